@@ -1,0 +1,56 @@
+//! Compiles `proto/` and lists the files that the program carries inside it:
+//! the declarations of the tables (`src/resource`) and the rows of the simulated
+//! account (`tests/fixtures`). A new table is a new file, in no list by hand.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    compile_protos()?;
+    embed("src/resource", "toml", "declarations.rs")?;
+    embed("tests/fixtures", "json", "fixtures.rs")?;
+    Ok(())
+}
+
+fn compile_protos() -> Result<(), Failure> {
+    let files = files_under(Path::new("proto"), "proto")?;
+    println!("cargo:rerun-if-changed=proto");
+    let descriptors = protox::compile(&files, ["proto"])?;
+    prost_build::Config::new().compile_fds(descriptors)?;
+    Ok(())
+}
+
+/// Writes `&[(name, text)]` of every `.extension` file under `root` to `OUT_DIR/output`;
+/// the name is the path below `root` without its extension.
+fn embed(root: &str, extension: &str, output: &str) -> Result<(), Failure> {
+    println!("cargo:rerun-if-changed={root}");
+    let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let mut source = String::from("&[\n");
+    for file in files_under(Path::new(root), extension)? {
+        let name = file.strip_prefix(root)?.with_extension("");
+        let name = name.to_str().ok_or("a file's name is not UTF-8")?.replace('\\', "/");
+        let path = manifest.join(&file);
+        writeln!(source, "    ({name:?}, include_str!({path:?})),")?;
+    }
+    source.push_str("]\n");
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join(output), source)?;
+    Ok(())
+}
+
+/// Every file with this extension below `root`, sorted, so that builds are alike.
+fn files_under(root: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(files_under(&path, extension)?);
+        } else if path.extension().is_some_and(|is| is == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}

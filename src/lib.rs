@@ -1,0 +1,5 @@
+//! x
+
+pub mod error;
+pub mod resource;
+pub mod secret;

@@ -1,0 +1,2 @@
+//! The program `oceanflight`.
+fn main() {}

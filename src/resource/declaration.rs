@@ -1,0 +1,435 @@
+//! A resource's declaration: read from TOML, checked, and turned into what the other layers ask for.
+//!
+//! ```toml
+//! description = "…"
+//! key = ["image_id", "id"]          # what makes a row unique
+//!
+//! [[columns]]                        # in the order of `SELECT *`
+//! name = "id"
+//! type = "Int64"                     # Boolean, Int64, Float64, Utf8, Timestamp, List (items), Struct (fields)
+//! nullable = false                   # true where it is left out
+//! description = "…"
+//!
+//! [[columns]]
+//! name = "image_id"
+//! type = "Int64"
+//! param = true                       # not in the body: the value that the request was made with
+//!
+//! [[columns]]
+//! name = "action_id"
+//! same_as = "id"                     # another name for a column, with its type
+//!
+//! [methods.image_actions_list]
+//! verb = "select"
+//! get = "/v2/images/{image_id}/actions"   # parameters are columns
+//! rows = "actions"                   # the body's key; or `row = "action"` for a single object
+//! paged = true
+//!
+//! [[differences]]                    # from DigitalOcean's OpenAPI document, each with its reason
+//! at = ["columns.region.nullable"]
+//! reason = "…"
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use serde::Deserialize;
+
+use super::path::Path;
+use super::types::{self, Items, Name, StructField};
+use crate::error::{Failure, Kind};
+
+/// A table over the API: its columns, and the requests that fill them.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// The provider, which is also the default catalog: `digitalocean`.
+    pub provider: String,
+    /// The SQL schema: `compute`.
+    pub schema: String,
+    /// The table: `image_actions`.
+    pub table: String,
+    /// What a row is; shown to clients as the table's remark.
+    pub description: String,
+    /// The columns that make a row unique; the last one is the row's own id within a list.
+    pub key: Vec<String>,
+    /// In the order of `SELECT *`.
+    pub columns: Vec<Column>,
+    /// The requests, in the order of their names.
+    pub methods: Vec<Method>,
+    /// Where this departs from DigitalOcean's OpenAPI document, and why.
+    pub differences: Vec<Difference>,
+    arrow: SchemaRef,
+}
+
+/// A column of a [`Resource`].
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// The API's own field or parameter name.
+    pub name: String,
+    /// Its Arrow type.
+    pub data_type: DataType,
+    /// Whether a row may have none.
+    pub nullable: bool,
+    /// Shown to clients as the column's remark.
+    pub description: String,
+    /// Where the value comes from.
+    pub source: Source,
+}
+
+/// Where a [`Column`]'s value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The field of this column's name in the answer.
+    Field,
+    /// The request: the value that its path was filled with.
+    Parameter,
+    /// Another column, under a second name.
+    SameAs(String),
+}
+
+/// A request that a [`Resource`] can be read with.
+#[derive(Clone, Debug)]
+pub struct Method {
+    /// As StackQL's users know it: `image_actions_list`.
+    pub name: String,
+    /// The path, whose parameters are columns.
+    pub path: Path,
+    /// What the body holds.
+    pub answer: Answer,
+}
+
+/// What a [`Method`]'s answer holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// One object, under this key of the body.
+    Row(String),
+    /// A list, under this key of the body, over numbered pages where `paged`.
+    Rows {
+        /// The body's key.
+        key: String,
+        /// Whether `page` and `per_page` are understood.
+        paged: bool,
+    },
+}
+
+/// A place where a declaration departs from the OpenAPI document.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    /// The places: `columns.region.nullable`, `methods.image_actions_get.row`.
+    pub at: Vec<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// A declaration that cannot be meant: a fault of this program, found by a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    declaration: String,
+    problem: String,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "declaration {}: {}", self.declaration, self.problem)
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+impl Failure for Invalid {
+    fn kind(&self) -> Kind {
+        Kind::Internal
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    description: String,
+    key: Vec<String>,
+    columns: Vec<WrittenColumn>,
+    methods: BTreeMap<String, WrittenMethod>,
+    #[serde(default)]
+    differences: Vec<Difference>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenColumn {
+    name: String,
+    r#type: Option<Name>,
+    #[serde(default)]
+    fields: Vec<StructField>,
+    items: Option<Items>,
+    #[serde(default = "default_nullable")]
+    nullable: bool,
+    description: String,
+    #[serde(default)]
+    param: bool,
+    same_as: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenMethod {
+    verb: Verb,
+    get: String,
+    row: Option<String>,
+    rows: Option<String>,
+    #[serde(default)]
+    paged: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Verb {
+    Select,
+}
+
+const fn default_nullable() -> bool {
+    true
+}
+
+impl Resource {
+    /// Reads the declaration of `name` (`digitalocean/compute/images`).
+    ///
+    /// # Errors
+    /// [`Invalid`], with the name and what is wrong.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Invalid> {
+        let invalid = |problem: String| Invalid { declaration: name.to_owned(), problem };
+        let [provider, schema, table] = name.split('/').collect::<Vec<_>>()[..] else {
+            return Err(invalid("its path is not provider/schema/table".into()));
+        };
+        let written: Written = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let columns = read_columns(written.columns).map_err(invalid)?;
+        let resource = Self {
+            provider: provider.to_owned(),
+            schema: schema.to_owned(),
+            table: table.to_owned(),
+            description: written.description,
+            key: written.key,
+            arrow: Arc::new(arrow_schema(&columns)),
+            columns,
+            methods: read_methods(written.methods).map_err(invalid)?,
+            differences: written.differences,
+        };
+        resource.check().map_err(invalid)?;
+        Ok(resource)
+    }
+
+    /// The table's Arrow schema. A field's description is its metadata `description`.
+    pub fn arrow_schema(&self) -> &SchemaRef {
+        &self.arrow
+    }
+
+    /// The column of this name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The column that `name` stands for: itself, or the one that it is the same as.
+    pub fn canonical<'a>(&'a self, name: &'a str) -> &'a str {
+        match self.column(name).map(|column| &column.source) {
+            Some(Source::SameAs(other)) => other,
+            Some(Source::Field | Source::Parameter) | None => name,
+        }
+    }
+
+    /// The column that tells the rows of one list apart.
+    pub fn row_id(&self) -> &str {
+        self.key.last().expect("`check` refuses an empty key")
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.check_names_are_unique()?;
+        self.check_key()?;
+        for column in &self.columns {
+            self.check_source(column)?;
+        }
+        for method in &self.methods {
+            self.check_parameters(method)?;
+        }
+        Ok(())
+    }
+
+    fn check_names_are_unique(&self) -> Result<(), String> {
+        for (at, column) in self.columns.iter().enumerate() {
+            if self.columns[..at].iter().any(|other| other.name == column.name) {
+                return Err(format!("the column `{}` stands there twice", column.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_key(&self) -> Result<(), String> {
+        if self.key.is_empty() {
+            return Err("`key` is empty".into());
+        }
+        for name in &self.key {
+            let column = self.column(name).ok_or_else(|| format!("the key names no column `{name}`"))?;
+            if column.nullable {
+                return Err(format!("the key column `{name}` is nullable"));
+            }
+            if !matches!(column.data_type, DataType::Int64 | DataType::Utf8) {
+                return Err(format!("the key column `{name}` is neither Int64 nor Utf8"));
+            }
+        }
+        match self.column(self.row_id()).map(|column| &column.source) {
+            Some(Source::Field) => Ok(()),
+            _ => Err(format!("the last key column `{}` is not a field of the answer", self.row_id())),
+        }
+    }
+
+    fn check_source(&self, column: &Column) -> Result<(), String> {
+        let Source::SameAs(other) = &column.source else { return Ok(()) };
+        match self.column(other) {
+            Some(Column { source: Source::Field | Source::Parameter, .. }) => Ok(()),
+            Some(_) => Err(format!("`{}` is the same as `{other}`, itself another name", column.name)),
+            None => Err(format!("`{}` is the same as `{other}`, which is no column", column.name)),
+        }
+    }
+
+    fn check_parameters(&self, method: &Method) -> Result<(), String> {
+        for name in method.path.parameters() {
+            let column =
+                self.column(name).ok_or_else(|| format!("{}: the path names no column `{name}`", method.name))?;
+            if !matches!(column.data_type, DataType::Int64 | DataType::Utf8) {
+                return Err(format!("{}: the path parameter `{name}` is neither Int64 nor Utf8", method.name));
+            }
+        }
+        for column in self.columns.iter().filter(|column| column.source == Source::Parameter) {
+            if !method.path.parameters().any(|name| name == column.name) {
+                return Err(format!("{}: the path does not give the column `{}`", method.name, column.name));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.provider, self.schema, self.table)
+    }
+}
+
+fn read_columns(written: Vec<WrittenColumn>) -> Result<Vec<Column>, String> {
+    let mut columns: Vec<Column> = Vec::with_capacity(written.len());
+    for column in written {
+        let read = read_column(column, &columns)?;
+        columns.push(read);
+    }
+    Ok(columns)
+}
+
+fn read_column(written: WrittenColumn, before: &[Column]) -> Result<Column, String> {
+    let WrittenColumn { name, r#type, fields, items, nullable, description, param, same_as } = written;
+    let (data_type, nullable, source) = match (r#type, same_as, param) {
+        (Some(kind), None, param) => {
+            let data_type =
+                types::to_arrow(kind, &fields, items.as_ref()).map_err(|error| format!("`{name}`: {error}"))?;
+            // A parameter's value is the one that was asked with: it is always there.
+            (data_type, nullable && !param, if param { Source::Parameter } else { Source::Field })
+        }
+        (None, Some(other), false) => {
+            let original = before.iter().find(|column| column.name == other);
+            let original =
+                original.ok_or_else(|| format!("`{name}` is the same as `{other}`, which no column before it is"))?;
+            (original.data_type.clone(), original.nullable, Source::SameAs(other))
+        }
+        _ => return Err(format!("`{name}` has neither a `type` nor a `same_as` alone")),
+    };
+    Ok(Column { name, data_type, nullable, description, source })
+}
+
+fn read_methods(written: BTreeMap<String, WrittenMethod>) -> Result<Vec<Method>, String> {
+    written.into_iter().map(|(name, method)| read_method(name, method)).collect()
+}
+
+fn read_method(name: String, written: WrittenMethod) -> Result<Method, String> {
+    let WrittenMethod { verb: Verb::Select, get, row, rows, paged } = written;
+    let path = Path::parse(&get).map_err(|error| format!("{name}: {error}"))?;
+    let answer = match (row, rows) {
+        (Some(key), None) if !paged => Answer::Row(key),
+        (None, Some(key)) => Answer::Rows { key, paged },
+        _ => return Err(format!("{name}: a method has either `row` or `rows`, and only `rows` are `paged`")),
+    };
+    Ok(Method { name, path, answer })
+}
+
+fn arrow_schema(columns: &[Column]) -> Schema {
+    let field = |column: &Column| {
+        let description = [("description".to_owned(), column.description.clone())];
+        Field::new(&column.name, column.data_type.clone(), column.nullable).with_metadata(description.into())
+    };
+    Schema::new(columns.iter().map(field).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        description = "Things."
+        key = ["id"]
+        [[columns]]
+        name = "id"
+        type = "Int64"
+        nullable = false
+        description = "Its number."
+        [[columns]]
+        name = "thing_id"
+        same_as = "id"
+        description = "Same as id."
+        [[columns]]
+        name = "regions"
+        type = "List"
+        items = { type = "Utf8" }
+        description = "Where it is."
+        [methods.things_list]
+        verb = "select"
+        get = "/v2/things"
+        rows = "things"
+        paged = true
+    "#;
+
+    fn problem(text: &str) -> String {
+        Resource::parse("digitalocean/compute/things", text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_declaration_gives_the_arrow_schema() {
+        let things = Resource::parse("digitalocean/compute/things", GOOD).unwrap();
+
+        let schema = things.arrow_schema();
+        assert_eq!(schema.field(0).data_type(), &DataType::Int64);
+        assert!(!schema.field(1).is_nullable());
+        assert_eq!(schema.field(1).metadata()["description"], "Same as id.");
+        assert_eq!(things.canonical("thing_id"), "id");
+        assert_eq!(things.to_string(), "digitalocean.compute.things");
+    }
+
+    #[test]
+    fn a_mistaken_declaration_is_refused_with_its_name() {
+        let cases = [
+            (GOOD.replace("key = [\"id\"]", "key = [\"uuid\"]"), "the key names no column `uuid`"),
+            (GOOD.replace("nullable = false", ""), "the key column `id` is nullable"),
+            (GOOD.replace("same_as = \"id\"", "same_as = \"ids\""), "which no column before it is"),
+            (GOOD.replace("/v2/things", "/v2/things/{x}"), "the path names no column `x`"),
+            (GOOD.replace("/v2/things", "/v2/things/{regions}"), "neither Int64 nor Utf8"),
+            (GOOD.replace("items = { type = \"Utf8\" }", ""), "a List takes `items`"),
+            (GOOD.replace("rows = \"things\"", ""), "either `row` or `rows`"),
+            (GOOD.replace("\"thing_id\"", "\"id\""), "stands there twice"),
+            (GOOD.replace("verb = \"select\"", "verb = \"selct\""), "unknown variant `selct`"),
+            (GOOD.replace("paged = true", "pagd = true"), "unknown field `pagd`"),
+        ];
+
+        for (text, expected) in cases {
+            let problem = problem(&text);
+            assert!(problem.contains(expected), "{problem}");
+            assert!(problem.starts_with("declaration digitalocean/compute/things: "), "{problem}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A request path with parameters: `/v2/images/{image_id}/actions`.
+
+use std::fmt;
+
+/// One piece of a [`Path`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Segment {
+    /// Sent as it stands.
+    Fixed(String),
+    /// Filled in from the column of this name.
+    Parameter(String),
+}
+
+/// A path as a declaration writes it. Its parameters are columns of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    segments: Vec<Segment>,
+}
+
+impl Path {
+    /// Reads `/fixed/{parameter}`; says what is wrong with anything else.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let rest = text.strip_prefix('/').ok_or_else(|| format!("the path `{text}` does not start with `/`"))?;
+        let segments = rest.split('/').map(|piece| Segment::parse(piece, text)).collect::<Result<_, _>>()?;
+        Ok(Self { segments })
+    }
+
+    /// The pieces between the slashes.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The parameters' names, in order.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Fixed(_) => None,
+            Segment::Parameter(name) => Some(name.as_str()),
+        })
+    }
+}
+
+impl Segment {
+    fn parse(piece: &str, path: &str) -> Result<Self, String> {
+        match piece.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) {
+            Some("") => Err(format!("the path `{path}` has a parameter without a name")),
+            Some(name) => Ok(Self::Parameter(name.to_owned())),
+            None if piece.is_empty() || piece.contains(['{', '}']) => {
+                Err(format!("the path `{path}` has the malformed piece `{piece}`"))
+            }
+            None => Ok(Self::Fixed(piece.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            match segment {
+                Segment::Fixed(text) => write!(f, "/{text}")?,
+                Segment::Parameter(name) => write!(f, "/{{{name}}}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_prints_as_it_was_written() {
+        let path = Path::parse("/v2/images/{image_id}/actions").unwrap();
+
+        assert_eq!(path.to_string(), "/v2/images/{image_id}/actions");
+        assert_eq!(path.parameters().collect::<Vec<_>>(), ["image_id"]);
+    }
+
+    #[test]
+    fn malformed_paths_are_refused() {
+        for text in ["v2/images", "/v2//images", "/v2/{}", "/v2/{a", "/v2/x{a}"] {
+            assert!(Path::parse(text).is_err(), "{text}");
+        }
+    }
+}

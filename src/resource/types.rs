@@ -1,0 +1,75 @@
+//! The types that a declaration may name, and what they are in Arrow.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+use serde::Deserialize;
+
+/// A type's name, as a declaration writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(super) enum Name {
+    Boolean,
+    Int64,
+    Float64,
+    Utf8,
+    /// RFC 3339 text in JSON; nanoseconds in UTC here, DataFusion's own unit.
+    Timestamp,
+    /// Has `items`.
+    List,
+    /// Has `fields`.
+    Struct,
+}
+
+/// A field of a struct, as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StructField {
+    name: String,
+    r#type: Name,
+    #[serde(default)]
+    fields: Vec<StructField>,
+    items: Option<Box<Items>>,
+}
+
+/// What a list holds, as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Items {
+    r#type: Name,
+    #[serde(default)]
+    fields: Vec<StructField>,
+    items: Option<Box<Items>>,
+}
+
+/// The Arrow type of a name with its `fields` and `items`. What is inside of a struct
+/// or a list may be null: the API promises nothing.
+pub(super) fn to_arrow(name: Name, fields: &[StructField], items: Option<&Items>) -> Result<DataType, String> {
+    match (name, items, fields) {
+        (Name::Boolean, None, []) => Ok(DataType::Boolean),
+        (Name::Int64, None, []) => Ok(DataType::Int64),
+        (Name::Float64, None, []) => Ok(DataType::Float64),
+        (Name::Utf8, None, []) => Ok(DataType::Utf8),
+        (Name::Timestamp, None, []) => Ok(DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()))),
+        (Name::List, Some(items), []) => Ok(DataType::List(Arc::new(Field::new_list_field(items.to_arrow()?, true)))),
+        (Name::Struct, None, [_, ..]) => Ok(DataType::Struct(struct_fields(fields)?)),
+        (Name::List, _, _) => Err("a List takes `items` and no `fields`".into()),
+        (Name::Struct, _, _) => Err("a Struct takes `fields` and no `items`".into()),
+        (scalar, _, _) => Err(format!("{scalar:?} takes no `items` and no `fields`")),
+    }
+}
+
+fn struct_fields(fields: &[StructField]) -> Result<Fields, String> {
+    fields.iter().map(|field| Ok(Field::new(&field.name, field.to_arrow()?, true))).collect()
+}
+
+impl StructField {
+    fn to_arrow(&self) -> Result<DataType, String> {
+        to_arrow(self.r#type, &self.fields, self.items.as_deref())
+    }
+}
+
+impl Items {
+    fn to_arrow(&self) -> Result<DataType, String> {
+        to_arrow(self.r#type, &self.fields, self.items.as_deref())
+    }
+}
