@@ -1,5 +1,10 @@
 //! x
 
+pub mod api;
+pub mod demo;
+pub mod engine;
 pub mod error;
 pub mod resource;
 pub mod secret;
+pub mod sql;
+pub mod table;

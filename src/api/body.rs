@@ -1,0 +1,54 @@
+//! The body of a successful answer.
+
+use bytes::Bytes;
+
+/// A body, read to its end, that looks like a JSON object.
+#[derive(Clone, Debug)]
+pub struct Body(Bytes);
+
+/// Why bytes are no [`Body`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoObject {
+    /// It starts like one and breaks off.
+    Unfinished,
+    /// It is something else: a gateway's HTML page, an empty answer.
+    Other,
+}
+
+impl Body {
+    /// Takes bytes that start with `{` and end with `}`. The rest is for who decodes them.
+    pub(super) fn try_new(bytes: Bytes) -> Result<Self, (NoObject, Bytes)> {
+        let text = bytes.trim_ascii();
+        match (text.first(), text.last()) {
+            (Some(b'{'), Some(b'}')) => Ok(Self(bytes)),
+            (Some(b'{'), _) => Err((NoObject::Unfinished, bytes)),
+            (_, _) => Err((NoObject::Other, bytes)),
+        }
+    }
+
+    /// The bytes as they came.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<&str> for Body {
+    fn from(text: &str) -> Self {
+        Self(Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_an_object_is_a_body() {
+        let problem = |text: &'static str| Body::try_new(Bytes::from_static(text.as_bytes())).err().map(|(why, _)| why);
+
+        assert_eq!(problem(" {\"a\": 1}\n"), None);
+        assert_eq!(problem("{\"a\": [1, 2"), Some(NoObject::Unfinished));
+        assert_eq!(problem("<html>"), Some(NoObject::Other));
+        assert_eq!(problem(""), Some(NoObject::Other));
+    }
+}

@@ -1,0 +1,413 @@
+//! One account's connection: requests in, bodies out.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::{Bytes, BytesMut};
+use chrono::Utc;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Response, StatusCode};
+use serde::Deserialize;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tracing::{debug, warn};
+use url::{Host, Url};
+
+use super::body::NoObject;
+use super::limit::{Limiter, Permit, Told, TooLong};
+use super::{Body, Fault, QueryContext, Where, limit, retry};
+use crate::secret::Secret;
+
+/// How a [`Client`] asks, and whom.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `https://api.digitalocean.com`; a path in it comes before the request's.
+    pub base_url: Url,
+    /// The account's token. It goes to the base URL's host alone.
+    pub token: Option<Secret>,
+    /// What one attempt may take, to the last byte of the body.
+    pub attempt_timeout: Duration,
+    /// The largest body that is read, unpacked.
+    pub max_body_bytes: usize,
+    /// What is sent again, and when.
+    pub retry: retry::Options,
+    /// The account's budget.
+    pub limit: limit::Options,
+    /// Where the jitter of pauses starts from; tests fix it.
+    pub seed: Option<u64>,
+}
+
+impl Options {
+    /// The defaults: 60 s an attempt, 64 MiB a body, 4 attempts, DigitalOcean's limits.
+    pub fn new(base_url: Url, token: Option<Secret>) -> Self {
+        Self {
+            base_url,
+            token,
+            attempt_timeout: Duration::from_secs(60),
+            max_body_bytes: 64 << 20,
+            retry: retry::Options::default(),
+            limit: limit::Options::default(),
+            seed: None,
+        }
+    }
+}
+
+/// A GET: a path, and which page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    path: String,
+    page: Option<u64>,
+}
+
+/// Rows a page: the most that DigitalOcean gives.
+pub const PER_PAGE: usize = 200;
+
+impl Request {
+    /// `path` is percent-encoded already.
+    pub fn new(path: String) -> Self {
+        Self { path, page: None }
+    }
+
+    /// The same, for this page of a list (from 1).
+    pub fn page(&self, page: u64) -> Self {
+        Self { path: self.path.clone(), page: Some(page) }
+    }
+
+    /// How it is named in errors.
+    pub fn at(&self) -> Where {
+        let path = match self.page {
+            Some(page) => format!("{}?page={page}&per_page={PER_PAGE}", self.path),
+            None => self.path.clone(),
+        };
+        Where { method: "GET", path }
+    }
+}
+
+/// A connection to the API: connections that are kept, the token, the budget. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    http: reqwest::Client,
+    options: Options,
+    authorization: Option<HeaderValue>,
+    limiter: Arc<Limiter>,
+    dice: Mutex<fastrand::Rng>,
+}
+
+/// One attempt that gave no body.
+enum Attempt {
+    /// No other attempt would go better.
+    Final(Fault),
+    /// It may go better next time.
+    Passing(Fault),
+    /// The API names the pause before the next.
+    Paused(Duration, Fault),
+}
+
+impl Client {
+    /// Sets up the connection; nothing is sent yet.
+    ///
+    /// # Errors
+    /// A base URL that is none, or that a token must not be sent to.
+    pub fn try_new(options: Options) -> Result<Self, Fault> {
+        check_base_url(&options)?;
+        let http = http_client(&options)?;
+        let authorization = options.token.as_ref().map(authorization).transpose()?;
+        let limiter = Limiter::new(options.limit.clone());
+        let dice = Mutex::new(options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed));
+        Ok(Self(Arc::new(Inner { http, options, authorization, limiter, dice })))
+    }
+
+    /// Sends a GET until it is answered, within the limits of the query.
+    ///
+    /// Dropping the future drops the request; what was sent still counts.
+    ///
+    /// # Errors
+    /// Every [`Fault`] but those of [`Client::try_new`].
+    pub async fn get(&self, request: &Request, query: &QueryContext) -> Result<Body, Fault> {
+        let answered = timeout_at(query.deadline(), self.get_until_answered(request, query)).await;
+        answered.unwrap_or_else(|_| Err(Fault::QueryTimeout { at: request.at(), limit: query.timeout }))
+    }
+
+    async fn get_until_answered(&self, request: &Request, query: &QueryContext) -> Result<Body, Fault> {
+        let patience = Instant::now() + query.max_wait;
+        let mut attempts = 1;
+        loop {
+            let (fault, pause) = match self.attempt(request, query, attempts).await {
+                Ok(body) => return Ok(body),
+                Err(Attempt::Final(fault)) => return Err(fault),
+                Err(Attempt::Passing(fault)) if attempts >= self.0.options.retry.attempts => return Err(fault),
+                Err(Attempt::Passing(fault)) => {
+                    attempts += 1;
+                    (fault, self.pause(attempts - 1))
+                }
+                Err(Attempt::Paused(pause, _)) if Instant::now() + pause > patience => {
+                    return Err(self.used_up(request, query, TooLong { wait: pause }));
+                }
+                Err(Attempt::Paused(pause, fault)) => {
+                    self.0.limiter.pause(pause);
+                    (fault, Duration::ZERO)
+                }
+            };
+            warn!(path = request.at().path, attempts, pause_ms = pause.as_millis(), error = %fault, "sending again");
+            query.counts.retries.add(1);
+            sleep(pause).await;
+        }
+    }
+
+    fn pause(&self, failures: u32) -> Duration {
+        let dice = self.0.dice.lock().expect("nothing panics while it is held").f64();
+        self.0.options.retry.pause(failures, dice)
+    }
+
+    async fn attempt(&self, request: &Request, query: &QueryContext, attempts: u32) -> Result<Body, Attempt> {
+        let Inner { options, limiter, .. } = self.0.as_ref();
+        if self.0.authorization.is_none() {
+            return Err(Attempt::Final(Fault::NoToken));
+        }
+        let permit = limiter.acquire(query.max_wait).await;
+        let permit = permit.map_err(|too_long| Attempt::Final(self.used_up(request, query, too_long)))?;
+        query.counts.requests.add(1);
+        let answered = timeout(options.attempt_timeout, self.send(request, permit, attempts)).await;
+        answered.unwrap_or_else(|_| {
+            let fault = Fault::Slow { at: request.at(), limit: options.attempt_timeout, attempts };
+            Err(Attempt::Passing(fault))
+        })
+    }
+
+    fn used_up(&self, request: &Request, query: &QueryContext, TooLong { wait }: TooLong) -> Fault {
+        let returns = Utc::now() + chrono::Duration::from_std(wait).unwrap_or(chrono::Duration::zero());
+        Fault::Budget { at: request.at(), returns, wait, max_wait: query.max_wait }
+    }
+
+    /// Sends once, and reads the answer to its end. The permit is given back right after that.
+    async fn send(&self, request: &Request, mut permit: Permit, attempts: u32) -> Result<Body, Attempt> {
+        let at = request.at();
+        debug!(method = at.method, path = at.path, attempts, "sending");
+        let mut sending = self.0.http.get(self.url(request));
+        if let Some(authorization) = &self.0.authorization {
+            sending = sending.header(AUTHORIZATION, authorization.clone());
+        }
+        let response = sending.send().await.map_err(|cause| {
+            let host = self.0.options.base_url.authority().to_owned();
+            Attempt::Passing(Fault::Unreachable { at: at.clone(), host, attempts, cause: cause.without_url() })
+        })?;
+        permit.answered(told(response.headers()));
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = read(response, self.0.options.max_body_bytes, &at, attempts).await?;
+        drop(permit);
+        if status.is_success() {
+            body(bytes, at, status, &headers, attempts)
+        } else {
+            Err(refusal(&bytes, at, status, &headers))
+        }
+    }
+
+    fn url(&self, request: &Request) -> Url {
+        let mut url = self.0.options.base_url.clone();
+        let base = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{base}{}", request.path));
+        if let Some(page) = request.page {
+            url.set_query(Some(&format!("page={page}&per_page={PER_PAGE}")));
+        }
+        url
+    }
+}
+
+fn http_client(options: &Options) -> Result<reqwest::Client, Fault> {
+    // Another part of the process may have chosen a provider before; that one serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .tcp_nodelay(true)
+        .pool_max_idle_per_host(options.limit.in_flight);
+    if options.base_url.scheme() == "http" {
+        // Plain http is for loopback: a proxy from the environment would carry the token elsewhere.
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(Fault::Setup)
+}
+
+fn check_base_url(options: &Options) -> Result<(), Fault> {
+    let url = &options.base_url;
+    let refuse = |problem| {
+        let mut shown = url.clone();
+        let _ = shown.set_username("").and_then(|()| shown.set_password(None));
+        Err(Fault::BaseUrl { url: shown.to_string(), problem })
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if options.token.is_none() || is_loopback(url) => {}
+        "http" => return Err(Fault::Insecure { host: url.authority().to_owned() }),
+        _ => return refuse("is neither http nor https"),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return refuse("holds a user name or a password");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return refuse("has a query or a fragment");
+    }
+    Ok(())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+fn authorization(token: &Secret) -> Result<HeaderValue, Fault> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| Fault::NoToken)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+async fn read(mut response: Response, limit: usize, at: &Where, attempts: u32) -> Result<Bytes, Attempt> {
+    let mut bytes = BytesMut::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if bytes.len() + chunk.len() > limit => {
+                return Err(Attempt::Final(Fault::TooLarge { at: at.clone(), limit }));
+            }
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => return Ok(bytes.freeze()),
+            Err(cause) => {
+                let cause = Some(cause.without_url());
+                return Err(Attempt::Passing(Fault::Cut { at: at.clone(), attempts, cause }));
+            }
+        }
+    }
+}
+
+fn body(bytes: Bytes, at: Where, status: StatusCode, headers: &HeaderMap, attempts: u32) -> Result<Body, Attempt> {
+    Body::try_new(bytes).map_err(|(problem, _)| match problem {
+        NoObject::Unfinished => Attempt::Passing(Fault::Cut { at, attempts, cause: None }),
+        NoObject::Other => {
+            let content_type = text(headers, CONTENT_TYPE.as_str());
+            Attempt::Final(Fault::NotJson { at, status: status.as_u16(), content_type })
+        }
+    })
+}
+
+/// DigitalOcean's own error body. `message` was once an object instead of text.
+#[derive(Default, Deserialize)]
+struct ErrorBody {
+    id: Option<String>,
+    message: Option<serde_json::Value>,
+    request_id: Option<String>,
+}
+
+fn refusal(bytes: &[u8], at: Where, status: StatusCode, headers: &HeaderMap) -> Attempt {
+    if status.is_redirection() {
+        let location = text(headers, LOCATION.as_str());
+        return Attempt::Final(Fault::Redirect { at, status: status.as_u16(), location });
+    }
+    let ErrorBody { id, message, request_id } = serde_json::from_slice(bytes).unwrap_or_default();
+    let message = message.map(|message| match message {
+        serde_json::Value::String(text) => shortened(&text),
+        other => shortened(&other.to_string()),
+    });
+    let request_id = request_id.or_else(|| text(headers, "x-request-id"));
+    let fault = Fault::Status { at, status: status.as_u16(), id, message, request_id };
+    match (status, retry_after(headers)) {
+        (StatusCode::TOO_MANY_REQUESTS, Some(pause)) => Attempt::Paused(pause, fault),
+        (StatusCode::TOO_MANY_REQUESTS, None) => Attempt::Passing(fault),
+        (status, _) if status.is_server_error() => Attempt::Passing(fault),
+        _ => Attempt::Final(fault),
+    }
+}
+
+/// A message fit for one line: control characters out, and not a page of it.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 500;
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
+    if line.chars().count() < text.chars().count() { line + "…" } else { line }
+}
+
+/// Whole seconds, and never none: a refusal that asks for no pause would be asked again at once, for ever.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = text(headers, RETRY_AFTER.as_str())?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.clamp(1, 86_400)))
+}
+
+fn told(headers: &HeaderMap) -> Told {
+    let number = |name| text(headers, name).and_then(|text| text.trim().parse::<u64>().ok());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let reset = number("ratelimit-reset").and_then(|at| Duration::from_secs(at).checked_sub(now));
+    Told {
+        limit: number("ratelimit-limit").and_then(|limit| limit.try_into().ok()),
+        remaining: number("ratelimit-remaining").and_then(|left| left.try_into().ok()),
+        // A reset that lies hours ahead is no reset of a window of one hour.
+        reset: reset.map(|reset| reset.min(Duration::from_secs(3_600))),
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Failure, Kind};
+
+    fn client(url: &str, token: Option<&str>) -> Result<Client, Fault> {
+        Client::try_new(Options::new(Url::parse(url).unwrap(), token.map(Secret::new)))
+    }
+
+    #[test]
+    fn a_token_goes_over_plain_http_to_loopback_alone() {
+        assert!(client("http://127.0.0.1:8080", Some("t")).is_ok());
+        assert!(client("http://[::1]:8080", Some("t")).is_ok());
+        assert!(client("http://localhost", Some("t")).is_ok());
+        assert!(client("https://api.digitalocean.com", Some("t")).is_ok());
+        for url in ["http://api.digitalocean.com", "http://localhost.example.com", "http://10.0.0.1"] {
+            assert_eq!(client(url, Some("t")).unwrap_err().kind(), Kind::FailedPrecondition, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_base_url_that_cannot_be_meant_is_refused_without_its_password() {
+        for url in [
+            "ftp://api.digitalocean.com",
+            "https://me:secret@api.digitalocean.com",
+            "https://a.b/?x=1",
+            "https://a.b/#c",
+        ] {
+            let fault = client(url, None).unwrap_err();
+            assert_eq!(fault.kind(), Kind::InvalidArgument, "{url}");
+            assert!(!fault.to_string().contains("secret"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn the_token_is_in_no_debug_text() {
+        let client = client("https://api.digitalocean.com", Some("dop_v1_hidden")).unwrap();
+
+        assert!(!format!("{client:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn a_base_url_may_have_a_path_of_its_own() {
+        let client = client("https://proxy.example.com/do/", None).unwrap();
+
+        let url = client.url(&Request::new("/v2/images".into()).page(3));
+
+        assert_eq!(url.as_str(), "https://proxy.example.com/do/v2/images?page=3&per_page=200");
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let short = shortened(&"é".repeat(600));
+
+        assert_eq!(short.chars().count(), 501);
+        assert_eq!(shortened("a\nb"), "a b");
+    }
+}

@@ -1,0 +1,84 @@
+//! What all requests of one query share.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A query's time limit and patience, and what happened on its behalf so far.
+#[derive(Debug)]
+pub struct QueryContext {
+    deadline: Instant,
+    /// How long the whole query may take.
+    pub timeout: Duration,
+    /// How long one of its requests may wait for the account's budget.
+    pub max_wait: Duration,
+    /// Counted while it runs.
+    pub counts: Counts,
+    notices: Mutex<Vec<String>>,
+}
+
+/// Counted while a query runs.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Requests that were sent, those sent again included.
+    pub requests: Count,
+    /// Requests that were sent again.
+    pub retries: Count,
+    /// Pages and single objects that were read.
+    pub pages: Count,
+    /// Rows in them.
+    pub rows: Count,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Adds `more`.
+    pub fn add(&self, more: usize) {
+        self.0.fetch_add(more as u64, Ordering::Relaxed);
+    }
+
+    /// The number so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl QueryContext {
+    /// Of a query that starts now.
+    pub fn new(timeout: Duration, max_wait: Duration) -> Self {
+        let deadline = Instant::now() + timeout;
+        Self { deadline, timeout, max_wait, counts: Counts::default(), notices: Mutex::default() }
+    }
+
+    /// When the query has taken too long.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Tells the person who asked something that is not an error, once.
+    pub fn notice(&self, text: String) {
+        let mut notices = self.notices.lock().expect("nothing panics while it is held");
+        if notices.len() < MOST_NOTICES && !notices.contains(&text) {
+            notices.push(text);
+        }
+    }
+
+    /// What there is to tell, in order.
+    pub fn notices(&self) -> Vec<String> {
+        self.notices.lock().expect("nothing panics while it is held").clone()
+    }
+}
+
+/// A query over thousands of keys must not keep thousands of sentences.
+const MOST_NOTICES: usize = 20;
+
+impl Default for QueryContext {
+    fn default() -> Self {
+        Self::new(Duration::from_secs(300), Duration::from_secs(60))
+    }
+}

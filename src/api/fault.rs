@@ -1,0 +1,330 @@
+//! What can go wrong between a request and a body.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::error::{Failure, Kind};
+
+/// The request that failed: its method, and its path as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Where {
+    /// `GET`.
+    pub method: &'static str,
+    /// `/v2/images/7/actions?page=2&per_page=200`.
+    pub path: String,
+}
+
+impl fmt::Display for Where {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+/// A request that was not answered as it should be.
+#[derive(Debug)]
+pub enum Fault {
+    /// The API answered with an error.
+    Status {
+        /// The request.
+        at: Where,
+        /// The HTTP status.
+        status: u16,
+        /// DigitalOcean's short name for it, where the body is its own: `not_found`.
+        id: Option<String>,
+        /// DigitalOcean's sentence.
+        message: Option<String>,
+        /// To be named when DigitalOcean is asked about it.
+        request_id: Option<String>,
+    },
+    /// A 3xx. None is followed: the token must not reach another host.
+    Redirect {
+        /// The request.
+        at: Where,
+        /// The HTTP status.
+        status: u16,
+        /// Where it points.
+        location: Option<String>,
+    },
+    /// No answer: the connection could not be made, or broke before one.
+    Unreachable {
+        /// The request.
+        at: Where,
+        /// The host that was asked.
+        host: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// The client's own words, without the URL.
+        cause: reqwest::Error,
+    },
+    /// The body ended before its end.
+    Cut {
+        /// The request.
+        at: Where,
+        /// How often it was tried.
+        attempts: u32,
+        /// Where the connection told.
+        cause: Option<reqwest::Error>,
+    },
+    /// No attempt was answered in its time.
+    Slow {
+        /// The request.
+        at: Where,
+        /// What an attempt is given.
+        limit: Duration,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// The query's own time is up.
+    QueryTimeout {
+        /// What the query was doing.
+        at: Where,
+        /// What a query is given.
+        limit: Duration,
+    },
+    /// The body is larger than allowed.
+    TooLarge {
+        /// The request.
+        at: Where,
+        /// In bytes.
+        limit: usize,
+    },
+    /// A success whose body is no JSON object.
+    NotJson {
+        /// The request.
+        at: Where,
+        /// The HTTP status.
+        status: u16,
+        /// What the answer says that it is.
+        content_type: Option<String>,
+    },
+    /// The account's requests are used up for longer than the query may wait.
+    Budget {
+        /// The request that would have been next.
+        at: Where,
+        /// When there are requests again.
+        returns: DateTime<Utc>,
+        /// How long that is.
+        wait: Duration,
+        /// What the query may wait.
+        max_wait: Duration,
+    },
+    /// `next` names a page that was read before.
+    NoProgress {
+        /// The request.
+        at: Where,
+        /// The `next` that it carries.
+        next: String,
+    },
+    /// There is no token to send.
+    NoToken,
+    /// A token would be sent in the clear.
+    Insecure {
+        /// The host.
+        host: String,
+    },
+    /// The base URL is not one.
+    BaseUrl {
+        /// As it was given, without user information.
+        url: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The HTTP client could not be set up.
+    Setup(reqwest::Error),
+}
+
+impl Fault {
+    /// Whether this is DigitalOcean's own "no such thing", and not a 404 of some other server.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Status { status: 404, id: Some(id), .. } if id == "not_found")
+    }
+
+    /// The request, where there was one.
+    pub fn at(&self) -> Option<&Where> {
+        match self {
+            Self::Status { at, .. }
+            | Self::Redirect { at, .. }
+            | Self::Unreachable { at, .. }
+            | Self::Cut { at, .. }
+            | Self::Slow { at, .. }
+            | Self::QueryTimeout { at, .. }
+            | Self::TooLarge { at, .. }
+            | Self::NotJson { at, .. }
+            | Self::Budget { at, .. }
+            | Self::NoProgress { at, .. } => Some(at),
+            Self::NoToken | Self::Insecure { .. } | Self::BaseUrl { .. } | Self::Setup(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status { at, status, id, message, request_id } => {
+                write!(f, "DigitalOcean refused {at}: {status}")?;
+                id.iter().try_for_each(|id| write!(f, " {id}"))?;
+                message.iter().try_for_each(|message| write!(f, ": {message}"))?;
+                request_id.iter().try_for_each(|id| write!(f, " (request {id})"))
+            }
+            Self::Redirect { at, status, location } => {
+                write!(f, "{at} was answered with a redirect ({status})")?;
+                location.iter().try_for_each(|location| write!(f, " to `{location}`"))
+            }
+            Self::Unreachable { at, host, attempts, .. } => {
+                write!(f, "`{host}` cannot be reached for {at} ({})", Attempts(*attempts))
+            }
+            Self::Cut { at, attempts, .. } => {
+                write!(f, "the answer to {at} ended before its end ({})", Attempts(*attempts))
+            }
+            Self::Slow { at, limit, attempts } => {
+                write!(
+                    f,
+                    "{at} was not answered within {} ({})",
+                    humantime::format_duration(*limit),
+                    Attempts(*attempts)
+                )
+            }
+            Self::QueryTimeout { at, limit } => {
+                write!(f, "the query took longer than {}, at {at}", humantime::format_duration(*limit))
+            }
+            Self::TooLarge { at, limit } => write!(f, "the answer to {at} is larger than {limit} bytes"),
+            Self::NotJson { at, status, content_type } => {
+                write!(f, "{at} was answered with {status} and a body that is no JSON object")?;
+                content_type.iter().try_for_each(|content_type| write!(f, " (content-type `{content_type}`)"))
+            }
+            Self::Budget { at, returns, wait, max_wait } => write!(
+                f,
+                "the account's requests are used up: {at} would have to wait {} s, until {}, and may wait {}",
+                wait.as_secs_f64().ceil(),
+                returns.format("%H:%M:%S UTC"),
+                humantime::format_duration(*max_wait),
+            ),
+            Self::NoProgress { at, next } => write!(f, "{at} names `{next}` as its next page, which does not lead on"),
+            Self::NoToken => f.write_str("there is no DigitalOcean token"),
+            Self::Insecure { host } => write!(f, "the token would be sent to `{host}` in the clear"),
+            Self::BaseUrl { url, problem } => write!(f, "the API's URL `{url}` {problem}"),
+            Self::Setup(_) => f.write_str("the HTTP client could not be set up"),
+        }
+    }
+}
+
+struct Attempts(u32);
+
+impl fmt::Display for Attempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("tried once"),
+            times => write!(f, "tried {times} times"),
+        }
+    }
+}
+
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreachable { cause, .. } | Self::Setup(cause) => Some(cause),
+            Self::Cut { cause, .. } => cause.as_ref().map(|cause| cause as _),
+            _ => None,
+        }
+    }
+}
+
+impl Failure for Fault {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Status { status, .. } => kind_of_status(*status),
+            Self::Redirect { .. } | Self::Insecure { .. } => Kind::FailedPrecondition,
+            Self::Unreachable { .. } => Kind::Unavailable,
+            Self::Slow { .. } | Self::QueryTimeout { .. } => Kind::DeadlineExceeded,
+            Self::TooLarge { .. } | Self::Budget { .. } => Kind::ResourceExhausted,
+            Self::Cut { .. } | Self::NotJson { .. } | Self::NoProgress { .. } => Kind::DataLoss,
+            Self::NoToken => Kind::Unauthenticated,
+            Self::BaseUrl { .. } => Kind::InvalidArgument,
+            Self::Setup(_) => Kind::Internal,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Status { status: 401, .. } => "set DIGITALOCEAN_TOKEN to a token that is valid".into(),
+            Self::Status { status: 403, .. } => {
+                "the token lacks a scope for this: give it the read scope of the resource".into()
+            }
+            Self::Status { status: 404, id: None, .. } | Self::NotJson { .. } | Self::Redirect { .. } => {
+                "this does not look like DigitalOcean's API: check --api-url".into()
+            }
+            Self::Status { status: 429, .. } | Self::Budget { .. } => {
+                "ask for less at a time, or let the query wait longer with query.max_wait".into()
+            }
+            Self::Status { status: 500.., .. } => {
+                "try again; https://status.digitalocean.com tells of incidents".into()
+            }
+            Self::Unreachable { .. } => "check the network, and --api-url".into(),
+            Self::QueryTimeout { .. } => "ask for less, or raise query.timeout".into(),
+            Self::TooLarge { .. } => "raise api.max_body_bytes if that can be meant".into(),
+            Self::NoToken => "set DIGITALOCEAN_TOKEN, or give --token-file; --demo needs none".into(),
+            Self::Insecure { .. } => "use an https URL; plain http is for loopback addresses alone".into(),
+            Self::BaseUrl { .. } => "it is like https://api.digitalocean.com".into(),
+            Self::Status { .. } | Self::Cut { .. } | Self::Slow { .. } | Self::NoProgress { .. } | Self::Setup(_) => {
+                return None;
+            }
+        })
+    }
+}
+
+fn kind_of_status(status: u16) -> Kind {
+    match status {
+        400 | 422 => Kind::InvalidArgument,
+        401 => Kind::Unauthenticated,
+        403 => Kind::PermissionDenied,
+        404 | 410 => Kind::NotFound,
+        408 | 504 | 524 => Kind::DeadlineExceeded,
+        409 => Kind::Aborted,
+        429 => Kind::ResourceExhausted,
+        500.. => Kind::Unavailable,
+        _ => Kind::FailedPrecondition,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn a_refusal_names_method_path_status_id_message_and_request() {
+        let at = Where { method: "GET", path: "/v2/images/7/actions".into() };
+        let fault = Fault::Status {
+            at,
+            status: 401,
+            id: Some("unauthorized".into()),
+            message: Some("Unable to authenticate you".into()),
+            request_id: Some("4f1c".into()),
+        };
+
+        assert_eq!(fault.kind(), Kind::Unauthenticated);
+        assert_eq!(
+            Error::from(fault).report(),
+            "DigitalOcean refused GET /v2/images/7/actions: 401 unauthorized: Unable to authenticate you (request 4f1c)\n\
+             hint: set DIGITALOCEAN_TOKEN to a token that is valid"
+        );
+    }
+
+    #[test]
+    fn only_digital_oceans_own_404_means_that_there_is_no_such_thing() {
+        let fault = |status, id: Option<&str>| Fault::Status {
+            at: Where { method: "GET", path: "/".into() },
+            status,
+            id: id.map(Into::into),
+            message: None,
+            request_id: None,
+        };
+
+        assert!(fault(404, Some("not_found")).is_not_found());
+        assert!(!fault(404, None).is_not_found());
+        assert!(!fault(410, Some("not_found")).is_not_found());
+        assert!(fault(404, None).hint().unwrap().contains("--api-url"));
+    }
+}

@@ -1,0 +1,428 @@
+//! The account's budget of requests, shared by all queries of this process.
+//!
+//! DigitalOcean allows a token 250 requests a minute and 5,000 an hour, and each request
+//! leaves the count one minute and one hour after it was made:
+//! <https://docs.digitalocean.com/reference/api/intro/#rate-limit>. Staying below is cheaper than being
+//! refused, so every request is counted here before it is sent. A request counts from when it
+//! is sent until a window's length after its *answer*: the API saw it somewhere in between.
+//!
+//! What others use of the same token is learnt from the `ratelimit-*` headers, and a 429
+//! pauses everybody. Who would have to wait longer than allowed is refused at once.
+//!
+//! The number in flight is bounded here as well: requests pass one after another through a
+//! turnstile, take a permit, and then their place in the budget.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until};
+
+/// The budget. The windows' lengths are options for tests that scale the clock.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Requests in flight at once.
+    pub in_flight: usize,
+    /// Requests in a [`Options::minute`].
+    pub per_minute: usize,
+    /// The shorter window.
+    pub minute: Duration,
+    /// Requests in an [`Options::hour`], until the API's `ratelimit-limit` says another number.
+    pub per_hour: usize,
+    /// The longer window.
+    pub hour: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3_600));
+        Self { in_flight: 16, per_minute: 250, minute, per_hour: 5_000, hour }
+    }
+}
+
+impl Options {
+    /// No budget, and so many requests in flight.
+    pub fn unlimited(in_flight: usize) -> Self {
+        Self { in_flight, per_minute: usize::MAX, per_hour: usize::MAX, ..Self::default() }
+    }
+}
+
+/// The wait for the budget would be longer than allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooLong {
+    /// When the budget is back.
+    pub(super) wait: Duration,
+}
+
+/// What an answer's `ratelimit-*` headers say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    /// Requests an hour.
+    pub(super) limit: Option<usize>,
+    /// Requests that are left of them.
+    pub(super) remaining: Option<usize>,
+    /// How long until the oldest request leaves the count.
+    pub(super) reset: Option<Duration>,
+}
+
+/// The budget of one token.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    ledger: Mutex<Ledger>,
+    permits: Arc<Semaphore>,
+    turnstile: tokio::sync::Mutex<()>,
+    waiting: AtomicUsize,
+    answered: Notify,
+}
+
+impl Limiter {
+    pub(super) fn new(options: Options) -> Arc<Self> {
+        Arc::new(Self {
+            permits: Arc::new(Semaphore::new(options.in_flight)),
+            ledger: Mutex::new(Ledger::new(options)),
+            turnstile: tokio::sync::Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            answered: Notify::new(),
+        })
+    }
+
+    /// Waits for a place in the budget and a permit, at most `max_wait` for the budget.
+    pub(super) async fn acquire(self: &Arc<Self>, max_wait: Duration) -> Result<Permit, TooLong> {
+        let patience = Instant::now() + max_wait;
+        let ahead = self.waiting.fetch_add(1, Ordering::SeqCst);
+        let _leave = Leave(&self.waiting);
+        self.ledger().refuse_beyond(patience, ahead + 1)?;
+        let _turn = self.turnstile.lock().await;
+        let permits = Arc::clone(&self.permits);
+        let permit = permits.acquire_owned().await.expect("the semaphore is never closed");
+        loop {
+            let answered = self.answered.notified();
+            let next = self.ledger().take(Instant::now());
+            match next {
+                Next::Taken => return Ok(Permit { limiter: Arc::clone(self), answered: false, _permit: permit }),
+                Next::At(when) if when > patience => return Err(TooLong { wait: when - Instant::now() }),
+                Next::At(when) => sleep_until(when).await,
+                Next::AfterAnAnswer => answered.await,
+            }
+        }
+    }
+
+    /// The API refused a request and said for how long: nobody sends before that.
+    pub(super) fn pause(&self, length: Duration) {
+        let mut ledger = self.ledger();
+        ledger.paused_until = ledger.paused_until.max(Some(Instant::now() + length));
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().expect("nothing panics while it is held")
+    }
+}
+
+/// Counts a waiting request out again, also when its query is dropped.
+struct Leave<'a>(&'a AtomicUsize);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The right to have one request in flight. Held from sending to the last byte that is read.
+#[derive(Debug)]
+pub(super) struct Permit {
+    limiter: Arc<Limiter>,
+    answered: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Permit {
+    /// The answer's head is here: from now on the request leaves the windows.
+    pub(super) fn answered(&mut self, told: Told) {
+        if !std::mem::replace(&mut self.answered, true) {
+            self.limiter.ledger().answered(Instant::now(), told);
+            self.limiter.answered.notify_one();
+        }
+    }
+}
+
+impl Drop for Permit {
+    /// A request that failed or was dropped may have been counted all the same.
+    fn drop(&mut self) {
+        self.answered(Told::default());
+    }
+}
+
+/// Whether a request may be sent now, and when else.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Taken,
+    At(Instant),
+    AfterAnAnswer,
+}
+
+/// The requests that count. Pure: the time is handed in.
+#[derive(Debug)]
+struct Ledger {
+    options: Options,
+    /// When the answers came, of the last hour, in order.
+    answered: VecDeque<Instant>,
+    in_flight: usize,
+    paused_until: Option<Instant>,
+    told: Option<Remaining>,
+}
+
+/// The API's own count, which others' requests with the same token are in.
+#[derive(Debug)]
+struct Remaining {
+    requests: usize,
+    reset: Instant,
+}
+
+impl Ledger {
+    fn new(options: Options) -> Self {
+        Self { options, answered: VecDeque::new(), in_flight: 0, paused_until: None, told: None }
+    }
+
+    fn take(&mut self, now: Instant) -> Next {
+        self.forget_before(now);
+        let next = self.next(now);
+        if next == Next::Taken {
+            self.in_flight += 1;
+            if let Some(told) = &mut self.told {
+                told.requests = told.requests.saturating_sub(1);
+            }
+        }
+        next
+    }
+
+    fn next(&self, now: Instant) -> Next {
+        let windows = [
+            self.wait_in(self.options.per_minute, self.options.minute, now),
+            self.wait_in(self.options.per_hour, self.options.hour, now),
+        ];
+        let waits = windows.into_iter().chain([self.wait_for_pause(now), self.wait_for_others(now)]);
+        waits.max_by_key(Next::rank).expect("there are four")
+    }
+
+    fn wait_in(&self, most: usize, window: Duration, now: Instant) -> Next {
+        let recent = self.recent(window, now);
+        if self.in_flight + recent < most {
+            return Next::Taken;
+        }
+        // The one whose leaving makes room; where those in flight alone fill the window, one of them must be answered.
+        match (self.in_flight + recent).checked_sub(most).filter(|over| *over < recent) {
+            Some(over) => Next::At(self.answered[self.answered.len() - recent + over] + window),
+            None => Next::AfterAnAnswer,
+        }
+    }
+
+    fn wait_for_pause(&self, now: Instant) -> Next {
+        self.paused_until.filter(|until| *until > now).map_or(Next::Taken, Next::At)
+    }
+
+    /// When the API says that nothing is left although the windows have room, somebody else uses the token:
+    /// wait for its reset, and then ask with one request, whose answer tells more.
+    fn wait_for_others(&self, now: Instant) -> Next {
+        match &self.told {
+            Some(told) if told.requests == 0 && told.reset > now => Next::At(told.reset),
+            Some(told) if told.requests == 0 && self.in_flight > 0 => Next::AfterAnAnswer,
+            Some(_) | None => Next::Taken,
+        }
+    }
+
+    fn answered(&mut self, now: Instant, told: Told) {
+        self.in_flight -= 1;
+        self.answered.push_back(now);
+        if let Some(limit) = told.limit.filter(|limit| *limit > 0 && self.options.per_hour != usize::MAX) {
+            self.options.per_hour = limit;
+        }
+        if let (Some(remaining), true) = (told.remaining, self.options.per_hour != usize::MAX) {
+            // Those in flight may not be in the API's count yet.
+            let requests = remaining.saturating_sub(self.in_flight);
+            self.told = Some(Remaining { requests, reset: now + told.reset.unwrap_or_default() });
+        }
+    }
+
+    /// Refuses whoever stands at `place` (from 1) where that place is beyond `patience`.
+    fn refuse_beyond(&mut self, patience: Instant, place: usize) -> Result<(), TooLong> {
+        let now = Instant::now();
+        self.forget_before(now);
+        let windows = [(self.options.per_minute, self.options.minute), (self.options.per_hour, self.options.hour)];
+        let in_windows = windows.into_iter().map(|(most, window)| self.projected(most, window, now, place));
+        let others = match (self.wait_for_pause(now), self.wait_for_others(now)) {
+            (Next::At(pause), Next::At(reset)) => pause.max(reset),
+            (Next::At(when), _) | (_, Next::At(when)) => when,
+            _ => now,
+        };
+        let when = in_windows.chain([others]).max().expect("there are three");
+        if when > patience { Err(TooLong { wait: when - now }) } else { Ok(()) }
+    }
+
+    /// When the request at `place` can be sent as far as this window goes, if all are answered at once.
+    fn projected(&self, most: usize, window: Duration, now: Instant, place: usize) -> Instant {
+        let recent = self.recent(window, now);
+        let Some(over) = (recent + self.in_flight).saturating_add(place).checked_sub(most.saturating_add(1)) else {
+            return now;
+        };
+        match over.checked_sub(recent + self.in_flight) {
+            None if over < recent => self.answered[self.answered.len() - recent + over] + window,
+            None => now + window,
+            Some(later) => self.projected(most, window, now, later + 1) + window,
+        }
+    }
+
+    /// How many answers lie within the window.
+    fn recent(&self, window: Duration, now: Instant) -> usize {
+        let gone = self.answered.partition_point(|answered| *answered + window <= now);
+        self.answered.len() - gone
+    }
+
+    fn forget_before(&mut self, now: Instant) {
+        let gone = self.answered.len() - self.recent(self.options.hour, now);
+        self.answered.drain(..gone);
+    }
+}
+
+impl Next {
+    /// The later answer is the one that counts.
+    fn rank(&self) -> (u8, Option<Instant>) {
+        match self {
+            Self::Taken => (0, None),
+            Self::AfterAnAnswer => (1, None),
+            Self::At(when) => (2, Some(*when)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn limiter(per_minute: usize, per_hour: usize) -> Arc<Limiter> {
+        Limiter::new(Options { per_minute, per_hour, ..Options::default() })
+    }
+
+    async fn send(limiter: &Arc<Limiter>, told: Told) {
+        limiter.acquire(Duration::MAX / 4).await.unwrap().answered(told);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_request_after_the_last_of_a_minute_waits_for_the_first_to_leave() {
+        let limiter = limiter(3, 100);
+        let start = Instant::now();
+        for _ in 0..3 {
+            send(&limiter, Told::default()).await;
+            tokio::time::advance(SECOND).await;
+        }
+
+        send(&limiter, Told::default()).await;
+
+        assert_eq!((Instant::now() - start).as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_in_flight_counts_until_a_minute_after_its_answer() {
+        let limiter = limiter(1, 100);
+        let start = Instant::now();
+        let mut slow = limiter.acquire(SECOND).await.unwrap();
+        tokio::time::advance(10 * SECOND).await;
+        slow.answered(Told::default());
+
+        send(&limiter, Told::default()).await;
+
+        assert_eq!((Instant::now() - start).as_secs(), 70);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_hour_holds_when_the_minute_does_not() {
+        let limiter = limiter(2, 3);
+        let start = Instant::now();
+        for _ in 0..4 {
+            send(&limiter, Told::default()).await;
+        }
+
+        assert_eq!((Instant::now() - start).as_secs(), 3_600);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_would_wait_too_long_is_refused_at_once_and_told_how_long() {
+        let limiter = limiter(1, 100);
+        send(&limiter, Told::default()).await;
+        tokio::time::advance(20 * SECOND).await;
+
+        let refused = limiter.acquire(39 * SECOND).await.unwrap_err();
+
+        assert_eq!(refused.wait, 40 * SECOND);
+        assert!(limiter.acquire(40 * SECOND).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_ahead_in_the_queue_are_counted_in() {
+        let limiter = limiter(2, 100);
+        let mut queue: Vec<_> = (0..5).map(|_| Box::pin(limiter.acquire(600 * SECOND))).collect();
+        for waiting in &mut queue {
+            let _ = futures::poll!(waiting);
+        }
+
+        let refused = limiter.acquire(100 * SECOND).await.unwrap_err();
+
+        assert_eq!(refused.wait, 120 * SECOND, "two a minute: the sixth comes after two minutes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_others_use_is_learnt_from_the_headers() {
+        let limiter = limiter(250, 5_000);
+        let start = Instant::now();
+        let told = Told { limit: Some(5_000), remaining: Some(0), reset: Some(30 * SECOND) };
+        send(&limiter, told).await;
+
+        send(&limiter, told).await;
+
+        assert_eq!((Instant::now() - start).as_secs(), 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reset_in_the_past_lets_one_request_through_at_a_time() {
+        let limiter = limiter(250, 5_000);
+        let told = Told { limit: None, remaining: Some(0), reset: None };
+        send(&limiter, told).await;
+
+        let mut probe = limiter.acquire(SECOND).await.unwrap();
+        let mut second = Box::pin(limiter.acquire(SECOND));
+
+        assert!(futures::poll!(&mut second).is_pending());
+        probe.answered(Told { remaining: Some(10), ..told });
+        assert!(second.await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_holds_everybody() {
+        let limiter = limiter(250, 5_000);
+        let start = Instant::now();
+        limiter.pause(7 * SECOND);
+
+        send(&limiter, Told::default()).await;
+
+        assert_eq!((Instant::now() - start).as_secs(), 7);
+        limiter.pause(90 * SECOND);
+        assert_eq!(limiter.acquire(60 * SECOND).await.unwrap_err().wait, 90 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_query_gives_back_its_permit_and_its_place_in_the_queue() {
+        let limiter = Limiter::new(Options { in_flight: 1, ..Options::default() });
+        let held = limiter.acquire(SECOND).await.unwrap();
+        let mut waiting = Box::pin(limiter.acquire(SECOND));
+        assert!(futures::poll!(&mut waiting).is_pending());
+
+        drop(waiting);
+        drop(held);
+
+        assert_eq!(limiter.waiting.load(Ordering::SeqCst), 0);
+        assert!(limiter.acquire(SECOND).await.is_ok());
+    }
+}

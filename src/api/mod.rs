@@ -1,0 +1,25 @@
+//! The only HTTP client: sends a request with the account's token, within its limits, as
+//! often as it takes, and answers a body or a [`Fault`].
+//!
+//! - [`Client`]: one account's connection to the API. Cheap to clone.
+//! - [`QueryContext`]: what all requests of one query share: its time limit, its counts, its notices.
+//! - [`page`]: a list's pages, side by side, in order.
+//! - [`limit`]: the account's budget of requests, and how many are in flight.
+//! - [`retry`]: what is sent again, and when.
+//!
+//! It knows no table, no column and no SQL.
+
+mod body;
+mod client;
+mod context;
+mod fault;
+pub mod limit;
+pub mod page;
+mod read_ahead;
+pub mod retry;
+
+pub use body::Body;
+pub use client::{Client, Options, PER_PAGE, Request};
+pub use context::{Counts, QueryContext};
+pub use fault::{Fault, Where};
+pub use read_ahead::ReadAhead;

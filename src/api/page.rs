@@ -1,0 +1,211 @@
+//! A list's pages: the first one tells how many there are, the others are fetched side by side,
+//! and they come out in the list's order.
+//!
+//! A page's request runs in a task of its own, and so is read to its end, and gives its permit
+//! back, whether or not anybody takes the rows. How many pages are on their way is bounded by
+//! [`ReadAhead`]. Only an absent `next` ends a list.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+
+use super::client::PER_PAGE;
+use super::read_ahead::Slot;
+use super::{Body, Client, Fault, QueryContext, ReadAhead, Request};
+use crate::error::Error;
+
+/// What a page turned out to hold.
+#[derive(Debug)]
+pub struct Decoded<T> {
+    /// Its rows.
+    pub rows: T,
+    /// The list's length as this page tells it.
+    pub total: Option<u64>,
+    /// The link to the page after it.
+    pub next: Option<String>,
+}
+
+/// Turns a body into rows; runs in the page's task.
+pub type Decode<T> = dyn Fn(&Body, &Request) -> Result<Decoded<T>, Error> + Send + Sync;
+
+/// What all pages of a scan are fetched with.
+pub struct Fetch<T> {
+    /// The connection.
+    pub client: Client,
+    /// The query that they are fetched for.
+    pub query: Arc<QueryContext>,
+    /// How far the scan reads ahead.
+    pub ahead: Arc<ReadAhead>,
+    /// What becomes of a body.
+    pub decode: Box<Decode<T>>,
+}
+
+impl<T> std::fmt::Debug for Fetch<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fetch").field("client", &self.client).finish_non_exhaustive()
+    }
+}
+
+impl<T: Send + 'static> Fetch<T> {
+    /// Fetches a single object, or an unpaged list, in a task of its own.
+    ///
+    /// # Errors
+    /// The request's [`Fault`], or what `decode` says.
+    pub async fn one(self: Arc<Self>, request: Request) -> Result<Decoded<T>, Error> {
+        let slot = self.ahead.room().await;
+        Task::spawn(async move { self.page(request, slot).await }).join().await.map(|(decoded, _slot)| decoded)
+    }
+
+    async fn page(&self, request: Request, mut slot: Slot) -> Result<(Decoded<T>, Slot), Error> {
+        let body = self.client.get(&request, &self.query).await?;
+        slot.fill(body.bytes().len());
+        self.query.counts.pages.add(1);
+        let decoded = (self.decode)(&body, &request)?;
+        Ok((decoded, slot))
+    }
+}
+
+/// One reading of a list, page by page. Dropping it stops its requests.
+#[derive(Debug)]
+pub struct Pages<T> {
+    fetch: Arc<Fetch<T>>,
+    request: Request,
+    /// Pages that nobody would want are not fetched ahead.
+    most: u64,
+    taken: u64,
+    scheduled: u64,
+    ended: bool,
+    /// Its tasks ask for room in the pages' order.
+    schedulers: Vec<Task<()>>,
+    coming: UnboundedReceiver<Coming<T>>,
+    schedule: UnboundedSender<Coming<T>>,
+}
+
+type Coming<T> = Task<Result<(Decoded<T>, Slot), Error>>;
+
+impl<T: Send + 'static> Pages<T> {
+    /// Starts with the first page. `rows_wanted` bounds what is fetched ahead of need.
+    pub fn new(fetch: Arc<Fetch<T>>, request: Request, rows_wanted: Option<usize>) -> Self {
+        let (schedule, coming) = unbounded_channel();
+        let most = rows_wanted.map_or(u64::MAX, |rows| rows.div_ceil(PER_PAGE).max(1) as u64);
+        let mut pages = Self {
+            fetch,
+            request,
+            most,
+            taken: 0,
+            scheduled: 0,
+            ended: false,
+            schedulers: Vec::new(),
+            coming,
+            schedule,
+        };
+        pages.schedule(1..=1);
+        pages
+    }
+
+    /// The next page in order, or `None` after the last.
+    ///
+    /// # Errors
+    /// The page's [`Fault`], or what `decode` says of it; the list ends there.
+    pub async fn next(&mut self) -> Result<Option<Decoded<T>>, Error> {
+        if self.ended {
+            return Ok(None);
+        }
+        self.ended = true; // unless the page is there and names a next one
+        let page = self.coming.recv().await.expect("`schedule` is kept, so the channel stays open");
+        let (decoded, _slot) = page.join().await?;
+        self.taken += 1;
+        if let Some(next) = &decoded.next {
+            self.check_progress(next)?;
+            self.schedule_after(decoded.total);
+            self.ended = false;
+        }
+        Ok(Some(decoded))
+    }
+
+    /// After page 1 all that it tells of; after the last of those one by one, as long as there is a `next`.
+    fn schedule_after(&mut self, total: Option<u64>) {
+        if self.taken < self.scheduled {
+            return;
+        }
+        let told = match total {
+            Some(total) if self.taken == 1 => total.div_ceil(PER_PAGE as u64),
+            Some(_) | None => 0,
+        };
+        self.schedule(self.taken + 1..=told.min(self.most).max(self.taken + 1));
+    }
+
+    fn schedule(&mut self, numbers: RangeInclusive<u64>) {
+        self.scheduled = *numbers.end();
+        let (fetch, request, schedule) = (Arc::clone(&self.fetch), self.request.clone(), self.schedule.clone());
+        self.schedulers.push(Task::spawn(async move {
+            for number in numbers {
+                let slot = fetch.ahead.room().await;
+                let (fetch, request) = (Arc::clone(&fetch), request.page(number));
+                let page = Task::spawn(async move { fetch.page(request, slot).await });
+                if schedule.send(page).is_err() {
+                    return;
+                }
+            }
+        }));
+    }
+
+    /// A server whose `next` leads back would be read for ever.
+    fn check_progress(&self, next: &str) -> Result<(), Fault> {
+        let page = page_number(next);
+        if page.is_some_and(|page| page > self.taken) {
+            return Ok(());
+        }
+        Err(Fault::NoProgress { at: self.request.page(self.taken).at(), next: next.chars().take(200).collect() })
+    }
+}
+
+/// The `page` of a link. The link names a host, which the token must not follow: only its number is used.
+fn page_number(link: &str) -> Option<u64> {
+    let (_, query) = link.split_once('?')?;
+    url::form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "page")
+        .and_then(|(_, page)| page.parse().ok())
+}
+
+/// A task that ends when nobody waits for it any more.
+#[derive(Debug)]
+struct Task<T>(JoinHandle<T>);
+
+impl<T: Send + 'static> Task<T> {
+    fn spawn(future: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(tokio::spawn(future))
+    }
+
+    async fn join(mut self) -> T {
+        match (&mut self.0).await {
+            Ok(output) => output,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is going down; so is whoever waits here.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_a_page_is_read_from_its_link() {
+        assert_eq!(page_number("https://api.digitalocean.com/v2/images?page=2&per_page=200"), Some(2));
+        assert_eq!(page_number("https://api.digitalocean.com/v2/images?per_page=200&page=17"), Some(17));
+        assert_eq!(page_number("https://api.digitalocean.com/v2/images"), None);
+        assert_eq!(page_number("/?page=x"), None);
+    }
+}

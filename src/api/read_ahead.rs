@@ -1,0 +1,123 @@
+//! How far a scan reads ahead of whoever takes its rows.
+//!
+//! A page has a slot from before its request is sent until its rows are taken. Slots are given
+//! in the order that they are asked for, so that the page which is wanted next is never the
+//! one that waits.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
+
+/// At most so many pages and bytes, requested or waiting to be taken, in one scan.
+#[derive(Debug)]
+pub struct ReadAhead {
+    most_pages: usize,
+    most_bytes: usize,
+    held: Mutex<Held>,
+    freed: Notify,
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    pages: usize,
+    /// Pages whose bodies have not come yet; each is guessed to be as large as the largest so far.
+    empty: usize,
+    bytes: usize,
+    largest: usize,
+}
+
+/// Room for one page. Dropping it makes the room free.
+#[derive(Debug)]
+pub struct Slot {
+    of: Arc<ReadAhead>,
+    bytes: Option<usize>,
+}
+
+impl ReadAhead {
+    /// Room for so many pages and bytes.
+    pub fn new(most_pages: usize, most_bytes: usize) -> Arc<Self> {
+        let held = Mutex::default();
+        Arc::new(Self { most_pages, most_bytes, held, freed: Notify::new(), turn: tokio::sync::Mutex::default() })
+    }
+
+    /// Waits until there is room for a page. One page always has room, however large.
+    pub async fn room(self: &Arc<Self>) -> Slot {
+        let _turn = self.turn.lock().await;
+        loop {
+            let freed = self.freed.notified();
+            if self.take() {
+                return Slot { of: Arc::clone(self), bytes: None };
+            }
+            freed.await;
+        }
+    }
+
+    fn take(&self) -> bool {
+        let mut held = self.lock();
+        let bytes = held.bytes + (held.empty + 1) * held.largest;
+        let fits = held.pages == 0 || (held.pages < self.most_pages && bytes <= self.most_bytes);
+        if fits {
+            held.pages += 1;
+            held.empty += 1;
+        }
+        fits
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Held> {
+        self.held.lock().expect("nothing panics while it is held")
+    }
+}
+
+impl Slot {
+    /// The page has come, and has this many bytes.
+    pub fn fill(&mut self, bytes: usize) {
+        let mut held = self.of.lock();
+        held.empty -= 1;
+        held.bytes += bytes;
+        held.largest = held.largest.max(bytes);
+        self.bytes = Some(bytes);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut held = self.of.lock();
+        held.pages -= 1;
+        match self.bytes {
+            Some(bytes) => held.bytes -= bytes,
+            None => held.empty -= 1,
+        }
+        drop(held);
+        self.of.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_page_waits_for_room_until_one_is_taken() {
+        let ahead = ReadAhead::new(2, 1_000);
+        let first = ahead.room().now_or_never().unwrap();
+        let _second = ahead.room().now_or_never().unwrap();
+
+        assert!(ahead.room().now_or_never().is_none());
+        drop(first);
+        assert!(ahead.room().now_or_never().is_some());
+    }
+
+    #[test]
+    fn large_pages_use_up_the_bytes_before_the_pages() {
+        let ahead = ReadAhead::new(16, 1_000);
+        let mut first = ahead.room().now_or_never().unwrap();
+        first.fill(600);
+
+        assert!(ahead.room().now_or_never().is_none(), "a second one would be 600 bytes too");
+        drop(first);
+        assert!(ahead.room().now_or_never().is_some(), "one page always has room");
+    }
+}

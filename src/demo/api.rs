@@ -1,0 +1,269 @@
+//! The API itself, without faults and limits: lists, single rows, and the POST.
+
+use serde_json::json;
+
+use super::account::Account;
+use super::action;
+use super::answer::Answer;
+use super::asked::Asked;
+use super::fixture::Life;
+use super::page::Page;
+use super::route::{Ask, Found, Place};
+use super::tables::Tables;
+
+/// The answer of an API to which nothing happens.
+pub(super) fn answer(account: &Account, asked: &Asked) -> Answer {
+    let (method, path) = (&asked.method, &asked.path);
+    match account.paths().find(method, path) {
+        Found::Place(place) => at(account, asked, &place).unwrap_or_else(|refusal| refusal),
+        Found::Methods(methods) => Answer::refusal(405).with_header("allow", methods.join(", ")),
+        Found::Nothing => {
+            let known = account.paths().list();
+            tracing::warn!(method, path, ?known, "nothing is there");
+            Answer::not_found()
+        }
+    }
+}
+
+fn at(account: &Account, asked: &Asked, place: &Place<'_>) -> Result<Answer, Answer> {
+    let mut tables = account.tables();
+    match place.ask {
+        Ask::List => list(&tables, asked, place),
+        Ask::Get => get(&tables, place),
+        Ask::Post => {
+            let answer = post(account, &mut tables, asked, place)?;
+            account.log().carried_out();
+            Ok(answer)
+        }
+    }
+}
+
+fn list(tables: &Tables, asked: &Asked, place: &Place<'_>) -> Result<Answer, Answer> {
+    let route = tables.all[place.table].fixture.list.as_ref().ok_or_else(Answer::not_found)?;
+    let page = Page::of(&asked.query)?;
+    let found = tables.select(place.table, place.parent, &asked.query, |total| page.range(total));
+    let (rows, total) = found.ok_or_else(Answer::not_found)?;
+    let links = page.links(total, &asked.url, &asked.query);
+    let body = json!({ route.rows.as_str(): rows, "links": links, "meta": { "total": total } });
+    Ok(Answer::json(200, body))
+}
+
+fn get(tables: &Tables, place: &Place<'_>) -> Result<Answer, Answer> {
+    let route = tables.all[place.table].fixture.get.as_ref().ok_or_else(Answer::not_found)?;
+    let row = tables.get(place.table, place.parent, place.id).ok_or_else(Answer::not_found)?;
+    Ok(Answer::json(200, json!({ route.row.as_str(): row })))
+}
+
+fn post(account: &Account, tables: &mut Tables, asked: &Asked, place: &Place<'_>) -> Result<Answer, Answer> {
+    let route = tables.all[place.table].fixture.post.as_ref().ok_or_else(Answer::not_found)?;
+    let (key, life) = (route.row.clone(), route.life);
+    let (parent, settle) = (place.parent.unwrap_or(""), account.options().settle);
+    let row = match life {
+        Life::ImageAction => action::begin(tables, place.table, parent, &asked.body, settle)?,
+    };
+    Ok(Answer::json(201, json!({ key: row })))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::super::client::{ask, get, post, start, start_with};
+    use super::super::{Options, Total};
+
+    const ACTIONS: &str = "/v2/images/62137902/actions";
+    const TABLE: &str = "digitalocean/compute/image_actions";
+
+    fn ids(body: &Value, rows: &str) -> Vec<i64> {
+        let rows = body[rows].as_array().expect("a list has rows");
+        rows.iter().map(|row| row["id"].as_i64().expect("a row has an id")).collect()
+    }
+
+    fn pages(body: &Value) -> Vec<&str> {
+        let pages = body["links"]["pages"].as_object();
+        let mut names: Vec<_> = pages.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[tokio::test]
+    async fn the_pages_of_an_image_are_its_rows_newest_first() {
+        let demo = start().await;
+
+        let first = get(&demo, &format!("{ACTIONS}?per_page=200")).await.json();
+        let second = get(&demo, &format!("{ACTIONS}?page=2&per_page=200")).await.json();
+
+        let mut all = ids(&first, "actions");
+        all.extend(ids(&second, "actions"));
+        assert_eq!((all.len(), first["meta"]["total"].as_u64()), (366, Some(366)));
+        assert!(all.is_sorted_by(|a, b| a > b));
+        assert!(all.contains(&36_804_636) && all[0] == 3_169_590_176);
+        assert_eq!((pages(&first), pages(&second)), (vec!["last", "next"], vec!["first", "prev"]));
+        let truth = demo.account().rows(TABLE, Some("62137902")).unwrap();
+        assert_eq!(truth[200..], second["actions"].as_array().unwrap()[..]);
+    }
+
+    #[tokio::test]
+    async fn links_name_the_host_that_was_asked() {
+        let demo = start().await;
+
+        let body = get(&demo, &format!("{ACTIONS}?per_page=100&page=2")).await.json();
+
+        let next = "http://demo.test:80/v2/images/62137902/actions?page=3&per_page=100";
+        assert_eq!(body["links"]["pages"]["next"], next);
+        assert_eq!(pages(&body), ["first", "last", "next", "prev"]);
+    }
+
+    #[tokio::test]
+    async fn a_page_past_the_end_is_empty() {
+        let demo = start().await;
+
+        let body = get(&demo, &format!("{ACTIONS}?per_page=200&page=9")).await.json();
+
+        assert_eq!((ids(&body, "actions").len(), pages(&body)), (0, vec!["first", "prev"]));
+        assert_eq!(body["meta"]["total"], 366);
+    }
+
+    #[tokio::test]
+    async fn an_image_without_actions_is_an_empty_list_and_an_unknown_one_is_not_found() {
+        let demo = start().await;
+
+        let empty = get(&demo, "/v2/images/62137903/actions").await;
+        let unknown = get(&demo, "/v2/images/1/actions").await;
+        let slug = get(&demo, "/v2/images/ubuntu-24-04-x64/actions").await;
+
+        assert_eq!(empty.json(), json!({"actions": [], "links": {}, "meta": {"total": 0}}));
+        assert_eq!((unknown.status, slug.status), (404, 404));
+        assert_eq!(unknown.json()["id"], "not_found");
+        assert_eq!(unknown.json()["request_id"], unknown.header("x-request-id").unwrap());
+    }
+
+    #[tokio::test]
+    async fn one_row_is_wrapped() {
+        let demo = start().await;
+
+        let action = get(&demo, &format!("{ACTIONS}/36804636")).await.json();
+        let image = get(&demo, "/v2/images/ubuntu-24-04-x64").await.json();
+        let account = get(&demo, "/v2/account").await.json();
+
+        assert_eq!(action["action"]["region"]["slug"], "nyc3");
+        assert_eq!(image["image"]["id"], 198_012_311);
+        assert_eq!(account["account"]["status"], "active");
+        assert_eq!(get(&demo, &format!("{ACTIONS}/1")).await.status, 404);
+    }
+
+    #[tokio::test]
+    async fn query_parameters_select_images() {
+        let demo = start().await;
+        let total = async |query: &str| {
+            let body = get(&demo, &format!("/v2/images?{query}")).await.json();
+            body["meta"]["total"].as_u64().expect("a list has a total")
+        };
+
+        assert_eq!(total("").await, 41);
+        assert_eq!(total("private=true").await, 23);
+        assert_eq!(total("type=distribution").await, 10);
+        assert_eq!(total("type=application").await, 8);
+        assert_eq!(total("tag_name=golden").await, 6);
+        assert_eq!(total("tag_name=k8s%3Aworker").await, 1);
+        assert_eq!(total("tag_name=none").await, 0);
+    }
+
+    #[tokio::test]
+    async fn another_method_is_405_and_names_the_known_ones() {
+        let demo = start().await;
+
+        let reply = ask(&demo, "DELETE", ACTIONS, "").await.unwrap();
+
+        assert_eq!((reply.status, reply.header("allow")), (405, Some("get, post")));
+    }
+
+    #[tokio::test]
+    async fn a_total_makes_exactly_so_many_rows() {
+        let totals = ["62137902=0", "62137904=200", "62137906=1000000", "555=201"];
+        let totals = totals.iter().map(|text| text.parse().unwrap()).collect();
+        let demo = start_with(Options { totals, ..Options::default() }).await;
+        let account = demo.account();
+
+        for (image, rows) in [("62137902", 0), ("62137904", 200), ("62137906", 1_000_000), ("555", 201)] {
+            assert_eq!(account.count(TABLE, Some(image)), Some(rows), "{image}");
+        }
+        let last = get(&demo, "/v2/images/62137906/actions?per_page=200&page=5000").await.json();
+        assert_eq!((ids(&last, "actions").len(), pages(&last)), (200, vec!["first", "prev"]));
+        assert!(ids(&last, "actions").iter().all(|id| *id > 0));
+        assert_eq!(get(&demo, "/v2/images/555").await.json()["image"]["public"], false);
+    }
+
+    #[tokio::test]
+    async fn a_total_for_a_table_makes_rows_of_it() {
+        let totals = vec![Total::new("images", 1_000)];
+        let demo = start_with(Options { totals, ..Options::default() }).await;
+
+        let body = get(&demo, "/v2/images?private=true&per_page=1").await.json();
+
+        assert_eq!(body["meta"]["total"], 982);
+    }
+
+    #[tokio::test]
+    async fn a_posted_action_completes_and_changes_its_image() {
+        let demo = start_with(Options { settle: Duration::ZERO, ..Options::default() }).await;
+
+        let begun = post(&demo, ACTIONS, r#"{"type": "transfer", "region": "sfo3"}"#).await;
+        let action = &begun.json()["action"];
+        let path = format!("{ACTIONS}/{}", action["id"]);
+        let after = get(&demo, &path).await.json();
+        let image = get(&demo, "/v2/images/62137902").await.json();
+
+        assert_eq!((begun.status, action["status"].as_str()), (201, Some("in-progress")));
+        assert_eq!(action["region"]["name"], "San Francisco 3");
+        assert_eq!(after["action"]["status"], "completed");
+        assert!(after["action"]["completed_at"].is_string());
+        assert_eq!(image["image"]["regions"], json!(["nyc3", "fra1", "sfo3"]));
+        assert_eq!(demo.account().posts(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_posted_action_is_in_progress_until_it_settles() {
+        let demo = start().await;
+
+        let begun = post(&demo, "/v2/images/62138001/actions", r#"{"type": "convert"}"#).await.json();
+        let list = get(&demo, "/v2/images/62138001/actions").await.json();
+
+        assert_eq!(list["actions"], json!([begun["action"]]));
+        assert_eq!(begun["action"]["completed_at"], Value::Null);
+        assert!(begun["action"]["id"].as_i64() > Some(3_169_590_176));
+        assert_eq!(get(&demo, "/v2/images/62138001").await.json()["image"]["type"], "backup");
+    }
+
+    #[tokio::test]
+    async fn a_converted_backup_is_a_snapshot() {
+        let demo = start_with(Options { settle: Duration::ZERO, ..Options::default() }).await;
+
+        post(&demo, "/v2/images/62138001/actions", r#"{"type": "convert"}"#).await;
+
+        assert_eq!(get(&demo, "/v2/images/62138001").await.json()["image"]["type"], "snapshot");
+    }
+
+    #[tokio::test]
+    async fn a_post_that_cannot_be_is_refused_as_the_api_does() {
+        let demo = start().await;
+        let refused = async |image: &str, body: &str| {
+            let reply = post(&demo, &format!("/v2/images/{image}/actions"), body).await;
+            let message = reply.json()["message"].as_str().expect("a refusal has a message").to_owned();
+            (reply.status, message)
+        };
+
+        assert_eq!(refused("62137902", "{}").await, (404, "The specified action type is not available.".to_owned()));
+        assert_eq!(refused("62137902", "{").await.0, 400);
+        assert_eq!(refused("1", r#"{"type":"convert"}"#).await.0, 404);
+        assert_eq!(refused("62137902", r#"{"type":"convert"}"#).await.0, 422);
+        assert_eq!(refused("62137902", r#"{"type":"transfer"}"#).await.0, 422);
+        assert_eq!(refused("62137902", r#"{"type":"transfer","region":"mars1"}"#).await.0, 422);
+        assert_eq!(refused("62137902", r#"{"type":"transfer","region":"nyc3"}"#).await.0, 422);
+        let backup = refused("62138001", r#"{"type":"transfer","region":"sfo3"}"#).await;
+        assert_eq!(backup, (422, "Backups can not be transfered to other regions".to_owned()));
+        assert_eq!(demo.account().posts(), 0);
+    }
+}

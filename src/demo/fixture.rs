@@ -1,0 +1,338 @@
+//! The files under `tests/fixtures`, which the program carries inside it: routes
+//! and rows of one table each, the rows in the API's own shape.
+//!
+//! The keys are the fields of [`Fixture`]; an unknown one is an error. In a row,
+//! `{"$row": "digitalocean/compute/regions/nyc3"}` stands for that row of another
+//! fixture's `items`, and a text such as `"now-90s"` or `"now+2m"` for a time
+//! relative to the account's start.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::de::{Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use super::rows::{id_text, time};
+
+static FIXTURES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/fixtures.rs"));
+
+/// Why an account cannot start.
+#[derive(Debug)]
+pub enum Error {
+    /// A fixture is not written as it has to be.
+    Fixture {
+        /// Its path below `tests/fixtures`, without `.json`.
+        name: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A fixture names a row or a table that is not there.
+    Missing {
+        /// The fixture.
+        name: String,
+        /// What it names.
+        reference: String,
+    },
+    /// A [`Total`](super::Total) for a list that no fixture can make.
+    Total {
+        /// The list's name as given.
+        list: String,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixture { name, .. } => write!(f, "the fixture `{name}` cannot be read"),
+            Self::Missing { name, reference } => {
+                write!(f, "the fixture `{name}` names `{reference}`, which is in no fixture")
+            }
+            Self::Total { list } => {
+                write!(f, "`{list}` is neither a table nor an id such as an image's")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Fixture { source, .. } => Some(source),
+            Self::Missing { .. } | Self::Total { .. } => None,
+        }
+    }
+}
+
+/// One file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fixture {
+    /// What a reader of the file should know.
+    #[serde(default, rename = "about")]
+    _about: IgnoredAny,
+    /// The field that identifies a row.
+    #[serde(default = "id")]
+    pub(super) key: String,
+    /// The table whose rows' keys stand in the paths of this one.
+    pub(super) parent: Option<Parent>,
+    pub(super) list: Option<ListRoute>,
+    pub(super) get: Option<GetRoute>,
+    pub(super) post: Option<PostRoute>,
+    /// What query parameters of the list select, by name.
+    #[serde(default)]
+    pub(super) query: BTreeMap<String, Filter>,
+    /// Rows in descending order of their keys, rather than as written.
+    #[serde(default)]
+    pub(super) newest_first: bool,
+    pub(super) templates: Option<TemplateRows>,
+    /// The rows of a table without a parent.
+    #[serde(default)]
+    pub(super) items: Vec<Value>,
+    /// How many rows there are, the rest made from `templates`.
+    pub(super) total: Option<usize>,
+    /// The rows of a table with a parent. A parent that is not here has none.
+    #[serde(default)]
+    pub(super) children: Vec<Child>,
+}
+
+fn id() -> String {
+    "id".to_owned()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parent {
+    /// The fixture's name.
+    pub(super) table: String,
+    /// The field of a row that repeats the parent's key.
+    pub(super) field: Option<String>,
+}
+
+/// A page of rows, under the key `rows`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListRoute {
+    pub(super) path: String,
+    pub(super) rows: String,
+}
+
+/// One row, under the key `row`; a path without a parameter of its own has the first row.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GetRoute {
+    pub(super) path: String,
+    pub(super) row: String,
+    /// Further fields whose value may stand in the path.
+    #[serde(default)]
+    pub(super) also_by: Vec<String>,
+}
+
+/// What can be done, by one of the lives that the code knows.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PostRoute {
+    pub(super) path: String,
+    pub(super) row: String,
+    pub(super) life: Life,
+    /// The table in which a region is looked up.
+    pub(super) regions: String,
+}
+
+/// How a row that POST begins goes on.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Life {
+    ImageAction,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Filter {
+    /// The field has the parameter's value.
+    Equals(String),
+    /// The field is a list that has the parameter's value in it.
+    Contains(String),
+    /// For these values of the parameter, fields have these values; any other
+    /// value of the parameter selects everything, as the API does.
+    Values(BTreeMap<String, Map<String, Value>>),
+}
+
+impl Filter {
+    pub(super) fn keeps(&self, row: &Value, wanted: &str) -> bool {
+        match self {
+            Self::Equals(field) => row.get(field).is_some_and(|value| id_text(value) == wanted),
+            Self::Contains(field) => {
+                row[field.as_str()].as_array().is_some_and(|list| list.iter().any(|value| id_text(value) == wanted))
+            }
+            Self::Values(values) => values
+                .get(wanted)
+                .is_none_or(|fields| fields.iter().all(|(field, value)| row.get(field) == Some(value))),
+        }
+    }
+}
+
+/// See [`Templates`](super::rows::Templates).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TemplateRows {
+    pub(super) newest_id: i64,
+    #[serde(deserialize_with = "instant")]
+    pub(super) newest_at: DateTime<Utc>,
+    pub(super) span_days: i64,
+    pub(super) rows: Vec<Value>,
+}
+
+fn instant<'de, D: Deserializer<'de>>(text: D) -> Result<DateTime<Utc>, D::Error> {
+    let text = String::deserialize(text)?;
+    let at = DateTime::parse_from_rfc3339(&text).map_err(D::Error::custom)?;
+    Ok(at.to_utc())
+}
+
+/// The rows below one parent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Child {
+    /// The parent's key.
+    pub(super) of: Value,
+    #[serde(default)]
+    pub(super) rows: Vec<Value>,
+    /// How many there are, the rest made from the templates.
+    pub(super) total: Option<usize>,
+}
+
+/// All fixtures, by name.
+pub(super) fn load() -> Result<BTreeMap<String, Fixture>, Error> {
+    read(FIXTURES)
+}
+
+pub(super) fn read(files: &[(&str, &str)]) -> Result<BTreeMap<String, Fixture>, Error> {
+    let unreadable = |name: &str| {
+        let name = name.to_owned();
+        move |source| Error::Fixture { name, source }
+    };
+    let mut texts = BTreeMap::new();
+    for (name, text) in files {
+        let value: Value = serde_json::from_str(text).map_err(unreadable(name))?;
+        texts.insert(*name, value);
+    }
+    let mut fixtures = BTreeMap::new();
+    for (name, value) in &texts {
+        let mut value = value.clone();
+        resolve(&mut value, &texts).map_err(|reference| Error::Missing { name: (*name).to_owned(), reference })?;
+        let fixture = serde_json::from_value(value).map_err(unreadable(name))?;
+        fixtures.insert((*name).to_owned(), fixture);
+    }
+    Ok(fixtures)
+}
+
+/// Puts rows in the place of `{"$row": …}`; a reference that leads nowhere comes back.
+fn resolve(value: &mut Value, texts: &BTreeMap<&str, Value>) -> Result<(), String> {
+    if let Some(reference) = value.get("$row").and_then(Value::as_str) {
+        let row = referred(reference, texts).ok_or_else(|| reference.to_owned())?;
+        *value = row;
+        return Ok(());
+    }
+    match value {
+        Value::Array(list) => list.iter_mut().try_for_each(|value| resolve(value, texts)),
+        Value::Object(map) => map.values_mut().try_for_each(|value| resolve(value, texts)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+    }
+}
+
+fn referred(reference: &str, texts: &BTreeMap<&str, Value>) -> Option<Value> {
+    let (name, wanted) = reference.rsplit_once('/')?;
+    let fixture = texts.get(name)?;
+    let key = fixture.get("key").and_then(Value::as_str).unwrap_or("id");
+    let rows = fixture.get("items")?.as_array()?;
+    rows.iter().find(|row| row.get(key).is_some_and(|id| id_text(id) == wanted)).cloned()
+}
+
+/// Writes out the times that are relative to `start`.
+pub(super) fn date(row: &mut Value, start: DateTime<Utc>) {
+    let Some(fields) = row.as_object_mut() else { return };
+    for value in fields.values_mut() {
+        if let Some(offset) = value.as_str().and_then(offset) {
+            *value = time(start + offset);
+        }
+    }
+}
+
+fn offset(text: &str) -> Option<TimeDelta> {
+    let text = text.strip_prefix("now")?;
+    let (sign, length) = match text.as_bytes().first()? {
+        b'-' => (-1, &text[1..]),
+        b'+' => (1, &text[1..]),
+        _ => return None,
+    };
+    let length = TimeDelta::from_std(humantime::parse_duration(length).ok()?).ok()?;
+    Some(length * sign)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_fixture_can_be_read() {
+        let fixtures = load().unwrap_or_else(|error| panic!("{error}: {error:?}"));
+
+        for name in ["regions", "images", "image_actions"] {
+            assert!(fixtures.contains_key(&format!("digitalocean/compute/{name}")), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_reference_is_replaced_by_the_row() {
+        let regions = r#"{"key": "slug", "items": [{"slug": "nyc3", "name": "New York 3"}]}"#;
+        let uses = r#"{"items": [{"id": 1, "region": {"$row": "regions/nyc3"}}]}"#;
+
+        let fixtures = read(&[("regions", regions), ("uses", uses)]).unwrap();
+
+        assert_eq!(fixtures["uses"].items[0]["region"]["name"], "New York 3");
+    }
+
+    #[test]
+    fn a_reference_that_leads_nowhere_is_named() {
+        let uses = r#"{"items": [{"id": 1, "region": {"$row": "regions/nyc3"}}]}"#;
+
+        let error = read(&[("uses", uses)]).unwrap_err().to_string();
+
+        assert_eq!(error, "the fixture `uses` names `regions/nyc3`, which is in no fixture");
+    }
+
+    #[test]
+    fn an_unknown_key_of_a_fixture_is_an_error() {
+        let error = read(&[("odd", r#"{"itmes": []}"#)]).unwrap_err();
+
+        assert!(format!("{error:?}").contains("itmes"), "{error:?}");
+    }
+
+    #[test]
+    fn a_relative_time_is_written_out() {
+        let start = DateTime::parse_from_rfc3339("2026-01-01T00:00:00Z").unwrap().to_utc();
+        let mut row = json!({"started_at": "now-90s", "completed_at": "now+2m", "name": "nowhere"});
+
+        date(&mut row, start);
+
+        let dated =
+            json!({"started_at": "2025-12-31T23:58:30Z", "completed_at": "2026-01-01T00:02:00Z", "name": "nowhere"});
+        assert_eq!(row, dated);
+    }
+
+    #[test]
+    fn filters_select_as_the_api_does() {
+        let row = json!({"public": true, "tags": ["golden"], "name": "web"});
+        let filter = |text: &str| serde_json::from_str::<Filter>(text).unwrap();
+
+        assert!(filter(r#"{"contains": "tags"}"#).keeps(&row, "golden"));
+        assert!(!filter(r#"{"contains": "tags"}"#).keeps(&row, "gold"));
+        assert!(filter(r#"{"equals": "name"}"#).keeps(&row, "web"));
+        let private = filter(r#"{"values": {"true": {"public": false}}}"#);
+        assert!(!private.keeps(&row, "true"));
+        assert!(private.keeps(&row, "false"));
+    }
+}

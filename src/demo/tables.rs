@@ -1,0 +1,446 @@
+//! The state of the account: the rows of every table, as they are now.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::action::{self, Pending};
+use super::fixture::{self, Error, Fixture};
+use super::options::Total;
+use super::rows::{Change, Rows, Templates, id_text};
+
+/// Wall-clock time that goes as tokio's does, so that a test can pause both.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    started: Instant,
+    started_at: DateTime<Utc>,
+}
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self { started: Instant::now(), started_at: Utc::now() }
+    }
+
+    pub(super) fn at(self, instant: Instant) -> DateTime<Utc> {
+        self.started_at + TimeDelta::from_std(instant - self.started).unwrap_or_default()
+    }
+
+    pub(super) fn now(self) -> DateTime<Utc> {
+        self.at(Instant::now())
+    }
+}
+
+/// One fixture with its rows.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) fixture: Fixture,
+    templates: Option<Templates>,
+    /// By the parent's key; without a parent the one list is under "".
+    lists: HashMap<String, Rows>,
+}
+
+/// All tables. Each is known by its place here.
+#[derive(Debug)]
+pub(super) struct Tables {
+    pub(super) all: Vec<Table>,
+    pub(super) clock: Clock,
+    /// What is in progress.
+    pub(super) pending: Vec<Pending>,
+    next_id: i64,
+}
+
+impl Table {
+    fn new(name: String, fixture: Fixture) -> Self {
+        let field = fixture.parent.as_ref().and_then(|parent| parent.field.as_deref());
+        let templates = fixture.templates.as_ref().map(|made| {
+            let span = TimeDelta::days(made.span_days);
+            Templates::new(&made.rows, &fixture.key, field, made.newest_id, made.newest_at, span)
+        });
+        Self { name, templates, fixture, lists: HashMap::new() }
+    }
+
+    /// The written rows in order, and the made ones at their place among them.
+    fn rows(&self, mut written: Vec<Value>, total: Option<usize>, parent: Option<Value>, lane: usize) -> Rows {
+        let key = &self.fixture.key;
+        let number = |row: &Value| row.get(key).and_then(Value::as_i64);
+        if self.fixture.newest_first {
+            written.sort_by_key(|row| std::cmp::Reverse(number(row)));
+        }
+        let total = total.unwrap_or(written.len());
+        written.truncate(total);
+        let missing = total - written.len();
+        let newest = self.fixture.templates.as_ref().map_or(0, |made| made.newest_id);
+        let place = match self.fixture.newest_first {
+            true => written.iter().filter(|row| number(row) > Some(newest)).count(),
+            false => written.len(),
+        };
+        let rows = Rows::written(written, parent, lane);
+        match &self.templates {
+            Some(templates) => rows.with_run(place, missing, templates),
+            None => rows,
+        }
+    }
+}
+
+impl Tables {
+    pub(super) fn new(fixtures: BTreeMap<String, Fixture>, totals: &[Total], clock: Clock) -> Result<Self, Error> {
+        let all: Vec<_> = fixtures.into_iter().map(|(name, fixture)| Table::new(name, fixture)).collect();
+        let mut tables = Self { all, clock, pending: Vec::new(), next_id: 1 };
+        for table in 0..tables.all.len() {
+            tables.fill_items(table);
+        }
+        for table in 0..tables.all.len() {
+            tables.fill_children(table)?;
+        }
+        for total in totals {
+            tables.set_total(total)?;
+        }
+        Ok(tables)
+    }
+
+    fn fill_items(&mut self, table: usize) {
+        if self.all[table].fixture.parent.is_some() {
+            return;
+        }
+        let items = self.enter(table, None, self.all[table].fixture.items.clone());
+        let own = &mut self.all[table];
+        let rows = own.rows(items, own.fixture.total, None, 0);
+        own.lists.insert(String::new(), rows);
+    }
+
+    fn fill_children(&mut self, table: usize) -> Result<(), Error> {
+        let children = std::mem::take(&mut self.all[table].fixture.children);
+        for child in children {
+            let of = id_text(&child.of);
+            let lane = self
+                .place_of_parent(table, &of)
+                .ok_or_else(|| Error::Missing { name: self.all[table].name.clone(), reference: of.clone() })?;
+            let written = self.enter(table, Some(&of), child.rows);
+            let own = &mut self.all[table];
+            let rows = own.rows(written, child.total, Some(child.of), lane);
+            own.lists.insert(of, rows);
+        }
+        Ok(())
+    }
+
+    /// Dates written rows, takes note of their ids and of what is in progress.
+    fn enter(&mut self, table: usize, parent: Option<&str>, mut rows: Vec<Value>) -> Vec<Value> {
+        let fixture = &self.all[table].fixture;
+        for row in &mut rows {
+            fixture::date(row, self.clock.started_at);
+            let id = row.get(&fixture.key).cloned().unwrap_or(Value::Null);
+            self.next_id = self.next_id.max(id.as_i64().unwrap_or(0) + 1);
+            if let (Some(_), Some(parent)) = (&fixture.post, parent) {
+                let due = action::put_off(row, self.clock.started_at);
+                let due = due.map(|wait| self.clock.started + wait);
+                self.pending.extend(due.map(|due| Pending::row(table, parent, &id_text(&id), due)));
+            }
+        }
+        rows
+    }
+
+    fn set_total(&mut self, total: &Total) -> Result<(), Error> {
+        let Total { list, rows } = total;
+        let named = self.all.iter().position(|table| {
+            table.fixture.parent.is_none() && (table.name == *list || table.name.rsplit('/').next() == Some(list))
+        });
+        if let Some(table) = named {
+            let own = &mut self.all[table];
+            let written = own.lists.remove("").map(|rows| rows.range(0..rows.len(), own.templates.as_ref()));
+            let filled = own.rows(written.unwrap_or_default(), Some(*rows), None, 0);
+            own.lists.insert(String::new(), filled);
+            return Ok(());
+        }
+        let wrong = || Error::Total { list: list.clone() };
+        let grows: Vec<_> = (0..self.all.len()).filter(|table| self.grows(*table)).collect();
+        let known = |table: &&usize| self.place_of_parent(**table, list).is_some();
+        let table = match grows.iter().find(known) {
+            Some(table) => *table,
+            None => *grows.iter().find(|table| self.create_parent(**table, list)).ok_or_else(wrong)?,
+        };
+        let lane = self.place_of_parent(table, list).ok_or_else(wrong)?;
+        let parent = list.parse::<i64>().map_or_else(|_| Value::from(list.as_str()), Value::from);
+        self.pending.retain(|pending| !pending.is_in(table, list));
+        let own = &mut self.all[table];
+        let filled = own.rows(Vec::new(), Some(*rows), Some(parent), lane);
+        own.lists.insert(list.clone(), filled);
+        Ok(())
+    }
+
+    /// Whether the lists of this table can be made of any length.
+    fn grows(&self, table: usize) -> bool {
+        let table = &self.all[table];
+        table.fixture.parent.is_some() && table.templates.is_some()
+    }
+
+    fn create_parent(&mut self, table: usize, id: &str) -> bool {
+        let (Some(parent), Ok(id)) = (self.parent_of(table), id.parse::<i64>()) else { return false };
+        let own = &mut self.all[parent];
+        let Some(templates) = own.templates.as_ref().filter(|made| !made.is_empty()) else { return false };
+        let newest_at = own.fixture.templates.as_ref().map(|made| made.newest_at).unwrap_or_default();
+        let row = templates.row(0, id, newest_at, None);
+        let Some(rows) = own.lists.get_mut("") else { return false };
+        rows.insert_last(row);
+        self.next_id = self.next_id.max(id.saturating_add(1));
+        true
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        self.all.iter().position(|table| table.name == name)
+    }
+
+    pub(super) fn parent_of(&self, table: usize) -> Option<usize> {
+        self.find(&self.all[table].fixture.parent.as_ref()?.table)
+    }
+
+    fn place_of_parent(&self, table: usize, id: &str) -> Option<usize> {
+        self.place(self.parent_of(table)?, None, id)
+    }
+
+    /// The rows below a parent, or of a table that has none; `None` if there is no such
+    /// parent, and the empty list where it has no rows.
+    fn list(&self, table: usize, parent: Option<&str>) -> Option<&Rows> {
+        const NONE: &Rows = &Rows::none();
+        if let Some(parent) = parent {
+            self.place_of_parent(table, parent)?;
+        }
+        Some(self.all[table].lists.get(parent.unwrap_or("")).unwrap_or(NONE))
+    }
+
+    /// The list to write in, made if need be.
+    fn list_mut(&mut self, table: usize, parent: Option<&str>) -> Option<(&mut Rows, Option<&Templates>)> {
+        self.list(table, parent)?;
+        let lane = parent.and_then(|parent| self.place_of_parent(table, parent)).unwrap_or(0);
+        let own = &mut self.all[table];
+        let rows = own.lists.entry(parent.unwrap_or("").to_owned()).or_insert_with(|| {
+            let of = parent.map(|text| text.parse::<i64>().map_or_else(|_| Value::from(text), Value::from));
+            Rows::written(Vec::new(), of, lane)
+        });
+        Some((rows, own.templates.as_ref()))
+    }
+
+    fn place(&self, table: usize, parent: Option<&str>, id: &str) -> Option<usize> {
+        let own = &self.all[table];
+        let rows = own.lists.get(parent.unwrap_or(""))?;
+        rows.find(&own.fixture.key, id, own.templates.as_ref())
+    }
+
+    /// The rows that the query selects, those of them that `pick` wants, and how many they are.
+    pub(super) fn select(
+        &self,
+        table: usize,
+        parent: Option<&str>,
+        query: &[(String, String)],
+        pick: impl FnOnce(usize) -> Range<usize>,
+    ) -> Option<(Vec<Value>, usize)> {
+        let rows = self.list(table, parent)?;
+        let own = &self.all[table];
+        let filters = query.iter().filter_map(|(name, value)| Some((own.fixture.query.get(name)?, value)));
+        let filters: Vec<_> = filters.collect();
+        if filters.is_empty() {
+            let total = rows.len();
+            return Some((rows.range(pick(total), own.templates.as_ref()), total));
+        }
+        let mut kept = rows.range(0..rows.len(), own.templates.as_ref());
+        kept.retain(|row| filters.iter().all(|(filter, wanted)| filter.keeps(row, wanted)));
+        let total = kept.len();
+        Some((kept.drain(pick(total)).collect(), total))
+    }
+
+    /// One row by its key, or by what else may stand in the path; without a key the first.
+    pub(super) fn get(&self, table: usize, parent: Option<&str>, id: Option<&str>) -> Option<Value> {
+        let rows = self.list(table, parent)?;
+        let own = &self.all[table];
+        let also_by = own.fixture.get.as_ref().map_or(&[][..], |get| &get.also_by);
+        let by_other = |id: &str| {
+            let all = rows.range(0..rows.len(), own.templates.as_ref());
+            all.iter().position(|row| also_by.iter().any(|field| row[field.as_str()] == id))
+        };
+        let place = match id {
+            None => 0,
+            Some(id) => match self.place(table, parent, id) {
+                Some(place) => place,
+                None if also_by.is_empty() => return None,
+                None => by_other(id)?,
+            },
+        };
+        rows.range(place..place + 1, own.templates.as_ref()).pop()
+    }
+
+    pub(super) fn row_mut(&mut self, table: usize, parent: Option<&str>, id: &str) -> Option<&mut Value> {
+        let place = self.place(table, parent, id)?;
+        let (rows, templates) = self.list_mut(table, parent)?;
+        rows.row_mut(place, templates)
+    }
+
+    pub(super) fn insert_first(&mut self, table: usize, parent: &str, row: Value) {
+        if let Some((rows, _)) = self.list_mut(table, Some(parent)) {
+            rows.insert_first(row);
+        }
+    }
+
+    /// An id above all that were given out so far.
+    pub(super) fn next_id(&mut self) -> i64 {
+        let templates = self.all.iter().filter_map(|table| table.fixture.templates.as_ref());
+        let highest = templates.map(|made| made.newest_id).max().unwrap_or(0);
+        let id = self.next_id.max(highest + 1);
+        self.next_id = id + 1;
+        id
+    }
+
+    /// Lets a list gain or lose rows; false if there is no such list.
+    pub(super) fn change(&mut self, table: usize, parent: Option<&str>, change: Change) -> bool {
+        if self.list(table, parent).is_none() {
+            return false;
+        }
+        match change {
+            Change::AddFirst(count) => (0..count).for_each(|_| self.add(table, parent, true)),
+            Change::AddLast(count) => (0..count).for_each(|_| self.add(table, parent, false)),
+            Change::RemoveFirst(count) => (0..count).for_each(|_| self.remove(table, parent, |_| Some(0))),
+            Change::RemoveLast(count) => {
+                (0..count).for_each(|_| self.remove(table, parent, |rows| rows.len().checked_sub(1)));
+            }
+            Change::RemoveAt(index) => self.remove(table, parent, |_| Some(index)),
+        }
+        true
+    }
+
+    fn remove(&mut self, table: usize, parent: Option<&str>, which: impl FnOnce(&Rows) -> Option<usize>) {
+        let Some((rows, _)) = self.list_mut(table, parent) else { return };
+        if let Some(index) = which(rows) {
+            rows.remove(index);
+        }
+    }
+
+    fn add(&mut self, table: usize, parent: Option<&str>, first: bool) {
+        let fixture = &self.all[table].fixture;
+        let (key, newest_first) = (fixture.key.clone(), fixture.newest_first);
+        let now = self.clock.now();
+        let older = (newest_first && !first).then(|| self.below_all(table, parent, &key)).flatten();
+        let id = older.unwrap_or_else(|| self.next_id());
+        // A row at the end is older than the last, whatever its exact time.
+        let at = if older.is_some() { DateTime::UNIX_EPOCH + TimeDelta::days(365 * 50) } else { now };
+        let Some((rows, templates)) = self.list_mut(table, parent) else { return };
+        match rows.fresh(&key, id, at, templates) {
+            Some(row) if first => rows.insert_first(row),
+            Some(row) => rows.insert_last(row),
+            None => tracing::warn!(table, "there is no template for a new row"),
+        }
+    }
+
+    fn below_all(&self, table: usize, parent: Option<&str>, key: &str) -> Option<i64> {
+        let rows = self.list(table, parent)?;
+        let last = rows.len().checked_sub(1)?;
+        let row = rows.range(last..last + 1, self.all[table].templates.as_ref()).pop()?;
+        row.get(key)?.as_i64().map(|id| id - 1)
+    }
+
+    /// Completes what is due by now.
+    pub(super) fn advance(&mut self, now: Instant) {
+        let (due, pending) = std::mem::take(&mut self.pending).into_iter().partition(|entry| entry.is_due(now));
+        self.pending = pending;
+        for entry in due {
+            action::complete(self, &entry);
+        }
+    }
+
+    /// When something begun now is completed.
+    pub(super) fn due_in(wait: Duration) -> Instant {
+        Instant::now() + wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A table that the crate does not have: its fixture is all that it takes.
+    const SNAPSHOTS: &str = r#"{
+        "list": {"path": "/v2/snapshots", "rows": "snapshots"},
+        "get": {"path": "/v2/snapshots/{id}", "row": "snapshot"},
+        "query": {"resource_type": {"equals": "resource_type"}},
+        "items": [
+            {"id": "6372321", "resource_type": "droplet"},
+            {"id": "fbe805e8-866b-11e6-96bf-000f53315a41", "resource_type": "volume"}
+        ],
+        "total": 6,
+        "templates": {"newest_id": 5000000, "newest_at": "2026-01-01T00:00:00Z", "span_days": 1, "rows": [
+            {"id": "1", "resource_type": "droplet", "created_at": "2020-01-01T00:00:00Z"},
+            {"id": "4f60fc64-85d1-11e6-a004-000f53315871", "resource_type": "volume", "created_at": "2020-01-01T00:00:00Z"}
+        ]}
+    }"#;
+
+    fn tables(files: &[(&str, &str)], totals: &[&str]) -> Result<Tables, Error> {
+        let totals: Vec<Total> = totals.iter().map(|text| text.parse().unwrap()).collect();
+        Tables::new(fixture::read(files).unwrap(), &totals, Clock::start())
+    }
+
+    fn everything(tables: &Tables, query: &[(String, String)]) -> Vec<Value> {
+        tables.select(0, None, query, |total| 0..total).unwrap().0
+    }
+
+    #[test]
+    fn a_further_table_takes_a_further_fixture() {
+        let tables = tables(&[("digitalocean/compute/snapshots", SNAPSHOTS)], &[]).unwrap();
+
+        let all = everything(&tables, &[]);
+        let volumes = everything(&tables, &[("resource_type".to_owned(), "volume".to_owned())]);
+
+        assert_eq!((all.len(), volumes.len()), (6, 3));
+        assert_eq!(all[2]["id"], "5000000");
+        for row in &all {
+            assert_eq!(tables.get(0, None, row["id"].as_str()).as_ref(), Some(row));
+        }
+    }
+
+    #[test]
+    fn rows_are_added_and_removed_where_they_are_wanted() {
+        let mut tables = tables(&[("snapshots", SNAPSHOTS)], &[]).unwrap();
+        let before = everything(&tables, &[]);
+
+        for change in [Change::RemoveAt(3), Change::RemoveLast(1), Change::AddFirst(2), Change::AddLast(1)] {
+            assert!(tables.change(0, None, change));
+        }
+
+        let after = everything(&tables, &[]);
+        assert_eq!(after[2..5], before[0..3]);
+        assert_eq!(after[5], before[4]);
+        assert_eq!(after.len(), 7);
+    }
+
+    #[test]
+    fn a_table_is_as_long_as_a_total_says() {
+        for (text, rows) in [("snapshots=0", 0), ("compute/snapshots=1", 1), ("snapshots=500", 500)] {
+            let tables = tables(&[("compute/snapshots", SNAPSHOTS)], &[text]).unwrap();
+
+            assert_eq!(everything(&tables, &[]).len(), rows, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_total_for_nothing_is_named() {
+        let error = tables(&[("snapshots", SNAPSHOTS)], &["volumes=3"]).unwrap_err();
+
+        assert_eq!(error.to_string(), "`volumes` is neither a table nor an id such as an image's");
+    }
+
+    #[test]
+    fn ids_differ_from_image_to_image() {
+        let tables = Tables::new(fixture::load().unwrap(), &["1=500".parse().unwrap()], Clock::start()).unwrap();
+        let actions = tables.find("digitalocean/compute/image_actions").unwrap();
+        let mut seen = std::collections::HashSet::new();
+
+        for (image, rows) in &tables.all[actions].lists {
+            for row in tables.select(actions, Some(image), &[], |total| 0..total).unwrap().0 {
+                assert!(seen.insert(row["id"].as_i64()), "{image}: {row}");
+            }
+            assert!(rows.len() > 0, "{image}");
+        }
+        assert_eq!(seen.len(), 366 + 1 + 3 + 201 + 24 + 6 + 1 + 2 + 4 + 500);
+    }
+}

@@ -1,0 +1,263 @@
+//! What can be wrong with a statement, and what DataFusion's errors mean.
+
+use std::fmt;
+use std::time::Duration;
+
+use arrow::error::ArrowError;
+use datafusion::common::{DataFusionError, SchemaError};
+
+use crate::error::{Error, Failure, Kind, nearest};
+
+/// A statement that cannot be planned or run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A table that there is none of.
+    UnknownTable {
+        /// As it was written.
+        name: String,
+        /// The table that was meant, perhaps.
+        nearest: Option<String>,
+    },
+    /// A column that there is none of.
+    UnknownColumn {
+        /// As it was written.
+        name: String,
+        /// The column that was meant, perhaps.
+        nearest: Option<String>,
+        /// Those there are.
+        known: Vec<String>,
+    },
+    /// DDL, DML, SET and the like.
+    ReadOnly(String),
+    /// The statement means nothing; the planner's words.
+    Invalid(String),
+    /// Values that the statement cannot be computed with; the engine's words.
+    Value(String),
+    /// SQL that DataFusion does not do.
+    Unsupported(String),
+    /// Bound parameters, too many or too few.
+    ParameterCount {
+        /// What the statement takes.
+        wanted: usize,
+        /// What was bound.
+        bound: usize,
+    },
+    /// Several rows of parameters for a statement that answers rows.
+    ParameterRows(usize),
+    /// A bound value of the wrong type.
+    ParameterType {
+        /// From 1.
+        number: usize,
+        /// What the statement wants.
+        wanted: String,
+        /// Why the value is not that.
+        problem: String,
+    },
+    /// The query's time is up.
+    Timeout(Duration),
+    /// Memory or another of DataFusion's own limits.
+    Resources(String),
+    /// A fault of this program or of DataFusion.
+    Internal(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownTable { name, .. } => write!(f, "there is no table `{name}`"),
+            Self::UnknownColumn { name, .. } => write!(f, "there is no column `{name}`"),
+            Self::ReadOnly(what) => write!(f, "this server only reads: {what}"),
+            Self::Invalid(message) | Self::Value(message) | Self::Unsupported(message) => f.write_str(message),
+            Self::ParameterCount { wanted, bound } => {
+                write!(f, "the statement takes {wanted} parameters, and {bound} were bound")
+            }
+            Self::ParameterRows(rows) => write!(f, "{rows} rows of parameters were bound to a query, which takes one"),
+            Self::ParameterType { number, wanted, problem } => {
+                write!(f, "parameter {number} is to be {wanted}: {problem}")
+            }
+            Self::Timeout(limit) => write!(f, "the query took longer than {}", humantime::format_duration(*limit)),
+            Self::Resources(message) => write!(f, "the query needs more than it may have: {message}"),
+            Self::Internal(message) => write!(f, "internal error: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl Failure for Fault {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::UnknownTable { .. }
+            | Self::UnknownColumn { .. }
+            | Self::ReadOnly(_)
+            | Self::Invalid(_)
+            | Self::Value(_)
+            | Self::Unsupported(_)
+            | Self::ParameterCount { .. }
+            | Self::ParameterRows(_)
+            | Self::ParameterType { .. } => Kind::InvalidArgument,
+            Self::Timeout(_) => Kind::DeadlineExceeded,
+            Self::Resources(_) => Kind::ResourceExhausted,
+            Self::Internal(_) => Kind::Internal,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::UnknownTable { nearest: Some(nearest), .. } | Self::UnknownColumn { nearest: Some(nearest), .. } => {
+                format!("did you mean `{nearest}`?")
+            }
+            Self::UnknownTable { nearest: None, .. } => "`SHOW TABLES` lists them".into(),
+            Self::UnknownColumn { nearest: None, known, .. } => format!("there are {}", known.join(", ")),
+            Self::ParameterRows(_) => "execute the query once for each row".into(),
+            Self::Timeout(_) => "ask for less, or raise query.timeout".into(),
+            Self::Internal(_) => {
+                "this is a fault of oceanflight or DataFusion: please report it with the statement".into()
+            }
+            Self::ReadOnly(_)
+            | Self::Invalid(_)
+            | Self::Value(_)
+            | Self::Unsupported(_)
+            | Self::ParameterCount { .. }
+            | Self::ParameterType { .. }
+            | Self::Resources(_) => return None,
+        })
+    }
+}
+
+/// Our own error again where there is one inside; else what DataFusion's own means.
+pub(super) fn from_datafusion(error: DataFusionError) -> Error {
+    let root = error.find_root();
+    match carried(root) {
+        Some(error) => error,
+        None => read(root).into(),
+    }
+}
+
+/// The [`Error`] that another layer sent through DataFusion.
+fn carried(error: &DataFusionError) -> Option<Error> {
+    match error {
+        DataFusionError::External(inner) => carried_by(inner.as_ref()),
+        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+            ArrowError::ExternalError(inner) => carried_by(inner.as_ref()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn carried_by(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return Some(error.clone());
+    }
+    error.downcast_ref::<DataFusionError>().and_then(|error| carried(error.find_root()))
+}
+
+fn read(error: &DataFusionError) -> Fault {
+    match error {
+        DataFusionError::Plan(message) | DataFusionError::Configuration(message) => {
+            Fault::Invalid(first_lines(message))
+        }
+        DataFusionError::SQL(error, _) => Fault::Invalid(error.to_string()),
+        DataFusionError::SchemaError(error, _) => read_schema(error),
+        DataFusionError::NotImplemented(message) => Fault::Unsupported(first_lines(message)),
+        DataFusionError::ArrowError(error, _) => read_arrow(error),
+        DataFusionError::Execution(message) => Fault::Value(first_lines(message)),
+        DataFusionError::ResourcesExhausted(message) => Fault::Resources(first_lines(message)),
+        DataFusionError::Collection(errors) => errors
+            .first()
+            .map_or_else(|| Fault::Internal("an empty collection of errors".into()), |first| read(first.find_root())),
+        // `find_root` looks through the first three of these.
+        DataFusionError::Context(..)
+        | DataFusionError::Shared(_)
+        | DataFusionError::Diagnostic(..)
+        | DataFusionError::External(_)
+        | DataFusionError::Internal(_)
+        | DataFusionError::ExecutionJoin(_)
+        | DataFusionError::ObjectStore(_)
+        | DataFusionError::ParquetError(_)
+        | DataFusionError::IoError(_)
+        | DataFusionError::Substrait(_)
+        | DataFusionError::Ffi(_) => Fault::Internal(error.strip_backtrace()),
+    }
+}
+
+fn read_schema(error: &SchemaError) -> Fault {
+    let SchemaError::FieldNotFound { field, valid_fields } = error else {
+        return Fault::Invalid(error.to_string());
+    };
+    let known: Vec<String> = valid_fields.iter().map(|column| column.name.clone()).collect();
+    let nearest = nearest(&field.name, known.iter().map(String::as_str)).map(str::to_owned);
+    Fault::UnknownColumn { name: field.flat_name(), nearest, known }
+}
+
+fn read_arrow(error: &ArrowError) -> Fault {
+    match error {
+        ArrowError::CastError(message)
+        | ArrowError::ParseError(message)
+        | ArrowError::ComputeError(message)
+        | ArrowError::ArithmeticOverflow(message)
+        | ArrowError::InvalidArgumentError(message) => Fault::Value(message.clone()),
+        ArrowError::DivideByZero => Fault::Value("division by zero".into()),
+        ArrowError::NotYetImplemented(message) => Fault::Unsupported(message.clone()),
+        ArrowError::MemoryError(message) => Fault::Resources(message.clone()),
+        ArrowError::ExternalError(_)
+        | ArrowError::SchemaError(_)
+        | ArrowError::CsvError(_)
+        | ArrowError::JsonError(_)
+        | ArrowError::AvroError(_)
+        | ArrowError::IoError(..)
+        | ArrowError::IpcError(_)
+        | ArrowError::ParquetError(_)
+        | ArrowError::CDataInterface(_)
+        | ArrowError::DictionaryKeyOverflowError
+        | ArrowError::RunEndIndexOverflowError
+        | ArrowError::OffsetOverflowError(_) => Fault::Internal(error.to_string()),
+    }
+}
+
+/// The innermost error's own words.
+pub(super) fn message(error: &DataFusionError) -> String {
+    read(error.find_root()).to_string()
+}
+
+/// Without the backtrace that DataFusion may have put behind a message.
+fn first_lines(message: &str) -> String {
+    message.split("\n\nbacktrace:").next().unwrap_or(message).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn carried_through(wrap: impl FnOnce(DataFusionError) -> DataFusionError) -> Error {
+        let ours = Error::from(Fault::Timeout(Duration::from_secs(1)));
+        from_datafusion(wrap(DataFusionError::External(Box::new(ours))))
+    }
+
+    #[test]
+    fn our_own_errors_come_through_datafusion_as_they_were() {
+        let wraps: [fn(DataFusionError) -> DataFusionError; 3] = [
+            |error| error,
+            |error| DataFusionError::Shared(Arc::new(error.context("while sorting"))),
+            |error| DataFusionError::ArrowError(Box::new(ArrowError::ExternalError(Box::new(error))), None),
+        ];
+
+        for wrap in wraps {
+            assert_eq!(carried_through(wrap).kind(), Kind::DeadlineExceeded);
+        }
+    }
+
+    #[test]
+    fn a_users_mistake_is_theirs_and_a_broken_plan_is_ours() {
+        let kind = |error| from_datafusion(error).kind();
+
+        assert_eq!(kind(DataFusionError::Plan("no".into())), Kind::InvalidArgument);
+        assert_eq!(kind(DataFusionError::NotImplemented("no".into())), Kind::InvalidArgument);
+        assert_eq!(kind(ArrowError::DivideByZero.into()), Kind::InvalidArgument);
+        assert_eq!(kind(DataFusionError::ResourcesExhausted("no".into())), Kind::ResourceExhausted);
+        assert_eq!(kind(DataFusionError::Internal("no".into())), Kind::Internal);
+    }
+}

@@ -1,0 +1,286 @@
+//! SQL in, a stream of Arrow batches out; no HTTP and no gRPC.
+//!
+//! [`Engine::prepare`] and [`Engine::check`] plan, and send nothing; [`Engine::run`] runs.
+//! All three answer the same schema for the same statement.
+
+mod fault;
+mod parameters;
+mod session;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::ParamValues;
+use datafusion::execution::SessionState;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
+use datafusion::prelude::SessionContext;
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::time::{timeout, timeout_at};
+
+pub use fault::Fault;
+use fault::from_datafusion;
+
+use crate::api::{Client, QueryContext};
+use crate::error::{Result, nearest};
+use crate::resource::Registry;
+use crate::sql::{self, Statement};
+
+/// What a query may take.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long a query may run, waiting for its client included.
+    pub timeout: Duration,
+    /// How long one of its requests may wait for the account's budget.
+    pub max_wait: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(300), max_wait: Duration::from_secs(60) }
+    }
+}
+
+/// Plans and runs statements over an account's tables. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    context: Arc<SessionContext>,
+    options: Options,
+}
+
+/// What a statement will answer, and what it takes.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The columns of its rows.
+    pub schema: SchemaRef,
+    /// Its parameters, "1", "2", …, all nullable.
+    pub parameters: SchemaRef,
+}
+
+/// A statement that runs. Dropping it stops its requests.
+pub struct Answer {
+    /// The columns of its rows.
+    pub schema: SchemaRef,
+    /// Its rows as they come; after an error there are no more.
+    pub rows: BoxStream<'static, Result<RecordBatch>>,
+    /// What happens on its behalf.
+    pub progress: Progress,
+}
+
+/// What happened so far on a query's behalf.
+#[derive(Clone, Debug)]
+pub struct Progress(Arc<QueryContext>);
+
+impl Progress {
+    /// Requests that were sent.
+    pub fn requests(&self) -> u64 {
+        self.0.counts.requests.get()
+    }
+
+    /// Pages that were read from the API.
+    pub fn pages(&self) -> u64 {
+        self.0.counts.pages.get()
+    }
+
+    /// Rows in those pages.
+    pub fn rows(&self) -> u64 {
+        self.0.counts.rows.get()
+    }
+
+    /// What the person who asked should know although it is no error.
+    pub fn notices(&self) -> Vec<String> {
+        self.0.notices()
+    }
+}
+
+/// A table as metadata tells of it.
+#[derive(Clone, Debug)]
+pub struct TableInfo {
+    /// The account.
+    pub catalog: String,
+    /// The part of the API.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// `TABLE` or `VIEW`.
+    pub kind: &'static str,
+    /// What a row is.
+    pub description: Option<String>,
+    /// Its columns; a field's metadata has its `description`.
+    pub columns: SchemaRef,
+}
+
+/// A statement that is planned: the plan, its schema, and its parameters.
+struct Planned {
+    plan: LogicalPlan,
+    prepared: Prepared,
+}
+
+impl Engine {
+    /// An engine over the built-in resources of one account.
+    ///
+    /// # Errors
+    /// [`Fault::Internal`], where DataFusion refuses the tables.
+    pub fn try_new(client: Client, options: Options) -> Result<Self> {
+        Ok(Self { context: Arc::new(session::session(&client, Registry::built_in())?), options })
+    }
+
+    /// Plans a statement without running it. Nothing is sent.
+    ///
+    /// # Errors
+    /// [`sql::Fault`] and [`Fault`]: what is wrong with the statement.
+    pub async fn prepare(&self, sql: &str) -> Result<Prepared> {
+        let (state, _) = self.state();
+        Ok(self.plan(&state, sql).await?.prepared)
+    }
+
+    /// Plans a statement to the end, with its parameters bound, so that a mistake shows before
+    /// anything runs. Nothing is sent.
+    ///
+    /// # Errors
+    /// As [`Engine::prepare`], and a table that needs a value which the statement does not give.
+    pub async fn check(&self, sql: &str, bound: Option<&RecordBatch>) -> Result<SchemaRef> {
+        let (state, _) = self.state();
+        let planned = self.plan(&state, sql).await?;
+        physical_plan(&state, planned.plan, bound, &planned.prepared).await?;
+        Ok(planned.prepared.schema)
+    }
+
+    /// Runs a statement. `bound` is one row, whose columns are the parameters by position.
+    ///
+    /// # Errors
+    /// As [`Engine::check`]; what goes wrong later is an item of the stream.
+    pub async fn run(&self, sql: &str, bound: Option<&RecordBatch>) -> Result<Answer> {
+        let (state, query) = self.state();
+        let limit = self.options.timeout;
+        let planned = timeout(limit, self.plan(&state, sql)).await.map_err(|_| Fault::Timeout(limit))??;
+        let schema = Arc::clone(&planned.prepared.schema);
+        let plan = physical_plan(&state, planned.plan, bound, &planned.prepared).await?;
+        let stream = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
+        let rows = in_time(stream, Arc::clone(&schema), Arc::clone(&query)).boxed();
+        Ok(Answer { schema, rows, progress: Progress(query) })
+    }
+
+    /// Every table of every catalog, in the order of their names, without asking the API.
+    ///
+    /// # Errors
+    /// [`Fault::Internal`].
+    pub async fn tables(&self) -> Result<Vec<TableInfo>> {
+        let mut tables = Vec::new();
+        for catalog in session::catalog_names(&self.context) {
+            let Some(provider) = self.context.catalog(&catalog) else { continue };
+            let mut schemas = provider.schema_names();
+            schemas.push(session::SYSTEM_SCHEMA.to_owned());
+            schemas.sort();
+            schemas.dedup();
+            for schema in schemas {
+                self.tables_of(&catalog, &schema, &mut tables).await?;
+            }
+        }
+        Ok(tables)
+    }
+
+    async fn tables_of(&self, catalog: &str, schema: &str, tables: &mut Vec<TableInfo>) -> Result<()> {
+        let reference = |name: &str| datafusion::common::TableReference::full(catalog, schema, name);
+        let provider = self.context.state_ref().read().schema_for_ref(reference("")).map_err(from_datafusion)?;
+        let mut names = provider.table_names();
+        names.sort();
+        for name in names {
+            let table = self.context.table_provider(reference(&name)).await.map_err(from_datafusion)?;
+            let resource = Registry::built_in().find(schema, &name);
+            tables.push(TableInfo {
+                catalog: catalog.to_owned(),
+                schema: schema.to_owned(),
+                kind: if schema == session::SYSTEM_SCHEMA { "VIEW" } else { "TABLE" },
+                description: resource.map(|resource| resource.description.clone()),
+                columns: wire::plain_types(&table.schema()),
+                name,
+            });
+        }
+        Ok(())
+    }
+
+    /// A session of its own for one query: what the query may take travels in it, down to the scans.
+    fn state(&self) -> (SessionState, Arc<QueryContext>) {
+        let query = Arc::new(QueryContext::new(self.options.timeout, self.options.max_wait));
+        let mut state = self.context.state();
+        state.config_mut().set_extension(Arc::clone(&query));
+        (state, query)
+    }
+
+    async fn plan(&self, state: &SessionState, sql: &str) -> Result<Planned> {
+        let Statement { ast, parameters } = sql::parse(sql)?;
+        self.check_tables(state, &ast).await?;
+        let plan = state.statement_to_plan(ast).await.map_err(from_datafusion)?;
+        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
+        let prepared = Prepared {
+            schema: wire::wire_schema(plan.schema().as_arrow()),
+            parameters: parameters::schema(&plan, parameters)?,
+        };
+        Ok(Planned { plan, prepared })
+    }
+
+    /// DataFusion says "not found" in a text of its own; here it is a value, with the nearest name.
+    async fn check_tables(&self, state: &SessionState, ast: &datafusion::sql::parser::Statement) -> Result<()> {
+        for reference in state.resolve_table_references(ast).map_err(from_datafusion)? {
+            if matches!(self.context.table_exist(reference.clone()), Ok(true)) {
+                continue;
+            }
+            let name = reference.to_string();
+            let known = self.tables().await?;
+            return Err(Fault::UnknownTable { nearest: nearest_table(&name, &known), name }.into());
+        }
+        Ok(())
+    }
+}
+
+/// The table whose full name, or whose own, is nearest to what was written.
+fn nearest_table(name: &str, tables: &[TableInfo]) -> Option<String> {
+    let depth = name.split('.').count();
+    let names: Vec<String> = tables
+        .iter()
+        .map(|table| session::full_name(&table.catalog, &table.schema, &table.name))
+        .map(|full| full.split('.').skip(3_usize.saturating_sub(depth)).collect::<Vec<_>>().join("."))
+        .collect();
+    nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
+}
+
+async fn physical_plan(
+    state: &SessionState,
+    plan: LogicalPlan,
+    bound: Option<&RecordBatch>,
+    prepared: &Prepared,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let values = parameters::values(bound, &prepared.parameters)?;
+    let plan = plan.with_param_values(ParamValues::from(values)).map_err(from_datafusion)?;
+    // EXPLAIN swallows what is wrong with the physical plan and shows the logical one.
+    if let LogicalPlan::Explain(explain) = &plan {
+        state.create_physical_plan(&explain.plan).await.map_err(from_datafusion)?;
+    }
+    state.create_physical_plan(&plan).await.map_err(from_datafusion)
+}
+
+/// The stream's batches in the wire's types, until the query's time is up.
+fn in_time(
+    rows: SendableRecordBatchStream,
+    schema: SchemaRef,
+    query: Arc<QueryContext>,
+) -> impl futures::Stream<Item = Result<RecordBatch>> + Send {
+    stream::unfold(Some((rows, schema, query)), async |running| {
+        let (mut rows, schema, query) = running?;
+        match timeout_at(query.deadline(), rows.next()).await {
+            Err(_) => Some((Err(Fault::Timeout(query.timeout).into()), None)),
+            Ok(None) => None,
+            Ok(Some(Err(error))) => Some((Err(from_datafusion(error)), None)),
+            Ok(Some(Ok(batch))) => match wire::to_wire(&batch, &schema) {
+                Ok(batch) => Some((Ok(batch), Some((rows, schema, query)))),
+                Err(error) => Some((Err(from_datafusion(error.into())), None)),
+            },
+        }
+    })
+}

@@ -1,0 +1,96 @@
+//! Bound values: by position, cast to what the statement wants.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::LogicalPlan;
+
+use super::fault::{Fault, from_datafusion};
+use crate::error::Result;
+
+/// The parameters that a plan wants, "1", "2", … in the order of their numbers, all nullable.
+///
+/// Where the type cannot be inferred it is text, which is cast where it is used: JDBC cannot set
+/// a value on a parameter of type null.
+pub(super) fn schema(plan: &LogicalPlan, count: usize) -> Result<SchemaRef> {
+    let types = plan.get_parameter_types().map_err(from_datafusion)?;
+    let field = |number: usize| {
+        let inferred = types.get(&format!("${number}")).cloned().flatten();
+        let data_type = inferred.filter(|inferred| *inferred != DataType::Null).unwrap_or(DataType::Utf8);
+        Field::new(number.to_string(), data_type, true)
+    };
+    Ok(Arc::new(Schema::new((1..=count).map(field).collect::<Vec<_>>())))
+}
+
+/// The values of the one row that is bound, in the types of `wanted`.
+pub(super) fn values(bound: Option<&RecordBatch>, wanted: &Schema) -> Result<Vec<ScalarValue>, Fault> {
+    let count = bound.map_or(0, RecordBatch::num_columns);
+    if count != wanted.fields().len() {
+        return Err(Fault::ParameterCount { wanted: wanted.fields().len(), bound: count });
+    }
+    match bound {
+        Some(batch) if count > 0 && batch.num_rows() != 1 => Err(Fault::ParameterRows(batch.num_rows())),
+        Some(batch) => (0..count).map(|at| value(batch, at, wanted.field(at).data_type())).collect(),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn value(batch: &RecordBatch, at: usize, wanted: &DataType) -> Result<ScalarValue, Fault> {
+    let problem = |problem: String| Fault::ParameterType { number: at + 1, wanted: wanted.to_string(), problem };
+    let cast = cast_with_options(batch.column(at), wanted, &CastOptions { safe: false, ..CastOptions::default() });
+    let column = cast.map_err(|error| match error {
+        arrow::error::ArrowError::CastError(message) | arrow::error::ArrowError::ParseError(message) => {
+            problem(message)
+        }
+        other => problem(other.to_string()),
+    })?;
+    ScalarValue::try_from_array(&column, 0).map_err(|error| problem(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int32Array, StringArray};
+
+    use super::*;
+
+    fn bound(columns: Vec<ArrayRef>) -> RecordBatch {
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|column| ("x", column, true))).unwrap()
+    }
+
+    fn wanted(data_type: DataType) -> Schema {
+        Schema::new(vec![Field::new("1", data_type, true)])
+    }
+
+    #[test]
+    fn text_and_smaller_integers_become_what_the_statement_wants() {
+        for column in [Arc::new(StringArray::from(vec!["7"])) as ArrayRef, Arc::new(Int32Array::from(vec![7]))] {
+            let values = values(Some(&bound(vec![column])), &wanted(DataType::Int64)).unwrap();
+            assert_eq!(values, [ScalarValue::Int64(Some(7))]);
+        }
+    }
+
+    #[test]
+    fn a_null_is_a_null_of_the_wanted_type() {
+        let column = Arc::new(StringArray::from(vec![None::<&str>]));
+
+        let values = values(Some(&bound(vec![column])), &wanted(DataType::Int64)).unwrap();
+
+        assert_eq!(values, [ScalarValue::Int64(None)]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_its_number() {
+        let text = Arc::new(StringArray::from(vec!["abc"]));
+        let refused = values(Some(&bound(vec![text])), &wanted(DataType::Int64)).unwrap_err();
+        assert!(refused.to_string().starts_with("parameter 1 is to be Int64: "), "{refused}");
+
+        let none = values(None, &wanted(DataType::Int64)).unwrap_err();
+        assert_eq!(none, Fault::ParameterCount { wanted: 1, bound: 0 });
+
+        let rows = bound(vec![Arc::new(Int32Array::from(vec![1, 2]))]);
+        assert_eq!(values(Some(&rows), &wanted(DataType::Int64)).unwrap_err(), Fault::ParameterRows(2));
+    }
+}

@@ -1,0 +1,49 @@
+//! DataFusion's session: its options, and the tables in it.
+
+use datafusion::execution::SessionStateBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use super::fault::from_datafusion;
+use crate::api::Client;
+use crate::error::Result;
+use crate::resource::Registry;
+use crate::table;
+
+/// The session that every query's is a copy of.
+pub(super) fn session(client: &Client, resources: &Registry) -> Result<SessionContext> {
+    let state = SessionStateBuilder::new().with_config(config()).with_default_features().build();
+    let context = SessionContext::new_with_state(state);
+    for (name, catalog) in table::catalogs(client, resources).map_err(from_datafusion)? {
+        context.register_catalog(name, catalog);
+    }
+    Ok(context)
+}
+
+fn config() -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_default_catalog_and_schema("digitalocean", "compute")
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(true);
+    let options = config.options_mut();
+    // `started_at > now() - interval '1 day'` compares in the columns' own zone.
+    options.execution.time_zone = Some("UTC".into());
+    // Text is Utf8: JDBC up to 18.3 and ODBC know no Utf8View.
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.execution.parquet.schema_force_view_types = false;
+    config
+}
+
+/// The columns of `information_schema` are views of nothing: what reads them sends no request.
+pub(super) const SYSTEM_SCHEMA: &str = "information_schema";
+
+/// The catalogs in the order of their names.
+pub(super) fn catalog_names(context: &SessionContext) -> Vec<String> {
+    let mut names = context.catalog_names();
+    names.sort();
+    names
+}
+
+/// `a.b.c` of a table.
+pub(super) fn full_name(catalog: &str, schema: &str, table: &str) -> String {
+    [catalog, schema, table].join(".")
+}
