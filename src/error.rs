@@ -2,6 +2,7 @@
 //! went wrong; [`Error`] carries any of them to the edge, where one match turns
 //! its [`Kind`] into a gRPC code and another into an exit code.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ pub enum Kind {
 }
 
 /// An error of one layer: a value with a kind, and with advice where there is any.
-pub trait Failure: std::error::Error + Send + Sync + 'static {
+pub trait Failure: std::error::Error + Any + Send + Sync {
     /// What sort of failure it is.
     fn kind(&self) -> Kind;
 
@@ -63,6 +64,12 @@ impl Error {
     /// What the reader can do about it.
     pub fn hint(&self) -> Option<String> {
         self.0.hint()
+    }
+
+    /// The layer's own error, where it is of this type.
+    pub fn downcast_ref<F: Failure>(&self) -> Option<&F> {
+        let failure: &dyn Any = self.0.as_ref();
+        failure.downcast_ref()
     }
 
     /// The message, its causes, and the hint on a line of its own: what a person gets to read.

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod engine;
 pub mod error;
 pub mod resource;
+pub mod rows;
 pub mod secret;
 pub mod sql;
 pub mod table;

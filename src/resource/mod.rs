@@ -7,16 +7,18 @@
 //!
 //! - [`Resource`], [`Column`], [`Method`]: what a declaration says, in this module's types.
 //! - [`Registry`]: all of them, by name.
-//! - [`Path`]: `/v2/images/{image_id}/actions` with its parameters.
+//! - [`Path`], [`Binding`]: `/v2/images/{image_id}/actions`, and what its parameters are filled in with.
 
 mod declaration;
 mod path;
 mod types;
+mod value;
 
 use std::sync::{Arc, LazyLock};
 
 pub use declaration::{Answer, Column, Difference, Invalid, Method, Resource, Source};
 pub use path::{Path, Segment};
+pub use value::{Binding, Value};
 
 static DECLARATIONS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/declarations.rs"));
 

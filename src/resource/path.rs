@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::Value;
+
 /// One piece of a [`Path`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Segment {
@@ -39,6 +43,24 @@ impl Path {
     }
 }
 
+impl Path {
+    /// The path of one request, percent-encoded; `None` where the binding lacks a parameter.
+    pub fn fill(&self, value_of: impl Fn(&str) -> Option<Value>) -> Option<String> {
+        let mut filled = String::new();
+        for segment in &self.segments {
+            filled.push('/');
+            match segment {
+                Segment::Fixed(text) => filled.push_str(text),
+                Segment::Parameter(name) => filled.extend(utf8_percent_encode(&value_of(name)?.to_string(), UNSAFE)),
+            }
+        }
+        Some(filled)
+    }
+}
+
+/// All but the characters that RFC 3986 calls unreserved: a value must not end its segment.
+const UNSAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 impl Segment {
     fn parse(piece: &str, path: &str) -> Result<Self, String> {
         match piece.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) {
@@ -74,6 +96,16 @@ mod tests {
 
         assert_eq!(path.to_string(), "/v2/images/{image_id}/actions");
         assert_eq!(path.parameters().collect::<Vec<_>>(), ["image_id"]);
+    }
+
+    #[test]
+    fn a_value_cannot_leave_its_segment() {
+        let path = Path::parse("/v2/images/{id}/actions").unwrap();
+
+        let filled = path.fill(|_| Some(Value::Text("a/../b?c=d é".into()))).unwrap();
+
+        assert_eq!(filled, "/v2/images/a%2F..%2Fb%3Fc%3Dd%20%C3%A9/actions");
+        assert_eq!(path.fill(|_| None), None);
     }
 
     #[test]

@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_syntax_error_says_where() {
-        let message = parse("SELECT 1\nFROM (WHERE x").unwrap_err().to_string();
+        let message = parse("SELECT 1\nFROM t WHERE )").unwrap_err().to_string();
 
         assert!(message.contains("Line: 2"), "{message}");
         assert!(!message.contains("ParserError"), "{message}");

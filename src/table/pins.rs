@@ -1,0 +1,294 @@
+//! From filters to the values that they pin. Pure.
+//!
+//! `image_id = 1`, `id IN (2, 3)`, their ORs and ANDs say which values a key column can have at
+//! all; a request needs no more than that. AND intersects: `id = 1 AND id = 2` is no value, and so
+//! no request. Columns that are two names of one (`action_id`, `id`) are pinned together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::common::{Column, ScalarValue};
+use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+
+use crate::resource::{Resource, Value};
+
+/// The values that each key column can still have. A column that is not in it is free.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pins {
+    sets: BTreeMap<String, BTreeSet<Value>>,
+    /// Whether the filters say nothing but this: a row is wanted if, and only if, its keys are in the sets.
+    exact: bool,
+}
+
+impl Pins {
+    /// No filter at all: everything is free, and that is exact.
+    pub fn none() -> Self {
+        Self { sets: BTreeMap::new(), exact: true }
+    }
+
+    /// What these filters, all of which must hold, pin of the resource's key columns.
+    pub fn of<'a>(resource: &Resource, filters: impl IntoIterator<Item = &'a Expr>) -> Self {
+        filters.into_iter().map(|filter| read(resource, filter)).fold(Self::none(), Self::and)
+    }
+
+    /// The values of a column; `None` where it is free.
+    pub fn get(&self, column: &str) -> Option<&BTreeSet<Value>> {
+        self.sets.get(column)
+    }
+
+    /// The pinned columns and their values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &BTreeSet<Value>)> {
+        self.sets.iter().map(|(column, values)| (column.as_str(), values))
+    }
+
+    /// Whether checking the sets is all that the filters ask for.
+    pub fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    /// Whether no row can be wanted.
+    pub fn is_impossible(&self) -> bool {
+        self.sets.values().any(BTreeSet::is_empty)
+    }
+
+    fn one(column: &str, values: BTreeSet<Value>) -> Self {
+        Self { sets: BTreeMap::from([(column.to_owned(), values)]), exact: true }
+    }
+
+    fn unknown() -> Self {
+        Self { sets: BTreeMap::new(), exact: false }
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        for (column, values) in other.sets {
+            let narrowed = match self.sets.get(&column) {
+                Some(already) => already.intersection(&values).cloned().collect(),
+                None => values,
+            };
+            self.sets.insert(column, narrowed);
+        }
+        self.exact &= other.exact;
+        self
+    }
+
+    /// `(a = 1 AND b = 2) OR (a = 3 AND b = 4)` pins a and b, but also lets (1, 4) through: it is
+    /// exact only where both sides speak of the same single column.
+    fn or(self, other: Self) -> Self {
+        let same_column = self.sets.len() == 1 && self.sets.keys().eq(other.sets.keys());
+        let exact = self.exact && other.exact && same_column;
+        let mut sets = BTreeMap::new();
+        for (column, values) in self.sets {
+            if let Some(others) = other.sets.get(&column) {
+                sets.insert(column, values.union(others).cloned().collect());
+            }
+        }
+        Self { sets, exact }
+    }
+}
+
+fn read(resource: &Resource, filter: &Expr) -> Pins {
+    match filter {
+        Expr::Alias(alias) => read(resource, &alias.expr),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            read(resource, left).and(read(resource, right))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            read(resource, left).or(read(resource, right))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => match (left.as_ref(), right.as_ref()) {
+            (Expr::Column(column), Expr::Literal(value, _)) | (Expr::Literal(value, _), Expr::Column(column)) => {
+                pin(resource, column, [value])
+            }
+            _ => Pins::unknown(),
+        },
+        Expr::InList(InList { expr, list, negated: false }) => match (expr.as_ref(), literals(list)) {
+            (Expr::Column(column), Some(values)) => pin(resource, column, values),
+            _ => Pins::unknown(),
+        },
+        _ => Pins::unknown(),
+    }
+}
+
+fn literals(list: &[Expr]) -> Option<Vec<&ScalarValue>> {
+    list.iter().map(|item| if let Expr::Literal(value, _) = item { Some(value) } else { None }).collect()
+}
+
+/// A NULL is equal to nothing, and so adds no value.
+fn pin<'a>(resource: &Resource, column: &Column, values: impl IntoIterator<Item = &'a ScalarValue>) -> Pins {
+    let name = resource.canonical(&column.name);
+    if !is_key(resource, name) {
+        return Pins::unknown();
+    }
+    let values = values.into_iter().filter(|value| !value.is_null()).map(to_value).collect::<Option<_>>();
+    values.map_or_else(Pins::unknown, |values| Pins::one(name, values))
+}
+
+/// Whether some request can be made with this column.
+fn is_key(resource: &Resource, name: &str) -> bool {
+    let mut parameters = resource.methods.iter().flat_map(|method| method.path.parameters());
+    parameters.any(|parameter| resource.canonical(parameter) == name)
+}
+
+fn to_value(value: &ScalarValue) -> Option<Value> {
+    match value {
+        ScalarValue::Int64(Some(number)) => Some(Value::Int(*number)),
+        ScalarValue::Utf8(Some(text)) => Some(Value::Text(text.clone())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::prelude::{col, lit};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::resource::Registry;
+
+    fn pins(filter: Expr) -> Pins {
+        Pins::of(Registry::built_in().find("compute", "image_actions").unwrap(), [&filter])
+    }
+
+    fn set(pins: &Pins, column: &str) -> Option<Vec<i64>> {
+        let number =
+            |value: &Value| if let Value::Int(number) = value { *number } else { panic!("{value} is no number") };
+        pins.get(column).map(|values| values.iter().map(number).collect())
+    }
+
+    fn image(id: i64) -> Expr {
+        col("image_id").eq(lit(id))
+    }
+
+    fn null() -> Expr {
+        lit(ScalarValue::Int64(None))
+    }
+
+    #[test]
+    fn an_equality_pins_either_way_round() {
+        for filter in [image(7), lit(7_i64).eq(col("image_id"))] {
+            let pins = pins(filter);
+            assert_eq!(set(&pins, "image_id"), Some(vec![7]));
+            assert!(pins.is_exact());
+        }
+    }
+
+    #[test]
+    fn in_and_or_are_unions() {
+        let list = col("image_id").in_list(vec![lit(2_i64), lit(1_i64), null()], false);
+
+        for filter in [list, image(1).or(image(2))] {
+            let pins = pins(filter);
+            assert_eq!(set(&pins, "image_id"), Some(vec![1, 2]));
+            assert!(pins.is_exact());
+        }
+    }
+
+    #[test]
+    fn and_is_an_intersection_and_never_the_last_one() {
+        let pins = pins(image(1).and(image(2)));
+
+        assert_eq!(set(&pins, "image_id"), Some(vec![]));
+        assert!(pins.is_impossible());
+    }
+
+    #[test]
+    fn two_names_of_one_column_are_pinned_together() {
+        let pins = pins(col("id").eq(lit(5_i64)).and(col("action_id").in_list(vec![lit(5_i64), lit(6_i64)], false)));
+
+        assert_eq!(set(&pins, "id"), Some(vec![5]));
+        assert_eq!(set(&pins, "action_id"), None);
+    }
+
+    #[test]
+    fn a_null_is_equal_to_nothing() {
+        assert!(pins(col("image_id").eq(null())).is_impossible());
+    }
+
+    #[test]
+    fn keys_with_something_else_are_kept_but_not_exact() {
+        let one = image(1).and(col("type").eq(lit("create")));
+        let two = image(2).and(col("type").eq(lit("transfer")));
+
+        let pins = pins(one.or(two));
+
+        assert_eq!(set(&pins, "image_id"), Some(vec![1, 2]));
+        assert!(!pins.is_exact());
+    }
+
+    #[test]
+    fn pairs_of_keys_are_not_exact() {
+        let pair = |image_id, id: i64| image(image_id).and(col("id").eq(lit(id)));
+
+        let pins = pins(pair(1, 10).or(pair(2, 20)));
+
+        assert_eq!(set(&pins, "id"), Some(vec![10, 20]));
+        assert!(!pins.is_exact());
+    }
+
+    #[test]
+    fn what_is_no_equality_of_a_key_pins_nothing() {
+        let filters = [
+            col("image_id").gt(lit(5_i64)),
+            col("image_id").not_eq(lit(5_i64)),
+            col("image_id").in_list(vec![lit(5_i64)], true),
+            col("image_id").eq(col("id")),
+            col("status").eq(lit("completed")),
+            image(1).or(col("status").eq(lit("completed"))),
+            !image(1),
+        ];
+
+        for filter in filters {
+            let pins = pins(filter.clone());
+            assert_eq!(pins.iter().count(), 0, "{filter}");
+            assert!(!pins.is_exact(), "{filter}");
+        }
+    }
+
+    fn filters() -> impl Strategy<Value = Expr> {
+        let column = prop_oneof![Just("image_id"), Just("id"), Just("action_id"), Just("resource_id")];
+        let leaf =
+            (column, prop::collection::vec(0_i64..4, 0..3), any::<bool>()).prop_map(|(column, values, negated)| {
+                match values[..] {
+                    [value] if !negated => col(column).eq(lit(value)),
+                    _ => col(column).in_list(values.into_iter().map(lit).collect(), negated),
+                }
+            });
+        leaf.prop_recursive(4, 24, 2, |inner| {
+            (inner.clone(), inner, any::<bool>()).prop_map(|(a, b, and)| if and { a.and(b) } else { a.or(b) })
+        })
+    }
+
+    /// Whether a row (image_id, id, resource_id) passes, by SQL's own rules for values without NULL.
+    fn holds(filter: &Expr, row: (i64, i64, i64)) -> bool {
+        let value = |expr: &Expr| match expr {
+            Expr::Column(column) if column.name == "image_id" => row.0,
+            Expr::Column(column) if column.name == "resource_id" => row.2,
+            Expr::Column(_) => row.1,
+            Expr::Literal(ScalarValue::Int64(Some(value)), _) => *value,
+            other => panic!("{other}"),
+        };
+        match filter {
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => holds(left, row) && holds(right, row),
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => holds(left, row) || holds(right, row),
+            Expr::BinaryExpr(BinaryExpr { left, right, .. }) => value(left) == value(right),
+            Expr::InList(InList { expr, list, negated }) => {
+                list.iter().any(|item| value(item) == value(expr)) != *negated
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pins_keep_the_meaning_of_their_filters(filter in filters()) {
+            let pins = pins(filter.clone());
+            for (image_id, id, resource_id) in (0..64).map(|n| (n / 16, n / 4 % 4, n % 4)) {
+                let within = |column: &str, value| pins.get(column).is_none_or(|set| set.contains(&Value::Int(value)));
+                let let_through = within("image_id", image_id) && within("id", id);
+                let wanted = holds(&filter, (image_id, id, resource_id));
+                prop_assert!(!wanted || let_through, "a wanted row is lost");
+                prop_assert!(!pins.is_exact() || wanted == let_through, "exact, and yet different");
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The leaf of a plan that reads a resource.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::internal_err;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, conjunction};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
+};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use futures::StreamExt;
+
+use super::access::describe;
+use super::stream::{self, Plan};
+use crate::api::QueryContext;
+
+/// Reads a resource. Filters that DataFusion offers are evaluated page by page, so that a row
+/// leaves with its page; a limit is cut exactly.
+#[derive(Clone, Debug)]
+pub struct ResourceScan {
+    plan: Plan,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl ResourceScan {
+    pub(super) fn new(plan: Plan, schema: SchemaRef) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Self { plan, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
+    }
+
+    fn with_plan(&self, plan: Plan) -> Self {
+        Self { plan, properties: Arc::clone(&self.properties), metrics: ExecutionPlanMetricsSet::new() }
+    }
+}
+
+impl DisplayAs for ResourceScan {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Plan { resource, access, pins, predicate, fetch, .. } = &self.plan;
+        let separator = if matches!(format, DisplayFormatType::TreeRender) { "\n" } else { ", " };
+        let method = &resource.methods[access.method];
+        match access.bindings.len() {
+            0 => write!(f, "ResourceScan: {resource}{separator}no request: no row can match"),
+            _ => write!(f, "ResourceScan: {resource}{separator}GET {}", method.path),
+        }?;
+        write!(f, "{}", describe(pins))?;
+        let columns: Vec<_> = self.schema().fields().iter().map(|field| field.name().clone()).collect();
+        write!(f, ", projection=[{}]", columns.join(", "))?;
+        predicate.iter().try_for_each(|predicate| write!(f, ", filter={predicate}"))?;
+        fetch.iter().try_for_each(|fetch| write!(f, ", fetch={fetch}"))
+    }
+}
+
+impl ExecutionPlan for ResourceScan {
+    fn name(&self) -> &'static str {
+        "ResourceScan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() { Ok(self) } else { internal_err!("a ResourceScan has no children") }
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() { Ok(self) } else { internal_err!("a ResourceScan has no children") }
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        match &self.plan.predicate {
+            Some(predicate) => f(predicate),
+            None => Ok(TreeNodeRecursion::Continue),
+        }
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let query = context.session_config().get_extension::<QueryContext>().unwrap_or_default();
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let rows = stream::rows(self.plan.clone(), query).inspect(move |batch| {
+            if let Ok(batch) = batch {
+                metrics.output_rows().add(batch.num_rows());
+            }
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn supports_limit_pushdown(&self) -> bool {
+        true
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.plan.fetch
+    }
+
+    fn with_fetch(&self, fetch: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        Some(Arc::new(self.with_plan(Plan { fetch, ..self.plan.clone() })))
+    }
+
+    /// Takes every filter of the first phase. The later ones are the dynamic filters of joins
+    /// and sorts, which their own operators check as well.
+    fn handle_child_pushdown_result(
+        &self,
+        phase: FilterPushdownPhase,
+        offered: ChildPushdownResult,
+        _config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        // A filter above a limit must not come below it.
+        if phase != FilterPushdownPhase::Pre || offered.parent_filters.is_empty() || self.plan.fetch.is_some() {
+            return Ok(FilterPushdownPropagation::all_unsupported(offered));
+        }
+        let taken = vec![PushedDown::Yes; offered.parent_filters.len()];
+        let filters = offered.parent_filters.into_iter().map(|offer| offer.filter);
+        let predicate = Some(conjunction(self.plan.predicate.iter().cloned().chain(filters)));
+        let scan = self.with_plan(Plan { predicate, ..self.plan.clone() });
+        Ok(FilterPushdownPropagation::with_parent_pushdown_result(taken).with_updated_node(Arc::new(scan) as _))
+    }
+}
