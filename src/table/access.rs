@@ -1,7 +1,6 @@
 //! Which method answers a scan, and with which values. Pure.
 
 use std::collections::BTreeSet;
-use std::iter;
 
 use super::Pins;
 use super::fault::Fault;
@@ -90,7 +89,7 @@ pub(super) fn describe(pins: &Pins) -> String {
 #[cfg(test)]
 fn names<'a>(resource: &'a Resource, access: &'a Access) -> impl Iterator<Item = String> + 'a {
     let method = &resource.methods[access.method];
-    iter::once(method.name.clone()).chain(access.bindings.iter().map(|binding| path(resource, method, binding)))
+    std::iter::once(method.name.clone()).chain(access.bindings.iter().map(|binding| path(resource, method, binding)))
 }
 
 #[cfg(test)]

@@ -115,10 +115,6 @@ impl ExecutionPlan for ResourceScan {
         Some(self.metrics.clone_inner())
     }
 
-    fn supports_limit_pushdown(&self) -> bool {
-        true
-    }
-
     fn fetch(&self) -> Option<usize> {
         self.plan.fetch
     }

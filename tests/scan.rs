@@ -1,0 +1,402 @@
+//! From a statement to requests, and back to rows: how many requests there are, and that the rows
+//! are the simulator's, field by field.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use oceanflight::demo::{Effect, Fault};
+use oceanflight::error::Kind;
+use serde_json::{Value as Json, json};
+use tokio::sync::Semaphore;
+
+use crate::support::{ACTIONS, Asked, IMAGE, Stage, integers, json, single};
+
+/// The page of the specification, its two examples filled in.
+const PAGE_GET: &str = "SELECT
+id,
+resource_id,
+completed_at,
+region,
+region_slug,
+resource_type,
+started_at,
+status,
+type
+FROM digitalocean.compute.image_actions
+WHERE image_id = '62137902' -- required
+AND action_id = '36804636' -- required;";
+
+const PAGE_LIST: &str = "SELECT
+id,
+resource_id,
+completed_at,
+region,
+region_slug,
+resource_type,
+started_at,
+status,
+type
+FROM digitalocean.compute.image_actions
+WHERE image_id = '62137902' -- required;";
+
+#[tokio::test]
+async fn the_pages_list_reads_366_actions_with_two_requests() {
+    let stage = Stage::new(&[]).await;
+
+    let rows = stage.rows(PAGE_LIST).await;
+
+    assert_eq!(rows.num_rows(), 366);
+    assert_eq!(stage.requests(), ["GET /v2/images/62137902/actions?page=1", "GET /v2/images/62137902/actions?page=2"]);
+}
+
+#[tokio::test]
+async fn the_pages_get_reads_one_action_with_one_request() {
+    let stage = Stage::new(&[]).await;
+
+    let rows = stage.rows(PAGE_GET).await;
+
+    assert_eq!(integers(&rows, "id"), [36_804_636]);
+    assert_eq!(stage.requests(), ["GET /v2/images/62137902/actions/36804636"]);
+}
+
+#[tokio::test]
+async fn five_images_of_a_page_each_are_five_requests() {
+    let images = [("1", 3), ("2", 3), ("3", 3), ("4", 3), ("5", 3)];
+    let stage = Stage::new(&images).await;
+
+    let rows = stage.rows("SELECT image_id FROM image_actions WHERE image_id IN (1, 2, 3, 4, 5)").await;
+
+    assert_eq!(rows.num_rows(), 15);
+    assert_eq!(integers(&rows, "image_id").into_iter().collect::<BTreeSet<_>>().len(), 5);
+    assert_eq!(stage.requests().len(), 5);
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_not_asked_for() {
+    let stage = Stage::new(&[]).await;
+
+    for filter in ["image_id = 1 AND image_id = 2", "image_id = NULL", "image_id IN (1) AND image_id IN (2)"] {
+        let rows = stage.rows(&format!("SELECT * FROM image_actions WHERE {filter}")).await;
+        assert_eq!((rows.num_rows(), rows.num_columns()), (0, 11), "{filter}");
+    }
+    assert!(stage.requests().is_empty());
+}
+
+#[tokio::test]
+async fn rows_are_the_apis_field_by_field() {
+    for total in [0, 1, 200, 201, 1_000] {
+        let stage = Stage::new(&[(IMAGE, total)]).await;
+
+        let rows = stage.rows("SELECT * FROM image_actions WHERE image_id = 62137902").await;
+
+        let expected: Vec<_> = stage.actions(IMAGE).into_iter().map(as_row).collect();
+        assert_eq!(expected.len(), total);
+        let pages = total.div_ceil(200).max(1);
+        assert_eq!(stage.requests().len(), pages, "{total} actions");
+        assert_eq!(json(&rows), expected, "{total} actions: in the list's own order");
+    }
+}
+
+/// An action of the API's as a row of the table: the parameters beside it, absent fields null.
+fn as_row(action: Json) -> Json {
+    let mut row = json!({
+        "completed_at": null, "region": null, "region_slug": null, "resource_id": null,
+        "resource_type": null, "started_at": null, "status": null, "type": null,
+    });
+    for (name, value) in action.as_object().unwrap() {
+        row[name] = value.clone();
+    }
+    row["image_id"] = json!(62_137_902);
+    row["action_id"] = row["id"].clone();
+    row
+}
+
+#[tokio::test]
+async fn the_written_actions_with_their_nulls_are_equal_too() {
+    let stage = Stage::new(&[]).await;
+
+    let rows = stage.rows("SELECT * FROM image_actions WHERE image_id = 62137902").await;
+
+    let expected: Vec<_> = stage.actions(IMAGE).into_iter().map(as_row).collect();
+    assert_eq!(json(&rows), expected);
+}
+
+#[tokio::test]
+async fn four_ids_are_gets_and_five_are_the_list_checked_again() {
+    let stage = Stage::new(&[]).await;
+    let ids = integers(&stage.rows("SELECT id FROM image_actions WHERE image_id = 62137902").await, "id");
+    let list = |count: usize| ids[..count].iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    stage.requests();
+
+    for (count, requests) in [(4, 4), (5, 2)] {
+        let sql = format!("SELECT id FROM image_actions WHERE image_id = 62137902 AND id IN ({})", list(count));
+        let mut read = integers(&stage.rows(&sql).await, "id");
+        read.sort_unstable_by(|a, b| b.cmp(a));
+        assert_eq!(read, ids[..count], "{count} ids");
+        assert_eq!(stage.requests().len(), requests, "{count} ids");
+    }
+}
+
+#[tokio::test]
+async fn keys_that_depend_on_something_else_stay_filters() {
+    let stage = Stage::new(&[("1", 30), ("2", 30)]).await;
+    let all = stage.rows("SELECT image_id, type FROM image_actions WHERE image_id IN (1, 2)").await;
+    let expected = json(&all).into_iter().filter(|row| {
+        (row["image_id"] == 1 && row["type"] == "transfer") || (row["image_id"] == 2 && row["type"] == "convert")
+    });
+
+    let sql = "SELECT image_id, type FROM image_actions \
+        WHERE (image_id = 1 AND type = 'transfer') OR (image_id = 2 AND type = 'convert')";
+    let read = json(&stage.rows(sql).await);
+
+    assert_eq!(sorted(read), sorted(expected.collect()));
+}
+
+fn sorted(rows: Vec<Json>) -> Vec<String> {
+    let mut rows: Vec<_> = rows.iter().map(ToString::to_string).collect();
+    rows.sort();
+    rows
+}
+
+#[tokio::test]
+async fn count_star_reads_no_columns_and_counts_all() {
+    let stage = Stage::new(&[]).await;
+
+    assert_eq!(single(&stage.rows("SELECT count(*) FROM image_actions WHERE image_id = 62137902").await), 366);
+    let completed = "SELECT count(*) FROM image_actions WHERE image_id = 62137902 AND status = 'completed'";
+    let expected = stage.actions(IMAGE).iter().filter(|action| action["status"] == "completed").count();
+    assert_eq!(single(&stage.rows(completed).await), i64::try_from(expected).unwrap());
+}
+
+#[tokio::test]
+async fn a_limit_stops_paging() {
+    let stage = Stage::new(&[(IMAGE, 5_000)]).await;
+
+    let rows = stage.rows("SELECT id FROM image_actions WHERE image_id = 62137902 LIMIT 5").await;
+    assert_eq!(rows.num_rows(), 5);
+    assert_eq!(stage.requests().len(), 1);
+
+    let rows = stage.rows("SELECT id FROM image_actions WHERE image_id = 62137902 LIMIT 250").await;
+    assert_eq!(rows.num_rows(), 250);
+    assert_eq!(stage.requests().len(), 2);
+
+    let sql = "SELECT id FROM image_actions WHERE image_id = 62137902 AND status = 'completed' LIMIT 5";
+    assert_eq!(stage.rows(sql).await.num_rows(), 5, "no Limit is left above the scan: it cuts itself");
+    assert!(stage.requests().len() <= 5, "4 pages ahead of the first at most");
+}
+
+#[tokio::test]
+async fn a_limit_above_a_sort_reads_everything() {
+    let stage = Stage::new(&[(IMAGE, 1_000)]).await;
+    let oldest = stage.actions(IMAGE).iter().map(|action| action["id"].as_i64().unwrap()).min().unwrap();
+
+    let rows = stage.rows("SELECT id FROM image_actions WHERE image_id = 62137902 ORDER BY id LIMIT 1").await;
+
+    assert_eq!(integers(&rows, "id"), [oldest]);
+    assert_eq!(stage.requests().len(), 5);
+}
+
+#[tokio::test]
+async fn without_an_image_the_error_says_what_to_write() {
+    let stage = Stage::new(&[]).await;
+
+    for filter in
+        ["", "WHERE id = 5", "WHERE image_id > 5", "WHERE image_id = 1 OR status = 'completed'", "WHERE image_id <> 1"]
+    {
+        let error = stage.error(&format!("SELECT * FROM image_actions {filter}")).await;
+        assert_eq!(error.kind(), Kind::InvalidArgument, "{filter}");
+        assert!(error.report().contains("needs a value of image_id\nhint: write `SELECT"), "{}", error.report());
+    }
+    let explained = stage.error("EXPLAIN SELECT * FROM image_actions").await;
+    assert!(explained.to_string().contains("needs a value of image_id"), "{explained}");
+    assert!(stage.requests().is_empty());
+}
+
+#[tokio::test]
+async fn an_image_that_is_not_there_is_no_row_and_a_notice() {
+    let stage = Stage::new(&[]).await;
+
+    let Asked { rows, progress } = stage.ask("SELECT * FROM image_actions WHERE image_id = 999").await.unwrap();
+
+    assert_eq!(rows.num_rows(), 0);
+    let notices = progress.notices();
+    assert!(notices[0].contains("no rows for image_id 999"), "{notices:?}");
+    let action = "SELECT * FROM image_actions WHERE image_id = 62137902 AND id IN (1, 36804636)";
+    assert_eq!(stage.rows(action).await.num_rows(), 1, "the other id is there");
+}
+
+#[tokio::test]
+async fn filtered_rows_leave_with_their_page() {
+    let stage = Stage::new(&[(IMAGE, 2_000)]).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let last = Fault::on("GET", "/v2/images/*/actions").page(10).then(Effect::Hold(Arc::clone(&gate)));
+    stage.demo.account().inject(last);
+
+    for filter in ["", "AND status = 'completed'"] {
+        let sql = format!("SELECT id FROM image_actions WHERE image_id = 62137902 {filter}");
+        let mut answer = stage.engine.run(&sql, None).await.unwrap();
+        let first = answer.rows.next().await.unwrap().unwrap();
+        assert!(first.num_rows() > 0, "the first rows are here while the last page is held");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_held_holds_nothing_before_it() {
+    let stage = Stage::new(&[(IMAGE, 1_000)]).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let last = Fault::on("GET", "/v2/images/*/actions").page(5).then(Effect::Hold(Arc::clone(&gate)));
+    stage.demo.account().inject(last);
+
+    let mut answer = stage.engine.run("SELECT id FROM image_actions WHERE image_id = 62137902", None).await.unwrap();
+    let mut rows = 0;
+    while rows < 800 {
+        rows += answer.rows.next().await.unwrap().unwrap().num_rows();
+    }
+    gate.add_permits(1);
+    while let Some(batch) = answer.rows.next().await {
+        rows += batch.unwrap().num_rows();
+    }
+
+    assert_eq!(rows, 1_000);
+}
+
+#[tokio::test]
+async fn pages_are_fetched_side_by_side() {
+    let stage = Stage::new(&[(IMAGE, 2_000)]).await;
+    let gate = Arc::new(Semaphore::new(0));
+    // Every page but the first waits until all nine of them are there: one after another, they never would be.
+    let rest = Fault::on("GET", "/v2/images/*/actions").skip(1).then(Effect::Hold(Arc::clone(&gate)));
+    stage.demo.account().inject(rest);
+
+    let query = stage.rows("SELECT id FROM image_actions WHERE image_id = 62137902");
+    let open = async {
+        stage.demo.account().received(10).await;
+        gate.add_permits(9);
+    };
+    let (rows, ()) = tokio::join!(query, open);
+
+    assert_eq!(rows.num_rows(), 2_000);
+    assert!(stage.demo.account().in_flight_peak() >= 9);
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_stops_the_requests_and_slows_nobody() {
+    let stage = Stage::new(&[(IMAGE, 20_000)]).await;
+    let account = stage.demo.account();
+    let mut idle = stage.engine.run("SELECT id FROM image_actions WHERE image_id = 62137902", None).await.unwrap();
+    idle.rows.next().await.unwrap().unwrap();
+    // Page 1 was taken. 16 more are read ahead, and then nothing until they are taken.
+    account.received(17).await;
+    account.idle().await;
+
+    let rows = stage.rows("SELECT id FROM image_actions WHERE image_id = 62137904").await;
+
+    assert_eq!(rows.num_rows(), 1, "the idle client's pages hold no permit");
+    assert_eq!(stage.requests().len(), 18);
+}
+
+#[tokio::test]
+async fn dropping_an_answer_stops_its_requests() {
+    let stage = Stage::new(&[(IMAGE, 20_000)]).await;
+    let gate = Arc::new(Semaphore::new(0));
+    stage.demo.account().inject(Fault::on("GET", "/v2/images/*/actions").skip(1).then(Effect::Hold(Arc::clone(&gate))));
+    let mut answer = stage.engine.run("SELECT id FROM image_actions WHERE image_id = 62137902", None).await.unwrap();
+    answer.rows.next().await.unwrap().unwrap();
+    stage.demo.account().received(10).await;
+
+    drop(answer);
+    stage.demo.account().idle().await;
+
+    assert!(stage.requests().len() <= 17);
+}
+
+#[tokio::test]
+async fn rows_added_meanwhile_come_once_or_not_at_all_and_none_is_lost() {
+    for change in ["add=3", "append=3"] {
+        let stage = Stage::new(&[(IMAGE, 1_000)]).await;
+        let before = ids_of(&stage);
+        stage.inject(&format!("GET /v2/images/*/actions page=3 times=1 {change}"));
+
+        let read = integers(&stage.rows("SELECT id FROM image_actions WHERE image_id = 62137902").await, "id");
+
+        assert_eq!(read.len(), read.iter().collect::<BTreeSet<_>>().len(), "{change}: none twice");
+        assert!(before.is_subset(&read.into_iter().collect()), "{change}: none lost");
+    }
+}
+
+#[tokio::test]
+async fn rows_removed_meanwhile_lose_no_other_row() {
+    for change in ["remove=2", "remove-at=5", "remove-last=3"] {
+        let stage = Stage::new(&[(IMAGE, 1_000)]).await;
+        stage.inject(&format!("GET /v2/images/*/actions page=2 times=1 {change}"));
+
+        let read = integers(&stage.rows("SELECT id FROM image_actions WHERE image_id = 62137902").await, "id");
+
+        assert_eq!(read.len(), read.iter().collect::<BTreeSet<_>>().len(), "{change}: none twice");
+        let after = ids_of(&stage);
+        assert!(after.is_subset(&read.into_iter().collect()), "{change}: rows there throughout are all read");
+        assert!(stage.requests().len() > 5, "{change}: the list was read again");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_never_the_same_twice_is_aborted() {
+    let stage = Stage::new(&[(IMAGE, 1_000)]).await;
+    stage.inject("GET /v2/images/*/actions page=2 remove=2");
+
+    let error = stage.error("SELECT id FROM image_actions WHERE image_id = 62137902").await;
+
+    assert_eq!(error.kind(), Kind::Aborted);
+    assert!(error.report().contains("hint: run the query again"), "{}", error.report());
+}
+
+#[tokio::test]
+async fn an_api_that_counts_wrong_is_believed_by_its_rows() {
+    let stage = Stage::new(&[(IMAGE, 300)]).await;
+    stage.inject("GET /v2/images/*/actions set=/meta/total 302");
+
+    let rows = stage.rows("SELECT id FROM image_actions WHERE image_id = 62137902").await;
+
+    assert_eq!(rows.num_rows(), 300);
+    assert_eq!(stage.requests().len(), 4, "two readings with the same ids");
+}
+
+#[tokio::test]
+async fn without_a_total_pages_are_followed_one_by_one() {
+    let stage = Stage::new(&[(IMAGE, 601)]).await;
+    stage.inject("GET /v2/images/*/actions without=meta");
+
+    let rows = stage.rows("SELECT id FROM image_actions WHERE image_id = 62137902").await;
+
+    assert_eq!(rows.num_rows(), 601);
+    assert_eq!(stage.requests().len(), 4);
+}
+
+fn ids_of(stage: &Stage) -> BTreeSet<i64> {
+    let rows = stage.demo.account().rows(ACTIONS, Some(IMAGE)).unwrap();
+    rows.iter().map(|action| action["id"].as_i64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn now_is_utc() {
+    let stage = Stage::new(&[]).await;
+    let sql = "SELECT count(*) FROM image_actions WHERE image_id = 62137950 AND started_at > now() - interval '1 day'";
+
+    let live = single(&stage.rows(sql).await);
+
+    assert!(live >= 4, "{live} actions of the last day");
+}
+
+#[tokio::test]
+async fn images_are_read_by_list_and_by_get() {
+    let stage = Stage::new(&[]).await;
+
+    let all = stage.rows("SELECT * FROM images").await;
+    assert_eq!(all.num_rows(), 41);
+    assert_eq!(stage.requests(), ["GET /v2/images?page=1"]);
+
+    let one = stage.rows("SELECT name, tags FROM images WHERE id = 62137902").await;
+    assert_eq!(one.num_rows(), 1);
+    assert_eq!(stage.requests(), ["GET /v2/images/62137902"]);
+}

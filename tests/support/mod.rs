@@ -1,0 +1,135 @@
+//! What the tests share: an engine in front of a simulated account, over real HTTP.
+
+use std::time::Duration;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::Int64Type;
+use arrow::json::ArrayWriter;
+use futures::TryStreamExt;
+use oceanflight::api::{self, Client, limit, retry};
+use oceanflight::demo::{self, Limits, Running};
+use oceanflight::engine::{self, Engine, Progress};
+use oceanflight::error::Error;
+use oceanflight::secret::Secret;
+use serde_json::Value as Json;
+use url::Url;
+
+/// The table's name in the simulated account.
+pub(crate) const ACTIONS: &str = "digitalocean/compute/image_actions";
+/// The image that has 366 actions, all of them settled.
+pub(crate) const IMAGE: &str = "62137902";
+
+/// A simulated account, and an engine that reads it.
+pub(crate) struct Stage {
+    pub(crate) demo: Running,
+    pub(crate) engine: Engine,
+}
+
+/// A query's rows as one batch, and what happened on its behalf.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) rows: RecordBatch,
+    pub(crate) progress: Progress,
+}
+
+impl Stage {
+    /// Without limits, and with actions as many as told: `("62137902", 1_000)`.
+    pub(crate) async fn new(totals: &[(&str, usize)]) -> Self {
+        let totals = totals.iter().map(|(image, rows)| format!("{image}={rows}").parse().unwrap()).collect();
+        Self::with(demo::Options { limits: Limits::off(), totals, ..demo::Options::default() }, |_| {}).await
+    }
+
+    /// With the simulator's options, and the client's changed.
+    pub(crate) async fn with(demo: demo::Options, change: impl FnOnce(&mut api::Options)) -> Self {
+        Self::with_query(demo, change, engine::Options::default()).await
+    }
+
+    /// With a query's own options as well.
+    pub(crate) async fn with_query(
+        demo: demo::Options,
+        change: impl FnOnce(&mut api::Options),
+        query: engine::Options,
+    ) -> Self {
+        let demo = Running::start(demo).await.unwrap();
+        let mut options = client_options(&demo.url());
+        change(&mut options);
+        let engine = Engine::try_new(Client::try_new(options).unwrap(), query).unwrap();
+        Self { demo, engine }
+    }
+
+    /// Runs a statement to its end.
+    pub(crate) async fn ask(&self, sql: &str) -> Result<Asked, Error> {
+        ask(&self.engine, sql).await
+    }
+
+    /// The statement's rows; it must not fail.
+    pub(crate) async fn rows(&self, sql: &str) -> RecordBatch {
+        self.ask(sql).await.unwrap_or_else(|error| panic!("{sql}: {}", error.report())).rows
+    }
+
+    /// The statement's error; it must fail.
+    pub(crate) async fn error(&self, sql: &str) -> Error {
+        self.ask(sql).await.err().unwrap_or_else(|| panic!("`{sql}` answered rows"))
+    }
+
+    /// The requests that the simulator got since the last call, as `GET /v2/images/7/actions?page=1`.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        let account = self.demo.account();
+        let requests = account.requests();
+        account.clear_requests();
+        let page = |page: Option<u64>| page.map(|page| format!("?page={page}")).unwrap_or_default();
+        requests
+            .into_iter()
+            .map(|request| format!("{} {}{}", request.method, request.path, page(request.page.map(u64::from))))
+            .collect()
+    }
+
+    /// Lets a fault, as text, happen from now on.
+    pub(crate) fn inject(&self, fault: &str) {
+        self.demo.account().inject(fault.parse().unwrap());
+    }
+
+    /// What the simulator holds of an image's actions.
+    pub(crate) fn actions(&self, image: &str) -> Vec<Json> {
+        self.demo.account().rows(ACTIONS, Some(image)).unwrap()
+    }
+}
+
+/// No limits, and pauses that nobody notices.
+pub(crate) fn client_options(url: &str) -> api::Options {
+    let mut options = api::Options::new(Url::parse(url).unwrap(), Some(Secret::new("demo")));
+    options.limit = limit::Options::unlimited(16);
+    options.retry = retry::Options { first_pause: Duration::from_millis(1), ..retry::Options::default() };
+    options
+}
+
+/// Runs a statement to its end.
+pub(crate) async fn ask(engine: &Engine, sql: &str) -> Result<Asked, Error> {
+    let answer = engine.run(sql, None).await?;
+    let batches: Vec<RecordBatch> = answer.rows.try_collect().await?;
+    Ok(Asked { rows: concat_batches(&answer.schema, &batches).unwrap(), progress: answer.progress })
+}
+
+/// The values of an integer column.
+pub(crate) fn integers(rows: &RecordBatch, column: &str) -> Vec<i64> {
+    rows.column_by_name(column).unwrap().as_primitive::<Int64Type>().values().to_vec()
+}
+
+/// The rows as JSON objects, nulls included.
+pub(crate) fn json(rows: &RecordBatch) -> Vec<Json> {
+    if rows.num_columns() == 0 {
+        return vec![Json::Null; rows.num_rows()];
+    }
+    let builder = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
+    let mut writer: ArrayWriter<_> = builder.build(Vec::new());
+    writer.write(rows).unwrap();
+    writer.finish().unwrap();
+    serde_json::from_slice(&writer.into_inner()).unwrap_or_default()
+}
+
+/// The single value of a query such as `SELECT count(*)`.
+pub(crate) fn single(rows: &RecordBatch) -> i64 {
+    assert_eq!((rows.num_rows(), rows.num_columns()), (1, 1));
+    rows.column(0).as_primitive::<Int64Type>().value(0)
+}
