@@ -4,6 +4,7 @@ pub mod api;
 pub mod demo;
 pub mod engine;
 pub mod error;
+pub mod flight;
 pub mod resource;
 pub mod rows;
 pub mod secret;

@@ -1,8 +1,14 @@
 //! The tests, one binary: each links DataFusion.
 //!
 //! - `scan`: statements to requests to rows, against the simulated account over HTTP.
+//! - `faults`: what the upstream can do wrong, and the budget.
+//! - `flight`: gRPC over a socket: commands, handles, errors.
+//! - `statements`: mistakes, parameters, metadata of the engine.
 //! - `support`: what they share.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod faults;
+mod flight;
 mod scan;
+mod statements;
 mod support;

@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::ParamValues;
+use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement as Ast;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::time::{timeout, timeout_at};
 
@@ -214,21 +215,28 @@ impl Engine {
 
     async fn plan(&self, state: &SessionState, sql: &str) -> Result<Planned> {
         let Statement { ast, parameters } = sql::parse(sql)?;
-        self.check_tables(state, &ast).await?;
-        let plan = state.statement_to_plan(ast).await.map_err(from_datafusion)?;
+        let plan = match state.statement_to_plan(ast.clone()).await {
+            Ok(plan) => plan,
+            Err(error) => {
+                self.check_tables(state, &ast).await?;
+                return Err(from_datafusion(error));
+            }
+        };
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
-        let prepared = Prepared {
-            schema: wire::wire_schema(plan.schema().as_arrow()),
-            parameters: parameters::schema(&plan, parameters)?,
-        };
+        let parameters = parameters::schema(&plan, parameters)?;
+        // A column that is a parameter of no known type has a type only once something is bound.
+        let typed = bind(plan.clone(), parameters::nulls(&parameters)?)?;
+        let prepared = Prepared { schema: wire::wire_schema(typed.schema().as_arrow()), parameters };
         Ok(Planned { plan, prepared })
     }
 
-    /// DataFusion says "not found" in a text of its own; here it is a value, with the nearest name.
-    async fn check_tables(&self, state: &SessionState, ast: &datafusion::sql::parser::Statement) -> Result<()> {
+    /// Why a statement cannot be planned, where it is an unknown table: DataFusion says so in a text
+    /// of its own; here it is a value, with the nearest name.
+    async fn check_tables(&self, state: &SessionState, ast: &Ast) -> Result<()> {
         for reference in state.resolve_table_references(ast).map_err(from_datafusion)? {
-            if matches!(self.context.table_exist(reference.clone()), Ok(true)) {
+            let is_function = state.table_functions().contains_key(reference.table());
+            if is_function || matches!(self.context.table_exist(reference.clone()), Ok(true)) {
                 continue;
             }
             let name = reference.to_string();
@@ -257,12 +265,16 @@ async fn physical_plan(
     prepared: &Prepared,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let values = parameters::values(bound, &prepared.parameters)?;
-    let plan = plan.with_param_values(ParamValues::from(values)).map_err(from_datafusion)?;
+    let plan = bind(plan, values)?;
     // EXPLAIN swallows what is wrong with the physical plan and shows the logical one.
     if let LogicalPlan::Explain(explain) = &plan {
         state.create_physical_plan(&explain.plan).await.map_err(from_datafusion)?;
     }
     state.create_physical_plan(&plan).await.map_err(from_datafusion)
+}
+
+fn bind(plan: LogicalPlan, values: Vec<ScalarValue>) -> Result<LogicalPlan> {
+    plan.with_param_values(ParamValues::from(values)).map_err(from_datafusion)
 }
 
 /// The stream's batches in the wire's types, until the query's time is up.

@@ -25,6 +25,12 @@ pub(super) fn schema(plan: &LogicalPlan, count: usize) -> Result<SchemaRef> {
     Ok(Arc::new(Schema::new((1..=count).map(field).collect::<Vec<_>>())))
 }
 
+/// A NULL for each parameter, of its type: what a statement answers does not depend on the values.
+pub(super) fn nulls(wanted: &Schema) -> Result<Vec<ScalarValue>> {
+    let null = |field: &Arc<Field>| ScalarValue::try_new_null(field.data_type()).map_err(from_datafusion);
+    wanted.fields().iter().map(null).collect()
+}
+
 /// The values of the one row that is bound, in the types of `wanted`.
 pub(super) fn values(bound: Option<&RecordBatch>, wanted: &Schema) -> Result<Vec<ScalarValue>, Fault> {
     let count = bound.map_or(0, RecordBatch::num_columns);

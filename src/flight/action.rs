@@ -1,0 +1,73 @@
+//! DoAction and ListActions.
+
+use arrow_flight::sql::{Any, Command, ProstMessageExt};
+use arrow_flight::{Action, ActionType};
+use prost::Message;
+
+use super::Service;
+use super::command;
+use super::fault::{Fault, Place};
+use super::prepared;
+use crate::error::Result;
+
+const CREATE: &str = "CreatePreparedStatement";
+const CLOSE: &str = "ClosePreparedStatement";
+
+/// Actions of Flight and Flight SQL that this server does not have.
+const OTHERS: [&str; 11] = [
+    "BeginSavepoint",
+    "BeginTransaction",
+    "CancelFlightInfo",
+    "CancelQuery",
+    "CloseSession",
+    "CreatePreparedSubstraitPlan",
+    "EndSavepoint",
+    "EndTransaction",
+    "GetSessionOptions",
+    "RenewFlightEndpoint",
+    "SetSessionOptions",
+];
+
+/// What there is. Clients take an action that is listed for one that works.
+pub(super) fn list() -> [ActionType; 2] {
+    let action = |name: &str, description: &str| ActionType { r#type: name.into(), description: description.into() };
+    [
+        action(CREATE, "ActionCreatePreparedStatementRequest to ActionCreatePreparedStatementResult"),
+        action(CLOSE, "ActionClosePreparedStatementRequest, with no result"),
+    ]
+}
+
+/// At most one result.
+pub(super) async fn answer(service: &Service, action: &Action) -> Result<Results> {
+    match action.r#type.as_str() {
+        CREATE => match body(action)? {
+            Command::ActionCreatePreparedStatementRequest(request) => {
+                Ok(Some(result(&prepared::create(service, request).await?.as_any())).into_iter())
+            }
+            other => Err(misplaced(&other).into()),
+        },
+        CLOSE => match body(action)? {
+            Command::ActionClosePreparedStatementRequest(request) => {
+                prepared::close(service, &request)?;
+                Ok(None.into_iter())
+            }
+            other => Err(misplaced(&other).into()),
+        },
+        other if OTHERS.contains(&other) => Err(Fault::Unimplemented(other.to_owned()).into()),
+        other => Err(Fault::UnknownAction(other.to_owned()).into()),
+    }
+}
+
+type Results = std::option::IntoIter<arrow_flight::Result>;
+
+fn body(action: &Action) -> Result<Command, Fault> {
+    command::read(&action.body, Place::ActionBody)
+}
+
+fn result(answer: &Any) -> arrow_flight::Result {
+    arrow_flight::Result { body: answer.encode_to_vec().into() }
+}
+
+fn misplaced(command: &Command) -> Fault {
+    Fault::Misplaced { command: command::name(command), place: Place::ActionBody }
+}

@@ -1,0 +1,187 @@
+//! A thin Flight SQL client, for `oceanflight query --server grpc://host:port`.
+//!
+//! It asks for a statement's FlightInfo and reads its endpoints in their order, all
+//! from the server that it asked. Errors come back as they left the server, with
+//! their kind and hint.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
+use arrow_flight::flight_service_client::FlightServiceClient;
+use arrow_flight::sql::{CommandStatementQuery, ProstMessageExt};
+use arrow_flight::{FlightDescriptor, FlightInfo, Ticket};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use prost::Message;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+use super::status::Answered;
+use crate::error::{Error, Failure, Kind, Result};
+use crate::secret::Secret;
+
+/// Why a server could not be asked, or its answer not be read.
+#[derive(Debug)]
+enum Fault {
+    /// Not `grpc://host:port`.
+    Address(String),
+    /// TLS, which this client does not speak.
+    Tls(String),
+    /// Nobody answers there.
+    Unreachable { server: String, source: tonic::transport::Error },
+    /// A token that cannot stand in a header.
+    Token,
+    /// An answer that is not as Flight has it.
+    Answer(FlightError),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(server) => write!(f, "`{server}` is not the address of a server"),
+            Self::Tls(server) => write!(f, "`{server}` asks for TLS, which this client does not speak"),
+            Self::Unreachable { server, .. } => write!(f, "cannot reach `{server}`"),
+            Self::Token => f.write_str("the token has characters that no header can carry"),
+            Self::Answer(_) => f.write_str("the server's answer cannot be read"),
+        }
+    }
+}
+
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreachable { source, .. } => Some(source),
+            Self::Answer(error) => Some(error),
+            Self::Address(_) | Self::Tls(_) | Self::Token => None,
+        }
+    }
+}
+
+impl Failure for Fault {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Address(_) | Self::Token => Kind::InvalidArgument,
+            Self::Tls(_) => Kind::Unimplemented,
+            Self::Unreachable { .. } => Kind::Unavailable,
+            Self::Answer(_) => Kind::DataLoss,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Address(_) => Some("write it as `grpc://127.0.0.1:31337`".into()),
+            Self::Tls(_) => Some("write it as `grpc://…` and let a tunnel encrypt".into()),
+            Self::Unreachable { .. } => Some("`oceanflight serve` starts a server".into()),
+            Self::Token | Self::Answer(_) => None,
+        }
+    }
+}
+
+/// Runs a statement on a server: its schema, and its rows as they come.
+///
+/// # Errors
+/// What the server answers, as it meant it; Unavailable where there is none, and
+/// InvalidArgument for an address that is none.
+pub async fn query(
+    server: &str,
+    sql: &str,
+    token: Option<&Secret>,
+) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch>>)> {
+    let mut client = Client { service: connect(server).await?, authorization: authorization(token)? };
+    let info = client.info(sql).await?;
+    let tickets: Vec<Ticket> = info.endpoint.iter().filter_map(|endpoint| endpoint.ticket.clone()).collect();
+    let schema: Schema = info.try_decode_schema().map_err(|error| Fault::Answer(error.into()))?;
+    let rows = stream::iter(tickets).then(move |ticket| client.clone().rows(ticket)).try_flatten().boxed();
+    Ok((Arc::new(schema), rows))
+}
+
+#[derive(Clone)]
+struct Client {
+    service: FlightServiceClient<Channel>,
+    authorization: Option<MetadataValue<Ascii>>,
+}
+
+impl Client {
+    async fn info(&mut self, sql: &str) -> Result<FlightInfo> {
+        let command = CommandStatementQuery { query: sql.to_owned(), transaction_id: None };
+        let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
+        let request = self.request(descriptor);
+        Ok(self.service.get_flight_info(request).await.map_err(answered)?.into_inner())
+    }
+
+    async fn rows(mut self, ticket: Ticket) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let request = self.request(ticket);
+        let messages = self.service.do_get(request).await.map_err(answered)?.into_inner();
+        let batches = FlightRecordBatchStream::new_from_flight_data(messages.map_err(FlightError::from));
+        Ok(batches.map_err(unreadable).boxed())
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(authorization) = &self.authorization {
+            request.metadata_mut().insert("authorization", authorization.clone());
+        }
+        request
+    }
+}
+
+async fn connect(server: &str) -> Result<FlightServiceClient<Channel>, Fault> {
+    let channel = endpoint(server)?.connect().await;
+    let channel = channel.map_err(|source| Fault::Unreachable { server: server.to_owned(), source })?;
+    // A row is never split between messages: what one may hold is for the server to say.
+    Ok(FlightServiceClient::new(channel).max_decoding_message_size(usize::MAX))
+}
+
+/// gRPC without TLS is HTTP by another name.
+fn endpoint(server: &str) -> Result<Endpoint, Fault> {
+    let (scheme, authority) = server.split_once("://").unwrap_or(("grpc", server));
+    match scheme {
+        "grpc" | "grpc+tcp" | "http" if !authority.is_empty() => {
+            Endpoint::from_shared(format!("http://{authority}")).map_err(|_| Fault::Address(server.to_owned()))
+        }
+        "grpc+tls" | "grpcs" | "https" => Err(Fault::Tls(server.to_owned())),
+        _ => Err(Fault::Address(server.to_owned())),
+    }
+}
+
+fn authorization(token: Option<&Secret>) -> Result<Option<MetadataValue<Ascii>>, Fault> {
+    let Some(token) = token else { return Ok(None) };
+    let mut value: MetadataValue<Ascii> = format!("Bearer {}", token.expose()).parse().map_err(|_| Fault::Token)?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+fn answered(status: Status) -> Error {
+    Answered::from(status).into()
+}
+
+fn unreadable(error: FlightError) -> Error {
+    match error {
+        FlightError::Tonic(status) => answered(*status),
+        other => Fault::Answer(other).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_in_the_ways_that_drivers_write_it() {
+        for server in ["grpc://127.0.0.1:31337", "grpc+tcp://127.0.0.1:31337", "127.0.0.1:31337"] {
+            assert_eq!(endpoint(server).unwrap().uri(), "http://127.0.0.1:31337", "{server}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        assert!(matches!(endpoint("grpc+tls://localhost:1"), Err(Fault::Tls(_))));
+        assert!(matches!(endpoint("ftp://localhost:1"), Err(Fault::Address(_))));
+        assert!(matches!(endpoint("grpc://"), Err(Fault::Address(_))));
+        assert!(matches!(endpoint("grpc://a b"), Err(Fault::Address(_))));
+    }
+}

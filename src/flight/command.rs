@@ -1,0 +1,161 @@
+//! From bytes to a command, and from a command to the file that answers it.
+
+use arrow::datatypes::SchemaRef;
+use arrow_flight::FlightDescriptor;
+use arrow_flight::flight_descriptor::DescriptorType;
+use arrow_flight::sql::{Any, Command};
+use prost::Message;
+
+use super::Service;
+use super::fault::{Fault, Place};
+use super::stream::Rows;
+use crate::error::Result;
+
+/// A command that answers rows, by the three calls that it can come with.
+#[tonic::async_trait]
+pub(super) trait Query: Send + Sync {
+    /// GetSchema: what its rows look like. Nothing is sent upstream.
+    async fn schema(&self, service: &Service) -> Result<SchemaRef>;
+
+    /// GetFlightInfo: the same, and what to ask DoGet for. Nothing is sent upstream.
+    async fn ticket(&self, service: &Service) -> Result<(SchemaRef, Any)>;
+
+    /// DoGet.
+    async fn rows(&self, service: &Service) -> Result<Rows>;
+}
+
+/// The query that a descriptor asks for.
+///
+/// # Errors
+/// InvalidArgument where it asks for none, Unimplemented where this server does not answer it.
+pub(super) fn of_descriptor(descriptor: &FlightDescriptor) -> Result<Box<dyn Query>, Fault> {
+    query(read_descriptor(descriptor)?, Place::Descriptor)
+}
+
+/// The query that a ticket stands for.
+///
+/// # Errors
+/// As [`of_descriptor`].
+pub(super) fn of_ticket(ticket: &[u8]) -> Result<Box<dyn Query>, Fault> {
+    query(read(ticket, Place::Ticket)?, Place::Ticket)
+}
+
+/// The command in a descriptor.
+///
+/// # Errors
+/// InvalidArgument where there is none.
+pub(super) fn read_descriptor(descriptor: &FlightDescriptor) -> Result<Command, Fault> {
+    match descriptor.r#type() {
+        DescriptorType::Path => Err(Fault::Path),
+        DescriptorType::Cmd | DescriptorType::Unknown => read(&descriptor.cmd, Place::Descriptor),
+    }
+}
+
+/// The command in these bytes.
+///
+/// # Errors
+/// InvalidArgument where there is none.
+pub(super) fn read(bytes: &[u8], place: Place) -> Result<Command, Fault> {
+    if bytes.is_empty() {
+        return Err(Fault::NoCommand(place));
+    }
+    let any = Any::decode(bytes).map_err(|_| Fault::NotACommand(place))?;
+    let name = short(&any.type_url).to_owned();
+    match Command::try_from(any) {
+        Ok(Command::Unknown(_)) if name.is_empty() => Err(Fault::NotACommand(place)),
+        Ok(Command::Unknown(_)) => Err(Fault::UnknownCommand(name)),
+        Ok(command) => Ok(command),
+        Err(_) => Err(Fault::BrokenCommand(name)),
+    }
+}
+
+/// `CommandGetTables`, of the URL that an `Any` names it by.
+pub(super) fn name(command: &Command) -> String {
+    short(command.type_url()).to_owned()
+}
+
+fn short(type_url: &str) -> &str {
+    type_url.rsplit(['/', '.']).next().unwrap_or(type_url)
+}
+
+fn query(command: Command, place: Place) -> Result<Box<dyn Query>, Fault> {
+    let name = name(&command);
+    match (command, place) {
+        (Command::CommandStatementQuery(command), Place::Descriptor) => Ok(Box::new(command)),
+        (Command::CommandPreparedStatementQuery(command), Place::Descriptor) => Ok(Box::new(command)),
+        (Command::TicketStatementQuery(ticket), Place::Ticket) => Ok(Box::new(ticket)),
+        (Command::CommandGetCatalogs(command), _) => Ok(Box::new(command)),
+        (Command::CommandGetDbSchemas(command), _) => Ok(Box::new(command)),
+        (Command::CommandGetTables(command), _) => Ok(Box::new(command)),
+        (Command::CommandGetTableTypes(command), _) => Ok(Box::new(command)),
+        (Command::CommandGetSqlInfo(command), _) => Ok(Box::new(command)),
+        (Command::CommandGetXdbcTypeInfo(command), _) => Ok(Box::new(command)),
+        (
+            Command::CommandGetPrimaryKeys(_)
+            | Command::CommandGetExportedKeys(_)
+            | Command::CommandGetImportedKeys(_)
+            | Command::CommandGetCrossReference(_)
+            | Command::CommandStatementSubstraitPlan(_),
+            _,
+        ) => Err(Fault::Unimplemented(name)),
+        (_, place) => Err(Fault::Misplaced { command: name, place }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_flight::sql::{CommandGetCatalogs, ProstMessageExt};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::error::{Failure, Kind};
+
+    fn any(type_url: &str, value: &'static [u8]) -> Vec<u8> {
+        Any { type_url: type_url.to_owned(), value: value.into() }.encode_to_vec()
+    }
+
+    fn refusal(bytes: &[u8]) -> String {
+        let fault = of_ticket(bytes).err().unwrap();
+        assert_eq!(fault.kind(), Kind::InvalidArgument);
+        fault.to_string()
+    }
+
+    #[test]
+    fn what_is_no_command_is_refused_by_what_is_wrong_with_it() {
+        const URL: &str = "type.googleapis.com/arrow.flight.protocol.sql.";
+
+        assert_eq!(refusal(b""), "the ticket is empty");
+        assert_eq!(refusal(b"\xff\xff"), "the ticket holds no Flight SQL command");
+        assert_eq!(refusal(&any("", b"x")), "the ticket holds no Flight SQL command");
+        assert_eq!(refusal(&any("a.b/c.MakeTea", b"")), "Flight SQL has no command `MakeTea`");
+        assert_eq!(refusal(&any("x\n", b"")), "Flight SQL has no command `x\u{fffd}`");
+        assert_eq!(
+            refusal(&any(&format!("{URL}CommandGetTables"), b"\xff")),
+            "the bytes of `CommandGetTables` do not decode"
+        );
+        assert_eq!(
+            refusal(&any(&format!("{URL}CommandStatementQuery"), b"")),
+            "`CommandStatementQuery` does not belong in a ticket"
+        );
+    }
+
+    #[test]
+    fn a_path_is_refused() {
+        assert!(matches!(of_descriptor(&FlightDescriptor::new_path(vec!["images".into()])), Err(Fault::Path)));
+    }
+
+    #[test]
+    fn a_metadata_command_is_its_own_ticket() {
+        let command = CommandGetCatalogs {}.as_any().encode_to_vec();
+
+        assert!(of_ticket(&command).is_ok());
+        assert!(of_descriptor(&FlightDescriptor::new_cmd(command)).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
+            let _ = of_ticket(&bytes);
+        }
+    }
+}

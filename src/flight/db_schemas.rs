@@ -1,0 +1,27 @@
+//! `CommandGetDbSchemas`: the schemas, by catalog and name, that match the filters.
+//! No catalog asked for means any; an empty one means schemas without a catalog, of which there are none.
+
+use std::collections::BTreeSet;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow_flight::sql::CommandGetDbSchemas;
+
+use super::fault::Fault;
+use super::metadata::{Metadata, check_pattern, encoding};
+use crate::engine::TableInfo;
+
+impl Metadata for CommandGetDbSchemas {
+    fn schema(&self) -> SchemaRef {
+        self.clone().into_builder().schema()
+    }
+
+    fn batch(&self, tables: &[TableInfo]) -> Result<RecordBatch, Fault> {
+        check_pattern(self.db_schema_filter_pattern.as_deref())?;
+        let name = |table: &'_ TableInfo| (table.catalog.clone(), table.schema.clone());
+        let schemas: BTreeSet<(String, String)> = tables.iter().map(name).collect();
+        let mut builder = self.clone().into_builder();
+        schemas.iter().for_each(|(catalog, schema)| builder.append(catalog, schema));
+        builder.build().map_err(encoding)
+    }
+}

@@ -1,0 +1,186 @@
+//! What a client can ask wrongly of this layer, as values.
+//!
+//! Mistakes in SQL are the engine's; these are mistakes in the protocol: bytes
+//! that mean nothing, handles of somebody else, rows where one row belongs.
+
+use std::fmt;
+
+use arrow::error::ArrowError;
+
+use super::handle;
+use crate::error::{Failure, Kind};
+
+/// How much of a name that a client made up is repeated to it, in characters.
+const ECHO: usize = 100;
+
+/// Where a message was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Of GetFlightInfo, GetSchema and DoPut.
+    Descriptor,
+    /// Of DoGet.
+    Ticket,
+    /// Of DoAction.
+    ActionBody,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Descriptor => "descriptor",
+            Self::Ticket => "ticket",
+            Self::ActionBody => "action's body",
+        })
+    }
+}
+
+/// A request that this layer refuses.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// There are no bytes where a command belongs.
+    NoCommand(Place),
+    /// The bytes are no `google.protobuf.Any`.
+    NotACommand(Place),
+    /// An `Any` of a type that Flight SQL does not have.
+    UnknownCommand(String),
+    /// A command of Flight SQL whose own bytes do not decode.
+    BrokenCommand(String),
+    /// A command of Flight SQL where another belongs.
+    Misplaced { command: String, place: Place },
+    /// A PATH descriptor.
+    Path,
+    /// A part of Flight that this server does not have, by its name.
+    Unimplemented(String),
+    /// An action that nobody has.
+    UnknownAction(String),
+    /// An `authorization` that is neither Basic nor Bearer.
+    Authorization,
+    /// A transaction's id: there are no transactions.
+    Transaction,
+    /// Bytes that are no handle of this server.
+    NotAHandle,
+    /// A handle of another version of this server.
+    HandleVersion(u32),
+    /// DoPut without a single message.
+    NoData,
+    /// What was sent with DoPut is no Arrow data.
+    NotArrow(String),
+    /// More or fewer values than the statement has parameters.
+    ParameterCount { expected: usize, found: usize },
+    /// Parameters bound with no row in them.
+    NoRow { expected: usize },
+    /// Several rows of parameters for a statement that answers rows.
+    ManyRows,
+    /// A LIKE pattern longer than any name.
+    LongPattern { characters: usize },
+    /// Something of this server's own could not be encoded.
+    Encoding(ArrowError),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCommand(place) => write!(f, "the {place} is empty"),
+            Self::NotACommand(place) => write!(f, "the {place} holds no Flight SQL command"),
+            Self::UnknownCommand(name) => write!(f, "Flight SQL has no command `{}`", shown(name)),
+            Self::BrokenCommand(name) => write!(f, "the bytes of `{name}` do not decode"),
+            Self::Misplaced { command, place } => write!(f, "`{command}` does not belong in a {place}"),
+            Self::Path => f.write_str("a descriptor with a path names nothing here"),
+            Self::Unimplemented(what) => write!(f, "this server does not do `{what}`"),
+            Self::UnknownAction(name) => write!(f, "there is no action `{}`", shown(name)),
+            Self::Authorization => f.write_str("the `authorization` header is neither Basic nor Bearer"),
+            Self::Transaction => f.write_str("this server has no transactions"),
+            Self::NotAHandle => f.write_str("the handle is not one of this server's"),
+            Self::HandleVersion(found) => {
+                write!(f, "the handle is of version {found}; this server reads version {}", handle::VERSION)
+            }
+            Self::NoData => f.write_str("DoPut came without a message"),
+            Self::NotArrow(problem) => write!(f, "the data sent does not decode as Arrow: {}", shown(problem)),
+            Self::ParameterCount { expected, found } => {
+                write!(f, "the statement has {}, and {found} were bound", parameters(*expected))
+            }
+            Self::NoRow { expected } => {
+                write!(f, "the statement has {}, and no row of values was bound", parameters(*expected))
+            }
+            Self::ManyRows => f.write_str("a query takes one row of parameters, and more were bound"),
+            Self::LongPattern { characters } => {
+                write!(f, "a pattern of {characters} characters is longer than any name")
+            }
+            Self::Encoding(_) => f.write_str("the answer could not be encoded"),
+        }
+    }
+}
+
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let Self::Encoding(error) = self else { return None };
+        Some(error)
+    }
+}
+
+impl Failure for Fault {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoCommand(_)
+            | Self::NotACommand(_)
+            | Self::UnknownCommand(_)
+            | Self::BrokenCommand(_)
+            | Self::Misplaced { .. }
+            | Self::Path
+            | Self::UnknownAction(_)
+            | Self::NotAHandle
+            | Self::HandleVersion(_)
+            | Self::NoData
+            | Self::NotArrow(_)
+            | Self::ParameterCount { .. }
+            | Self::NoRow { .. }
+            | Self::ManyRows
+            | Self::LongPattern { .. } => Kind::InvalidArgument,
+            Self::Unimplemented(_) | Self::Transaction => Kind::Unimplemented,
+            Self::Authorization => Kind::Unauthenticated,
+            Self::Encoding(_) => Kind::Internal,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoCommand(Place::Ticket)
+            | Self::NotACommand(Place::Ticket)
+            | Self::Misplaced { place: Place::Ticket, .. } => {
+                "a ticket comes from GetFlightInfo and is passed on as it is"
+            }
+            Self::NoCommand(_) | Self::NotACommand(_) => "send a Flight SQL command as a `google.protobuf.Any`",
+            Self::Path => "send a Flight SQL command; CommandGetTables lists the tables",
+            Self::UnknownAction(_) => "ListActions lists the actions",
+            Self::Authorization => "send `Bearer <token>`, or a user and a password as Basic",
+            Self::Transaction => "leave autocommit on",
+            Self::NotAHandle | Self::HandleVersion(_) => "prepare the statement again",
+            Self::ParameterCount { .. } | Self::NoRow { .. } => {
+                "bind a value for every `?` or `$n`, NULL where there is none"
+            }
+            Self::ManyRows => "executemany is for statements without rows; run the query once for each row",
+            Self::UnknownCommand(_)
+            | Self::BrokenCommand(_)
+            | Self::Misplaced { .. }
+            | Self::Unimplemented(_)
+            | Self::NoData
+            | Self::NotArrow(_)
+            | Self::LongPattern { .. }
+            | Self::Encoding(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// A client's own text, so that it can be printed: no control characters, and not much of it.
+fn shown(text: &str) -> String {
+    text.chars().take(ECHO).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn parameters(count: usize) -> String {
+    match count {
+        0 => "no parameters".to_owned(),
+        1 => "1 parameter".to_owned(),
+        count => format!("{count} parameters"),
+    }
+}

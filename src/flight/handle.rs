@@ -1,0 +1,176 @@
+//! The handles that the server hands out and gets back: protobuf with all that is
+//! needed to run a statement, so that any replica can answer them.
+//!
+//! A handle is not signed, and need not be: whoever makes one up could have sent
+//! the same statement. Bytes that are no handle are the caller's mistake.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::ipc::reader::StreamDecoder;
+use arrow::ipc::writer::StreamWriter;
+use bytes::Bytes;
+use prost::Message;
+
+use super::fault::Fault;
+
+mod proto {
+    #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated from proto/")]
+    include!(concat!(env!("OUT_DIR"), "/oceanflight.v1.rs"));
+}
+
+/// Of what a handle's fields mean.
+pub(super) const VERSION: u32 = 1;
+
+/// What a ticket runs.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Statement {
+    /// As the client wrote it.
+    pub(super) sql: String,
+    /// The bound row.
+    pub(super) parameters: Option<RecordBatch>,
+}
+
+impl Statement {
+    /// # Errors
+    /// [`Fault::Encoding`]: Arrow cannot write the row.
+    pub(super) fn encode(&self) -> Result<Bytes, Fault> {
+        let parameters = encode_row(self.parameters.as_ref())?;
+        let handle = proto::StatementHandle { version: VERSION, sql: self.sql.clone(), parameters };
+        Ok(handle.encode_to_vec().into())
+    }
+
+    /// # Errors
+    /// [`Fault::NotAHandle`] and [`Fault::HandleVersion`].
+    pub(super) fn decode(handle: &[u8]) -> Result<Self, Fault> {
+        let handle = proto::StatementHandle::decode(handle).map_err(|_| Fault::NotAHandle)?;
+        check_version(handle.version)?;
+        Ok(Self { sql: handle.sql, parameters: decode_row(&handle.parameters)? })
+    }
+}
+
+/// What a client names a prepared statement by.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Prepared {
+    /// As the client wrote it.
+    pub(super) sql: String,
+    /// The row that was bound when this handle was made; not what was bound through an older one.
+    pub(super) parameters: Option<RecordBatch>,
+    /// The same in every handle of one preparation, and in no other's.
+    pub(super) nonce: u64,
+}
+
+impl Prepared {
+    /// # Errors
+    /// [`Fault::Encoding`]: Arrow cannot write the row.
+    pub(super) fn encode(&self) -> Result<Bytes, Fault> {
+        let parameters = encode_row(self.parameters.as_ref())?;
+        let handle = proto::PreparedHandle { version: VERSION, sql: self.sql.clone(), parameters, nonce: self.nonce };
+        Ok(handle.encode_to_vec().into())
+    }
+
+    /// # Errors
+    /// [`Fault::NotAHandle`] and [`Fault::HandleVersion`].
+    pub(super) fn decode(handle: &[u8]) -> Result<Self, Fault> {
+        let handle = proto::PreparedHandle::decode(handle).map_err(|_| Fault::NotAHandle)?;
+        check_version(handle.version)?;
+        Ok(Self { sql: handle.sql, parameters: decode_row(&handle.parameters)?, nonce: handle.nonce })
+    }
+}
+
+/// Version 0 is protobuf's "not there": bytes that happened to decode.
+fn check_version(version: u32) -> Result<(), Fault> {
+    match version {
+        VERSION => Ok(()),
+        0 => Err(Fault::NotAHandle),
+        other => Err(Fault::HandleVersion(other)),
+    }
+}
+
+fn encode_row(row: Option<&RecordBatch>) -> Result<Vec<u8>, Fault> {
+    let Some(row) = row else { return Ok(Vec::new()) };
+    let write = || {
+        let mut writer = StreamWriter::try_new(Vec::new(), row.schema_ref())?;
+        writer.write(row)?;
+        writer.into_inner()
+    };
+    write().map_err(Fault::Encoding)
+}
+
+/// arrow-ipc panics on some schemas that nobody wrote (`fb_to_schema`), hence the catch. Its
+/// `StreamReader` allocates whatever length stands in the bytes; the `StreamDecoder` does not.
+fn decode_row(bytes: &[u8]) -> Result<Option<RecordBatch>, Fault> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let mut buffer = Buffer::from(bytes);
+    let decoded = catch_unwind(AssertUnwindSafe(|| StreamDecoder::new().decode(&mut buffer)));
+    match decoded {
+        Ok(Ok(Some(row))) if row.num_rows() == 1 => Ok(Some(row)),
+        _ => Err(Fault::NotAHandle),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn row(number: Option<i64>, text: Option<String>) -> RecordBatch {
+        let columns: [(&str, ArrayRef, bool); 2] = [
+            ("1", Arc::new(Int64Array::from(vec![number])), true),
+            ("2", Arc::new(StringArray::from(vec![text])), true),
+        ];
+        RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_handle_comes_back_as_it_was_given(
+            sql: String,
+            bound in proptest::option::of((any::<Option<i64>>(), any::<Option<String>>())),
+            nonce: u64,
+        ) {
+            let parameters = bound.map(|(number, text)| row(number, text));
+            let statement = Statement { sql: sql.clone(), parameters: parameters.clone() };
+            let prepared = Prepared { sql, parameters, nonce };
+
+            prop_assert_eq!(Statement::decode(&statement.encode().unwrap()).unwrap(), statement);
+            prop_assert_eq!(Prepared::decode(&prepared.encode().unwrap()).unwrap(), prepared);
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
+            let _ = Statement::decode(&bytes);
+            let _ = Prepared::decode(&bytes);
+        }
+
+        #[test]
+        fn any_bytes_for_parameters_are_refused_without_a_panic(parameters in proptest::collection::vec(any::<u8>(), 1..200)) {
+            let handle = proto::StatementHandle { version: VERSION, sql: String::new(), parameters };
+
+            prop_assert!(Statement::decode(&handle.encode_to_vec()).is_err());
+        }
+
+        #[test]
+        fn a_row_with_bytes_changed_never_panics(at: prop::sample::Index, to: u8) {
+            let mut parameters = encode_row(Some(&row(Some(7), Some("x".into())))).unwrap();
+            let at = at.index(parameters.len());
+            parameters[at] = to;
+
+            let _ = decode_row(&parameters);
+        }
+
+        #[test]
+        fn another_version_is_refused_by_its_number(version in 2u32..) {
+            let handle = proto::PreparedHandle { version, ..Default::default() }.encode_to_vec();
+
+            prop_assert!(matches!(Prepared::decode(&handle), Err(Fault::HandleVersion(found)) if found == version));
+        }
+    }
+}

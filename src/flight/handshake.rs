@@ -1,0 +1,70 @@
+//! Handshake: so far everybody is let in.
+//!
+//! JDBC opens every connection with a handshake, fails where there is none, and
+//! reads the answer's `authorization` header, as pyarrow and the Go driver do; what
+//! stands there they send with each call. A bearer token comes back as it was sent.
+//! There is no answer but that header, as with Java's own server.
+
+use arrow_flight::HandshakeResponse;
+use futures::stream::{self, StreamExt};
+use tonic::Response;
+use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
+
+use super::Stream;
+use super::fault::Fault;
+
+const HEADER: &str = "authorization";
+
+/// For who came with a password, or with nothing: the clients want a token, and this one opens nothing.
+const ANYBODY: &str = "Bearer anybody";
+
+/// # Errors
+/// [`Fault::Authorization`]: a header of neither scheme.
+pub(super) fn answer(metadata: &MetadataMap) -> Result<Response<Stream<HandshakeResponse>>, Fault> {
+    let mut response = Response::new(stream::empty().boxed());
+    response.metadata_mut().insert(HEADER, token(metadata.get(HEADER))?);
+    Ok(response)
+}
+
+fn token(header: Option<&MetadataValue<Ascii>>) -> Result<MetadataValue<Ascii>, Fault> {
+    let anybody = MetadataValue::from_static(ANYBODY);
+    let Some(header) = header else { return Ok(anybody) };
+    let text = header.to_str().map_err(|_| Fault::Authorization)?;
+    match text.split(' ').next().unwrap_or_default().to_ascii_lowercase().as_str() {
+        "bearer" => Ok(header.clone()),
+        "basic" => Ok(anybody),
+        _ => Err(Fault::Authorization),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(header: &'static str) -> Result<String, Fault> {
+        let mut metadata = MetadataMap::new();
+        metadata.insert(HEADER, MetadataValue::from_static(header));
+        let response = answer(&metadata)?;
+        Ok(response.metadata().get(HEADER).unwrap().to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_bearer_token_comes_back() {
+        assert_eq!(answered("Bearer None").unwrap(), "Bearer None");
+    }
+
+    #[test]
+    fn a_password_becomes_a_token() {
+        assert_eq!(answered("Basic dTpw").unwrap(), "Bearer anybody");
+    }
+
+    #[test]
+    fn nobody_becomes_anybody() {
+        assert!(answer(&MetadataMap::new()).unwrap().metadata().contains_key(HEADER));
+    }
+
+    #[test]
+    fn another_scheme_is_refused() {
+        assert!(matches!(answered("Negotiate abc"), Err(Fault::Authorization)));
+    }
+}

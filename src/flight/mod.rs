@@ -1,0 +1,184 @@
+//! The server's side of Arrow Flight SQL: the only gRPC in this crate.
+//!
+//! `FlightService` is implemented directly, over arrow-flight's `Command`: arrow-flight's own
+//! `FlightSqlService` fixes GetSchema and ListFlights, advertises transactions, and
+//! answers INTERNAL with Debug text to bytes that mean nothing.
+//!
+//! # What happens to a statement
+//!
+//! ```text
+//! client                                    server
+//!   GetFlightInfo(CommandStatementQuery) ──►  plans; nothing is sent upstream
+//!                    ◄── FlightInfo{schema, TicketStatementQuery(statement handle)}
+//!   DoGet(ticket) ─────────────────────────►  runs
+//!                    ◄── schema, rows
+//!
+//!   CreatePreparedStatement(sql) ──────────►  plans
+//!                    ◄── prepared handle, schema of the rows, schema of the parameters
+//!   DoPut(prepared handle, one row) ───────►  keeps the row in a new handle
+//!                    ◄── prepared handle with the row
+//!   GetFlightInfo(prepared handle) ────────►  as above: the ticket holds statement and row
+//!   ClosePreparedStatement(prepared handle)
+//! ```
+//!
+//! Handles carry all that they need (`handle`), so that any replica can answer
+//! them; the one thing remembered here is `bound`, for clients that go on with
+//! the handle from before DoPut.
+//!
+//! # Layout
+//!
+//! - `command`: from bytes to a `Query`: the one match over all commands.
+//! - `statement`, `prepared`, `catalogs`, `db_schemas`, `tables`,
+//!   `table_types`, `sql_info`, `xdbc_type_info`: a command each.
+//! - `metadata`: what the last six have in common. `sql_type`: Arrow's types by their SQL names.
+//! - `action`: DoAction and ListActions. `put`: DoPut. `handshake`: who is asking.
+//! - `stream`: rows on their way out. `status`: errors on theirs. `fault`: those of this layer.
+//! - [`client`]: the other side, for `oceanflight query --server`.
+
+use std::sync::Arc;
+
+use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
+use arrow_flight::{
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest,
+    HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+};
+use futures::stream::{BoxStream, StreamExt};
+use prost::Message;
+use tokio::sync::watch;
+use tonic::{Request, Response, Status, Streaming};
+
+use self::bound::Bound;
+use self::fault::Fault;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+
+mod action;
+mod bound;
+mod catalogs;
+pub mod client;
+mod command;
+mod db_schemas;
+mod fault;
+mod handle;
+mod handshake;
+mod metadata;
+mod prepared;
+mod put;
+mod sql_info;
+mod sql_type;
+mod statement;
+mod status;
+mod stream;
+mod table_types;
+mod tables;
+mod xdbc_type_info;
+
+/// The largest message that is taken, in bytes: what the Go ADBC driver takes. tonic's own limit is 4 MiB.
+pub const MESSAGE_BYTES: usize = 16 << 20;
+
+/// The Flight SQL service over an engine.
+pub struct Service {
+    engine: Engine,
+    /// What was bound to prepared statements whose clients keep their first handle.
+    bound: Arc<Bound>,
+    /// Turns true when the server stops: streams end then.
+    stopping: watch::Receiver<bool>,
+}
+
+/// The gRPC service to add to a server. Its streams end with UNAVAILABLE once `stopping` is true.
+pub fn service(engine: Engine, stopping: watch::Receiver<bool>) -> FlightServiceServer<Service> {
+    let service = Service { engine, bound: Arc::default(), stopping };
+    FlightServiceServer::new(service).max_decoding_message_size(MESSAGE_BYTES)
+}
+
+type Reply<T> = Result<Response<T>, Status>;
+type Stream<T> = BoxStream<'static, Result<T, Status>>;
+
+#[tonic::async_trait]
+impl FlightService for Service {
+    type HandshakeStream = Stream<HandshakeResponse>;
+    type ListFlightsStream = Stream<FlightInfo>;
+    type DoGetStream = Stream<FlightData>;
+    type DoPutStream = Stream<PutResult>;
+    type DoExchangeStream = Stream<FlightData>;
+    type DoActionStream = Stream<arrow_flight::Result>;
+    type ListActionsStream = Stream<ActionType>;
+
+    async fn handshake(&self, request: Request<Streaming<HandshakeRequest>>) -> Reply<Self::HandshakeStream> {
+        handshake::answer(request.metadata()).map_err(refused)
+    }
+
+    /// Tables are listed by CommandGetTables; there are no flights without a question.
+    async fn list_flights(&self, _request: Request<Criteria>) -> Reply<Self::ListFlightsStream> {
+        Ok(Response::new(futures::stream::empty().boxed()))
+    }
+
+    async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Reply<FlightInfo> {
+        let info = self.info(request.into_inner()).await;
+        info.map(Response::new).map_err(failed)
+    }
+
+    async fn poll_flight_info(&self, _request: Request<FlightDescriptor>) -> Reply<PollInfo> {
+        Err(refused(Fault::Unimplemented("PollFlightInfo".into())))
+    }
+
+    async fn get_schema(&self, request: Request<FlightDescriptor>) -> Reply<SchemaResult> {
+        let schema = self.schema(&request.into_inner()).await;
+        schema.map(Response::new).map_err(failed)
+    }
+
+    async fn do_get(&self, request: Request<Ticket>) -> Reply<Self::DoGetStream> {
+        let rows = self.rows(&request.into_inner()).await.map_err(failed)?;
+        Ok(Response::new(rows.encode(self.stopping.clone())))
+    }
+
+    async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Reply<Self::DoPutStream> {
+        let result = put::answer(self, request.into_inner()).await.map_err(failed)?;
+        Ok(one(result))
+    }
+
+    async fn do_exchange(&self, _request: Request<Streaming<FlightData>>) -> Reply<Self::DoExchangeStream> {
+        Err(refused(Fault::Unimplemented("DoExchange".into())))
+    }
+
+    async fn do_action(&self, request: Request<Action>) -> Reply<Self::DoActionStream> {
+        let results = action::answer(self, &request.into_inner()).await.map_err(failed)?;
+        Ok(Response::new(futures::stream::iter(results.map(Ok)).boxed()))
+    }
+
+    async fn list_actions(&self, _request: Request<Empty>) -> Reply<Self::ListActionsStream> {
+        Ok(Response::new(futures::stream::iter(action::list().map(Ok)).boxed()))
+    }
+}
+
+impl Service {
+    async fn info(&self, descriptor: FlightDescriptor) -> Result<FlightInfo> {
+        let query = command::of_descriptor(&descriptor)?;
+        let (schema, ticket) = query.ticket(self).await?;
+        let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(ticket.encode_to_vec()));
+        // No location: the client is to ask where it asked for this. One that it cannot reach breaks it.
+        let info = FlightInfo::new().with_endpoint(endpoint).with_descriptor(descriptor);
+        Ok(FlightInfo { schema: stream::schema_bytes(&stream::on_the_wire(schema))?, ..info })
+    }
+
+    async fn schema(&self, descriptor: &FlightDescriptor) -> Result<SchemaResult> {
+        let schema = command::of_descriptor(descriptor)?.schema(self).await?;
+        Ok(SchemaResult { schema: stream::schema_bytes(&stream::on_the_wire(schema))? })
+    }
+
+    async fn rows(&self, ticket: &Ticket) -> Result<stream::Rows> {
+        command::of_ticket(&ticket.ticket)?.rows(self).await
+    }
+}
+
+fn one<T: Send + 'static>(answer: T) -> Response<Stream<T>> {
+    Response::new(futures::stream::iter([Ok(answer)]).boxed())
+}
+
+fn failed(error: Error) -> Status {
+    status::of(&error)
+}
+
+fn refused(fault: Fault) -> Status {
+    status::of(&fault.into())
+}

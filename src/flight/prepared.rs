@@ -1,0 +1,179 @@
+//! Prepared statements: `CreatePreparedStatement`, `CommandPreparedStatementQuery`,
+//! `ClosePreparedStatement`.
+//!
+//! Parameters are bound by position: clients call their columns "0", "param_0" or
+//! nothing. The engine casts the values to what the statement wants.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use arrow::array::cast::AsArray;
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow_flight::sql::{
+    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
+    Any, CommandPreparedStatementQuery, DoPutPreparedStatementResult,
+};
+
+use super::Service;
+use super::command::Query;
+use super::fault::{Fault, Place};
+use super::handle::Prepared;
+use super::statement;
+use super::stream::{self, Rows};
+use crate::error::Result;
+
+/// Plans a statement, and answers a handle for it with the schemas of its rows and of its parameters.
+pub(super) async fn create(
+    service: &Service,
+    request: ActionCreatePreparedStatementRequest,
+) -> Result<ActionCreatePreparedStatementResult> {
+    statement::refuse_transaction(request.transaction_id.as_ref())?;
+    let planned = service.engine.prepare(&request.query).await?;
+    let handle = Prepared { sql: request.query, parameters: None, nonce: nonce() };
+    Ok(ActionCreatePreparedStatementResult {
+        prepared_statement_handle: handle.encode()?,
+        dataset_schema: stream::schema_bytes(&stream::on_the_wire(planned.schema))?,
+        parameter_schema: stream::schema_bytes(&planned.parameters)?,
+    })
+}
+
+/// Forgets what was bound. The handle itself holds nothing here.
+pub(super) fn close(service: &Service, request: &ActionClosePreparedStatementRequest) -> Result<()> {
+    let handle = Prepared::decode(&request.prepared_statement_handle)?;
+    service.bound.forget(handle.nonce);
+    Ok(())
+}
+
+/// Binds a row, in a new handle and for the old ones. No row unbinds what was bound.
+pub(super) async fn bind(
+    service: &Service,
+    command: &CommandPreparedStatementQuery,
+    row: Option<RecordBatch>,
+) -> Result<DoPutPreparedStatementResult> {
+    let mut handle = Prepared::decode(&command.prepared_statement_handle)?;
+    let expected = service.engine.prepare(&handle.sql).await?.parameters.fields().len();
+    handle.parameters = bindable(row, expected)?;
+    match &handle.parameters {
+        Some(row) => service.bound.remember(handle.nonce, row.clone()),
+        None => service.bound.forget(handle.nonce),
+    }
+    Ok(DoPutPreparedStatementResult { prepared_statement_handle: Some(handle.encode()?) })
+}
+
+#[tonic::async_trait]
+impl Query for CommandPreparedStatementQuery {
+    /// Before anything is bound it is the schema that the preparation told.
+    async fn schema(&self, service: &Service) -> Result<SchemaRef> {
+        let handle = current(service, self)?;
+        match &handle.parameters {
+            None => Ok(service.engine.prepare(&handle.sql).await?.schema),
+            bound => service.engine.check(&handle.sql, bound.as_ref()).await,
+        }
+    }
+
+    async fn ticket(&self, service: &Service) -> Result<(SchemaRef, Any)> {
+        let handle = current(service, self)?;
+        statement::checked(service, &handle.sql, handle.parameters).await
+    }
+
+    async fn rows(&self, _service: &Service) -> Result<Rows> {
+        Err(Fault::Misplaced { command: "CommandPreparedStatementQuery".into(), place: Place::Ticket }.into())
+    }
+}
+
+/// The handle with the row that it holds, or with the one that was bound through it.
+fn current(service: &Service, command: &CommandPreparedStatementQuery) -> Result<Prepared, Fault> {
+    let mut handle = Prepared::decode(&command.prepared_statement_handle)?;
+    if handle.parameters.is_none() {
+        handle.parameters = service.bound.row(handle.nonce);
+    }
+    Ok(handle)
+}
+
+/// The row as it is bound to a statement with so many parameters.
+fn bindable(row: Option<RecordBatch>, expected: usize) -> Result<Option<RecordBatch>, Fault> {
+    match row {
+        Some(row) if row.num_columns() != expected => Err(Fault::ParameterCount { expected, found: row.num_columns() }),
+        None if expected > 0 => Err(Fault::NoRow { expected }),
+        Some(row) if expected > 0 => by_position(&row).map(Some),
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// One row's values under the names "1", "2", …, each as its own type.
+fn by_position(row: &RecordBatch) -> Result<RecordBatch, Fault> {
+    let values: Vec<ArrayRef> = row.columns().iter().map(plain).collect();
+    let field = |(at, value): (usize, &ArrayRef)| Field::new((at + 1).to_string(), value.data_type().clone(), true);
+    let schema = Arc::new(Schema::new(values.iter().enumerate().map(field).collect::<Vec<_>>()));
+    let options = RecordBatchOptions::new().with_row_count(Some(row.num_rows()));
+    RecordBatch::try_new_with_options(schema, values, &options).map_err(Fault::Encoding)
+}
+
+/// A union's one value as an array of its own type: flightsql-dbapi binds every value as a dense
+/// union of all the types that it knows.
+fn plain(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Union(..) if column.len() == 1 => column.as_union().value(0),
+        _ => Arc::clone(column),
+    }
+}
+
+/// A number that nobody can guess, since it stands for what somebody bound: the keyed hash
+/// of nothing, under keys that the standard library draws from the system.
+fn nonce() -> u64 {
+    RandomState::new().hash_one(())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, StringArray, UnionArray};
+    use arrow::datatypes::UnionFields;
+
+    use super::*;
+
+    fn columns(columns: Vec<ArrayRef>) -> RecordBatch {
+        RecordBatch::try_from_iter(columns.into_iter().enumerate().map(|(at, column)| (format!("param_{at}"), column)))
+            .unwrap()
+    }
+
+    fn number(value: i64) -> ArrayRef {
+        Arc::new(Int64Array::from(vec![value]))
+    }
+
+    /// As flightsql-dbapi makes it: a child for every type, one of which holds the value.
+    fn union(type_id: i8, offsets: Option<Vec<i32>>) -> ArrayRef {
+        let fields =
+            UnionFields::from_fields([Field::new("0", DataType::Int64, true), Field::new("1", DataType::Utf8, true)]);
+        let children = vec![number(7), Arc::new(StringArray::from(vec!["seven"])) as ArrayRef];
+        let offsets = offsets.map(Into::into);
+        Arc::new(UnionArray::try_new(fields, vec![type_id].into(), offsets, children).unwrap())
+    }
+
+    #[test]
+    fn a_union_is_bound_as_its_value() {
+        let row = columns(vec![union(0, Some(vec![0])), union(1, Some(vec![0])), union(1, None)]);
+
+        let bound = by_position(&row).unwrap();
+
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["seven"]));
+        assert_eq!(bound.columns(), [number(7), text.clone(), text]);
+        assert_eq!(bound.schema().field(2), &Field::new("3", DataType::Utf8, true));
+    }
+
+    #[test]
+    fn the_number_of_values_is_that_of_the_parameters() {
+        let row = || Some(columns(vec![number(1)]));
+
+        assert!(matches!(bindable(row(), 1), Ok(Some(_))));
+        assert!(matches!(bindable(row(), 2), Err(Fault::ParameterCount { expected: 2, found: 1 })));
+        assert!(matches!(bindable(row(), 0), Err(Fault::ParameterCount { expected: 0, found: 1 })));
+        assert!(matches!(bindable(None, 1), Err(Fault::NoRow { expected: 1 })));
+        assert!(matches!(bindable(None, 0), Ok(None)));
+    }
+
+    #[test]
+    fn two_preparations_have_two_numbers() {
+        assert_ne!(nonce(), nonce());
+    }
+}

@@ -1,0 +1,210 @@
+//! From an [`Error`] to what gRPC carries, and back.
+//!
+//! One match gives the code. The message is the error's report, with the hint on
+//! a line of its own; it travels in an HTTP/2 trailer, which clients limit (8 KiB
+//! in some), and one that is too long arrives as PROTOCOL_ERROR without a word.
+
+use std::fmt;
+
+use arrow_flight::error::FlightError;
+use tonic::{Code, Status};
+
+use super::fault::Fault;
+use crate::error::{Error, Failure, Kind};
+
+/// The longest message, in characters.
+const LIMIT: usize = 2_000;
+
+/// The longest hint, in characters: what is cut is the message before it.
+const HINT_LIMIT: usize = 500;
+
+const HINT: &str = "\nhint: ";
+
+/// The status that a client gets to see, after a line in the log.
+pub(super) fn of(error: &Error) -> Status {
+    log(error);
+    Status::new(code(error.kind()), message(error))
+}
+
+/// As [`of`], from an error of the encoder, which carries ours inside of it.
+pub(super) fn of_encoder(error: FlightError) -> Status {
+    match error {
+        FlightError::Tonic(status) => *status,
+        FlightError::Arrow(error) => of(&Fault::Encoding(error).into()),
+        other => of(&Fault::Encoding(arrow::error::ArrowError::ExternalError(Box::new(other))).into()),
+    }
+}
+
+fn code(kind: Kind) -> Code {
+    match kind {
+        Kind::InvalidArgument => Code::InvalidArgument,
+        Kind::NotFound => Code::NotFound,
+        Kind::Unauthenticated => Code::Unauthenticated,
+        Kind::PermissionDenied => Code::PermissionDenied,
+        Kind::FailedPrecondition => Code::FailedPrecondition,
+        Kind::ResourceExhausted => Code::ResourceExhausted,
+        Kind::Aborted => Code::Aborted,
+        Kind::DeadlineExceeded => Code::DeadlineExceeded,
+        Kind::Unavailable => Code::Unavailable,
+        Kind::DataLoss => Code::DataLoss,
+        Kind::Unimplemented => Code::Unimplemented,
+        Kind::Cancelled => Code::Cancelled,
+        Kind::Internal => Code::Internal,
+    }
+}
+
+/// The inverse of [`code`]; codes that this server does not send become the nearest kind.
+fn kind(code: Code) -> Kind {
+    match code {
+        Code::InvalidArgument | Code::OutOfRange => Kind::InvalidArgument,
+        Code::NotFound => Kind::NotFound,
+        Code::Unauthenticated => Kind::Unauthenticated,
+        Code::PermissionDenied => Kind::PermissionDenied,
+        Code::FailedPrecondition | Code::AlreadyExists => Kind::FailedPrecondition,
+        Code::ResourceExhausted => Kind::ResourceExhausted,
+        Code::Aborted => Kind::Aborted,
+        Code::DeadlineExceeded => Kind::DeadlineExceeded,
+        Code::Unavailable => Kind::Unavailable,
+        Code::DataLoss => Kind::DataLoss,
+        Code::Unimplemented => Kind::Unimplemented,
+        Code::Cancelled => Kind::Cancelled,
+        Code::Internal | Code::Unknown | Code::Ok => Kind::Internal,
+    }
+}
+
+fn log(error: &Error) {
+    let kind = error.kind();
+    match kind {
+        Kind::Internal => tracing::error!(?kind, report = %error.report(), "failed"),
+        Kind::DataLoss | Kind::Unavailable | Kind::DeadlineExceeded | Kind::ResourceExhausted | Kind::Aborted => {
+            tracing::warn!(?kind, report = %error.report(), "failed");
+        }
+        Kind::InvalidArgument
+        | Kind::NotFound
+        | Kind::Unauthenticated
+        | Kind::PermissionDenied
+        | Kind::FailedPrecondition
+        | Kind::Unimplemented
+        | Kind::Cancelled => {
+            tracing::info!(?kind, "refused");
+            // A report of a mistake quotes the statement, and its literals with it.
+            tracing::debug!(?kind, report = %error.report(), "refused");
+        }
+    }
+}
+
+/// The report, within [`LIMIT`]: the hint stays, the message before it is cut.
+fn message(error: &Error) -> String {
+    let report = error.report();
+    let (text, hint) = match error.hint() {
+        Some(hint) => {
+            let text = report.strip_suffix(&format!("{HINT}{hint}")).unwrap_or(&report);
+            (text, format!("{HINT}{}", cut(&hint, HINT_LIMIT)))
+        }
+        None => (report.as_str(), String::new()),
+    };
+    format!("{}{hint}", cut(text, LIMIT - hint.chars().count()))
+}
+
+/// The first `limit` characters, the last of them an ellipsis where there were more.
+fn cut(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(limit - 1).chain(['…']).collect(),
+    }
+}
+
+/// An error that a server answered, as the client of it sees it.
+#[derive(Debug)]
+pub(super) struct Answered {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+}
+
+impl From<Status> for Answered {
+    fn from(status: Status) -> Self {
+        let (message, hint) = match status.message().rsplit_once(HINT) {
+            Some((message, hint)) => (message, Some(hint.to_owned())),
+            None => (status.message(), None),
+        };
+        let message = if message.is_empty() { status.code().description() } else { message };
+        Self { kind: kind(status.code()), message: message.to_owned(), hint }
+    }
+}
+
+impl fmt::Display for Answered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Answered {}
+
+impl Failure for Answered {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [Kind; 13] = [
+        Kind::InvalidArgument,
+        Kind::NotFound,
+        Kind::Unauthenticated,
+        Kind::PermissionDenied,
+        Kind::FailedPrecondition,
+        Kind::ResourceExhausted,
+        Kind::Aborted,
+        Kind::DeadlineExceeded,
+        Kind::Unavailable,
+        Kind::DataLoss,
+        Kind::Unimplemented,
+        Kind::Cancelled,
+        Kind::Internal,
+    ];
+
+    fn answered(kind: Kind, message: &str, hint: Option<&str>) -> Error {
+        Answered { kind, message: message.to_owned(), hint: hint.map(str::to_owned) }.into()
+    }
+
+    #[test]
+    fn an_error_crosses_the_wire_with_its_kind_message_and_hint() {
+        for kind in KINDS {
+            let sent = answered(kind, "it is\nbroken", Some("mend it"));
+
+            let got = Error::from(Answered::from(of(&sent)));
+
+            assert_eq!((got.kind(), got.to_string(), got.hint()), (kind, sent.to_string(), sent.hint()));
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters_and_keeps_its_hint() {
+        let status = of(&answered(Kind::NotFound, &"ö".repeat(5_000), Some("shorter")));
+
+        assert_eq!(status.message().chars().count(), LIMIT);
+        assert!(status.message().ends_with("ö…\nhint: shorter"));
+    }
+
+    #[test]
+    fn a_long_hint_is_cut_too() {
+        let status = of(&answered(Kind::NotFound, &"ö".repeat(5_000), Some(&"ß".repeat(5_000))));
+
+        assert_eq!(status.message().chars().count(), LIMIT);
+    }
+
+    #[test]
+    fn a_message_that_fits_is_left_alone() {
+        let status = of(&answered(Kind::NotFound, &"x".repeat(LIMIT), None));
+
+        assert_eq!(status.message(), "x".repeat(LIMIT));
+    }
+}

@@ -1,0 +1,160 @@
+//! Rows on their way to the client.
+//!
+//! The schema goes first, so also when no row follows. What the encoder sends may
+//! differ from what it is given (dictionaries become their values: JDBC fails on a
+//! dictionary column without rows), and clients compare DoGet's schema with the one
+//! they were told. So everything that tells a schema tells [`on_the_wire`].
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::ipc::writer::IpcWriteOptions;
+use arrow_flight::encode::FlightDataEncoderBuilder;
+use arrow_flight::error::FlightError;
+use arrow_flight::{FlightData, IpcMessage, SchemaAsIpc};
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::sync::watch;
+use tonic::Status;
+
+use super::fault::Fault;
+use super::status;
+use crate::engine::Answer;
+use crate::error::{Error, Result};
+
+/// An answer to DoGet.
+pub(super) struct Rows {
+    schema: SchemaRef,
+    batches: BoxStream<'static, Result<RecordBatch>>,
+}
+
+impl From<Answer> for Rows {
+    fn from(answer: Answer) -> Self {
+        Self { schema: answer.schema, batches: answer.rows }
+    }
+}
+
+impl From<RecordBatch> for Rows {
+    fn from(batch: RecordBatch) -> Self {
+        Self { schema: batch.schema(), batches: stream::iter([Ok(batch)]).boxed() }
+    }
+}
+
+impl Rows {
+    /// The messages of DoGet. They end at the first error, and with UNAVAILABLE when the server stops.
+    pub(super) fn encode(self, stopping: watch::Receiver<bool>) -> BoxStream<'static, Result<FlightData, Status>> {
+        let batches = self.batches.map(|batch| batch.map_err(carried));
+        let frames = FlightDataEncoderBuilder::new().with_schema(self.schema).build(batches);
+        until_stopped(frames.map(|frame| frame.map_err(status::of_encoder)).boxed(), stopping)
+    }
+}
+
+/// The schema that a client gets to see of `schema`.
+pub(super) fn on_the_wire(schema: SchemaRef) -> SchemaRef {
+    let encoder = FlightDataEncoderBuilder::new().with_schema(schema.clone()).build(stream::empty());
+    encoder.known_schema().unwrap_or(schema)
+}
+
+/// A schema as an encapsulated IPC message, as FlightInfo and its like carry it.
+///
+/// # Errors
+/// [`Fault::Encoding`]: Arrow cannot write it.
+pub(super) fn schema_bytes(schema: &SchemaRef) -> Result<Bytes, Fault> {
+    let message = IpcMessage::try_from(SchemaAsIpc::new(schema, &IpcWriteOptions::default()));
+    Ok(message.map_err(Fault::Encoding)?.0)
+}
+
+/// Our error through the encoder, which passes a status on untouched.
+fn carried(error: Error) -> FlightError {
+    FlightError::Tonic(Box::new(status::of(&error)))
+}
+
+fn until_stopped(
+    frames: BoxStream<'static, Result<FlightData, Status>>,
+    stopping: watch::Receiver<bool>,
+) -> BoxStream<'static, Result<FlightData, Status>> {
+    let stopped = Box::pin(stopped(stopping));
+    stream::unfold(Some((frames, stopped)), |running| async move {
+        let (mut frames, mut stopped) = running?;
+        tokio::select! {
+            biased;
+            () = &mut stopped => Some((Err(Status::unavailable("the server is stopping")), None)),
+            frame = frames.next() => match frame? {
+                Ok(frame) => Some((Ok(frame), Some((frames, stopped)))),
+                Err(status) => Some((Err(status), None)),
+            },
+        }
+    })
+    .boxed()
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    if stopping.wait_for(|stopping| *stopping).await.is_err() {
+        // Its sender is gone without a word: nobody can stop this server.
+        std::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::Int64Array;
+    use arrow::datatypes::{DataType, Field, Schema};
+    use futures::TryStreamExt;
+
+    use super::*;
+
+    fn numbers(count: i64) -> RecordBatch {
+        RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from_iter_values(0..count)) as _)]).unwrap()
+    }
+
+    fn running() -> watch::Receiver<bool> {
+        watch::channel(false).1
+    }
+
+    #[tokio::test]
+    async fn an_empty_answer_still_has_its_schema() {
+        let batches = stream::empty().boxed();
+        let frames = Rows { schema: numbers(0).schema(), batches }.encode(running());
+
+        let frames: Vec<FlightData> = frames.try_collect().await.unwrap();
+
+        assert_eq!(frames.len(), 1);
+        assert_eq!(Schema::try_from(&frames[0]).unwrap(), *numbers(0).schema());
+    }
+
+    #[tokio::test]
+    async fn nothing_follows_an_error() {
+        let batches = stream::iter([Ok(numbers(1)), Err(Fault::ManyRows.into()), Ok(numbers(1))]).boxed();
+        let frames = Rows { schema: numbers(0).schema(), batches }.encode(running());
+
+        let frames: Vec<_> = frames.collect().await;
+
+        assert_eq!(frames.len(), 3);
+        assert_eq!(frames[2].as_ref().unwrap_err().code(), tonic::Code::InvalidArgument);
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_when_the_server_stops() {
+        let (stop, stopping) = watch::channel(false);
+        let batches = stream::iter([Ok(numbers(1))]).chain(stream::pending()).boxed();
+        let mut frames = Rows { schema: numbers(0).schema(), batches }.encode(stopping);
+        frames.try_next().await.unwrap();
+        frames.try_next().await.unwrap();
+
+        stop.send(true).unwrap();
+
+        assert_eq!(frames.try_next().await.unwrap_err().code(), tonic::Code::Unavailable);
+        assert!(frames.next().await.is_none());
+    }
+
+    #[test]
+    fn a_dictionary_is_told_as_its_values() {
+        let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let schema = Arc::new(Schema::new(vec![Field::new("d", dictionary, false)]));
+
+        let told = on_the_wire(schema);
+
+        assert_eq!(told.field(0), &Field::new("d", DataType::Utf8, false));
+    }
+}

@@ -1,0 +1,166 @@
+//! `CommandGetTables`: the tables that match the filters, with their columns where asked.
+//!
+//! It is getTables and getColumns of JDBC, and get_objects of ADBC. A column's type
+//! and remark, as tools show them, stand in its field's metadata.
+
+use std::collections::HashMap;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use arrow_flight::sql::CommandGetTables;
+
+use super::fault::Fault;
+use super::metadata::{Metadata, check_pattern, encoding};
+use super::sql_type;
+use super::table_types::TABLE_TYPES;
+use crate::engine::TableInfo;
+
+/// What the engine keeps a column's description under.
+const DESCRIPTION: &str = "description";
+
+impl Metadata for CommandGetTables {
+    fn schema(&self) -> SchemaRef {
+        self.clone().into_builder().schema()
+    }
+
+    fn batch(&self, tables: &[TableInfo]) -> Result<RecordBatch, Fault> {
+        check_pattern(self.db_schema_filter_pattern.as_deref())?;
+        check_pattern(self.table_name_filter_pattern.as_deref())?;
+        let Some(command) = with_known_types(self) else { return Ok(RecordBatch::new_empty(self.schema())) };
+        let mut builder = command.into_builder();
+        for table in tables {
+            let columns = if self.include_schema { described(table) } else { Schema::empty() };
+            builder.append(&table.catalog, &table.schema, &table.name, table.kind, &columns).map_err(encoding)?;
+        }
+        builder.build().map_err(encoding)
+    }
+}
+
+/// The command without the table types that there are not; nothing where no other was asked for.
+/// (arrow-flight compares every table with every type: a message has room for millions.)
+fn with_known_types(command: &CommandGetTables) -> Option<CommandGetTables> {
+    let asked = |known: &&str| command.table_types.iter().any(|asked| asked == known);
+    let known: Vec<String> = TABLE_TYPES.iter().copied().filter(|known| asked(known)).map(str::to_owned).collect();
+    let nothing_left = known.is_empty() && !command.table_types.is_empty();
+    (!nothing_left).then(|| CommandGetTables { table_types: known, ..command.clone() })
+}
+
+/// The table's columns with the metadata that the specification names.
+fn described(table: &TableInfo) -> Schema {
+    let columns: Vec<Field> = table.columns.fields().iter().map(|column| describe(table, column)).collect();
+    Schema::new_with_metadata(columns, table.columns.metadata().clone())
+}
+
+fn describe(table: &TableInfo, column: &FieldRef) -> Field {
+    let data_type = column.data_type();
+    let mut metadata = column.metadata().clone();
+    let mut put = |key: &str, value: &str| metadata.insert(format!("ARROW:FLIGHT:SQL:{key}"), value.to_owned());
+    put("CATALOG_NAME", &table.catalog);
+    // The specification's name, and the one that the drivers read.
+    put("DB_SCHEMA_NAME", &table.schema);
+    put("SCHEMA_NAME", &table.schema);
+    put("TABLE_NAME", &table.name);
+    put("TYPE_NAME", sql_type::name(data_type));
+    put("IS_AUTO_INCREMENT", "0");
+    put("IS_CASE_SENSITIVE", if sql_type::is_text(data_type) { "1" } else { "0" });
+    put("IS_READ_ONLY", "1");
+    put("IS_SEARCHABLE", "1");
+    if let Some((precision, scale)) = sql_type::precision_and_scale(data_type) {
+        put("PRECISION", &precision.to_string());
+        put("SCALE", &scale.to_string());
+    }
+    if let Some(remarks) = column.metadata().get(DESCRIPTION) {
+        put("REMARKS", remarks);
+    }
+    with_metadata(column, metadata)
+}
+
+fn with_metadata(column: &FieldRef, metadata: HashMap<String, String>) -> Field {
+    column.as_ref().clone().with_metadata(metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::AsArray;
+    use arrow::datatypes::DataType;
+
+    use super::*;
+
+    fn table(name: &str, kind: &'static str) -> TableInfo {
+        let description = [(DESCRIPTION.to_owned(), "Its number.".to_owned())];
+        let id = Field::new("id", DataType::Int64, false).with_metadata(description.into());
+        TableInfo {
+            catalog: "digitalocean".into(),
+            schema: "compute".into(),
+            name: name.into(),
+            kind,
+            description: None,
+            columns: Arc::new(Schema::new(vec![id, Field::new("slug", DataType::Utf8, true)])),
+        }
+    }
+
+    fn names(command: &CommandGetTables) -> Vec<String> {
+        let tables = [table("images", "TABLE"), table("a_b", "VIEW"), table("axb", "TABLE")];
+        let batch = command.batch(&tables).unwrap();
+        batch.column(2).as_string::<i32>().iter().flatten().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn tables_are_filtered_by_type_as_it_is_written() {
+        let of_types = |types: &[&str]| {
+            let table_types = types.iter().copied().map(str::to_owned).collect();
+            names(&CommandGetTables { table_types, ..Default::default() })
+        };
+
+        assert_eq!(of_types(&[]), ["a_b", "axb", "images"]);
+        assert_eq!(of_types(&["TABLE"]), ["axb", "images"]);
+        assert_eq!(of_types(&["VIEW", "TABLE", "CUPBOARD"]), ["a_b", "axb", "images"]);
+        assert_eq!(of_types(&["table"]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_tables_name_is_a_pattern_that_can_be_escaped() {
+        let like = |pattern: &str| {
+            names(&CommandGetTables { table_name_filter_pattern: Some(pattern.into()), ..Default::default() })
+        };
+
+        assert_eq!(like("a_b"), ["a_b", "axb"]);
+        assert_eq!(like("a\\_b"), ["a_b"]);
+        assert_eq!(like("%a%"), ["a_b", "axb", "images"]);
+        assert_eq!(like(""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_catalog_is_no_pattern_and_an_empty_one_has_nothing() {
+        let of = |catalog: &str| names(&CommandGetTables { catalog: Some(catalog.into()), ..Default::default() });
+
+        assert_eq!(of("digitalocean").len(), 3);
+        assert_eq!(of("digital%"), Vec::<String>::new());
+        assert_eq!(of(""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_column_says_its_type_and_its_remark() {
+        let images = described(&table("images", "TABLE"));
+
+        let id = images.field(0).metadata();
+        assert_eq!(id["ARROW:FLIGHT:SQL:TYPE_NAME"], "BIGINT");
+        assert_eq!(id["ARROW:FLIGHT:SQL:PRECISION"], "19");
+        assert_eq!(id["ARROW:FLIGHT:SQL:REMARKS"], "Its number.");
+        assert_eq!(id["ARROW:FLIGHT:SQL:IS_CASE_SENSITIVE"], "0");
+        let slug = images.field(1).metadata();
+        assert_eq!(slug["ARROW:FLIGHT:SQL:TYPE_NAME"], "VARCHAR");
+        assert_eq!(slug["ARROW:FLIGHT:SQL:IS_CASE_SENSITIVE"], "1");
+        assert!(!slug.contains_key("ARROW:FLIGHT:SQL:PRECISION"));
+        assert!(!slug.contains_key("ARROW:FLIGHT:SQL:REMARKS"));
+    }
+
+    #[test]
+    fn a_pattern_longer_than_any_name_is_refused() {
+        let command = CommandGetTables { table_name_filter_pattern: Some("_".repeat(2_000)), ..Default::default() };
+
+        assert!(matches!(command.batch(&[]), Err(Fault::LongPattern { characters: 2_000 })));
+    }
+}

@@ -1,0 +1,178 @@
+//! Flight SQL on the wire: a server on a loopback socket, asked by gRPC. Nobody
+//! answers at the API's address: nothing here may need it.
+
+mod client;
+mod metadata;
+mod nonsense;
+mod prepared_statements;
+mod protocol;
+mod statements;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StringArray, UnionArray};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Fields, Int64Type, Schema, SchemaRef, UnionFields, UnionMode};
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::encode::FlightDataEncoderBuilder;
+use arrow_flight::flight_service_client::FlightServiceClient;
+use arrow_flight::sql::client::FlightSqlServiceClient;
+use arrow_flight::sql::{
+    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
+    Any, CommandGetCatalogs, CommandGetDbSchemas, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables,
+    CommandGetXdbcTypeInfo, CommandPreparedStatementQuery, CommandStatementIngest, CommandStatementQuery,
+    CommandStatementUpdate, DoPutPreparedStatementResult, ProstMessageExt, TicketStatementQuery,
+};
+use arrow_flight::{Action, Empty, FlightData, FlightDescriptor, FlightInfo, IpcMessage, SchemaResult, Ticket};
+use bytes::Bytes;
+use futures::TryStreamExt;
+use futures::stream;
+use oceanflight::engine::{self, Engine};
+use oceanflight::error::Kind;
+use oceanflight::{api, flight};
+use proptest::prelude::*;
+use prost::Message;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Channel, Server};
+use tonic::{Code, Status};
+
+/// A statement that reads a table and no row of the API's.
+const TABLES: &str =
+    "SELECT table_catalog, table_name FROM information_schema.tables WHERE table_name = 'image_actions'";
+
+/// A statement of 10,000,000,000 rows, of which only those that are read are made.
+const ENDLESS: &str =
+    "SELECT a FROM (SELECT unnest(range(0, 100000)) AS a) CROSS JOIN (SELECT unnest(range(0, 100000)))";
+
+/// A server that runs as long as the test's runtime.
+struct Running {
+    address: String,
+    client: FlightServiceClient<Channel>,
+    stop: watch::Sender<bool>,
+}
+
+async fn start() -> Running {
+    let nobody = "http://127.0.0.1:9/".parse().unwrap();
+    let client = api::Client::try_new(api::Options::new(nobody, None)).unwrap();
+    let engine = Engine::try_new(client, engine::Options::default()).unwrap();
+    let (stop, stopping) = watch::channel(false);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let server = Server::builder().add_service(flight::service(engine, stopping));
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    let channel = Channel::from_shared(address.clone()).unwrap().connect().await.unwrap();
+    let client = FlightServiceClient::new(channel).max_decoding_message_size(flight::MESSAGE_BYTES);
+    Running { address, client, stop }
+}
+
+fn descriptor(command: &impl ProstMessageExt) -> FlightDescriptor {
+    FlightDescriptor::new_cmd(command.as_any().encode_to_vec())
+}
+
+fn statement(sql: &str) -> CommandStatementQuery {
+    CommandStatementQuery { query: sql.to_owned(), transaction_id: None }
+}
+
+fn prepared(handle: &Bytes) -> CommandPreparedStatementQuery {
+    CommandPreparedStatementQuery { prepared_statement_handle: handle.clone() }
+}
+
+impl Running {
+    async fn info(&self, command: &impl ProstMessageExt) -> Result<FlightInfo, Status> {
+        Ok(self.client.clone().get_flight_info(descriptor(command)).await?.into_inner())
+    }
+
+    async fn schema(&self, command: &impl ProstMessageExt) -> Result<Schema, Status> {
+        let result: SchemaResult = self.client.clone().get_schema(descriptor(command)).await?.into_inner();
+        Ok(Schema::try_from(result).unwrap())
+    }
+
+    async fn messages(&self, ticket: Ticket) -> Result<Vec<FlightData>, Status> {
+        self.client.clone().do_get(ticket).await?.into_inner().try_collect().await
+    }
+
+    async fn rows(&self, info: &FlightInfo) -> Result<RecordBatch, Status> {
+        let messages = self.messages(info.endpoint[0].ticket.clone().unwrap()).await?;
+        let schema: SchemaRef = Arc::new(Schema::try_from(&messages[0]).unwrap());
+        let batches = FlightRecordBatchStream::new_from_flight_data(stream::iter(messages.into_iter().map(Ok)));
+        let batches: Vec<_> = batches.try_collect().await.unwrap();
+        Ok(concat_batches(&schema, &batches).unwrap())
+    }
+
+    async fn ask(&self, command: &impl ProstMessageExt) -> Result<RecordBatch, Status> {
+        self.rows(&self.info(command).await?).await
+    }
+
+    async fn act(&self, name: &str, body: Vec<u8>) -> Result<Vec<arrow_flight::Result>, Status> {
+        let action = Action { r#type: name.to_owned(), body: body.into() };
+        self.client.clone().do_action(action).await?.into_inner().try_collect().await
+    }
+
+    async fn prepare(&self, sql: &str) -> Result<ActionCreatePreparedStatementResult, Status> {
+        let request = ActionCreatePreparedStatementRequest { query: sql.to_owned(), transaction_id: None };
+        let results = self.act("CreatePreparedStatement", request.as_any().encode_to_vec()).await?;
+        let any = Any::decode(&*results[0].body).unwrap();
+        Ok(any.unpack().unwrap().unwrap())
+    }
+
+    async fn handle(&self, sql: &str) -> Bytes {
+        self.prepare(sql).await.unwrap().prepared_statement_handle
+    }
+
+    async fn close(&self, handle: &Bytes) {
+        let request = ActionClosePreparedStatementRequest { prepared_statement_handle: handle.clone() };
+        self.act("ClosePreparedStatement", request.as_any().encode_to_vec()).await.unwrap();
+    }
+
+    async fn put(&self, command: &impl ProstMessageExt, rows: RecordBatch) -> Result<Bytes, Status> {
+        let encoder = FlightDataEncoderBuilder::new()
+            .with_schema(rows.schema())
+            .with_flight_descriptor(Some(descriptor(command)));
+        let messages: Vec<FlightData> = encoder.build(stream::iter([Ok(rows)])).try_collect().await.unwrap();
+        let mut results = self.client.clone().do_put(stream::iter(messages)).await?.into_inner();
+        Ok(results.message().await?.unwrap().app_metadata)
+    }
+
+    /// Binds a row, and answers the handle that the server answers.
+    async fn bind(&self, handle: &Bytes, rows: RecordBatch) -> Result<Bytes, Status> {
+        let answer = self.put(&prepared(handle), rows).await?;
+        Ok(DoPutPreparedStatementResult::decode(answer).unwrap().prepared_statement_handle.unwrap())
+    }
+
+    /// The first value of the first column of a prepared statement's rows.
+    async fn value(&self, handle: &Bytes) -> i64 {
+        let rows = self.ask(&prepared(handle)).await.unwrap();
+        rows.column(0).as_primitive::<Int64Type>().value(0)
+    }
+}
+
+fn row(values: Vec<ArrayRef>) -> RecordBatch {
+    let columns = values.into_iter().enumerate().map(|(at, value)| (at.to_string(), value, true));
+    RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+}
+
+fn number(value: impl Into<Option<i64>>) -> ArrayRef {
+    Arc::new(Int64Array::from(vec![value.into()]))
+}
+
+fn text(value: &str) -> ArrayRef {
+    Arc::new(StringArray::from(vec![value]))
+}
+
+fn decoded(schema: Bytes) -> Schema {
+    Schema::try_from(IpcMessage(schema)).unwrap()
+}
+
+/// Every text of a column of text.
+fn texts(rows: &RecordBatch, column: usize) -> Vec<String> {
+    rows.column(column).as_string::<i32>().iter().flatten().map(str::to_owned).collect()
+}
+
+fn readable(status: &Status) -> &str {
+    let message = status.message();
+    assert!(message.len() < 600, "{message}");
+    assert!(!message.contains("Some(") && !message.contains("Error("), "{message}");
+    message
+}

@@ -1,0 +1,252 @@
+//! Prepared statements: what is told of them, what is bound and how.
+
+use super::*;
+
+const ADD: &str = "SELECT CAST(? AS BIGINT) + 10 * CAST(? AS BIGINT)";
+
+#[tokio::test]
+async fn parameters_are_told_by_number_and_nullable() {
+    let server = start().await;
+
+    let prepared = server.prepare("SELECT 1 WHERE 5 > $2 AND 'x' = $1 AND $3 IS NULL").await.unwrap();
+
+    let parameters = decoded(prepared.parameter_schema);
+    let expected = [
+        Field::new("1", DataType::Utf8, true),
+        Field::new("2", DataType::Int64, true),
+        Field::new("3", DataType::Utf8, true),
+    ];
+    assert_eq!(parameters, Schema::new(expected.to_vec()));
+}
+
+#[tokio::test]
+async fn a_statement_without_parameters_needs_none() {
+    let server = start().await;
+    let handle = server.handle("SELECT 7").await;
+
+    assert_eq!(server.value(&handle).await, 7);
+    assert_eq!(decoded(server.prepare("SELECT 7").await.unwrap().parameter_schema).fields().len(), 0);
+}
+
+#[tokio::test]
+async fn question_marks_are_bound_by_position() {
+    let server = start().await;
+    let handle = server.handle(ADD).await;
+
+    let bound = server.bind(&handle, row(vec![number(1), number(2)])).await.unwrap();
+
+    assert_eq!(server.value(&bound).await, 21);
+}
+
+#[tokio::test]
+async fn numbers_are_bound_by_their_number() {
+    let server = start().await;
+    let handle = server.handle("SELECT CAST($2 AS BIGINT) + 10 * CAST($1 AS BIGINT)").await;
+
+    let bound = server.bind(&handle, row(vec![number(1), number(2)])).await.unwrap();
+
+    assert_eq!(server.value(&bound).await, 12);
+}
+
+#[tokio::test]
+async fn the_tenth_parameter_comes_after_the_second() {
+    let server = start().await;
+    let handle = server.handle("SELECT CAST($10 AS BIGINT) - CAST($2 AS BIGINT), $1, $3, $4, $5, $6, $7, $8, $9").await;
+
+    let bound = server.bind(&handle, row((1..=10).map(number).collect())).await.unwrap();
+
+    assert_eq!(server.value(&bound).await, 8);
+}
+
+#[tokio::test]
+async fn values_are_cast_to_what_the_statement_wants() {
+    let server = start().await;
+    let handle = server.handle(ADD).await;
+    let small: ArrayRef = Arc::new(Int32Array::from(vec![2]));
+
+    let bound = server.bind(&handle, row(vec![text("1"), small])).await.unwrap();
+
+    assert_eq!(server.value(&bound).await, 21);
+}
+
+#[tokio::test]
+async fn a_null_is_bound() {
+    let server = start().await;
+    let handle = server.handle("SELECT count(*) WHERE CAST($1 AS BIGINT) IS NULL").await;
+
+    let null = server.bind(&handle, row(vec![number(None)])).await.unwrap();
+    let seven = server.bind(&handle, row(vec![number(7)])).await.unwrap();
+
+    assert_eq!((server.value(&null).await, server.value(&seven).await), (1, 0));
+}
+
+#[tokio::test]
+async fn a_statement_can_be_bound_again() {
+    let server = start().await;
+    let handle = server.handle(ADD).await;
+
+    let first = server.bind(&handle, row(vec![number(1), number(1)])).await.unwrap();
+    let second = server.bind(&first, row(vec![number(2), number(2)])).await.unwrap();
+
+    assert_eq!((server.value(&first).await, server.value(&second).await), (11, 22));
+}
+
+#[tokio::test]
+async fn the_handle_from_before_has_what_was_bound_last() {
+    let server = start().await;
+    let handle = server.handle(ADD).await;
+
+    server.bind(&handle, row(vec![number(1), number(1)])).await.unwrap();
+    assert_eq!(server.value(&handle).await, 11);
+    server.bind(&handle, row(vec![number(2), number(2)])).await.unwrap();
+    assert_eq!(server.value(&handle).await, 22);
+}
+
+#[tokio::test]
+async fn two_preparations_of_one_text_are_bound_apart() {
+    let server = start().await;
+    let (one, other) = (server.handle(ADD).await, server.handle(ADD).await);
+
+    server.bind(&one, row(vec![number(1), number(1)])).await.unwrap();
+    server.bind(&other, row(vec![number(2), number(2)])).await.unwrap();
+
+    assert_eq!((server.value(&one).await, server.value(&other).await), (11, 22));
+}
+
+#[tokio::test]
+async fn closing_the_first_handle_leaves_the_bound_one() {
+    let server = start().await;
+    let handle = server.handle(ADD).await;
+    let bound = server.bind(&handle, row(vec![number(1), number(1)])).await.unwrap();
+
+    server.close(&handle).await;
+
+    assert_eq!(server.value(&bound).await, 11);
+    assert_eq!(server.info(&prepared(&handle)).await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_bound_handle_works_at_another_server() {
+    let server = start().await;
+    let handle = server.handle(ADD).await;
+    let bound = server.bind(&handle, row(vec![number(1), number(1)])).await.unwrap();
+
+    assert_eq!(start().await.value(&bound).await, 11);
+}
+
+/// As flightsql-dbapi binds: a union of all the types that it knows.
+#[tokio::test]
+async fn a_dense_union_is_bound_as_its_value() {
+    let server = start().await;
+    let handle = server.handle(ADD).await;
+    let union = |type_id: i8| -> ArrayRef {
+        let fields =
+            UnionFields::from_fields([Field::new("0", DataType::Int64, true), Field::new("1", DataType::Utf8, true)]);
+        let children = vec![number(1), text("2")];
+        Arc::new(UnionArray::try_new(fields, vec![type_id].into(), Some(vec![0].into()), children).unwrap())
+    };
+
+    server.bind(&handle, row(vec![union(0), union(1)])).await.unwrap();
+
+    assert_eq!(server.value(&handle).await, 21);
+}
+
+#[tokio::test]
+async fn a_parameter_of_no_known_type_is_text() {
+    let server = start().await;
+    let handle = server.handle("SELECT ? AS x").await;
+
+    let bound = server.bind(&handle, row(vec![text("seven")])).await.unwrap();
+
+    assert_eq!(texts(&server.ask(&prepared(&bound)).await.unwrap(), 0), ["seven"]);
+}
+
+#[tokio::test]
+async fn the_schema_stays_when_a_statement_is_bound() {
+    let server = start().await;
+    for sql in [ADD, "SELECT ? AS x", "SELECT table_name FROM information_schema.tables WHERE table_name = $1"] {
+        let made = server.prepare(sql).await.unwrap();
+        let told = decoded(made.dataset_schema);
+        let values = decoded(made.parameter_schema).fields().iter().map(|_| text("1")).collect();
+        let bound = server.bind(&made.prepared_statement_handle, row(values)).await.unwrap();
+
+        let info = server.info(&prepared(&bound)).await.unwrap();
+
+        assert_eq!(server.schema(&prepared(&bound)).await.unwrap(), told, "{sql}");
+        assert_eq!(*server.rows(&info).await.unwrap().schema(), told, "{sql}");
+        assert_eq!(info.try_decode_schema().unwrap(), told, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn an_unbound_statement_tells_its_schema_and_does_not_run() {
+    let server = start().await;
+    let handle = server.handle(ADD).await;
+
+    assert_eq!(server.schema(&prepared(&handle)).await.unwrap().fields().len(), 1);
+    let refused = server.info(&prepared(&handle)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(readable(&refused).contains('2'), "{refused}");
+}
+
+#[tokio::test]
+async fn a_wrong_number_of_values_is_refused() {
+    let server = start().await;
+    let handle = server.handle(ADD).await;
+
+    for values in [vec![number(1)], vec![number(1), number(2), number(3)]] {
+        let refused = server.bind(&handle, row(values)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(readable(&refused).starts_with("the statement has 2 parameters"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn several_rows_are_refused() {
+    let server = start().await;
+    let handle = server.handle("SELECT CAST(? AS BIGINT)").await;
+    let two: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+
+    let refused = server.bind(&handle, row(vec![two])).await.unwrap_err();
+
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(readable(&refused).contains("executemany"), "{refused}");
+}
+
+#[tokio::test]
+async fn no_row_is_refused_where_there_are_parameters_alone() {
+    let server = start().await;
+    let (with, without) = (server.handle(ADD).await, server.handle("SELECT 7").await);
+
+    let refused = server.bind(&with, row(vec![number(1), number(2)]).slice(0, 0)).await.unwrap_err();
+    let bound = server.bind(&without, RecordBatch::new_empty(Schema::empty().into())).await.unwrap();
+
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert_eq!(server.value(&bound).await, 7);
+}
+
+#[tokio::test]
+async fn a_value_that_cannot_be_cast_is_refused() {
+    let server = start().await;
+    let handle = server.handle("SELECT 1 WHERE 5 > $1").await;
+    let bound = server.bind(&handle, row(vec![text("abc")])).await.unwrap();
+
+    let refused = server.info(&prepared(&bound)).await.unwrap_err();
+
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(readable(&refused).contains("abc"), "{refused}");
+}
+
+#[tokio::test]
+async fn arrow_flights_own_client_prepares_binds_runs_and_closes() {
+    let server = start().await;
+    let mut client = FlightSqlServiceClient::new_from_inner(server.client.clone());
+    let mut statement = client.prepare(ADD.into(), None).await.unwrap();
+
+    statement.set_parameters(row(vec![number(3), number(4)])).unwrap();
+    let info = statement.execute().await.unwrap();
+
+    let rows = server.rows(&info).await.unwrap();
+    assert_eq!(rows.column(0).as_primitive::<Int64Type>().value(0), 43);
+    statement.close().await.unwrap();
+}

@@ -1,0 +1,57 @@
+//! What else Flight has: handshake, actions, and what this server does not do.
+
+use super::*;
+
+fn unimplemented(refused: &Status, name: &str) {
+    assert_eq!(refused.code(), Code::Unimplemented, "{refused}");
+    assert!(readable(refused).contains(name), "{refused}");
+}
+
+#[tokio::test]
+async fn what_this_server_does_not_do_is_named() {
+    let server = start().await;
+    let rows = || row(vec![number(1)]);
+    let mut client = server.client.clone();
+
+    let update = server.put(&CommandStatementUpdate::default(), rows()).await.unwrap_err();
+    let ingest = server.put(&CommandStatementIngest::default(), rows()).await.unwrap_err();
+    let begin = server.act("BeginTransaction", vec![]).await.unwrap_err();
+    let session = server.act("GetSessionOptions", vec![]).await.unwrap_err();
+    let poll = client.poll_flight_info(descriptor(&statement("SELECT 1"))).await.unwrap_err();
+
+    unimplemented(&update, "CommandStatementUpdate");
+    unimplemented(&ingest, "CommandStatementIngest");
+    unimplemented(&begin, "BeginTransaction");
+    unimplemented(&session, "GetSessionOptions");
+    unimplemented(&poll, "PollFlightInfo");
+}
+
+#[tokio::test]
+async fn the_actions_that_there_are_are_listed() {
+    let mut client = start().await.client;
+
+    let listed: Vec<_> = client.list_actions(Empty {}).await.unwrap().into_inner().try_collect().await.unwrap();
+
+    let names: Vec<_> = listed.into_iter().map(|action| action.r#type).collect();
+    assert_eq!(names, ["CreatePreparedStatement", "ClosePreparedStatement"]);
+}
+
+#[tokio::test]
+async fn no_flights_are_listed() {
+    let mut client = start().await.client;
+
+    let listed = client.list_flights(arrow_flight::Criteria::default()).await.unwrap().into_inner();
+
+    assert_eq!(listed.try_collect::<Vec<_>>().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_handshake_with_a_password_answers_a_token() {
+    let server = start().await;
+    let mut client = FlightSqlServiceClient::new_from_inner(server.client);
+
+    client.handshake("anybody", "secret").await.unwrap();
+
+    assert!(client.token().is_some());
+    assert_eq!(client.execute("SELECT 1".into(), None).await.unwrap().endpoint.len(), 1);
+}

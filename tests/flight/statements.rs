@@ -1,0 +1,154 @@
+//! Statements as text: GetFlightInfo, GetSchema, DoGet.
+
+use super::*;
+
+#[tokio::test]
+async fn everything_that_tells_a_schema_tells_the_same() {
+    let server = start().await;
+    for sql in [
+        "SELECT 1",
+        "SELECT 1 AS a, 'x' AS b, NULL AS c, now() AS d",
+        "SELECT arrow_cast('x', 'Dictionary(Int32, Utf8)') AS d, arrow_cast('y', 'Utf8View') AS v",
+        "SELECT named_struct('a', [1, 2], 'b', 'x') AS s",
+        TABLES,
+        "SELECT * FROM information_schema.columns",
+    ] {
+        let info = server.info(&statement(sql)).await.unwrap();
+        let told = info.clone().try_decode_schema().unwrap();
+
+        assert_eq!(server.schema(&statement(sql)).await.unwrap(), told, "{sql}");
+        assert_eq!(*server.rows(&info).await.unwrap().schema(), told, "{sql}");
+        assert_eq!(decoded(server.prepare(sql).await.unwrap().dataset_schema), told, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_rows_has_its_schema() {
+    let server = start().await;
+    let info = server.info(&statement("SELECT 1 AS a, 'x' AS b WHERE false")).await.unwrap();
+
+    let messages = server.messages(info.endpoint[0].ticket.clone().unwrap()).await.unwrap();
+
+    let schema = Schema::try_from(&messages[0]).unwrap();
+    assert_eq!(schema, info.try_decode_schema().unwrap());
+    assert_eq!(schema.fields().len(), 2);
+}
+
+#[tokio::test]
+async fn a_ticket_can_be_read_twice() {
+    let server = start().await;
+    let info = server.info(&statement(TABLES)).await.unwrap();
+
+    let first = server.rows(&info).await.unwrap();
+
+    assert_eq!(first.num_rows(), 1);
+    assert_eq!(server.rows(&info).await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn a_ticket_works_at_another_server() {
+    let info = start().await.info(&statement(TABLES)).await.unwrap();
+
+    assert_eq!(start().await.rows(&info).await.unwrap().num_rows(), 1);
+}
+
+#[tokio::test]
+async fn an_info_has_one_endpoint_that_names_no_location() {
+    let server = start().await;
+
+    let info = server.info(&statement("SELECT 1")).await.unwrap();
+
+    assert_eq!((info.endpoint.len(), info.total_records, info.total_bytes), (1, -1, -1));
+    assert!(info.endpoint[0].location.is_empty());
+    assert_eq!(info.flight_descriptor, Some(descriptor(&statement("SELECT 1"))));
+    let ticket = info.endpoint[0].ticket.clone().unwrap();
+    assert!(Any::decode(ticket.ticket).unwrap().is::<TicketStatementQuery>());
+}
+
+#[tokio::test]
+async fn many_rows_all_arrive() {
+    let server = start().await;
+
+    let rows = server.ask(&statement("SELECT unnest(range(0, 300000)) AS value")).await.unwrap();
+
+    assert_eq!(rows.num_rows(), 300_000);
+}
+
+#[tokio::test]
+async fn rows_without_columns_are_counted() {
+    let server = start().await;
+
+    let rows = server.ask(&statement("SELECT count(*) FROM information_schema.schemata")).await.unwrap();
+
+    assert!(rows.column(0).as_primitive::<Int64Type>().value(0) > 0);
+}
+
+#[tokio::test]
+async fn a_mistake_is_told_with_its_code_before_there_is_a_ticket() {
+    let server = start().await;
+    for (sql, code, word) in [
+        ("SELEC 1", Code::InvalidArgument, "SELEC"),
+        ("", Code::InvalidArgument, ""),
+        ("SELECT nothing FROM information_schema.tables", Code::InvalidArgument, "nothing"),
+        ("SELECT * FROM image_action", Code::InvalidArgument, "image_actions"),
+        ("DROP TABLE images", Code::InvalidArgument, ""),
+        ("SELECT ?", Code::InvalidArgument, "1"),
+    ] {
+        let refused = server.info(&statement(sql)).await.unwrap_err();
+        let asked = server.schema(&statement(sql)).await.unwrap_err();
+
+        assert_eq!(refused.code(), code, "{sql}: {refused}");
+        assert!(readable(&refused).contains(word), "{sql}: {refused}");
+        assert_eq!((asked.code(), asked.message()), (refused.code(), refused.message()), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_has_its_hint_on_a_line_of_its_own() {
+    let server = start().await;
+
+    let refused = server.info(&statement("SELECT * FROM image_action")).await.unwrap_err();
+
+    let hint = refused.message().lines().last().unwrap();
+    assert!(hint.starts_with("hint: "), "{refused}");
+    assert!(hint.contains("image_actions"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_statement_larger_than_tonics_own_limit_is_taken() {
+    let server = start().await;
+    let sql = format!("SELECT 1 -- {}", "x".repeat(5 << 20));
+
+    assert_eq!(server.info(&statement(&sql)).await.unwrap().endpoint.len(), 1);
+}
+
+#[tokio::test]
+async fn a_statement_in_a_transaction_is_refused() {
+    let server = start().await;
+    let in_transaction = |id: &'static [u8]| CommandStatementQuery {
+        query: "SELECT 1".into(),
+        transaction_id: Some(Bytes::from_static(id)),
+    };
+
+    assert_eq!(server.info(&in_transaction(b"7")).await.unwrap_err().code(), Code::Unimplemented);
+    assert!(server.info(&in_transaction(b"")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_a_word_when_the_server_stops() {
+    let server = start().await;
+    let info = server.info(&statement(ENDLESS)).await.unwrap();
+    let ticket = info.endpoint[0].ticket.clone().unwrap();
+    let mut rows = server.client.clone().do_get(ticket).await.unwrap().into_inner();
+    rows.message().await.unwrap();
+
+    server.stop.send(true).unwrap();
+
+    let stopped = loop {
+        match rows.message().await {
+            Ok(message) => assert!(message.is_some(), "it ended as if it were whole"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!((stopped.code(), stopped.message()), (Code::Unavailable, "the server is stopping"));
+}

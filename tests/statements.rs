@@ -1,0 +1,180 @@
+//! Statements that are wrong, statements that are bound, and what the engine says of its tables.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, TimeUnit};
+use futures::TryStreamExt;
+use oceanflight::error::Kind;
+
+use crate::support::{Stage, integers, json, single};
+
+#[tokio::test]
+async fn mistakes_are_the_users_and_say_how_to_mend_them() {
+    let stage = Stage::new(&[]).await;
+    let cases = [
+        ("SELEC 1", "the SQL does not parse"),
+        ("SELECT 1; SELECT 2", "holds 2 statements"),
+        ("", "no SQL statement"),
+        ("SELECT * FROM image_action WHERE image_id = 1", "hint: did you mean `image_actions`?"),
+        ("SELECT * FROM digitalocean.compute.imagesx", "hint: did you mean `digitalocean.compute.images`?"),
+        ("SELECT * FROM nothing_like_it", "hint: `SHOW TABLES` lists them"),
+        ("SELECT statuss FROM image_actions WHERE image_id = 1", "hint: did you mean `status`?"),
+        ("SELECT * FROM image_actions WHERE image_idd = 1", "hint: did you mean `image_id`?"),
+        ("SELECT * FROM image_actions WHERE image_id = 'abc'", "'abc'"),
+        ("SELECT 1 / 0", "division by zero"),
+        ("SELECT nonsense(1)", "nonsense"),
+        ("CREATE TABLE t (a INT)", "only reads"),
+        ("INSERT INTO images SELECT * FROM images", "only reads"),
+        ("COPY (SELECT 1) TO 'x.csv'", "only reads"),
+        ("EXPLAIN COPY (SELECT 1) TO 'x.csv'", "only reads"),
+        ("SET datafusion.execution.batch_size = 1", "only reads"),
+        ("SELECT * FROM '/etc/passwd'", "there is no table"),
+        ("SELECT ?", "takes 1 parameters, and 0 were bound"),
+        ("SELECT ?, $1", "mixes"),
+    ];
+
+    for (sql, expected) in cases {
+        let error = stage.error(sql).await;
+        let report = error.report();
+        assert_eq!(error.kind(), Kind::InvalidArgument, "{sql}: {report}");
+        assert!(report.contains(expected), "{sql}: {report}");
+        assert!(report.chars().count() < 600, "{sql}: {report}");
+    }
+    assert!(stage.requests().is_empty());
+}
+
+fn bound(columns: Vec<ArrayRef>) -> RecordBatch {
+    let names = ["0", "1", "2"];
+    RecordBatch::try_from_iter_with_nullable(names.into_iter().zip(columns).map(|(name, column)| (name, column, true)))
+        .unwrap()
+}
+
+async fn ask_bound(stage: &Stage, sql: &str, columns: Vec<ArrayRef>) -> Vec<RecordBatch> {
+    stage.engine.run(sql, Some(&bound(columns))).await.unwrap().rows.try_collect().await.unwrap()
+}
+
+#[tokio::test]
+async fn parameters_are_pushed_down_whatever_they_are_bound_as() {
+    let stage = Stage::new(&[]).await;
+    let (image, text, small): (ArrayRef, ArrayRef, ArrayRef) = (
+        Arc::new(Int64Array::from(vec![62_137_902])),
+        Arc::new(StringArray::from(vec!["62137902"])),
+        Arc::new(Int32Array::from(vec![62_137_902])),
+    );
+
+    for value in [image, text, small] {
+        for parameter in ["?", "$1"] {
+            let sql = format!("SELECT id FROM image_actions WHERE image_id = {parameter} AND action_id = 36804636");
+            let rows = ask_bound(&stage, &sql, vec![Arc::clone(&value)]).await;
+            assert_eq!(integers(&rows[0], "id"), [36_804_636]);
+            assert_eq!(stage.requests(), ["GET /v2/images/62137902/actions/36804636"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_null_parameter_is_no_row_and_no_request() {
+    let stage = Stage::new(&[]).await;
+
+    let null = Arc::new(StringArray::from(vec![None::<&str>]));
+    let rows = ask_bound(&stage, "SELECT id FROM image_actions WHERE image_id = ?", vec![null]).await;
+
+    assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 0);
+    assert!(stage.requests().is_empty());
+}
+
+#[tokio::test]
+async fn parameters_are_told_by_position_with_their_types() {
+    let stage = Stage::new(&[]).await;
+
+    let prepared = stage.engine.prepare("SELECT ?, id FROM images WHERE id = ? AND name LIKE ?").await.unwrap();
+
+    let fields = prepared.parameters.fields();
+    assert_eq!(fields.iter().map(|field| field.name().as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
+    assert!(fields.iter().all(|field| field.is_nullable()));
+    assert_eq!(fields[0].data_type(), &DataType::Utf8, "nothing says what it is");
+    assert_eq!(fields[1].data_type(), &DataType::Int64);
+    assert_eq!(fields[2].data_type(), &DataType::Utf8);
+}
+
+#[tokio::test]
+async fn ten_parameters_keep_their_order() {
+    let stage = Stage::new(&[]).await;
+    let sql = "SELECT concat(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS word";
+    let letters = "abcdefghijk"
+        .chars()
+        .enumerate()
+        .map(|(at, letter)| (at.to_string(), Arc::new(StringArray::from(vec![letter.to_string()])) as ArrayRef));
+    let bound = RecordBatch::try_from_iter(letters.collect::<Vec<_>>()).unwrap();
+
+    let rows: Vec<_> = stage.engine.run(sql, Some(&bound)).await.unwrap().rows.try_collect().await.unwrap();
+
+    assert_eq!(json(&rows[0])[0]["word"], "abcdefghijk");
+}
+
+#[tokio::test]
+async fn a_parameter_of_no_known_type_is_text_in_the_answer_too() {
+    let stage = Stage::new(&[]).await;
+
+    let prepared = stage.engine.prepare("SELECT ? AS x").await.unwrap();
+
+    assert_eq!(prepared.schema.field(0).data_type(), &DataType::Utf8);
+    let rows = ask_bound(&stage, "SELECT ? AS x", vec![Arc::new(Int64Array::from(vec![7]))]).await;
+    assert_eq!(json(&rows[0])[0]["x"], "7");
+}
+
+#[tokio::test]
+async fn table_functions_are_no_unknown_tables() {
+    let stage = Stage::new(&[]).await;
+
+    assert_eq!(stage.rows("SELECT * FROM generate_series(1, 3)").await.num_rows(), 3);
+}
+
+#[tokio::test]
+async fn the_columns_have_the_types_of_the_declaration() {
+    let stage = Stage::new(&[]).await;
+
+    let schema = stage.engine.check("SELECT * FROM image_actions WHERE image_id = 1", None).await.unwrap();
+
+    let data_type = |name: &str| schema.field_with_name(name).unwrap().data_type().clone();
+    assert_eq!(schema.fields().len(), 11);
+    assert_eq!(data_type("id"), DataType::Int64);
+    assert_eq!(data_type("started_at"), DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())));
+    assert_eq!(data_type("status"), DataType::Utf8);
+    assert!(matches!(data_type("region"), DataType::Struct(_)));
+    assert!(stage.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_tables_are_told_without_a_request() {
+    let stage = Stage::new(&[]).await;
+
+    let tables = stage.engine.tables().await.unwrap();
+
+    let actions = tables.iter().find(|table| table.name == "image_actions").unwrap();
+    assert_eq!((actions.catalog.as_str(), actions.schema.as_str(), actions.kind), ("digitalocean", "compute", "TABLE"));
+    assert!(actions.description.is_some());
+    assert!(actions.columns.field(0).metadata().contains_key("description"));
+    assert!(tables.iter().any(|table| table.schema == "information_schema" && table.kind == "VIEW"));
+    assert_eq!(
+        single(&stage.rows("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'compute'").await),
+        2
+    );
+    assert!(stage.requests().is_empty());
+}
+
+#[tokio::test]
+async fn explain_shows_the_request_and_what_is_pushed_down() {
+    let stage = Stage::new(&[]).await;
+    let sql = "EXPLAIN SELECT id FROM image_actions WHERE image_id IN (1, 2) AND status = 'completed' LIMIT 3";
+
+    let plan = json(&stage.rows(sql).await).into_iter().find(|row| row["plan_type"] == "physical_plan").unwrap();
+
+    let plan = plan["plan"].as_str().unwrap();
+    let scan = plan.lines().find(|line| line.contains("ResourceScan")).unwrap().trim();
+    insta::assert_snapshot!(
+        scan,
+        @"ResourceScan: digitalocean.compute.image_actions, GET /v2/images/{image_id}/actions, image_id=[1, 2], projection=[id, status], filter=status@1 = completed, fetch=3"
+    );
+}
