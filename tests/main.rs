@@ -1,12 +1,14 @@
 //! The tests, one binary: each links DataFusion.
 //!
 //! - `scan`: statements to requests to rows, against the simulated account over HTTP.
+//! - `conformance`: every table times every shape of query, over the wire.
 //! - `faults`: what the upstream can do wrong, and the budget.
 //! - `flight`: gRPC over a socket: commands, handles, errors.
 //! - `statements`: mistakes, parameters, metadata of the engine.
 //! - `support`: what they share.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod conformance;
 mod faults;
 mod flight;
 mod scan;
