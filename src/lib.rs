@@ -1,4 +1,25 @@
-//! x
+//! DigitalOcean's API as SQL tables, served over Arrow Flight SQL.
+//!
+//! A client's statement is planned by DataFusion over tables that are declarations; a table's
+//! filters become requests; a page's bytes become a record batch and leave as soon as they are
+//! there. ARCHITECTURE.md tells how the pieces work together, and why.
+//!
+//! # Layout
+//!
+//! From the outside in; each layer imports only what stands below it (`tests/layers.rs` sees to it).
+//!
+//! - [`cli`]: the commands `serve`, `query`, `tables`, `demo`, `settings`, and the exit codes.
+//! - [`config`]: settings from flags, environment, file and defaults.
+//! - [`server`]: a listener and a shutdown around the service.
+//! - [`flight`]: the only gRPC. One file a Flight SQL command; handles; errors to codes.
+//! - [`engine`]: SQL in, a stream of record batches out.
+//! - [`sql`]: text to one parsed statement. No I/O.
+//! - [`table`]: DataFusion's side of a resource: filters to pins, pins to requests, the scan.
+//! - [`rows`]: JSON bytes and a declaration to a record batch. Pure.
+//! - [`api`]: the only HTTP client: paging, retries, the account's budget.
+//! - [`resource`]: the declarations. No I/O.
+//! - [`error`], [`secret`]: errors as values; a token that does not print.
+//! - [`demo`]: a simulated account, an HTTP server of its own. It knows none of the above.
 
 pub mod api;
 pub mod demo;

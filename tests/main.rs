@@ -5,12 +5,16 @@
 //! - `faults`: what the upstream can do wrong, and the budget.
 //! - `flight`: gRPC over a socket: commands, handles, errors.
 //! - `statements`: mistakes, parameters, metadata of the engine.
+//! - `layers`: who imports whom, and that no table's name stands in code.
+//! - `openapi`: the declarations against DigitalOcean's document.
 //! - `support`: what they share.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod conformance;
 mod faults;
 mod flight;
+mod layers;
+mod openapi;
 mod scan;
 mod statements;
 mod support;

@@ -103,7 +103,7 @@ enum Attempt {
     /// It may go better next time.
     Passing(Fault),
     /// The API names the pause before the next.
-    Paused(Duration, Fault),
+    Paused(Duration, Box<Fault>),
 }
 
 impl Client {
@@ -148,7 +148,7 @@ impl Client {
                 }
                 Err(Attempt::Paused(pause, fault)) => {
                     self.0.limiter.pause(pause);
-                    (fault, Duration::ZERO)
+                    (*fault, Duration::ZERO)
                 }
             };
             warn!(path = request.at().path, attempts, pause_ms = pause.as_millis(), error = %fault, "sending again");
@@ -317,7 +317,7 @@ fn refusal(bytes: &[u8], at: Where, status: StatusCode, headers: &HeaderMap) -> 
     let request_id = request_id.or_else(|| text(headers, "x-request-id"));
     let fault = Fault::Status { at, status: status.as_u16(), id, message, request_id };
     match (status, retry_after(headers)) {
-        (StatusCode::TOO_MANY_REQUESTS, Some(pause)) => Attempt::Paused(pause, fault),
+        (StatusCode::TOO_MANY_REQUESTS, Some(pause)) => Attempt::Paused(pause, Box::new(fault)),
         (StatusCode::TOO_MANY_REQUESTS, None) => Attempt::Passing(fault),
         (status, _) if status.is_server_error() => Attempt::Passing(fault),
         _ => Attempt::Final(fault),

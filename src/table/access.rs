@@ -113,7 +113,7 @@ mod tests {
     fn a_pinned_image_is_a_list_and_a_pinned_action_a_get() {
         let image = col("image_id").eq(lit(7_i64));
 
-        assert_eq!(requests(&[image.clone()]).unwrap(), ["image_actions_list", "/v2/images/7/actions"]);
+        assert_eq!(requests(std::slice::from_ref(&image)).unwrap(), ["image_actions_list", "/v2/images/7/actions"]);
         let get = requests(&[image, col("action_id").eq(lit(5_i64))]).unwrap();
         assert_eq!(get, ["image_actions_get", "/v2/images/7/actions/5"]);
     }

@@ -1,0 +1,283 @@
+//! A layer imports only what ARCHITECTURE.md allows it, and nothing about one table stands in code.
+//!
+//! The sources are read as text: comments and strings are blanked, then `use` trees and the paths
+//! within code are followed to the top-level module that they lead to. Tests are held to it too.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use oceanflight::resource::{Registry, Resource, Segment};
+
+use self::source::{Named, blank, is_word, module_of, test_modules, test_ranges};
+
+mod source;
+
+/// The column "may import" of ARCHITECTURE.md. Each module may name itself too; `lib.rs` declares them all.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("secret", &[]),
+    ("resource", &["error"]),
+    ("rows", &["resource", "error"]),
+    ("api", &["secret", "error"]),
+    ("sql", &["resource", "error"]),
+    ("table", &["rows", "api", "resource", "error"]),
+    ("engine", &["sql", "table", "api", "resource", "error"]),
+    ("flight", &["engine", "secret", "error"]),
+    ("demo", &[]),
+    ("config", &["engine", "api", "secret", "error"]),
+    ("server", &["flight", "engine", "config", "error"]),
+    ("cli", &["config", "engine", "flight", "server", "demo", "resource", "api", "secret", "error"]),
+    ("main", &["cli"]),
+];
+
+/// The dependencies that only some modules may name.
+const CRATES: &[(&str, &[&str])] = &[
+    ("reqwest", &["api"]),
+    ("tonic", &["flight", "server"]),
+    ("arrow_flight", &["flight", "server"]),
+    ("axum", &["demo"]),
+    ("datafusion", &["sql", "table", "engine", "flight", "server", "cli"]),
+];
+
+/// Files that may name what belongs to one table, and which names.
+const KNOWING: &[(&str, &[&str])] = &[
+    // The life of an image's action: what a POST begins, and time completes.
+    ("src/demo/action.rs", &["completed_at", "image_id", "region_slug", "resource_id", "resource_type", "started_at"]),
+    // A clock's own field, which has nothing to do with an action's.
+    ("src/demo/tables.rs", &["started_at"]),
+];
+
+#[test]
+fn a_layer_imports_only_what_the_architecture_allows() {
+    let wrong: Vec<String> = sources().iter().flat_map(|(file, text)| violations(file, text)).collect();
+
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_about_one_table_stands_in_code() {
+    let sources = sources();
+    let tests: Vec<String> = sources.iter().flat_map(|(file, text)| test_modules(file, text)).collect();
+    let names: BTreeSet<String> = Registry::built_in().iter().flat_map(|resource| specific_names(resource)).collect();
+    let mut wrong = Vec::new();
+    let mut used = BTreeSet::new();
+
+    for (file, text) in &sources {
+        if file.starts_with("src/resource/") || tests.contains(&module_of(file).join("::")) {
+            continue;
+        }
+        let may = KNOWING.iter().find(|(knowing, _)| knowing == file).map_or(&[][..], |(_, names)| names);
+        for (line, name) in mentions(text, &names) {
+            match may.iter().find(|may| **may == name) {
+                Some(may) => {
+                    used.insert((file.as_str(), *may));
+                }
+                None => wrong.push(format!("{file}:{line}: `{name}` belongs to a declaration in src/resource")),
+            }
+        }
+    }
+    let unused = KNOWING.iter().flat_map(|(file, names)| names.iter().map(move |name| (*file, *name)));
+    let unused = unused.filter(|known| !used.contains(known));
+    wrong.extend(unused.map(|(file, name)| format!("{file} no longer names `{name}`: take it out of KNOWING")));
+
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+/// Every file below `src`, by its path from the project's root.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![root.join("src")];
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+                sources.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    sources.sort();
+    sources
+}
+
+/// What one file names and may not.
+fn violations(file: &str, text: &str) -> Vec<String> {
+    let named = Named::of(file, text);
+    let Some(layer) = module_of(file).into_iter().next() else {
+        return named.modules.iter().filter_map(|(line, name)| without_row(file, *line, name)).collect();
+    };
+    let Some((_, may)) = LAYERS.iter().find(|(name, _)| *name == layer) else {
+        return without_row(file, 1, &layer).into_iter().collect();
+    };
+    named
+        .paths
+        .iter()
+        .filter_map(|(line, path)| violation(&layer, may, path).map(|it| format!("{file}:{line}: {it}")))
+        .collect()
+}
+
+fn without_row(file: &str, line: usize, module: &str) -> Option<String> {
+    let has_row = LAYERS.iter().any(|(name, _)| *name == module);
+    (!has_row).then(|| {
+        format!(
+            "{file}:{line}: the top-level module `{module}` has no row: \
+             say in LAYERS (tests/layers.rs) and in ARCHITECTURE.md what it may import"
+        )
+    })
+}
+
+fn violation(layer: &str, may: &[&str], path: &[String]) -> Option<String> {
+    let shown = path.join("::");
+    if path[0] != "crate" {
+        let named =
+            |name: &str| path[0] == name || path[0].strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
+        let (name, layers) = CRATES.iter().find(|(name, _)| named(name))?;
+        let refused = || format!("`{layer}` names `{shown}`; only {} may name {name}", layers.join(", "));
+        return (!layers.contains(&layer)).then(refused);
+    }
+    let module = path.get(1).map_or("*", String::as_str);
+    if module == layer || may.contains(&module) {
+        return None;
+    }
+    let may = if may.is_empty() { "no other module".to_owned() } else { format!("only {}", may.join(", ")) };
+    Some(match module {
+        "*" => format!("`{layer}` imports the whole crate; it may import {may}: name the module"),
+        _ => format!("`{layer}` imports `{shown}`; it may import {may}"),
+    })
+}
+
+/// The names that only this resource has. Ordinary words are none: `images` counts with its schema or its path,
+/// `status` not at all.
+fn specific_names(resource: &Resource) -> BTreeSet<String> {
+    let columns = resource.columns.iter().map(|column| &column.name);
+    let methods = resource.methods.iter().map(|method| &method.name);
+    let words = columns.chain(methods).chain([&resource.table]).filter(|name| name.contains('_')).cloned();
+    let qualified = [".", "/"].map(|sign| format!("{}{sign}{}", resource.schema, resource.table));
+    let paths = resource.methods.iter().map(|method| {
+        let fixed = method.path.segments().iter().map_while(|segment| match segment {
+            Segment::Fixed(text) => Some(format!("/{text}")),
+            Segment::Parameter(_) => None,
+        });
+        fixed.collect()
+    });
+    words.chain(qualified).chain(paths).collect()
+}
+
+/// The lines of code, comments and tests apart, that have one of the names.
+fn mentions(text: &str, names: &BTreeSet<String>) -> Vec<(usize, String)> {
+    let ranges = test_ranges(&blank(text, false));
+    let code = blank(text, true);
+    let mut found = Vec::new();
+    for name in names {
+        for (at, _) in code.match_indices(name) {
+            let before = name.starts_with(is_word) && code[..at].ends_with(is_word);
+            let within_word = before || code[at + name.len()..].starts_with(is_word);
+            if !within_word && !ranges.iter().any(|range| range.contains(&at)) {
+                found.push((code[..at].matches('\n').count() + 1, name.clone()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+mod checker {
+    use super::*;
+
+    /// What a file of `table` names and may not, each as `line: what`.
+    fn found(text: &str) -> Vec<String> {
+        let found = violations("src/table/scan.rs", text);
+        found.iter().map(|found| found.strip_prefix("src/table/scan.rs:").unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_forbidden_import_is_found_in_every_spelling() {
+        let cases = [
+            "use crate::flight::Handle;",
+            "use crate::{api::{self, Client}, flight::{Handle, stream::*}};",
+            "pub(crate) use crate::{error as e, flight as f};",
+            "fn f() -> Vec<crate::flight::Handle> {}",
+            "use super::super::flight;",
+            "mod inner { fn f() { super::super::super::flight::g::<u8>() } }",
+            "#[cfg(test)] mod tests { use oceanflight::flight; }",
+            "macro_rules! m { () => { $crate::flight::g!() } }",
+            "const A: char = '\"'; use crate::flight::A; const B: &str = \"\";",
+        ];
+
+        for text in cases {
+            let found = found(text);
+            assert!(!found.is_empty(), "{text}");
+            assert!(
+                found.iter().all(|found| found.starts_with("1: `table` imports `crate::flight")),
+                "{text}: {found:?}"
+            );
+        }
+        assert_eq!(
+            found("\nuse crate::{\n    api,\n    engine::Engine,\n};"),
+            ["4: `table` imports `crate::engine::Engine`; it may import only rows, api, resource, error"]
+        );
+    }
+
+    #[test]
+    fn what_is_allowed_is_let_through() {
+        let cases = [
+            "use crate::{api::Client, error::{Error, Result}, table};",
+            "mod tests { use super::*; use super::super::fault; use super::super::super::api; }",
+            "// use crate::flight;\n/* crate::flight::A /* */ crate::flight::B */",
+            r###"const A: &str = "\"crate::flight::A"; const B: &[u8] = br#"" crate::flight::B"#;"###,
+            "fn f<'a>(a: &'a str) -> impl Sized + use<'a> { (a, '\\'', '\\u{7f}', b'\"') }",
+            "mod flight { pub(in crate::table) fn f() {} } use self::flight::f; use datafusion::common;",
+        ];
+
+        for text in cases {
+            assert_eq!(found(text), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn the_whole_crate_is_no_import() {
+        for text in ["use crate::*;", "use super::super::*;", "use crate::{self as root};"] {
+            let found = found(text);
+            assert_eq!(found.len(), 1, "{text}");
+            assert!(found[0].contains("imports the whole crate"), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_dependency_is_named_in_its_layer_alone() {
+        let refused = "1: `table` names `reqwest::Client`; only api may name reqwest";
+
+        assert_eq!(found("use reqwest::Client;"), [refused]);
+        assert_eq!(found("struct A(::reqwest::Client);"), [refused]);
+        assert_eq!(found("#[tonic::async_trait] impl A {}").len(), 1);
+        assert_eq!(found("use datafusion_expr::Expr; use datafusion::sql;"), [""; 0]);
+        assert_eq!(violations("src/rows.rs", "use datafusion_expr::Expr;").len(), 1);
+        assert_eq!(violations("src/api/client.rs", "use reqwest::Client;"), [""; 0]);
+    }
+
+    #[test]
+    fn a_module_without_a_row_is_told_what_to_do() {
+        let declared = violations("src/lib.rs", "pub mod api;\nmod cache;");
+        let file = violations("src/cache/mod.rs", "");
+
+        assert_eq!(declared.len(), 1);
+        assert!(declared[0].starts_with("src/lib.rs:2: the top-level module `cache` has no row: say in LAYERS"));
+        assert!(file[0].starts_with("src/cache/mod.rs:1: the top-level module `cache` has no row"));
+    }
+
+    #[test]
+    fn a_tables_name_is_found_in_code_and_strings() {
+        let names = ["image_id", "/v2/images"].map(str::to_owned).into();
+        let text = "// image_id\nlet image_id = \"x.image_id\";\nlet my_image_id = 1;\nget(\"/v2/images/{}\");\n\
+                    #[cfg(test)]\n#[path = \"a\"]\nmod tests { fn f() { let image_id; } }\nfn g() { image_id }";
+
+        let lines: Vec<usize> = mentions(text, &names).into_iter().map(|(line, _)| line).collect();
+
+        assert_eq!(lines, [2, 2, 4, 8]);
+        assert_eq!(test_modules("src/demo/mod.rs", "mod a;\n#[cfg(test)]\nmod client;\nmod b;"), ["demo::client"]);
+    }
+}

@@ -1,0 +1,251 @@
+//! Each declaration is what DigitalOcean's own OpenAPI document says, but for the differences that it lists.
+//!
+//! The document is not ours to ship. It is read from the file that `OCEANFLIGHT_OPENAPI` names, else from
+//! `../shared/data/` beside the project; where neither is there, the test says that it was skipped. CI has it.
+//!
+//! A difference has a place, which the declaration lists with its reason:
+//!
+//! - `methods.NAME.path`: there is no such path, or no GET on it.
+//! - `methods.NAME.row`: the answer has no such key, or under `rows` no list.
+//! - `methods.NAME.paged`: `page` and `per_page` are not declared, or are and we do not send them.
+//! - `columns.NAME.unknown`, `.missing`: the document's row has no such property, or we have no such column.
+//! - `columns.NAME.type`, `.nullable`: as it says; of a list's items `columns.NAME.items.type`, of a struct's field
+//!   `columns.NAME.FIELD.type`, `.unknown` and `.missing`. What is within a column may always be null here.
+//! - `columns.NAME.param`, `.type`: the path's parameter has another name, or another type.
+//!
+//! The document's `required` is not compared: it says what an answer has, and a key is always there.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::io::{Write, stderr};
+use std::path::{Path, PathBuf};
+
+use oceanflight::resource::{Registry, Resource};
+
+use self::comparison::Comparison;
+use self::document::Document;
+
+mod comparison;
+mod document;
+
+const VARIABLE: &str = "OCEANFLIGHT_OPENAPI";
+const BESIDE: &str = "../shared/data/digitalocean-compute.openapi.json";
+
+#[test]
+fn each_declaration_is_what_the_openapi_document_says() {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join(BESIDE);
+    let ci = env::var_os("CI").is_some_and(|value| value == "true");
+    let Some(file) = locate(env::var_os(VARIABLE).map(PathBuf::from), &beside, ci).unwrap() else {
+        // Not `eprintln!`: that is shown only where a test fails.
+        writeln!(stderr(), "skipped: no OpenAPI document in {VARIABLE} or at {}", beside.display()).unwrap();
+        return;
+    };
+    let document = Document(serde_json::from_slice(&fs::read(&file).unwrap()).unwrap());
+
+    let wrong: Vec<String> = Registry::built_in().iter().flat_map(|resource| judge(&document, resource)).collect();
+
+    assert!(wrong.is_empty(), "against {}:\n{}\n", file.display(), wrong.join("\n"));
+}
+
+/// The document's file; `None` where there is none and none is asked for.
+fn locate(named: Option<PathBuf>, beside: &Path, ci: bool) -> Result<Option<PathBuf>, String> {
+    match named {
+        Some(file) if file.is_file() => Ok(Some(file)),
+        Some(file) => Err(format!("{VARIABLE} names {}, which is no file", file.display())),
+        None if beside.is_file() => Ok(Some(beside.to_owned())),
+        None if ci => Err(format!("CI has to have the OpenAPI document: set {VARIABLE} to its file")),
+        None => Ok(None),
+    }
+}
+
+/// What is wrong: differences that are not listed, and listed ones that are none.
+fn judge(document: &Document, resource: &Resource) -> Vec<String> {
+    let found = Comparison::of(document, resource).found;
+    let mut listed = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for difference in &resource.differences {
+        let reason = difference.reason.trim();
+        if reason.len() < 2 || !reason.ends_with('.') {
+            wrong.push(format!("{resource}: the reason of {:?} is no sentence: {reason:?}", difference.at));
+        }
+        for place in &difference.at {
+            if !listed.insert(place.as_str()) {
+                wrong.push(format!("{resource}: the difference at `{place}` is listed twice"));
+            } else if !found.contains_key(place) {
+                wrong.push(format!("{resource}: at `{place}` a difference is listed, and there is none: take it out"));
+            }
+        }
+    }
+    for (place, sides) in found.iter().filter(|(place, _)| !listed.contains(place.as_str())) {
+        wrong.push(format!("{resource}: `{place}`: {sides}; correct it, or list the place with the reason"));
+    }
+    wrong
+}
+
+mod comparer {
+    use super::*;
+
+    const DOCUMENT: &str = r##"{
+        "paths": {
+            "/v2/shelves/{shelf_id}/books": {
+                "parameters": [{
+                    "in": "path", "name": "shelf_id", "schema": {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+                }],
+                "get": {
+                    "parameters": [{"$ref": "#/components/parameters/page"}, {"in": "query", "name": "per_page"}],
+                    "responses": {"200": {"$ref": "#/components/responses/books"}}
+                }
+            },
+            "/v2/shelves/{shelf_id}/books/{book_id}": {
+                "parameters": [{"in": "path", "name": "shelf_id", "schema": {"type": "integer"}}],
+                "get": {"responses": {"200": {"content": {"application/json": {"schema": {
+                    "properties": {"book": {"oneOf": [{"$ref": "#/components/schemas/book"}]}}
+                }}}}}}
+            }
+        },
+        "components": {
+            "parameters": {"page": {"in": "query", "name": "page"}},
+            "responses": {"books": {"content": {"application/json": {"schema": {"allOf": [
+                {"properties": {"books": {"type": "array", "items": {"$ref": "#/components/schemas/book"}}}},
+                {"properties": {"total": {"type": "integer"}}}
+            ]}}}}},
+            "schemas": {"book": {"type": "object", "required": ["title"], "properties": {
+                "id": {"type": "integer"},
+                "title": {"type": "string"},
+                "price": {"allOf": [{"type": "number"}, {"nullable": true}]},
+                "lent_at": {"type": "string", "format": "date-time", "nullable": true},
+                "author": {"type": "object", "nullable": true, "properties": {
+                    "name": {"type": "string"}, "born": {"type": "integer"}
+                }},
+                "pages": {"type": "array", "nullable": true, "items": {"type": "boolean"}}
+            }}}
+        }
+    }"##;
+
+    const DECLARATION: &str = r#"
+        description = "Books."
+        key = ["shelf_id", "id"]
+        columns = [
+            { name = "id", type = "Int64", nullable = false, description = "." },
+            { name = "title", type = "Utf8", nullable = false, description = "." },
+            { name = "price", type = "Float64", description = "." },
+            { name = "lent_at", type = "Timestamp", description = "." },
+            { name = "author", type = "Struct", description = ".", fields = [
+                { name = "name", type = "Utf8" },
+                { name = "born", type = "Int64" },
+            ] },
+            { name = "pages", type = "List", items = { type = "Boolean" }, description = "." },
+            { name = "shelf_id", type = "Int64", param = true, description = "." },
+        ]
+        [methods.books_list]
+        verb = "select"
+        get = "/v2/shelves/{shelf_id}/books"
+        rows = "books"
+        paged = true
+        [methods.books_get]
+        verb = "select"
+        get = "/v2/shelves/{shelf_id}/books/{id}"
+        row = "book"
+    "#;
+
+    fn judged(document: &str, declaration: &str) -> Vec<String> {
+        let document = Document(serde_json::from_str(document).unwrap());
+        judge(&document, &Resource::parse("library/compute/books", declaration).unwrap())
+    }
+
+    /// The places of the differences that a changed declaration has.
+    fn places(from: &str, to: &str) -> Vec<String> {
+        assert!(DECLARATION.contains(from), "{from}");
+        let resource = Resource::parse("library/compute/books", &DECLARATION.replace(from, to)).unwrap();
+        let document = Document(serde_json::from_str(DOCUMENT).unwrap());
+        Comparison::of(&document, &resource).found.into_keys().collect()
+    }
+
+    #[test]
+    fn a_declaration_like_the_document_has_no_difference() {
+        assert_eq!(judged(DOCUMENT, DECLARATION), [""; 0]);
+    }
+
+    #[test]
+    fn each_difference_of_a_method_is_found_at_its_place() {
+        let cases = [
+            ("books/{id}", "volumes/{id}", "methods.books_get.path"),
+            ("rows = \"books\"", "rows = \"all\"", "methods.books_list.row"),
+            ("rows = \"books\"", "rows = \"total\"", "methods.books_list.row"),
+            ("paged = true", "", "methods.books_list.paged"),
+            ("shelf_id", "id_of_shelf", "columns.id_of_shelf.param"),
+            ("\"shelf_id\", type = \"Int64\"", "\"shelf_id\", type = \"Utf8\"", "columns.shelf_id.type"),
+        ];
+
+        for (from, to, place) in cases {
+            assert_eq!(places(from, to), [place], "{to}");
+        }
+    }
+
+    #[test]
+    fn each_difference_of_a_column_is_found_at_its_place() {
+        let lent = "{ name = \"lent_at\", type = \"Timestamp\", description = \".\" },";
+        let cases: &[(&str, &str, &[&str])] = &[
+            ("Timestamp", "Utf8", &["columns.lent_at.type"]),
+            ("Float64", "Int64", &["columns.price.type"]),
+            ("\"Float64\"", "\"Float64\", nullable = false", &["columns.price.nullable"]),
+            ("\"Utf8\", nullable = false", "\"Utf8\"", &["columns.title.nullable"]),
+            (lent, "", &["columns.lent_at.missing"]),
+            ("\"title\"", "\"name\"", &["columns.name.unknown", "columns.title.missing"]),
+            ("items = { type = \"Boolean\" }", "items = { type = \"Utf8\" }", &["columns.pages.items.type"]),
+            ("\"born\", type = \"Int64\"", "\"born\", type = \"Utf8\"", &["columns.author.born.type"]),
+            ("\"born\"", "\"died\"", &["columns.author.born.missing", "columns.author.died.unknown"]),
+        ];
+
+        for (from, to, expected) in cases {
+            assert_eq!(places(from, to), *expected, "{to}");
+        }
+    }
+
+    #[test]
+    fn a_bare_row_is_compared_all_the_same() {
+        let bare = DOCUMENT.replace(
+            r##""properties": {"book": {"oneOf": [{"$ref": "#/components/schemas/book"}]}}"##,
+            r##""$ref": "#/components/schemas/book""##,
+        );
+
+        let wrong = judged(&bare, DECLARATION);
+
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        assert!(wrong[0].starts_with("library.compute.books: `methods.books_get.row`: the document has"), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_listed_difference_is_let_through_while_it_is_one() {
+        let listed = |place: &str, reason: &str| {
+            let text = DECLARATION.replace("paged = true", "");
+            judged(DOCUMENT, &format!("{text}\n[[differences]]\nat = [\"{place}\"]\nreason = \"{reason}\""))
+        };
+
+        assert_eq!(listed("methods.books_list.paged", "Short lists."), [""; 0]);
+        assert!(listed("methods.books_list.paged", "short lists")[0].contains("is no sentence"));
+        assert!(listed("methods.books_list.paged", ".")[0].contains("is no sentence"));
+        assert_eq!(
+            listed("columns.title.nullable", "Untitled."),
+            [
+                "library.compute.books: at `columns.title.nullable` a difference is listed, \
+                 and there is none: take it out",
+                "library.compute.books: `methods.books_list.paged`: the document has `page` and `per_page`, \
+                 the declaration no pages; correct it, or list the place with the reason",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_document_is_looked_for_where_it_can_be() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let nowhere = Path::new("/nowhere/a.json");
+
+        assert_eq!(locate(Some(here.clone()), nowhere, true), Ok(Some(here.clone())));
+        assert_eq!(locate(None, &here, true), Ok(Some(here.clone())));
+        assert_eq!(locate(None, nowhere, false), Ok(None));
+        assert!(locate(Some(nowhere.into()), &here, false).unwrap_err().contains("is no file"));
+        assert!(locate(None, nowhere, true).unwrap_err().contains("set OCEANFLIGHT_OPENAPI"));
+    }
+}
