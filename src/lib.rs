@@ -22,6 +22,8 @@
 //! - [`demo`]: a simulated account, an HTTP server of its own. It knows none of the above.
 
 pub mod api;
+pub mod cli;
+pub mod config;
 pub mod demo;
 pub mod engine;
 pub mod error;
@@ -29,5 +31,6 @@ pub mod flight;
 pub mod resource;
 pub mod rows;
 pub mod secret;
+pub mod server;
 pub mod sql;
 pub mod table;

@@ -1,2 +1,19 @@
 //! The program `oceanflight`.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use oceanflight::cli::{self, Console, Environment};
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    let mut console = Console::of_process();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return cli::no_runtime(error, &mut console).into(),
+    };
+    let exit = runtime.block_on(cli::run(arguments, &Environment::of_process(), &mut console));
+    // Whatever still runs by then, nobody waits for.
+    runtime.shutdown_background();
+    exit.into()
+}

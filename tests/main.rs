@@ -1,5 +1,6 @@
 //! The tests, one binary: each links DataFusion.
 //!
+//! - `cli`: the program: arguments, exit codes, what is printed where, signals.
 //! - `scan`: statements to requests to rows, against the simulated account over HTTP.
 //! - `conformance`: every table times every shape of query, over the wire.
 //! - `faults`: what the upstream can do wrong, and the budget.
@@ -10,6 +11,7 @@
 //! - `support`: what they share.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod cli;
 mod conformance;
 mod faults;
 mod flight;

@@ -1,0 +1,115 @@
+//! From a stream of rows to a format, with an eye on the clock and on Ctrl-C.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use super::error::Error;
+use super::format::{Format, Place};
+use super::output::Output;
+use super::progress::{self, Line};
+use super::signal::Signals;
+use super::upstream::Upstream;
+use crate::engine::{Answer, Progress};
+use crate::error::Result;
+
+/// A statement that was asked.
+pub(super) struct Asked {
+    schema: SchemaRef,
+    rows: BoxStream<'static, Result<RecordBatch>>,
+    /// Known only where this process reads the pages.
+    progress: Option<Progress>,
+    /// Stays as long as there may be rows.
+    _upstream: Option<Upstream>,
+}
+
+impl Asked {
+    /// In this process.
+    pub(super) fn here(answer: Answer, upstream: Upstream) -> Self {
+        let Answer { schema, rows, progress, .. } = answer;
+        Self { schema, rows, progress: Some(progress), _upstream: Some(upstream) }
+    }
+
+    /// On a server.
+    pub(super) fn elsewhere(schema: SchemaRef, rows: BoxStream<'static, Result<RecordBatch>>) -> Self {
+        Self { schema, rows, progress: None, _upstream: None }
+    }
+
+    /// What is to be said about the rows.
+    pub(super) fn notices(&self) -> Vec<String> {
+        self.progress.as_ref().map(Progress::notices).unwrap_or_default()
+    }
+}
+
+/// How far [`copy`] got.
+pub(super) struct Copied {
+    /// The rows that came.
+    pub(super) rows: u64,
+    /// Whether they are all.
+    pub(super) result: Result<()>,
+}
+
+/// Writes all rows; where that fails, those that came.
+pub(super) async fn copy(
+    asked: &mut Asked,
+    format: Format,
+    place: Place,
+    output: &mut Output<'_>,
+    mut line: Line,
+    signals: &mut Signals,
+) -> Copied {
+    let encode = |source: ArrowError| Error::Encode { format, source }.into();
+    let mut rows = 0;
+    let mut writer = match format.open(&asked.schema, place, output) {
+        Ok(writer) => writer,
+        Err(error) => return Copied { rows, result: Err(encode(error)) },
+    };
+    // Rows and the line share a terminal, unless the rows come all at the end.
+    let shared = matches!(place, Place::Terminal(_)) && format != Format::Table;
+    let result = loop {
+        match next(asked, rows, &mut line, signals).await {
+            Ok(Some(batch)) => {
+                if shared {
+                    line.clear();
+                }
+                rows += batch.num_rows() as u64;
+                if let Err(error) = writer.write(&batch) {
+                    break Err(encode(error));
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    line.clear();
+    let last = if result.is_ok() { writer.finish() } else { writer.cut_short() };
+    Copied { rows, result: result.and(last.map_err(encode)) }
+}
+
+/// The next batch; the line is drawn while it is waited for.
+async fn next(asked: &mut Asked, rows: u64, line: &mut Line, signals: &mut Signals) -> Result<Option<RecordBatch>> {
+    let mut ticks = ticks();
+    loop {
+        tokio::select! {
+            biased;
+            () = signals.next() => return Err(Error::Stopped.into()),
+            batch = asked.rows.next() => return batch.transpose(),
+            _ = ticks.tick(), if line.is_visible() => {
+                let (pages, rows) = match &asked.progress {
+                    Some(progress) => (Some(progress.pages()), progress.rows()),
+                    None => (None, rows),
+                };
+                line.say(progress::text(pages, rows));
+            }
+        }
+    }
+}
+
+fn ticks() -> Interval {
+    let mut ticks = interval_at(Instant::now() + progress::EVERY, progress::EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}

@@ -1,0 +1,94 @@
+//! Exit codes: a contract with whoever calls this from a script, shown by `--help`.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use crate::error::Kind;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All went well; a reader who has seen enough counts as that, too.
+    Done,
+    /// The API, the server or this program failed.
+    Failed,
+    /// What was asked for is wrong and stays so.
+    Refused,
+    /// `--fail-if-rows` found some.
+    Rows,
+    /// The token is the problem.
+    Token,
+    /// The same again may work later.
+    Later,
+    /// Ctrl-C.
+    Stopped,
+}
+
+/// All of them, with what `--help` says.
+const TABLE: &[(Exit, &str)] = &[
+    (Exit::Done, "all went well"),
+    (Exit::Failed, "the API, the server or oceanflight itself failed"),
+    (
+        Exit::Refused,
+        "wrong usage, statement, setting or file, or a thing that is not there: the same again fails again",
+    ),
+    (Exit::Rows, "there were rows, and --fail-if-rows was given"),
+    (Exit::Token, "the token is missing, unknown, or may not do this"),
+    (Exit::Later, "unreachable, too slow, changed meanwhile, or over a limit: later it may work"),
+    (Exit::Stopped, "stopped by Ctrl-C or SIGTERM before it was done"),
+];
+
+impl Exit {
+    /// The number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Refused => 2,
+            Self::Rows => 3,
+            Self::Token => 4,
+            Self::Later => 5,
+            Self::Stopped => 130,
+        }
+    }
+
+    /// How a failure of this kind ends a command.
+    pub const fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::DataLoss | Kind::Internal => Self::Failed,
+            Kind::InvalidArgument | Kind::NotFound | Kind::FailedPrecondition | Kind::Unimplemented => Self::Refused,
+            Kind::Unauthenticated | Kind::PermissionDenied => Self::Token,
+            Kind::ResourceExhausted | Kind::Aborted | Kind::DeadlineExceeded | Kind::Unavailable => Self::Later,
+            Kind::Cancelled => Self::Stopped,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}
+
+/// The section of `--help`.
+pub(super) fn help() -> String {
+    let mut text = "Exit codes:".to_owned();
+    for (exit, meaning) in TABLE {
+        write!(text, "\n  {:>3}  {meaning}", exit.code()).expect("a String takes it all");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_explained_once() {
+        for (at, (exit, _)) in TABLE.iter().enumerate() {
+            let twin = TABLE[..at].iter().find(|(other, _)| other.code() == exit.code());
+            assert!(twin.is_none(), "{exit:?} and {twin:?} have one code");
+        }
+        assert_eq!(TABLE.len(), 7);
+    }
+}

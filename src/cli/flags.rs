@@ -1,0 +1,80 @@
+//! The settings' flags, made from the list of settings.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Command, Error, FromArgMatches, Id, value_parser};
+
+use crate::config::{FILE_VARIABLE, Layer, SETTINGS, Scope, Setting, Shape};
+
+/// `--config` and a flag for each setting that a command has; those of `serve` only where `SERVE`.
+#[derive(Debug)]
+pub(super) struct Flags<const SERVE: bool> {
+    pub(super) file: Option<PathBuf>,
+    pub(super) layer: Layer,
+}
+
+impl<const SERVE: bool> Flags<SERVE> {
+    fn settings() -> impl Iterator<Item = &'static Setting> {
+        SETTINGS.iter().filter(|setting| SERVE || setting.scope != Scope::Serve)
+    }
+}
+
+/// The flags that have no effect where another process asks the API.
+pub(super) fn upstream() -> Vec<&'static str> {
+    SETTINGS.iter().filter(|setting| setting.scope == Scope::Upstream).map(|setting| setting.key).collect()
+}
+
+impl<const SERVE: bool> clap::Args for Flags<SERVE> {
+    fn augment_args(command: Command) -> Command {
+        command.args(Self::settings().map(flag)).arg(config())
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+
+    fn group_id() -> Option<Id> {
+        None
+    }
+}
+
+impl<const SERVE: bool> FromArgMatches for Flags<SERVE> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let written = |setting: &'static Setting| Some((setting, matches.get_one::<String>(setting.key)?.clone()));
+        Ok(Self {
+            file: matches.get_one("config").cloned(),
+            layer: Layer::from_flags(Self::settings().filter_map(written)),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn flag(setting: &'static Setting) -> Arg {
+    let default = setting.default.filter(|_| setting.shape != Shape::Switch);
+    let default = default.map(|text| format!(" [default: {text}]")).unwrap_or_default();
+    let arg = Arg::new(setting.key)
+        .long(setting.flag)
+        .help(format!("{}{default} [env: {}]", setting.help, setting.variable))
+        .help_heading("Settings");
+    match setting.shape {
+        Shape::Switch => {
+            arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("true|false")
+        }
+        Shape::Value(name) => arg.value_name(name),
+    }
+}
+
+fn config() -> Arg {
+    Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help(format!(
+            "The settings file [default: ~/.config/oceanflight/oceanflight.toml, if there] [env: {FILE_VARIABLE}]"
+        ))
+        .help_heading("Settings")
+}

@@ -1,0 +1,54 @@
+//! What this program knows by itself, printed like a query's result.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+
+use super::console::Console;
+use super::error::Error;
+use super::format::Format;
+use super::output::Output;
+use crate::error::Result;
+
+/// Rows of text; an absent value is a NULL.
+pub(super) struct Listing<const N: usize> {
+    names: [&'static str; N],
+    rows: Vec<[Option<String>; N]>,
+}
+
+impl<const N: usize> Listing<N> {
+    pub(super) fn new(names: [&'static str; N]) -> Self {
+        Self { names, rows: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, row: [Option<String>; N]) {
+        self.rows.push(row);
+    }
+
+    fn batch(&self) -> RecordBatch {
+        let fields: Vec<_> = self.names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
+        let column = |at: usize| -> ArrayRef {
+            Arc::new(self.rows.iter().map(|row| row[at].as_deref()).collect::<StringArray>())
+        };
+        let columns = (0..N).map(column).collect();
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("as many texts in each column")
+    }
+
+    /// Prints it on standard output. A reader who has gone is no error.
+    pub(super) fn print(&self, format: Format, console: &mut Console) -> Result<()> {
+        let mut output = Output::stdout(&mut *console.stdout);
+        let place = output.place(console.terminal.stdout);
+        format.check(place)?;
+        let batch = self.batch();
+        let written = format.open(&batch.schema(), place, &mut output).and_then(|mut rows| {
+            rows.write(&batch)?;
+            rows.finish()
+        });
+        match written {
+            Ok(()) => Ok(output.keep()?),
+            Err(_) if output.is_closed() => Ok(()),
+            Err(source) => Err(output.fault().unwrap_or(Error::Encode { format, source }).into()),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The log, on standard error.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+use crate::config::{LogFormat, Settings};
+
+/// Logs from now on, by the settings or else by the command's own `default` filter.
+///
+/// A process has one log: where there is one already, as in a test, it stays.
+pub(super) fn start(settings: &Settings, default: &str) {
+    let filter = EnvFilter::new(settings.log.as_deref().unwrap_or(default));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_span_events(FmtSpan::NONE)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        // It would report a closed standard error on standard error, and panic.
+        .log_internal_errors(false);
+    let _ = match settings.log_format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+}

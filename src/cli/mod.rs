@@ -1,0 +1,82 @@
+//! The command line: arguments in, a command, an exit code out.
+//!
+//! A command is a file with its arguments and a `run`; below them:
+//!
+//! - [`console`](Console): standard input, output and error as arguments.
+//! - `flags`, `simulated`: arguments that several commands have; `upstream`: whom the engine asks.
+//! - `format`, `table`, `text`: rows as bytes. `output`: where they go. `copy`: from a stream there.
+//! - `exit`: the codes, a contract. `error`: what can go wrong here, and nowhere below.
+//!
+//! Results go to standard output, everything else to standard error.
+
+mod banner;
+mod console;
+mod copy;
+mod demo;
+mod error;
+mod exit;
+mod flags;
+mod format;
+mod listing;
+mod log;
+mod output;
+mod progress;
+mod query;
+mod serve;
+mod settings;
+mod signal;
+mod simulated;
+mod table;
+mod tables;
+mod text;
+mod upstream;
+
+use std::io;
+
+use clap::{Parser, Subcommand};
+
+pub use self::console::{Console, Terminal};
+pub use self::exit::Exit;
+pub use crate::config::Environment;
+
+use self::console::say;
+use crate::error::Error;
+
+/// DigitalOcean's API as SQL tables, served over Arrow Flight SQL
+#[derive(Debug, Parser)]
+#[command(name = "oceanflight", version, after_help = exit::help())]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(Box<serve::Serve>),
+    Query(Box<query::Query>),
+    Tables(tables::Tables),
+    Settings(Box<settings::Show>),
+    Demo(demo::Demo),
+}
+
+/// Runs a command to its end, and says what went wrong.
+pub async fn run(arguments: Arguments, environment: &Environment, console: &mut Console) -> Exit {
+    let ended = match arguments.command {
+        Command::Serve(command) => Box::pin(serve::run(*command, environment, console)).await,
+        Command::Query(command) => Box::pin(query::run(*command, environment, console)).await,
+        Command::Tables(command) => tables::run(&command, console),
+        Command::Settings(command) => settings::run(*command, environment, console),
+        Command::Demo(command) => demo::run(command, console).await,
+    };
+    ended.unwrap_or_else(|error| failed(&error, console))
+}
+
+/// For the program's `main`, which has no runtime to [`run`] anything with.
+pub fn no_runtime(error: io::Error, console: &mut Console) -> Exit {
+    failed(&error::Error::Runtime(error).into(), console)
+}
+
+fn failed(error: &Error, console: &mut Console) -> Exit {
+    say(&mut *console.stderr, &format!("error: {}", error.report()));
+    Exit::of(error.kind())
+}

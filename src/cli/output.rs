@@ -1,0 +1,221 @@
+//! Where the rows go: standard output, or a file that appears whole or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::error::Error;
+use super::format::Place;
+
+/// A place to write to. It remembers what went wrong with it, which the formats' own errors do not tell.
+pub(super) struct Output<'a> {
+    target: Target<'a>,
+    fault: Option<io::Error>,
+}
+
+enum Target<'a> {
+    Stdout(&'a mut (dyn Write + Send)),
+    /// Beside the file that it becomes.
+    New(New),
+    /// A device or a pipe: what stands there already is not replaced.
+    Existing {
+        file: PathBuf,
+        open: BufWriter<File>,
+    },
+}
+
+/// A file that is not there yet.
+struct New {
+    file: PathBuf,
+    temporary: BufWriter<NamedTempFile>,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn stdout(stdout: &'a mut (dyn Write + Send)) -> Self {
+        Self { target: Target::Stdout(stdout), fault: None }
+    }
+
+    /// Begins a file; nothing is there before [`Output::keep`].
+    pub(super) fn file(file: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::Output { file: Some(file.to_owned()), source };
+        let target = match fs::metadata(file) {
+            Ok(found) if !found.is_file() => {
+                let open = OpenOptions::new().write(true).open(file).map_err(failed)?;
+                Target::Existing { file: file.to_owned(), open: BufWriter::new(open) }
+            }
+            // The file that a link leads to is replaced, not the link.
+            Ok(_) => Target::New(file.canonicalize().and_then(|file| New::beside(&file)).map_err(failed)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Target::New(New::beside(file).map_err(failed)?),
+            Err(error) => return Err(failed(error)),
+        };
+        Ok(Self { target, fault: None })
+    }
+
+    /// The place, for a format; `terminal` is standard output's width if it is one.
+    pub(super) fn place(&self, terminal: Option<usize>) -> Place {
+        match (&self.target, terminal) {
+            (Target::Stdout(_), Some(columns)) => Place::Terminal(columns),
+            (Target::Stdout(_), None) | (Target::Existing { .. }, _) => Place::Pipe,
+            (Target::New(_), _) => Place::File,
+        }
+    }
+
+    /// Whether the reader has gone, which is no error.
+    pub(super) fn is_closed(&self) -> bool {
+        self.fault.as_ref().is_some_and(|fault| fault.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// The file that did not come to be, if this is not standard output.
+    pub(super) fn unfinished(&self) -> Option<&Path> {
+        match &self.target {
+            Target::Stdout(_) => None,
+            Target::New(New { file, .. }) | Target::Existing { file, .. } => Some(file),
+        }
+    }
+
+    /// What went wrong with the place itself.
+    pub(super) fn fault(&mut self) -> Option<Error> {
+        let file = self.unfinished().map(Path::to_owned);
+        self.fault.take().map(|source| Error::Output { file, source })
+    }
+
+    /// All is written: the file is there from now on.
+    pub(super) fn keep(self) -> Result<(), Error> {
+        let (file, kept) = match self.target {
+            Target::Stdout(stdout) => (None, stdout.flush()),
+            Target::Existing { file, mut open } => (Some(file), open.flush()),
+            Target::New(new) => (Some(new.file.clone()), new.persist()),
+        };
+        kept.map_err(|source| Error::Output { file, source })
+    }
+}
+
+impl New {
+    /// Begins in the file's own directory: a file is moved in one step only within a file system.
+    fn beside(file: &Path) -> io::Result<Self> {
+        let directory = match file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            Some(_) | None => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".oceanflight-");
+        #[cfg(unix)]
+        builder.permissions(permissions(file));
+        Ok(Self { file: file.to_owned(), temporary: BufWriter::new(builder.tempfile_in(directory)?) })
+    }
+
+    fn persist(self) -> io::Result<()> {
+        let temporary = self.temporary.into_inner().map_err(io::IntoInnerError::into_error)?;
+        temporary.as_file().sync_all()?;
+        temporary.persist(self.file).map_err(|error| error.error)?;
+        Ok(())
+    }
+}
+
+/// Those of the file that is replaced, or of any new file; the system applies the umask.
+#[cfg(unix)]
+fn permissions(file: &Path) -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(file).map_or_else(|_| fs::Permissions::from_mode(0o666), |found| found.permissions())
+}
+
+impl Write for Output<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = match &mut self.target {
+            // Rows are seen when they come, not when a buffer is full.
+            Target::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()).map(|()| bytes.len()),
+            Target::New(New { temporary, .. }) => temporary.write(bytes),
+            Target::Existing { open, .. } => open.write(bytes),
+        };
+        written.map_err(|error| self.note(error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = match &mut self.target {
+            Target::Stdout(stdout) => stdout.flush(),
+            Target::New(New { temporary, .. }) => temporary.flush(),
+            Target::Existing { open, .. } => open.flush(),
+        };
+        flushed.map_err(|error| self.note(error))
+    }
+}
+
+impl Output<'_> {
+    fn note(&mut self, error: io::Error) -> io::Error {
+        let again = io::Error::from(error.kind());
+        self.fault.get_or_insert(error);
+        again
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_there_only_when_it_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("rows.csv");
+        let mut output = Output::file(&file).unwrap();
+        output.write_all(b"rows").unwrap();
+        assert!(!file.exists());
+
+        output.keep().unwrap();
+
+        assert_eq!(fs::read(&file).unwrap(), b"rows");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_not_kept_leaves_the_old_one_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("rows.csv");
+        fs::write(&file, "old").unwrap();
+        let mut output = Output::file(&file).unwrap();
+        output.write_all(b"half").unwrap();
+
+        drop(output);
+
+        assert_eq!(fs::read(&file).unwrap(), b"old");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_replaced_file_keeps_its_permissions_and_the_link_to_it() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("rows"), directory.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        symlink(&file, &link).unwrap();
+
+        let mut output = Output::file(&link).unwrap();
+        output.write_all(b"new").unwrap();
+        output.keep().unwrap();
+
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_written_to_and_not_replaced() {
+        use std::os::unix::fs::FileTypeExt;
+        let mut output = Output::file(Path::new("/dev/null")).unwrap();
+        output.write_all(b"rows").unwrap();
+        output.keep().unwrap();
+
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+    }
+
+    #[test]
+    fn a_file_in_no_directory_is_refused_at_once() {
+        let error = Output::file(Path::new("/nowhere/rows.csv")).err().unwrap();
+
+        assert_eq!(error.to_string(), "/nowhere/rows.csv cannot be written");
+    }
+}

@@ -1,0 +1,145 @@
+//! `oceanflight query`: one statement, in this process or on a server, and its rows.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::console::{Console, say};
+use super::copy::{Asked, Copied, copy};
+use super::error::Error;
+use super::exit::{self, Exit};
+use super::flags::{self, Flags};
+use super::format::Format;
+use super::log;
+use super::output::Output;
+use super::progress::{self, Line};
+use super::signal::Signals;
+use super::simulated::{self, Simulated};
+use super::upstream::Upstream;
+use crate::config::{self, Environment, Settings};
+use crate::error::Result;
+use crate::flight;
+
+/// Run one statement and print its rows
+#[derive(Args, Debug)]
+#[command(after_help = exit::help())]
+pub(super) struct Query {
+    /// The statement; `-`, or nothing where standard input is no terminal, reads it from there
+    #[arg(value_name = "SQL")]
+    sql: Option<String>,
+
+    /// Read the statement from a file
+    #[arg(short, long, value_name = "FILE", conflicts_with = "sql")]
+    file: Option<PathBuf>,
+
+    /// Ask a running server instead of the API
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = elsewhere())]
+    server: Option<String>,
+
+    /// How to print the rows [default: table, or what the name of --output ends with]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
+
+    /// Write the rows to a file, which appears when all of them are in it, or not at all
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Exit with 3 if there is a row: a check for cron and CI
+    #[arg(long)]
+    fail_if_rows: bool,
+
+    #[command(flatten)]
+    flags: Flags<false>,
+
+    #[command(flatten)]
+    simulated: Simulated,
+}
+
+/// The flags that have no effect on a server that runs already.
+fn elsewhere() -> Vec<&'static str> {
+    flags::upstream().into_iter().chain(simulated::NAMES).collect()
+}
+
+pub(super) async fn run(query: Query, environment: &Environment, console: &mut Console) -> Result<Exit> {
+    let settings = config::resolve(query.flags.layer.clone(), query.flags.file.as_deref(), environment)?.settings;
+    log::start(&settings, "warn");
+    let format = Format::choose(query.format, query.output.as_deref())?;
+    let sql = statement(&query, console)?;
+    // The place for the rows before the statement runs: no EXEC is carried out for an answer that is lost.
+    let mut output = match &query.output {
+        Some(file) => Output::file(file)?,
+        None => Output::stdout(&mut *console.stdout),
+    };
+    let place = output.place(console.terminal.stdout);
+    format.check(place)?;
+
+    let mut signals = Signals::listen().map_err(Error::Signals)?;
+    let mut asked = tokio::select! {
+        biased;
+        () = signals.next() => return Err(Error::Stopped.into()),
+        asked = ask(&query, &sql, &settings) => asked?,
+    };
+    let line = Line::new(console.terminal.stderr);
+    let Copied { rows, result } = copy(&mut asked, format, place, &mut output, line, &mut signals).await;
+
+    let stderr = &mut *console.stderr;
+    if output.is_closed() {
+        return Ok(query.verdict(rows));
+    }
+    if let Err(error) = result {
+        match output.unfinished() {
+            Some(file) => say(stderr, &format!("{} was not written", file.display())),
+            None if rows > 0 => say(stderr, "the rows above are incomplete"),
+            None => {}
+        }
+        asked.notices().iter().for_each(|notice| say(stderr, &format!("note: {notice}")));
+        return Err(output.fault().map_or(error, Into::into));
+    }
+    output.keep()?;
+    if format == Format::Table && query.output.is_none() {
+        say(stderr, &progress::count(rows, "row"));
+    }
+    asked.notices().iter().for_each(|notice| say(stderr, &format!("note: {notice}")));
+    Ok(query.verdict(rows))
+}
+
+impl Query {
+    fn verdict(&self, rows: u64) -> Exit {
+        if self.fail_if_rows && rows > 0 { Exit::Rows } else { Exit::Done }
+    }
+}
+
+async fn ask(query: &Query, sql: &str, settings: &Settings) -> Result<Asked> {
+    let Some(server) = &query.server else {
+        let upstream = Upstream::open(settings, &query.simulated).await?;
+        let answer = upstream.engine.run(sql, None).await?;
+        return Ok(Asked::here(answer, upstream));
+    };
+    // The account's token is for the API's host alone.
+    let (schema, rows) = flight::client::query(server, sql, None).await?;
+    Ok(Asked::elsewhere(schema, rows))
+}
+
+/// The SQL, from wherever it is.
+fn statement(query: &Query, console: &mut Console) -> Result<String, Error> {
+    let stdin = || "standard input".to_owned();
+    let (place, bytes) = match (&query.sql, &query.file) {
+        (Some(sql), _) if sql != "-" => ("the argument".to_owned(), Ok(sql.clone().into_bytes())),
+        (None, Some(file)) if file != Path::new("-") => (file.display().to_string(), std::fs::read(file)),
+        (None, None) if console.terminal.stdin => return Err(Error::NoSql),
+        _ => (stdin(), read_all(&mut *console.stdin)),
+    };
+    let bytes = bytes.map_err(|source| Error::Sql { place: place.clone(), source })?;
+    let text = String::from_utf8(bytes).map_err(|_| Error::SqlNotText { place: place.clone() })?;
+    match text.trim_start_matches('\u{feff}').trim() {
+        "" => Err(Error::EmptySql { place }),
+        sql => Ok(sql.to_owned()),
+    }
+}
+
+fn read_all(from: &mut dyn Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

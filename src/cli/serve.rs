@@ -1,0 +1,56 @@
+//! `oceanflight serve`: the Flight SQL server, from the banner to the second Ctrl-C.
+
+use clap::Args;
+use tokio::sync::oneshot;
+
+use super::banner::banner;
+use super::console::{Console, say};
+use super::error::Error;
+use super::exit::Exit;
+use super::flags::Flags;
+use super::log;
+use super::signal::Signals;
+use super::simulated::Simulated;
+use super::upstream::Upstream;
+use crate::config::{self, Environment};
+use crate::error::Result;
+use crate::server;
+
+/// Serve the tables over Arrow Flight SQL
+#[derive(Args, Debug)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    flags: Flags<true>,
+
+    #[command(flatten)]
+    simulated: Simulated,
+}
+
+pub(super) async fn run(serve: Serve, environment: &Environment, console: &mut Console) -> Result<Exit> {
+    let settings = config::resolve(serve.flags.layer, serve.flags.file.as_deref(), environment)?.settings;
+    log::start(&settings, "info");
+    let listen = settings.address()?;
+    let mut signals = Signals::listen().map_err(Error::Signals)?;
+    let listener = server::bind(listen).await?;
+    let address = listener.local_addr().map_err(|source| server::Error::Bind { address: listen, source })?;
+    let upstream = Upstream::open(&settings, &serve.simulated).await?;
+    say(&mut *console.stderr, &banner(address, &settings));
+
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = server::run(listener, upstream.engine.clone(), async {
+        // Dropped or sent, it is over.
+        let _ = stopped.await;
+    });
+    tokio::pin!(serving);
+    tokio::select! {
+        ended = &mut serving => return ended.map(|()| Exit::Done),
+        () = signals.next() => {}
+    }
+    let grace = server::GRACE.as_secs();
+    say(&mut *console.stderr, &format!("stopping; running queries have {grace} seconds, Ctrl-C again ends them now"));
+    drop(stop);
+    tokio::select! {
+        ended = &mut serving => ended.map(|()| Exit::Done),
+        () = signals.next() => Ok(Exit::Stopped),
+    }
+}

@@ -1,0 +1,50 @@
+//! `oceanflight settings`: what a run would use, and where each value comes from.
+
+use clap::Args;
+
+use super::console::Console;
+use super::exit::Exit;
+use super::flags::Flags;
+use super::format::Format;
+use super::listing::Listing;
+use crate::config::{self, Environment, Resolved, Token};
+use crate::error::Result;
+
+/// Show every setting, and where its value comes from
+#[derive(Args, Debug)]
+pub(super) struct Show {
+    /// How to print the list
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
+    format: Format,
+
+    #[command(flatten)]
+    flags: Flags<true>,
+}
+
+pub(super) fn run(show: Show, environment: &Environment, console: &mut Console) -> Result<Exit> {
+    let resolved = config::resolve(show.flags.layer, show.flags.file.as_deref(), environment)?;
+    listing(&resolved).print(show.format, console)?;
+    Ok(Exit::Done)
+}
+
+fn listing(resolved: &Resolved) -> Listing<3> {
+    let mut listing = Listing::new(["setting", "value", "from"]);
+    for value in &resolved.values {
+        listing.push([Some(value.setting.key.into()), value.text.clone(), Some(value.origin.to_string())]);
+    }
+    let from = resolved.settings.token.as_ref().map(|token| token.source.to_string());
+    listing.push([Some("token".into()), Some(token(resolved)), from.or_else(|| Some("default".into()))]);
+    listing
+}
+
+/// Never the token itself.
+fn token(resolved: &Resolved) -> String {
+    match &resolved.settings.token {
+        Some(Token { source, passed_over, .. }) if passed_over.is_empty() => format!("set ({source})"),
+        Some(Token { source, passed_over, .. }) => {
+            format!("set ({source}; another one in {} is not used)", passed_over.join(" and in "))
+        }
+        None if resolved.settings.demo => "not needed".into(),
+        None => "not set".into(),
+    }
+}

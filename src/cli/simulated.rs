@@ -1,0 +1,61 @@
+//! The flags of a simulated account, for `demo` and wherever `--demo` is given.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::demo::{Fault, Limits, Options, Total};
+
+/// How the simulated account behaves.
+#[derive(Args, Clone, Debug, Default)]
+#[group(skip)]
+pub(super) struct Simulated {
+    /// Hold each answer back so long
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = HEADING)]
+    latency: Option<Duration>,
+
+    /// Let something go wrong: `GET /v2/images/*/actions page=2 times=1 status=500`; repeatable
+    #[arg(long = "fault", value_name = "TEXT", help_heading = HEADING)]
+    faults: Vec<Fault>,
+
+    /// Give a list exactly so many rows: an image's actions by its id, or `images=500`; repeatable
+    #[arg(long = "total", value_name = "IMAGE=COUNT", help_heading = HEADING)]
+    totals: Vec<Total>,
+
+    /// Answer as many requests as come, instead of 250 a minute and 5,000 an hour
+    #[arg(long, help_heading = HEADING)]
+    no_rate_limits: bool,
+}
+
+/// The arguments' names, for those who exclude them.
+pub(super) const NAMES: [&str; 4] = ["latency", "faults", "totals", "no_rate_limits"];
+
+const HEADING: &str = "Simulated account";
+
+impl Simulated {
+    /// The first of the flags that was given.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        let Self { latency, faults, totals, no_rate_limits } = self;
+        let flags = [
+            (latency.is_some(), "--latency"),
+            (!faults.is_empty(), "--fault"),
+            (!totals.is_empty(), "--total"),
+            (*no_rate_limits, "--no-rate-limits"),
+        ];
+        flags.into_iter().find_map(|(given, flag)| given.then_some(flag))
+    }
+
+    /// Whether the account takes as many requests as come.
+    pub(super) fn is_unlimited(&self) -> bool {
+        self.no_rate_limits
+    }
+
+    pub(super) fn options(&self) -> Options {
+        let mut options = Options { faults: self.faults.clone(), totals: self.totals.clone(), ..Options::default() };
+        options.latency = self.latency.unwrap_or(options.latency);
+        if self.no_rate_limits {
+            options.limits = Limits::off();
+        }
+        options
+    }
+}

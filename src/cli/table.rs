@@ -1,0 +1,194 @@
+//! Rows as a table for people: columns of one width, numbers to the right.
+//!
+//! Widths need all rows, so rows are held back: up to [`BLOCK`] of them, then they are
+//! printed and a further table begins, with a header and widths of its own. On a
+//! terminal the widest cells are shortened until a row fits; anywhere else nothing is.
+
+use std::io::Write;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use console::{measure_text_width, truncate_str};
+
+use super::format::{Place, Rows};
+use super::text;
+
+/// Rows in one table: some megabytes, and more than anybody reads.
+const BLOCK: usize = 10_000;
+
+/// Cells are not made narrower than this; a terminal wraps what does not fit then.
+const NARROWEST: usize = 8;
+
+const GAP: &str = " | ";
+
+/// Writes rows as a table.
+pub(super) struct Table<'a> {
+    out: &'a mut (dyn Write + Send),
+    /// Columns of the terminal, if there is one.
+    room: Option<usize>,
+    names: Vec<String>,
+    /// Whether a column's cells go to the right.
+    right: Vec<bool>,
+    held: Vec<Vec<String>>,
+    printed: bool,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(schema: &SchemaRef, place: Place, out: &'a mut (dyn Write + Send)) -> Self {
+        let room = match place {
+            Place::Terminal(columns) => Some(columns),
+            Place::Pipe | Place::File => None,
+        };
+        let names = schema.fields().iter().map(|field| printable(field.name())).collect();
+        let right = schema.fields().iter().map(|field| field.data_type().is_numeric()).collect();
+        Self { out, room, names, right, held: Vec::new(), printed: false }
+    }
+
+    fn print(&mut self) -> Result<(), ArrowError> {
+        let widths = self.widths();
+        let mut text = String::new();
+        if self.printed {
+            text.push('\n');
+        }
+        self.line(&self.names, &widths, &mut text);
+        text.push_str(&widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>().join("-+-"));
+        text.push('\n');
+        for row in &self.held {
+            self.line(row, &widths, &mut text);
+        }
+        self.held.clear();
+        self.printed = true;
+        Ok(self.out.write_all(text.as_bytes())?)
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let rows = || self.held.iter().chain([&self.names]);
+        let widest = |column: usize| rows().map(|row| measure_text_width(&row[column])).max().unwrap_or(0);
+        let widths: Vec<_> = (0..self.names.len()).map(widest).collect();
+        match self.room {
+            Some(room) => fit(widths, room),
+            None => widths,
+        }
+    }
+
+    fn line(&self, cells: &[String], widths: &[usize], text: &mut String) {
+        let start = text.len();
+        for (column, cell) in cells.iter().enumerate() {
+            let cell = truncate_str(cell, widths[column], "…");
+            let padding = " ".repeat(widths[column].saturating_sub(measure_text_width(&cell)));
+            let (left, right) = if self.right[column] { (padding.as_str(), "") } else { ("", padding.as_str()) };
+            let gap = if column == 0 { "" } else { GAP };
+            text.extend([gap, left, &cell, right]);
+        }
+        text.truncate(start + text[start..].trim_end().len());
+        text.push('\n');
+    }
+}
+
+impl Rows for Table<'_> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        let flat = text::flatten(batch)?;
+        let options = FormatOptions::default().with_null("NULL");
+        let columns: Vec<_> =
+            flat.columns().iter().map(|column| ArrayFormatter::try_new(column, &options)).collect::<Result<_, _>>()?;
+        for row in 0..flat.num_rows() {
+            let cell = |column: &ArrayFormatter<'_>| Ok(printable(&column.value(row).try_to_string()?));
+            self.held.push(columns.iter().map(cell).collect::<Result<_, ArrowError>>()?);
+            if self.held.len() == BLOCK {
+                self.print()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn cut_short(&mut self) -> Result<(), ArrowError> {
+        if self.held.is_empty() { Ok(()) } else { self.print() }
+    }
+
+    fn finish(&mut self) -> Result<(), ArrowError> {
+        if self.printed { self.cut_short() } else { self.print() }
+    }
+}
+
+/// A cell is one line, and what comes from the API gives no orders to a terminal.
+fn printable(text: &str) -> String {
+    if !text.contains(char::is_control) {
+        return text.to_owned();
+    }
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// The widths with the widest of them cut, all to one width, so that they fit.
+fn fit(widths: Vec<usize>, room: usize) -> Vec<usize> {
+    let room = room.saturating_sub(GAP.len() * widths.len().saturating_sub(1));
+    let widest = widths.iter().copied().max().unwrap_or(0);
+    let cut = |limit: usize| widths.iter().map(move |width| (*width).min(limit));
+    let limit = (NARROWEST..=widest).rev().find(|limit| cut(*limit).sum::<usize>() <= room);
+    cut(limit.unwrap_or(NARROWEST)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+
+    use super::*;
+
+    fn table(place: Place, rows: &[(i64, &str)]) -> String {
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|(id, _)| *id)));
+        let names: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, name)| *name)));
+        let batch = RecordBatch::try_from_iter([("id", ids), ("name", names)]).unwrap();
+        let mut out = Vec::new();
+        let mut table = Table::new(&batch.schema(), place, &mut out);
+        table.write(&batch).unwrap();
+        table.finish().unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_stand_to_the_right_and_wide_characters_count_twice() {
+        let text = table(Place::Pipe, &[(7, "web"), (1_000, "日本"), (12, "é")]);
+
+        assert_eq!(text, "  id | name\n-----+-----\n   7 | web\n1000 | 日本\n  12 | é\n");
+    }
+
+    #[test]
+    fn a_cell_is_one_line_and_cannot_move_the_cursor() {
+        let text = table(Place::Pipe, &[(1, "a\nb\u{1b}[2J\u{7f}")]);
+
+        assert_eq!(text.lines().count(), 3);
+        assert!(text.contains(r"a\nb\u{1b}[2J\u{7f}"), "{text}");
+    }
+
+    #[test]
+    fn a_terminal_has_its_widest_cells_shortened_and_a_pipe_has_not() {
+        let long = "x".repeat(100);
+
+        let narrow = table(Place::Terminal(30), &[(1, &long)]);
+        assert!(narrow.lines().all(|line| measure_text_width(line) <= 30), "{narrow}");
+        assert!(narrow.contains("x…"), "{narrow}");
+        assert!(table(Place::Pipe, &[(1, &long)]).contains(&long));
+    }
+
+    #[test]
+    fn only_as_much_is_cut_as_has_to_be() {
+        assert_eq!(fit(vec![4, 50, 30], 46), [4, 18, 18]);
+        assert_eq!(fit(vec![4, 10], 80), [4, 10]);
+        assert_eq!(fit(vec![20, 20, 20], 10), [8, 8, 8]);
+        assert_eq!(fit(vec![20], usize::MAX), [20]);
+        assert_eq!(fit(vec![], 0), [0; 0]);
+    }
+
+    #[test]
+    fn many_rows_are_several_tables() {
+        let rows: Vec<_> = (0..10_001).map(|id| (id, "x")).collect();
+
+        let text = table(Place::Pipe, &rows);
+
+        assert_eq!(text.lines().filter(|line| line.ends_with("| name")).count(), 2);
+        assert_eq!(text.lines().count(), 10_001 + 2 * 2 + 1);
+    }
+}

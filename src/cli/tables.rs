@@ -1,0 +1,82 @@
+//! `oceanflight tables`: what there is to ask, from the declarations, without asking anybody.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
+use clap::Args;
+
+use super::console::Console;
+use super::error::Error;
+use super::exit::Exit;
+use super::format::Format;
+use super::listing::Listing;
+use crate::error::{Result, nearest};
+use crate::resource::{Registry, Resource};
+
+/// List the tables, or the columns of one
+#[derive(Args, Debug)]
+pub(super) struct Tables {
+    /// Show this table's columns: `image_actions`, `compute.image_actions`
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+
+    /// How to print the list
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
+    format: Format,
+}
+
+pub(super) fn run(tables: &Tables, console: &mut Console) -> Result<Exit> {
+    let registry = Registry::built_in();
+    match &tables.name {
+        Some(name) => columns_of(find(name, registry)?).print(tables.format, console)?,
+        None => all(registry).print(tables.format, console)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn all(registry: &Registry) -> Listing<2> {
+    let mut listing = Listing::new(["table", "description"]);
+    for resource in registry.iter() {
+        listing.push([Some(resource.to_string()), Some(resource.description.clone())]);
+    }
+    listing
+}
+
+fn columns_of(resource: &Resource) -> Listing<4> {
+    let mut listing = Listing::new(["column", "type", "nullable", "description"]);
+    for column in &resource.columns {
+        let nullable = if column.nullable { "yes" } else { "no" };
+        listing.push([
+            Some(column.name.clone()),
+            Some(type_name(&column.data_type)),
+            Some(nullable.to_owned()),
+            Some(column.description.clone()),
+        ]);
+    }
+    listing
+}
+
+/// By the table's name, with as much before it as there is.
+fn find<'a>(name: &str, registry: &'a Registry) -> Result<&'a Arc<Resource>, Error> {
+    let lower = name.to_ascii_lowercase();
+    let is_named = |resource: &&Arc<Resource>| {
+        let full = resource.to_string();
+        full.strip_suffix(&lower).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    registry.iter().find(is_named).ok_or_else(|| {
+        let table = lower.rsplit('.').next().unwrap_or(&lower);
+        let nearest = nearest(table, registry.iter().map(|resource| resource.table.as_str())).map(str::to_owned);
+        Error::NoSuchTable { name: name.to_owned(), nearest }
+    })
+}
+
+/// The type as a declaration writes it, with what is inside.
+fn type_name(data_type: &DataType) -> String {
+    let field = |field: &Arc<Field>| format!("{} {}", field.name(), type_name(field.data_type()));
+    match data_type {
+        DataType::Timestamp(..) => "Timestamp".into(),
+        DataType::List(items) => format!("List<{}>", type_name(items.data_type())),
+        DataType::Struct(fields) => format!("Struct<{}>", fields.iter().map(field).collect::<Vec<_>>().join(", ")),
+        scalar => scalar.to_string(),
+    }
+}

@@ -1,0 +1,41 @@
+//! Structs, lists and maps as JSON text, for formats that have only cells.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, StringBuilder};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use arrow::error::ArrowError;
+use arrow::json::writer::{EncoderOptions, make_encoder};
+
+/// The batch with its nested columns as JSON text; a NULL stays one.
+pub(super) fn flatten(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+    let (fields, columns): (Vec<_>, Vec<_>) =
+        columns.map(|(field, column)| flat(field, column)).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+fn flat(field: &FieldRef, column: &ArrayRef) -> Result<(FieldRef, ArrayRef), ArrowError> {
+    if !field.data_type().is_nested() {
+        return Ok((field.clone(), column.clone()));
+    }
+    let flat = Field::new(field.name(), DataType::Utf8, field.is_nullable());
+    Ok((Arc::new(flat), Arc::new(to_json(field, column)?)))
+}
+
+fn to_json(field: &FieldRef, column: &dyn Array) -> Result<arrow::array::StringArray, ArrowError> {
+    let options = EncoderOptions::default().with_explicit_nulls(true);
+    let mut encoder = make_encoder(field, column, &options)?;
+    let mut cells = StringBuilder::new();
+    let mut cell = Vec::new();
+    for row in 0..column.len() {
+        if encoder.is_null(row) {
+            cells.append_null();
+            continue;
+        }
+        cell.clear();
+        encoder.encode(row, &mut cell);
+        cells.append_value(String::from_utf8_lossy(&cell));
+    }
+    Ok(cells.finish())
+}

@@ -1,0 +1,181 @@
+//! What can be wrong with settings.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use url::Url;
+
+use super::layer::Entry;
+use super::{Origin, Setting, TokenFault, TokenSource, parse};
+use crate::error::{Failure, Kind};
+
+/// A mistake in the settings; it names the place where it stands.
+#[derive(Debug)]
+pub enum Error {
+    /// A value that cannot be meant.
+    Value {
+        /// The setting's key.
+        key: &'static str,
+        /// Where it was written.
+        origin: Origin,
+        /// What was written, unless it may be a secret.
+        text: String,
+        /// What could stand there.
+        wanted: String,
+    },
+    /// A key that is none of ours.
+    UnknownKey {
+        /// The key, with its table's name.
+        key: String,
+        /// The settings file.
+        file: PathBuf,
+        /// The line in it.
+        line: usize,
+        /// The nearest key that there is.
+        nearest: Option<&'static str>,
+    },
+    /// A variable that starts with `OCEANFLIGHT_` and is none of ours.
+    UnknownVariable {
+        /// The variable.
+        name: String,
+        /// The nearest that there is.
+        nearest: Option<&'static str>,
+    },
+    /// A variable whose value is not UTF-8.
+    VariableNotText {
+        /// The variable.
+        name: String,
+    },
+    /// A settings file that is no TOML.
+    Syntax {
+        /// The settings file.
+        file: PathBuf,
+        /// The line in it.
+        line: usize,
+        /// What the parser says.
+        message: String,
+    },
+    /// A settings file that cannot be read.
+    Unreadable {
+        /// The settings file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A settings file that is not UTF-8.
+    NotText {
+        /// The settings file.
+        file: PathBuf,
+    },
+    /// A token that cannot be one.
+    Token {
+        /// Where it stands.
+        source: TokenSource,
+        /// What is wrong with it.
+        fault: TokenFault,
+    },
+    /// A token would be sent where others can read it.
+    PlainHttp {
+        /// The API's URL.
+        url: Url,
+    },
+    /// Others could connect.
+    Exposed {
+        /// The address.
+        listen: SocketAddr,
+    },
+    /// A simulated account and an API's URL, at the same place.
+    DemoAndUrl {
+        /// Where `demo` was written.
+        demo: Origin,
+        /// Where `api_url` was written.
+        api_url: Origin,
+    },
+}
+
+impl Error {
+    pub(super) fn value(setting: &Setting, entry: &Entry, wanted: String) -> Self {
+        Self::Value { key: setting.key, origin: entry.origin.clone(), text: parse::discreet(&entry.text), wanted }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value { key, origin, text, wanted } => match origin {
+                Origin::Flag(_) | Origin::Variable(_) => write!(f, "{origin} takes {wanted}, not `{text}`"),
+                Origin::File(..) if text.is_empty() => write!(f, "{origin}: `{key}` takes {wanted}"),
+                Origin::File(..) | Origin::Default => write!(f, "{origin}: `{key}` takes {wanted}, not `{text}`"),
+            },
+            Self::UnknownKey { key, file, line, .. } => {
+                write!(f, "{}:{line}: there is no setting `{key}`", file.display())
+            }
+            Self::UnknownVariable { name, .. } => write!(f, "there is no setting with the variable {name}"),
+            Self::VariableNotText { name } => write!(f, "the value of {name} is not UTF-8"),
+            Self::Syntax { file, line, message } => write!(f, "{}:{line}: {message}", file.display()),
+            Self::Unreadable { file, .. } => write!(f, "the settings file {} cannot be read", file.display()),
+            Self::NotText { file } => write!(f, "the settings file {} is not UTF-8", file.display()),
+            Self::Token { source: TokenSource::Variable(name), fault } => write!(f, "{name} {fault}"),
+            Self::Token { source: file @ TokenSource::File(_), fault } => write!(f, "the token file {file} {fault}"),
+            Self::PlainHttp { url } => {
+                write!(f, "the token would go to {} over plain http", url.host_str().unwrap_or_default())
+            }
+            Self::Exposed { listen } => write!(f, "others can connect to {listen}, and nobody is asked who they are"),
+            Self::DemoAndUrl { demo, api_url } => write!(f, "{demo} and {api_url} name two accounts"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let (Self::Unreadable { source, .. } | Self::Token { fault: TokenFault::Unreadable(source), .. }) = self else {
+            return None;
+        };
+        Some(source)
+    }
+}
+
+impl Failure for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Value { .. }
+            | Self::UnknownKey { .. }
+            | Self::UnknownVariable { .. }
+            | Self::VariableNotText { .. }
+            | Self::Syntax { .. }
+            | Self::DemoAndUrl { .. } => Kind::InvalidArgument,
+            Self::Unreadable { .. }
+            | Self::NotText { .. }
+            | Self::Token { .. }
+            | Self::PlainHttp { .. }
+            | Self::Exposed { .. } => Kind::FailedPrecondition,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownKey { nearest: Some(name), .. } | Self::UnknownVariable { nearest: Some(name), .. } => {
+                Some(format!("did you mean `{name}`?"))
+            }
+            Self::UnknownKey { nearest: None, .. } | Self::UnknownVariable { nearest: None, .. } => {
+                Some("`oceanflight settings` lists them all".into())
+            }
+            Self::Token { source: TokenSource::File(_), fault: TokenFault::Unreadable(_) } => {
+                Some("`token_file` is the name of a file, not the token itself".into())
+            }
+            Self::Token { .. } => Some("a token is one word on one line: `dop_v1_…`".into()),
+            Self::PlainHttp { .. } => Some("use https; plain http is for this machine alone".into()),
+            Self::Exposed { .. } => {
+                Some("`--allow-unauthenticated` if that is meant; otherwise `--listen 127.0.0.1:50051`".into())
+            }
+            Self::DemoAndUrl { .. } => Some("leave one of them out".into()),
+            Self::Value { .. }
+            | Self::VariableNotText { .. }
+            | Self::Syntax { .. }
+            | Self::Unreadable { .. }
+            | Self::NotText { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What one place says, as written.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::{Environment, Error, FILE_VARIABLE, SETTINGS, Setting, parse};
+use crate::error::nearest;
+
+/// Variables with our prefix that are for the tests and no setting.
+const OTHERS: &[&str] = &["OCEANFLIGHT_OPENAPI"];
+
+/// What one place says: any of [`SETTINGS`], none read yet.
+#[derive(Clone, Debug, Default)]
+pub struct Layer {
+    entries: Vec<Entry>,
+}
+
+/// One setting, as written.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) setting: &'static Setting,
+    pub(super) text: String,
+    pub(super) origin: Origin,
+}
+
+/// Where something was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// On the command line, by this flag.
+    Flag(&'static str),
+    /// In this variable.
+    Variable(&'static str),
+    /// In this file, at this line.
+    File(PathBuf, usize),
+    /// Nowhere.
+    Default,
+}
+
+impl Origin {
+    /// How far from the user's fingers: the smaller number counts.
+    pub(super) fn distance(&self) -> u8 {
+        match self {
+            Self::Flag(_) => 0,
+            Self::Variable(_) => 1,
+            Self::File(..) => 2,
+            Self::Default => 3,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "--{flag}"),
+            Self::Variable(name) => f.write_str(name),
+            Self::File(file, line) => write!(f, "{}:{line}", file.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+impl Layer {
+    /// What the command line says.
+    pub fn from_flags(flags: impl IntoIterator<Item = (&'static Setting, String)>) -> Self {
+        let entry =
+            |(setting, text): (&'static Setting, _)| Entry { setting, text, origin: Origin::Flag(setting.flag) };
+        Self { entries: flags.into_iter().map(entry).collect() }
+    }
+
+    /// What the variables say.
+    ///
+    /// # Errors
+    /// A variable that starts like ours and is none of ours, or one that is not text.
+    pub fn from_environment(environment: &Environment) -> Result<Self, Error> {
+        let ours = environment.names().filter(|name| name.starts_with("OCEANFLIGHT_"));
+        for name in ours.filter(|name| *name != FILE_VARIABLE && !OTHERS.contains(name)) {
+            if !SETTINGS.iter().any(|setting| setting.variable == name) {
+                let known = SETTINGS.iter().map(|setting| setting.variable).chain([FILE_VARIABLE]);
+                return Err(Error::UnknownVariable { name: name.to_owned(), nearest: nearest(name, known) });
+            }
+        }
+        let mut entries = Vec::new();
+        for setting in SETTINGS {
+            if let Some(text) = environment.text(setting.variable)? {
+                entries.push(Entry { setting, text: text.to_owned(), origin: Origin::Variable(setting.variable) });
+            }
+        }
+        Ok(Self { entries })
+    }
+
+    /// What a settings file says.
+    ///
+    /// # Errors
+    /// A file that cannot be read, that is no TOML, or that has a key that is none of ours.
+    pub fn from_file(file: &Path) -> Result<Self, Error> {
+        let bytes = std::fs::read(file).map_err(|source| Error::Unreadable { file: file.to_owned(), source })?;
+        let text = String::from_utf8(bytes).map_err(|_| Error::NotText { file: file.to_owned() })?;
+        Self::from_toml(file, &text)
+    }
+
+    /// What the text of a settings file says.
+    ///
+    /// # Errors
+    /// No TOML, or a key that is none of ours.
+    pub fn from_toml(file: &Path, text: &str) -> Result<Self, Error> {
+        let reading = Reading { file, text };
+        let table = DeTable::parse(text).map_err(|error| reading.syntax(&error))?;
+        let mut entries = Vec::new();
+        reading.table("", table.get_ref(), &mut entries)?;
+        Ok(Self { entries })
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.setting.key == key)
+    }
+}
+
+struct Reading<'a> {
+    file: &'a Path,
+    text: &'a str,
+}
+
+impl Reading<'_> {
+    fn table(&self, prefix: &str, table: &DeTable<'_>, entries: &mut Vec<Entry>) -> Result<(), Error> {
+        for (name, value) in table {
+            let key = format!("{prefix}{}", name.get_ref());
+            match value.get_ref() {
+                DeValue::Table(inner) if is_table(&key) => self.table(&format!("{key}."), inner, entries)?,
+                value => entries.push(self.entry(&key, self.line(name.span()), value)?),
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&self, key: &str, line: usize, value: &DeValue<'_>) -> Result<Entry, Error> {
+        let file = self.file.to_owned();
+        let Some(setting) = Setting::find(key) else {
+            let nearest = nearest(key, SETTINGS.iter().map(|setting| setting.key));
+            return Err(Error::UnknownKey { key: parse::discreet(key), file, line, nearest });
+        };
+        let mut entry = Entry { setting, text: String::new(), origin: Origin::File(file, line) };
+        let Some(text) = scalar(value) else {
+            return Err(Error::value(setting, &entry, "a single value".into()));
+        };
+        entry.text = self.beside_the_file(setting, text);
+        Ok(entry)
+    }
+
+    /// A file named in a settings file is looked for beside it, wherever the program was started.
+    fn beside_the_file(&self, setting: &Setting, text: String) -> String {
+        match self.file.parent() {
+            Some(directory) if setting.key == "token_file" => {
+                directory.join(&text).into_os_string().into_string().unwrap_or(text)
+            }
+            Some(_) | None => text,
+        }
+    }
+
+    /// Without the snippet that the error would show: it may be the line with a token.
+    fn syntax(&self, error: &toml::de::Error) -> Error {
+        let line = error.span().map_or(1, |span| self.line(span));
+        Error::Syntax { file: self.file.to_owned(), line, message: parse::discreet(error.message()) }
+    }
+
+    fn line(&self, span: Range<usize>) -> usize {
+        1 + self.text.bytes().take(span.start).filter(|byte| *byte == b'\n').count()
+    }
+}
+
+fn is_table(key: &str) -> bool {
+    SETTINGS.iter().any(|setting| setting.key.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+}
+
+fn scalar(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Float(number) => Some(number.to_string()),
+        DeValue::Boolean(value) => Some(value.to_string()),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+    }
+}

@@ -1,0 +1,170 @@
+//! Values as people write them. Each error says what is wanted, after "takes".
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+use url::{Host, Url};
+
+use super::LogFormat;
+
+/// `127.0.0.1:50051`, `[::1]:0`, `localhost:50051`.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    let numeric = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    numeric.parse().map_err(|_| "an address and a port: `127.0.0.1:50051`, `[::1]:0`".into())
+}
+
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("`true` or `false`".into()),
+    }
+}
+
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("the name of a file".into()) } else { Ok(PathBuf::from(text)) }
+}
+
+/// The address of an API: nothing that would end up in a log or be dropped when paths are added.
+pub(super) fn url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|_| "a URL: `https://api.digitalocean.com`".to_owned())?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("a URL that starts with `https://` or `http://`".into());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a URL without a user name or a password".into());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("a URL without `?` and `#`".into());
+    }
+    Ok(url)
+}
+
+/// Whether a URL's host is this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
+        None => false,
+    }
+}
+
+/// Any duration, none at all included.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "a duration with its unit: `60s`, `5m`".into())
+}
+
+/// A duration that something can be done in.
+pub(super) fn limit(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("a duration above zero".into()),
+        limit => Ok(limit),
+    }
+}
+
+/// `64 MiB`, `500 kB`, `1048576`.
+pub(super) fn bytes(text: &str) -> Result<usize, String> {
+    let wanted = || "a number of bytes above zero: `64 MiB`, `1048576`".to_owned();
+    let digits = text.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text.trim()[digits.len()..] {
+        "" | "B" => 1,
+        "kB" | "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(wanted()),
+    };
+    let number = digits.trim_end().parse::<usize>().map_err(|_| wanted())?;
+    number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(wanted)
+}
+
+pub(super) fn filter(text: &str) -> Result<String, String> {
+    let wanted = "levels and modules: `warn`, `info,oceanflight::api=debug`";
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|_| wanted.into())
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("`text` or `json`".into()),
+    }
+}
+
+/// What an error or a listing may show: a token in the wrong place, or a password in a URL, is still a secret.
+pub(super) fn discreet(text: &str) -> String {
+    let password = text.contains("://") && text.contains('@');
+    if password || text.contains("_v1_") { "[redacted]".into() } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_read_with_and_without_a_unit() {
+        let cases = [("64 MiB", 67_108_864), ("1048576", 1_048_576), ("500kB", 500_000), ("1GiB", 1 << 30)];
+
+        for (text, expected) in cases {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_of_bytes_is_refused() {
+        for text in ["", "0", "MiB", "-1", "1.5 MiB", "64 miles", "99999999999999999999", "18446744073709551615 GiB"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_a_port() {
+        for text in ["127.0.0.1:0", "[::1]:50051", "localhost:50051", "0.0.0.0:1"] {
+            assert!(address(text).is_ok(), "{text}");
+        }
+        for text in ["", "127.0.0.1", "50051", ":50051", "example.com:1", "127.0.0.1:65536", "localhost:"] {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_url_has_a_host_and_nothing_to_hide() {
+        for text in ["https://api.digitalocean.com", "http://127.0.0.1:8080", "https://proxy.example/do/"] {
+            assert!(url(text).is_ok(), "{text}");
+        }
+        let refused =
+            ["", "api.digitalocean.com", "ftp://x", "file:///etc", "https://u:p@x", "https://x?a", "https://x#a"];
+        for text in refused {
+            assert!(url(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        for text in
+            ["http://127.0.0.1", "http://127.9.9.9:1", "http://[::1]:1", "http://localhost:1", "http://LOCALHOST"]
+        {
+            assert!(is_loopback(&Url::parse(text).unwrap()), "{text}");
+        }
+        for text in ["http://10.0.0.1", "http://localhost.example", "http://[::2]", "http://127.0.0.1.example"] {
+            assert!(!is_loopback(&Url::parse(text).unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_above_zero_and_has_a_unit() {
+        assert_eq!(limit("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+        for text in ["0s", "60", "soon", "-1s", ""] {
+            assert!(limit(text).is_err(), "{text}");
+        }
+    }
+}

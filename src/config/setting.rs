@@ -1,0 +1,245 @@
+//! The list of everything that can be set, and what derives from it.
+
+use std::fmt::Write as _;
+
+use super::{Settings, parse};
+
+/// Something that can be set.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its key in a settings file, with the table's name: `query.timeout`.
+    pub key: &'static str,
+    /// Its flag, without the dashes; the key's words, as a test sees to.
+    pub flag: &'static str,
+    /// Its variable; `OCEANFLIGHT_` and the key's words.
+    pub variable: &'static str,
+    /// What a value looks like.
+    pub shape: Shape,
+    /// What holds where nothing is written; none if that depends, and then `help` says on what.
+    pub default: Option<&'static str>,
+    /// Whom it is for.
+    pub scope: Scope,
+    /// One or two sentences for `--help` and the README.
+    pub help: &'static str,
+    store: fn(&mut Settings, &str) -> Result<(), String>,
+}
+
+/// What a [`Setting`]'s value looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// `true` or `false`; the flag alone is `true`.
+    Switch,
+    /// A value of this name.
+    Value(&'static str),
+}
+
+/// The commands that a [`Setting`] is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Only the server.
+    Serve,
+    /// Whatever asks the API: the server, and a query in this process.
+    Upstream,
+    /// Every command that runs something.
+    All,
+}
+
+impl Setting {
+    /// The setting of this key.
+    pub fn find(key: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+
+    /// Reads a value; the error says what is wanted.
+    pub(super) fn store(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
+        (self.store)(settings, text)
+    }
+}
+
+impl PartialEq for Setting {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Setting {}
+
+/// Everything that can be set, in the order of help and README.
+pub static SETTINGS: &[Setting] = &[
+    Setting {
+        key: "listen",
+        flag: "listen",
+        variable: "OCEANFLIGHT_LISTEN",
+        shape: Shape::Value("ADDRESS:PORT"),
+        default: Some("127.0.0.1:50051"),
+        scope: Scope::Serve,
+        help: "Where to listen. Port 0 takes a free one. An address that others can reach needs \
+               --allow-unauthenticated.",
+        store: |settings, text| parse::address(text).map(|address| settings.listen = address),
+    },
+    Setting {
+        key: "allow_unauthenticated",
+        flag: "allow-unauthenticated",
+        variable: "OCEANFLIGHT_ALLOW_UNAUTHENTICATED",
+        shape: Shape::Switch,
+        default: Some("false"),
+        scope: Scope::Serve,
+        help: "Listen where others can connect: whoever does reads the account, and may write to it.",
+        store: |settings, text| parse::switch(text).map(|allow| settings.allow_unauthenticated = allow),
+    },
+    Setting {
+        key: "demo",
+        flag: "demo",
+        variable: "OCEANFLIGHT_DEMO",
+        shape: Shape::Switch,
+        default: Some("false"),
+        scope: Scope::Upstream,
+        help: "Ask a simulated account in this process. It needs no token and no network.",
+        store: |settings, text| parse::switch(text).map(|demo| settings.demo = demo),
+    },
+    Setting {
+        key: "api_url",
+        flag: "api-url",
+        variable: "OCEANFLIGHT_API_URL",
+        shape: Shape::Value("URL"),
+        default: Some("https://api.digitalocean.com"),
+        scope: Scope::Upstream,
+        help: "The API. The token goes to this host alone, over plain http only to this machine.",
+        store: |settings, text| parse::url(text).map(|url| settings.api_url = url),
+    },
+    Setting {
+        key: "token_file",
+        flag: "token-file",
+        variable: "OCEANFLIGHT_TOKEN_FILE",
+        shape: Shape::Value("FILE"),
+        default: None,
+        scope: Scope::Upstream,
+        help: "A file with the token on its only line; instead of DIGITALOCEAN_TOKEN or DIGITALOCEAN_ACCESS_TOKEN, \
+               which in turn count before a file that only the settings file names.",
+        store: |settings, text| parse::path(text).map(|path| settings.token_file = Some(path)),
+    },
+    Setting {
+        key: "query.timeout",
+        flag: "query-timeout",
+        variable: "OCEANFLIGHT_QUERY_TIMEOUT",
+        shape: Shape::Value("DURATION"),
+        default: Some("5m"),
+        scope: Scope::Upstream,
+        help: "The longest that a query may take.",
+        store: |settings, text| parse::limit(text).map(|timeout| settings.timeout = timeout),
+    },
+    Setting {
+        key: "query.max_wait",
+        flag: "query-max-wait",
+        variable: "OCEANFLIGHT_QUERY_MAX_WAIT",
+        shape: Shape::Value("DURATION"),
+        default: Some("60s"),
+        scope: Scope::Upstream,
+        help: "The longest that a query waits for room in the API's rate limit.",
+        store: |settings, text| parse::duration(text).map(|wait| settings.max_wait = wait),
+    },
+    Setting {
+        key: "api.attempt_timeout",
+        flag: "api-attempt-timeout",
+        variable: "OCEANFLIGHT_API_ATTEMPT_TIMEOUT",
+        shape: Shape::Value("DURATION"),
+        default: Some("60s"),
+        scope: Scope::Upstream,
+        help: "The longest that one HTTP request may take.",
+        store: |settings, text| parse::limit(text).map(|timeout| settings.attempt_timeout = timeout),
+    },
+    Setting {
+        key: "api.max_body_bytes",
+        flag: "api-max-body-bytes",
+        variable: "OCEANFLIGHT_API_MAX_BODY_BYTES",
+        shape: Shape::Value("BYTES"),
+        default: Some("64 MiB"),
+        scope: Scope::Upstream,
+        help: "The largest answer that is read.",
+        store: |settings, text| parse::bytes(text).map(|bytes| settings.max_body_bytes = bytes),
+    },
+    Setting {
+        key: "log",
+        flag: "log",
+        variable: "OCEANFLIGHT_LOG",
+        shape: Shape::Value("FILTER"),
+        default: None,
+        scope: Scope::All,
+        help: "What is logged to standard error: `warn`, or `info,oceanflight::api=debug`. \
+               Without it `serve` logs `info`, everything else `warn`.",
+        store: |settings, text| parse::filter(text).map(|filter| settings.log = Some(filter)),
+    },
+    Setting {
+        key: "log_format",
+        flag: "log-format",
+        variable: "OCEANFLIGHT_LOG_FORMAT",
+        shape: Shape::Value("text|json"),
+        default: Some("text"),
+        scope: Scope::All,
+        help: "How it is logged.",
+        store: |settings, text| parse::log_format(text).map(|format| settings.log_format = format),
+    },
+];
+
+/// The README's table of settings, in Markdown.
+pub fn reference() -> String {
+    let mut table = "| key | flag | variable | default | |\n|---|---|---|---|---|\n".to_owned();
+    for Setting { key, flag, variable, default, help, .. } in SETTINGS {
+        let default = default.map(|text| format!("`{text}`")).unwrap_or_default();
+        writeln!(table, "| `{key}` | `--{flag}` | `{variable}` | {default} | {help} |").expect("a String takes it all");
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_derive_from_the_key() {
+        for Setting { key, flag, variable, .. } in SETTINGS {
+            let words = key.replace('.', "_");
+            assert_eq!(*flag, words.replace('_', "-"), "the flag of `{key}`");
+            assert_eq!(*variable, format!("OCEANFLIGHT_{}", words.to_uppercase()), "the variable of `{key}`");
+        }
+    }
+
+    #[test]
+    fn no_two_settings_have_a_name_in_common() {
+        for (at, setting) in SETTINGS.iter().enumerate() {
+            let twin = SETTINGS[..at].iter().find(|other| other.flag == setting.flag);
+            assert_eq!(twin.map(|twin| twin.key), None, "`{}` has the same flag", setting.key);
+        }
+    }
+
+    #[test]
+    fn a_written_default_is_the_default() {
+        for setting in SETTINGS {
+            let mut settings = Settings::default();
+            if let Some(default) = setting.default {
+                let stored = setting.store(&mut settings, default);
+                assert_eq!(stored, Ok(()), "the default of `{}` cannot be read", setting.key);
+            }
+            assert_eq!(settings, Settings::default(), "`{}` is not what `Settings::default()` has", setting.key);
+        }
+    }
+
+    #[test]
+    fn help_is_in_sentences_and_a_missing_default_is_explained() {
+        for Setting { key, help, shape, default, .. } in SETTINGS {
+            assert!(help.ends_with('.'), "the help of `{key}` is a sentence");
+            assert!(!help.contains("  "), "the help of `{key}` has a gap");
+            assert!(*shape != Shape::Switch || *default == Some("false"), "the switch `{key}` is off by default");
+        }
+    }
+
+    #[test]
+    fn the_clients_and_the_engines_defaults_are_these() {
+        let settings = Settings::default();
+        let api = settings.api_options();
+        let own = crate::api::Options::new(settings.api_url.clone(), None);
+
+        assert_eq!(api.attempt_timeout, own.attempt_timeout);
+        assert_eq!(api.max_body_bytes, own.max_body_bytes);
+    }
+}

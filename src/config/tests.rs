@@ -1,0 +1,273 @@
+//! Layers over layers, and what is refused.
+
+use std::path::Path;
+
+use super::*;
+
+fn flags(written: &[(&str, &str)]) -> Layer {
+    let find = |key: &str| Setting::find(key).unwrap_or_else(|| panic!("no setting `{key}`"));
+    Layer::from_flags(written.iter().map(|(key, text)| (find(key), (*text).to_owned())))
+}
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    variables.iter().copied().collect()
+}
+
+/// A directory with `oceanflight.toml`, and whatever else a test writes.
+fn directory(toml: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("oceanflight.toml"), toml).unwrap();
+    directory
+}
+
+fn resolve_with(written: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<Resolved, Error> {
+    resolve(flags(written), None, &environment(variables))
+}
+
+fn problem(written: &[(&str, &str)], variables: &[(&str, &str)]) -> String {
+    crate::error::Error::from(resolve_with(written, variables).unwrap_err()).report()
+}
+
+fn file_problem(toml: &str) -> String {
+    let directory = directory(toml);
+    let file = directory.path().join("oceanflight.toml");
+    let error = resolve(Layer::default(), Some(&file), &Environment::default()).unwrap_err();
+    crate::error::Error::from(error).report().replace(&format!("{}/", directory.path().display()), "")
+}
+
+#[test]
+fn nothing_written_is_the_default() {
+    let resolved = resolve_with(&[], &[]).unwrap();
+
+    assert_eq!(resolved.settings, Settings::default());
+    assert_eq!(resolved.values.len(), SETTINGS.len());
+}
+
+#[test]
+fn a_flag_counts_before_a_variable_before_a_file() {
+    let directory = directory("log = 'error'\n[query]\ntimeout = '1s'\nmax_wait = '1s'\n[api]\nmax_body_bytes = 7\n");
+    let file = directory.path().join("oceanflight.toml");
+    let environment = environment(&[("OCEANFLIGHT_QUERY_TIMEOUT", "2s"), ("OCEANFLIGHT_QUERY_MAX_WAIT", "2s")]);
+
+    let resolved = resolve(flags(&[("query.timeout", "3s")]), Some(&file), &environment).unwrap();
+
+    assert_eq!(resolved.settings.timeout, Duration::from_secs(3));
+    assert_eq!(resolved.settings.max_wait, Duration::from_secs(2));
+    assert_eq!(resolved.settings.max_body_bytes, 7);
+    let origins: Vec<_> = resolved.values.iter().map(|value| (value.setting.key, value.origin.clone())).collect();
+    assert!(origins.contains(&("query.timeout", Origin::Flag("query-timeout"))), "{origins:?}");
+    assert!(origins.contains(&("query.max_wait", Origin::Variable("OCEANFLIGHT_QUERY_MAX_WAIT"))), "{origins:?}");
+    assert!(origins.contains(&("api.max_body_bytes", Origin::File(file, 6))), "{origins:?}");
+}
+
+#[test]
+fn the_file_in_the_config_directory_is_read_and_need_not_be_there() {
+    let home = tempfile::tempdir().unwrap();
+    let variables = Environment::from_iter([("HOME", home.path())]);
+    assert_eq!(resolve(Layer::default(), None, &variables).unwrap().settings, Settings::default());
+
+    let directory = home.path().join(".config/oceanflight");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("oceanflight.toml"), "listen = '[::1]:7'").unwrap();
+
+    assert_eq!(resolve(Layer::default(), None, &variables).unwrap().settings.listen.port(), 7);
+}
+
+#[test]
+fn a_file_that_is_named_has_to_be_there() {
+    let problem = problem(&[], &[("OCEANFLIGHT_CONFIG", "/nowhere/of.toml")]);
+
+    assert!(problem.starts_with("the settings file /nowhere/of.toml cannot be read: "), "{problem}");
+}
+
+#[test]
+fn mistakes_in_a_file_have_its_name_and_line() {
+    let cases = [
+        ("\nlisten = '127.0.0.1'", "oceanflight.toml:2: `listen` takes an address and a port"),
+        (
+            "[query]\n\ntimout = '1s'",
+            "oceanflight.toml:3: there is no setting `query.timout`\nhint: did you mean `query.timeout`?",
+        ),
+        ("[server]\nlisten = 'x'", "oceanflight.toml:1: there is no setting `server`"),
+        ("[query]\ntimeout = 60", "oceanflight.toml:2: `query.timeout` takes a duration with its unit"),
+        ("demo = [true]", "oceanflight.toml:1: `demo` takes a single value"),
+        ("demo = yes", "oceanflight.toml:1: "),
+        ("log = 'a'\nlog = 'b'", "oceanflight.toml:2: duplicate key"),
+        ("log = '=='", "oceanflight.toml:1: `log` takes levels and modules"),
+    ];
+
+    for (toml, expected) in cases {
+        let problem = file_problem(toml);
+        assert!(problem.starts_with(expected), "{problem}");
+    }
+}
+
+#[test]
+fn a_token_in_the_file_is_refused_and_not_shown() {
+    for toml in ["token = 'dop_v1_secret'", "token_file = 'dop_v1_secret'", "dop_v1_secret", "token = dop_v1_secret"] {
+        let problem = file_problem(toml);
+        assert!(!problem.contains("secret"), "{problem}");
+    }
+}
+
+#[test]
+fn an_unknown_variable_is_refused_with_the_nearest_name() {
+    let problem = problem(&[], &[("OCEANFLIGHT_LISTN", "127.0.0.1:1")]);
+
+    assert!(problem.contains("the variable OCEANFLIGHT_LISTN\nhint: did you mean `OCEANFLIGHT_LISTEN`?"), "{problem}");
+}
+
+#[test]
+fn the_tests_own_variable_and_an_empty_one_are_left_alone() {
+    let variables = [("OCEANFLIGHT_OPENAPI", "/tmp/x.json"), ("OCEANFLIGHT_LISTEN", ""), ("DIGITALOCEAN_TOKEN", "")];
+
+    assert_eq!(resolve_with(&[], &variables).unwrap().settings, Settings::default());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_text_is_refused() {
+    use std::os::unix::ffi::OsStringExt;
+    let garbage = std::ffi::OsString::from_vec(vec![0xff]);
+    let variables = Environment::from_iter([(std::ffi::OsString::from("DIGITALOCEAN_TOKEN"), garbage)]);
+
+    let error = resolve(Layer::default(), None, &variables).unwrap_err();
+
+    assert_eq!(error.to_string(), "the value of DIGITALOCEAN_TOKEN is not UTF-8");
+}
+
+#[test]
+fn the_first_variable_wins_and_the_other_is_remembered() {
+    let both = [("DIGITALOCEAN_TOKEN", "first"), ("DIGITALOCEAN_ACCESS_TOKEN", "second")];
+
+    let token = resolve_with(&[], &both).unwrap().settings.token.unwrap();
+
+    assert_eq!(token.secret.expose(), "first");
+    assert_eq!(token.source, TokenSource::Variable("DIGITALOCEAN_TOKEN"));
+    assert_eq!(token.passed_over, ["DIGITALOCEAN_ACCESS_TOKEN"]);
+}
+
+#[test]
+fn two_variables_with_one_token_are_no_conflict() {
+    let both = [("DIGITALOCEAN_TOKEN", "one"), ("DIGITALOCEAN_ACCESS_TOKEN", "one\n")];
+
+    assert!(resolve_with(&[], &both).unwrap().settings.token.unwrap().passed_over.is_empty());
+}
+
+#[test]
+fn a_token_file_counts_before_the_variables_only_if_it_is_as_near() {
+    let directory = directory("token_file = 'token'");
+    std::fs::write(directory.path().join("token"), " from_file \r\n").unwrap();
+    let (file, token_file) = (directory.path().join("oceanflight.toml"), directory.path().join("token"));
+    let variable = environment(&[("DIGITALOCEAN_ACCESS_TOKEN", "from_variable")]);
+    let token = |flags, environment: &Environment| {
+        resolve(flags, Some(&file), environment).unwrap().settings.token.unwrap().secret.expose().to_owned()
+    };
+
+    assert_eq!(token(flags(&[("token_file", token_file.to_str().unwrap())]), &variable), "from_file");
+    assert_eq!(token(Layer::default(), &variable), "from_variable");
+    assert_eq!(token(Layer::default(), &Environment::default()), "from_file");
+}
+
+#[test]
+fn a_malformed_token_file_is_named_and_its_content_is_not_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let cases: [(&[u8], &str); 8] = [
+        (b"", "is empty"),
+        (b" \n ", "is empty"),
+        (b"secret\nsecret", "has more than one line"),
+        (b"secret secret", "has white space inside of the token"),
+        (b"sec\tret", "has white space inside of the token"),
+        (b"secret\x07x", "has a control character"),
+        (b"secret\xff", "is not ASCII text"),
+        ("secret\u{e9}".as_bytes(), "is not ASCII text"),
+    ];
+
+    for (content, expected) in cases {
+        let file = directory.path().join("token");
+        std::fs::write(&file, content).unwrap();
+        let problem = problem(&[("token_file", file.to_str().unwrap())], &[]);
+        assert!(problem.starts_with(&format!("the token file {} {expected}\n", file.display())), "{problem}");
+        assert!(!problem.contains("secret"), "{problem}");
+    }
+}
+
+#[test]
+fn a_token_file_that_is_missing_or_a_directory_is_named() {
+    for file in ["/nowhere/token", "/"] {
+        let problem = problem(&[("token_file", file)], &[]);
+        assert!(problem.starts_with(&format!("the token file {file} cannot be read: ")), "{problem}");
+    }
+}
+
+#[test]
+fn a_malformed_token_in_a_variable_is_named_and_not_shown() {
+    let problem = problem(&[], &[("DIGITALOCEAN_TOKEN", "my secret")]);
+
+    assert!(problem.starts_with("DIGITALOCEAN_TOKEN has white space inside"), "{problem}");
+    assert!(!problem.contains("secret"), "{problem}");
+}
+
+#[test]
+fn a_token_goes_over_plain_http_to_this_machine_alone() {
+    let token = [("DIGITALOCEAN_TOKEN", "t")];
+    for url in ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "https://example.com"] {
+        assert!(resolve_with(&[("api_url", url)], &token).is_ok(), "{url}");
+    }
+
+    let problem = problem(&[("api_url", "http://example.com")], &token);
+    assert!(problem.starts_with("the token would go to example.com over plain http\nhint: use https"), "{problem}");
+    assert!(resolve_with(&[("api_url", "http://example.com")], &[]).is_ok());
+}
+
+#[test]
+fn a_password_in_a_url_is_not_shown() {
+    let problem = problem(&[("api_url", "https://user:secret@example.com")], &[]);
+
+    assert!(problem.starts_with("--api-url takes a URL without a user name or a password"), "{problem}");
+    assert!(!problem.contains("secret"), "{problem}");
+}
+
+#[test]
+fn an_address_that_others_reach_is_refused_unless_it_is_meant() {
+    let open = [("listen", "0.0.0.0:50051")];
+    let settings = resolve_with(&open, &[]).unwrap().settings;
+    assert!(matches!(settings.address(), Err(Error::Exposed { .. })));
+
+    let meant = resolve_with(&[open[0], ("allow_unauthenticated", "true")], &[]).unwrap().settings;
+
+    assert_eq!(meant.address().unwrap(), meant.listen);
+}
+
+#[test]
+fn a_simulated_account_takes_no_token() {
+    let settings = resolve_with(&[("demo", "true")], &[("DIGITALOCEAN_TOKEN", "real")]).unwrap().settings;
+
+    assert!(settings.demo);
+    assert_eq!(settings.token, None);
+}
+
+#[test]
+fn of_a_simulated_account_and_a_url_the_nearer_one_counts() {
+    let variable = [("OCEANFLIGHT_API_URL", "https://example.com")];
+    assert!(resolve_with(&[("demo", "true")], &variable).unwrap().settings.demo);
+
+    let variable = [("OCEANFLIGHT_DEMO", "1")];
+    assert!(!resolve_with(&[("api_url", "https://example.com")], &variable).unwrap().settings.demo);
+
+    let problem = problem(&[("demo", "true"), ("api_url", "https://example.com")], &[]);
+    assert!(problem.starts_with("--demo and --api-url name two accounts"), "{problem}");
+}
+
+#[test]
+fn a_switch_can_be_turned_off_again() {
+    assert!(!resolve_with(&[("demo", "false")], &[("OCEANFLIGHT_DEMO", "true")]).unwrap().settings.demo);
+}
+
+#[test]
+fn a_file_is_read_from_text_without_touching_the_disk() {
+    let layer = Layer::from_toml(Path::new("of.toml"), "[api]\nattempt_timeout = '5s'").unwrap();
+
+    assert_eq!(layer.get("api.attempt_timeout").unwrap().origin.to_string(), "of.toml:2");
+    assert!(layer.get("demo").is_none());
+}

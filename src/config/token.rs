@@ -1,0 +1,145 @@
+//! Where the token comes from: a file that is named, or one of two variables.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::{Environment, Error, Origin, Settings};
+use crate::secret::Secret;
+
+/// The variables that are looked at, the first before the second.
+const VARIABLES: [&str; 2] = ["DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"];
+
+/// More than any token has, and little enough to read from a device by mistake.
+const MAX_FILE_BYTES: u64 = 64 << 10;
+
+/// The token, and what there is to say about it without showing it.
+///
+/// A file that the command line or the environment names counts first, then
+/// `DIGITALOCEAN_TOKEN`, then `DIGITALOCEAN_ACCESS_TOKEN`, then a file that only the
+/// settings file names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// The token itself.
+    pub secret: Secret,
+    /// Where it was found.
+    pub source: Source,
+    /// The variables that hold another token, which is not used.
+    pub passed_over: Vec<&'static str>,
+}
+
+/// Where a [`Token`] was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In this variable.
+    Variable(&'static str),
+    /// In this file.
+    File(PathBuf),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => f.write_str(name),
+            Self::File(file) => f.write_str(&super::parse::discreet(&file.display().to_string())),
+        }
+    }
+}
+
+/// Why a text or a file is no token. It never holds the text.
+#[derive(Debug)]
+pub enum Fault {
+    /// The file cannot be read.
+    Unreadable(io::Error),
+    /// There is nothing in it.
+    Empty,
+    /// It has more than one line.
+    SeveralLines,
+    /// It is not UTF-8, or a character is not ASCII.
+    NotText,
+    /// It has white space inside.
+    WhiteSpace,
+    /// It has a control character.
+    ControlCharacter,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreadable(_) => "cannot be read",
+            Self::Empty => "is empty",
+            Self::SeveralLines => "has more than one line",
+            Self::NotText => "is not ASCII text",
+            Self::WhiteSpace => "has white space inside of the token",
+            Self::ControlCharacter => "has a control character",
+        })
+    }
+}
+
+/// Finds the token; none if nobody gave one.
+pub(super) fn find(
+    settings: &Settings,
+    token_file: &Origin,
+    environment: &Environment,
+) -> Result<Option<Token>, Error> {
+    if settings.demo {
+        return Ok(None);
+    }
+    let variables = read_variables(environment)?;
+    let found = match (&settings.token_file, token_file) {
+        (Some(file), Origin::Flag(_) | Origin::Variable(_)) => Some(read_file(file)?),
+        (file, _) => match variables.first() {
+            Some((name, secret)) => Some((Source::Variable(name), secret.clone())),
+            None => file.as_deref().map(read_file).transpose()?,
+        },
+    };
+    Ok(found.map(|(source, secret)| {
+        let others = variables.into_iter().filter(|(_, other)| *other != secret);
+        Token { passed_over: others.map(|(name, _)| name).collect(), source, secret }
+    }))
+}
+
+fn read_variables(environment: &Environment) -> Result<Vec<(&'static str, Secret)>, Error> {
+    let mut found = Vec::new();
+    for name in VARIABLES {
+        if let Some(text) = environment.text(name)? {
+            let secret = check(text).map_err(|fault| Error::Token { source: Source::Variable(name), fault })?;
+            found.push((name, secret));
+        }
+    }
+    Ok(found)
+}
+
+fn read_file(file: &Path) -> Result<(Source, Secret), Error> {
+    let source = Source::File(file.to_owned());
+    match read(file).and_then(|text| check(&text)) {
+        Ok(secret) => Ok((source, secret)),
+        Err(fault) => Err(Error::Token { source, fault }),
+    }
+}
+
+fn read(file: &Path) -> Result<String, Fault> {
+    let mut bytes = Vec::new();
+    let opened = File::open(file).map_err(Fault::Unreadable)?;
+    opened.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(Fault::Unreadable)?;
+    String::from_utf8(bytes).map_err(|_| Fault::NotText)
+}
+
+/// What goes into a header: visible ASCII.
+fn check(text: &str) -> Result<Secret, Fault> {
+    let token = text.trim();
+    if token.is_empty() {
+        return Err(Fault::Empty);
+    }
+    if token.contains('\n') {
+        return Err(Fault::SeveralLines);
+    }
+    if token.contains([' ', '\t']) {
+        return Err(Fault::WhiteSpace);
+    }
+    if token.contains(char::is_control) {
+        return Err(Fault::ControlCharacter);
+    }
+    if token.is_ascii() { Ok(Secret::new(token)) } else { Err(Fault::NotText) }
+}

@@ -1,0 +1,165 @@
+//! The program as people and scripts run it: arguments, exit codes, what is printed where.
+//!
+//! Most tests run the binary in an environment of their own. What takes a terminal, or
+//! a server that is told to stop, is called in this process.
+
+mod failure;
+mod listings;
+mod on_a_terminal;
+mod rows;
+mod serving;
+mod wrong;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::process::{Child, Command, Output, Stdio};
+
+use oceanflight::config;
+
+/// An image of the simulated account, with 366 actions on two pages.
+const ACTIONS: &str = "SELECT * FROM image_actions WHERE image_id = 62137902";
+
+/// A run that has ended.
+#[derive(Debug)]
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("text on standard output"),
+            stderr: String::from_utf8(output.stderr).expect("text on standard error"),
+        }
+    }
+}
+
+/// The program, with nothing of this process's environment.
+fn oceanflight(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oceanflight"));
+    command.env_clear().env("HOME", "/nonexistent").args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Ran {
+    oceanflight(arguments).output().unwrap().into()
+}
+
+/// A query of the simulated account.
+fn query(arguments: &[&str]) -> Ran {
+    run(&[&["query", "--demo"], arguments].concat())
+}
+
+fn run_with_stdin(arguments: &[&str], stdin: &[u8]) -> Ran {
+    let mut command = oceanflight(arguments);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(stdin).unwrap();
+    child.wait_with_output().unwrap().into()
+}
+
+/// A program that listens until it is told to stop.
+struct Listening {
+    child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+    url: String,
+}
+
+impl Listening {
+    /// Starts it, and waits for the line with `scheme` and its address.
+    fn start(scheme: &str, mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut listening = Self { child, stderr, url: String::new() };
+        let line = listening.line_with(scheme);
+        let start = line.find(scheme).unwrap();
+        listening.url = line[start..].split_whitespace().next().unwrap().to_owned();
+        listening
+    }
+
+    fn line_with(&mut self, text: &str) -> String {
+        let mut said = String::new();
+        loop {
+            let start = said.len();
+            if self.stderr.read_line(&mut said).unwrap() == 0 {
+                panic!("it ended without a line with `{text}`:\n{said}");
+            }
+            if said[start..].contains(text) {
+                return said[start..].trim_end().to_owned();
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+
+    /// The rest of what it says, and its exit code.
+    fn ended(mut self) -> (String, Option<i32>) {
+        let mut rest = String::new();
+        self.stderr.read_to_string(&mut rest).unwrap();
+        (rest, self.child.wait().unwrap().code())
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An API that takes requests and never answers.
+struct Silent(TcpListener);
+
+impl Silent {
+    fn start() -> (Self, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        (Self(listener), url)
+    }
+
+    /// Waits until somebody asks; the connection lives as long as the answer.
+    fn asked(&self) -> impl Drop + use<> {
+        let (mut connection, _) = self.0.accept().unwrap();
+        connection.read_exact(&mut [0; 4]).unwrap();
+        Box::new(connection)
+    }
+}
+
+mod help {
+    use super::*;
+
+    /// The binary's name is `oceanflight` wherever it stands.
+    fn help(arguments: &[&str]) -> String {
+        let ran = run(arguments);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+        ran.stdout
+    }
+
+    #[test]
+    fn help_is_what_it_was() {
+        insta::assert_snapshot!("help", help(&["--help"]));
+        insta::assert_snapshot!("help-serve", help(&["serve", "--help"]));
+        insta::assert_snapshot!("help-query", help(&["query", "--help"]));
+        insta::assert_snapshot!("help-tables", help(&["tables", "--help"]));
+        insta::assert_snapshot!("help-settings", help(&["settings", "--help"]));
+        insta::assert_snapshot!("help-demo", help(&["demo", "--help"]));
+    }
+
+    #[test]
+    fn the_readmes_table_of_settings_is_generated() {
+        insta::assert_snapshot!("settings-reference", config::reference());
+    }
+
+    #[test]
+    fn without_a_command_it_shows_help_and_fails() {
+        let ran = run(&[]);
+
+        assert_eq!(ran.code, Some(2));
+        assert!(ran.stderr.contains("Usage: oceanflight <COMMAND>"), "{ran:?}");
+    }
+}

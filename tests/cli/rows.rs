@@ -1,0 +1,111 @@
+//! Statements, formats, and what is printed where.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use super::{ACTIONS, Listening, Ran, oceanflight, query, run, run_with_stdin};
+
+#[test]
+fn rows_go_to_standard_output_and_their_number_does_not() {
+    let ran = query(&["SELECT 1 AS one, 'a' AS letter"]);
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "one | letter\n----+-------\n  1 | a\n"));
+    // No progress line in a pipe either.
+    assert_eq!(ran.stderr, "1 row\n");
+}
+
+#[test]
+fn each_format_is_printed() {
+    let sql = "SELECT 9007199254740993 AS big, CAST(NULL AS VARCHAR) AS nothing, [1, NULL] AS list";
+    let cases = [
+        ("csv", "big,nothing,list\n9007199254740993,,\"[1,null]\"\n"),
+        ("json", "[{\"big\":9007199254740993,\"nothing\":null,\"list\":[1,null]}]\n"),
+        ("jsonl", "{\"big\":9007199254740993,\"nothing\":null,\"list\":[1,null]}\n"),
+    ];
+
+    for (format, expected) in cases {
+        let ran = query(&["--format", format, sql]);
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), expected, ""));
+    }
+}
+
+#[test]
+fn binary_formats_go_into_a_pipe() {
+    for (format, magic) in [("arrow", &b"\xff\xff\xff\xff"[..]), ("parquet", b"PAR1")] {
+        let output = oceanflight(&["query", "--demo", "--format", format, "SELECT 1 AS one"]).output().unwrap();
+        assert!(output.status.success() && output.stdout.starts_with(magic), "{format}: {output:?}");
+    }
+}
+
+#[test]
+fn pages_are_read_to_the_end() {
+    let ran = query(&["--format", "csv", ACTIONS]);
+
+    assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 367), "{}", ran.stderr);
+}
+
+#[test]
+fn sql_comes_from_a_file_or_standard_input() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("q.sql");
+    std::fs::write(&file, "\u{feff}SELECT 1 AS one;\n").unwrap();
+    let csv = ["query", "--demo", "--format", "csv"];
+
+    let from_file = run(&[&csv[..], &["--file", file.to_str().unwrap()]].concat());
+    let implied = run_with_stdin(&csv, b"SELECT 1 AS one\n");
+    let dash = run_with_stdin(&[&csv[..], &["-"]].concat(), b"SELECT 1 AS one -- the end");
+
+    for ran in [from_file, implied, dash] {
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "one\n1\n"), "{ran:?}");
+    }
+}
+
+#[test]
+fn sql_that_is_not_text_is_refused() {
+    let ran = run_with_stdin(&["query", "--demo"], b"SELECT '\xff'");
+
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(2), "error: standard input is not UTF-8\n"));
+}
+
+#[test]
+fn rows_can_be_a_failure() {
+    assert_eq!(query(&["--fail-if-rows", "SELECT 1 AS one WHERE false"]).code, Some(0));
+
+    let ran = query(&["--fail-if-rows", "--format", "csv", "SELECT 1 AS one"]);
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), "one\n1\n"));
+}
+
+#[test]
+fn a_reader_who_goes_is_no_error() {
+    let mut command = oceanflight(&["query", "--demo", "--format", "csv"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Gone before the statement is there.
+    drop(child.stdout.take());
+    child.stdin.take().unwrap().write_all(ACTIONS.as_bytes()).unwrap();
+
+    let ran = Ran::from(child.wait_with_output().unwrap());
+
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_reader_who_goes_is_no_error_of_a_listing() {
+    let mut child = oceanflight(&["tables"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+
+    let ran = Ran::from(child.wait_with_output().unwrap());
+
+    // It may have been faster than we are.
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_query_on_a_server_is_the_same() {
+    let server = Listening::start("grpc://", oceanflight(&["serve", "--demo", "--listen", "127.0.0.1:0"]));
+
+    let there = run(&["query", "--server", &server.url, "--format", "jsonl", ACTIONS]);
+
+    assert_eq!((there.code, there.stderr.as_str()), (Some(0), ""));
+    assert_eq!(there.stdout, query(&["--format", "jsonl", ACTIONS]).stdout);
+}

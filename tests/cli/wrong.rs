@@ -1,0 +1,139 @@
+//! Mistakes: each a clear error and its exit code, never a panic.
+
+use std::net::TcpListener;
+
+use super::{ACTIONS, Listening, Ran, oceanflight, query, run};
+
+fn refused(ran: &Ran, code: i32, says: &str) {
+    assert_eq!(ran.code, Some(code), "{ran:?}");
+    assert_eq!(ran.stdout, "", "{ran:?}");
+    assert!(ran.stderr.contains(says) && !ran.stderr.contains("panicked"), "`{says}` in {ran:?}");
+}
+
+#[test]
+fn a_wrong_statement_exits_with_2_and_says_what_is_wrong() {
+    let cases = [
+        ("SELEC 1", "error: the SQL does not parse: "),
+        ("SELECT", "error: "),
+        ("SELECT 1; SELECT 2", "error: "),
+        (";", "error: "),
+        ("SELECT * FROM image_action WHERE image_id = 1", "hint: did you mean `image_actions`?"),
+        ("SELECT statos FROM image_actions WHERE image_id = 1", "status"),
+        ("SELECT * FROM image_actions WHERE image_id = 'abc'", "abc"),
+        ("SELECT * FROM image_actions WHERE image_id = $1", "error: "),
+        ("DROP TABLE image_actions", "error: "),
+        ("COPY (SELECT 1) TO '/tmp/oceanflight-was-here.csv'", "error: "),
+        ("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'", "error: "),
+        ("SET datafusion.execution.batch_size = 1", "error: "),
+        ("\u{1}", "error: "),
+        ("'", "error: "),
+    ];
+
+    for (sql, says) in cases {
+        refused(&query(&[sql]), 2, says);
+    }
+}
+
+#[test]
+fn a_wrong_statement_fails_the_same_on_a_server() {
+    let server = Listening::start("grpc://", oceanflight(&["serve", "--demo", "--listen", "127.0.0.1:0"]));
+
+    for (sql, says) in [("SELEC 1", "does not parse"), ("SELECT * FROM image_action", "did you mean `image_actions`?")]
+    {
+        refused(&run(&["query", "--server", &server.url, sql]), 2, says);
+    }
+}
+
+#[test]
+fn a_wrong_flag_or_setting_exits_with_2() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["serv"], "a similar subcommand exists: 'serve'"),
+        (&["query", "--demo", "--server", "127.0.0.1:1", "SELECT 1"], "cannot be used with '--server"),
+        (&["query", "--server", "127.0.0.1:1", "--latency", "1s", "SELECT 1"], "cannot be used with"),
+        (&["query", "SELECT 1", "--file", "x.sql"], "cannot be used with"),
+        (&["query", "--format", "xml", "SELECT 1"], "[possible values: table, csv, json, jsonl, arrow, parquet]"),
+        (&["query", "--query-timeout", "soon", "SELECT 1"], "--query-timeout takes a duration with its unit"),
+        (&["query", "--latency", "1s", "SELECT 1"], "`--latency` is for a simulated account\nhint: add `--demo`"),
+        (&["query", "--demo", "--fault", "explode", "SELECT 1"], "`explode` is no part of a fault"),
+        (&["query", "--demo", "--total", "62137902", "SELECT 1"], "ID=COUNT"),
+        (&["query", "--output", "rows.xlsx", "SELECT 1"], "the name of rows.xlsx says no format"),
+        (&["query", "--output", "/nowhere/rows.csv", "SELECT 1"], "/nowhere/rows.csv cannot be written: "),
+        (&["query", "--file", "/nowhere/q.sql"], "/nowhere/q.sql cannot be read: "),
+        (&["query", "--config", "/nowhere/of.toml", "SELECT 1"], "the settings file /nowhere/of.toml cannot be read"),
+        (&["query", ""], "there is no statement in the argument"),
+        (&["query"], "there is no statement in standard input"),
+        (&["query", "--server", "ftp://x", "SELECT 1"], "`ftp://x` is not the address of a server"),
+        (&["query", "--demo", "--api-url", "http://127.0.0.1:1", "SELECT 1"], "--demo and --api-url name two accounts"),
+        (&["serve", "--listen", "127.0.0.1"], "--listen takes an address and a port"),
+        (&["serve", "--listen", "0.0.0.0:0"], "hint: `--allow-unauthenticated` if that is meant"),
+        (&["serve", "--api-url", "ftp://x"], "--api-url takes a URL that starts with `https://` or `http://`"),
+        (&["serve", "--log", "=="], "--log takes levels and modules"),
+        (&["demo", "--listen", "x"], "invalid socket address"),
+        (&["demo", "--total", "nothing=3"], "error: "),
+        (&["tables", "image_action"], "there is no table `image_action`\nhint: did you mean `image_actions`?"),
+    ];
+
+    for (arguments, says) in cases {
+        refused(&run(arguments), 2, says);
+    }
+}
+
+#[test]
+fn an_unknown_variable_or_key_exits_with_2_and_the_nearest_name() {
+    let variable = oceanflight(&["query", "SELECT 1"]).env("OCEANFLIGHT_LISTN", "x").output().unwrap();
+    refused(&variable.into(), 2, "hint: did you mean `OCEANFLIGHT_LISTEN`?");
+
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("of.toml");
+    std::fs::write(&file, "[query]\ntimout = '1s'\n").unwrap();
+    let key = run(&["query", "--config", file.to_str().unwrap(), "SELECT 1"]);
+    refused(&key, 2, "of.toml:2: there is no setting `query.timout`\nhint: did you mean `query.timeout`?");
+}
+
+#[test]
+fn a_malformed_token_file_exits_with_2_and_keeps_its_content_to_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
+    std::fs::write(&file, "dop_v1_leak\ndop_v1_leak\n").unwrap();
+
+    let ran = run(&["query", "--token-file", file.to_str().unwrap(), "SELECT 1"]);
+
+    refused(&ran, 2, "has more than one line");
+    assert!(!ran.stderr.contains("leak"), "{ran:?}");
+}
+
+#[test]
+fn a_port_in_use_exits_with_2_and_says_how_to_get_another() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+
+    for arguments in [&["serve", "--demo", "--listen", &address][..], &["demo", "--listen", &address]] {
+        let ran = run(arguments);
+        refused(&ran, 2, &format!("error: {address} cannot be listened on: "));
+        assert!(ran.stderr.contains("--listen 127.0.0.1:0`"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_exits_with_5() {
+    // Bound and dropped: nobody listens there now.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+
+    refused(&run(&["query", "--server", &address, "SELECT 1"]), 5, "error: cannot reach");
+}
+
+#[test]
+fn a_missing_token_exits_with_4() {
+    let ran = run(&["query", ACTIONS]);
+
+    refused(&ran, 4, "DIGITALOCEAN_TOKEN");
+}
+
+#[test]
+fn a_token_as_an_argument_is_refused_and_not_repeated() {
+    for arguments in [&["serve", "--token", "dop_v1_leak"][..], &["query", "--token=dop_v1_leak", "SELECT 1"]] {
+        let ran = run(arguments);
+        refused(&ran, 2, "unexpected argument '--token'");
+        assert!(!ran.stderr.contains("leak"), "{ran:?}");
+    }
+}

@@ -1,0 +1,400 @@
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.sql.Connection;
+import java.sql.DatabaseMetaData;
+import java.sql.DriverManager;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.ResultSetMetaData;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.sql.Timestamp;
+import java.sql.Types;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.TimeZone;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/**
+ * Asks a server what JDBC tools ask: {@code java -cp DRIVER Jdbc.java URL}.
+ *
+ * <p>A line for each check; ends with 1 if any failed.
+ */
+public class Jdbc {
+    static final long IMAGE = 62137902;
+    static final long ACTION = 36804636;
+    static final int ACTIONS = 366;
+
+    // The examples of StackQL's page on image_actions, as they stand there.
+    static final String FIELDS = """
+            SELECT
+            id,
+            resource_id,
+            completed_at,
+            region,
+            region_slug,
+            resource_type,
+            started_at,
+            status,
+            type
+            FROM digitalocean.compute.image_actions
+            """;
+    static final String LIST = FIELDS + "WHERE image_id = '" + IMAGE + "' -- required;\n";
+    static final String GET =
+            FIELDS + "WHERE image_id = '" + IMAGE + "' -- required\nAND action_id = '" + ACTION + "' -- required;\n";
+
+    static final List<String> COLUMNS = List.of("id", "resource_id", "completed_at", "region", "region_slug",
+            "resource_type", "started_at", "status", "type", "image_id", "action_id");
+    static final Map<String, Integer> TYPES = Map.of(
+            "id", Types.BIGINT,
+            "completed_at", Types.TIMESTAMP_WITH_TIMEZONE,
+            "region", Types.JAVA_OBJECT,
+            "region_slug", Types.VARCHAR,
+            "started_at", Types.TIMESTAMP_WITH_TIMEZONE,
+            "image_id", Types.BIGINT);
+
+    interface Check {
+        void run(Connection connection) throws Exception;
+    }
+
+    interface RowReader<T> {
+        T read(ResultSet row) throws SQLException;
+    }
+
+    static int failed = 0;
+
+    static void check(Connection connection, String name, Check check) {
+        try {
+            check.run(connection);
+            System.out.println("ok      " + name);
+        } catch (Exception | AssertionError failure) {
+            failed++;
+            System.out.println("FAILED  " + name);
+            failure.printStackTrace(System.out);
+        }
+    }
+
+    static void that(boolean holds, Object found) {
+        if (!holds) throw new AssertionError("found: " + found);
+    }
+
+    static void same(Object expected, Object found) {
+        if (!Objects.equals(expected, found)) throw new AssertionError("expected " + expected + ", found " + found);
+    }
+
+    static <T> List<T> rows(ResultSet results, RowReader<T> reader) throws SQLException {
+        try (results) {
+            List<T> rows = new ArrayList<>();
+            while (results.next()) rows.add(reader.read(results));
+            return rows;
+        }
+    }
+
+    static <T> List<T> ask(Connection connection, String sql, RowReader<T> reader) throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            return rows(statement.executeQuery(sql), reader);
+        }
+    }
+
+    static List<Long> ids(PreparedStatement statement) throws SQLException {
+        return rows(statement.executeQuery(), row -> row.getLong("id"));
+    }
+
+    /** The message with which the server refuses; it must be one that a person can read. */
+    static String refused(Connection connection, String sql) {
+        try {
+            ask(connection, sql, row -> null);
+        } catch (SQLException refused) {
+            String message = String.valueOf(refused.getMessage());
+            that(message.length() < 800, message);
+            Pattern debug = Pattern.compile("Some\\(|Error\\(|SchemaError|Context\\(|\\w::\\w|\\\\n|Backtrace");
+            that(!debug.matcher(message).find(), message);
+            return message;
+        }
+        throw new AssertionError("not refused: " + sql);
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        // The driver reads a timestamp with a zone as wall-clock time of the JVM's zone.
+        TimeZone.setDefault(TimeZone.getTimeZone("UTC"));
+        stopAfterSeconds(240);
+
+        Connection connection = DriverManager.getConnection(arguments[0]);
+        statements(connection);
+        parameters(connection);
+        metadata(connection);
+        errors(connection);
+        check(connection, "closing closes", open -> {
+            open.close();
+            that(open.isClosed(), "an open connection");
+        });
+        check(null, "a catalog in the URL", none -> {
+            Connection other = DriverManager.getConnection(arguments[0] + "&catalog=digitalocean");
+            same(List.of(ACTION), ask(other, GET, row -> row.getLong(1)));
+            try {
+                other.close();
+            } catch (SQLException known) {
+                // The driver closes the session twice, the second time without a channel:
+                // https://github.com/apache/arrow-java/issues/863
+                that(known.getMessage().contains("Channel shutdown"), known.getMessage());
+            }
+        });
+
+        System.out.println(failed == 0 ? "every check went well" : failed + " checks went wrong");
+        System.exit(failed == 0 ? 0 : 1);
+    }
+
+    static void statements(Connection connection) {
+        check(connection, "the connection is valid", open -> that(open.isValid(10), "an invalid connection"));
+        check(connection, "the list example answers every action", open -> {
+            List<Long> ids = ask(open, LIST, row -> row.getLong("id"));
+            same(ACTIONS, ids.size());
+            same(ACTIONS, Set.copyOf(ids).size());
+        });
+        check(connection, "the get example answers the action", open ->
+                same(List.of(ACTION), ask(open, GET, row -> row.getLong(1))));
+        check(connection, "a result's columns have names and types", open -> {
+            try (Statement statement = open.createStatement();
+                    ResultSet results = statement.executeQuery("SELECT * FROM image_actions WHERE image_id = " + IMAGE)) {
+                ResultSetMetaData columns = results.getMetaData();
+                same(COLUMNS.size(), columns.getColumnCount());
+                for (int i = 1; i <= COLUMNS.size(); i++) {
+                    same(COLUMNS.get(i - 1), columns.getColumnName(i));
+                    // The driver takes ARROW:FLIGHT:SQL:REMARKS for the label, by which tools find a column.
+                    same(COLUMNS.get(i - 1), columns.getColumnLabel(i));
+                    Integer type = TYPES.get(columns.getColumnName(i));
+                    if (type != null) same(type, columns.getColumnType(i));
+                }
+            }
+        });
+        check(connection, "an empty result has its columns", open -> {
+            // Not createStatement: there the driver tells the columns of an empty result twice,
+            // https://github.com/apache/arrow-java/issues/44
+            String sql = "SELECT * FROM image_actions WHERE image_id = 1 AND image_id = 2";
+            try (PreparedStatement statement = open.prepareStatement(sql); ResultSet results = statement.executeQuery()) {
+                same(COLUMNS.size(), results.getMetaData().getColumnCount());
+                that(!results.next(), "a row");
+            }
+        });
+        check(connection, "a timestamp is the moment that the API told", open -> {
+            String sql = "SELECT started_at, CAST(date_part('epoch', started_at) AS BIGINT) AS seconds"
+                    + " FROM image_actions WHERE image_id = " + IMAGE + " AND action_id = " + ACTION;
+            ask(open, sql, row -> {
+                Instant told = Instant.ofEpochSecond(row.getLong("seconds"));
+                same(told, row.getTimestamp("started_at").toInstant());
+                same(told, row.getObject("started_at", Instant.class));
+                that(row.getString("started_at").startsWith(told.toString().substring(0, 4)), row.getString(1));
+                return null;
+            });
+        });
+        check(connection, "a timestamp that is null", open -> {
+            String sql = "SELECT completed_at FROM image_actions WHERE completed_at IS NULL AND image_id = " + IMAGE;
+            for (Timestamp found : ask(open, sql, row -> row.getTimestamp(1))) same(null, found);
+        });
+        check(connection, "a struct as an object and as text", open -> {
+            String sql = "SELECT region, region_slug FROM image_actions WHERE region IS NOT NULL AND image_id = " + IMAGE;
+            List<String> slugs = ask(open, sql, row -> {
+                String slug = row.getString("region_slug");
+                that(row.getObject("region") instanceof Map<?, ?> region && slug.equals(String.valueOf(region.get("slug"))),
+                        row.getObject("region"));
+                that(row.getString("region").contains(slug), row.getString("region"));
+                return slug;
+            });
+            that(!slugs.isEmpty(), "no action with a region");
+        });
+        check(connection, "a list", open -> {
+            List<Object> found = ask(open, "SELECT regions FROM images WHERE id = " + IMAGE, row -> row.getObject(1));
+            same(1, found.size());
+            that(found.get(0) != null, found);
+        });
+        check(connection, "a count, a limit, an order", open -> {
+            String from = " FROM image_actions WHERE image_id = " + IMAGE;
+            same(List.of((long) ACTIONS), ask(open, "SELECT count(*)" + from, row -> row.getLong(1)));
+            same(1, ask(open, "SELECT id" + from + " LIMIT 1", row -> row.getLong(1)).size());
+            List<Long> ids = ask(open, "SELECT id" + from + " ORDER BY id", row -> row.getLong(1));
+            same(ids.stream().sorted().toList(), ids);
+        });
+        check(connection, "execute and its result set", open -> {
+            try (Statement statement = open.createStatement()) {
+                that(statement.execute("SELECT 1"), "no result set");
+                same(List.of(1L), rows(statement.getResultSet(), row -> row.getLong(1)));
+            }
+        });
+    }
+
+    static void parameters(Connection connection) {
+        check(connection, "a number bound with setLong, twice", open -> {
+            try (PreparedStatement statement = open.prepareStatement("SELECT id FROM image_actions WHERE image_id = ?")) {
+                same(1, statement.getParameterMetaData().getParameterCount());
+                statement.setLong(1, IMAGE);
+                same(ACTIONS, ids(statement).size());
+                statement.setLong(1, 7);
+                same(0, ids(statement).size());
+                statement.setLong(1, IMAGE);
+                same(ACTIONS, ids(statement).size());
+            }
+        });
+        check(connection, "a number and a text, by position", open -> {
+            String sql = "SELECT id FROM image_actions WHERE image_id = ? AND status = ? AND action_id = ?";
+            try (PreparedStatement statement = open.prepareStatement(sql)) {
+                List<String> status = ask(open, GET, row -> row.getString("status"));
+                statement.setLong(1, IMAGE);
+                statement.setString(2, status.get(0));
+                statement.setLong(3, ACTION);
+                same(List.of(ACTION), ids(statement));
+            }
+        });
+        check(connection, "numbered parameters", open -> {
+            String sql = "SELECT id FROM image_actions WHERE action_id = $2 AND image_id = $1";
+            try (PreparedStatement statement = open.prepareStatement(sql)) {
+                statement.setLong(1, IMAGE);
+                statement.setLong(2, ACTION);
+                same(List.of(ACTION), ids(statement));
+            }
+        });
+        check(connection, "a NULL selects nothing", open -> {
+            try (PreparedStatement statement = open.prepareStatement("SELECT id FROM image_actions WHERE image_id = ?")) {
+                statement.setNull(1, Types.BIGINT);
+                same(List.of(), ids(statement));
+            }
+        });
+        check(connection, "a parameter whose type nothing tells is text", open -> {
+            try (PreparedStatement statement = open.prepareStatement("SELECT ? AS echo")) {
+                statement.setString(1, "so be it");
+                same(List.of("so be it"), rows(statement.executeQuery(), row -> row.getString(1)));
+            }
+        });
+    }
+
+    static void metadata(Connection connection) {
+        check(connection, "getCatalogs", open -> {
+            List<String> names = rows(open.getMetaData().getCatalogs(), row -> row.getString("TABLE_CAT"));
+            that(names.contains("digitalocean"), names);
+            same(names.stream().sorted().toList(), names);
+        });
+        check(connection, "getSchemas", open -> {
+            DatabaseMetaData data = open.getMetaData();
+            RowReader<String> name = row -> row.getString("TABLE_CATALOG") + "." + row.getString("TABLE_SCHEM");
+            for (List<String> names : List.of(rows(data.getSchemas(), name), rows(data.getSchemas("digitalocean", null), name))) {
+                that(names.contains("digitalocean.compute"), names);
+                that(names.contains("digitalocean.information_schema"), names);
+            }
+            same(List.of("digitalocean.compute"), rows(data.getSchemas("digitalocean", "comp%"), name));
+            same(List.of(), rows(data.getSchemas("elsewhere", null), name));
+        });
+        check(connection, "getTables", open -> {
+            DatabaseMetaData data = open.getMetaData();
+            RowReader<String> name = row -> row.getString("TABLE_NAME");
+            for (String catalog : new String[] {null, "digitalocean"}) {
+                List<String> names = rows(data.getTables(catalog, "compute", null, null), name);
+                that(names.containsAll(List.of("image_actions", "images")), names);
+                same(List.of("image_actions"), rows(data.getTables(catalog, "compute", "image\\_actions", null), name));
+                same(List.of("image_actions"), rows(data.getTables(catalog, "%", "image_action_", null), name));
+                that(rows(data.getTables(catalog, "compute", "image%", null), name).containsAll(List.of("image_actions", "images")), catalog);
+            }
+            same(List.of(), rows(data.getTables("elsewhere", null, null, null), name));
+            same(List.of(), rows(data.getTables(null, null, "no_such_table", null), name));
+            that(rows(data.getTables(null, null, null, new String[] {"TABLE"}), name).contains("image_actions"), "no TABLE");
+            same(List.of(), rows(data.getTables(null, null, null, new String[] {"NO SUCH TYPE"}), name));
+            rows(data.getTables(null, "compute", "images", null), row -> {
+                same("TABLE", row.getString("TABLE_TYPE"));
+                return row.getString("REMARKS");
+            });
+        });
+        check(connection, "getTableTypes", open -> {
+            List<String> types = rows(open.getMetaData().getTableTypes(), row -> row.getString("TABLE_TYPE"));
+            that(types.contains("TABLE"), types);
+        });
+        check(connection, "getColumns of image_actions", open -> {
+            List<String> names = new ArrayList<>();
+            rows(open.getMetaData().getColumns("digitalocean", "compute", "image\\_actions", null), row -> {
+                String name = row.getString("COLUMN_NAME");
+                names.add(name);
+                same(names.size(), row.getInt("ORDINAL_POSITION"));
+                if (TYPES.containsKey(name)) same(TYPES.get(name), row.getInt("DATA_TYPE"));
+                that(!row.getString("TYPE_NAME").isBlank(), name + " has no type's name");
+                that(row.getString("REMARKS") != null, name + " has no remarks");
+                if (name.equals("id")) same(DatabaseMetaData.columnNoNulls, row.getInt("NULLABLE"));
+                if (name.equals("completed_at")) same(DatabaseMetaData.columnNullable, row.getInt("NULLABLE"));
+                same(row.getInt("NULLABLE") == DatabaseMetaData.columnNullable ? "YES" : "NO", row.getString("IS_NULLABLE"));
+                return null;
+            });
+            same(COLUMNS, names);
+        });
+        check(connection, "getColumns by a pattern", open -> {
+            RowReader<String> name = row -> row.getString("COLUMN_NAME");
+            same(List.of("region", "region_slug"), rows(open.getMetaData().getColumns(null, null, "image_actions", "region%"), name));
+            same(List.of(), rows(open.getMetaData().getColumns(null, null, "no_such_table", null), name));
+        });
+        check(connection, "getTypeInfo", open -> {
+            // This driver never sends CommandGetXdbcTypeInfo, and answers no rows; a later one may.
+            List<Integer> types = rows(open.getMetaData().getTypeInfo(), row -> row.getInt("DATA_TYPE"));
+            that(types.isEmpty() || types.contains(Types.BIGINT), types);
+            same(types.stream().sorted().toList(), types);
+        });
+        check(connection, "no getter of the metadata throws", open -> {
+            DatabaseMetaData data = open.getMetaData();
+            Set<String> thrown = new TreeSet<>();
+            for (Method getter : getters()) {
+                try {
+                    if (getter.invoke(data) instanceof ResultSet results) results.close();
+                } catch (InvocationTargetException failure) {
+                    thrown.add(getter.getName() + ": " + failure.getCause());
+                }
+            }
+            that(thrown.isEmpty(), String.join("\n        ", thrown));
+        });
+        check(connection, "the product has a name and a version", open -> {
+            DatabaseMetaData data = open.getMetaData();
+            that(data.getDatabaseProductName().toLowerCase().contains("oceanflight"), data.getDatabaseProductName());
+            that(!data.getDatabaseProductVersion().isBlank(), "no version");
+            same("\"", data.getIdentifierQuoteString());
+            that(!data.supportsTransactions(), "transactions");
+        });
+    }
+
+    static List<Method> getters() {
+        return Stream.of(DatabaseMetaData.class.getMethods())
+                .filter(method -> method.getParameterCount() == 0)
+                .sorted(Comparator.comparing(Method::getName))
+                .toList();
+    }
+
+    static void errors(Connection connection) {
+        check(connection, "SQL that does not parse", open -> refused(open, "SELEC id FROM images"));
+        check(connection, "an unknown table names the nearest", open -> {
+            String message = refused(open, "SELECT id FROM image_action WHERE image_id = 1");
+            that(message.contains("image_actions"), message);
+        });
+        check(connection, "no image says what is missing", open -> {
+            String message = refused(open, "SELECT * FROM image_actions");
+            that(message.contains("image_id"), message);
+        });
+        check(connection, "the connection still works after an error", open ->
+                same(List.of(ACTION), ask(open, GET, row -> row.getLong("id"))));
+    }
+
+    static void stopAfterSeconds(int seconds) {
+        Thread watch = new Thread(() -> {
+            try {
+                Thread.sleep(seconds * 1000L);
+            } catch (InterruptedException woken) {
+                return;
+            }
+            System.out.println("FAILED  not done after " + seconds + " seconds");
+            Thread.getAllStackTraces().forEach((thread, frames) -> {
+                if (thread.getName().equals("main")) Stream.of(frames).forEach(frame -> System.out.println("        at " + frame));
+            });
+            Runtime.getRuntime().halt(1);
+        });
+        watch.setDaemon(true);
+        watch.start();
+    }
+}

@@ -1,0 +1,42 @@
+"""What the tests share: where the servers are, and an ADBC connection."""
+
+import os
+
+import adbc_driver_flightsql.dbapi
+import pytest
+
+
+def _address(name):
+    if name not in os.environ:
+        pytest.exit(f"{name} is not set: tests/interop/run starts the servers and sets it", returncode=4)
+    return os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def server():
+    """The server's address: grpc://127.0.0.1:PORT."""
+    return _address("OCEANFLIGHT_GRPC")
+
+
+@pytest.fixture(scope="session")
+def demo():
+    """The simulated account's address: http://127.0.0.1:PORT."""
+    return _address("OCEANFLIGHT_DEMO")
+
+
+@pytest.fixture
+def connection(server):
+    # The server has no transactions: without autocommit, the driver warns on every connection.
+    with adbc_driver_flightsql.dbapi.connect(server, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def ask(connection):
+    """ask(sql, parameters) is the whole result as an Arrow table."""
+
+    def ask(sql, parameters=None):
+        with connection.cursor() as cursor:
+            return cursor.execute(sql, parameters).fetch_arrow_table()
+
+    return ask

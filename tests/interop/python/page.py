@@ -1,0 +1,49 @@
+"""The statements of StackQL's page on image_actions, as they stand there, and what the simulated account has."""
+
+IMAGE = 62137902
+ACTION = 36804636
+ACTIONS = 366
+
+_GET = """\
+SELECT
+id,
+resource_id,
+completed_at,
+region,
+region_slug,
+resource_type,
+started_at,
+status,
+type
+FROM digitalocean.compute.image_actions
+WHERE image_id = '{{ image_id }}' -- required
+AND action_id = '{{ action_id }}' -- required;
+"""
+
+_LIST = """\
+SELECT
+id,
+resource_id,
+completed_at,
+region,
+region_slug,
+resource_type,
+started_at,
+status,
+type
+FROM digitalocean.compute.image_actions
+WHERE image_id = '{{ image_id }}' -- required;
+"""
+
+def _fill(statement, **values):
+    for name, value in values.items():
+        statement = statement.replace(f"{{{{ {name} }}}}", str(value))
+    assert "{{" not in statement
+    return statement
+
+
+GET = _fill(_GET, image_id=IMAGE, action_id=ACTION)
+LIST = _fill(_LIST, image_id=IMAGE)
+
+FIELDS = "id resource_id completed_at region region_slug resource_type started_at status type".split()
+COLUMNS = FIELDS + ["image_id", "action_id"]

@@ -1,0 +1,255 @@
+"""Raw Flight SQL through pyarrow.flight: what a client sees that skips the drivers' habits."""
+
+import random
+
+import pyarrow
+import pytest
+from pyarrow import flight
+
+import flightsql_wire as wire
+import page
+
+# Nothing here takes long; a call that hangs fails with FlightTimedOutError.
+SOON = flight.FlightCallOptions(timeout=20)
+
+STRING, BYTES = pyarrow.string(), pyarrow.binary()
+
+
+def required(name, type):
+    return pyarrow.field(name, type, nullable=False)
+
+
+# The metadata results' schemas, as FlightSql.proto has them, flags and all.
+CATALOGS = pyarrow.schema([required("catalog_name", STRING)])
+DB_SCHEMAS = pyarrow.schema([pyarrow.field("catalog_name", STRING), required("db_schema_name", STRING)])
+TABLES = pyarrow.schema(
+    [
+        pyarrow.field("catalog_name", STRING),
+        pyarrow.field("db_schema_name", STRING),
+        required("table_name", STRING),
+        required("table_type", STRING),
+    ]
+)
+TABLES_WITH_SCHEMA = TABLES.append(required("table_schema", BYTES))
+TABLE_TYPES = pyarrow.schema([required("table_type", STRING)])
+METADATA = {
+    "catalogs": wire.get_catalogs(),
+    "schemas": wire.get_db_schemas(),
+    "tables": wire.get_tables(),
+    "tables with their schemas": wire.get_tables(include_schema=True),
+    "table types": wire.get_table_types(),
+    "sql info": wire.get_sql_info(),
+    "some sql info": wire.get_sql_info(0, 1, 2, 3, 8),
+    "xdbc types": wire.get_xdbc_type_info(),
+}
+
+
+@pytest.fixture
+def client(server):
+    with flight.connect(server) as client:
+        yield client
+
+
+def info_of(client, command):
+    return client.get_flight_info(flight.FlightDescriptor.for_command(command), SOON)
+
+
+def ask(client, command):
+    """The whole result of a command."""
+    tables = [client.do_get(endpoint.ticket, SOON).read_all() for endpoint in info_of(client, command).endpoints]
+    return pyarrow.concat_tables(tables)
+
+
+def tables_of(client, **arguments):
+    return ask(client, wire.get_tables(**arguments)).to_pylist()
+
+
+class TestStatements:
+    @pytest.mark.parametrize(
+        "sql",
+        [page.LIST, page.GET, "SELECT * FROM image_actions WHERE image_id = 1 AND image_id = 2", "SELECT 1 AS one"],
+    )
+    def test_info_schema_and_data_agree_on_the_schema(self, client, sql):
+        descriptor = flight.FlightDescriptor.for_command(wire.statement_query(sql))
+        info = client.get_flight_info(descriptor, SOON)
+        schema = client.get_schema(descriptor, SOON).schema
+        reader = client.do_get(info.endpoints[0].ticket, SOON)
+
+        assert info.schema.equals(schema, check_metadata=True)
+        assert reader.schema.equals(schema, check_metadata=True)
+        assert reader.read_all().schema.equals(schema, check_metadata=True)
+
+    def test_a_ticket_of_a_select_can_be_read_twice(self, client):
+        [endpoint] = info_of(client, wire.statement_query(page.LIST)).endpoints
+        first = client.do_get(endpoint.ticket, SOON).read_all()
+        second = client.do_get(endpoint.ticket, SOON).read_all()
+
+        assert first.num_rows == page.ACTIONS
+        assert second.sort_by("id").equals(first.sort_by("id"))
+
+    def test_a_ticket_works_on_another_connection(self, client, server):
+        [endpoint] = info_of(client, wire.statement_query(page.GET)).endpoints
+
+        with flight.connect(server) as other:
+            assert other.do_get(endpoint.ticket, SOON).read_all().num_rows == 1
+
+    def test_no_endpoint_names_a_location(self, client):
+        commands = {"a statement": wire.statement_query(page.LIST), **METADATA}
+
+        for what, command in commands.items():
+            endpoints = info_of(client, command).endpoints
+            assert [endpoint.locations for endpoint in endpoints] == [[]] * len(endpoints), what
+            assert endpoints, what
+
+    def test_a_prepared_statement_agrees_with_its_info_and_data(self, client):
+        [made] = client.do_action(("CreatePreparedStatement", wire.create_prepared_statement(page.LIST)), SOON)
+        prepared = wire.unpack(made.body.to_pybytes(), "ActionCreatePreparedStatementResult")
+        told = pyarrow.ipc.read_schema(pyarrow.py_buffer(prepared[2]))
+        info = info_of(client, wire.prepared_statement_query(prepared[1]))
+        data = client.do_get(info.endpoints[0].ticket, SOON).read_all()
+        list(client.do_action(("ClosePreparedStatement", wire.close_prepared_statement(prepared[1])), SOON))
+
+        assert info.schema.equals(told, check_metadata=True)
+        assert data.schema.equals(told, check_metadata=True)
+        assert data.num_rows == page.ACTIONS
+
+
+class TestMetadata:
+    @pytest.mark.parametrize("what", METADATA)
+    def test_info_and_data_agree_on_the_schema(self, client, what):
+        info = info_of(client, METADATA[what])
+        data = client.do_get(info.endpoints[0].ticket, SOON).read_all()
+
+        assert data.schema.equals(info.schema, check_metadata=True)
+
+    @pytest.mark.parametrize(
+        "what, schema",
+        [
+            ("catalogs", CATALOGS),
+            ("schemas", DB_SCHEMAS),
+            ("tables", TABLES),
+            ("tables with their schemas", TABLES_WITH_SCHEMA),
+            ("table types", TABLE_TYPES),
+        ],
+    )
+    def test_the_schemas_are_those_of_the_specification(self, client, what, schema):
+        assert ask(client, METADATA[what]).schema.equals(schema)
+
+    @pytest.mark.parametrize("catalog", [None, "digitalocean"])
+    def test_schemas_with_and_without_a_catalog(self, client, catalog):
+        rows = ask(client, wire.get_db_schemas(catalog)).to_pylist()
+
+        assert {"catalog_name": "digitalocean", "db_schema_name": "compute"} in rows
+        assert {"catalog_name": "digitalocean", "db_schema_name": "information_schema"} in rows
+
+    @pytest.mark.parametrize("catalog", [None, "digitalocean"])
+    def test_tables_with_and_without_a_catalog(self, client, catalog):
+        names = [
+            (row["catalog_name"], row["db_schema_name"], row["table_name"], row["table_type"])
+            for row in tables_of(client, catalog=catalog, schema_pattern="compute")
+        ]
+
+        assert ("digitalocean", "compute", "image_actions", "TABLE") in names
+        assert ("digitalocean", "compute", "images", "TABLE") in names
+        assert names == sorted(names)
+
+    @pytest.mark.parametrize("catalog", ["", "elsewhere", "digital%"])
+    def test_a_catalog_is_no_pattern(self, client, catalog):
+        assert tables_of(client, catalog=catalog) == []
+        assert ask(client, wire.get_db_schemas(catalog)).num_rows == 0
+
+    @pytest.mark.parametrize(
+        "pattern, names",
+        [
+            ("image_actions", ["image_actions"]),
+            ("image\\_actions", ["image_actions"]),
+            ("image_action_", ["image_actions"]),
+            ("%_actions", ["image_actions"]),
+            ("image", []),
+            ("", []),
+        ],
+    )
+    def test_a_tables_name_is_a_pattern(self, client, pattern, names):
+        found = tables_of(client, schema_pattern="comp%", table_pattern=pattern)
+
+        assert [row["table_name"] for row in found if row["table_name"].startswith("image_")] == names
+
+    def test_tables_can_be_asked_by_type(self, client):
+        assert {row["table_type"] for row in tables_of(client, types=["TABLE"])} == {"TABLE"}
+        assert tables_of(client, types=["NO SUCH TYPE"]) == []
+
+    def test_every_tables_type_is_a_table_type(self, client):
+        types = ask(client, wire.get_table_types())["table_type"].to_pylist()
+
+        assert {row["table_type"] for row in tables_of(client)} <= set(types)
+
+    def test_a_tables_schema_is_that_of_its_rows(self, client):
+        [row] = tables_of(client, schema_pattern="compute", table_pattern="image\\_actions", include_schema=True)
+        told = pyarrow.ipc.read_schema(pyarrow.py_buffer(row["table_schema"]))
+        data = ask(client, wire.statement_query(f"SELECT * FROM image_actions WHERE image_id = {page.IMAGE} LIMIT 1"))
+
+        assert told.names == page.COLUMNS
+        assert data.schema.equals(told)
+
+    def test_sql_info_answers_what_was_asked(self, client):
+        some = ask(client, wire.get_sql_info(0, 8))
+        every = ask(client, wire.get_sql_info())
+
+        assert some["info_name"].to_pylist() == [0, 8]
+        assert set(range(9)) <= set(every["info_name"].to_pylist())
+
+    def test_types_can_be_asked_by_their_number(self, client):
+        every = ask(client, wire.get_xdbc_type_info())
+        numbers = every["data_type"].to_pylist()
+
+        assert numbers == sorted(numbers)
+        [bigint] = ask(client, wire.get_xdbc_type_info(0xFFFFFFFFFFFFFFFB)).to_pylist()  # -5, XDBC_BIGINT
+        assert bigint["data_type"] == -5
+
+
+class TestNonsense:
+    """Bytes that mean nothing are the caller's mistake: INVALID_ARGUMENT, soon, and in words."""
+
+    RANDOM = [random.Random(seed).randbytes(length) for seed, length in enumerate([1, 2, 7, 16, 64, 300, 5000])]
+
+    def refused(self, call):
+        with pytest.raises(pyarrow.ArrowInvalid) as refused:
+            call()
+        message = str(refused.value)
+        assert len(message) < 1000, message
+        assert "DecodeError" not in message and "Some(" not in message, message
+
+    @pytest.mark.parametrize("bytes", [b"", *RANDOM], ids=len)
+    def test_a_descriptor(self, client, bytes):
+        descriptor = flight.FlightDescriptor.for_command(bytes)
+
+        self.refused(lambda: client.get_flight_info(descriptor, SOON))
+        self.refused(lambda: client.get_schema(descriptor, SOON))
+
+    @pytest.mark.parametrize("bytes", [b"", *RANDOM], ids=len)
+    def test_a_ticket(self, client, bytes):
+        self.refused(lambda: client.do_get(flight.Ticket(bytes), SOON).read_all())
+
+    @pytest.mark.parametrize("bytes", RANDOM, ids=len)
+    def test_a_handle_in_a_proper_message(self, client, bytes):
+        ticket = flight.Ticket(wire.ticket_statement_query(bytes))
+
+        self.refused(lambda: client.do_get(ticket, SOON).read_all())
+        self.refused(lambda: info_of(client, wire.prepared_statement_query(bytes)))
+
+    def test_a_command_with_a_broken_body(self, client):
+        self.refused(lambda: info_of(client, wire.any_of("CommandStatementQuery", b"\xff\xff\xff")))
+
+    def test_a_path(self, client):
+        self.refused(lambda: client.get_flight_info(flight.FlightDescriptor.for_path("images"), SOON))
+
+    def test_a_command_that_does_not_exist(self, client):
+        with pytest.raises((pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError)):
+            info_of(client, wire.any_of("CommandMakeCoffee"))
+
+    def test_an_action_that_does_not_exist(self, client):
+        with pytest.raises((pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError)):
+            list(client.do_action(("MakeCoffee", b""), SOON))
+
+    def test_the_server_is_still_there(self, client):
+        assert ask(client, wire.statement_query(page.GET)).num_rows == 1
