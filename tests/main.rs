@@ -5,6 +5,7 @@
 //! - `conformance`: every table times every shape of query, over the wire.
 //! - `faults`: what the upstream can do wrong, and the budget.
 //! - `flight`: gRPC over a socket: commands, handles, errors.
+//! - `readme`: what the README shows, run.
 //! - `statements`: mistakes, parameters, metadata of the engine.
 //! - `layers`: who imports whom, and that no table's name stands in code.
 //! - `openapi`: the declarations against DigitalOcean's document.
@@ -17,6 +18,7 @@ mod faults;
 mod flight;
 mod layers;
 mod openapi;
+mod readme;
 mod scan;
 mod statements;
 mod support;

@@ -175,6 +175,6 @@ async fn explain_shows_the_request_and_what_is_pushed_down() {
     let scan = plan.lines().find(|line| line.contains("ResourceScan")).unwrap().trim();
     insta::assert_snapshot!(
         scan,
-        @"ResourceScan: digitalocean.compute.image_actions, GET /v2/images/{image_id}/actions, image_id=[1, 2], projection=[id, status], filter=status@1 = completed, fetch=3"
+        @"ResourceScan: table=digitalocean.compute.image_actions, request=GET /v2/images/{image_id}/actions, pins=image_id in [1, 2], projection=[id, status], filter=status@1 = completed, fetch=3"
     );
 }

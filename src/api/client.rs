@@ -254,7 +254,8 @@ fn check_base_url(options: &Options) -> Result<(), Fault> {
     Ok(())
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether a URL's host is this machine: what plain http may carry a token to.
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
@@ -370,6 +371,18 @@ mod tests {
         assert!(client("https://api.digitalocean.com", Some("t")).is_ok());
         for url in ["http://api.digitalocean.com", "http://localhost.example.com", "http://10.0.0.1"] {
             assert_eq!(client(url, Some("t")).unwrap_err().kind(), Kind::FailedPrecondition, "{url}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        for text in
+            ["http://127.0.0.1", "http://127.9.9.9:1", "http://[::1]:1", "http://localhost:1", "http://LOCALHOST"]
+        {
+            assert!(is_loopback(&Url::parse(text).unwrap()), "{text}");
+        }
+        for text in ["http://10.0.0.1", "http://localhost.example", "http://[::2]", "http://127.0.0.1.example"] {
+            assert!(!is_loopback(&Url::parse(text).unwrap()), "{text}");
         }
     }
 

@@ -19,7 +19,7 @@ mod read_ahead;
 pub mod retry;
 
 pub use body::Body;
-pub use client::{Client, Options, PER_PAGE, Request};
+pub use client::{Client, Options, PER_PAGE, Request, is_loopback};
 pub use context::{Counts, QueryContext};
 pub use fault::{Fault, Where};
 pub use read_ahead::ReadAhead;

@@ -8,11 +8,7 @@ use crate::server;
 pub(super) fn banner(address: SocketAddr, settings: &Settings) -> String {
     let here = server::reachable(address);
     let account = account(settings);
-    let exposed = if address.ip().is_loopback() {
-        ""
-    } else {
-        "\nwarning  whoever can connect reads this account, and may write to it\n"
-    };
+    let exposed = if address.ip().is_loopback() { "" } else { "\nwarning  whoever can connect reads this account\n" };
     let version = env!("CARGO_PKG_VERSION");
     let pyarrow = pyarrow(here);
     format!(

@@ -21,6 +21,9 @@ use crate::config::{self, Environment, Settings};
 use crate::error::Result;
 use crate::flight;
 
+/// Warnings, but not that a row is not there: the note below the rows says so.
+const LOG: &str = "warn,oceanflight::table::stream=error";
+
 /// Run one statement and print its rows
 #[derive(Args, Debug)]
 #[command(after_help = exit::help())]
@@ -63,7 +66,7 @@ fn elsewhere() -> Vec<&'static str> {
 
 pub(super) async fn run(query: Query, environment: &Environment, console: &mut Console) -> Result<Exit> {
     let settings = config::resolve(query.flags.layer.clone(), query.flags.file.as_deref(), environment)?.settings;
-    log::start(&settings, "warn");
+    log::start(&settings, LOG);
     let format = Format::choose(query.format, query.output.as_deref())?;
     let sql = statement(&query, console)?;
     // The place for the rows before the statement runs: no EXEC is carried out for an answer that is lost.

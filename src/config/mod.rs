@@ -57,6 +57,10 @@ pub struct Settings {
     pub attempt_timeout: Duration,
     /// The largest body that is read.
     pub max_body_bytes: usize,
+    /// Requests in a minute; `usize::MAX` is no limit.
+    pub requests_per_minute: usize,
+    /// Requests in an hour, likewise.
+    pub requests_per_hour: usize,
     /// What is logged; a command has a default of its own.
     pub log: Option<String>,
     /// How it is logged.
@@ -85,6 +89,8 @@ impl Default for Settings {
             max_wait: Duration::from_secs(60),
             attempt_timeout: Duration::from_secs(60),
             max_body_bytes: 64 << 20,
+            requests_per_minute: 250,
+            requests_per_hour: 5_000,
             log: None,
             log_format: LogFormat::Text,
         }
@@ -110,6 +116,8 @@ impl Settings {
         let mut options = api::Options::new(self.api_url.clone(), token);
         options.attempt_timeout = self.attempt_timeout;
         options.max_body_bytes = self.max_body_bytes;
+        options.limit.per_minute = self.requests_per_minute;
+        options.limit.per_hour = self.requests_per_hour;
         options
     }
 
@@ -209,7 +217,7 @@ fn origin_of<'a>(values: &'a [Value], key: &str) -> &'a Origin {
 
 /// The client refuses this as well; here it has the name of the setting.
 fn check_transport(settings: &Settings) -> Result<(), Error> {
-    let plain = settings.api_url.scheme() == "http" && !parse::is_loopback(&settings.api_url);
+    let plain = settings.api_url.scheme() == "http" && !api::is_loopback(&settings.api_url);
     match settings.token {
         Some(_) if plain && !settings.demo => Err(Error::PlainHttp { url: settings.api_url.clone() }),
         _ => Ok(()),

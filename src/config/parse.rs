@@ -1,11 +1,11 @@
 //! Values as people write them. Each error says what is wanted, after "takes".
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
-use url::{Host, Url};
+use url::Url;
 
 use super::LogFormat;
 
@@ -45,16 +45,6 @@ pub(super) fn url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Whether a URL's host is this machine.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
-        None => false,
-    }
-}
-
 /// Any duration, none at all included.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "a duration with its unit: `60s`, `5m`".into())
@@ -84,6 +74,15 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
     };
     let number = digits.trim_end().parse::<usize>().map_err(|_| wanted())?;
     number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(wanted)
+}
+
+/// How often something may happen; `0` is as often as it likes.
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Ok(usize::MAX),
+        Ok(count) => Ok(count),
+        Err(_) => Err("a number: `250`, or `0` for no limit".into()),
+    }
 }
 
 pub(super) fn filter(text: &str) -> Result<String, String> {
@@ -148,14 +147,11 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_told_from_others() {
-        for text in
-            ["http://127.0.0.1", "http://127.9.9.9:1", "http://[::1]:1", "http://localhost:1", "http://LOCALHOST"]
-        {
-            assert!(is_loopback(&Url::parse(text).unwrap()), "{text}");
-        }
-        for text in ["http://10.0.0.1", "http://localhost.example", "http://[::2]", "http://127.0.0.1.example"] {
-            assert!(!is_loopback(&Url::parse(text).unwrap()), "{text}");
+    fn a_count_of_zero_is_no_limit() {
+        assert_eq!(count("250"), Ok(250));
+        assert_eq!(count("0"), Ok(usize::MAX));
+        for text in ["", "-1", "many", "1.5"] {
+            assert!(count(text).is_err(), "{text}");
         }
     }
 

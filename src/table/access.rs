@@ -74,15 +74,14 @@ pub(super) fn path(resource: &Resource, method: &Method, binding: &Binding) -> S
     method.path.fill(value).expect("`choose` binds every parameter of its method")
 }
 
-/// As EXPLAIN shows it: `image_id=[1, 2]`, and of many values the first few.
+/// As EXPLAIN shows it: `image_id in [1, 2]`, and of many values the first few.
 pub(super) fn describe(pins: &Pins) -> String {
     const MOST: usize = 8;
     let set = |values: &BTreeSet<Value>| {
         let rest = (values.len() > MOST).then(|| format!("… {} in all", values.len()));
         values.iter().take(MOST).map(ToString::to_string).chain(rest).collect::<Vec<_>>().join(", ")
     };
-    let sets: Vec<_> = pins.iter().map(|(column, values)| format!(", {column}=[{}]", set(values))).collect();
-    sets.concat()
+    pins.iter().map(|(column, values)| format!("{column} in [{}]", set(values))).collect::<Vec<_>>().join(" and ")
 }
 
 /// Nothing but what makes `access` testable without a plan.

@@ -48,20 +48,33 @@ impl ResourceScan {
     }
 }
 
+impl ResourceScan {
+    /// What EXPLAIN shows, by name.
+    fn details(&self) -> Vec<(&'static str, String)> {
+        let Plan { resource, access, pins, predicate, fetch, .. } = &self.plan;
+        let request = match access.bindings.len() {
+            0 => "none: no row can match".to_owned(),
+            _ => format!("GET {}", resource.methods[access.method].path),
+        };
+        let columns: Vec<_> = self.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let mut details = vec![("table", resource.to_string()), ("request", request)];
+        details.extend((pins.iter().next().is_some()).then(|| ("pins", describe(pins))));
+        details.push(("projection", format!("[{}]", columns.join(", "))));
+        details.extend(predicate.iter().map(|predicate| ("filter", predicate.to_string())));
+        details.extend(fetch.iter().map(|fetch| ("fetch", fetch.to_string())));
+        details
+    }
+}
+
 impl DisplayAs for ResourceScan {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { resource, access, pins, predicate, fetch, .. } = &self.plan;
-        let separator = if matches!(format, DisplayFormatType::TreeRender) { "\n" } else { ", " };
-        let method = &resource.methods[access.method];
-        match access.bindings.len() {
-            0 => write!(f, "ResourceScan: {resource}{separator}no request: no row can match"),
-            _ => write!(f, "ResourceScan: {resource}{separator}GET {}", method.path),
-        }?;
-        write!(f, "{}", describe(pins))?;
-        let columns: Vec<_> = self.schema().fields().iter().map(|field| field.name().clone()).collect();
-        write!(f, ", projection=[{}]", columns.join(", "))?;
-        predicate.iter().try_for_each(|predicate| write!(f, ", filter={predicate}"))?;
-        fetch.iter().try_for_each(|fetch| write!(f, ", fetch={fetch}"))
+        let details: Vec<_> = self.details().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        match format {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => {
+                write!(f, "ResourceScan: {}", details.join(", "))
+            }
+            DisplayFormatType::TreeRender => details.iter().try_for_each(|detail| writeln!(f, "{detail}")),
+        }
     }
 }
 

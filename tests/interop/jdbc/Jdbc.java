@@ -135,17 +135,6 @@ public class Jdbc {
             open.close();
             that(open.isClosed(), "an open connection");
         });
-        check(null, "a catalog in the URL", none -> {
-            Connection other = DriverManager.getConnection(arguments[0] + "&catalog=digitalocean");
-            same(List.of(ACTION), ask(other, GET, row -> row.getLong(1)));
-            try {
-                other.close();
-            } catch (SQLException known) {
-                // The driver closes the session twice, the second time without a channel:
-                // https://github.com/apache/arrow-java/issues/863
-                that(known.getMessage().contains("Channel shutdown"), known.getMessage());
-            }
-        });
 
         System.out.println(failed == 0 ? "every check went well" : failed + " checks went wrong");
         System.exit(failed == 0 ? 0 : 1);
