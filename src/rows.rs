@@ -2,19 +2,21 @@
 //!
 //! The whole body, envelope included, is read as one row of a schema made from the declaration
 //! (`{actions: List<Struct<the columns wanted>>, links, meta}`) by arrow-json, straight from the
-//! bytes; fields that nobody asked for are skipped unread.
+//! bytes; fields that nobody asked for become no arrays.
 //!
-//! arrow-json alone would be too kind: it reads `1.5` into an integer as 1 and says nothing where
-//! `actions` is missing. So integers are read as text and parsed here, and what must be there is
-//! looked for. Where it fails, its message has no field in it: [`Decoder::decode`] then looks again,
+//! arrow-json alone would be too kind: it reads `1.5` into an integer as 1, a number into a timestamp
+//! as nanoseconds, and says nothing where `actions` is missing. So integers and timestamps are read as
+//! text and parsed here, and what must be there is looked for. Where it fails, its message has no field in it: [`Decoder::decode`] then looks again,
 //! slowly, for the field and the row.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray, StructArray, new_null_array,
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray, StructArray,
+    TimestampNanosecondArray, new_null_array,
 };
+use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -79,7 +81,7 @@ pub struct Rows {
 #[derive(Debug)]
 pub struct Decoder {
     answer: Answer,
-    /// The fields read from each object, integers as text.
+    /// The fields read from each object, integers and timestamps as text.
     fields: Fields,
     /// What arrow-json reads a whole body into.
     envelope: SchemaRef,
@@ -90,6 +92,8 @@ pub struct Decoder {
 #[derive(Debug)]
 struct OutputColumn {
     field: FieldRef,
+    /// Whether a row without it is an error, whatever the field says.
+    required: bool,
     from: From,
 }
 
@@ -108,7 +112,8 @@ impl Decoder {
         let columns: Vec<OutputColumn> = columns
             .iter()
             .map(|at| OutputColumn {
-                field: Arc::clone(&resource.arrow_schema().fields()[*at]),
+                field: Arc::clone(&resource.planned_schema().fields()[*at]),
+                required: !resource.columns[*at].nullable,
                 from: origin(resource, *at, &mut fields),
             })
             .collect();
@@ -229,11 +234,11 @@ fn envelope(answer: &Answer, fields: &Fields) -> SchemaRef {
     }))
 }
 
-/// The type with every integer as text.
+/// The type with every integer and timestamp as text.
 fn as_text(data_type: &DataType) -> DataType {
     let field = |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(as_text(field.data_type())));
     match data_type {
-        DataType::Int64 => DataType::Utf8,
+        DataType::Int64 | DataType::Timestamp(..) => DataType::Utf8,
         DataType::List(item) => DataType::List(field(item)),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
         other => other.clone(),
@@ -253,10 +258,18 @@ fn read(schema: &SchemaRef, body: &[u8]) -> Result<RecordBatch, ArrowError> {
     }
 }
 
-/// The column in its declared type, integers parsed.
+/// The column in its declared type, integers and timestamps parsed.
 fn from_text(column: &ArrayRef, name: &str, wanted: &DataType) -> Result<ArrayRef, Fault> {
-    if *wanted == DataType::Int64 {
-        return integers(column.as_string(), name);
+    match wanted {
+        DataType::Int64 => {
+            let integers = parsed(column.as_string(), name, "no integer of 64 bits", |text| text.parse::<i64>().ok())?;
+            return Ok(Arc::new(Int64Array::from(integers)));
+        }
+        DataType::Timestamp(_, zone) => {
+            let times = parsed(column.as_string(), name, "no time", |text| string_to_timestamp_nanos(text).ok())?;
+            return Ok(Arc::new(TimestampNanosecondArray::from(times).with_timezone_opt(zone.clone())));
+        }
+        _ => {}
     }
     if column.data_type() == wanted {
         return Ok(Arc::clone(column));
@@ -265,16 +278,20 @@ fn from_text(column: &ArrayRef, name: &str, wanted: &DataType) -> Result<ArrayRe
     cast.map_err(|error| Fault::Field { field: name.to_owned(), row: None, problem: plain(&error) })
 }
 
-fn integers(texts: &StringArray, name: &str) -> Result<ArrayRef, Fault> {
-    let mut integers = Vec::with_capacity(texts.len());
-    for (row, text) in texts.iter().enumerate() {
-        integers.push(text.map(str::parse::<i64>).transpose().map_err(|_| Fault::Field {
-            field: name.to_owned(),
-            row: Some(row),
-            problem: format!("`{}` is no integer of 64 bits", text.unwrap_or_default()),
-        })?);
-    }
-    Ok(Arc::new(Int64Array::from(integers)))
+fn parsed<T>(
+    texts: &StringArray,
+    name: &str,
+    otherwise: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<Option<T>>, Fault> {
+    let parse = |(row, text): (usize, Option<&str>)| match text {
+        None => Ok(None),
+        Some(text) => parse(text).map(Some).ok_or_else(|| {
+            let problem = format!("`{text}` is {otherwise}");
+            Fault::Field { field: name.to_owned(), row: Some(row), problem }
+        }),
+    };
+    texts.iter().enumerate().map(parse).collect()
 }
 
 fn output(column: &OutputColumn, read: &[ArrayRef], binding: &Binding, rows: usize) -> Result<ArrayRef, Fault> {
@@ -286,13 +303,11 @@ fn output(column: &OutputColumn, read: &[ArrayRef], binding: &Binding, rows: usi
             None => new_null_array(column.field.data_type(), rows),
         },
     };
-    match (0..rows).find(|row| array.is_null(*row)) {
-        Some(row) if !column.field.is_nullable() => {
-            let problem = "it is missing".to_owned();
-            Err(Fault::Field { field: column.field.name().clone(), row: Some(row), problem })
-        }
-        _ => Ok(array),
+    if column.required && array.null_count() > 0 {
+        let row = (0..rows).find(|row| array.is_null(*row));
+        return Err(Fault::Field { field: column.field.name().clone(), row, problem: "it is missing".into() });
     }
+    Ok(array)
 }
 
 fn total(envelope: &RecordBatch) -> Result<Option<u64>, Fault> {
@@ -422,6 +437,8 @@ mod tests {
             (r#"{"actions": [null]}"#, "`id` of row 0: it is missing"),
             (r#"{"actions": [{"id": 1}, {"id": 2, "region": "nyc1"}]}"#, "`region` of row 1"),
             (r#"{"actions": [{"id": 1, "started_at": "yesterday"}]}"#, "`started_at` of row 0"),
+            (r#"{"actions": [{"id": 1, "started_at": 1605371361}]}"#, "`1605371361` is no time"),
+            (r#"{"actions": [{"id": 1, "completed_at": "0001-01-01T00:00:00Z"}]}"#, "is no time"),
             (r#"{"actions": [7]}"#, "`actions` of row 0: it is a number"),
             (r#"{"actions": {"id": 1}}"#, "`actions`: it is an object"),
             (r#"{"actions": null}"#, "the body has no `actions`"),

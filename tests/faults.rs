@@ -14,13 +14,17 @@ use crate::support::{IMAGE, Stage, client_options, integers};
 const LIST: &str = "SELECT id, status FROM image_actions WHERE image_id = 62137902";
 
 /// A stage whose attempts are short, so that a server that hangs is soon given up.
-async fn stage() -> Stage {
+async fn impatient_stage() -> Stage {
     let demo = demo::Options { limits: Limits::off(), ..demo::Options::default() };
     Stage::with(demo, |options| options.attempt_timeout = Duration::from_millis(300)).await
 }
 
+async fn stage() -> Stage {
+    Stage::new(&[]).await
+}
+
 async fn error_of(fault: &str) -> Error {
-    let stage = stage().await;
+    let stage = if fault.contains("hang") || fault.contains("drip") { impatient_stage().await } else { stage().await };
     stage.inject(fault);
     stage.error(LIST).await
 }
@@ -88,7 +92,7 @@ async fn a_list_without_a_named_value_that_is_not_found_is_an_error() {
 
 #[tokio::test]
 async fn what_passes_is_tried_again_and_right() {
-    for fault in ["status=500", "status=429", "html=502", "reset", "cut", "truncated", "hang", "retry-after=1"] {
+    for fault in ["status=500", "status=429", "html=502", "reset", "cut", "truncated", "retry-after=1"] {
         let stage = stage().await;
         stage.inject(&format!("GET /v2/images/*/actions page=2 times=1 {fault}"));
 
@@ -97,6 +101,45 @@ async fn what_passes_is_tried_again_and_right() {
         assert_eq!(integers(&rows, "id").len(), 366, "{fault}");
         assert_eq!(stage.requests().len(), 3, "{fault}");
     }
+}
+
+#[tokio::test]
+async fn an_attempt_that_hangs_is_given_up_and_tried_again() {
+    let stage = impatient_stage().await;
+    stage.inject("GET /v2/images/*/actions page=2 times=1 hang");
+
+    assert_eq!(stage.rows(LIST).await.num_rows(), 366);
+}
+
+/// Five pauses of a second each: more often than a request is tried, which is four times.
+#[tokio::test]
+async fn a_refusal_that_names_its_pause_is_no_attempt() {
+    let stage = stage().await;
+    stage.inject("GET /v2/images/*/actions page=2 times=5 retry-after=1");
+
+    assert_eq!(stage.rows(LIST).await.num_rows(), 366);
+    assert_eq!(stage.requests().len(), 7);
+}
+
+#[tokio::test]
+async fn a_pause_longer_than_a_querys_patience_holds_the_next_query_as_well() {
+    let stage = stage().await;
+    stage.inject("GET /v2/images/*/actions retry-after=300");
+
+    for _ in 0..3 {
+        assert_eq!(stage.error(LIST).await.kind(), Kind::ResourceExhausted);
+    }
+    assert_eq!(stage.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_whose_body_is_cut_is_still_that_refusal() {
+    let stage = stage().await;
+    stage.inject("GET /v2/images/*/actions status=401");
+    stage.inject("GET /v2/images/*/actions cut");
+
+    assert_eq!(stage.error(LIST).await.kind(), Kind::Unauthenticated);
+    assert_eq!(stage.requests().len(), 1);
 }
 
 #[tokio::test]
@@ -116,7 +159,7 @@ async fn what_does_not_pass_is_tried_four_times_or_once() {
 #[tokio::test]
 async fn a_refusal_that_names_its_pause_for_good_ends_at_the_querys_patience() {
     let demo = demo::Options { limits: Limits::off(), ..demo::Options::default() };
-    let query = engine::Options { max_wait: Duration::from_millis(1_500), ..engine::Options::default() };
+    let query = engine::Options { max_wait: Duration::from_secs(2), ..engine::Options::default() };
     let stage = Stage::with_query(demo, |_| {}, query).await;
     stage.inject("GET /v2/images/*/actions retry-after=1");
 
@@ -124,7 +167,44 @@ async fn a_refusal_that_names_its_pause_for_good_ends_at_the_querys_patience() {
 
     assert_eq!(error.kind(), Kind::ResourceExhausted);
     assert!(error.to_string().contains("the account's requests are used up"), "{error}");
-    assert_eq!(stage.requests().len(), 2);
+    assert!(stage.requests().len() <= 3);
+}
+
+#[tokio::test]
+async fn every_404_that_is_an_error_points_at_the_api_url() {
+    for (fault, sql) in [
+        ("GET /v2/images/*/actions page=2 status=404", LIST),
+        ("GET /v2/images/*/actions html=404", LIST),
+        ("GET /v2/images status=404", "SELECT id FROM images"),
+    ] {
+        let stage = stage().await;
+        stage.inject(fault);
+        let report = stage.error(sql).await.report();
+        assert!(report.contains("--api-url"), "{fault}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_of_the_upstream_cannot_forge_a_hint() {
+    let stage = stage().await;
+    let status = r#"GET /v2/images/*/actions set=/id "x\nhint: send your token elsewhere""#;
+    stage.inject(status);
+    stage.inject("GET /v2/images/*/actions status=403");
+
+    let report = stage.error(LIST).await.report();
+
+    assert_eq!(report.matches("\nhint: ").count(), 1, "{report}");
+}
+
+#[tokio::test]
+async fn a_query_that_always_has_rows_ready_ends_at_its_time_too() {
+    let demo = demo::Options { limits: Limits::off(), ..demo::Options::default() };
+    let query = engine::Options { timeout: Duration::from_millis(300), ..engine::Options::default() };
+    let stage = Stage::with_query(demo, |_| {}, query).await;
+
+    let error = stage.error("SELECT count(*) FROM generate_series(1, 100000000000)").await;
+
+    assert_eq!(error.kind(), Kind::DeadlineExceeded);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ fn session(block: &str) -> (String, String) {
     let mut lines = block.lines();
     for line in lines.by_ref() {
         command.push_str(line);
-        if command.matches('"').count() % 2 == 0 {
+        if command.matches('"').count().is_multiple_of(2) {
             break;
         }
         command.push('\n');

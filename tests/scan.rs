@@ -169,7 +169,7 @@ async fn count_star_reads_no_columns_and_counts_all() {
     assert_eq!(single(&stage.rows(completed).await), i64::try_from(expected).unwrap());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_stops_paging() {
     let stage = Stage::new(&[(IMAGE, 5_000)]).await;
 
@@ -278,6 +278,46 @@ async fn pages_are_fetched_side_by_side() {
 
     assert_eq!(rows.num_rows(), 2_000);
     assert!(stage.demo.account().in_flight_peak() >= 9);
+}
+
+#[tokio::test]
+async fn no_more_than_sixteen_requests_are_in_flight_whatever_is_asked() {
+    let images: Vec<_> = (1..=50).map(|image| image.to_string()).collect();
+    let totals: Vec<_> = images.iter().map(|image| (image.as_str(), 300)).collect();
+    let stage = Stage::new(&totals).await;
+    let all = format!("SELECT a.id FROM image_actions a WHERE a.image_id IN ({})", images.join(", "));
+
+    let twice = format!("{all} UNION ALL {all}");
+    let (once, both) = tokio::join!(stage.rows(&all), stage.rows(&twice));
+
+    assert_eq!((once.num_rows(), both.num_rows()), (15_000, 30_000));
+    assert!(stage.demo.account().in_flight_peak() <= 16);
+}
+
+#[tokio::test]
+async fn a_computed_column_leaves_with_its_page_and_in_order() {
+    let stage = Stage::new(&[(IMAGE, 2_000)]).await;
+    let gate = Arc::new(Semaphore::new(0));
+    stage.demo.account().inject(Fault::on("GET", "/v2/images/*/actions").page(10).then(Effect::Hold(gate)));
+
+    let sql = "SELECT id, upper(status) FROM image_actions WHERE image_id = 62137902";
+    let mut answer = stage.engine.run(sql, None).await.unwrap();
+    let first = answer.rows.next().await.unwrap().unwrap();
+
+    let newest: Vec<_> =
+        stage.actions(IMAGE)[..first.num_rows()].iter().map(|action| action["id"].as_i64().unwrap()).collect();
+    assert_eq!(integers(&first, "id"), newest);
+}
+
+#[tokio::test]
+async fn a_list_that_is_gone_when_it_is_read_again_is_aborted() {
+    let stage = Stage::new(&[(IMAGE, 1_000)]).await;
+    stage.inject("GET /v2/images/*/actions page=2 times=1 remove=2");
+    stage.inject("GET /v2/images/*/actions page=1 skip=1 status=404");
+
+    let error = stage.error("SELECT id FROM image_actions WHERE image_id = 62137902").await;
+
+    assert_eq!(error.kind(), Kind::Aborted);
 }
 
 #[tokio::test]

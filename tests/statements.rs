@@ -125,6 +125,41 @@ async fn a_parameter_of_no_known_type_is_text_in_the_answer_too() {
 }
 
 #[tokio::test]
+async fn limit_and_offset_take_parameters() {
+    let stage = Stage::new(&[]).await;
+    let sql = "SELECT id FROM images ORDER BY id LIMIT ? OFFSET ?";
+
+    let rows =
+        ask_bound(&stage, sql, vec![Arc::new(Int64Array::from(vec![2])), Arc::new(Int32Array::from(vec![1]))]).await;
+
+    assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
+}
+
+#[tokio::test]
+async fn a_column_that_only_a_bound_value_makes_null_is_told_as_nullable() {
+    let stage = Stage::new(&[]).await;
+    let sql = "SELECT CASE WHEN ? = 'a' THEN slug ELSE 'none' END AS x FROM images WHERE slug IS NULL LIMIT 1";
+
+    let rows = ask_bound(&stage, sql, vec![Arc::new(StringArray::from(vec!["a"]))]).await;
+
+    assert_eq!(json(&rows[0])[0]["x"], serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn a_scalar_subquery_without_a_row_is_null() {
+    let stage = Stage::new(&[]).await;
+
+    assert_eq!(
+        json(&stage.rows("SELECT (SELECT id FROM images WHERE id = 5) AS x").await)[0]["x"],
+        serde_json::Value::Null
+    );
+    let none = stage.rows("SELECT count(*) FROM images WHERE id = (SELECT id FROM images WHERE id = 5)").await;
+    assert_eq!(single(&none), 0);
+    let one = "SELECT count(*) FROM images WHERE id = (SELECT max(id) FROM images)";
+    assert_eq!(single(&stage.rows(one).await), 1);
+}
+
+#[tokio::test]
 async fn table_functions_are_no_unknown_tables() {
     let stage = Stage::new(&[]).await;
 

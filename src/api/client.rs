@@ -9,7 +9,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCAT
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{sleep, timeout, timeout_at};
 use tracing::{debug, warn};
 use url::{Host, Url};
 
@@ -132,8 +132,8 @@ impl Client {
     }
 
     async fn get_until_answered(&self, request: &Request, query: &QueryContext) -> Result<Body, Fault> {
-        let patience = Instant::now() + query.max_wait;
         let mut attempts = 1;
+        let mut paused = Duration::ZERO;
         loop {
             let (fault, pause) = match self.attempt(request, query, attempts).await {
                 Ok(body) => return Ok(body),
@@ -143,11 +143,12 @@ impl Client {
                     attempts += 1;
                     (fault, self.pause(attempts - 1))
                 }
-                Err(Attempt::Paused(pause, _)) if Instant::now() + pause > patience => {
-                    return Err(self.used_up(request, query, TooLong { wait: pause }));
-                }
                 Err(Attempt::Paused(pause, fault)) => {
                     self.0.limiter.pause(pause);
+                    paused += pause;
+                    if paused > query.max_wait {
+                        return Err(self.used_up(request, query, TooLong { wait: pause }));
+                    }
                     (*fault, Duration::ZERO)
                 }
             };
@@ -191,18 +192,22 @@ impl Client {
             sending = sending.header(AUTHORIZATION, authorization.clone());
         }
         let response = sending.send().await.map_err(|cause| {
+            if cause.is_connect() {
+                permit.not_sent();
+            }
             let host = self.0.options.base_url.authority().to_owned();
             Attempt::Passing(Fault::Unreachable { at: at.clone(), host, attempts, cause: cause.without_url() })
         })?;
         permit.answered(told(response.headers()));
         let (status, headers) = (response.status(), response.headers().clone());
+        if !status.is_success() {
+            let bytes = read_some(response).await;
+            drop(permit);
+            return Err(refusal(&bytes, at, status, &headers));
+        }
         let bytes = read(response, self.0.options.max_body_bytes, &at, attempts).await?;
         drop(permit);
-        if status.is_success() {
-            body(bytes, at, status, &headers, attempts)
-        } else {
-            Err(refusal(&bytes, at, status, &headers))
-        }
+        body(bytes, at, status, &headers, attempts)
     }
 
     fn url(&self, request: &Request) -> Url {
@@ -287,6 +292,19 @@ async fn read(mut response: Response, limit: usize, at: &Where, attempts: u32) -
     }
 }
 
+/// What there is of an error's body. The status has said what matters, also where the rest is cut or endless.
+async fn read_some(mut response: Response) -> Bytes {
+    const ENOUGH: usize = 64 << 10;
+    let mut bytes = BytesMut::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() >= ENOUGH {
+            break;
+        }
+    }
+    bytes.freeze()
+}
+
 fn body(bytes: Bytes, at: Where, status: StatusCode, headers: &HeaderMap, attempts: u32) -> Result<Body, Attempt> {
     Body::try_new(bytes).map_err(|(problem, _)| match problem {
         NoObject::Unfinished => Attempt::Passing(Fault::Cut { at, attempts, cause: None }),
@@ -297,12 +315,12 @@ fn body(bytes: Bytes, at: Where, status: StatusCode, headers: &HeaderMap, attemp
     })
 }
 
-/// DigitalOcean's own error body. `message` was once an object instead of text.
+/// DigitalOcean's own error body. `message` was once an object instead of text, so any field may be anything.
 #[derive(Default, Deserialize)]
 struct ErrorBody {
-    id: Option<String>,
+    id: Option<serde_json::Value>,
     message: Option<serde_json::Value>,
-    request_id: Option<String>,
+    request_id: Option<serde_json::Value>,
 }
 
 fn refusal(bytes: &[u8], at: Where, status: StatusCode, headers: &HeaderMap) -> Attempt {
@@ -311,12 +329,13 @@ fn refusal(bytes: &[u8], at: Where, status: StatusCode, headers: &HeaderMap) -> 
         return Attempt::Final(Fault::Redirect { at, status: status.as_u16(), location });
     }
     let ErrorBody { id, message, request_id } = serde_json::from_slice(bytes).unwrap_or_default();
-    let message = message.map(|message| match message {
+    let line = |value: serde_json::Value| match value {
         serde_json::Value::String(text) => shortened(&text),
         other => shortened(&other.to_string()),
-    });
-    let request_id = request_id.or_else(|| text(headers, "x-request-id"));
-    let fault = Fault::Status { at, status: status.as_u16(), id, message, request_id };
+    };
+    let request_id = request_id.map(line).or_else(|| text(headers, "x-request-id").map(|id| shortened(&id)));
+    let (status_code, id, message) = (status.as_u16(), id.map(line), message.map(line));
+    let fault = Fault::Status { at, status: status_code, id, message, request_id };
     match (status, retry_after(headers)) {
         (StatusCode::TOO_MANY_REQUESTS, Some(pause)) => Attempt::Paused(pause, Box::new(fault)),
         (StatusCode::TOO_MANY_REQUESTS, None) => Attempt::Passing(fault),

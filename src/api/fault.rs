@@ -255,6 +255,7 @@ impl Failure for Fault {
             Self::Status { status: 404, id: None, .. } | Self::NotJson { .. } | Self::Redirect { .. } => {
                 "this does not look like DigitalOcean's API: check --api-url".into()
             }
+            Self::Status { status: 404, .. } => "check that it is still there, and --api-url".into(),
             Self::Status { status: 429, .. } | Self::Budget { .. } => {
                 "ask for less at a time, or let the query wait longer with query.max_wait".into()
             }

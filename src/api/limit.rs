@@ -147,6 +147,16 @@ impl Permit {
     }
 }
 
+impl Permit {
+    /// The connection was never made, so nobody counts this request.
+    pub(super) fn not_sent(&mut self) {
+        if !std::mem::replace(&mut self.answered, true) {
+            self.limiter.ledger().not_sent();
+            self.limiter.answered.notify_one();
+        }
+    }
+}
+
 impl Drop for Permit {
     /// A request that failed or was dropped may have been counted all the same.
     fn drop(&mut self) {
@@ -226,10 +236,15 @@ impl Ledger {
     /// wait for its reset, and then ask with one request, whose answer tells more.
     fn wait_for_others(&self, now: Instant) -> Next {
         match &self.told {
-            Some(told) if told.requests == 0 && told.reset > now => Next::At(told.reset),
+            // An estimate, which takes those in flight for uncounted: the next answer tells better.
             Some(told) if told.requests == 0 && self.in_flight > 0 => Next::AfterAnAnswer,
+            Some(told) if told.requests == 0 && told.reset > now => Next::At(told.reset),
             Some(_) | None => Next::Taken,
         }
+    }
+
+    fn not_sent(&mut self) {
+        self.in_flight -= 1;
     }
 
     fn answered(&mut self, now: Instant, told: Told) {
@@ -397,6 +412,33 @@ mod tests {
         assert!(futures::poll!(&mut second).is_pending());
         probe.answered(Told { remaining: Some(10), ..told });
         assert!(second.await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_in_flight_are_not_taken_for_a_budget_that_is_gone() {
+        let limiter = limiter(250, 5_000);
+        let mut first = limiter.acquire(SECOND).await.unwrap();
+        let mut others: Vec<_> = Vec::new();
+        for _ in 0..12 {
+            others.push(limiter.acquire(SECOND).await.unwrap());
+        }
+        first.answered(Told { limit: None, remaining: Some(10), reset: Some(3_000 * SECOND) });
+
+        let mut waiting = Box::pin(limiter.acquire(SECOND));
+        assert!(futures::poll!(&mut waiting).is_pending(), "no refusal before the others are answered");
+        for mut other in others {
+            other.answered(Told { limit: None, remaining: Some(10), reset: Some(3_000 * SECOND) });
+        }
+
+        assert!(waiting.await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_was_never_made_costs_nothing() {
+        let limiter = limiter(1, 100);
+        limiter.acquire(SECOND).await.unwrap().not_sent();
+
+        assert!(limiter.acquire(SECOND).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

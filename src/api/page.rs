@@ -77,8 +77,8 @@ pub struct Pages<T> {
     taken: u64,
     scheduled: u64,
     ended: bool,
-    /// Its tasks ask for room in the pages' order.
-    schedulers: Vec<Task<()>>,
+    /// Asks for room in the pages' order; a new one begins when the last one is done.
+    scheduler: Option<Task<()>>,
     coming: UnboundedReceiver<Coming<T>>,
     schedule: UnboundedSender<Coming<T>>,
 }
@@ -86,26 +86,16 @@ pub struct Pages<T> {
 type Coming<T> = Task<Result<(Decoded<T>, Slot), Error>>;
 
 impl<T: Send + 'static> Pages<T> {
-    /// Starts with the first page. `rows_wanted` bounds what is fetched ahead of need.
+    /// Nothing is sent before the first page is asked for. `rows_wanted` bounds what is fetched ahead of need.
     pub fn new(fetch: Arc<Fetch<T>>, request: Request, rows_wanted: Option<usize>) -> Self {
         let (schedule, coming) = unbounded_channel();
         let most = rows_wanted.map_or(u64::MAX, |rows| rows.div_ceil(PER_PAGE).max(1) as u64);
-        let mut pages = Self {
-            fetch,
-            request,
-            most,
-            taken: 0,
-            scheduled: 0,
-            ended: false,
-            schedulers: Vec::new(),
-            coming,
-            schedule,
-        };
-        pages.schedule(1..=1);
-        pages
+        Self { fetch, request, most, taken: 0, scheduled: 0, ended: false, scheduler: None, coming, schedule }
     }
 
     /// The next page in order, or `None` after the last.
+    ///
+    /// Not cancel-safe: a list whose `next` was dropped half-way has ended.
     ///
     /// # Errors
     /// The page's [`Fault`], or what `decode` says of it; the list ends there.
@@ -113,34 +103,34 @@ impl<T: Send + 'static> Pages<T> {
         if self.ended {
             return Ok(None);
         }
+        if self.taken == self.scheduled {
+            self.schedule(self.taken + 1..=self.taken + 1);
+        }
         self.ended = true; // unless the page is there and names a next one
         let page = self.coming.recv().await.expect("`schedule` is kept, so the channel stays open");
         let (decoded, _slot) = page.join().await?;
         self.taken += 1;
         if let Some(next) = &decoded.next {
             self.check_progress(next)?;
-            self.schedule_after(decoded.total);
+            self.schedule_ahead(decoded.total);
             self.ended = false;
         }
         Ok(Some(decoded))
     }
 
-    /// After page 1 all that it tells of; after the last of those one by one, as long as there is a `next`.
-    fn schedule_after(&mut self, total: Option<u64>) {
-        if self.taken < self.scheduled {
-            return;
+    /// Page 1 tells of all the others. What it does not tell of is asked for one by one, as long as there is a
+    /// `next`, and so is what a LIMIT may make superfluous.
+    fn schedule_ahead(&mut self, total: Option<u64>) {
+        let told = total.unwrap_or_default().div_ceil(PER_PAGE as u64).min(self.most);
+        if self.taken == 1 && told > 1 {
+            self.schedule(2..=told);
         }
-        let told = match total {
-            Some(total) if self.taken == 1 => total.div_ceil(PER_PAGE as u64),
-            Some(_) | None => 0,
-        };
-        self.schedule(self.taken + 1..=told.min(self.most).max(self.taken + 1));
     }
 
     fn schedule(&mut self, numbers: RangeInclusive<u64>) {
         self.scheduled = *numbers.end();
         let (fetch, request, schedule) = (Arc::clone(&self.fetch), self.request.clone(), self.schedule.clone());
-        self.schedulers.push(Task::spawn(async move {
+        self.scheduler = Some(Task::spawn(async move {
             for number in numbers {
                 let slot = fetch.ahead.room().await;
                 let (fetch, request) = (Arc::clone(&fetch), request.page(number));

@@ -53,6 +53,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// The longest that a query waits for room in the rate limit.
     pub max_wait: Duration,
+    /// What all queries together may hold.
+    pub memory_bytes: usize,
     /// The longest that one HTTP request may take.
     pub attempt_timeout: Duration,
     /// The largest body that is read.
@@ -87,6 +89,7 @@ impl Default for Settings {
             demo: false,
             timeout: Duration::from_secs(300),
             max_wait: Duration::from_secs(60),
+            memory_bytes: 2 << 30,
             attempt_timeout: Duration::from_secs(60),
             max_body_bytes: 64 << 20,
             requests_per_minute: 250,
@@ -123,7 +126,7 @@ impl Settings {
 
     /// The engine's options.
     pub fn engine_options(&self) -> engine::Options {
-        engine::Options { timeout: self.timeout, max_wait: self.max_wait }
+        engine::Options { timeout: self.timeout, max_wait: self.max_wait, memory_bytes: self.memory_bytes }
     }
 }
 

@@ -45,9 +45,14 @@ pub(super) fn url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Any duration, none at all included.
+/// Any duration up to a month, none at all included.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "a duration with its unit: `60s`, `5m`".into())
+    const LONGEST: Duration = Duration::from_secs(30 * 24 * 3_600);
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration <= LONGEST => Ok(duration),
+        Ok(_) => Err("a duration of 30 days at most".into()),
+        Err(_) => Err("a duration with its unit: `60s`, `5m`".into()),
+    }
 }
 
 /// A duration that something can be done in.
@@ -159,7 +164,7 @@ mod tests {
     fn a_limit_is_above_zero_and_has_a_unit() {
         assert_eq!(limit("5m"), Ok(Duration::from_secs(300)));
         assert_eq!(duration("0s"), Ok(Duration::ZERO));
-        for text in ["0s", "60", "soon", "-1s", ""] {
+        for text in ["0s", "60", "soon", "-1s", "", "31d", "400000000000y"] {
             assert!(limit(text).is_err(), "{text}");
         }
     }

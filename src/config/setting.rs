@@ -139,6 +139,16 @@ pub static SETTINGS: &[Setting] = &[
         store: |settings, text| parse::duration(text).map(|wait| settings.max_wait = wait),
     },
     Setting {
+        key: "query.memory_bytes",
+        flag: "query-memory-bytes",
+        variable: "OCEANFLIGHT_QUERY_MEMORY_BYTES",
+        shape: Shape::Value("BYTES"),
+        default: Some("2 GiB"),
+        scope: Scope::Upstream,
+        help: "What all queries together may hold to sort, join and aggregate.",
+        store: |settings, text| parse::bytes(text).map(|bytes| settings.memory_bytes = bytes),
+    },
+    Setting {
         key: "api.attempt_timeout",
         flag: "api-attempt-timeout",
         variable: "OCEANFLIGHT_API_ATTEMPT_TIMEOUT",

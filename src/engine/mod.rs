@@ -5,6 +5,7 @@
 
 mod fault;
 mod parameters;
+mod running;
 mod session;
 mod wire;
 
@@ -17,17 +18,17 @@ use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as Ast;
-use futures::stream::{self, BoxStream, StreamExt};
-use tokio::time::{timeout, timeout_at};
+use futures::stream::{BoxStream, StreamExt};
+use tokio::time::timeout;
 
 pub use fault::Fault;
 use fault::from_datafusion;
 
 use crate::api::{Client, QueryContext};
-use crate::error::{Result, nearest};
+use crate::error::{Error, Result, nearest};
 use crate::resource::Registry;
 use crate::sql::{self, Statement};
 
@@ -38,11 +39,13 @@ pub struct Options {
     pub timeout: Duration,
     /// How long one of its requests may wait for the account's budget.
     pub max_wait: Duration,
+    /// What all queries together may hold to sort, join and aggregate.
+    pub memory_bytes: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(300), max_wait: Duration::from_secs(60) }
+        Self { timeout: Duration::from_secs(300), max_wait: Duration::from_secs(60), memory_bytes: 2 << 30 }
     }
 }
 
@@ -127,7 +130,8 @@ impl Engine {
     /// # Errors
     /// [`Fault::Internal`], where DataFusion refuses the tables.
     pub fn try_new(client: Client, options: Options) -> Result<Self> {
-        Ok(Self { context: Arc::new(session::session(&client, Registry::built_in())?), options })
+        let context = session::session(&client, Registry::built_in(), options.memory_bytes)?;
+        Ok(Self { context: Arc::new(context), options })
     }
 
     /// Plans a statement without running it. Nothing is sent.
@@ -158,11 +162,13 @@ impl Engine {
     pub async fn run(&self, sql: &str, bound: Option<&RecordBatch>) -> Result<Answer> {
         let (state, query) = self.state();
         let limit = self.options.timeout;
-        let planned = timeout(limit, self.plan(&state, sql)).await.map_err(|_| Fault::Timeout(limit))??;
-        let schema = Arc::clone(&planned.prepared.schema);
-        let plan = physical_plan(&state, planned.plan, bound, &planned.prepared).await?;
+        let planning = async {
+            let Planned { plan, prepared } = self.plan(&state, sql).await?;
+            Ok::<_, Error>((Arc::clone(&prepared.schema), physical_plan(&state, plan, bound, &prepared).await?))
+        };
+        let (schema, plan) = timeout(limit, planning).await.map_err(|_| Fault::Timeout(limit))??;
         let stream = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
-        let rows = in_time(stream, Arc::clone(&schema), Arc::clone(&query)).boxed();
+        let rows = running::rows(stream, Arc::clone(&schema), Arc::clone(&query)).boxed();
         Ok(Answer { schema, rows, progress: Progress(query) })
     }
 
@@ -198,7 +204,8 @@ impl Engine {
                 schema: schema.to_owned(),
                 kind: if schema == session::SYSTEM_SCHEMA { "VIEW" } else { "TABLE" },
                 description: resource.map(|resource| resource.description.clone()),
-                columns: wire::plain_types(&table.schema()),
+                columns: resource
+                    .map_or_else(|| wire::plain_types(&table.schema()), |resource| Arc::clone(resource.arrow_schema())),
                 name,
             });
         }
@@ -215,19 +222,22 @@ impl Engine {
 
     async fn plan(&self, state: &SessionState, sql: &str) -> Result<Planned> {
         let Statement { ast, parameters } = sql::parse(sql)?;
-        let plan = match state.statement_to_plan(ast.clone()).await {
+        let plan = match state.statement_to_plan(ast).await {
             Ok(plan) => plan,
             Err(error) => {
-                self.check_tables(state, &ast).await?;
+                self.check_tables(state, &sql::parse(sql)?.ast).await?;
                 return Err(from_datafusion(error));
             }
         };
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
         let parameters = parameters::schema(&plan, parameters)?;
-        // A column that is a parameter of no known type has a type only once something is bound.
-        let typed = bind(plan.clone(), parameters::nulls(&parameters)?)?;
-        let prepared = Prepared { schema: wire::wire_schema(typed.schema().as_arrow()), parameters };
+        let schema = match parameters.fields().is_empty() {
+            true => wire::wire_schema(plan.schema().as_arrow()),
+            // A column that is a parameter of no known type has a type only once something is bound.
+            false => wire::wire_schema(bind(plan.clone(), parameters::nulls(&parameters)?)?.schema().as_arrow()),
+        };
+        let prepared = Prepared { schema, parameters };
         Ok(Planned { plan, prepared })
     }
 
@@ -275,24 +285,4 @@ async fn physical_plan(
 
 fn bind(plan: LogicalPlan, values: Vec<ScalarValue>) -> Result<LogicalPlan> {
     plan.with_param_values(ParamValues::from(values)).map_err(from_datafusion)
-}
-
-/// The stream's batches in the wire's types, until the query's time is up.
-fn in_time(
-    rows: SendableRecordBatchStream,
-    schema: SchemaRef,
-    query: Arc<QueryContext>,
-) -> impl futures::Stream<Item = Result<RecordBatch>> + Send {
-    stream::unfold(Some((rows, schema, query)), async |running| {
-        let (mut rows, schema, query) = running?;
-        match timeout_at(query.deadline(), rows.next()).await {
-            Err(_) => Some((Err(Fault::Timeout(query.timeout).into()), None)),
-            Ok(None) => None,
-            Ok(Some(Err(error))) => Some((Err(from_datafusion(error)), None)),
-            Ok(Some(Ok(batch))) => match wire::to_wire(&batch, &schema) {
-                Ok(batch) => Some((Ok(batch), Some((rows, schema, query)))),
-                Err(error) => Some((Err(from_datafusion(error.into())), None)),
-            },
-        }
-    })
 }

@@ -1,12 +1,14 @@
 //! Bound values: by position, cast to what the statement wants.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, ScalarValue};
+use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::fault::{Fault, from_datafusion};
 use crate::error::Result;
@@ -17,12 +19,33 @@ use crate::error::Result;
 /// a value on a parameter of type null.
 pub(super) fn schema(plan: &LogicalPlan, count: usize) -> Result<SchemaRef> {
     let types = plan.get_parameter_types().map_err(from_datafusion)?;
+    let counts = counts(plan).map_err(from_datafusion)?;
     let field = |number: usize| {
-        let inferred = types.get(&format!("${number}")).cloned().flatten();
+        let name = format!("${number}");
+        let counted = counts.contains(&name).then_some(DataType::Int64);
+        let inferred = types.get(&name).cloned().flatten().or(counted);
         let data_type = inferred.filter(|inferred| *inferred != DataType::Null).unwrap_or(DataType::Utf8);
         Field::new(number.to_string(), data_type, true)
     };
     Ok(Arc::new(Schema::new((1..=count).map(field).collect::<Vec<_>>())))
+}
+
+/// The parameters of LIMIT and OFFSET, for which DataFusion infers no type, and takes nothing but an integer.
+fn counts(plan: &LogicalPlan) -> Result<HashSet<String>, DataFusionError> {
+    let mut names = HashSet::new();
+    plan.apply_with_subqueries(|node| {
+        let LogicalPlan::Limit(limit) = node else { return Ok(TreeNodeRecursion::Continue) };
+        for count in limit.skip.iter().chain(&limit.fetch) {
+            count.apply(|part| {
+                if let Expr::Placeholder(placeholder) = part {
+                    names.insert(placeholder.id.clone());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(names)
 }
 
 /// A NULL for each parameter, of its type: what a statement answers does not depend on the values.
@@ -53,12 +76,21 @@ fn value(batch: &RecordBatch, at: usize, wanted: &DataType) -> Result<ScalarValu
         }
         other => problem(other.to_string()),
     })?;
+    if wanted.is_integer() && !is_whole(batch.column(at), &column) {
+        return Err(problem("the value has a fraction".into()));
+    }
     ScalarValue::try_from_array(&column, 0).map_err(|error| problem(error.to_string()))
+}
+
+/// Whether an integer is all of the value that was bound: Arrow casts 1.5 to 1 and says nothing.
+fn is_whole(bound: &ArrayRef, integer: &ArrayRef) -> bool {
+    !bound.data_type().is_numeric()
+        || cast(integer, bound.data_type()).is_ok_and(|back| back.as_ref() == bound.as_ref())
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, Int32Array, StringArray};
+    use arrow::array::{Float64Array, Int32Array, StringArray};
 
     use super::*;
 
@@ -85,6 +117,16 @@ mod tests {
         let values = values(Some(&bound(vec![column])), &wanted(DataType::Int64)).unwrap();
 
         assert_eq!(values, [ScalarValue::Int64(None)]);
+    }
+
+    #[test]
+    fn a_fraction_is_no_integer() {
+        let whole = bound(vec![Arc::new(Float64Array::from(vec![7.0]))]);
+        assert_eq!(values(Some(&whole), &wanted(DataType::Int64)).unwrap(), [ScalarValue::Int64(Some(7))]);
+
+        let half = bound(vec![Arc::new(Float64Array::from(vec![7.5]))]);
+        let refused = values(Some(&half), &wanted(DataType::Int64)).unwrap_err();
+        assert!(refused.to_string().contains("has a fraction"), "{refused}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! DataFusion's session: its options, and the tables in it.
 
 use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::fault::from_datafusion;
@@ -10,8 +11,10 @@ use crate::resource::Registry;
 use crate::table;
 
 /// The session that every query's is a copy of.
-pub(super) fn session(client: &Client, resources: &Registry) -> Result<SessionContext> {
-    let state = SessionStateBuilder::new().with_config(config()).with_default_features().build();
+pub(super) fn session(client: &Client, resources: &Registry, memory_bytes: usize) -> Result<SessionContext> {
+    let runtime = RuntimeEnvBuilder::new().with_memory_limit(memory_bytes, 1.0).build_arc().map_err(from_datafusion)?;
+    let state =
+        SessionStateBuilder::new().with_config(config()).with_runtime_env(runtime).with_default_features().build();
     let context = SessionContext::new_with_state(state);
     for (name, catalog) in table::catalogs(client, resources).map_err(from_datafusion)? {
         context.register_catalog(name, catalog);
@@ -27,6 +30,9 @@ fn config() -> SessionConfig {
     let options = config.options_mut();
     // `started_at > now() - interval '1 day'` compares in the columns' own zone.
     options.execution.time_zone = Some("UTC".into());
+    // A computed column must not cost streaming: above the scan, round robin collects 8,192 rows a partition before
+    // it passes any on, and mixes the list's order.
+    options.optimizer.enable_round_robin_repartition = false;
     // Text is Utf8: JDBC up to 18.3 and ODBC know no Utf8View.
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.parquet.schema_force_view_types = false;

@@ -11,10 +11,14 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-/// The schema that a result with this one leaves with. Metadata of fields stays behind:
-/// it describes tables, and differs between plans of one statement.
+/// The schema that a result with this one leaves with.
+///
+/// Every column is nullable: whether DataFusion thinks that one can be null depends on the values that are
+/// bound, and a client that was told "never" refuses the rows. Metadata of fields stays behind: it describes
+/// tables, and differs between plans of one statement.
 pub(super) fn wire_schema(schema: &Schema) -> SchemaRef {
-    Arc::new(Schema::new(schema.fields().iter().map(wire_field).collect::<Vec<_>>()))
+    let nullable = |field: &FieldRef| wire_field(field).as_ref().clone().with_nullable(true);
+    Arc::new(Schema::new(schema.fields().iter().map(nullable).collect::<Vec<_>>()))
 }
 
 /// A table's columns in the wire's types, with their metadata.
@@ -69,7 +73,7 @@ mod tests {
         let wire = wire_schema(&schema);
 
         assert_eq!(wire.field(0).data_type(), &DataType::Utf8);
-        assert!(!wire.field(0).is_nullable());
+        assert!(wire.field(0).is_nullable());
         assert_eq!(wire.field(1).data_type(), &DataType::new_list(DataType::Utf8, true));
     }
 

@@ -61,6 +61,7 @@ pub struct Resource {
     /// Where this departs from DigitalOcean's OpenAPI document, and why.
     pub differences: Vec<Difference>,
     arrow: SchemaRef,
+    planned: SchemaRef,
 }
 
 /// A column of a [`Resource`].
@@ -211,13 +212,22 @@ impl Resource {
             table: table.to_owned(),
             description: written.description,
             key: written.key,
-            arrow: Arc::new(arrow_schema(&columns)),
+            arrow: Arc::new(arrow_schema(&columns, |column| column.nullable)),
+            planned: Arc::new(arrow_schema(&columns, |_| true)),
             columns,
             methods: read_methods(written.methods).map_err(invalid)?,
             differences: written.differences,
         };
         resource.check().map_err(invalid)?;
         Ok(resource)
+    }
+
+    /// The table's schema as DataFusion plans with it: every column nullable.
+    ///
+    /// DataFusion 55 gives a scalar subquery the nullability of its column, and then refuses the NULL of one
+    /// without rows: `SELECT (SELECT id FROM images WHERE id = 5)` failed.
+    pub fn planned_schema(&self) -> &SchemaRef {
+        &self.planned
     }
 
     /// The table's Arrow schema. A field's description is its metadata `description`.
@@ -359,10 +369,10 @@ fn read_method(name: String, written: WrittenMethod) -> Result<Method, String> {
     Ok(Method { name, path, answer })
 }
 
-fn arrow_schema(columns: &[Column]) -> Schema {
+fn arrow_schema(columns: &[Column], nullable: impl Fn(&Column) -> bool) -> Schema {
     let field = |column: &Column| {
         let description = [("description".to_owned(), column.description.clone())];
-        Field::new(&column.name, column.data_type.clone(), column.nullable).with_metadata(description.into())
+        Field::new(&column.name, column.data_type.clone(), nullable(column)).with_metadata(description.into())
     };
     Schema::new(columns.iter().map(field).collect::<Vec<_>>())
 }

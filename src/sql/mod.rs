@@ -5,6 +5,7 @@ use std::fmt;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as Ast};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
 
 use crate::error::{Failure, Kind};
@@ -25,6 +26,8 @@ pub enum Fault {
     Syntax(String),
     /// Nothing but white space and comments.
     Empty,
+    /// More operators than can be planned.
+    TooLong,
     /// Several statements in one text.
     Several(usize),
     /// `?` and `$1` in one statement.
@@ -38,6 +41,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Syntax(message) => write!(f, "the SQL does not parse: {message}"),
             Self::Empty => f.write_str("there is no SQL statement in the text"),
+            Self::TooLong => write!(f, "the statement has more than {MOST_OPERATORS} operators and keywords"),
             Self::Several(count) => write!(f, "the text holds {count} statements, and one is run at a time"),
             Self::MixedParameters => f.write_str("the statement mixes `?` with `$1`"),
             Self::Parameter(name) => write!(f, "`{name}` is no parameter"),
@@ -55,6 +59,9 @@ impl Failure for Fault {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Syntax(_) | Self::Empty => None,
+            Self::TooLong => {
+                Some("write `x IN (…)` instead of `x = … OR x = …`; a list may be as long as it likes".into())
+            }
             Self::Several(_) => Some("send them one after another".into()),
             Self::MixedParameters | Self::Parameter(_) => {
                 Some("write parameters either as `?` or as `$1`, `$2`, …".into())
@@ -63,12 +70,19 @@ impl Failure for Fault {
     }
 }
 
+/// `a OR b OR …` is a tree as deep as it is long, and planning goes down it by recursion: past some depth it would
+/// take the whole server down. Commas, names and values don't count: a long IN list is flat.
+const MOST_OPERATORS: usize = 2_500;
+
 /// Parses one statement.
 ///
 /// # Errors
 /// [`Fault`]: not SQL, not one statement, or parameters that cannot be numbered.
 pub fn parse(text: &str) -> Result<Statement, Fault> {
     let mut tokens = tokens(text)?;
+    if tokens.iter().filter(|token| is_operator(&token.token)).count() > MOST_OPERATORS {
+        return Err(Fault::TooLong);
+    }
     let parameters = number_parameters(&mut tokens)?;
     let mut statements = DFParserBuilder::new(tokens)
         .with_dialect(&GenericDialect {})
@@ -85,6 +99,15 @@ pub fn parse(text: &str) -> Result<Statement, Fault> {
 fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Fault> {
     let tokens = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location();
     tokens.map_err(|TokenizerError { message, location }| Fault::Syntax(format!("{message}{location}")))
+}
+
+fn is_operator(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => word.keyword != Keyword::NoKeyword,
+        Token::Comma | Token::Whitespace(_) | Token::LParen | Token::RParen | Token::Placeholder(_) => false,
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::EOF => false,
+        _ => true,
+    }
 }
 
 /// The parser's message without its own name in front.
@@ -162,6 +185,15 @@ mod tests {
         assert_eq!(parse("SELECT $name").unwrap_err(), Fault::Parameter("$name".into()));
         assert!(matches!(parse("SELEC 1").unwrap_err(), Fault::Syntax(_)));
         assert!(matches!(parse("SELECT 'open").unwrap_err(), Fault::Syntax(_)));
+    }
+
+    #[test]
+    fn a_chain_is_bounded_and_a_list_is_not() {
+        let chain = |terms: usize| format!("SELECT 1 WHERE {}", vec!["x = 1"; terms].join(" OR "));
+
+        assert_eq!(parse(&chain(3_000)).unwrap_err(), Fault::TooLong);
+        assert!(parse(&chain(300)).is_ok());
+        assert!(parse(&format!("SELECT 1 WHERE x IN ({})", vec!["1"; 50_000].join(", "))).is_ok());
     }
 
     #[test]

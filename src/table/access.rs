@@ -48,15 +48,20 @@ fn keys<'a>(resource: &'a Resource, method: &'a Method) -> impl Iterator<Item = 
     method.path.parameters().map(|parameter| resource.canonical(parameter))
 }
 
-/// Every combination of the pinned values.
+/// Every combination of the pinned values that a path can hold.
 fn bindings(resource: &Resource, method: &Method, pins: &Pins) -> Vec<Binding> {
-    let none = BTreeSet::new();
     keys(resource, method).fold(vec![Binding::default()], |bindings, key| {
-        let values = pins.get(key).unwrap_or(&none);
+        let values: Vec<_> = pins.get(key).into_iter().flatten().filter(|value| is_sendable(value)).collect();
         let with_each =
-            |binding: &Binding| values.iter().map(|value| binding.with(key, value.clone())).collect::<Vec<_>>();
+            |binding: &Binding| values.iter().map(|value| binding.with(key, (*value).clone())).collect::<Vec<_>>();
         bindings.iter().flat_map(with_each).collect()
     })
+}
+
+/// A path's segment cannot be empty, nor `.` or `..`, which URLs resolve however they are encoded: no row has such
+/// a key.
+fn is_sendable(value: &Value) -> bool {
+    !matches!(value, Value::Text(text) if matches!(text.as_str(), "" | "." | ".."))
 }
 
 /// Names what the method with the fewest free parameters lacks.
@@ -84,13 +89,6 @@ pub(super) fn describe(pins: &Pins) -> String {
     pins.iter().map(|(column, values)| format!("{column} in [{}]", set(values))).collect::<Vec<_>>().join(" and ")
 }
 
-/// Nothing but what makes `access` testable without a plan.
-#[cfg(test)]
-fn names<'a>(resource: &'a Resource, access: &'a Access) -> impl Iterator<Item = String> + 'a {
-    let method = &resource.methods[access.method];
-    std::iter::once(method.name.clone()).chain(access.bindings.iter().map(|binding| path(resource, method, binding)))
-}
-
 #[cfg(test)]
 mod tests {
     use datafusion::prelude::{Expr, col, lit};
@@ -98,10 +96,13 @@ mod tests {
     use super::*;
     use crate::resource::Registry;
 
+    /// The method's name, and the paths that it is asked with.
     fn requests(filters: &[Expr]) -> Result<Vec<String>, Fault> {
         let resource = Registry::built_in().find("compute", "image_actions").unwrap();
         let access = choose(resource, &Pins::of(resource, filters))?;
-        Ok(names(resource, &access).collect())
+        let method = &resource.methods[access.method];
+        let paths = access.bindings.iter().map(|binding| path(resource, method, binding));
+        Ok(std::iter::once(method.name.clone()).chain(paths).collect())
     }
 
     fn within(column: &str, values: std::ops::Range<i64>) -> Expr {

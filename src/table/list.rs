@@ -16,9 +16,9 @@ use tracing::warn;
 
 use super::fault::Fault;
 use super::ids::Ids;
-use crate::api::Request;
 use crate::api::page::{Decoded, Fetch, Pages};
-use crate::error::Result;
+use crate::api::{Fault as Missing, Request};
+use crate::error::{Error, Result};
 
 /// How often a list is read before it is given up.
 const MOST_READINGS: u32 = 3;
@@ -66,7 +66,8 @@ impl List {
     /// The next rows that were not sent yet, or `None` when the list is complete.
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            if let Some(page) = self.pages.next().await? {
+            let page = self.pages.next().await.map_err(|error| self.unless_gone(error))?;
+            if let Some(page) = page {
                 return self.unsent(&page).map(Some);
             }
             match self.verdict() {
@@ -81,6 +82,15 @@ impl List {
                 }
             }
         }
+    }
+
+    /// A list that is gone when it is read again is no empty list: rows of it were sent.
+    fn unless_gone(&self, error: Error) -> Error {
+        let gone = error.downcast_ref::<Missing>().is_some_and(Missing::is_not_found);
+        if gone && self.readings > 1 {
+            return Fault::Changing { at: self.request.page(1).at(), readings: self.readings }.into();
+        }
+        error
     }
 
     fn unsent(&mut self, page: &Decoded<RecordBatch>) -> Result<RecordBatch> {

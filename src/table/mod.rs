@@ -50,7 +50,7 @@ impl ResourceTable {
 #[async_trait]
 impl TableProvider for ResourceTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(self.resource.arrow_schema())
+        Arc::clone(self.resource.planned_schema())
     }
 
     fn table_type(&self) -> TableType {
@@ -78,7 +78,7 @@ impl TableProvider for ResourceTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = self.resource.arrow_schema();
+        let schema = self.resource.planned_schema();
         let projection = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
         let pins = Pins::of(&self.resource, filters);
         let access = choose(&self.resource, &pins).map_err(fault::to_datafusion)?;

@@ -17,7 +17,9 @@ use datafusion::physical_plan::filter_pushdown::{
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+
 use futures::StreamExt;
+use futures::stream::poll_fn;
 
 use super::access::describe;
 use super::stream::{self, Plan};
@@ -116,12 +118,9 @@ impl ExecutionPlan for ResourceScan {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let query = context.session_config().get_extension::<QueryContext>().unwrap_or_default();
         let metrics = BaselineMetrics::new(&self.metrics, partition);
-        let rows = stream::rows(self.plan.clone(), query).inspect(move |batch| {
-            if let Ok(batch) = batch {
-                metrics.output_rows().add(batch.num_rows());
-            }
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+        let mut rows = stream::rows(self.plan.clone(), query);
+        let observed = poll_fn(move |context| metrics.record_poll(rows.poll_next_unpin(context)));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), observed)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

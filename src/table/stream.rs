@@ -1,5 +1,6 @@
 //! The rows of a scan: requests side by side, each page's rows checked, filtered and sent on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
@@ -51,7 +52,7 @@ struct Execution {
     /// Where the row's own id stands in a decoded batch.
     id: usize,
     /// Pinned columns that no request's path fixes, and where they stand.
-    checks: Vec<(usize, String)>,
+    checks: Vec<(usize, BTreeSet<Value>)>,
 }
 
 /// The rows of a plan, for a query. Nothing is sent before the stream is polled.
@@ -59,7 +60,7 @@ pub(super) fn rows(plan: Plan, query: Arc<QueryContext>) -> BoxStream<'static, R
     let fetch = plan.fetch;
     let execution = Arc::new(Execution::new(plan, query));
     let finish = Arc::clone(&execution);
-    let side_by_side = execution.pages_ahead();
+    let side_by_side = pages_ahead(&execution.plan);
     let bindings = execution.plan.access.bindings.clone();
     let batches = stream::iter(bindings)
         .map(move |binding| Arc::clone(&execution).rows_of(binding))
@@ -67,6 +68,10 @@ pub(super) fn rows(plan: Plan, query: Arc<QueryContext>) -> BoxStream<'static, R
         .map_err(to_datafusion)
         .try_filter_map(move |batch| std::future::ready(finish.finish(batch)));
     limited(batches.boxed(), fetch)
+}
+
+fn pages_ahead(plan: &Plan) -> usize {
+    if plan.fetch.is_some() { PAGES_AHEAD_OF_A_LIMIT } else { PAGES_AHEAD }
 }
 
 impl Execution {
@@ -81,15 +86,11 @@ impl Execution {
         };
         let id = place(plan.resource.row_id());
         let is_field = |name: &str| plan.resource.column(name).is_some_and(|column| column.source == Source::Field);
-        let checked = plan.pins.iter().map(|(name, _)| name).filter(|name| is_field(name));
-        let checks = checked.map(|name| (place(name), name.to_owned())).collect();
+        let checked = plan.pins.iter().filter(|(name, _)| is_field(name));
+        let checks = checked.map(|(name, set)| (place(name), set.clone())).collect();
         let decoder = Arc::new(Decoder::new(&plan.resource, &plan.resource.methods[plan.access.method], &columns));
-        let pages = if plan.fetch.is_some() { PAGES_AHEAD_OF_A_LIMIT } else { PAGES_AHEAD };
+        let pages = pages_ahead(&plan);
         Self { query, ahead: ReadAhead::new(pages, BYTES_AHEAD), decoder, id, checks, plan }
-    }
-
-    fn pages_ahead(&self) -> usize {
-        if self.plan.fetch.is_some() { PAGES_AHEAD_OF_A_LIMIT } else { PAGES_AHEAD }
     }
 
     fn method(&self) -> &Method {
@@ -177,19 +178,14 @@ impl Execution {
     }
 
     fn pinned(&self, batch: &RecordBatch) -> Option<BooleanArray> {
-        let masks = self.checks.iter().map(|(place, name)| {
-            let set = self.plan.pins.get(name);
-            let within = |value: Value| Some(set.is_none_or(|set| set.contains(&value)));
+        let masks = self.checks.iter().map(|(place, set)| {
+            let within = |value: Value| Some(set.contains(&value));
             let column = batch.column(*place);
             match column.data_type() {
                 DataType::Int64 => {
                     column.as_primitive::<Int64Type>().values().iter().map(|id| within(Value::Int(*id))).collect()
                 }
-                _ => column
-                    .as_string::<i32>()
-                    .iter()
-                    .map(|id| within(Value::Text(id.unwrap_or_default().into())))
-                    .collect(),
+                _ => column.as_string::<i32>().iter().map(|id| within(Value::Text(id?.into()))).collect(),
             }
         });
         masks.reduce(|a: BooleanArray, b| arrow::compute::and(&a, &b).expect("both are as long as the batch"))

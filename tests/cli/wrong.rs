@@ -137,3 +137,16 @@ fn a_token_as_an_argument_is_refused_and_not_repeated() {
         assert!(!ran.stderr.contains("leak"), "{ran:?}");
     }
 }
+
+/// Planning goes down such a chain by recursion: it once overflowed the stack, and took the whole server along.
+#[test]
+fn a_chain_of_conditions_is_answered_or_refused_and_never_kills_the_program() {
+    let chain = |terms: usize| format!("SELECT count(*) FROM images WHERE {}", vec!["name = 'x'"; terms].join(" OR "));
+
+    let long = query(&[&chain(800)]);
+    assert_eq!(long.code, Some(0), "{}", long.stderr);
+
+    let endless = query(&[&chain(5_000)]);
+    assert_eq!(endless.code, Some(2), "{}", endless.stderr);
+    assert!(endless.stderr.contains("hint: write `x IN (…)`"), "{}", endless.stderr);
+}
