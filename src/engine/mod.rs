@@ -8,6 +8,7 @@ mod parameters;
 mod running;
 mod session;
 mod wire;
+mod yielding;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,10 +1,13 @@
 //! DataFusion's session: its options, and the tables in it.
 
+use std::sync::Arc;
+
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::fault::from_datafusion;
+use super::yielding::YieldWhereRowsMultiply;
 use crate::api::Client;
 use crate::error::Result;
 use crate::resource::Registry;
@@ -13,8 +16,12 @@ use crate::table;
 /// The session that every query's is a copy of.
 pub(super) fn session(client: &Client, resources: &Registry, memory_bytes: usize) -> Result<SessionContext> {
     let runtime = RuntimeEnvBuilder::new().with_memory_limit(memory_bytes, 1.0).build_arc().map_err(from_datafusion)?;
-    let state =
-        SessionStateBuilder::new().with_config(config()).with_runtime_env(runtime).with_default_features().build();
+    let state = SessionStateBuilder::new()
+        .with_config(config())
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(YieldWhereRowsMultiply))
+        .build();
     let context = SessionContext::new_with_state(state);
     for (name, catalog) in table::catalogs(client, resources).map_err(from_datafusion)? {
         context.register_catalog(name, catalog);
