@@ -31,6 +31,7 @@ mod tables;
 mod text;
 mod upstream;
 
+use std::ffi::OsString;
 use std::io;
 
 use clap::{Parser, Subcommand};
@@ -57,6 +58,14 @@ enum Command {
     Tables(tables::Tables),
     Settings(Box<settings::Show>),
     Demo(demo::Demo),
+}
+
+/// The arguments, with SQL that begins with a comment kept apart from flags: `-- all of them\nSELECT …` is none.
+pub fn with_commented_sql(arguments: impl IntoIterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    arguments.into_iter().map(|argument| match argument.to_str().and_then(|text| text.strip_prefix("--")) {
+        Some(comment) if comment.starts_with(char::is_whitespace) => format!("\n--{comment}").into(),
+        _ => argument,
+    })
 }
 
 /// Runs a command to its end, and says what went wrong.

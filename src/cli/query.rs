@@ -14,7 +14,7 @@ use super::format::Format;
 use super::log;
 use super::output::Output;
 use super::progress::{self, Line};
-use super::signal::Signals;
+use super::signal::{self, Signals};
 use super::simulated::{self, Simulated};
 use super::upstream::Upstream;
 use crate::config::{self, Environment, Settings};
@@ -78,6 +78,7 @@ pub(super) async fn run(query: Query, environment: &Environment, console: &mut C
     format.check(place)?;
 
     let mut signals = Signals::listen().map_err(Error::Signals)?;
+    signal::end_if_stuck(Exit::Stopped);
     let mut asked = tokio::select! {
         biased;
         () = signals.next() => return Err(Error::Stopped.into()),

@@ -1,6 +1,27 @@
 //! Ctrl-C, and SIGTERM, which counts as that.
 
 use std::io;
+use std::time::Duration;
+
+use super::exit::Exit;
+
+/// Ends the process with `exit` some time after a signal, where it could not end by itself: writing to a pipe that
+/// nobody reads waits for ever, and hears nothing meanwhile.
+pub(super) fn end_if_stuck(exit: Exit) {
+    tokio::spawn(async move {
+        if let Ok(mut signals) = Signals::listen() {
+            signals.next().await;
+            // A thread: the runtime may be gone or busy by then.
+            std::thread::spawn(move || {
+                std::thread::sleep(PATIENCE);
+                std::process::exit(exit.code().into());
+            });
+        }
+    });
+}
+
+/// How long a query may take to say that it was stopped.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Hears what the process is told; from its creation on nothing else ends it.
 #[derive(Debug)]

@@ -62,6 +62,12 @@ impl fmt::Display for Origin {
     }
 }
 
+/// For a service called `oceanflight`, Kubernetes puts its addresses into every container.
+fn is_of_kubernetes(name: &str) -> bool {
+    ["OCEANFLIGHT_SERVICE_", "OCEANFLIGHT_PORT_"].iter().any(|prefix| name.starts_with(prefix))
+        || name == "OCEANFLIGHT_PORT"
+}
+
 impl Layer {
     /// What the command line says.
     pub fn from_flags(flags: impl IntoIterator<Item = (&'static Setting, String)>) -> Self {
@@ -75,7 +81,7 @@ impl Layer {
     /// # Errors
     /// A variable that starts like ours and is none of ours, or one that is not text.
     pub fn from_environment(environment: &Environment) -> Result<Self, Error> {
-        let ours = environment.names().filter(|name| name.starts_with("OCEANFLIGHT_"));
+        let ours = environment.names().filter(|name| name.starts_with("OCEANFLIGHT_") && !is_of_kubernetes(name));
         for name in ours.filter(|name| *name != FILE_VARIABLE && !OTHERS.contains(name)) {
             if !SETTINGS.iter().any(|setting| setting.variable == name) {
                 let known = SETTINGS.iter().map(|setting| setting.variable).chain([FILE_VARIABLE]);

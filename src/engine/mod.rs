@@ -5,6 +5,7 @@
 
 mod fault;
 mod parameters;
+mod plans;
 mod running;
 mod session;
 mod wire;
@@ -27,9 +28,10 @@ use tokio::time::timeout;
 
 pub use fault::Fault;
 use fault::from_datafusion;
+use plans::Apart;
 
 use crate::api::{Client, QueryContext};
-use crate::error::{Error, Result, nearest};
+use crate::error::{Result, nearest};
 use crate::resource::Registry;
 use crate::sql::{self, Statement};
 
@@ -140,8 +142,8 @@ impl Engine {
     /// # Errors
     /// [`sql::Fault`] and [`Fault`]: what is wrong with the statement.
     pub async fn prepare(&self, sql: &str) -> Result<Prepared> {
-        let (state, _) = self.state();
-        Ok(self.plan(&state, sql).await?.prepared)
+        let ((state, _), engine, sql) = (self.state(), self.clone(), sql.to_owned());
+        self.apart(async move { Ok(engine.plan(&state, &sql).await?.prepared) }).await
     }
 
     /// Plans a statement to the end, with its parameters bound, so that a mistake shows before
@@ -150,10 +152,13 @@ impl Engine {
     /// # Errors
     /// As [`Engine::prepare`], and a table that needs a value which the statement does not give.
     pub async fn check(&self, sql: &str, bound: Option<&RecordBatch>) -> Result<SchemaRef> {
-        let (state, _) = self.state();
-        let planned = self.plan(&state, sql).await?;
-        physical_plan(&state, planned.plan, bound, &planned.prepared).await?;
-        Ok(planned.prepared.schema)
+        let ((state, _), engine, sql, bound) = (self.state(), self.clone(), sql.to_owned(), bound.cloned());
+        let planning = async move {
+            let Planned { plan, prepared } = engine.plan(&state, &sql).await?;
+            physical_plan(&state, plan, bound.as_ref(), &prepared).await?;
+            Ok(prepared.schema)
+        };
+        self.apart(planning).await
     }
 
     /// Runs a statement. `bound` is one row, whose columns are the parameters by position.
@@ -161,16 +166,22 @@ impl Engine {
     /// # Errors
     /// As [`Engine::check`]; what goes wrong later is an item of the stream.
     pub async fn run(&self, sql: &str, bound: Option<&RecordBatch>) -> Result<Answer> {
-        let (state, query) = self.state();
-        let limit = self.options.timeout;
-        let planning = async {
-            let Planned { plan, prepared } = self.plan(&state, sql).await?;
-            Ok::<_, Error>((Arc::clone(&prepared.schema), physical_plan(&state, plan, bound, &prepared).await?))
+        let ((state, query), engine, sql, bound) = (self.state(), self.clone(), sql.to_owned(), bound.cloned());
+        let planning = async move {
+            let Planned { plan, prepared } = engine.plan(&state, &sql).await?;
+            let plan = physical_plan(&state, plan, bound.as_ref(), &prepared).await?;
+            // Some operators start tasks as soon as they are executed: these belong on the plans' threads, too.
+            Ok((prepared.schema, execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?))
         };
-        let (schema, plan) = timeout(limit, planning).await.map_err(|_| Fault::Timeout(limit))??;
-        let stream = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
+        let (schema, stream) = self.apart(planning).await?;
         let rows = running::rows(stream, Arc::clone(&schema), Arc::clone(&query)).boxed();
         Ok(Answer { schema, rows, progress: Progress(query) })
+    }
+
+    /// Plans on the plans' threads, within the query's time.
+    async fn apart<T: Send + 'static>(&self, planning: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+        let limit = self.options.timeout;
+        timeout(limit, Apart::spawn(planning).join()).await.map_err(|_| Fault::Timeout(limit))?
     }
 
     /// Every table of every catalog, in the order of their names, without asking the API.

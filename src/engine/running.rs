@@ -1,19 +1,21 @@
 //! A statement that runs: its rows in the wire's types, until its time is up.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::SendableRecordBatchStream;
-use futures::future::poll_fn;
 use futures::stream::{self, Stream, StreamExt};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, timeout_at};
 
 use super::fault::{Fault, from_datafusion};
+use super::plans::Apart;
 use super::wire;
 use crate::api::QueryContext;
 use crate::error::Result;
+
+type Batch = datafusion::error::Result<RecordBatch>;
 
 /// The plan's rows. At the query's deadline the plan is dropped, with its requests and its pages, whether or not
 /// anybody reads.
@@ -24,12 +26,13 @@ pub(super) fn rows(
 ) -> impl Stream<Item = Result<RecordBatch>> + Send {
     let running = Running::new(plan, query.deadline());
     stream::unfold(Some((running, schema, query)), async |state| {
-        let (running, schema, query) = state?;
+        let (mut running, schema, query) = state?;
         match running.next().await {
-            None => Some((Err(Fault::Timeout(query.timeout).into()), None)),
-            Some(None) => None,
-            Some(Some(Err(error))) => Some((Err(from_datafusion(error)), None)),
-            Some(Some(Ok(batch))) => match wire::to_wire(&batch, &schema) {
+            Next::TimeIsUp => Some((Err(Fault::Timeout(query.timeout).into()), None)),
+            Next::Lost => Some((Err(Fault::Internal("the plan stopped without a word".into()).into()), None)),
+            Next::End => None,
+            Next::Batch(Err(error)) => Some((Err(from_datafusion(error)), None)),
+            Next::Batch(Ok(batch)) => match wire::to_wire(&batch, &schema) {
                 Ok(batch) => Some((Ok(batch), Some((running, schema, query)))),
                 // The schema was told before: rows that do not fit it are our own fault.
                 Err(error) => Some((Err(Fault::Internal(error.to_string()).into()), None)),
@@ -38,46 +41,56 @@ pub(super) fn rows(
     })
 }
 
-/// A plan's stream that is taken away at the deadline.
+/// A plan on its own threads. A batch is made when one is asked for, and none ahead.
 struct Running {
-    plan: Arc<Mutex<Option<SendableRecordBatchStream>>>,
     deadline: Instant,
-    timer: JoinHandle<()>,
+    wanted: UnboundedSender<()>,
+    made: UnboundedReceiver<Option<Batch>>,
+    _plan: Apart<()>,
+}
+
+enum Next {
+    Batch(Batch),
+    End,
+    TimeIsUp,
+    /// The plan panicked; the panic is in the log.
+    Lost,
 }
 
 impl Running {
     fn new(plan: SendableRecordBatchStream, deadline: Instant) -> Self {
-        let plan = Arc::new(Mutex::new(Some(plan)));
-        let slot = Arc::clone(&plan);
-        let timer = tokio::spawn(async move {
-            sleep_until(deadline).await;
-            drop(take(&slot));
-        });
-        Self { plan, deadline, timer }
+        let (wanted, wants) = unbounded_channel();
+        let (makes, made) = unbounded_channel();
+        let work = async move {
+            // Time runs also while nobody wants a batch: then, too, the plan goes at the deadline.
+            let _ = timeout_at(deadline, make(plan, wants, makes)).await;
+        };
+        Self { deadline, wanted, made, _plan: Apart::spawn(work) }
     }
 
-    /// The next batch; `None` when the time is up, also for a plan that always has one ready.
-    async fn next(&self) -> Option<Option<datafusion::error::Result<RecordBatch>>> {
-        if Instant::now() >= self.deadline {
-            return None;
+    async fn next(&mut self) -> Next {
+        // A plan whose time is up has dropped its end; that shows below.
+        let _ = self.wanted.send(());
+        match timeout_at(self.deadline, self.made.recv()).await {
+            _ if Instant::now() >= self.deadline => Next::TimeIsUp,
+            Ok(Some(Some(batch))) => Next::Batch(batch),
+            Ok(Some(None)) => Next::End,
+            Ok(None) => Next::Lost,
+            Err(_) => Next::TimeIsUp,
         }
-        let batch = poll_fn(|context| {
-            let mut plan = self.plan.lock().expect("a plan that panicked is not polled again");
-            match plan.as_mut() {
-                Some(plan) => plan.poll_next_unpin(context).map(Some),
-                None => None.into(),
-            }
-        });
-        timeout_at(self.deadline, batch).await.unwrap_or_default()
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.timer.abort();
+async fn make(
+    mut plan: SendableRecordBatchStream,
+    mut wants: UnboundedReceiver<()>,
+    makes: UnboundedSender<Option<Batch>>,
+) {
+    while wants.recv().await.is_some() {
+        let batch = plan.next().await;
+        let ended = batch.is_none();
+        if makes.send(batch).is_err() || ended {
+            return;
+        }
     }
-}
-
-fn take(slot: &Mutex<Option<SendableRecordBatchStream>>) -> Option<SendableRecordBatchStream> {
-    slot.lock().ok()?.take()
 }

@@ -37,6 +37,8 @@ enum Fault {
     Token,
     /// An answer that is not as Flight has it.
     Answer(FlightError),
+    /// A FlightInfo without a ticket for its rows.
+    NoTicket,
 }
 
 impl fmt::Display for Fault {
@@ -47,6 +49,7 @@ impl fmt::Display for Fault {
             Self::Unreachable { server, .. } => write!(f, "cannot reach `{server}`"),
             Self::Token => f.write_str("the token has characters that no header can carry"),
             Self::Answer(_) => f.write_str("the server's answer cannot be read"),
+            Self::NoTicket => f.write_str("the server named no ticket for some of the rows"),
         }
     }
 }
@@ -56,7 +59,7 @@ impl std::error::Error for Fault {
         match self {
             Self::Unreachable { source, .. } => Some(source),
             Self::Answer(error) => Some(error),
-            Self::Address(_) | Self::Tls(_) | Self::Token => None,
+            Self::Address(_) | Self::Tls(_) | Self::Token | Self::NoTicket => None,
         }
     }
 }
@@ -67,16 +70,16 @@ impl Failure for Fault {
             Self::Address(_) | Self::Token => Kind::InvalidArgument,
             Self::Tls(_) => Kind::Unimplemented,
             Self::Unreachable { .. } => Kind::Unavailable,
-            Self::Answer(_) => Kind::DataLoss,
+            Self::Answer(_) | Self::NoTicket => Kind::DataLoss,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Address(_) => Some("write it as `grpc://127.0.0.1:31337`".into()),
+            Self::Address(_) => Some("write it as `grpc://127.0.0.1:50051`".into()),
             Self::Tls(_) => Some("write it as `grpc://…` and let a tunnel encrypt".into()),
             Self::Unreachable { .. } => Some("`oceanflight serve` starts a server".into()),
-            Self::Token | Self::Answer(_) => None,
+            Self::Token | Self::Answer(_) | Self::NoTicket => None,
         }
     }
 }
@@ -93,7 +96,9 @@ pub async fn query(
 ) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch>>)> {
     let mut client = Client { service: connect(server).await?, authorization: authorization(token)? };
     let info = client.info(sql).await?;
-    let tickets: Vec<Ticket> = info.endpoint.iter().filter_map(|endpoint| endpoint.ticket.clone()).collect();
+    let tickets: Option<Vec<Ticket>> = info.endpoint.iter().map(|endpoint| endpoint.ticket.clone()).collect();
+    // An endpoint left out would be rows left out.
+    let tickets = tickets.filter(|tickets| !tickets.is_empty()).ok_or(Fault::NoTicket)?;
     let schema: Schema = info.try_decode_schema().map_err(|error| Fault::Answer(error.into()))?;
     let rows = stream::iter(tickets).then(move |ticket| client.clone().rows(ticket)).try_flatten().boxed();
     Ok((Arc::new(schema), rows))

@@ -150,3 +150,21 @@ fn a_chain_of_conditions_is_answered_or_refused_and_never_kills_the_program() {
     assert_eq!(endless.code, Some(2), "{}", endless.stderr);
     assert!(endless.stderr.contains("hint: write `x IN (…)`"), "{}", endless.stderr);
 }
+
+#[test]
+fn sql_that_begins_with_a_comment_is_no_flag() {
+    let ran = query(&["-- all of them\nSELECT 1 AS one"]);
+
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+/// Kubernetes sets these for a service called `oceanflight`.
+#[test]
+fn the_variables_of_kubernetes_are_no_settings() {
+    let mut command = oceanflight(&["query", "--demo", "SELECT 1"]);
+    let variables = [("OCEANFLIGHT_SERVICE_HOST", "10.0.0.1"), ("OCEANFLIGHT_PORT", "tcp://10.0.0.1:1")];
+
+    let ran = Ran::from(command.envs(variables).output().unwrap());
+
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
