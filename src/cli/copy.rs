@@ -75,10 +75,10 @@ pub(super) async fn copy(
                 if shared {
                     line.clear();
                 }
-                rows += batch.num_rows() as u64;
                 if let Err(error) = writer.write(&batch) {
                     break Err(encode(error));
                 }
+                rows += batch.num_rows() as u64;
             }
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),

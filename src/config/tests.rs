@@ -271,3 +271,22 @@ fn a_file_is_read_from_text_without_touching_the_disk() {
     assert_eq!(layer.get("api.attempt_timeout").unwrap().origin.to_string(), "of.toml:2");
     assert!(layer.get("demo").is_none());
 }
+
+#[test]
+fn a_malformed_token_that_is_not_used_is_no_error() {
+    let second = [("DIGITALOCEAN_TOKEN", "good"), ("DIGITALOCEAN_ACCESS_TOKEN", "not good")];
+
+    let token = resolve_with(&[], &second).unwrap().settings.token.unwrap();
+
+    assert_eq!((token.secret.expose(), token.passed_over.as_slice()), ("good", &["DIGITALOCEAN_ACCESS_TOKEN"][..]));
+}
+
+#[test]
+fn a_file_that_is_larger_than_any_token_is_refused_and_not_cut() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "a".repeat(100_000)).unwrap();
+
+    let refused = problem(&[("token_file", file.path().to_str().unwrap())], &[]);
+
+    assert!(refused.contains("is larger than any token"), "{refused}");
+}

@@ -58,6 +58,8 @@ pub enum Fault {
     SeveralLines,
     /// It is not UTF-8, or a character is not ASCII.
     NotText,
+    /// It is larger than any token.
+    TooLong,
     /// It has white space inside.
     WhiteSpace,
     /// It has a control character.
@@ -71,6 +73,7 @@ impl fmt::Display for Fault {
             Self::Empty => "is empty",
             Self::SeveralLines => "has more than one line",
             Self::NotText => "is not ASCII text",
+            Self::TooLong => "is larger than any token",
             Self::WhiteSpace => "has white space inside of the token",
             Self::ControlCharacter => "has a control character",
         })
@@ -90,25 +93,33 @@ pub(super) fn find(
     let found = match (&settings.token_file, token_file) {
         (Some(file), Origin::Flag(_) | Origin::Variable(_)) => Some(read_file(file)?),
         (file, _) => match variables.first() {
-            Some((name, secret)) => Some((Source::Variable(name), secret.clone())),
+            Some((name, text)) => Some(read_variable(name, text)?),
             None => file.as_deref().map(read_file).transpose()?,
         },
     };
     Ok(found.map(|(source, secret)| {
-        let others = variables.into_iter().filter(|(_, other)| *other != secret);
+        let others = variables.into_iter().filter(|(_, other)| other.trim() != secret.expose());
         Token { passed_over: others.map(|(name, _)| name).collect(), source, secret }
     }))
 }
 
-fn read_variables(environment: &Environment) -> Result<Vec<(&'static str, Secret)>, Error> {
+/// As they are written: one that is not used may be as malformed as it likes.
+fn read_variables(environment: &Environment) -> Result<Vec<(&'static str, &str)>, Error> {
     let mut found = Vec::new();
     for name in VARIABLES {
         if let Some(text) = environment.text(name)? {
-            let secret = check(text).map_err(|fault| Error::Token { source: Source::Variable(name), fault })?;
-            found.push((name, secret));
+            found.push((name, text));
         }
     }
     Ok(found)
+}
+
+fn read_variable(name: &'static str, text: &str) -> Result<(Source, Secret), Error> {
+    let source = Source::Variable(name);
+    match check(text) {
+        Ok(secret) => Ok((source, secret)),
+        Err(fault) => Err(Error::Token { source, fault }),
+    }
 }
 
 fn read_file(file: &Path) -> Result<(Source, Secret), Error> {
@@ -122,7 +133,10 @@ fn read_file(file: &Path) -> Result<(Source, Secret), Error> {
 fn read(file: &Path) -> Result<String, Fault> {
     let mut bytes = Vec::new();
     let opened = File::open(file).map_err(Fault::Unreadable)?;
-    opened.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(Fault::Unreadable)?;
+    opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(Fault::Unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(Fault::TooLong);
+    }
     String::from_utf8(bytes).map_err(|_| Fault::NotText)
 }
 

@@ -109,6 +109,7 @@ impl Failure for Fault {
             }
             Self::UnknownTable { nearest: None, .. } => "`SHOW TABLES` lists them".into(),
             Self::UnknownColumn { nearest: None, known, .. } => format!("there are {}", known.join(", ")),
+            Self::ParameterCount { .. } => "bind a value to each `?` or `$n`; `oceanflight query` binds none".into(),
             Self::ParameterRows(_) => "execute the query once for each row".into(),
             Self::Timeout(_) => "ask for less, or raise query.timeout".into(),
             Self::Internal(_) => {
@@ -118,7 +119,6 @@ impl Failure for Fault {
             | Self::Invalid(_)
             | Self::Value(_)
             | Self::Unsupported(_)
-            | Self::ParameterCount { .. }
             | Self::ParameterType { .. }
             | Self::Resources(_) => return None,
         })
