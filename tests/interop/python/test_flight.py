@@ -189,7 +189,8 @@ class TestMetadata:
         data = ask(client, wire.statement_query(f"SELECT * FROM image_actions WHERE image_id = {page.IMAGE} LIMIT 1"))
 
         assert told.names == page.COLUMNS
-        assert data.schema.equals(told)
+        # A result's columns are all nullable; the table tells which can be null.
+        assert data.schema.types == told.types
 
     def test_sql_info_answers_what_was_asked(self, client):
         some = ask(client, wire.get_sql_info(0, 8))
