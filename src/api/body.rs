@@ -32,12 +32,6 @@ impl Body {
     }
 }
 
-impl From<&str> for Body {
-    fn from(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -83,11 +83,6 @@ pub struct Answer {
 pub struct Progress(Arc<QueryContext>);
 
 impl Progress {
-    /// Requests that were sent.
-    pub fn requests(&self) -> u64 {
-        self.0.counts.requests.get()
-    }
-
     /// Pages that were read from the API.
     pub fn pages(&self) -> u64 {
         self.0.counts.pages.get()

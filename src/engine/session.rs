@@ -46,7 +46,7 @@ fn config() -> SessionConfig {
     config
 }
 
-/// The columns of `information_schema` are views of nothing: what reads them sends no request.
+/// DataFusion shows it in every catalog without listing it among the schemas.
 pub(super) const SYSTEM_SCHEMA: &str = "information_schema";
 
 /// The catalogs in the order of their names.
