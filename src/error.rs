@@ -21,8 +21,10 @@ pub enum Kind {
     FailedPrecondition,
     /// A budget is used up: requests a minute, memory, bytes of a body.
     ResourceExhausted,
-    /// What was read changed while it was read; asking again may work.
+    /// What was read changed while it was read, or what was started failed; once more may work.
     Aborted,
+    /// It may or may not have been carried out: the answer was lost.
+    Unknown,
     /// It took longer than allowed.
     DeadlineExceeded,
     /// The upstream cannot be reached or says that it is broken.

@@ -24,7 +24,7 @@ use arrow::json::ReaderBuilder;
 use serde_json::Value as Json;
 
 use crate::error::{Failure, Kind};
-use crate::resource::{Answer, Binding, Method, Resource, Source, Value};
+use crate::resource::{Answer, Binding, Resource, Source, Value};
 
 /// A body that does not hold what the declaration says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub struct Rows {
     pub next: Option<String>,
 }
 
-/// Reads the bodies of one method into some of its resource's columns.
+/// Reads the bodies of one kind of answer into some of its resource's columns.
 #[derive(Debug)]
 pub struct Decoder {
     answer: Answer,
@@ -107,7 +107,7 @@ enum From {
 
 impl Decoder {
     /// For these columns (places in the resource's schema), in this order.
-    pub fn new(resource: &Resource, method: &Method, columns: &[usize]) -> Self {
+    pub fn new(resource: &Resource, answer: &Answer, columns: &[usize]) -> Self {
         let mut fields: Vec<FieldRef> = Vec::new();
         let columns: Vec<OutputColumn> = columns
             .iter()
@@ -119,7 +119,7 @@ impl Decoder {
             .collect();
         let schema = Arc::new(Schema::new(columns.iter().map(|column| Arc::clone(&column.field)).collect::<Vec<_>>()));
         let fields = Fields::from(fields);
-        Self { answer: method.answer.clone(), envelope: envelope(&method.answer, &fields), fields, columns, schema }
+        Self { answer: answer.clone(), envelope: envelope(answer, &fields), fields, columns, schema }
     }
 
     /// The schema of the batches.
@@ -364,7 +364,7 @@ mod tests {
         let resource = actions();
         let method = resource.methods.iter().find(|is| is.name == method).unwrap();
         let places: Vec<usize> = columns.iter().map(|name| resource.arrow_schema().index_of(name).unwrap()).collect();
-        Decoder::new(resource, method, &places)
+        Decoder::new(resource, &method.answer, &places)
     }
 
     fn decode(columns: &[&str], body: &str) -> Result<Rows, Fault> {

@@ -101,7 +101,8 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
 }
 
 /// Serves the engine until `shutdown` is done. Then nobody new gets in, running
-/// queries have [`GRACE`], and the rest ends with UNAVAILABLE.
+/// queries have [`GRACE`], and the rest ends with UNAVAILABLE. What was sent for an EXEC
+/// is waited for: it ends by itself, at the latest with the time of an HTTP request.
 ///
 /// # Errors
 /// [`Error::Transport`].
@@ -124,6 +125,7 @@ pub async fn run_with_grace(
     grace: Duration,
 ) -> Result<()> {
     let (stop, stopping) = watch::channel(false);
+    let writes = engine.clone();
     let (announce, announced) = oneshot::channel();
     let begun = async move {
         shutdown.await;
@@ -144,8 +146,10 @@ pub async fn run_with_grace(
         stop.send_replace(true);
         tokio::time::sleep(FAREWELL).await;
     };
-    tokio::select! {
+    let ended = tokio::select! {
         ended = serving => ended.map_err(|error| Error::Transport(error).into()),
         () = last_call => Ok(()),
-    }
+    };
+    writes.finish_writing().await;
+    ended
 }

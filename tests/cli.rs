@@ -3,6 +3,7 @@
 //! Most tests run the binary in an environment of their own. What takes a terminal, or
 //! a server that is told to stop, is called in this process.
 
+mod exec;
 mod failure;
 mod listings;
 mod on_a_terminal;
@@ -115,7 +116,34 @@ impl Drop for Listening {
 /// An API that takes requests and never answers.
 struct Silent(TcpListener);
 
+/// A request that is on its way until it is answered.
+struct OnItsWay(std::net::TcpStream);
+
+impl OnItsWay {
+    /// Answers it, with JSON.
+    fn answer(mut self, status: u16, body: &str) {
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 {status} Any\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        self.0.write_all(answer.as_bytes()).unwrap();
+    }
+}
+
 impl Silent {
+    /// Waits until somebody asks for this, and answers nothing yet.
+    fn asked_for(&self, start: &str) -> OnItsWay {
+        let (mut connection, _) = self.0.accept().unwrap();
+        let mut read = Vec::new();
+        while !read.ends_with(b"}") {
+            let mut byte = [0];
+            connection.read_exact(&mut byte).unwrap();
+            read.push(byte[0]);
+        }
+        assert!(read.starts_with(start.as_bytes()), "{}", String::from_utf8_lossy(&read));
+        OnItsWay(connection)
+    }
+
     fn start() -> (Self, String) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

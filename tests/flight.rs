@@ -21,7 +21,7 @@ use arrow_flight::sql::{
     ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
     Any, CommandGetCatalogs, CommandGetDbSchemas, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables,
     CommandGetXdbcTypeInfo, CommandPreparedStatementQuery, CommandStatementIngest, CommandStatementQuery,
-    CommandStatementUpdate, DoPutPreparedStatementResult, ProstMessageExt, TicketStatementQuery,
+    DoPutPreparedStatementResult, ProstMessageExt, TicketStatementQuery,
 };
 use arrow_flight::{Action, Empty, FlightData, FlightDescriptor, FlightInfo, IpcMessage, SchemaResult, Ticket};
 use bytes::Bytes;
@@ -47,16 +47,20 @@ const ENDLESS: &str =
     "SELECT a FROM (SELECT unnest(range(0, 100000)) AS a) CROSS JOIN (SELECT unnest(range(0, 100000)))";
 
 /// A server that runs as long as the test's runtime.
-struct Running {
+pub(crate) struct Running {
     address: String,
-    client: FlightServiceClient<Channel>,
+    pub(crate) client: FlightServiceClient<Channel>,
     stop: watch::Sender<bool>,
 }
 
 async fn start() -> Running {
     let nobody = "http://127.0.0.1:9/".parse().unwrap();
     let client = api::Client::try_new(api::Options::new(nobody, None)).unwrap();
-    let engine = Engine::try_new(client, engine::Options::default()).unwrap();
+    serve(Engine::try_new(client, engine::Options::default()).unwrap()).await
+}
+
+/// A server of this engine.
+pub(crate) async fn serve(engine: Engine) -> Running {
     let (stop, stopping) = watch::channel(false);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -67,33 +71,40 @@ async fn start() -> Running {
     Running { address, client, stop }
 }
 
-fn descriptor(command: &impl ProstMessageExt) -> FlightDescriptor {
+pub(crate) fn descriptor(command: &impl ProstMessageExt) -> FlightDescriptor {
     FlightDescriptor::new_cmd(command.as_any().encode_to_vec())
 }
 
-fn statement(sql: &str) -> CommandStatementQuery {
+pub(crate) fn statement(sql: &str) -> CommandStatementQuery {
     CommandStatementQuery { query: sql.to_owned(), transaction_id: None }
 }
 
-fn prepared(handle: &Bytes) -> CommandPreparedStatementQuery {
+pub(crate) fn prepared(handle: &Bytes) -> CommandPreparedStatementQuery {
     CommandPreparedStatementQuery { prepared_statement_handle: handle.clone() }
 }
 
 impl Running {
-    async fn info(&self, command: &impl ProstMessageExt) -> Result<FlightInfo, Status> {
+    /// Of a server that somebody else has started.
+    pub(crate) async fn at(address: String) -> Self {
+        let channel = Channel::from_shared(address.clone()).unwrap().connect().await.unwrap();
+        let client = FlightServiceClient::new(channel).max_decoding_message_size(flight::MESSAGE_BYTES);
+        Self { address, client, stop: watch::channel(false).0 }
+    }
+
+    pub(crate) async fn info(&self, command: &impl ProstMessageExt) -> Result<FlightInfo, Status> {
         Ok(self.client.clone().get_flight_info(descriptor(command)).await?.into_inner())
     }
 
-    async fn schema(&self, command: &impl ProstMessageExt) -> Result<Schema, Status> {
+    pub(crate) async fn schema(&self, command: &impl ProstMessageExt) -> Result<Schema, Status> {
         let result: SchemaResult = self.client.clone().get_schema(descriptor(command)).await?.into_inner();
         Ok(Schema::try_from(result).unwrap())
     }
 
-    async fn messages(&self, ticket: Ticket) -> Result<Vec<FlightData>, Status> {
+    pub(crate) async fn messages(&self, ticket: Ticket) -> Result<Vec<FlightData>, Status> {
         self.client.clone().do_get(ticket).await?.into_inner().try_collect().await
     }
 
-    async fn rows(&self, info: &FlightInfo) -> Result<RecordBatch, Status> {
+    pub(crate) async fn rows(&self, info: &FlightInfo) -> Result<RecordBatch, Status> {
         let messages = self.messages(info.endpoint[0].ticket.clone().unwrap()).await?;
         let schema: SchemaRef = Arc::new(Schema::try_from(&messages[0]).unwrap());
         let batches = FlightRecordBatchStream::new_from_flight_data(stream::iter(messages.into_iter().map(Ok)));
@@ -101,7 +112,7 @@ impl Running {
         Ok(concat_batches(&schema, &batches).unwrap())
     }
 
-    async fn ask(&self, command: &impl ProstMessageExt) -> Result<RecordBatch, Status> {
+    pub(crate) async fn ask(&self, command: &impl ProstMessageExt) -> Result<RecordBatch, Status> {
         self.rows(&self.info(command).await?).await
     }
 
@@ -110,14 +121,14 @@ impl Running {
         self.client.clone().do_action(action).await?.into_inner().try_collect().await
     }
 
-    async fn prepare(&self, sql: &str) -> Result<ActionCreatePreparedStatementResult, Status> {
+    pub(crate) async fn prepare(&self, sql: &str) -> Result<ActionCreatePreparedStatementResult, Status> {
         let request = ActionCreatePreparedStatementRequest { query: sql.to_owned(), transaction_id: None };
         let results = self.act("CreatePreparedStatement", request.as_any().encode_to_vec()).await?;
         let any = Any::decode(&*results[0].body).unwrap();
         Ok(any.unpack().unwrap().unwrap())
     }
 
-    async fn handle(&self, sql: &str) -> Bytes {
+    pub(crate) async fn handle(&self, sql: &str) -> Bytes {
         self.prepare(sql).await.unwrap().prepared_statement_handle
     }
 
@@ -126,7 +137,7 @@ impl Running {
         self.act("ClosePreparedStatement", request.as_any().encode_to_vec()).await.unwrap();
     }
 
-    async fn put(&self, command: &impl ProstMessageExt, rows: RecordBatch) -> Result<Bytes, Status> {
+    pub(crate) async fn put(&self, command: &impl ProstMessageExt, rows: RecordBatch) -> Result<Bytes, Status> {
         let encoder = FlightDataEncoderBuilder::new()
             .with_schema(rows.schema())
             .with_flight_descriptor(Some(descriptor(command)));
@@ -136,7 +147,7 @@ impl Running {
     }
 
     /// Binds a row, and answers the handle that the server answers.
-    async fn bind(&self, handle: &Bytes, rows: RecordBatch) -> Result<Bytes, Status> {
+    pub(crate) async fn bind(&self, handle: &Bytes, rows: RecordBatch) -> Result<Bytes, Status> {
         let answer = self.put(&prepared(handle), rows).await?;
         Ok(DoPutPreparedStatementResult::decode(answer).unwrap().prepared_statement_handle.unwrap())
     }
@@ -148,25 +159,25 @@ impl Running {
     }
 }
 
-fn row(values: Vec<ArrayRef>) -> RecordBatch {
+pub(crate) fn row(values: Vec<ArrayRef>) -> RecordBatch {
     let columns = values.into_iter().enumerate().map(|(at, value)| (at.to_string(), value, true));
     RecordBatch::try_from_iter_with_nullable(columns).unwrap()
 }
 
-fn number(value: impl Into<Option<i64>>) -> ArrayRef {
+pub(crate) fn number(value: impl Into<Option<i64>>) -> ArrayRef {
     Arc::new(Int64Array::from(vec![value.into()]))
 }
 
-fn text(value: &str) -> ArrayRef {
+pub(crate) fn text(value: &str) -> ArrayRef {
     Arc::new(StringArray::from(vec![value]))
 }
 
-fn decoded(schema: Bytes) -> Schema {
+pub(crate) fn decoded(schema: Bytes) -> Schema {
     Schema::try_from(IpcMessage(schema)).unwrap()
 }
 
 /// Every text of a column of text.
-fn texts(rows: &RecordBatch, column: usize) -> Vec<String> {
+pub(crate) fn texts(rows: &RecordBatch, column: usize) -> Vec<String> {
     rows.column(column).as_string::<i32>().iter().flatten().map(str::to_owned).collect()
 }
 

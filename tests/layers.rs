@@ -43,7 +43,19 @@ const CRATES: &[(&str, &[&str])] = &[
 /// Files that may name what belongs to one table, and which names.
 const KNOWING: &[(&str, &[&str])] = &[
     // The life of an image's action: what a POST begins, and time completes.
-    ("src/demo/action.rs", &["completed_at", "image_id", "region_slug", "resource_id", "resource_type", "started_at"]),
+    (
+        "src/demo/action.rs",
+        &[
+            "\"convert\"",
+            "\"transfer\"",
+            "completed_at",
+            "image_id",
+            "region_slug",
+            "resource_id",
+            "resource_type",
+            "started_at",
+        ],
+    ),
     // A clock's own field, which has nothing to do with an action's.
     ("src/demo/tables.rs", &["started_at"]),
 ];
@@ -155,7 +167,17 @@ fn violation(layer: &str, may: &[&str], path: &[String]) -> Option<String> {
 fn specific_names(resource: &Resource) -> BTreeSet<String> {
     let columns = resource.columns.iter().map(|column| &column.name);
     let methods = resource.methods.iter().map(|method| &method.name);
-    let words = columns.chain(methods).chain([&resource.table]).filter(|name| name.contains('_')).cloned();
+    let procedures = resource.procedures.iter().map(|procedure| &procedure.name);
+    let parameters = resource.procedures.iter().flat_map(|procedure| &procedure.parameters);
+    let values = parameters.clone().flat_map(|parameter| &parameter.allowed).map(|value| format!("\"{value}\""));
+    let parameters = parameters.map(|parameter| &parameter.name);
+    let words = columns
+        .chain(methods)
+        .chain(procedures)
+        .chain(parameters)
+        .chain([&resource.table])
+        .filter(|name| name.contains('_'))
+        .cloned();
     let qualified = [".", "/"].map(|sign| format!("{}{sign}{}", resource.schema, resource.table));
     let paths = resource.methods.iter().map(|method| {
         let fixed = method.path.segments().iter().map_while(|segment| match segment {
@@ -164,7 +186,7 @@ fn specific_names(resource: &Resource) -> BTreeSet<String> {
         });
         fixed.collect()
     });
-    words.chain(qualified).chain(paths).collect()
+    words.chain(qualified).chain(paths).chain(values).collect()
 }
 
 /// The lines of code, comments and tests apart, that have one of the names.

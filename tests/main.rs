@@ -3,6 +3,8 @@
 //! - `cli`: the program: arguments, exit codes, what is printed where, signals.
 //! - `scan`: statements to requests to rows, against the simulated account over HTTP.
 //! - `conformance`: every table times every shape of query, over the wire.
+//! - `exec`: EXEC and CALL: what is sent, how often, and what is told of it.
+//! - `show`: SHOW, DESCRIBE, and the tables that they are queries of.
 //! - `faults`: what the upstream can do wrong, and the budget.
 //! - `flight`: gRPC over a socket: commands, handles, errors.
 //! - `readme`: what the README shows, run.
@@ -14,11 +16,13 @@
 
 mod cli;
 mod conformance;
+mod exec;
 mod faults;
 mod flight;
 mod layers;
 mod openapi;
 mod readme;
 mod scan;
+mod show;
 mod statements;
 mod support;

@@ -5,15 +5,23 @@
 //!
 //! A difference has a place, which the declaration lists with its reason:
 //!
-//! - `methods.NAME.path`: there is no such path, or no GET on it.
+//! - `methods.NAME.path`: there is no such path, or no GET on it; for a procedure, no POST.
 //! - `methods.NAME.row`: the answer has no such key, or under `rows` no list.
 //! - `methods.NAME.paged`: `page` and `per_page` are not declared, or are and we do not send them.
 //! - `columns.NAME.unknown`, `.missing`: the document's row has no such property, or we have no such column.
 //! - `columns.NAME.type`, `.nullable`: as it says; of a list's items `columns.NAME.items.type`, of a struct's field
 //!   `columns.NAME.FIELD.type`, `.unknown` and `.missing`. What is within a column may always be null here.
 //! - `columns.NAME.param`, `.type`: the path's parameter has another name, or another type.
+//! - `methods.NAME.body.PARAM.unknown`, `.missing`: the document's request has no such property, or we have no such
+//!   parameter.
+//! - `methods.NAME.body.PARAM.type`, `.values`: the document has another type, or allows other values.
+//! - `methods.NAME.body.PARAM.required`: it is required on one side alone. What is required at times (ours has `when`,
+//!   theirs is one part of an `anyOf`) is required.
 //!
-//! The document's `required` is not compared: it says what an answer has, and a key is always there.
+//! What a procedure answers is a row of the table, and is held to the columns. One that is another table's under a
+//! shorter name is compared with that table alone.
+//!
+//! An answer's `required` is not compared: it says what an answer has, and a key is always there.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -95,6 +103,15 @@ mod comparer {
                 "get": {
                     "parameters": [{"$ref": "#/components/parameters/page"}, {"in": "query", "name": "per_page"}],
                     "responses": {"200": {"$ref": "#/components/responses/books"}}
+                },
+                "post": {
+                    "requestBody": {"$ref": "#/components/requestBodies/order"},
+                    "responses": {
+                        "201": {"content": {"application/json": {"schema": {
+                            "properties": {"book": {"oneOf": [{"$ref": "#/components/schemas/book"}]}}
+                        }}}},
+                        "404": {"content": {"application/json": {"schema": {"properties": {"message": {}}}}}}
+                    }
                 }
             },
             "/v2/shelves/{shelf_id}/books/{book_id}": {
@@ -106,11 +123,22 @@ mod comparer {
         },
         "components": {
             "parameters": {"page": {"in": "query", "name": "page"}},
+            "requestBodies": {"order": {"content": {"application/json": {"schema": {"anyOf": [
+                {"$ref": "#/components/schemas/order"},
+                {"allOf": [
+                    {"$ref": "#/components/schemas/order"},
+                    {"required": ["reader"], "properties": {"reader": {"type": "integer"}}}
+                ]}
+            ]}}}}},
             "responses": {"books": {"content": {"application/json": {"schema": {"allOf": [
                 {"properties": {"books": {"type": "array", "items": {"$ref": "#/components/schemas/book"}}}},
                 {"properties": {"total": {"type": "integer"}}}
             ]}}}}},
-            "schemas": {"book": {"type": "object", "required": ["title"], "properties": {
+            "schemas": {"order": {"required": ["kind"], "properties": {
+                "kind": {"type": "string", "enum": ["buy", "lend"]},
+                "copies": {"type": "integer"},
+                "weeks": {"type": "integer", "enum": [2, 4]}
+            }}, "book": {"type": "object", "required": ["title"], "properties": {
                 "id": {"type": "integer"},
                 "title": {"type": "string"},
                 "price": {"allOf": [{"type": "number"}, {"nullable": true}]},
@@ -140,13 +168,38 @@ mod comparer {
         ]
         [methods.books_list]
         verb = "select"
+        description = "."
         get = "/v2/shelves/{shelf_id}/books"
         rows = "books"
         paged = true
         [methods.books_get]
         verb = "select"
+        description = "."
         get = "/v2/shelves/{shelf_id}/books/{id}"
         row = "book"
+        [methods.books_post]
+        verb = "exec"
+        description = "."
+        post = "/v2/shelves/{shelf_id}/books"
+        row = "book"
+        path = { shelf_id = { example = "7", description = "." } }
+        body = [
+            { name = "copies", type = "Int64", example = "1", description = "." },
+            { name = "weeks", type = "Int64", values = ["2", "4"], example = "2", description = "." },
+            {
+                name = "kind", type = "Utf8", required = true, values = ["lend", "buy"],
+                example = "lend", description = ".",
+            },
+            {
+                name = "reader", type = "Int64", required = true, when = { kind = ["lend"] },
+                example = "3", description = ".",
+            },
+        ]
+        [methods.lend]
+        verb = "exec"
+        description = "."
+        same_as = "compute.books.books_post"
+        fixed = { kind = "lend" }
     "#;
 
     fn judged(document: &str, declaration: &str) -> Vec<String> {
@@ -154,12 +207,17 @@ mod comparer {
         judge(&document, &Resource::parse("library/compute/books", declaration).unwrap())
     }
 
+    /// The places of the differences.
+    fn found(document: &str, declaration: &str) -> Vec<String> {
+        let document = Document(serde_json::from_str(document).unwrap());
+        let resource = Resource::parse("library/compute/books", declaration).unwrap();
+        Comparison::of(&document, &resource).found.into_keys().collect()
+    }
+
     /// The places of the differences that a changed declaration has.
     fn places(from: &str, to: &str) -> Vec<String> {
         assert!(DECLARATION.contains(from), "{from}");
-        let resource = Resource::parse("library/compute/books", &DECLARATION.replace(from, to)).unwrap();
-        let document = Document(serde_json::from_str(DOCUMENT).unwrap());
-        Comparison::of(&document, &resource).found.into_keys().collect()
+        found(DOCUMENT, &DECLARATION.replace(from, to))
     }
 
     #[test]
@@ -181,6 +239,45 @@ mod comparer {
         for (from, to, place) in cases {
             assert_eq!(places(from, to), [place], "{to}");
         }
+    }
+
+    #[test]
+    fn each_difference_of_a_procedure_is_found_at_its_place() {
+        let copies = "{ name = \"copies\", type = \"Int64\", example = \"1\", description = \".\" },";
+        let cases: &[(&str, &str, &[&str])] = &[
+            ("post = \"/v2/shelves/", "post = \"/v2/racks/", &["path"]),
+            (copies, "", &["body.copies.missing"]),
+            ("\"copies\"", "\"number\"", &["body.copies.missing", "body.number.unknown"]),
+            ("\"copies\", type = \"Int64\"", "\"copies\", type = \"Utf8\"", &["body.copies.type"]),
+            ("[\"lend\", \"buy\"]", "[\"lend\", \"buy\", \"sell\"]", &["body.kind.values"]),
+            ("values = [\"2\", \"4\"], ", "", &["body.weeks.values"]),
+            ("example = \"1\"", "values = [\"1\"], example = \"1\"", &["body.copies.values"]),
+            ("example = \"1\"", "required = true, example = \"1\"", &["body.copies.required"]),
+            ("required = true, when", "when", &["body.reader.required"]),
+        ];
+
+        for (from, to, expected) in cases {
+            let expected: Vec<_> = expected.iter().map(|place| format!("methods.books_post.{place}")).collect();
+            assert_eq!(places(from, to), expected, "{to}");
+        }
+    }
+
+    #[test]
+    fn the_path_and_the_row_of_a_procedure_are_held_to_the_columns() {
+        let path = r#""post": {"parameters": [{"in": "path", "name": "shelf_id", "schema": {"type": "string"}}],"#;
+        let row = r#"{"oneOf": [{"properties": {"lent_to": {"type": "integer"}}}, "#;
+
+        // The first `oneOf` is the POST's.
+        assert_eq!(found(&DOCUMENT.replacen("{\"oneOf\": [", row, 1), DECLARATION), ["columns.lent_to.missing"]);
+        assert_eq!(found(&DOCUMENT.replace("\"post\": {", path), DECLARATION), ["columns.shelf_id.type"]);
+    }
+
+    #[test]
+    fn a_path_without_the_verb_is_no_such_path() {
+        let without = |verb: &str| found(&DOCUMENT.replace(verb, "\"put\""), DECLARATION);
+
+        assert_eq!(without("\"get\""), ["methods.books_get.path", "methods.books_list.path"]);
+        assert_eq!(without("\"post\""), ["methods.books_post.path"]);
     }
 
     #[test]
@@ -212,8 +309,9 @@ mod comparer {
 
         let wrong = judged(&bare, DECLARATION);
 
-        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
         assert!(wrong[0].starts_with("library.compute.books: `methods.books_get.row`: the document has"), "{wrong:?}");
+        assert!(wrong[1].starts_with("library.compute.books: `methods.books_post.row`: the document has"), "{wrong:?}");
     }
 
     #[test]

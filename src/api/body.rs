@@ -1,10 +1,25 @@
 //! The body of a successful answer.
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 
 /// A body, read to its end, that looks like a JSON object.
 #[derive(Clone, Debug)]
-pub struct Body(Bytes);
+pub struct Body {
+    bytes: Bytes,
+    head: Head,
+}
+
+/// What stands above a body.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// The HTTP status.
+    pub status: u16,
+    /// To be named when DigitalOcean is asked about it.
+    pub request_id: Option<String>,
+    /// What time it was there: `date`, in whole seconds.
+    pub date: Option<DateTime<Utc>>,
+}
 
 /// Why bytes are no [`Body`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,18 +32,23 @@ pub(super) enum NoObject {
 
 impl Body {
     /// Takes bytes that start with `{` and end with `}`. The rest is for who decodes them.
-    pub(super) fn try_new(bytes: Bytes) -> Result<Self, (NoObject, Bytes)> {
+    pub(super) fn try_new(bytes: Bytes, head: Head) -> Result<Self, NoObject> {
         let text = bytes.trim_ascii();
         match (text.first(), text.last()) {
-            (Some(b'{'), Some(b'}')) => Ok(Self(bytes)),
-            (Some(b'{'), _) => Err((NoObject::Unfinished, bytes)),
-            (_, _) => Err((NoObject::Other, bytes)),
+            (Some(b'{'), Some(b'}')) => Ok(Self { bytes, head }),
+            (Some(b'{'), _) => Err(NoObject::Unfinished),
+            (_, _) => Err(NoObject::Other),
         }
     }
 
     /// The bytes as they came.
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
+    }
+
+    /// What stood above it.
+    pub fn head(&self) -> &Head {
+        &self.head
     }
 }
 
@@ -38,7 +58,7 @@ mod tests {
 
     #[test]
     fn only_what_can_be_an_object_is_a_body() {
-        let problem = |text: &'static str| Body::try_new(Bytes::from_static(text.as_bytes())).err().map(|(why, _)| why);
+        let problem = |text: &'static str| Body::try_new(Bytes::from_static(text.as_bytes()), Head::default()).err();
 
         assert_eq!(problem(" {\"a\": 1}\n"), None);
         assert_eq!(problem("{\"a\": [1, 2"), Some(NoObject::Unfinished));

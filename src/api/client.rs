@@ -4,16 +4,16 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
-use chrono::Utc;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use chrono::{DateTime, Utc};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Response, StatusCode};
+use reqwest::{ClientBuilder, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
-use tokio::time::{sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{debug, warn};
 use url::{Host, Url};
 
-use super::body::NoObject;
+use super::body::{Head, NoObject};
 use super::limit::{Limiter, Permit, Told, TooLong};
 use super::{Body, Fault, QueryContext, Where, limit, retry};
 use crate::secret::Secret;
@@ -52,11 +52,28 @@ impl Options {
     }
 }
 
-/// A GET: a path, and which page of a list.
+/// A GET of a path and perhaps of a page, or a POST to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     path: String,
     page: Option<u64>,
+    /// What is posted, JSON.
+    body: Option<String>,
+}
+
+/// A request that was sent once, and how that went.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The request.
+    pub at: Where,
+    /// Which time it was, from 1.
+    pub attempt: u32,
+    /// The HTTP status, where there was an answer.
+    pub status: Option<u16>,
+    /// To be named when DigitalOcean is asked about it.
+    pub request_id: Option<String>,
+    /// From sending to the last byte of the answer.
+    pub duration: Duration,
 }
 
 /// Rows a page: the most that DigitalOcean gives.
@@ -65,12 +82,17 @@ pub const PER_PAGE: usize = 200;
 impl Request {
     /// `path` is percent-encoded already.
     pub fn new(path: String) -> Self {
-        Self { path, page: None }
+        Self { path, page: None, body: None }
     }
 
     /// The same, for this page of a list (from 1).
     pub fn page(&self, page: u64) -> Self {
-        Self { path: self.path.clone(), page: Some(page) }
+        Self { page: Some(page), ..self.clone() }
+    }
+
+    /// A POST of this JSON.
+    pub fn post(path: String, body: String) -> Self {
+        Self { path, page: None, body: Some(body) }
     }
 
     /// How it is named in errors.
@@ -79,7 +101,7 @@ impl Request {
             Some(page) => format!("{}?page={page}&per_page={PER_PAGE}", self.path),
             None => self.path.clone(),
         };
-        Where { method: "GET", path }
+        Where { method: if self.body.is_some() { "POST" } else { "GET" }, path }
     }
 }
 
@@ -90,6 +112,9 @@ pub struct Client(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     http: reqwest::Client,
+    /// For POSTs, each of which opens a connection: of one that was kept nobody knows whether it is still good, and a
+    /// POST that fails on it may have left.
+    once: reqwest::Client,
     options: Options,
     authorization: Option<HeaderValue>,
     limiter: Arc<Limiter>,
@@ -113,11 +138,13 @@ impl Client {
     /// A base URL that is none, or that a token must not be sent to.
     pub fn try_new(options: Options) -> Result<Self, Fault> {
         check_base_url(&options)?;
-        let http = http_client(&options)?;
+        let http = http_client(&options).pool_max_idle_per_host(options.limit.in_flight).build();
+        let once = http_client(&options).pool_max_idle_per_host(0).retry(reqwest::retry::never()).build();
+        let (http, once) = (http.map_err(Fault::Setup)?, once.map_err(Fault::Setup)?);
         let authorization = options.token.as_ref().map(authorization).transpose()?;
         let limiter = Limiter::new(options.limit.clone());
         let dice = Mutex::new(options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed));
-        Ok(Self(Arc::new(Inner { http, options, authorization, limiter, dice })))
+        Ok(Self(Arc::new(Inner { http, once, options, authorization, limiter, dice })))
     }
 
     /// Sends a GET until it is answered, within the limits of the query.
@@ -127,18 +154,43 @@ impl Client {
     /// # Errors
     /// Every [`Fault`] but those of [`Client::try_new`].
     pub async fn get(&self, request: &Request, query: &QueryContext) -> Result<Body, Fault> {
-        let answered = timeout_at(query.deadline(), self.get_until_answered(request, query)).await;
+        let answered = timeout_at(query.deadline(), self.until_answered(request, query, &mut |_| {})).await;
         answered.unwrap_or_else(|_| Err(Fault::QueryTimeout { at: request.at(), limit: query.timeout }))
     }
 
-    async fn get_until_answered(&self, request: &Request, query: &QueryContext) -> Result<Body, Fault> {
+    /// Sends a POST until it is answered, but never after it may have been carried out
+    /// ([`Fault::may_have_been_carried_out`]). `sent` hears of each time.
+    ///
+    /// The query's time is not its own: it ends with the budget's patience and the attempts'. A future that is
+    /// dropped leaves a POST of which nobody knows.
+    ///
+    /// # Errors
+    /// Every [`Fault`] but those of [`Client::try_new`].
+    pub async fn post(
+        &self,
+        request: &Request,
+        query: &QueryContext,
+        mut sent: impl FnMut(Sent) + Send,
+    ) -> Result<Body, Fault> {
+        self.until_answered(request, query, &mut sent).await
+    }
+
+    async fn until_answered(
+        &self,
+        request: &Request,
+        query: &QueryContext,
+        sent: &mut (dyn FnMut(Sent) + Send),
+    ) -> Result<Body, Fault> {
         let mut attempts = 1;
         let mut paused = Duration::ZERO;
         loop {
-            let (fault, pause) = match self.attempt(request, query, attempts).await {
+            let (fault, pause) = match self.attempt(request, query, attempts, sent).await {
                 Ok(body) => return Ok(body),
                 Err(Attempt::Final(fault)) => return Err(fault),
                 Err(Attempt::Passing(fault)) if attempts >= self.0.options.retry.attempts => return Err(fault),
+                Err(Attempt::Passing(fault)) if request.body.is_some() && fault.may_have_been_carried_out() => {
+                    return Err(fault);
+                }
                 Err(Attempt::Passing(fault)) => {
                     attempts += 1;
                     (fault, self.pause(attempts - 1))
@@ -163,7 +215,13 @@ impl Client {
         self.0.options.retry.pause(failures, dice)
     }
 
-    async fn attempt(&self, request: &Request, query: &QueryContext, attempts: u32) -> Result<Body, Attempt> {
+    async fn attempt(
+        &self,
+        request: &Request,
+        query: &QueryContext,
+        attempts: u32,
+        sent: &mut (dyn FnMut(Sent) + Send),
+    ) -> Result<Body, Attempt> {
         let Inner { options, limiter, .. } = self.0.as_ref();
         if self.0.authorization.is_none() {
             return Err(Attempt::Final(Fault::NoToken));
@@ -171,11 +229,20 @@ impl Client {
         let permit = limiter.acquire(query.max_wait).await;
         let permit = permit.map_err(|too_long| Attempt::Final(self.used_up(request, query, too_long)))?;
         query.counts.requests.add(1);
+        let begin = Instant::now();
         let answered = timeout(options.attempt_timeout, self.send(request, permit, attempts)).await;
-        answered.unwrap_or_else(|_| {
+        let answered = answered.unwrap_or_else(|_| {
             let fault = Fault::Slow { at: request.at(), limit: options.attempt_timeout, attempts };
             Err(Attempt::Passing(fault))
-        })
+        });
+        let (status, request_id) = match &answered {
+            Ok(body) => (Some(body.head().status), body.head().request_id.as_deref()),
+            Err(Attempt::Final(fault) | Attempt::Passing(fault)) => fault.answer(),
+            Err(Attempt::Paused(_, fault)) => fault.answer(),
+        };
+        let request_id = request_id.map(str::to_owned);
+        sent(Sent { at: request.at(), attempt: attempts, status, request_id, duration: begin.elapsed() });
+        answered
     }
 
     fn used_up(&self, request: &Request, query: &QueryContext, TooLong { wait }: TooLong) -> Fault {
@@ -187,16 +254,16 @@ impl Client {
     async fn send(&self, request: &Request, mut permit: Permit, attempts: u32) -> Result<Body, Attempt> {
         let at = request.at();
         debug!(method = at.method, path = at.path, attempts, "sending");
-        let mut sending = self.0.http.get(self.url(request));
-        if let Some(authorization) = &self.0.authorization {
-            sending = sending.header(AUTHORIZATION, authorization.clone());
-        }
-        let response = sending.send().await.map_err(|cause| {
-            if cause.is_connect() {
+        let response = self.sending(request).send().await.map_err(|cause| {
+            let connected = !cause.is_connect();
+            if !connected {
                 permit.not_sent();
             }
-            let host = self.0.options.base_url.authority().to_owned();
-            Attempt::Passing(Fault::Unreachable { at: at.clone(), host, attempts, cause: cause.without_url() })
+            let (at, cause) = (at.clone(), cause.without_url());
+            Attempt::Passing(match request.body {
+                Some(_) if connected => Fault::Cut { at, attempts, cause: Some(cause) },
+                _ => Fault::Unreachable { at, host: self.0.options.base_url.authority().to_owned(), attempts, cause },
+            })
         })?;
         permit.answered(told(response.headers()));
         let (status, headers) = (response.status(), response.headers().clone());
@@ -210,6 +277,18 @@ impl Client {
         body(bytes, at, status, &headers, attempts)
     }
 
+    fn sending(&self, request: &Request) -> RequestBuilder {
+        let url = self.url(request);
+        let sending = match &request.body {
+            None => self.0.http.get(url),
+            Some(body) => self.0.once.post(url).header(CONTENT_TYPE, "application/json").body(body.clone()),
+        };
+        match &self.0.authorization {
+            Some(authorization) => sending.header(AUTHORIZATION, authorization.clone()),
+            None => sending,
+        }
+    }
+
     fn url(&self, request: &Request) -> Url {
         let mut url = self.0.options.base_url.clone();
         let base = url.path().trim_end_matches('/').to_owned();
@@ -221,20 +300,19 @@ impl Client {
     }
 }
 
-fn http_client(options: &Options) -> Result<reqwest::Client, Fault> {
+fn http_client(options: &Options) -> ClientBuilder {
     // Another part of the process may have chosen a provider before; that one serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
         .connect_timeout(Duration::from_secs(10))
-        .tcp_nodelay(true)
-        .pool_max_idle_per_host(options.limit.in_flight);
+        .tcp_nodelay(true);
     if options.base_url.scheme() == "http" {
         // Plain http is for loopback: a proxy from the environment would carry the token elsewhere.
         builder = builder.no_proxy();
     }
-    builder.build().map_err(Fault::Setup)
+    builder
 }
 
 fn check_base_url(options: &Options) -> Result<(), Fault> {
@@ -306,7 +384,8 @@ async fn read_some(mut response: Response) -> Bytes {
 }
 
 fn body(bytes: Bytes, at: Where, status: StatusCode, headers: &HeaderMap, attempts: u32) -> Result<Body, Attempt> {
-    Body::try_new(bytes).map_err(|(problem, _)| match problem {
+    let head = Head { status: status.as_u16(), request_id: request_id(headers), date: date(headers) };
+    Body::try_new(bytes, head).map_err(|problem| match problem {
         NoObject::Unfinished => Attempt::Passing(Fault::Cut { at, attempts, cause: None }),
         NoObject::Other => {
             let content_type = text(headers, CONTENT_TYPE.as_str());
@@ -333,7 +412,7 @@ fn refusal(bytes: &[u8], at: Where, status: StatusCode, headers: &HeaderMap) -> 
         serde_json::Value::String(text) => shortened(&text),
         other => shortened(&other.to_string()),
     };
-    let request_id = request_id.map(line).or_else(|| text(headers, "x-request-id").map(|id| shortened(&id)));
+    let request_id = request_id.map(line).or_else(|| self::request_id(headers));
     let (status_code, id, message) = (status.as_u16(), id.map(line), message.map(line));
     let fault = Fault::Status { at, status: status_code, id, message, request_id };
     match (status, retry_after(headers)) {
@@ -342,6 +421,14 @@ fn refusal(bytes: &[u8], at: Where, status: StatusCode, headers: &HeaderMap) -> 
         (status, _) if status.is_server_error() => Attempt::Passing(fault),
         _ => Attempt::Final(fault),
     }
+}
+
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    text(headers, "x-request-id").map(|id| shortened(&id))
+}
+
+fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc2822(&text(headers, DATE.as_str())?).ok().map(|date| date.to_utc())
 }
 
 /// A message fit for one line: control characters out, and not a page of it.

@@ -17,6 +17,8 @@ pub struct QueryContext {
     /// Counted while it runs.
     pub counts: Counts,
     notices: Mutex<Vec<String>>,
+    activity: Mutex<Option<String>>,
+    started: Mutex<Option<String>>,
 }
 
 /// Counted while a query runs.
@@ -52,12 +54,40 @@ impl QueryContext {
     /// Of a query that starts now.
     pub fn new(timeout: Duration, max_wait: Duration) -> Self {
         let deadline = Instant::now() + timeout;
-        Self { deadline, timeout, max_wait, counts: Counts::default(), notices: Mutex::default() }
+        Self {
+            deadline,
+            timeout,
+            max_wait,
+            counts: Counts::default(),
+            notices: Mutex::default(),
+            activity: Mutex::default(),
+            started: Mutex::default(),
+        }
     }
 
     /// When the query has taken too long.
     pub fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// Says what it is waiting for, in place of what it said before.
+    pub fn now(&self, activity: String) {
+        *self.activity.lock().expect("nothing panics while it is held") = Some(activity);
+    }
+
+    /// What it is waiting for, where that is more than pages.
+    pub fn activity(&self) -> Option<String> {
+        self.activity.lock().expect("nothing panics while it is held").clone()
+    }
+
+    /// Keeps what it has started, for the person who asked: should it end without rows, that is not undone.
+    pub fn has_started(&self, what: String) {
+        *self.started.lock().expect("nothing panics while it is held") = Some(what);
+    }
+
+    /// What it has started.
+    pub fn started(&self) -> Option<String> {
+        self.started.lock().expect("nothing panics while it is held").clone()
     }
 
     /// Tells the person who asked something that is not an error, once.

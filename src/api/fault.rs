@@ -141,6 +141,38 @@ impl Fault {
         matches!(self, Self::Status { status: 404, id: Some(id), .. } if id == "not_found")
     }
 
+    /// Whether the API may have done what it was asked, although it did not answer so. False means that it did not.
+    pub fn may_have_been_carried_out(&self) -> bool {
+        match self {
+            // Gateways answer 5xx for an API that goes on; 408 is a request that came late.
+            Self::Status { status, .. } => *status >= 500 || *status == 408,
+            // "See other" is what a POST that was carried out may be answered with.
+            Self::Redirect { status, .. } => *status == 303,
+            Self::Cut { .. }
+            | Self::Slow { .. }
+            | Self::QueryTimeout { .. }
+            | Self::TooLarge { .. }
+            | Self::NotJson { .. }
+            | Self::NoProgress { .. } => true,
+            // For a POST this is a connection that was not made.
+            Self::Unreachable { .. }
+            | Self::Budget { .. }
+            | Self::NoToken
+            | Self::Insecure { .. }
+            | Self::BaseUrl { .. }
+            | Self::Setup(_) => false,
+        }
+    }
+
+    /// The status and the request's id, as far as there was an answer.
+    pub(super) fn answer(&self) -> (Option<u16>, Option<&str>) {
+        match self {
+            Self::Status { status, request_id, .. } => (Some(*status), request_id.as_deref()),
+            Self::Redirect { status, .. } | Self::NotJson { status, .. } => (Some(*status), None),
+            _ => (None, None),
+        }
+    }
+
     /// The request, where there was one.
     pub fn at(&self) -> Option<&Where> {
         match self {
@@ -249,8 +281,9 @@ impl Failure for Fault {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Status { status: 401, .. } => "set DIGITALOCEAN_TOKEN to a token that is valid".into(),
-            Self::Status { status: 403, .. } => {
-                "the token lacks a scope for this: give it the read scope of the resource".into()
+            Self::Status { at, status: 403, .. } => {
+                let scope = if at.method == "GET" { "read" } else { "update" };
+                format!("the token lacks a scope for this: give it the {scope} scope of the resource")
             }
             Self::Status { status: 404, id: None, .. } | Self::NotJson { .. } | Self::Redirect { .. } => {
                 "this does not look like DigitalOcean's API: check --api-url".into()

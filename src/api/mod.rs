@@ -18,8 +18,8 @@ pub mod page;
 mod read_ahead;
 pub mod retry;
 
-pub use body::Body;
-pub use client::{Client, Options, PER_PAGE, Request, is_loopback};
+pub use body::{Body, Head};
+pub use client::{Client, Options, PER_PAGE, Request, Sent, is_loopback};
 pub use context::{Counts, QueryContext};
 pub use fault::{Fault, Where};
 pub use read_ahead::ReadAhead;

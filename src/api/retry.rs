@@ -4,6 +4,9 @@
 //! and a body that ended early. A 429 that names its pause (`retry-after`) is no attempt:
 //! the pause belongs to the account's budget ([`super::limit`]). Nothing else is repeated:
 //! a 401, 404 or 422 stays what it is.
+//!
+//! A POST is sent again only where it is certain that it was not carried out: after a 429, or where no connection was
+//! made. After a time-out, a reset or a 5xx nobody knows, and a second POST would start a second action.
 
 use std::time::Duration;
 

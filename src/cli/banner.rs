@@ -9,11 +9,13 @@ pub(super) fn banner(address: SocketAddr, settings: &Settings) -> String {
     let here = server::reachable(address);
     let account = account(settings);
     let exposed = if address.ip().is_loopback() { "" } else { "\nwarning  whoever can connect reads this account\n" };
+    let writes = writes(settings);
     let version = env!("CARGO_PKG_VERSION");
     let pyarrow = pyarrow(here);
     format!(
         r#"oceanflight {version} is ready on grpc://{address}
 account  {account}
+writes   {writes}
 {exposed}
 oceanflight
   oceanflight query --server {here} 'SHOW TABLES'
@@ -39,6 +41,13 @@ fn account(settings: &Settings) -> String {
         Some(Token { source, passed_over, .. }) => {
             format!("{url}, token from {source}; another one in {} is not used", passed_over.join(" and in "))
         }
+    }
+}
+
+fn writes(settings: &Settings) -> &'static str {
+    match settings.serves_writes() {
+        true => "EXEC is carried out for whoever connects",
+        false => "off; --allow-writes lets EXEC be carried out",
     }
 }
 
@@ -70,6 +79,7 @@ mod tests {
         insta::assert_snapshot!(text.replace(env!("CARGO_PKG_VERSION"), "VERSION"), @r##"
         oceanflight VERSION is ready on grpc://127.0.0.1:50051
         account  https://api.digitalocean.com, token from DIGITALOCEAN_TOKEN
+        writes   off; --allow-writes lets EXEC be carried out
 
         oceanflight
           oceanflight query --server 127.0.0.1:50051 'SHOW TABLES'

@@ -38,6 +38,22 @@ impl Asked {
         Self { schema, rows, progress: None, _upstream: None }
     }
 
+    /// What it does, after so many rows.
+    fn activity(&self, rows: u64) -> String {
+        match &self.progress {
+            Some(progress) => {
+                let pages = || progress::text(Some(progress.pages()), progress.rows());
+                progress.activity().unwrap_or_else(pages)
+            }
+            None => progress::text(None, rows),
+        }
+    }
+
+    /// What was started, should there be no rows to tell it.
+    pub(super) fn started(&self) -> Option<String> {
+        self.progress.as_ref().and_then(Progress::started)
+    }
+
     /// What is to be said about the rows.
     pub(super) fn notices(&self) -> Vec<String> {
         self.progress.as_ref().map(Progress::notices).unwrap_or_default()
@@ -98,11 +114,7 @@ async fn next(asked: &mut Asked, rows: u64, line: &mut Line, signals: &mut Signa
             () = signals.next() => return Err(Error::Stopped.into()),
             batch = asked.rows.next() => return batch.transpose(),
             _ = ticks.tick(), if line.is_visible() => {
-                let (pages, rows) = match &asked.progress {
-                    Some(progress) => (Some(progress.pages()), progress.rows()),
-                    None => (None, rows),
-                };
-                line.say(progress::text(pages, rows));
+                line.say(asked.activity(rows));
             }
         }
     }

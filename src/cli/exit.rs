@@ -20,6 +20,8 @@ pub enum Exit {
     Token,
     /// The same again may work later.
     Later,
+    /// An EXEC whose answer was lost.
+    Unknown,
     /// Ctrl-C.
     Stopped,
 }
@@ -35,6 +37,7 @@ const TABLE: &[(Exit, &str)] = &[
     (Exit::Rows, "there were rows, and --fail-if-rows was given"),
     (Exit::Token, "the token is missing, unknown, or may not do this"),
     (Exit::Later, "unreachable, too slow, changed meanwhile, or over a limit: later it may work"),
+    (Exit::Unknown, "an EXEC may or may not have been carried out: look before doing it again"),
     (Exit::Stopped, "stopped by Ctrl-C or SIGTERM before it was done"),
 ];
 
@@ -48,6 +51,7 @@ impl Exit {
             Self::Rows => 3,
             Self::Token => 4,
             Self::Later => 5,
+            Self::Unknown => 6,
             Self::Stopped => 130,
         }
     }
@@ -59,6 +63,7 @@ impl Exit {
             Kind::InvalidArgument | Kind::NotFound | Kind::FailedPrecondition | Kind::Unimplemented => Self::Refused,
             Kind::Unauthenticated | Kind::PermissionDenied => Self::Token,
             Kind::ResourceExhausted | Kind::Aborted | Kind::DeadlineExceeded | Kind::Unavailable => Self::Later,
+            Kind::Unknown => Self::Unknown,
             Kind::Cancelled => Self::Stopped,
         }
     }
@@ -89,6 +94,6 @@ mod tests {
             let twin = TABLE[..at].iter().find(|(other, _)| other.code() == exit.code());
             assert!(twin.is_none(), "{exit:?} and {twin:?} have one code");
         }
-        assert_eq!(TABLE.len(), 7);
+        assert_eq!(TABLE.len(), 8);
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! - [`console`](Console): standard input, output and error as arguments.
 //! - `flags`, `simulated`: arguments that several commands have; `upstream`: whom the engine asks.
+//! - `writing`: the end of a process that has sent an EXEC.
 //! - `format`, `table`, `text`: rows as bytes. `output`: where they go. `copy`: from a stream there.
 //! - `exit`: the codes, a contract. `error`: what can go wrong here, and nowhere below.
 //!
@@ -30,6 +31,7 @@ mod table;
 mod tables;
 mod text;
 mod upstream;
+mod writing;
 
 use std::ffi::OsString;
 use std::io;

@@ -17,7 +17,9 @@ use super::progress::{self, Line};
 use super::signal::{self, Signals};
 use super::simulated::{self, Simulated};
 use super::upstream::Upstream;
+use super::writing;
 use crate::config::{self, Environment, Settings};
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::flight;
 
@@ -78,14 +80,20 @@ pub(super) async fn run(query: Query, environment: &Environment, console: &mut C
     format.check(place)?;
 
     let mut signals = Signals::listen().map_err(Error::Signals)?;
-    signal::end_if_stuck(Exit::Stopped);
+    let whom = Whom::of(&query, &settings).await?;
+    let engine = whom.engine();
+    let writing = engine.clone();
+    signal::end_if_stuck(Exit::Stopped, move || writing.as_ref().is_some_and(|engine| engine.writing() > 0));
     let mut asked = tokio::select! {
         biased;
         () = signals.next() => return Err(Error::Stopped.into()),
-        asked = ask(&query, &sql, &settings) => asked?,
+        asked = whom.ask(&sql) => asked?,
     };
     let line = Line::new(console.terminal.stderr);
     let Copied { rows, result } = copy(&mut asked, format, place, &mut output, line, &mut signals).await;
+    if let Some(engine) = &engine {
+        writing::finish(engine, &mut *console.stderr).await;
+    }
 
     let stderr = &mut *console.stderr;
     if output.is_closed() {
@@ -96,6 +104,9 @@ pub(super) async fn run(query: Query, environment: &Environment, console: &mut C
             Some(file) => say(stderr, &format!("{} was not written", file.display())),
             None if rows > 0 => say(stderr, "the rows above are incomplete"),
             None => {}
+        }
+        if let Some(started) = asked.started() {
+            say(stderr, &format!("note: {started} was started"));
         }
         asked.notices().iter().for_each(|notice| say(stderr, &format!("note: {notice}")));
         return Err(output.fault().map_or(error, Into::into));
@@ -114,15 +125,40 @@ impl Query {
     }
 }
 
-async fn ask(query: &Query, sql: &str, settings: &Settings) -> Result<Asked> {
-    let Some(server) = &query.server else {
-        let upstream = Upstream::open(settings, &query.simulated).await?;
-        let answer = upstream.engine.run(sql, None).await?;
-        return Ok(Asked::here(answer, upstream));
-    };
-    // The account's token is for the API's host alone.
-    let (schema, rows) = flight::client::query(server, sql, None).await?;
-    Ok(Asked::elsewhere(schema, rows))
+/// Who runs the statement.
+enum Whom {
+    /// A server.
+    Server(String),
+    /// This process.
+    Here(Box<Upstream>),
+}
+
+impl Whom {
+    async fn of(query: &Query, settings: &Settings) -> Result<Self> {
+        Ok(match &query.server {
+            Some(server) => Self::Server(server.clone()),
+            // A person typed the statement: an EXEC is carried out.
+            None => Self::Here(Box::new(Upstream::open(settings, &query.simulated, true).await?)),
+        })
+    }
+
+    fn engine(&self) -> Option<Engine> {
+        match self {
+            Self::Server(_) => None,
+            Self::Here(upstream) => Some(upstream.engine.clone()),
+        }
+    }
+
+    async fn ask(self, sql: &str) -> Result<Asked> {
+        match self {
+            Self::Server(server) => {
+                // The account's token is for the API's host alone.
+                let (schema, rows) = flight::client::query(&server, sql, None).await?;
+                Ok(Asked::elsewhere(schema, rows))
+            }
+            Self::Here(upstream) => Ok(Asked::here(upstream.engine.run(sql, None).await?, *upstream)),
+        }
+    }
 }
 
 /// The SQL, from wherever it is.

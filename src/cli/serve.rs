@@ -12,6 +12,7 @@ use super::log;
 use super::signal::Signals;
 use super::simulated::Simulated;
 use super::upstream::Upstream;
+use super::writing;
 use crate::config::{self, Environment};
 use crate::error::Result;
 use crate::server;
@@ -33,7 +34,7 @@ pub(super) async fn run(serve: Serve, environment: &Environment, console: &mut C
     let mut signals = Signals::listen().map_err(Error::Signals)?;
     let listener = server::bind(listen).await?;
     let address = listener.local_addr().map_err(|source| server::Error::Bind { address: listen, source })?;
-    let upstream = Upstream::open(&settings, &serve.simulated).await?;
+    let upstream = Upstream::open(&settings, &serve.simulated, settings.serves_writes()).await?;
     say(&mut *console.stderr, &banner(address, &settings));
 
     let (stop, stopped) = oneshot::channel::<()>();
@@ -50,7 +51,10 @@ pub(super) async fn run(serve: Serve, environment: &Environment, console: &mut C
     say(&mut *console.stderr, &format!("stopping; running queries have {grace} seconds, Ctrl-C again ends them now"));
     drop(stop);
     tokio::select! {
-        ended = &mut serving => ended.map(|()| Exit::Done),
-        () = signals.next() => Ok(Exit::Stopped),
+        ended = &mut serving => return ended.map(|()| Exit::Done),
+        () = signals.next() => {}
     }
+    // What was sent for an EXEC is not dropped: nobody would know what became of it.
+    writing::finish(&upstream.engine, &mut *console.stderr).await;
+    Ok(Exit::Stopped)
 }

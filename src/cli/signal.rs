@@ -6,14 +6,17 @@ use std::time::Duration;
 use super::exit::Exit;
 
 /// Ends the process with `exit` some time after a signal, where it could not end by itself: writing to a pipe that
-/// nobody reads waits for ever, and hears nothing meanwhile.
-pub(super) fn end_if_stuck(exit: Exit) {
+/// nobody reads waits for ever, and hears nothing meanwhile. Not while it is `busy` with what must not be dropped.
+pub(super) fn end_if_stuck(exit: Exit, busy: impl Fn() -> bool + Send + 'static) {
     tokio::spawn(async move {
         if let Ok(mut signals) = Signals::listen() {
             signals.next().await;
             // A thread: the runtime may be gone or busy by then.
             std::thread::spawn(move || {
                 std::thread::sleep(PATIENCE);
+                while busy() {
+                    std::thread::sleep(PATIENCE);
+                }
                 std::process::exit(exit.code().into());
             });
         }

@@ -22,24 +22,29 @@ pub(super) struct Simulated {
     #[arg(long = "total", value_name = "IMAGE=COUNT", help_heading = HEADING)]
     totals: Vec<Total>,
 
+    /// Let an action that is started be in progress for so long
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = HEADING)]
+    settle: Option<Duration>,
+
     /// Answer as many requests as come, instead of 250 a minute and 5,000 an hour
     #[arg(long, help_heading = HEADING)]
     no_rate_limits: bool,
 }
 
 /// The arguments' names, for those who exclude them.
-pub(super) const NAMES: [&str; 4] = ["latency", "faults", "totals", "no_rate_limits"];
+pub(super) const NAMES: [&str; 5] = ["latency", "faults", "totals", "settle", "no_rate_limits"];
 
 const HEADING: &str = "Simulated account";
 
 impl Simulated {
     /// The first of the flags that was given.
     pub(super) fn given(&self) -> Option<&'static str> {
-        let Self { latency, faults, totals, no_rate_limits } = self;
+        let Self { latency, faults, totals, settle, no_rate_limits } = self;
         let flags = [
             (latency.is_some(), "--latency"),
             (!faults.is_empty(), "--fault"),
             (!totals.is_empty(), "--total"),
+            (settle.is_some(), "--settle"),
             (*no_rate_limits, "--no-rate-limits"),
         ];
         flags.into_iter().find_map(|(given, flag)| given.then_some(flag))
@@ -53,6 +58,7 @@ impl Simulated {
     pub(super) fn options(&self) -> Options {
         let mut options = Options { faults: self.faults.clone(), totals: self.totals.clone(), ..Options::default() };
         options.latency = self.latency.unwrap_or(options.latency);
+        options.settle = self.settle.unwrap_or(options.settle);
         if self.no_rate_limits {
             options.limits = Limits::off();
         }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
 use clap::Args;
 
 use super::console::Console;
@@ -11,7 +10,7 @@ use super::exit::Exit;
 use super::format::Format;
 use super::listing::Listing;
 use crate::error::{Result, nearest};
-use crate::resource::{Registry, Resource};
+use crate::resource::{Registry, Resource, type_name};
 
 /// List the tables, or the columns of one
 #[derive(Args, Debug)]
@@ -68,15 +67,4 @@ fn find<'a>(name: &str, registry: &'a Registry) -> Result<&'a Arc<Resource>, Err
         let nearest = nearest(table, registry.iter().map(|resource| resource.table.as_str())).map(str::to_owned);
         Error::NoSuchTable { name: name.to_owned(), nearest }
     })
-}
-
-/// The type as a declaration writes it, with what is inside.
-fn type_name(data_type: &DataType) -> String {
-    let field = |field: &Arc<Field>| format!("{} {}", field.name(), type_name(field.data_type()));
-    match data_type {
-        DataType::Timestamp(..) => "Timestamp".into(),
-        DataType::List(items) => format!("List<{}>", type_name(items.data_type())),
-        DataType::Struct(fields) => format!("Struct<{}>", fields.iter().map(field).collect::<Vec<_>>().join(", ")),
-        scalar => scalar.to_string(),
-    }
 }

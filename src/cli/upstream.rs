@@ -19,8 +19,8 @@ pub(super) struct Upstream {
 }
 
 impl Upstream {
-    /// Sets the engine up; nothing is asked yet.
-    pub(super) async fn open(settings: &Settings, simulated: &Simulated) -> Result<Self> {
+    /// Sets the engine up; nothing is asked yet. `writes` is whether EXEC is carried out.
+    pub(super) async fn open(settings: &Settings, simulated: &Simulated, writes: bool) -> Result<Self> {
         let mut options = settings.api_options();
         let account = if settings.demo {
             let account = Running::start(simulated.options()).await.map_err(Error::Simulated)?;
@@ -36,7 +36,7 @@ impl Upstream {
         } else {
             None
         };
-        let engine = Engine::try_new(Client::try_new(options)?, settings.engine_options())?;
+        let engine = Engine::try_new(Client::try_new(options)?, settings.engine_options(writes))?;
         Ok(Self { engine, _account: account })
     }
 }

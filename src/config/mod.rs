@@ -47,6 +47,10 @@ pub struct Settings {
     pub token_file: Option<PathBuf>,
     /// What the upstream is asked with; none in a simulated account.
     pub token: Option<Token>,
+    /// Whether `serve` carries EXEC out; where nothing is said, a simulated account's does.
+    pub allow_writes: Option<bool>,
+    /// How many rows of parameters an EXEC is carried out for at once.
+    pub max_writes: usize,
     /// Whether a simulated account in this process takes the API's place.
     pub demo: bool,
     /// The longest that a query may take.
@@ -86,6 +90,8 @@ impl Default for Settings {
             api_url: Url::parse("https://api.digitalocean.com").expect("a constant that a test reads"),
             token_file: None,
             token: None,
+            allow_writes: None,
+            max_writes: 20,
             demo: false,
             timeout: Duration::from_secs(300),
             max_wait: Duration::from_secs(60),
@@ -124,9 +130,21 @@ impl Settings {
         options
     }
 
-    /// The engine's options.
-    pub fn engine_options(&self) -> engine::Options {
-        engine::Options { timeout: self.timeout, max_wait: self.max_wait, memory_bytes: self.memory_bytes }
+    /// Whether a server carries EXEC out for whoever connects.
+    pub fn serves_writes(&self) -> bool {
+        self.allow_writes.unwrap_or(self.demo)
+    }
+
+    /// The engine's options; `writes` is whether EXEC is carried out.
+    pub fn engine_options(&self, writes: bool) -> engine::Options {
+        engine::Options {
+            timeout: self.timeout,
+            max_wait: self.max_wait,
+            memory_bytes: self.memory_bytes,
+            writes,
+            max_writes: self.max_writes,
+            ..engine::Options::default()
+        }
     }
 }
 

@@ -88,6 +88,16 @@ pub static SETTINGS: &[Setting] = &[
         store: |settings, text| parse::switch(text).map(|allow| settings.allow_unauthenticated = allow),
     },
     Setting {
+        key: "allow_writes",
+        flag: "allow-writes",
+        variable: "OCEANFLIGHT_ALLOW_WRITES",
+        shape: Shape::Switch,
+        default: None,
+        scope: Scope::Serve,
+        help: "Carry EXEC and CALL out, for whoever can connect. Without it only a --demo does.",
+        store: |settings, text| parse::switch(text).map(|allow| settings.allow_writes = Some(allow)),
+    },
+    Setting {
         key: "demo",
         flag: "demo",
         variable: "OCEANFLIGHT_DEMO",
@@ -147,6 +157,16 @@ pub static SETTINGS: &[Setting] = &[
         scope: Scope::Upstream,
         help: "What all queries together may hold to sort, join and aggregate.",
         store: |settings, text| parse::bytes(text).map(|bytes| settings.memory_bytes = bytes),
+    },
+    Setting {
+        key: "query.max_writes",
+        flag: "query-max-writes",
+        variable: "OCEANFLIGHT_QUERY_MAX_WRITES",
+        shape: Shape::Value("COUNT"),
+        default: Some("20"),
+        scope: Scope::Serve,
+        help: "How many rows of parameters one EXEC is carried out for at most; more are refused before the first. 0 is no limit.",
+        store: |settings, text| parse::count(text).map(|count| settings.max_writes = count),
     },
     Setting {
         key: "api.attempt_timeout",
@@ -259,7 +279,8 @@ mod tests {
         for Setting { key, help, shape, default, .. } in SETTINGS {
             assert!(help.ends_with('.'), "the help of `{key}` is a sentence");
             assert!(!help.contains("  "), "the help of `{key}` has a gap");
-            assert!(*shape != Shape::Switch || *default == Some("false"), "the switch `{key}` is off by default");
+            let off = matches!(default, None | Some("false"));
+            assert!(*shape != Shape::Switch || off, "the switch `{key}` is off by default");
         }
     }
 

@@ -9,7 +9,7 @@ use datafusion::common::{DataFusionError, SchemaError};
 use crate::error::{Error, Failure, Kind, nearest};
 
 /// A statement that cannot be planned or run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Fault {
     /// A table that there is none of.
     UnknownTable {
@@ -27,8 +27,44 @@ pub enum Fault {
         /// Those there are.
         known: Vec<String>,
     },
+    /// A method, a service or a provider that there is none of.
+    Unknown {
+        /// `method`.
+        what: &'static str,
+        /// As it was written.
+        name: String,
+        /// The one that was meant, perhaps.
+        nearest: Option<String>,
+    },
+    /// EXEC of a method that is read with SELECT.
+    NotCalled {
+        /// The method.
+        method: String,
+        /// The query that uses it.
+        query: String,
+    },
     /// DDL, DML, SET and the like.
     ReadOnly(String),
+    /// A query where an EXEC belongs.
+    NotAnUpdate,
+    /// More rows than may be written at once.
+    TooManyWrites {
+        /// The rows.
+        rows: usize,
+        /// How many may be.
+        most: usize,
+    },
+    /// One of several rows was not carried out.
+    Row {
+        /// Which one, from 1.
+        row: usize,
+        /// Of how many.
+        of: usize,
+        /// What the rows before it started: `id 7`.
+        done: Vec<String>,
+        /// What happened to it.
+        cause: Error,
+    },
     /// The statement means nothing; the planner's words.
     Invalid(String),
     /// Values that the statement cannot be computed with; the engine's words.
@@ -66,7 +102,23 @@ impl fmt::Display for Fault {
         match self {
             Self::UnknownTable { name, .. } => write!(f, "there is no table `{name}`"),
             Self::UnknownColumn { name, .. } => write!(f, "there is no column `{name}`"),
-            Self::ReadOnly(what) => write!(f, "this server only reads: {what}"),
+            Self::Unknown { what, name, .. } => write!(f, "there is no {what} `{name}`"),
+            Self::NotCalled { method, .. } => write!(f, "`{method}` reads, and is not called"),
+            Self::ReadOnly(what) => write!(f, "tables are only read: {what}"),
+            Self::NotAnUpdate => f.write_str("the statement answers rows, and is no update"),
+            Self::TooManyWrites { rows, most } => {
+                write!(f, "{rows} rows were bound, and {most} are written at once at most")
+            }
+            Self::Row { row, of, done, .. } => {
+                write!(f, "row {row} of {of} failed")?;
+                if !done.is_empty() {
+                    write!(f, "; done before it: {}", done.join(", "))?;
+                }
+                if row < of {
+                    f.write_str("; the rows behind it were not sent")?;
+                }
+                Ok(())
+            }
             Self::Invalid(message) | Self::Value(message) | Self::Unsupported(message) => f.write_str(message),
             Self::ParameterCount { wanted, bound } => {
                 write!(f, "the statement takes {wanted} parameters, and {bound} were bound")
@@ -82,13 +134,25 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Row { cause, .. } => Some(cause),
+            _ => None,
+        }
+    }
+}
 
 impl Failure for Fault {
     fn kind(&self) -> Kind {
         match self {
+            Self::Row { cause, .. } => cause.kind(),
             Self::UnknownTable { .. }
             | Self::UnknownColumn { .. }
+            | Self::Unknown { .. }
+            | Self::NotCalled { .. }
+            | Self::NotAnUpdate
+            | Self::TooManyWrites { .. }
             | Self::ReadOnly(_)
             | Self::Invalid(_)
             | Self::Value(_)
@@ -104,10 +168,20 @@ impl Failure for Fault {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::UnknownTable { nearest: Some(nearest), .. } | Self::UnknownColumn { nearest: Some(nearest), .. } => {
+            Self::UnknownTable { nearest: Some(nearest), .. }
+            | Self::UnknownColumn { nearest: Some(nearest), .. }
+            | Self::Unknown { nearest: Some(nearest), .. } => {
                 format!("did you mean `{nearest}`?")
             }
+            Self::Unknown { nearest: None, .. } => {
+                "`SELECT * FROM oceanflight.meta.methods` lists what there is".into()
+            }
+            Self::NotCalled { query, .. } => format!("write {query}"),
+            Self::NotAnUpdate => "execute it as a query".into(),
+            Self::TooManyWrites { .. } => "bind fewer at a time, or raise query.max_writes".into(),
+            Self::Row { cause, .. } => return cause.hint(),
             Self::UnknownTable { nearest: None, .. } => "`SHOW TABLES` lists them".into(),
+            Self::UnknownColumn { nearest: None, known, .. } if known.is_empty() => return None,
             Self::UnknownColumn { nearest: None, known, .. } => format!("there are {}", known.join(", ")),
             Self::ParameterCount { .. } => "bind a value to each `?` or `$n`; `oceanflight query` binds none".into(),
             Self::ParameterRows(_) => "execute the query once for each row".into(),

@@ -1,13 +1,19 @@
 //! SQL in, a stream of Arrow batches out; no HTTP and no gRPC.
 //!
 //! [`Engine::prepare`] and [`Engine::check`] plan, and send nothing; [`Engine::run`] runs.
-//! All three answer the same schema for the same statement.
+//! All three answer the same schema for the same statement. An EXEC is one, too: it runs once for each [`Engine::run`],
+//! or once for each [`Ticket`]; [`Engine::update`] runs it for each row that is bound.
 
+mod exec;
 mod fault;
+mod meta;
 mod parameters;
 mod plans;
 mod running;
 mod session;
+mod show;
+mod tables;
+mod update;
 mod wire;
 mod yielding;
 
@@ -19,21 +25,26 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as Ast;
 use futures::stream::{BoxStream, StreamExt};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 pub use fault::Fault;
 use fault::from_datafusion;
 use plans::Apart;
+pub use tables::TableInfo;
+use tables::nearest_table;
 
 use crate::api::{Client, QueryContext};
-use crate::error::{Result, nearest};
+use crate::error::Result;
 use crate::resource::Registry;
-use crate::sql::{self, Statement};
+use crate::sql::{self, Body, Exec, Statement};
+pub use crate::table::exec::{Execution, Once, Polling, TICKET_LIFE};
+use crate::table::exec::{Fault as ExecFault, LONGEST_WAIT, Permission, Records};
 
 /// What a query may take.
 #[derive(Clone, Debug)]
@@ -44,11 +55,24 @@ pub struct Options {
     pub max_wait: Duration,
     /// What all queries together may hold to sort, join and aggregate.
     pub memory_bytes: usize,
+    /// Whether EXEC is carried out.
+    pub writes: bool,
+    /// How many rows of parameters an EXEC is carried out for at once.
+    pub max_writes: usize,
+    /// How AWAIT asks.
+    pub polling: Polling,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(300), max_wait: Duration::from_secs(60), memory_bytes: 2 << 30 }
+        Self {
+            timeout: Duration::from_secs(300),
+            max_wait: Duration::from_secs(60),
+            memory_bytes: 2 << 30,
+            writes: false,
+            max_writes: 20,
+            polling: Polling::default(),
+        }
     }
 }
 
@@ -57,6 +81,32 @@ impl Default for Options {
 pub struct Engine {
     context: Arc<SessionContext>,
     options: Options,
+    records: Arc<Records>,
+}
+
+/// Who asks, and for which execution of a statement.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// For the log.
+    pub who: String,
+    /// An EXEC is carried out once for each.
+    pub execution: Execution,
+}
+
+impl Caller {
+    /// Somebody in this process, once.
+    pub fn local() -> Self {
+        Self { who: "local".into(), execution: Execution::New }
+    }
+}
+
+/// What a ticket needs besides the statement.
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    /// The columns of its rows.
+    pub schema: SchemaRef,
+    /// The number of its execution, where the statement is an EXEC.
+    pub once: Option<Once>,
 }
 
 /// What a statement will answer, and what it takes.
@@ -93,34 +143,35 @@ impl Progress {
         self.0.counts.rows.get()
     }
 
+    /// What it waits for, where that is more than pages.
+    pub fn activity(&self) -> Option<String> {
+        self.0.activity()
+    }
+
+    /// What it has started, which is not undone should it end without rows.
+    pub fn started(&self) -> Option<String> {
+        self.0.started()
+    }
+
     /// What the person who asked should know although it is no error.
     pub fn notices(&self) -> Vec<String> {
         self.0.notices()
     }
 }
 
-/// A table as metadata tells of it.
-#[derive(Clone, Debug)]
-pub struct TableInfo {
-    /// The account.
-    pub catalog: String,
-    /// The part of the API.
-    pub schema: String,
-    /// Its name.
-    pub name: String,
-    /// `TABLE` or `VIEW`.
-    pub kind: &'static str,
-    /// What a row is.
-    pub description: Option<String>,
-    /// Its columns; a field's metadata has its `description`.
-    pub columns: SchemaRef,
-}
-
-/// A statement that is planned: the plan, its schema, and its parameters.
+/// A statement that is planned: the plan, its schema, its parameters, and the session that it runs in.
 struct Planned {
     plan: LogicalPlan,
     prepared: Prepared,
+    /// Whether running it writes.
+    writes: bool,
+    state: SessionState,
+    query: Arc<QueryContext>,
 }
+
+/// The time of an EXEC. It has bounds of its own (the budget's patience, the attempts' time, AWAIT's limit); the
+/// query's would cut it off where nobody knows what it did.
+const TIME_OF_AN_EXEC: Duration = Duration::from_secs(LONGEST_WAIT.as_secs() + 3_600);
 
 impl Engine {
     /// An engine over the built-in resources of one account.
@@ -129,7 +180,7 @@ impl Engine {
     /// [`Fault::Internal`], where DataFusion refuses the tables.
     pub fn try_new(client: Client, options: Options) -> Result<Self> {
         let context = session::session(&client, Registry::built_in(), options.memory_bytes)?;
-        Ok(Self { context: Arc::new(context), options })
+        Ok(Self { context: Arc::new(context), options, records: Arc::default() })
     }
 
     /// Plans a statement without running it. Nothing is sent.
@@ -137,8 +188,8 @@ impl Engine {
     /// # Errors
     /// [`sql::Fault`] and [`Fault`]: what is wrong with the statement.
     pub async fn prepare(&self, sql: &str) -> Result<Prepared> {
-        let ((state, _), engine, sql) = (self.state(), self.clone(), sql.to_owned());
-        self.apart(async move { Ok(engine.plan(&state, &sql).await?.prepared) }).await
+        let (engine, sql, runtime) = (self.clone(), sql.to_owned(), Handle::current());
+        self.apart(async move { Ok(engine.plan(&sql, Caller::local(), runtime).await?.prepared) }).await
     }
 
     /// Plans a statement to the end, with its parameters bound, so that a mistake shows before
@@ -147,11 +198,19 @@ impl Engine {
     /// # Errors
     /// As [`Engine::prepare`], and a table that needs a value which the statement does not give.
     pub async fn check(&self, sql: &str, bound: Option<&RecordBatch>) -> Result<SchemaRef> {
-        let ((state, _), engine, sql, bound) = (self.state(), self.clone(), sql.to_owned(), bound.cloned());
+        Ok(self.ticket(sql, bound).await?.schema)
+    }
+
+    /// As [`Engine::check`], for one execution later on.
+    ///
+    /// # Errors
+    /// As [`Engine::check`].
+    pub async fn ticket(&self, sql: &str, bound: Option<&RecordBatch>) -> Result<Ticket> {
+        let (engine, sql, bound, runtime) = (self.clone(), sql.to_owned(), bound.cloned(), Handle::current());
         let planning = async move {
-            let Planned { plan, prepared } = engine.plan(&state, &sql).await?;
+            let Planned { plan, prepared, writes, state, .. } = engine.plan(&sql, Caller::local(), runtime).await?;
             physical_plan(&state, plan, bound.as_ref(), &prepared).await?;
-            Ok(prepared.schema)
+            Ok(Ticket { schema: prepared.schema, once: writes.then(|| engine.records.mint()) })
         };
         self.apart(planning).await
     }
@@ -161,16 +220,45 @@ impl Engine {
     /// # Errors
     /// As [`Engine::check`]; what goes wrong later is an item of the stream.
     pub async fn run(&self, sql: &str, bound: Option<&RecordBatch>) -> Result<Answer> {
-        let ((state, query), engine, sql, bound) = (self.state(), self.clone(), sql.to_owned(), bound.cloned());
+        self.run_for(Caller::local(), sql, bound).await
+    }
+
+    /// Runs a statement for somebody.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    pub async fn run_for(&self, caller: Caller, sql: &str, bound: Option<&RecordBatch>) -> Result<Answer> {
+        let (engine, sql, bound, runtime) = (self.clone(), sql.to_owned(), bound.cloned(), Handle::current());
         let planning = async move {
-            let Planned { plan, prepared } = engine.plan(&state, &sql).await?;
+            let Planned { plan, prepared, state, query, .. } = engine.plan(&sql, caller, runtime).await?;
             let plan = physical_plan(&state, plan, bound.as_ref(), &prepared).await?;
             // Some operators start tasks as soon as they are executed: these belong on the plans' threads, too.
-            Ok((prepared.schema, execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?))
+            let stream = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
+            Ok((prepared.schema, stream, query))
         };
-        let (schema, stream) = self.apart(planning).await?;
+        let (schema, stream, query) = self.apart(planning).await?;
         let rows = running::rows(stream, Arc::clone(&schema), Arc::clone(&query)).boxed();
         Ok(Answer { schema, rows, progress: Progress(query) })
+    }
+
+    /// Whether EXEC is carried out.
+    pub fn writes(&self) -> bool {
+        self.options.writes
+    }
+
+    /// How many rows of parameters an EXEC is carried out for at once.
+    pub fn max_writes(&self) -> usize {
+        self.options.max_writes
+    }
+
+    /// How many requests that write are on their way.
+    pub fn writing(&self) -> usize {
+        self.records.running()
+    }
+
+    /// Starts no EXEC any more, and waits until each that was sent has an answer, or none to hope for.
+    pub async fn finish_writing(&self) {
+        self.records.finish().await;
     }
 
     /// Plans on the plans' threads, within the query's time.
@@ -179,63 +267,26 @@ impl Engine {
         timeout(limit, Apart::spawn(planning).join()).await.map_err(|_| Fault::Timeout(limit))?
     }
 
-    /// Every table of every catalog, in the order of their names, without asking the API.
-    ///
-    /// # Errors
-    /// [`Fault::Internal`].
-    pub async fn tables(&self) -> Result<Vec<TableInfo>> {
-        let mut tables = Vec::new();
-        for catalog in session::catalog_names(&self.context) {
-            let Some(provider) = self.context.catalog(&catalog) else { continue };
-            let mut schemas = provider.schema_names();
-            schemas.push(session::SYSTEM_SCHEMA.to_owned());
-            schemas.sort();
-            schemas.dedup();
-            for schema in schemas {
-                self.tables_of(&catalog, &schema, &mut tables).await?;
-            }
-        }
-        Ok(tables)
-    }
-
-    async fn tables_of(&self, catalog: &str, schema: &str, tables: &mut Vec<TableInfo>) -> Result<()> {
-        let reference = |name: &str| datafusion::common::TableReference::full(catalog, schema, name);
-        let provider = self.context.state_ref().read().schema_for_ref(reference("")).map_err(from_datafusion)?;
-        let mut names = provider.table_names();
-        names.sort();
-        for name in names {
-            let table = self.context.table_provider(reference(&name)).await.map_err(from_datafusion)?;
-            let resource = Registry::built_in().find(schema, &name);
-            tables.push(TableInfo {
-                catalog: catalog.to_owned(),
-                schema: schema.to_owned(),
-                kind: if schema == session::SYSTEM_SCHEMA { "VIEW" } else { "TABLE" },
-                description: resource.map(|resource| resource.description.clone()),
-                columns: resource
-                    .map_or_else(|| wire::plain_types(&table.schema()), |resource| Arc::clone(resource.arrow_schema())),
-                name,
-            });
-        }
-        Ok(())
-    }
-
-    /// A session of its own for one query: what the query may take travels in it, down to the scans.
-    fn state(&self) -> (SessionState, Arc<QueryContext>) {
-        let query = Arc::new(QueryContext::new(self.options.timeout, self.options.max_wait));
+    /// A session of its own for one query: what the query may take, and whether it writes, travels in it, down to
+    /// the leaves of its plan.
+    fn state(&self, time: Duration, caller: Caller, runtime: Handle) -> (SessionState, Arc<QueryContext>) {
+        let Options { max_wait, writes, polling, .. } = self.options;
+        let query = Arc::new(QueryContext::new(time, max_wait));
+        let (Caller { who, execution }, records) = (caller, Arc::clone(&self.records));
+        let permission = Permission { allowed: writes, who, execution, records, runtime, polling };
         let mut state = self.context.state();
         state.config_mut().set_extension(Arc::clone(&query));
+        state.config_mut().set_extension(Arc::new(permission));
         (state, query)
     }
 
-    async fn plan(&self, state: &SessionState, sql: &str) -> Result<Planned> {
-        let Statement { ast, parameters } = sql::parse(sql)?;
-        let plan = match state.statement_to_plan(ast).await {
-            Ok(plan) => plan,
-            Err(error) => {
-                self.check_tables(state, &sql::parse(sql)?.ast).await?;
-                return Err(from_datafusion(error));
-            }
-        };
+    /// `runtime` is the one that answers clients: what is sent for an EXEC belongs there.
+    async fn plan(&self, sql: &str, caller: Caller, runtime: Handle) -> Result<Planned> {
+        let Statement { body, parameters } = sql::parse(sql)?;
+        let writes = matches!(body, Body::Exec(_));
+        let time = if writes { TIME_OF_AN_EXEC } else { self.options.timeout };
+        let (state, query) = self.state(time, caller, runtime);
+        let plan = self.logical_plan(&state, body).await?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
         let parameters = parameters::schema(&plan, parameters)?;
@@ -244,8 +295,43 @@ impl Engine {
             // A column that is a parameter of no known type has a type only once something is bound.
             false => wire::wire_schema(bind(plan.clone(), parameters::nulls(&parameters)?)?.schema().as_arrow()),
         };
-        let prepared = Prepared { schema, parameters };
-        Ok(Planned { plan, prepared })
+        Ok(Planned { plan, prepared: Prepared { schema, parameters }, writes, state, query })
+    }
+
+    async fn logical_plan(&self, state: &SessionState, body: Body) -> Result<LogicalPlan> {
+        match body {
+            Body::Sql(ast) => self.plan_sql(state, *ast).await,
+            Body::Exec(exec) => self.plan_exec(state, &exec),
+            Body::ExplainExec { exec, verbose } => {
+                let plan = exec::plan(state, &exec)?;
+                let explained = LogicalPlanBuilder::from(plan).explain(verbose, false);
+                explained.and_then(LogicalPlanBuilder::build).map_err(from_datafusion)
+            }
+            Body::Show(show) => self.plan_sql(state, show::query(state, &show)?).await,
+            Body::Describe(describe) => match show::describe(state, &describe, &self.tables().await?)? {
+                show::Described::Query(ast) => self.plan_sql(state, *ast).await,
+                show::Described::Plan(plan) => Ok(plan),
+            },
+        }
+    }
+
+    /// Where writes are off it is told now; the plan itself looks again when it runs.
+    fn plan_exec(&self, state: &SessionState, exec: &Exec) -> Result<LogicalPlan> {
+        let plan = exec::plan(state, exec)?;
+        if !self.options.writes {
+            return Err(ExecFault::Off { procedure: exec.procedure.join(".") }.into());
+        }
+        Ok(plan)
+    }
+
+    async fn plan_sql(&self, state: &SessionState, ast: Ast) -> Result<LogicalPlan> {
+        match state.statement_to_plan(ast.clone()).await {
+            Ok(plan) => Ok(plan),
+            Err(error) => {
+                self.check_tables(state, &ast).await?;
+                Err(from_datafusion(error))
+            }
+        }
     }
 
     /// Why a statement cannot be planned, where it is an unknown table: DataFusion says so in a text
@@ -262,17 +348,6 @@ impl Engine {
         }
         Ok(())
     }
-}
-
-/// The table whose full name, or whose own, is nearest to what was written.
-fn nearest_table(name: &str, tables: &[TableInfo]) -> Option<String> {
-    let depth = name.split('.').count();
-    let names: Vec<String> = tables
-        .iter()
-        .map(|table| session::full_name(&table.catalog, &table.schema, &table.name))
-        .map(|full| full.split('.').skip(3_usize.saturating_sub(depth)).collect::<Vec<_>>().join("."))
-        .collect();
-    nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
 async fn physical_plan(

@@ -136,9 +136,9 @@ mod tests {
         assert!(refused.to_string().starts_with("parameter 1 is to be Int64: "), "{refused}");
 
         let none = values(None, &wanted(DataType::Int64)).unwrap_err();
-        assert_eq!(none, Fault::ParameterCount { wanted: 1, bound: 0 });
+        assert!(matches!(none, Fault::ParameterCount { wanted: 1, bound: 0 }));
 
         let rows = bound(vec![Arc::new(Int32Array::from(vec![1, 2]))]);
-        assert_eq!(values(Some(&rows), &wanted(DataType::Int64)).unwrap_err(), Fault::ParameterRows(2));
+        assert!(matches!(values(Some(&rows), &wanted(DataType::Int64)), Err(Fault::ParameterRows(2))));
     }
 }

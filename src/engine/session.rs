@@ -2,16 +2,24 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use datafusion::catalog::Session;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::fault::from_datafusion;
+use super::meta;
 use super::yielding::YieldWhereRowsMultiply;
 use crate::api::Client;
 use crate::error::Result;
 use crate::resource::Registry;
 use crate::table;
+use crate::table::exec::CallPlanner;
 
 /// The session that every query's is a copy of.
 pub(super) fn session(client: &Client, resources: &Registry, memory_bytes: usize) -> Result<SessionContext> {
@@ -20,13 +28,31 @@ pub(super) fn session(client: &Client, resources: &Registry, memory_bytes: usize
         .with_config(config())
         .with_runtime_env(runtime)
         .with_default_features()
+        .with_query_planner(Arc::new(Planner(Arc::new(CallPlanner::new(client.clone())))))
         .with_physical_optimizer_rule(Arc::new(YieldWhereRowsMultiply))
         .build();
     let context = SessionContext::new_with_state(state);
     for (name, catalog) in table::catalogs(client, resources).map_err(from_datafusion)? {
         context.register_catalog(name, catalog);
     }
+    context.register_catalog(meta::CATALOG, meta::catalog(resources).map_err(from_datafusion)?);
     Ok(context)
+}
+
+/// DataFusion's own planner, which knows how a procedure is called.
+#[derive(Debug)]
+struct Planner(Arc<CallPlanner>);
+
+#[async_trait]
+impl QueryPlanner for Planner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        state: &dyn Session,
+    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::clone(&self.0) as _]);
+        planner.create_physical_plan(plan, state).await
+    }
 }
 
 fn config() -> SessionConfig {
@@ -54,9 +80,4 @@ pub(super) fn catalog_names(context: &SessionContext) -> Vec<String> {
     let mut names = context.catalog_names();
     names.sort();
     names
-}
-
-/// `a.b.c` of a table.
-pub(super) fn full_name(catalog: &str, schema: &str, table: &str) -> String {
-    [catalog, schema, table].join(".")
 }

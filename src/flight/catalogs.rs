@@ -7,16 +7,15 @@ use arrow::datatypes::SchemaRef;
 use arrow_flight::sql::CommandGetCatalogs;
 
 use super::fault::Fault;
-use super::metadata::{Metadata, encoding};
-use crate::engine::TableInfo;
+use super::metadata::{Known, Metadata, encoding};
 
 impl Metadata for CommandGetCatalogs {
     fn schema(&self) -> SchemaRef {
         self.into_builder().schema()
     }
 
-    fn batch(&self, tables: &[TableInfo]) -> Result<RecordBatch, Fault> {
-        let catalogs: BTreeSet<&str> = tables.iter().map(|table| table.catalog.as_str()).collect();
+    fn batch(&self, known: &Known) -> Result<RecordBatch, Fault> {
+        let catalogs: BTreeSet<&str> = known.tables.iter().map(|table| table.catalog.as_str()).collect();
         let mut builder = self.into_builder();
         catalogs.into_iter().for_each(|catalog| builder.append(catalog));
         builder.build().map_err(encoding)

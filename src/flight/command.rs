@@ -1,5 +1,7 @@
 //! From bytes to a command, and from a command to the file that answers it.
 
+use std::time::Duration;
+
 use arrow::datatypes::SchemaRef;
 use arrow_flight::FlightDescriptor;
 use arrow_flight::flight_descriptor::DescriptorType;
@@ -18,10 +20,18 @@ pub(super) trait Query: Send + Sync {
     async fn schema(&self, service: &Service) -> Result<SchemaRef>;
 
     /// GetFlightInfo: the same, and what to ask DoGet for. Nothing is sent upstream.
-    async fn ticket(&self, service: &Service) -> Result<(SchemaRef, Any)>;
+    async fn ticket(&self, service: &Service) -> Result<Ticket>;
 
-    /// DoGet.
-    async fn rows(&self, service: &Service) -> Result<Rows>;
+    /// DoGet, for `who`.
+    async fn rows(&self, service: &Service, who: &str) -> Result<Rows>;
+}
+
+/// What GetFlightInfo answers.
+pub(super) struct Ticket {
+    pub(super) schema: SchemaRef,
+    pub(super) command: Any,
+    /// How long it is good for; for ever where nothing is said.
+    pub(super) life: Option<Duration>,
 }
 
 /// The query that a descriptor asks for.

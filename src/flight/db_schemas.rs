@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use arrow_flight::sql::CommandGetDbSchemas;
 
 use super::fault::Fault;
-use super::metadata::{Metadata, check_pattern, encoding};
+use super::metadata::{Known, Metadata, check_pattern, encoding};
 use crate::engine::TableInfo;
 
 impl Metadata for CommandGetDbSchemas {
@@ -16,10 +16,10 @@ impl Metadata for CommandGetDbSchemas {
         self.clone().into_builder().schema()
     }
 
-    fn batch(&self, tables: &[TableInfo]) -> Result<RecordBatch, Fault> {
+    fn batch(&self, known: &Known) -> Result<RecordBatch, Fault> {
         check_pattern(self.db_schema_filter_pattern.as_deref())?;
         let name = |table: &'_ TableInfo| (table.catalog.clone(), table.schema.clone());
-        let schemas: BTreeSet<(String, String)> = tables.iter().map(name).collect();
+        let schemas: BTreeSet<(String, String)> = known.tables.iter().map(name).collect();
         let mut builder = self.clone().into_builder();
         schemas.iter().for_each(|(catalog, schema)| builder.append(catalog, schema));
         builder.build().map_err(encoding)

@@ -3,6 +3,9 @@
 //!
 //! A handle is not signed, and need not be: whoever makes one up could have sent
 //! the same statement. Bytes that are no handle are the caller's mistake.
+//!
+//! The ticket of an EXEC is the one handle that is not for any replica: it names one
+//! execution, of which only the process that made it knows whether it was sent.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -14,6 +17,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::fault::Fault;
+use crate::engine::Once;
 
 mod proto {
     #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated from proto/")]
@@ -30,6 +34,8 @@ pub(super) struct Statement {
     pub(super) sql: String,
     /// The bound row.
     pub(super) parameters: Option<RecordBatch>,
+    /// Which execution of an EXEC.
+    pub(super) once: Option<Once>,
 }
 
 impl Statement {
@@ -37,7 +43,8 @@ impl Statement {
     /// [`Fault::Encoding`]: Arrow cannot write the row.
     pub(super) fn encode(&self) -> Result<Bytes, Fault> {
         let parameters = encode_row(self.parameters.as_ref())?;
-        let handle = proto::StatementHandle { version: VERSION, sql: self.sql.clone(), parameters };
+        let once = self.once.map(|Once { process, number, expires_ms }| proto::Once { process, number, expires_ms });
+        let handle = proto::StatementHandle { version: VERSION, sql: self.sql.clone(), parameters, once };
         Ok(handle.encode_to_vec().into())
     }
 
@@ -46,7 +53,8 @@ impl Statement {
     pub(super) fn decode(handle: &[u8]) -> Result<Self, Fault> {
         let handle = proto::StatementHandle::decode(handle).map_err(|_| Fault::NotAHandle)?;
         check_version(handle.version)?;
-        Ok(Self { sql: handle.sql, parameters: decode_row(&handle.parameters)? })
+        let once = handle.once.map(|proto::Once { process, number, expires_ms }| Once { process, number, expires_ms });
+        Ok(Self { sql: handle.sql, parameters: decode_row(&handle.parameters)?, once })
     }
 }
 
@@ -77,6 +85,13 @@ impl Prepared {
         check_version(handle.version)?;
         Ok(Self { sql: handle.sql, parameters: decode_row(&handle.parameters)?, nonce: handle.nonce })
     }
+}
+
+/// Reads bytes as every handle, and as the row within one.
+pub(super) fn read_any(bytes: &[u8]) {
+    let _ = Statement::decode(bytes);
+    let _ = Prepared::decode(bytes);
+    let _ = decode_row(bytes);
 }
 
 /// Version 0 is protobuf's "not there": bytes that happened to decode.
@@ -135,9 +150,11 @@ mod tests {
             sql: String,
             bound in proptest::option::of((any::<Option<i64>>(), any::<Option<String>>())),
             nonce: u64,
+            once in proptest::option::of((any::<u64>(), any::<u64>(), any::<u64>())),
         ) {
             let parameters = bound.map(|(number, text)| row(number, text));
-            let statement = Statement { sql: sql.clone(), parameters: parameters.clone() };
+            let once = once.map(|(process, number, expires_ms)| Once { process, number, expires_ms });
+            let statement = Statement { sql: sql.clone(), parameters: parameters.clone(), once };
             let prepared = Prepared { sql, parameters, nonce };
 
             prop_assert_eq!(Statement::decode(&statement.encode().unwrap()).unwrap(), statement);
@@ -152,7 +169,7 @@ mod tests {
 
         #[test]
         fn any_bytes_for_parameters_are_refused_without_a_panic(parameters in proptest::collection::vec(any::<u8>(), 1..200)) {
-            let handle = proto::StatementHandle { version: VERSION, sql: String::new(), parameters };
+            let handle = proto::StatementHandle { version: VERSION, parameters, ..Default::default() };
 
             prop_assert!(Statement::decode(&handle.encode_to_vec()).is_err());
         }

@@ -6,10 +6,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow_flight::error::FlightError;
-use arrow_flight::sql::{Any, ProstMessageExt};
+use arrow_flight::sql::ProstMessageExt;
 
 use super::Service;
-use super::command::Query;
+use super::command::{Query, Ticket};
 use super::fault::Fault;
 use super::stream::Rows;
 use crate::engine::TableInfo;
@@ -18,13 +18,22 @@ use crate::error::Result;
 /// The longest LIKE pattern, in characters: patterns become regular expressions.
 const PATTERN: usize = 1_000;
 
+/// What the commands tell of.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Every table there is.
+    pub(super) tables: Vec<TableInfo>,
+    /// Whether EXEC is carried out.
+    pub(super) writes: bool,
+}
+
 /// A command that tells something of the server.
 pub(super) trait Metadata: ProstMessageExt {
     /// As the specification has it.
     fn schema(&self) -> SchemaRef;
 
-    /// The whole answer, given every table there is.
-    fn batch(&self, tables: &[TableInfo]) -> Result<RecordBatch, Fault>;
+    /// The whole answer, given what this server knows.
+    fn batch(&self, known: &Known) -> Result<RecordBatch, Fault>;
 }
 
 #[tonic::async_trait]
@@ -33,13 +42,13 @@ impl<M: Metadata> Query for M {
         Ok(Metadata::schema(self))
     }
 
-    async fn ticket(&self, _service: &Service) -> Result<(SchemaRef, Any)> {
-        Ok((Metadata::schema(self), self.as_any()))
+    async fn ticket(&self, _service: &Service) -> Result<Ticket> {
+        Ok(Ticket { schema: Metadata::schema(self), command: self.as_any(), life: None })
     }
 
-    async fn rows(&self, service: &Service) -> Result<Rows> {
-        let tables = service.engine.tables().await?;
-        Ok(self.batch(&tables)?.into())
+    async fn rows(&self, service: &Service, _who: &str) -> Result<Rows> {
+        let known = Known { tables: service.engine.tables().await?, writes: service.engine.writes() };
+        Ok(self.batch(&known)?.into())
     }
 }
 

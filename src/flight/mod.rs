@@ -25,6 +25,21 @@
 //! them; the one thing remembered here is `bound`, for clients that go on with
 //! the handle from before DoPut.
 //!
+//! # And to an EXEC
+//!
+//! ```text
+//!   GetFlightInfo ─────────────────────────►  plans and checks; mints the number of one execution
+//!                    ◄── FlightInfo{ticket with the number, expiration_time}
+//!   DoGet(ticket) ─────────────────────────►  sends the request, unless this ticket has before
+//!                    ◄── the row
+//!
+//!   DoPut(CommandStatementUpdate) ─────────►  sends it, each time
+//!   DoPut(CommandPreparedStatementUpdate, rows)  for each row, in order
+//!                    ◄── how often
+//! ```
+//!
+//! What was started is remembered by the engine, so the ticket of an EXEC is for this process alone.
+//!
 //! # Layout
 //!
 //! - `command`: from bytes to a `Query`: the one match over all commands.
@@ -36,6 +51,7 @@
 //! - [`client`]: the other side, for `oceanflight query --server`.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
 use arrow_flight::{
@@ -91,6 +107,13 @@ pub fn service(engine: Engine, stopping: watch::Receiver<bool>) -> FlightService
     FlightServiceServer::new(service).max_decoding_message_size(MESSAGE_BYTES)
 }
 
+/// Reads bytes as everything that a client may hand back: tickets and handles. For `tests/fuzz`, which asks of it that
+/// it returns.
+pub fn read_any(bytes: &[u8]) {
+    let _ = command::of_ticket(bytes);
+    handle::read_any(bytes);
+}
+
 type Reply<T> = Result<Response<T>, Status>;
 type Stream<T> = BoxStream<'static, Result<T, Status>>;
 
@@ -128,12 +151,14 @@ impl FlightService for Service {
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Reply<Self::DoGetStream> {
-        let rows = self.rows(&request.into_inner()).await.map_err(failed)?;
+        let who = who(&request);
+        let rows = self.rows(&request.into_inner(), &who).await.map_err(failed)?;
         Ok(Response::new(rows.encode(self.stopping.clone())))
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Reply<Self::DoPutStream> {
-        let result = put::answer(self, request.into_inner()).await.map_err(failed)?;
+        let who = who(&request);
+        let result = put::answer(self, request.into_inner(), &who).await.map_err(failed)?;
         Ok(one(result))
     }
 
@@ -154,8 +179,9 @@ impl FlightService for Service {
 impl Service {
     async fn info(&self, descriptor: FlightDescriptor) -> Result<FlightInfo> {
         let query = command::of_descriptor(&descriptor)?;
-        let (schema, ticket) = query.ticket(self).await?;
-        let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(ticket.encode_to_vec()));
+        let command::Ticket { schema, command, life } = query.ticket(self).await?;
+        let mut endpoint = FlightEndpoint::new().with_ticket(Ticket::new(command.encode_to_vec()));
+        endpoint.expiration_time = life.map(|life| (SystemTime::now() + life).into());
         // No location: the client is to ask where it asked for this. One that it cannot reach breaks it.
         let info = FlightInfo::new().with_endpoint(endpoint).with_descriptor(descriptor);
         Ok(FlightInfo { schema: stream::schema_bytes(&stream::on_the_wire(schema))?, ..info })
@@ -166,9 +192,14 @@ impl Service {
         Ok(SchemaResult { schema: stream::schema_bytes(&stream::on_the_wire(schema))? })
     }
 
-    async fn rows(&self, ticket: &Ticket) -> Result<stream::Rows> {
-        command::of_ticket(&ticket.ticket)?.rows(self).await
+    async fn rows(&self, ticket: &Ticket, who: &str) -> Result<stream::Rows> {
+        command::of_ticket(&ticket.ticket)?.rows(self, who).await
     }
+}
+
+/// Who asks, as far as it is known: there is no authentication yet.
+fn who<T>(request: &Request<T>) -> String {
+    request.remote_addr().map_or_else(|| "unknown".to_owned(), |address| address.to_string())
 }
 
 fn one<T: Send + 'static>(answer: T) -> Response<Stream<T>> {

@@ -8,15 +8,16 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use arrow::array::cast::AsArray;
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_empty_array};
+use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow_flight::sql::{
     ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
-    Any, CommandPreparedStatementQuery, DoPutPreparedStatementResult,
+    CommandPreparedStatementQuery, CommandPreparedStatementUpdate, DoPutPreparedStatementResult,
 };
 
 use super::Service;
-use super::command::Query;
+use super::command::{Query, Ticket};
 use super::fault::{Fault, Place};
 use super::handle::Prepared;
 use super::statement;
@@ -72,12 +73,12 @@ impl Query for CommandPreparedStatementQuery {
         }
     }
 
-    async fn ticket(&self, service: &Service) -> Result<(SchemaRef, Any)> {
+    async fn ticket(&self, service: &Service) -> Result<Ticket> {
         let handle = current(service, self)?;
         statement::checked(service, &handle.sql, handle.parameters).await
     }
 
-    async fn rows(&self, _service: &Service) -> Result<Rows> {
+    async fn rows(&self, _service: &Service, _who: &str) -> Result<Rows> {
         Err(Fault::Misplaced { command: "CommandPreparedStatementQuery".into(), place: Place::Ticket }.into())
     }
 }
@@ -91,6 +92,22 @@ fn current(service: &Service, command: &CommandPreparedStatementQuery) -> Result
     Ok(handle)
 }
 
+/// Carries the statement out once for each row, and answers how often. Without rows it is the row that was bound
+/// before.
+pub(super) async fn update(
+    service: &Service,
+    command: &CommandPreparedStatementUpdate,
+    rows: Option<RecordBatch>,
+    who: &str,
+) -> Result<usize> {
+    let handle = Prepared::decode(&command.prepared_statement_handle)?;
+    let rows = match rows {
+        Some(rows) => Some(by_position(&rows)?),
+        None => handle.parameters.or_else(|| service.bound.row(handle.nonce)),
+    };
+    service.engine.update(who, &handle.sql, rows.as_ref()).await
+}
+
 /// The row as it is bound to a statement with so many parameters.
 fn bindable(row: Option<RecordBatch>, expected: usize) -> Result<Option<RecordBatch>, Fault> {
     match row {
@@ -101,21 +118,29 @@ fn bindable(row: Option<RecordBatch>, expected: usize) -> Result<Option<RecordBa
     }
 }
 
-/// One row's values under the names "1", "2", …, each as its own type.
+/// The values under the names "1", "2", …, each column as its own type.
 fn by_position(row: &RecordBatch) -> Result<RecordBatch, Fault> {
-    let values: Vec<ArrayRef> = row.columns().iter().map(plain).collect();
+    let values = row.columns().iter().map(plain).collect::<Result<Vec<ArrayRef>, _>>()?;
     let field = |(at, value): (usize, &ArrayRef)| Field::new((at + 1).to_string(), value.data_type().clone(), true);
     let schema = Arc::new(Schema::new(values.iter().enumerate().map(field).collect::<Vec<_>>()));
     let options = RecordBatchOptions::new().with_row_count(Some(row.num_rows()));
     RecordBatch::try_new_with_options(schema, values, &options).map_err(Fault::Encoding)
 }
 
-/// A union's one value as an array of its own type: flightsql-dbapi binds every value as a dense
-/// union of all the types that it knows.
-fn plain(column: &ArrayRef) -> ArrayRef {
-    match column.data_type() {
-        DataType::Union(..) if column.len() == 1 => column.as_union().value(0),
-        _ => Arc::clone(column),
+/// A union's values as an array of their own type, or as text where there are several: flightsql-dbapi binds every
+/// value as a dense union of all the types that it knows.
+fn plain(column: &ArrayRef) -> Result<ArrayRef, Fault> {
+    if !matches!(column.data_type(), DataType::Union(..)) {
+        return Ok(Arc::clone(column));
+    }
+    let values: Vec<ArrayRef> = (0..column.len()).map(|row| column.as_union().value(row)).collect();
+    let texts = || values.iter().map(|value| cast(value, &DataType::Utf8)).collect::<Result<Vec<_>, _>>();
+    let alike = values.windows(2).all(|two| two[0].data_type() == two[1].data_type());
+    let values = if alike { values.clone() } else { texts().map_err(Fault::Encoding)? };
+    let values: Vec<&dyn Array> = values.iter().map(AsRef::as_ref).collect();
+    match values.is_empty() {
+        true => Ok(new_empty_array(&DataType::Utf8)),
+        false => concat(&values).map_err(Fault::Encoding),
     }
 }
 

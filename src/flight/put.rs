@@ -1,11 +1,12 @@
-//! DoPut: rows from the client. So far they are the parameters of a prepared statement.
+//! DoPut: an EXEC that is carried out, and rows from the client, which are parameters.
 
 use std::panic::AssertUnwindSafe;
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
-use arrow_flight::sql::Command;
+use arrow_flight::sql::{Command, DoPutUpdateResult};
 use arrow_flight::{FlightData, PutResult};
 use futures::FutureExt;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -16,11 +17,12 @@ use super::Service;
 use super::command;
 use super::fault::{Fault, Place};
 use super::prepared;
+use super::statement;
 use super::status::Answered;
 use crate::error::{Error, Result};
 
 /// Does what the first message's descriptor says with the rows of all messages.
-pub(super) async fn answer(service: &Service, mut messages: Streaming<FlightData>) -> Result<PutResult> {
+pub(super) async fn answer(service: &Service, mut messages: Streaming<FlightData>, who: &str) -> Result<PutResult> {
     let mut first = messages.message().await.map_err(broken)?.ok_or(Fault::NoData)?;
     let descriptor = first.flight_descriptor.take().ok_or(Fault::NoCommand(Place::Descriptor))?;
     match command::read_descriptor(&descriptor)? {
@@ -29,12 +31,43 @@ pub(super) async fn answer(service: &Service, mut messages: Streaming<FlightData
             let result = prepared::bind(service, &command, row).await?;
             Ok(PutResult { app_metadata: result.encode_to_vec().into() })
         }
-        command @ (Command::CommandStatementUpdate(_)
-        | Command::CommandPreparedStatementUpdate(_)
-        | Command::CommandStatementIngest(_)
-        | Command::CommandStatementSubstraitPlan(_)) => Err(Fault::Unimplemented(command::name(&command)).into()),
+        Command::CommandStatementUpdate(command) => {
+            statement::refuse_transaction(command.transaction_id.as_ref())?;
+            updated(service.engine.update(who, &command.query, None).await?)
+        }
+        Command::CommandPreparedStatementUpdate(command) => {
+            let rows = all_rows(stream::iter([Ok(first)]).chain(messages).boxed(), service.engine.max_writes()).await?;
+            updated(prepared::update(service, &command, rows, who).await?)
+        }
+        command @ (Command::CommandStatementIngest(_) | Command::CommandStatementSubstraitPlan(_)) => {
+            Err(Fault::Unimplemented(command::name(&command)).into())
+        }
         command => Err(Fault::Misplaced { command: command::name(&command), place: Place::Descriptor }.into()),
     }
+}
+
+fn updated(count: usize) -> Result<PutResult> {
+    let record_count = i64::try_from(count).unwrap_or(i64::MAX);
+    Ok(PutResult { app_metadata: DoPutUpdateResult { record_count }.encode_to_vec().into() })
+}
+
+/// The rows of all batches, as one; nothing where there is not even a column. Reading ends when there are more than
+/// `most`, which are refused all the same.
+async fn all_rows(
+    messages: BoxStream<'static, Result<FlightData, Status>>,
+    most: usize,
+) -> Result<Option<RecordBatch>> {
+    let mut stream = batches(messages);
+    let mut batches = Vec::new();
+    let mut count = 0;
+    while count <= most
+        && let Some(batch) = next(&mut stream).await?
+    {
+        count += batch.num_rows();
+        batches.push(batch);
+    }
+    let Some(schema) = stream.schema().filter(|schema| !schema.fields().is_empty()) else { return Ok(None) };
+    Ok(Some(concat_batches(schema, &batches).map_err(Fault::Encoding)?))
 }
 
 /// The only row of all batches; none where there is none.

@@ -23,15 +23,20 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
 
 use super::fault::Fault;
-use super::metadata::{Metadata, encoding};
-use crate::engine::TableInfo;
+use super::metadata::{Known, Metadata, encoding};
 
 /// Of the Arrow format, not of a library: <https://arrow.apache.org/docs/format/Versioning.html>.
 const ARROW_FORMAT: &str = "1.5";
 
-static INFOS: LazyLock<Result<SqlInfoData, String>> = LazyLock::new(|| {
+type Infos = LazyLock<Result<SqlInfoData, String>>;
+
+/// Of a server that only reads, and of one that carries EXEC out.
+static READS: Infos = LazyLock::new(|| infos(false));
+static WRITES: Infos = LazyLock::new(|| infos(true));
+
+fn infos(writes: bool) -> Result<SqlInfoData, String> {
     let mut infos = SqlInfoDataBuilder::new();
-    server(&mut infos);
+    server(&mut infos, writes);
     language(&mut infos);
     functions(&mut infos);
     queries(&mut infos);
@@ -40,15 +45,16 @@ static INFOS: LazyLock<Result<SqlInfoData, String>> = LazyLock::new(|| {
     transactions(&mut infos);
     results(&mut infos);
     infos.build().map_err(|error| error.to_string())
-});
+}
 
 impl Metadata for CommandGetSqlInfo {
     fn schema(&self) -> SchemaRef {
         SqlInfoDataBuilder::schema().clone().into()
     }
 
-    fn batch(&self, _tables: &[TableInfo]) -> Result<RecordBatch, Fault> {
-        let infos = INFOS.as_ref().map_err(|error| Fault::Encoding(ArrowError::ComputeError(error.clone())))?;
+    fn batch(&self, known: &Known) -> Result<RecordBatch, Fault> {
+        let infos = if known.writes { &WRITES } else { &READS };
+        let infos = infos.as_ref().map_err(|error| Fault::Encoding(ArrowError::ComputeError(error.clone())))?;
         let asked: BTreeSet<u32> = self.info.iter().copied().filter(|id| is_known(*id)).collect();
         let nothing_known = asked.is_empty() && !self.info.is_empty();
         let batch = infos.record_batch(asked).map_err(encoding)?;
@@ -60,11 +66,11 @@ fn is_known(id: u32) -> bool {
     i32::try_from(id).is_ok_and(|id| SqlInfo::try_from(id).is_ok())
 }
 
-fn server(infos: &mut SqlInfoDataBuilder) {
+fn server(infos: &mut SqlInfoDataBuilder, writes: bool) {
     infos.append(SqlInfo::FlightSqlServerName, "oceanflight");
     infos.append(SqlInfo::FlightSqlServerVersion, env!("CARGO_PKG_VERSION"));
     infos.append(SqlInfo::FlightSqlServerArrowVersion, ARROW_FORMAT);
-    infos.append(SqlInfo::FlightSqlServerReadOnly, true);
+    infos.append(SqlInfo::FlightSqlServerReadOnly, !writes);
     infos.append(SqlInfo::FlightSqlServerSql, true);
     infos.append(SqlInfo::FlightSqlServerSubstrait, false);
     // "null if Substrait is not supported", says the specification, and gives the union no null.
@@ -256,7 +262,7 @@ mod tests {
 
     /// The id and the union's type id of every row.
     fn answered(info: Vec<u32>) -> BTreeMap<u32, i8> {
-        let batch = CommandGetSqlInfo { info }.batch(&[]).unwrap();
+        let batch = CommandGetSqlInfo { info }.batch(&Known::default()).unwrap();
         let values = batch.column(1).as_union();
         let ids = batch.column(0).as_primitive::<UInt32Type>().values();
         ids.iter().enumerate().map(|(row, id)| (*id, values.type_id(row))).collect()
@@ -304,7 +310,8 @@ mod tests {
 
     #[test]
     fn functions_are_listed_by_kind() {
-        let batch = CommandGetSqlInfo { info: vec![SqlInfo::SqlNumericFunctions as u32] }.batch(&[]).unwrap();
+        let batch =
+            CommandGetSqlInfo { info: vec![SqlInfo::SqlNumericFunctions as u32] }.batch(&Known::default()).unwrap();
         let names = batch.column(1).as_union().value(0);
         let names = names.as_list::<i32>().value(0);
         let names: Vec<_> = names.as_string::<i32>().iter().flatten().collect();
@@ -317,6 +324,6 @@ mod tests {
     fn the_schema_told_is_that_of_the_answer() {
         let command = CommandGetSqlInfo::default();
 
-        assert_eq!(command.batch(&[]).unwrap().schema(), command.schema());
+        assert_eq!(command.batch(&Known::default()).unwrap().schema(), command.schema());
     }
 }

@@ -44,6 +44,7 @@ fn code(kind: Kind) -> Code {
         Kind::FailedPrecondition => Code::FailedPrecondition,
         Kind::ResourceExhausted => Code::ResourceExhausted,
         Kind::Aborted => Code::Aborted,
+        Kind::Unknown => Code::Unknown,
         Kind::DeadlineExceeded => Code::DeadlineExceeded,
         Kind::Unavailable => Code::Unavailable,
         Kind::DataLoss => Code::DataLoss,
@@ -68,7 +69,8 @@ fn kind(code: Code) -> Kind {
         Code::DataLoss => Kind::DataLoss,
         Code::Unimplemented => Kind::Unimplemented,
         Code::Cancelled => Kind::Cancelled,
-        Code::Internal | Code::Unknown | Code::Ok => Kind::Internal,
+        Code::Unknown => Kind::Unknown,
+        Code::Internal | Code::Ok => Kind::Internal,
     }
 }
 
@@ -76,7 +78,12 @@ fn log(error: &Error) {
     let kind = error.kind();
     match kind {
         Kind::Internal => tracing::error!(?kind, report = %error.report(), "failed"),
-        Kind::DataLoss | Kind::Unavailable | Kind::DeadlineExceeded | Kind::ResourceExhausted | Kind::Aborted => {
+        Kind::DataLoss
+        | Kind::Unavailable
+        | Kind::DeadlineExceeded
+        | Kind::ResourceExhausted
+        | Kind::Aborted
+        | Kind::Unknown => {
             tracing::warn!(?kind, report = %error.report(), "failed");
         }
         Kind::InvalidArgument
@@ -174,7 +181,7 @@ mod tests {
         status.message().chars().map(encoded_bytes).sum()
     }
 
-    const KINDS: [Kind; 13] = [
+    const KINDS: [Kind; 14] = [
         Kind::InvalidArgument,
         Kind::NotFound,
         Kind::Unauthenticated,
@@ -182,6 +189,7 @@ mod tests {
         Kind::FailedPrecondition,
         Kind::ResourceExhausted,
         Kind::Aborted,
+        Kind::Unknown,
         Kind::DeadlineExceeded,
         Kind::Unavailable,
         Kind::DataLoss,

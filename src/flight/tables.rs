@@ -10,7 +10,7 @@ use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use arrow_flight::sql::CommandGetTables;
 
 use super::fault::Fault;
-use super::metadata::{Metadata, check_pattern, encoding};
+use super::metadata::{Known, Metadata, check_pattern, encoding};
 use super::sql_type;
 use super::table_types::TABLE_TYPES;
 use crate::engine::TableInfo;
@@ -23,12 +23,12 @@ impl Metadata for CommandGetTables {
         self.clone().into_builder().schema()
     }
 
-    fn batch(&self, tables: &[TableInfo]) -> Result<RecordBatch, Fault> {
+    fn batch(&self, known: &Known) -> Result<RecordBatch, Fault> {
         check_pattern(self.db_schema_filter_pattern.as_deref())?;
         check_pattern(self.table_name_filter_pattern.as_deref())?;
         let Some(command) = with_known_types(self) else { return Ok(RecordBatch::new_empty(self.schema())) };
         let mut builder = command.into_builder();
-        for table in tables {
+        for table in &known.tables {
             let columns = if self.include_schema { described(table) } else { Schema::empty() };
             builder.append(&table.catalog, &table.schema, &table.name, table.kind, &columns).map_err(encoding)?;
         }
@@ -102,8 +102,8 @@ mod tests {
     }
 
     fn names(command: &CommandGetTables) -> Vec<String> {
-        let tables = [table("images", "TABLE"), table("a_b", "VIEW"), table("axb", "TABLE")];
-        let batch = command.batch(&tables).unwrap();
+        let tables = vec![table("images", "TABLE"), table("a_b", "VIEW"), table("axb", "TABLE")];
+        let batch = command.batch(&Known { tables, writes: false }).unwrap();
         batch.column(2).as_string::<i32>().iter().flatten().map(str::to_owned).collect()
     }
 
@@ -161,6 +161,6 @@ mod tests {
     fn a_pattern_longer_than_any_name_is_refused() {
         let command = CommandGetTables { table_name_filter_pattern: Some("_".repeat(2_000)), ..Default::default() };
 
-        assert!(matches!(command.batch(&[]), Err(Fault::LongPattern { characters: 2_000 })));
+        assert!(matches!(command.batch(&Known::default()), Err(Fault::LongPattern { characters: 2_000 })));
     }
 }

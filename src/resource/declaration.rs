@@ -24,6 +24,11 @@
 //! get = "/v2/images/{image_id}/actions"   # parameters are columns
 //! rows = "actions"                   # the body's key; or `row = "action"` for a single object
 //! paged = true
+//! description = "…"
+//!
+//! [methods.image_actions_post]
+//! verb = "exec"                      # a procedure; its keys are documented in `procedure.rs`
+//! post = "/v2/images/{image_id}/actions"
 //!
 //! [[differences]]                    # from DigitalOcean's OpenAPI document, each with its reason
 //! at = ["columns.region.nullable"]
@@ -38,6 +43,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::Deserialize;
 
 use super::path::Path;
+use super::procedure::{Procedure, Written as WrittenProcedure};
 use super::types::{self, Items, Name, StructField};
 use crate::error::{Failure, Kind};
 
@@ -56,8 +62,11 @@ pub struct Resource {
     pub key: Vec<String>,
     /// In the order of `SELECT *`.
     pub columns: Vec<Column>,
-    /// The requests, in the order of their names.
+    /// The requests that read it, in the order of their names.
     pub methods: Vec<Method>,
+    /// The requests that act on it, in the order of their names. Those that are another table's under a shorter
+    /// name are completed by the registry.
+    pub procedures: Vec<Procedure>,
     /// Where this departs from DigitalOcean's OpenAPI document, and why.
     pub differences: Vec<Difference>,
     arrow: SchemaRef,
@@ -95,6 +104,8 @@ pub enum Source {
 pub struct Method {
     /// As StackQL's users know it: `image_actions_list`.
     pub name: String,
+    /// What it reads.
+    pub description: String,
     /// The path, whose parameters are columns.
     pub path: Path,
     /// What the body holds.
@@ -128,8 +139,8 @@ pub struct Difference {
 /// A declaration that cannot be meant: a fault of this program, found by a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {
-    declaration: String,
-    problem: String,
+    pub(super) declaration: String,
+    pub(super) problem: String,
 }
 
 impl fmt::Display for Invalid {
@@ -174,20 +185,21 @@ struct WrittenColumn {
 }
 
 #[derive(Deserialize)]
+#[serde(tag = "verb", rename_all = "lowercase")]
+enum WrittenMethod {
+    Select(WrittenSelect),
+    Exec(Box<WrittenProcedure>),
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenMethod {
-    verb: Verb,
+struct WrittenSelect {
+    description: String,
     get: String,
     row: Option<String>,
     rows: Option<String>,
     #[serde(default)]
     paged: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Verb {
-    Select,
 }
 
 const fn default_nullable() -> bool {
@@ -206,6 +218,7 @@ impl Resource {
         };
         let written: Written = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
         let columns = read_columns(written.columns).map_err(invalid)?;
+        let (methods, procedures) = read_methods(written.methods, &columns).map_err(invalid)?;
         let resource = Self {
             provider: provider.to_owned(),
             schema: schema.to_owned(),
@@ -215,7 +228,8 @@ impl Resource {
             arrow: Arc::new(arrow_schema(&columns, |column| column.nullable)),
             planned: Arc::new(arrow_schema(&columns, |_| true)),
             columns,
-            methods: read_methods(written.methods).map_err(invalid)?,
+            methods,
+            procedures,
             differences: written.differences,
         };
         resource.check().map_err(invalid)?;
@@ -262,7 +276,7 @@ impl Resource {
         for method in &self.methods {
             self.check_parameters(method)?;
         }
-        Ok(())
+        self.procedures.iter().try_for_each(|procedure| procedure.check(self))
     }
 
     fn check_names_are_unique(&self) -> Result<(), String> {
@@ -354,19 +368,29 @@ fn read_column(written: WrittenColumn, before: &[Column]) -> Result<Column, Stri
     Ok(Column { name, data_type, nullable, description, source })
 }
 
-fn read_methods(written: BTreeMap<String, WrittenMethod>) -> Result<Vec<Method>, String> {
-    written.into_iter().map(|(name, method)| read_method(name, method)).collect()
+fn read_methods(
+    written: BTreeMap<String, WrittenMethod>,
+    columns: &[Column],
+) -> Result<(Vec<Method>, Vec<Procedure>), String> {
+    let (mut methods, mut procedures) = (Vec::new(), Vec::new());
+    for (name, method) in written {
+        match method {
+            WrittenMethod::Select(select) => methods.push(read_method(name, select)?),
+            WrittenMethod::Exec(exec) => procedures.push(Procedure::read(name, *exec, columns)?),
+        }
+    }
+    Ok((methods, procedures))
 }
 
-fn read_method(name: String, written: WrittenMethod) -> Result<Method, String> {
-    let WrittenMethod { verb: Verb::Select, get, row, rows, paged } = written;
+fn read_method(name: String, written: WrittenSelect) -> Result<Method, String> {
+    let WrittenSelect { description, get, row, rows, paged } = written;
     let path = Path::parse(&get).map_err(|error| format!("{name}: {error}"))?;
     let answer = match (row, rows) {
         (Some(key), None) if !paged => Answer::Row(key),
         (None, Some(key)) => Answer::Rows { key, paged },
         _ => return Err(format!("{name}: a method has either `row` or `rows`, and only `rows` are `paged`")),
     };
-    Ok(Method { name, path, answer })
+    Ok(Method { name, description, path, answer })
 }
 
 fn arrow_schema(columns: &[Column], nullable: impl Fn(&Column) -> bool) -> Schema {
@@ -399,6 +423,7 @@ mod tests {
         items = { type = "Utf8" }
         description = "Where it is."
         [methods.things_list]
+        description = "Lists the things."
         verb = "select"
         get = "/v2/things"
         rows = "things"

@@ -6,18 +6,25 @@
 //! and the conformance tests derive from it. Nothing here does I/O.
 //!
 //! - [`Resource`], [`Column`], [`Method`]: what a declaration says, in this module's types.
+//! - [`Procedure`], [`Parameter`]: what can be started with EXEC. [`Arguments`] are checked against it, and make an
+//!   [`Invocation`].
 //! - [`Registry`]: all of them, by name.
 //! - [`Path`], [`Binding`]: `/v2/images/{image_id}/actions`, and what its parameters are filled in with.
 
+mod arguments;
 mod declaration;
 mod path;
+mod procedure;
 mod types;
 mod value;
 
 use std::sync::{Arc, LazyLock};
 
+pub use arguments::{Arguments, Fault as ArgumentFault, Given, Invocation, Problem};
 pub use declaration::{Answer, Column, Difference, Invalid, Method, Resource, Source};
 pub use path::{Path, Segment};
+pub use procedure::{Callable, Location, Parameter, Procedure, Settles, Traces, When};
+pub use types::type_name;
 pub use value::{Binding, Value};
 
 static DECLARATIONS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/declarations.rs"));
@@ -30,6 +37,7 @@ static BUILT_IN: LazyLock<Registry> = LazyLock::new(|| {
 #[derive(Debug)]
 pub struct Registry {
     resources: Vec<Arc<Resource>>,
+    callables: Vec<Arc<Callable>>,
 }
 
 impl Registry {
@@ -43,11 +51,12 @@ impl Registry {
     /// # Errors
     /// [`Invalid`] names the declaration and what is wrong with it.
     pub fn try_new<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Invalid> {
-        let resources = texts
+        let resources: Vec<Arc<Resource>> = texts
             .into_iter()
             .map(|(name, text)| Resource::parse(name, text).map(Arc::new))
             .collect::<Result<_, _>>()?;
-        Ok(Self { resources })
+        let callables = callables(&resources)?;
+        Ok(Self { resources, callables })
     }
 
     /// All resources.
@@ -59,6 +68,41 @@ impl Registry {
     pub fn find(&self, schema: &str, table: &str) -> Option<&Arc<Resource>> {
         self.resources.iter().find(|resource| resource.schema == schema && resource.table == table)
     }
+
+    /// Everything that can be called, in the order of the tables' and their own names.
+    pub fn callables(&self) -> impl Iterator<Item = &Arc<Callable>> {
+        self.callables.iter()
+    }
+}
+
+fn callables(resources: &[Arc<Resource>]) -> Result<Vec<Arc<Callable>>, Invalid> {
+    let mut callables = Vec::new();
+    for resource in resources {
+        for procedure in &resource.procedures {
+            let (answers, procedure) = complete(resource, procedure, resources).map_err(|problem| Invalid {
+                declaration: resource.to_string(),
+                problem: format!("{}: {problem}", procedure.name),
+            })?;
+            callables.push(Arc::new(Callable { resource: Arc::clone(resource), answers, procedure }));
+        }
+    }
+    Ok(callables)
+}
+
+/// The procedure with what it takes from another table's, and the table whose row it answers.
+fn complete(
+    resource: &Arc<Resource>,
+    procedure: &Procedure,
+    resources: &[Arc<Resource>],
+) -> Result<(Arc<Resource>, Procedure), String> {
+    let Some(other) = &procedure.same_as else { return Ok((Arc::clone(resource), procedure.clone())) };
+    let found = resources.iter().find_map(|table| {
+        let name = other.strip_prefix(&format!("{}.{}.", table.schema, table.table))?;
+        let own = table.procedures.iter().find(|own| own.name == name && own.same_as.is_none())?;
+        (table.provider == resource.provider).then_some((table, own))
+    });
+    let (table, other) = found.ok_or_else(|| format!("there is no procedure `{other}`"))?;
+    Ok((Arc::clone(table), procedure.resolve(other)?))
 }
 
 #[cfg(test)]
@@ -82,6 +126,16 @@ mod tests {
                 assert!(column.description.ends_with('.'), "{resource}.{}: a description is a sentence", column.name);
             }
             assert!(!resource.methods.is_empty(), "{resource} has no method");
+            for method in &resource.methods {
+                assert!(method.description.ends_with('.'), "{resource}.{}: a description is a sentence", method.name);
+            }
+        }
+        for callable in Registry::built_in().callables() {
+            let Procedure { description, parameters, .. } = &callable.procedure;
+            assert!(description.ends_with('.'), "{}: a description is a sentence", callable.name());
+            for Parameter { name, description, .. } in parameters {
+                assert!(description.ends_with('.'), "{}, {name}: a description is a sentence", callable.name());
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ pub enum Segment {
 }
 
 /// A path as a declaration writes it. Its parameters are columns of the table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Path {
     segments: Vec<Segment>,
 }

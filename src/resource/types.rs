@@ -58,6 +58,17 @@ pub(super) fn to_arrow(name: Name, fields: &[StructField], items: Option<&Items>
     }
 }
 
+/// An Arrow type as a declaration writes it, with what is inside.
+pub fn type_name(data_type: &DataType) -> String {
+    let field = |field: &Arc<Field>| format!("{} {}", field.name(), type_name(field.data_type()));
+    match data_type {
+        DataType::Timestamp(..) => "Timestamp".into(),
+        DataType::List(items) => format!("List<{}>", type_name(items.data_type())),
+        DataType::Struct(fields) => format!("Struct<{}>", fields.iter().map(field).collect::<Vec<_>>().join(", ")),
+        scalar => scalar.to_string(),
+    }
+}
+
 fn struct_fields(fields: &[StructField]) -> Result<Fields, String> {
     fields.iter().map(|field| Ok(Field::new(&field.name, field.to_arrow()?, true))).collect()
 }

@@ -36,6 +36,11 @@ impl Binding {
     pub fn get(&self, column: &str) -> Option<&Value> {
         self.0.iter().find(|(name, _)| name == column).map(|(_, value)| value)
     }
+
+    /// The columns with their values, in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(column, value)| (column.as_str(), value))
+    }
 }
 
 impl fmt::Display for Binding {

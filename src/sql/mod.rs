@@ -1,22 +1,53 @@
 //! SQL text to a [`Statement`]: one statement, its parameters numbered. No I/O, and no
 //! knowledge of what the tables are.
+//!
+//! Most statements are DataFusion's to parse. Those that StackQL's users know and DataFusion does not are read here:
+//! EXEC and CALL ([`Exec`]), SHOW ([`Show`]), DESCRIBE ([`Describe`]).
+
+mod exec;
+mod show;
 
 use std::fmt;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as Ast};
+use datafusion::sql::sqlparser::ast::{Ident, ObjectNamePart};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
+
+pub use exec::{Argument, Exec, Wait};
+pub use show::{Describe, Listing, Show, Thing};
 
 use crate::error::{Failure, Kind};
 
 /// One SQL statement, parsed.
 #[derive(Clone, Debug)]
 pub struct Statement {
-    /// DataFusion's own tree.
-    pub ast: Ast,
+    /// What it says.
+    pub body: Body,
     /// How many parameters it takes: `?`, or the highest `$n`.
     pub parameters: usize,
+}
+
+/// What a [`Statement`] says.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// In DataFusion's own tree.
+    Sql(Box<Ast>),
+    /// EXEC or CALL.
+    Exec(Exec),
+    /// EXPLAIN of that.
+    ExplainExec {
+        /// What is explained.
+        exec: Exec,
+        /// With everything that DataFusion knows.
+        verbose: bool,
+    },
+    /// SHOW PROVIDERS and the like.
+    Show(Show),
+    /// DESCRIBE of a table or of a method.
+    Describe(Describe),
 }
 
 /// Text that is not one SQL statement.
@@ -34,6 +65,16 @@ pub enum Fault {
     MixedParameters,
     /// A parameter that is neither `?` nor `$1`, `$2`, …
     Parameter(String),
+    /// An EXEC's argument that is a name, and no value.
+    Name(String),
+    /// An EXEC's argument that is a query.
+    Query,
+    /// A CALL's argument without a name.
+    Positional(String),
+    /// A hint in an EXEC that there is none of.
+    Hint(String),
+    /// EXPLAIN ANALYZE of an EXEC, which would carry it out.
+    Analyze,
 }
 
 impl fmt::Display for Fault {
@@ -45,6 +86,11 @@ impl fmt::Display for Fault {
             Self::Several(count) => write!(f, "the text holds {count} statements, and one is run at a time"),
             Self::MixedParameters => f.write_str("the statement mixes `?` with `$1`"),
             Self::Parameter(name) => write!(f, "`{name}` is no parameter"),
+            Self::Name(name) => write!(f, "{name} is a name, and an argument is a value"),
+            Self::Query => f.write_str("an argument is a value, and no query"),
+            Self::Positional(value) => write!(f, "the argument {value} has no name"),
+            Self::Hint(word) => write!(f, "`{word}` is no hint of EXEC"),
+            Self::Analyze => f.write_str("EXPLAIN ANALYZE would carry the EXEC out"),
         }
     }
 }
@@ -66,6 +112,11 @@ impl Failure for Fault {
             Self::MixedParameters | Self::Parameter(_) => {
                 Some("write parameters either as `?` or as `$1`, `$2`, …".into())
             }
+            Self::Name(name) => Some(format!("write '{}' in single quotes", name.trim_matches('"'))),
+            Self::Query => Some("run the query, and bind what it answers to a parameter".into()),
+            Self::Positional(_) => Some("write `name => value`; DESCRIBE METHOD shows the names".into()),
+            Self::Hint(_) => Some("there are SHOWRESULTS and AWAIT".into()),
+            Self::Analyze => Some("EXPLAIN alone shows the request, and sends nothing".into()),
         }
     }
 }
@@ -84,20 +135,113 @@ pub fn parse(text: &str) -> Result<Statement, Fault> {
         return Err(Fault::TooLong);
     }
     let parameters = number_parameters(&mut tokens)?;
+    if let Some(body) = own(&tokens)? {
+        return Ok(Statement { body, parameters });
+    }
     let mut statements = DFParserBuilder::new(tokens)
-        .with_dialect(&GenericDialect {})
+        .with_dialect(&DIALECT)
         .build()
         .and_then(|mut parser| parser.parse_statements())
         .map_err(|error| Fault::Syntax(plain(&error)))?;
     match (statements.pop_front(), statements.len()) {
         (None, _) => Err(Fault::Empty),
-        (Some(ast), 0) => Ok(Statement { ast, parameters }),
+        (Some(ast), 0) => Ok(Statement { body: Body::Sql(Box::new(ast)), parameters }),
         (Some(_), more) => Err(Fault::Several(more + 1)),
     }
 }
 
+const DIALECT: GenericDialect = GenericDialect {};
+
+/// The statement, where it is one that DataFusion does not know.
+fn own(tokens: &[TokenWithSpan]) -> Result<Option<Body>, Fault> {
+    let words: Vec<String> = tokens.iter().map(|token| &token.token).filter_map(significant).take(4).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let body = match words[..] {
+        ["EXEC" | "CALL", ..] => Body::Exec(exec::parse(only(tokens)?)?),
+        ["EXPLAIN", "EXEC" | "CALL", ..] => {
+            Body::ExplainExec { exec: exec::parse(without_words(only(tokens)?, 1))?, verbose: false }
+        }
+        ["EXPLAIN", "VERBOSE", "EXEC" | "CALL", ..] => {
+            Body::ExplainExec { exec: exec::parse(without_words(only(tokens)?, 2))?, verbose: true }
+        }
+        ["EXPLAIN", "ANALYZE", "EXEC" | "CALL", ..] | ["EXPLAIN", "ANALYZE", "VERBOSE", "EXEC" | "CALL"] => {
+            return Err(Fault::Analyze);
+        }
+        ["SHOW", ..] => return Ok(show::parse_show(only(tokens)?)?.map(Body::Show)),
+        ["DESCRIBE" | "DESC", ..] => return Ok(show::parse_describe(only(tokens)?)?.map(Body::Describe)),
+        _ => return Ok(None),
+    };
+    Ok(Some(body))
+}
+
+/// A word in capitals, or whatever else means something.
+fn significant(token: &Token) -> Option<String> {
+    match token {
+        Token::Whitespace(_) => None,
+        Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_uppercase()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// The tokens of the only statement, without the semicolons behind it.
+fn only(tokens: &[TokenWithSpan]) -> Result<&[TokenWithSpan], Fault> {
+    let mut statements = tokens.split(|token| token.token == Token::SemiColon);
+    let first = statements.next().unwrap_or_default();
+    let says_something = |tokens: &&[TokenWithSpan]| tokens.iter().any(|token| significant(&token.token).is_some());
+    match statements.filter(says_something).count() {
+        0 => Ok(first),
+        more => Err(Fault::Several(more + 1)),
+    }
+}
+
+/// What follows the first `words`.
+fn without_words(tokens: &[TokenWithSpan], words: usize) -> &[TokenWithSpan] {
+    let mut places = tokens.iter().enumerate().filter(|(_, token)| significant(&token.token).is_some());
+    let last = places.nth(words.saturating_sub(1)).map_or(0, |(place, _)| place + 1);
+    &tokens[last..]
+}
+
+/// sqlparser's parser over some of the tokens.
+fn parser(tokens: &[TokenWithSpan]) -> Parser<'static> {
+    Parser::new(&DIALECT).with_tokens_with_locations(tokens.to_vec())
+}
+
+fn syntax(error: ParserError) -> Fault {
+    Fault::Syntax(parser_message(&error))
+}
+
+fn parser_message(error: &ParserError) -> String {
+    match error {
+        ParserError::ParserError(message) | ParserError::TokenizerError(message) => message.clone(),
+        ParserError::RecursionLimitExceeded => "it is nested too deeply".into(),
+    }
+}
+
+/// Fails unless all is read.
+fn end(parser: &mut Parser<'_>) -> Result<(), Fault> {
+    match parser.peek_token() {
+        TokenWithSpan { token: Token::EOF, .. } => Ok(()),
+        found => parser.expected("the end of the statement", found).map_err(syntax),
+    }
+}
+
+/// The parts of `a.b.c`, in lower case where they are not quoted.
+fn name(parser: &mut Parser<'_>) -> Result<Vec<String>, Fault> {
+    let name = parser.parse_object_name(false).map_err(syntax)?;
+    let part = |part: &ObjectNamePart| part.as_ident().map(identifier);
+    let parts: Option<Vec<String>> = name.0.iter().map(part).collect();
+    parts.ok_or_else(|| Fault::Syntax(format!("`{name}` is no name")))
+}
+
+fn identifier(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
+}
+
 fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Fault> {
-    let tokens = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location();
+    let tokens = Tokenizer::new(&DIALECT, text).tokenize_with_location();
     tokens.map_err(|TokenizerError { message, location }| Fault::Syntax(format!("{message}{location}")))
 }
 
@@ -114,12 +258,8 @@ fn is_operator(token: &Token) -> bool {
 /// The parser's message without its own name in front.
 fn plain(error: &datafusion::error::DataFusionError) -> String {
     use datafusion::error::DataFusionError;
-    use datafusion::sql::sqlparser::parser::ParserError;
     match error.find_root() {
-        DataFusionError::SQL(inner, _) => match inner.as_ref() {
-            ParserError::ParserError(message) | ParserError::TokenizerError(message) => message.clone(),
-            ParserError::RecursionLimitExceeded => "it is nested too deeply".into(),
-        },
+        DataFusionError::SQL(inner, _) => parser_message(inner),
         other => other.to_string(),
     }
 }
@@ -153,10 +293,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_datafusion_knows_is_left_to_it() {
+        for text in ["SHOW TABLES", "SHOW ALL", "SHOW COLUMNS FROM t", "DESCRIBE SELECT 1", "EXPLAIN SELECT 1"] {
+            assert!(matches!(parse(text).unwrap().body, Body::Sql(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_exec_is_one_statement_too() {
+        assert!(matches!(parse("EXEC a.b.c.d;;").unwrap().body, Body::Exec(_)));
+        assert_eq!(parse("EXEC a.b.c.d; SELECT 1").unwrap_err(), Fault::Several(2));
+        assert_eq!(parse("SELECT 1; EXEC a.b.c.d").unwrap_err(), Fault::Several(2));
+        assert_eq!(parse("SHOW PROVIDERS; EXEC a; EXEC b").unwrap_err(), Fault::Several(3));
+    }
+
+    #[test]
+    fn an_exec_can_be_explained_and_not_analyzed() {
+        for text in ["EXPLAIN EXEC a.b.c.d", "EXPLAIN VERBOSE CALL a.b.c.d()", "explain -- x\n exec a.b.c.d;"] {
+            assert!(matches!(parse(text).unwrap().body, Body::ExplainExec { .. }), "{text}");
+        }
+        for text in ["EXPLAIN ANALYZE EXEC a.b.c.d", "EXPLAIN ANALYZE VERBOSE CALL a.b.c.d()"] {
+            assert_eq!(parse(text).unwrap_err(), Fault::Analyze, "{text}");
+        }
+    }
+
+    #[test]
     fn question_marks_are_numbered_by_position() {
         let statement = parse("SELECT ?, 'é?', ? -- ?\n, \"a?\", ? /* ? */ FROM t").unwrap();
 
-        assert_eq!(statement.ast.to_string(), "SELECT $1, 'é?', $2, \"a?\", $3 FROM t");
+        let Body::Sql(ast) = statement.body else { panic!("{statement:?}") };
+        assert_eq!(ast.to_string(), "SELECT $1, 'é?', $2, \"a?\", $3 FROM t");
         assert_eq!(statement.parameters, 3);
     }
 

@@ -5,9 +5,11 @@
 //! - [`Pins`] (`pins`): filters to key values. `access`: key values to requests. Both pure.
 //! - `stream`, `list`, `ids`: an execution; a list that is complete; the ids seen of it.
 //! - [`catalogs`]: where the tables are found.
+//! - [`exec`]: the procedures of a resource, called once.
 
 mod access;
 mod catalog;
+pub mod exec;
 mod fault;
 mod ids;
 mod list;

@@ -88,7 +88,8 @@ impl Execution {
         let is_field = |name: &str| plan.resource.column(name).is_some_and(|column| column.source == Source::Field);
         let checked = plan.pins.iter().filter(|(name, _)| is_field(name));
         let checks = checked.map(|(name, set)| (place(name), set.clone())).collect();
-        let decoder = Arc::new(Decoder::new(&plan.resource, &plan.resource.methods[plan.access.method], &columns));
+        let decoder =
+            Arc::new(Decoder::new(&plan.resource, &plan.resource.methods[plan.access.method].answer, &columns));
         let pages = pages_ahead(&plan);
         Self { query, ahead: ReadAhead::new(pages, BYTES_AHEAD), decoder, id, checks, plan }
     }

@@ -13,13 +13,11 @@ async fn what_this_server_does_not_do_is_named() {
     let rows = || row(vec![number(1)]);
     let mut client = server.client.clone();
 
-    let update = server.put(&CommandStatementUpdate::default(), rows()).await.unwrap_err();
     let ingest = server.put(&CommandStatementIngest::default(), rows()).await.unwrap_err();
     let begin = server.act("BeginTransaction", vec![]).await.unwrap_err();
     let session = server.act("GetSessionOptions", vec![]).await.unwrap_err();
     let poll = client.poll_flight_info(descriptor(&statement("SELECT 1"))).await.unwrap_err();
 
-    unimplemented(&update, "CommandStatementUpdate");
     unimplemented(&ingest, "CommandStatementIngest");
     unimplemented(&begin, "BeginTransaction");
     unimplemented(&session, "GetSessionOptions");

@@ -1,12 +1,12 @@
 //! One declaration held against the document, place by place.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 use arrow::datatypes::{DataType, Fields};
-use oceanflight::resource::{Answer, Method, Resource, Source};
-use serde_json::Value as Json;
+use oceanflight::resource::{Answer, Location, Method, Parameter, Path, Procedure, Resource, Source};
 
-use super::document::{Document, Shape, parameter};
+use super::document::{Document, Operation, Shape, parameter};
 
 /// A type as a declaration writes it.
 fn name(ours: &DataType) -> &'static str {
@@ -34,6 +34,9 @@ impl<'a> Comparison<'a> {
     pub(super) fn of(document: &'a Document, resource: &'a Resource) -> Self {
         let mut comparison = Self { document, resource, found: BTreeMap::new() };
         resource.methods.iter().for_each(|method| comparison.method(method));
+        // One that is another table's is compared there.
+        let own = resource.procedures.iter().filter(|procedure| procedure.same_as.is_none());
+        own.for_each(|procedure| comparison.procedure(procedure));
         comparison
     }
 
@@ -42,24 +45,41 @@ impl<'a> Comparison<'a> {
     }
 
     fn method(&mut self, method: &Method) {
-        let document = self.document;
-        let item = document.path(&method.path).filter(|(_, item)| item.get("get").is_some());
-        let Some((path, item)) = item else {
-            let place = format!("methods.{}.path", method.name);
-            return self.differ(place, "no such path with a GET", &format!("`{}`", method.path));
+        let Some(operation) = self.operation(&method.name, &method.path, "get") else { return };
+        self.parameters(&method.path, &operation);
+        self.paged(method, &operation);
+        let row = match &method.answer {
+            Answer::Row(key) => Some(self.row(&method.name, key, &operation)),
+            Answer::Rows { key, .. } => self.rows(&method.name, key, &operation),
         };
-        self.parameters(method, path, item);
-        self.paged(method, item);
-        if let Some(row) = self.row(method, item) {
+        if let Some(row) = row {
             self.columns(&row);
         }
     }
 
-    /// A column that is a parameter has the document's name and type.
-    fn parameters(&mut self, method: &Method, path: &str, item: &Json) {
-        let declared = self.document.parameters(item);
-        let theirs = path.split('/').filter_map(parameter);
-        for (ours, theirs) in method.path.parameters().zip(theirs) {
+    /// A procedure answers a row of the table: it is held to the columns like a row that was read.
+    fn procedure(&mut self, procedure: &Procedure) {
+        let Some(operation) = self.operation(&procedure.name, &procedure.path, "post") else { return };
+        self.parameters(&procedure.path, &operation);
+        self.body(procedure, &self.document.request(&operation));
+        let row = self.row(&procedure.name, &procedure.row, &operation);
+        self.columns(&row);
+    }
+
+    fn operation(&mut self, name: &str, path: &Path, verb: &str) -> Option<Operation<'a>> {
+        let found = self.document.operation(path, verb);
+        if found.is_none() {
+            let theirs = format!("no such path with a {}", verb.to_uppercase());
+            self.differ(format!("methods.{name}.path"), &theirs, &format!("`{path}`"));
+        }
+        found
+    }
+
+    /// A column that is a parameter of the path has the document's name and type.
+    fn parameters(&mut self, path: &Path, operation: &Operation<'_>) {
+        let declared = self.document.parameters(operation);
+        let theirs = operation.path.split('/').filter_map(parameter);
+        for (ours, theirs) in path.parameters().zip(theirs) {
             let Some(column) = self.resource.column(ours).filter(|column| column.source == Source::Parameter) else {
                 continue;
             };
@@ -75,8 +95,8 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn paged(&mut self, method: &Method, item: &Json) {
-        let declared = self.document.parameters(item);
+    fn paged(&mut self, method: &Method, operation: &Operation<'_>) {
+        let declared = self.document.parameters(operation);
         let has = |name: &str| declared.iter().any(|node| node["in"] == "query" && node["name"] == name);
         let theirs = has("page") && has("per_page");
         let ours = matches!(method.answer, Answer::Rows { paged: true, .. });
@@ -86,26 +106,64 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// The schema of a row. Where a single row's key is missing, the answer itself is the row.
-    fn row(&mut self, method: &Method, item: &'a Json) -> Option<Shape<'a>> {
-        let body = self.document.answer(item);
-        let (key, is_list) = match &method.answer {
-            Answer::Row(key) => (key, false),
-            Answer::Rows { key, .. } => (key, true),
-        };
-        let inside = body.properties.get(key.as_str()).map(|schemas| self.document.shape(schemas));
-        match inside {
-            Some(list) if is_list && list.types.contains("array") => Some(self.document.shape(&list.items)),
-            Some(row) if !is_list => Some(row),
-            _ => {
-                let keys: Vec<_> = body.properties.keys().map(|key| format!("`{key}`")).collect();
-                let theirs =
-                    format!("an answer of {}", if keys.is_empty() { "nothing".into() } else { keys.join(", ") });
-                let ours = if is_list { format!("a list `{key}`") } else { format!("`{key}`") };
-                self.differ(format!("methods.{}.row", method.name), &theirs, &ours);
-                (!is_list).then_some(body)
+    /// What we send in the body, and what the document takes there.
+    fn body(&mut self, procedure: &Procedure, theirs: &Shape<'_>) {
+        let ours = procedure.parameters.iter().filter(|parameter| parameter.location == Location::Body);
+        let ours: Vec<&Parameter> = ours.collect();
+        for parameter in &ours {
+            let place = format!("methods.{}.body.{}", procedure.name, parameter.name);
+            let Some(schemas) = theirs.properties.get(parameter.name.as_str()) else {
+                self.differ(format!("{place}.unknown"), "no such property", name(&parameter.data_type));
+                continue;
+            };
+            let shape = self.document.shape(schemas);
+            self.data_type(&place, &parameter.data_type, &shape);
+            self.values(&place, parameter, &shape);
+            self.required(&place, parameter, theirs);
+        }
+        for property in theirs.properties.keys().filter(|property| ours.iter().all(|ours| ours.name != **property)) {
+            let place = format!("methods.{}.body.{property}.missing", procedure.name);
+            self.differ(place, "it", "no such parameter");
+        }
+    }
+
+    fn values(&mut self, place: &str, ours: &Parameter, theirs: &Shape<'_>) {
+        let allowed = BTreeSet::from_iter(ours.allowed.iter().cloned());
+        if theirs.values != allowed {
+            self.differ(format!("{place}.values"), &any_of(&theirs.values), &any_of(&allowed));
+        }
+    }
+
+    /// One that is required with some values of another is required by some part of the document's body.
+    fn required(&mut self, place: &str, ours: &Parameter, body: &Shape<'_>) {
+        let theirs = body.required.contains(ours.name.as_str());
+        if theirs != ours.required {
+            let say = |required| if required { "it required" } else { "it optional" };
+            self.differ(format!("{place}.required"), say(theirs), say(ours.required));
+        }
+    }
+
+    /// The schema of a single row. Where its key is missing, the answer itself is the row.
+    fn row(&mut self, method: &str, key: &str, operation: &Operation<'a>) -> Shape<'a> {
+        let answer = self.document.answer(operation);
+        match answer.properties.get(key) {
+            Some(schemas) => self.document.shape(schemas),
+            None => {
+                self.differ(format!("methods.{method}.row"), &keys(&answer), &format!("`{key}`"));
+                answer
             }
         }
+    }
+
+    /// The schema of a list's rows.
+    fn rows(&mut self, method: &str, key: &str, operation: &Operation<'a>) -> Option<Shape<'a>> {
+        let answer = self.document.answer(operation);
+        let list = answer.properties.get(key).map(|schemas| self.document.shape(schemas));
+        if let Some(list) = list.filter(|list| list.types.contains("array")) {
+            return Some(self.document.shape(&list.items));
+        }
+        self.differ(format!("methods.{method}.row"), &keys(&answer), &format!("a list `{key}`"));
+        None
     }
 
     fn columns(&mut self, row: &Shape<'_>) {
@@ -159,4 +217,17 @@ impl<'a> Comparison<'a> {
 fn one_of(shape: &Shape<'_>) -> String {
     let names = Vec::from_iter(shape.names());
     if names.is_empty() { "no type".to_owned() } else { names.join(" or ") }
+}
+
+fn any_of(values: &BTreeSet<String>) -> String {
+    if values.is_empty() { "any value".to_owned() } else { listed(values) }
+}
+
+fn keys(answer: &Shape<'_>) -> String {
+    let keys = &answer.properties;
+    format!("an answer of {}", if keys.is_empty() { "nothing".to_owned() } else { listed(keys.keys()) })
+}
+
+fn listed(names: impl IntoIterator<Item = impl Display>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -8,6 +8,14 @@ use serde_json::Value as Json;
 /// An OpenAPI document, version 3.0.
 pub(super) struct Document(pub(super) Json);
 
+/// What the document has for one verb on one path.
+pub(super) struct Operation<'a> {
+    pub(super) path: &'a str,
+    /// What holds for every verb on the path.
+    item: &'a Json,
+    own: &'a Json,
+}
+
 /// A schema, with its `$ref`, `allOf`, `oneOf` and `anyOf` followed.
 #[derive(Default)]
 pub(super) struct Shape<'a> {
@@ -17,6 +25,10 @@ pub(super) struct Shape<'a> {
     pub(super) properties: BTreeMap<&'a str, Vec<&'a Json>>,
     pub(super) items: Vec<&'a Json>,
     pub(super) nullable: bool,
+    /// What `enum` allows, as text; anything where it is empty.
+    pub(super) values: BTreeSet<String>,
+    /// The properties that any part requires: those of one part of an `anyOf` are required at times.
+    pub(super) required: BTreeSet<&'a str>,
 }
 
 impl Document {
@@ -40,6 +52,8 @@ impl Document {
         shape.formats.extend(schema["format"].as_str());
         shape.items.extend(schema.get("items"));
         shape.nullable |= schema["nullable"] == true;
+        shape.values.extend(schema["enum"].as_array().into_iter().flatten().map(text));
+        shape.required.extend(schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str));
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
             shape.properties.entry(name).or_default().push(property);
         }
@@ -51,8 +65,8 @@ impl Document {
         }
     }
 
-    /// The path that differs from ours in its parameters' names alone, and what it holds.
-    pub(super) fn path(&self, ours: &Path) -> Option<(&str, &Json)> {
+    /// What the path that differs from ours in its parameters' names alone has for this verb.
+    pub(super) fn operation(&self, ours: &Path, verb: &str) -> Option<Operation<'_>> {
         let is_ours = |path: &str| {
             let pieces: Vec<&str> = path.trim_start_matches('/').split('/').collect();
             pieces.len() == ours.segments().len()
@@ -62,19 +76,35 @@ impl Document {
                 })
         };
         let paths = self.0["paths"].as_object()?;
-        paths.iter().find(|(path, _)| is_ours(path)).map(|(path, item)| (path.as_str(), item))
+        let (path, item) = paths.iter().find(|(path, _)| is_ours(path))?;
+        Some(Operation { path: path.as_str(), item, own: item.get(verb)? })
     }
 
     /// The parameters of an operation: its own come before its path's.
-    pub(super) fn parameters<'a>(&'a self, item: &'a Json) -> Vec<&'a Json> {
-        let both = [&item["get"], item].into_iter().filter_map(|node| node["parameters"].as_array());
+    pub(super) fn parameters<'a>(&'a self, operation: &Operation<'a>) -> Vec<&'a Json> {
+        let both = [operation.own, operation.item].into_iter().filter_map(|node| node["parameters"].as_array());
         both.flatten().map(|node| self.follow(node)).collect()
     }
 
-    pub(super) fn answer<'a>(&'a self, item: &'a Json) -> Shape<'a> {
-        let response = self.follow(&item["get"]["responses"]["200"]);
-        self.shape(&[&response["content"]["application/json"]["schema"]])
+    /// The body of the request.
+    pub(super) fn request<'a>(&'a self, operation: &Operation<'a>) -> Shape<'a> {
+        self.body(&operation.own["requestBody"])
     }
+
+    /// The body of the answer where all went well: a GET's status is 200, a POST's may be 201 or 202 as well.
+    pub(super) fn answer<'a>(&'a self, operation: &Operation<'a>) -> Shape<'a> {
+        let responses = operation.own["responses"].as_object();
+        let success = responses.into_iter().flatten().find(|(status, _)| status.starts_with('2'));
+        success.map(|(_, response)| self.body(response)).unwrap_or_default()
+    }
+
+    fn body<'a>(&'a self, node: &'a Json) -> Shape<'a> {
+        self.shape(&[&self.follow(node)["content"]["application/json"]["schema"]])
+    }
+}
+
+fn text(value: &Json) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 pub(super) fn parameter(piece: &str) -> Option<&str> {

@@ -1,0 +1,81 @@
+//! EXEC as an update: once for each row of parameters that is bound, one after another.
+//!
+//! All rows are planned, and so checked, before the first is sent. The first one that fails ends it: the error names
+//! what the rows before it started.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use tokio::runtime::Handle;
+
+use super::fault::{Fault, from_datafusion};
+use super::plans::Apart;
+use super::{Caller, Engine, Execution, Planned, physical_plan};
+use crate::error::Result;
+use crate::table::exec::CallProcedure;
+
+/// The rows' plans, in order.
+struct Plans {
+    each: Vec<Arc<dyn ExecutionPlan>>,
+    /// The column that tells what a row has started.
+    id: String,
+    context: Arc<TaskContext>,
+}
+
+impl Engine {
+    /// Carries an EXEC out once for each row of `bound`, or once where it has no parameters. Answers how often.
+    ///
+    /// # Errors
+    /// As [`Engine::check`], before anything is sent; [`Fault::Row`], where some rows were carried out.
+    pub async fn update(&self, who: &str, sql: &str, bound: Option<&RecordBatch>) -> Result<usize> {
+        let (engine, sql, bound, runtime) = (self.clone(), sql.to_owned(), bound.cloned(), Handle::current());
+        let caller = Caller { who: who.to_owned(), execution: Execution::New };
+        let planning = async move { engine.plans(&sql, bound.as_ref(), caller, runtime).await };
+        let Plans { each, id, context } = self.apart(planning).await?;
+        let (of, mut done) = (each.len(), Vec::new());
+        for (at, plan) in each.into_iter().enumerate() {
+            // Only the wait for it ends with this future.
+            match Apart::spawn(collect(plan, Arc::clone(&context))).join().await {
+                Ok(rows) => done.extend(rows.iter().map(|rows| described(rows, &id))),
+                Err(error) if of == 1 => return Err(from_datafusion(error)),
+                Err(error) => return Err(Fault::Row { row: at + 1, of, done, cause: from_datafusion(error) }.into()),
+            }
+        }
+        Ok(of)
+    }
+
+    async fn plans(&self, sql: &str, bound: Option<&RecordBatch>, caller: Caller, runtime: Handle) -> Result<Plans> {
+        let Planned { plan, prepared, writes, state, .. } = self.plan(sql, caller, runtime).await?;
+        let id = match (&plan, writes) {
+            (LogicalPlan::Extension(call), true) => call.node.as_any().downcast_ref().map(CallProcedure::row_id),
+            _ => return Err(Fault::NotAnUpdate.into()),
+        };
+        let id = id.unwrap_or_default().to_owned();
+        let bound = bound.filter(|rows| rows.num_columns() > 0);
+        let rows: Vec<Option<RecordBatch>> = match bound {
+            None => vec![None],
+            Some(rows) => (0..rows.num_rows()).map(|row| Some(rows.slice(row, 1))).collect(),
+        };
+        if rows.len() > self.options.max_writes {
+            return Err(Fault::TooManyWrites { rows: rows.len(), most: self.options.max_writes }.into());
+        }
+        let mut each = Vec::with_capacity(rows.len());
+        for row in rows {
+            each.push(physical_plan(&state, plan.clone(), row.as_ref(), &prepared).await?);
+        }
+        Ok(Plans { each, id, context: state.task_ctx() })
+    }
+}
+
+/// `id 7`
+fn described(rows: &RecordBatch, id: &str) -> String {
+    let value = rows.column_by_name(id).and_then(|ids| {
+        let formatter = ArrayFormatter::try_new(ids, &FormatOptions::default()).ok()?;
+        (rows.num_rows() > 0).then(|| formatter.value(0).to_string())
+    });
+    format!("{id} {}", value.as_deref().unwrap_or("unknown"))
+}

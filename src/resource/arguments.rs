@@ -1,0 +1,623 @@
+//! What a statement gives a procedure, checked, and the request that comes of it. Pure.
+//!
+//! A statement that is wrong is told with one that would work: made of what it gave and was right,
+//! and of the declaration's examples.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use arrow::datatypes::DataType;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::{Map, Number, Value as Json};
+
+use super::procedure::{Callable, Location, Parameter, Procedure};
+use super::types::type_name;
+use super::value::{Binding, Value};
+use crate::error::{Failure, Kind, nearest};
+
+/// What a statement gives.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Arguments {
+    /// By name, in the statement's order.
+    pub named: Vec<(String, Given)>,
+    /// The body as JSON text.
+    pub json: Option<Given>,
+}
+
+/// A value that is given.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Given {
+    /// It is there, and known only when something is bound.
+    Later,
+    /// Null is as good as not given.
+    Value(Json),
+}
+
+/// A request that can be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invocation {
+    /// The path, percent-encoded.
+    pub path: String,
+    /// The values that the path is filled in with.
+    pub binding: Binding,
+    /// The body, JSON.
+    pub body: String,
+}
+
+/// Arguments that a procedure does not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// `digitalocean.compute.image_actions.image_actions_post`.
+    pub procedure: String,
+    /// What is wrong.
+    pub problem: Box<Problem>,
+    /// A statement that would work.
+    pub example: String,
+}
+
+/// What is wrong with [`Arguments`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// A name that it has no parameter of.
+    Unknown {
+        /// As it was written.
+        name: String,
+        /// The one that was meant, perhaps.
+        nearest: Option<String>,
+        /// Those there are.
+        known: Vec<String>,
+    },
+    /// One name, given twice.
+    Twice(String),
+    /// Parameters that have to be given.
+    Missing(Vec<String>),
+    /// A value of the wrong type.
+    Type {
+        /// The parameter.
+        name: String,
+        /// The type that it is to have.
+        wanted: String,
+        /// The value.
+        found: String,
+    },
+    /// A value that is not among those allowed.
+    NotAllowed {
+        /// The parameter.
+        name: String,
+        /// The value.
+        found: String,
+        /// Those there are.
+        allowed: Vec<String>,
+    },
+    /// A parameter that goes with other values of another one.
+    DoesNotGoWith {
+        /// The parameter.
+        name: String,
+        /// The other one.
+        other: String,
+        /// Its value.
+        value: String,
+        /// Those that it goes with.
+        is: Vec<String>,
+    },
+    /// A body that is no JSON object; why.
+    NoObject(String),
+    /// A path parameter within the body.
+    BelongsInPath(String),
+    /// The body says one thing, the argument of this name another.
+    Contradiction {
+        /// The parameter.
+        name: String,
+        /// What the argument says, or the procedure itself.
+        named: String,
+        /// What the body says.
+        json: String,
+    },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { procedure, problem, .. } = self;
+        match problem.as_ref() {
+            Problem::Unknown { name, .. } => write!(f, "`{procedure}` takes no `{name}`"),
+            Problem::Twice(name) => write!(f, "`{name}` is given twice"),
+            Problem::Missing(names) => write!(f, "`{procedure}` needs {}", Names(names, " and ")),
+            Problem::Type { name, wanted, found } => write!(f, "`{name}` is to be {wanted}, and `{found}` is not"),
+            Problem::NotAllowed { name, found, allowed } => {
+                write!(f, "`{name}` is to be {}, and is `{found}`", Names(allowed, " or "))
+            }
+            Problem::DoesNotGoWith { name, other, value, is } => {
+                write!(f, "`{name}` goes with {} as `{other}`, and not with `{value}`", Names(is, " or "))
+            }
+            Problem::NoObject(why) => write!(f, "the JSON body is no object: {why}"),
+            Problem::BelongsInPath(name) => write!(f, "`{name}` does not belong in the JSON body"),
+            Problem::Contradiction { name, named, json } => {
+                write!(f, "`{name}` is `{named}`, and `{json}` in the JSON body")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl Failure for Fault {
+    fn kind(&self) -> Kind {
+        Kind::InvalidArgument
+    }
+
+    fn hint(&self) -> Option<String> {
+        let example = &self.example;
+        Some(match self.problem.as_ref() {
+            Problem::Unknown { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`? {example}"),
+            Problem::Unknown { nearest: None, known, .. } => format!("it takes {}: {example}", known.join(", ")),
+            _ => format!("write {example}"),
+        })
+    }
+}
+
+struct Names<'a>(&'a [String], &'static str);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.0.iter().map(|name| format!("`{name}`")).collect();
+        f.write_str(&names.join(self.1))
+    }
+}
+
+impl Callable {
+    /// Checks what is known of the arguments.
+    ///
+    /// # Errors
+    /// [`Fault`], with a statement that would work.
+    pub fn check(&self, arguments: &Arguments) -> Result<(), Fault> {
+        self.gather(arguments).map(|_| ())
+    }
+
+    /// The request that comes of arguments that are all known.
+    ///
+    /// # Errors
+    /// [`Fault`], with a statement that would work.
+    pub fn invoke(&self, arguments: &Arguments) -> Result<Invocation, Fault> {
+        let Procedure { path, parameters, fixed, .. } = &self.procedure;
+        let mut binding = Binding::default();
+        let mut body: Map<String, Json> =
+            fixed.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        let values = self.gather(arguments)?;
+        for (name, value) in values.iter().filter_map(|(name, given)| Some((*name, known(given)?))) {
+            match parameters.iter().find(|own| own.name == name).map(|own| own.location) {
+                Some(Location::Path) => binding = binding.with(name, key(value)),
+                Some(Location::Body) | None => {
+                    body.insert(name.to_owned(), value.clone());
+                }
+            }
+        }
+        let path = path.fill(|name| binding.get(name).cloned());
+        let path = path.ok_or_else(|| self.fault(Problem::Missing(vec!["a value of its path".into()]), &values))?;
+        Ok(Invocation { path, binding, body: Json::Object(body).to_string() })
+    }
+
+    /// Every parameter that is given, in its type.
+    fn gather<'a>(&'a self, arguments: &Arguments) -> Result<Values<'a>, Fault> {
+        let mut reading = Reading { callable: self, values: Values::new(), problem: None };
+        for (name, given) in &arguments.named {
+            reading.named(name, given);
+        }
+        match &arguments.json {
+            Some(Given::Value(Json::Null)) | None => {}
+            Some(Given::Value(text)) => reading.json(text),
+            // Whatever may be missing can be in it.
+            Some(Given::Later) if reading.problem.is_none() => return Ok(reading.values),
+            Some(Given::Later) => {}
+        }
+        reading.conditions();
+        reading.missing();
+        let Reading { values, problem, .. } = reading;
+        problem.map_or(Ok(()), |problem| Err(self.fault(problem, &values)))?;
+        Ok(values)
+    }
+
+    fn fault(&self, problem: Problem, values: &Values<'_>) -> Fault {
+        Fault { procedure: self.name(), example: self.example(&problem, values), problem: Box::new(problem) }
+    }
+
+    /// A statement that would work, with as much as possible of what was given.
+    fn example(&self, problem: &Problem, values: &Values<'_>) -> String {
+        let mut given: BTreeMap<&str, String> =
+            values.iter().filter_map(|(name, given)| Some((*name, text(known(given)?)))).collect();
+        if let Problem::NotAllowed { name, found, allowed } = problem {
+            let near = nearest(found, allowed.iter().map(String::as_str)).map(str::to_owned);
+            given.extend(self.procedure.parameter(name).zip(near).map(|(own, near)| (own.name.as_str(), near)));
+        }
+        let fixed = |name: &str| self.procedure.fixed.get(name).cloned();
+        let mut written: Vec<(&str, String)> = Vec::new();
+        for Parameter { name, when, required, example, .. } in &self.procedure.parameters {
+            let belongs = when.as_ref().is_none_or(|when| {
+                let other = written.iter().find(|(other, _)| *other == when.parameter).map(|(_, value)| value.clone());
+                other.or_else(|| fixed(&when.parameter)).is_some_and(|value| when.is.contains(&value))
+            });
+            let value = given.get(name.as_str()).cloned().or_else(|| required.then(|| example.clone()));
+            written.extend(value.filter(|_| belongs).map(|value| (name.as_str(), value)));
+        }
+        let pairs: Vec<_> =
+            written.iter().map(|(name, value)| format!("@{name}='{}'", value.replace('\'', "''"))).collect();
+        format!("EXEC {} {}", self.name(), pairs.join(", "))
+    }
+}
+
+/// By the parameters' names, in their order.
+type Values<'a> = BTreeMap<&'a str, Given>;
+
+/// Collects values, and the first thing that is wrong with them; goes on after it, for the example.
+struct Reading<'a> {
+    callable: &'a Callable,
+    values: Values<'a>,
+    problem: Option<Problem>,
+}
+
+impl Reading<'_> {
+    fn wrong(&mut self, problem: Problem) {
+        self.problem.get_or_insert(problem);
+    }
+
+    fn named(&mut self, name: &str, given: &Given) {
+        let procedure = &self.callable.procedure;
+        let Some(parameter) = procedure.parameter(name) else { return self.stranger(name, given) };
+        if self.values.contains_key(parameter.name.as_str()) {
+            return self.wrong(Problem::Twice(name.to_owned()));
+        }
+        match given {
+            Given::Value(Json::Null) => {}
+            Given::Later => {
+                self.values.insert(&parameter.name, Given::Later);
+            }
+            Given::Value(value) => self.take(parameter.name.as_str(), value),
+        }
+    }
+
+    /// A name that is no parameter's: one that the procedure gives itself may be repeated.
+    fn stranger(&mut self, name: &str, given: &Given) {
+        let procedure = &self.callable.procedure;
+        if let Some(own) = procedure.fixed.get(name) {
+            match given {
+                Given::Value(value) if text(value) != *own => {
+                    let allowed = vec![own.clone()];
+                    self.wrong(Problem::NotAllowed { name: name.to_owned(), found: shown(value), allowed });
+                }
+                Given::Value(_) | Given::Later => {}
+            }
+            return;
+        }
+        let known: Vec<String> = procedure.parameters.iter().map(|own| own.name.clone()).collect();
+        let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
+        if let (Some(nearest), Given::Value(value)) = (&nearest, given) {
+            let free = procedure.parameter(nearest).filter(|own| !self.values.contains_key(own.name.as_str()));
+            if let Some((parameter, Ok(value))) = free.map(|own| (own, typed(own, value))) {
+                // For the example alone.
+                self.values.insert(&parameter.name, Given::Value(value));
+            }
+        }
+        self.wrong(Problem::Unknown { name: name.to_owned(), nearest, known });
+    }
+
+    /// Reads a value of a parameter that there is.
+    fn take(&mut self, name: &str, value: &Json) {
+        let procedure = &self.callable.procedure;
+        let Some(parameter) = procedure.parameter(name) else { return };
+        match typed(parameter, value) {
+            Ok(value) => {
+                self.values.insert(&parameter.name, Given::Value(value));
+            }
+            Err(problem) => self.wrong(problem),
+        }
+    }
+
+    fn json(&mut self, text: &Json) {
+        let fields = match text {
+            Json::String(text) => serde_json::from_str::<Fields>(text).map_err(|error| error.to_string()),
+            other => Err(format!("it is `{}`", shown(other))),
+        };
+        match fields {
+            Err(why) => self.wrong(Problem::NoObject(why)),
+            Ok(Fields(fields)) => fields.iter().for_each(|(name, value)| self.field(name, value)),
+        }
+    }
+
+    fn field(&mut self, name: &str, value: &Json) {
+        let procedure = &self.callable.procedure;
+        match procedure.parameter(name).map(|own| own.location) {
+            Some(Location::Path) => self.wrong(Problem::BelongsInPath(name.to_owned())),
+            None => self.stranger(name, &Given::Value(value.clone())),
+            Some(Location::Body) if *value == Json::Null => {}
+            Some(Location::Body) => match self.values.get(name).cloned() {
+                None => self.take(name, value),
+                // What is bound later is held against it then.
+                Some(Given::Later) => {}
+                Some(Given::Value(named)) => {
+                    let same = procedure.parameter(name).map(|own| typed(own, value)) == Some(Ok(named.clone()));
+                    if !same {
+                        let (named, json) = (shown(&named), shown(value));
+                        self.wrong(Problem::Contradiction { name: name.to_owned(), named, json });
+                    }
+                }
+            },
+        }
+    }
+
+    /// Parameters that go with another value of another one than is given.
+    fn conditions(&mut self) {
+        for Parameter { name, when, .. } in &self.callable.procedure.parameters {
+            let Some(when) = when.as_ref().filter(|_| self.values.contains_key(name.as_str())) else { continue };
+            let Some(value) = self.values.get(when.parameter.as_str()).and_then(known).map(text) else { continue };
+            if !when.is.contains(&value) {
+                let (other, is) = (when.parameter.clone(), when.is.clone());
+                self.wrong(Problem::DoesNotGoWith { name: name.clone(), other, value, is });
+            }
+        }
+    }
+
+    fn missing(&mut self) {
+        let needed = |parameter: &&Parameter| {
+            parameter.required
+                && !self.values.contains_key(parameter.name.as_str())
+                && parameter.when.as_ref().is_none_or(|when| {
+                    let other = self.values.get(when.parameter.as_str()).and_then(known);
+                    other.is_some_and(|value| when.is.contains(&text(value)))
+                })
+        };
+        let names: Vec<String> =
+            self.callable.procedure.parameters.iter().filter(needed).map(|own| own.name.clone()).collect();
+        if !names.is_empty() {
+            self.wrong(Problem::Missing(names));
+        }
+    }
+}
+
+/// An object's fields, none of them twice: serde_json alone would take the last one.
+struct Fields(Vec<(String, Json)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields: Vec<(String, Json)> = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, Json>()? {
+                    if fields.iter().any(|(other, _)| *other == name) {
+                        return Err(serde::de::Error::custom(format!("`{name}` stands there twice")));
+                    }
+                    fields.push((name, value));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+fn known(given: &Given) -> Option<&Json> {
+    match given {
+        Given::Later => None,
+        Given::Value(value) => Some(value),
+    }
+}
+
+/// The value in the parameter's type: numbers may be quoted, as everywhere.
+fn typed(parameter: &Parameter, value: &Json) -> Result<Json, Problem> {
+    let read = match (&parameter.data_type, value) {
+        (DataType::Int64, Json::Number(number)) => number.as_i64().map(Json::from),
+        (DataType::Int64, Json::String(text)) => text.trim().parse::<i64>().ok().map(Json::from),
+        (DataType::Float64, Json::Number(_)) => Some(value.clone()),
+        (DataType::Float64, Json::String(text)) => {
+            text.trim().parse().ok().and_then(Number::from_f64).map(Json::Number)
+        }
+        (DataType::Boolean, Json::Bool(_)) => Some(value.clone()),
+        (DataType::Boolean, Json::String(text)) => {
+            text.trim().to_ascii_lowercase().parse::<bool>().ok().map(Json::from)
+        }
+        (DataType::Utf8, Json::String(_)) => Some(value.clone()),
+        _ => None,
+    };
+    // An empty segment, `.` and `..` would make another path of it.
+    let leaves_its_segment = parameter.location == Location::Path && matches!(text(value).as_str(), "" | "." | "..");
+    let read = read.filter(|_| !leaves_its_segment);
+    let name = parameter.name.clone();
+    let read = read.ok_or_else(|| {
+        let wanted = type_name(&parameter.data_type);
+        Problem::Type { name: name.clone(), wanted, found: shown(value) }
+    })?;
+    if parameter.allowed.is_empty() || parameter.allowed.contains(&text(&read)) {
+        return Ok(read);
+    }
+    Err(Problem::NotAllowed { name, found: shown(value), allowed: parameter.allowed.clone() })
+}
+
+/// A value of the path.
+fn key(value: &Json) -> Value {
+    match value.as_i64() {
+        Some(number) => Value::Int(number),
+        None => Value::Text(text(value)),
+    }
+}
+
+/// A value as SQL would write it, without quotes.
+fn text(value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The same, not a page of it.
+fn shown(value: &Json) -> String {
+    const MOST: usize = 100;
+    let text = text(value);
+    let short: String = text.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if short.chars().count() < text.chars().count() { short + "…" } else { short }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::error::Error;
+    use crate::resource::Registry;
+
+    fn callable(name: &str) -> &'static Callable {
+        Registry::built_in().callables().find(|callable| callable.name().ends_with(name)).unwrap()
+    }
+
+    fn arguments(named: &[(&str, Json)], json: Option<&str>) -> Arguments {
+        let named = named.iter().map(|(name, value)| ((*name).to_owned(), Given::Value(value.clone()))).collect();
+        Arguments { named, json: json.map(|text| Given::Value(text.into())) }
+    }
+
+    fn invoked(named: &[(&str, Json)], json: Option<&str>) -> Result<(String, Json), String> {
+        let invocation = callable("image_actions_post").invoke(&arguments(named, json));
+        let invocation = invocation.map_err(|fault| Error::from(fault).report())?;
+        Ok((invocation.path, serde_json::from_str(&invocation.body).unwrap()))
+    }
+
+    #[test]
+    fn named_arguments_and_a_body_make_one_request() {
+        let transfer = json!({"type": "transfer", "region": "nyc3"});
+        let path = "/v2/images/7/actions".to_owned();
+        let (id, kind, region) = (("image_id", json!("7")), ("type", json!("transfer")), ("region", json!("nyc3")));
+
+        for (named, body) in [
+            (vec![id.clone(), kind.clone(), region.clone()], None),
+            (vec![("image_id", json!(7)), kind.clone()], Some(r#"{"region": "nyc3"}"#)),
+            (vec![id.clone()], Some(r#"{"type": "transfer", "region": "nyc3"}"#)),
+            (vec![id.clone(), kind, region], Some(r#"{"type": "transfer", "region": "nyc3"}"#)),
+        ] {
+            assert_eq!(invoked(&named, body), Ok((path.clone(), transfer.clone())), "{named:?} {body:?}");
+        }
+        let convert = invoked(&[id, ("type", json!("convert")), ("region", Json::Null)], None);
+        assert_eq!(convert, Ok((path, json!({"type": "convert"}))));
+    }
+
+    #[test]
+    fn each_mistake_is_told_with_a_statement_that_would_work() {
+        const NAME: &str = "digitalocean.compute.image_actions.image_actions_post";
+        let id = || ("image_id", json!("7"));
+        let transfer = || ("type", json!("transfer"));
+        let convert = "@image_id='7', @type='convert'";
+        let nyc3 = "@image_id='7', @type='transfer', @region='nyc3'";
+        let nyc3_of_the_example = "@image_id='62137902', @type='transfer', @region='nyc3'";
+        type Case<'a> = (Vec<(&'a str, Json)>, Option<&'a str>, &'a str, &'a str);
+        let cases: Vec<Case<'_>> = vec![
+            (vec![id()], None, "needs `type`", convert),
+            (vec![], None, "needs `image_id` and `type`", "@image_id='62137902', @type='convert'"),
+            (vec![id(), ("type", Json::Null)], None, "needs `type`", convert),
+            (vec![id(), transfer()], None, "needs `region`", nyc3),
+            (vec![id(), ("typ", json!("transfer"))], None, "takes no `typ`\nhint: did you mean `type`?", nyc3),
+            (vec![id(), transfer(), ("regoin", json!("fra1"))], None, "mean `region`", "@region='fra1'"),
+            (vec![id(), ("zzz", json!(1))], None, "hint: it takes image_id, type, region: EXEC", convert),
+            (vec![id(), ("type", json!("trasfer"))], None, "is to be `convert` or `transfer`, and is `trasfer`", nyc3),
+            (
+                vec![("image_id", json!("x")), transfer()],
+                None,
+                "`image_id` is to be Int64, and `x` is not",
+                nyc3_of_the_example,
+            ),
+            (vec![("image_id", json!(1.5)), transfer()], None, "is to be Int64, and `1.5` is not", nyc3_of_the_example),
+            (vec![id(), id()], None, "`image_id` is given twice", convert),
+            (
+                vec![id(), ("type", json!("convert")), ("region", json!("nyc3"))],
+                None,
+                "`region` goes with `transfer` as `type`, and not with `convert`",
+                convert,
+            ),
+            (
+                vec![id()],
+                Some("[1]"),
+                "the JSON body is no object: invalid type: sequence, expected an object",
+                convert,
+            ),
+            (vec![id()], Some("{"), "the JSON body is no object: EOF", convert),
+            (vec![id()], Some(""), "the JSON body is no object: EOF", convert),
+            (vec![id()], Some(r#"{"type": "convert"} x"#), "the JSON body is no object: trailing", convert),
+            (vec![id()], Some(r#"{"type": "convert", "type": "transfer"}"#), "`type` stands there twice", convert),
+            (
+                vec![id()],
+                Some(r#"{"image_id": 8, "type": "convert"}"#),
+                "`image_id` does not belong in the JSON body",
+                convert,
+            ),
+            (vec![id()], Some(r#"{"type": 5}"#), "`type` is to be Utf8, and `5` is not", convert),
+            (vec![id()], Some(r#"{"type": "transfer", "regions": "nyc3"}"#), "takes no `regions`", nyc3),
+            (
+                vec![id(), transfer(), ("region", json!("nyc3"))],
+                Some(r#"{"region": "fra1"}"#),
+                "`region` is `nyc3`, and `fra1` in the JSON body",
+                nyc3,
+            ),
+        ];
+
+        for (named, body, problem, statement) in cases {
+            let report = invoked(&named, body).unwrap_err();
+            assert!(report.contains(problem), "{named:?} {body:?}: {report}");
+            assert!(report.contains(&format!("EXEC {NAME} @")) && report.ends_with(statement), "{named:?}: {report}");
+        }
+    }
+
+    #[test]
+    fn what_is_bound_later_counts_as_given() {
+        let post = callable("image_actions_post");
+        let named = vec![("image_id".to_owned(), Given::Later), ("type".to_owned(), Given::Later)];
+
+        assert!(post.check(&Arguments { named: named.clone(), json: None }).is_ok());
+        assert!(post.check(&Arguments { named: vec![named[0].clone()], json: Some(Given::Later) }).is_ok());
+        assert!(post.check(&Arguments { named: vec![named[0].clone()], json: None }).is_err());
+        let unknown = vec![named[0].clone(), ("x".to_owned(), Given::Later)];
+        assert!(post.check(&Arguments { named: unknown, json: Some(Given::Later) }).is_err());
+    }
+
+    #[test]
+    fn a_shorter_name_gives_what_is_fixed_itself() {
+        let invoke = |name: &str, named: &[(&str, Json)]| callable(name).invoke(&arguments(named, None));
+        let id = ("image_id", json!(7));
+
+        let convert = invoke("images.convert", std::slice::from_ref(&id)).unwrap();
+        assert_eq!((convert.path.as_str(), convert.body.as_str()), ("/v2/images/7/actions", r#"{"type":"convert"}"#));
+        assert!(invoke("images.convert", &[id.clone(), ("type", json!("convert"))]).is_ok());
+        let other = invoke("images.convert", &[id.clone(), ("type", json!("transfer"))]).unwrap_err();
+        assert_eq!(other.to_string(), "`type` is to be `convert`, and is `transfer`");
+        let region = invoke("images.convert", &[id.clone(), ("region", json!("nyc3"))]).unwrap_err();
+        assert!(matches!(*region.problem, Problem::Unknown { .. }));
+        let bare = invoke("images.transfer", &[id]).unwrap_err();
+        assert_eq!(bare.example, "EXEC digitalocean.compute.images.transfer @image_id='7', @region='nyc3'");
+    }
+
+    #[test]
+    fn the_example_of_every_procedure_is_taken_by_it() {
+        for callable in Registry::built_in().callables() {
+            let choices = callable.procedure.parameters.iter().flat_map(|own| {
+                let name = own.name.clone();
+                own.allowed.iter().map(move |value| vec![(name.clone(), value.clone())])
+            });
+            for choice in choices.chain([vec![]]) {
+                let given: Values<'_> = choice
+                    .iter()
+                    .filter_map(|(name, value)| {
+                        let own = callable.procedure.parameter(name)?;
+                        Some((own.name.as_str(), Given::Value(value.clone().into())))
+                    })
+                    .collect();
+                let example = callable.example(&Problem::Missing(vec![]), &given);
+                let pairs = example.split_once(" @").unwrap().1.split(", @");
+                let named = pairs.map(|pair| pair.split_once('=').unwrap());
+                let named = named.map(|(name, value)| (name.to_owned(), Given::Value(value.trim_matches('\'').into())));
+                let taken = callable.invoke(&Arguments { named: named.collect(), json: None });
+                assert!(taken.is_ok(), "{example}: {taken:?}");
+            }
+        }
+    }
+}

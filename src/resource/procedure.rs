@@ -1,0 +1,360 @@
+//! What can be started with EXEC or CALL: a POST, its parameters, and how its end is known.
+//!
+//! ```toml
+//! [methods.image_actions_post]
+//! verb = "exec"
+//! description = "…"
+//! post = "/v2/images/{image_id}/actions"      # its parameters are columns of the table
+//! row = "action"                             # the answer's key: a row of the table
+//! path = { image_id = { example = "62137902", description = "…" } }   # their types are the columns'
+//! # Optional: the column that tells how far it is, what it holds until the end and where it failed, and who reads it.
+//! settles = { column = "status", open = ["in-progress"], failed = ["errored"], read_by = "image_actions_get" }
+//! # What to look at where the answer was lost: a list of the table's, newest first, and what to show of its rows.
+//! traces = { read_by = "image_actions_list", since = "started_at", show = ["id", "type", "status"] }
+//!
+//! [[methods.image_actions_post.body]]
+//! name = "region"
+//! type = "Utf8"                              # Boolean, Int64, Float64, Utf8
+//! required = true                            # false where it is left out
+//! when = { type = ["transfer"] }             # it belongs to these values of another one, and is required with them
+//! values = ["nyc3"]                          # what is allowed; anything where it is left out
+//! example = "nyc3"
+//! description = "…"
+//!
+//! [methods.transfer]                         # another table's, under a shorter name
+//! verb = "exec"
+//! description = "…"
+//! same_as = "compute.image_actions.image_actions_post"
+//! fixed = { type = "transfer" }              # parameters that it gives itself
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use serde::Deserialize;
+
+use super::declaration::{Answer, Column, Resource, Source};
+use super::path::Path;
+use super::types::{self, Name};
+
+/// A request that acts: a POST.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Procedure {
+    /// As StackQL's users know it: `image_actions_post`.
+    pub name: String,
+    /// What it does.
+    pub description: String,
+    /// Another table's procedure that this one is, as `schema.table.name`.
+    pub same_as: Option<String>,
+    /// What it gives that procedure by itself.
+    pub fixed: BTreeMap<String, String>,
+    /// Where it is sent.
+    pub path: Path,
+    /// What it takes: those of the path, then those of the body.
+    pub parameters: Vec<Parameter>,
+    /// The key of the answer's row.
+    pub row: String,
+    /// How its end is known; none where it is done when it is answered.
+    pub settles: Option<Settles>,
+    /// What to look at where the answer was lost.
+    pub traces: Option<Traces>,
+}
+
+/// A value that a [`Procedure`] takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// The API's own name.
+    pub name: String,
+    /// Int64, Utf8, Float64 or Boolean.
+    pub data_type: DataType,
+    /// Where it is sent.
+    pub location: Location,
+    /// Whether it has to be given: always, or with the values of `when`.
+    pub required: bool,
+    /// The values of another parameter that it goes with; it is refused with others.
+    pub when: Option<When>,
+    /// The values that are allowed; any where it is empty.
+    pub allowed: Vec<String>,
+    /// One that may work.
+    pub example: String,
+    /// What it is.
+    pub description: String,
+}
+
+/// Where a [`Parameter`] is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// In the path.
+    Path,
+    /// In the JSON body.
+    Body,
+}
+
+/// A condition on another parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct When {
+    /// The other parameter.
+    pub parameter: String,
+    /// The values of it.
+    pub is: Vec<String>,
+}
+
+/// How the end of what a [`Procedure`] started is known.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settles {
+    /// The column that tells.
+    pub column: String,
+    /// What it holds until the end.
+    pub open: Vec<String>,
+    /// What it holds where it failed.
+    pub failed: Vec<String>,
+    /// The method that reads the row again.
+    pub read_by: String,
+}
+
+/// Where to look for what was started if nobody knows whether it was.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Traces {
+    /// A list, newest first.
+    pub read_by: String,
+    /// The column that tells when a row began.
+    pub since: String,
+    /// The columns to show.
+    pub show: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Written {
+    description: String,
+    post: Option<String>,
+    row: Option<String>,
+    #[serde(default)]
+    path: BTreeMap<String, WrittenPathParameter>,
+    #[serde(default)]
+    body: Vec<WrittenParameter>,
+    settles: Option<Settles>,
+    traces: Option<Traces>,
+    same_as: Option<String>,
+    #[serde(default)]
+    fixed: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPathParameter {
+    example: String,
+    description: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenParameter {
+    name: String,
+    r#type: Name,
+    #[serde(default)]
+    required: bool,
+    #[serde(default)]
+    when: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    values: Vec<String>,
+    example: String,
+    description: String,
+}
+
+impl Procedure {
+    pub(super) fn read(name: String, written: Written, columns: &[Column]) -> Result<Self, String> {
+        let Written { description, post, row, path: told, body, settles, traces, same_as, fixed } = written;
+        let at = |problem: String| format!("{name}: {problem}");
+        match (post, row, same_as) {
+            (Some(post), Some(row), None) if fixed.is_empty() => {
+                let path = Path::parse(&post).map_err(at)?;
+                let mut parameters = path_parameters(&path, columns, told).map_err(at)?;
+                for parameter in body {
+                    parameters.push(read_parameter(parameter).map_err(at)?);
+                }
+                Ok(Self { name, description, same_as: None, fixed, path, parameters, row, settles, traces })
+            }
+            (None, None, Some(other))
+                if told.is_empty() && body.is_empty() && settles.is_none() && traces.is_none() =>
+            {
+                let (path, parameters, row) = (Path::default(), Vec::new(), String::new());
+                Ok(Self { name, description, same_as: Some(other), fixed, path, parameters, row, settles, traces })
+            }
+            _ => Err(at("it has either `post` and `row`, or `same_as` and `fixed`".into())),
+        }
+    }
+
+    /// The other table's procedure under this one's name, with what this one gives by itself.
+    pub(super) fn resolve(&self, other: &Self) -> Result<Self, String> {
+        for (name, value) in &self.fixed {
+            let parameter = other.parameter(name).ok_or_else(|| format!("{} has no parameter `{name}`", other.name))?;
+            if !parameter.allowed.is_empty() && !parameter.allowed.contains(value) {
+                return Err(format!("`{value}` is no value of `{name}`"));
+            }
+        }
+        let mut parameters = Vec::new();
+        for parameter in other.parameters.iter().filter(|parameter| !self.fixed.contains_key(&parameter.name)) {
+            let given = parameter.when.as_ref().and_then(|when| Some((when, self.fixed.get(&when.parameter)?)));
+            match given {
+                Some((when, value)) if when.is.contains(value) => {
+                    parameters.push(Parameter { when: None, ..parameter.clone() });
+                }
+                // It goes with other values than the one that is fixed.
+                Some(_) => {}
+                None => parameters.push(parameter.clone()),
+            }
+        }
+        let own = self.clone();
+        let Self { path, row, settles, traces, .. } = other.clone();
+        Ok(Self { path, row, settles, traces, parameters, ..own })
+    }
+
+    /// What it takes of this name.
+    pub fn parameter(&self, name: &str) -> Option<&Parameter> {
+        self.parameters.iter().find(|parameter| parameter.name == name)
+    }
+
+    /// The parameters that every call needs.
+    pub fn required(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().filter(|parameter| parameter.required && parameter.when.is_none())
+    }
+
+    /// The parameters that a call may do without.
+    pub fn optional(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().filter(|parameter| !parameter.required || parameter.when.is_some())
+    }
+
+    pub(super) fn check(&self, resource: &Resource) -> Result<(), String> {
+        if self.same_as.is_some() {
+            return Ok(());
+        }
+        let at = |problem: String| format!("{}: {problem}", self.name);
+        for (place, parameter) in self.parameters.iter().enumerate() {
+            if self.parameters[..place].iter().any(|other| other.name == parameter.name) {
+                return Err(at(format!("the parameter `{}` stands there twice", parameter.name)));
+            }
+            self.check_parameter(parameter).map_err(at)?;
+        }
+        self.check_settles(resource).map_err(at)?;
+        self.check_traces(resource).map_err(at)?;
+        // A row of the table has all of its parameters.
+        for column in resource.columns.iter().filter(|column| column.source == Source::Parameter) {
+            if !self.path.parameters().any(|name| name == column.name) {
+                return Err(at(format!("the path does not give the column `{}`", column.name)));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_parameter(&self, parameter: &Parameter) -> Result<(), String> {
+        let Parameter { name, allowed, example, when, .. } = parameter;
+        if !allowed.is_empty() && !allowed.contains(example) {
+            return Err(format!("the example `{example}` is no value of `{name}`"));
+        }
+        let Some(When { parameter: other, is }) = when else { return Ok(()) };
+        let controls = self.parameter(other).filter(|other| other.when.is_none());
+        let other = controls.ok_or_else(|| format!("`{name}` goes with `{other}`, which is no parameter"))?;
+        match is.iter().find(|value| !other.allowed.contains(value)) {
+            Some(value) => Err(format!("`{name}` goes with `{value}`, which is no value of `{}`", other.name)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_settles(&self, resource: &Resource) -> Result<(), String> {
+        let Some(settles) = &self.settles else { return Ok(()) };
+        text_column(resource, &settles.column)?;
+        let reads = resource.methods.iter().find(|method| method.name == settles.read_by);
+        match reads.map(|method| &method.answer) {
+            Some(Answer::Row(_)) => Ok(()),
+            _ => Err(format!("`{}` reads no single row", settles.read_by)),
+        }
+    }
+
+    fn check_traces(&self, resource: &Resource) -> Result<(), String> {
+        let Some(traces) = &self.traces else { return Ok(()) };
+        let since = resource.column(&traces.since).map(|column| &column.data_type);
+        if !matches!(since, Some(DataType::Timestamp(..))) {
+            return Err(format!("`{}` is no column of times", traces.since));
+        }
+        if let Some(name) = traces.show.iter().find(|name| resource.column(name).is_none()) {
+            return Err(format!("`{name}` is no column"));
+        }
+        let reads = resource.methods.iter().find(|method| method.name == traces.read_by);
+        match reads.map(|method| &method.answer) {
+            Some(Answer::Rows { .. }) => Ok(()),
+            _ => Err(format!("`{}` reads no list", traces.read_by)),
+        }
+    }
+}
+
+fn text_column(resource: &Resource, name: &str) -> Result<(), String> {
+    match resource.column(name).map(|column| &column.data_type) {
+        Some(DataType::Utf8) => Ok(()),
+        _ => Err(format!("`{name}` is no column of text")),
+    }
+}
+
+/// The parameters of the path are columns, whose types they have.
+fn path_parameters(
+    path: &Path,
+    columns: &[Column],
+    mut told: BTreeMap<String, WrittenPathParameter>,
+) -> Result<Vec<Parameter>, String> {
+    let mut parameters = Vec::new();
+    for name in path.parameters() {
+        let column = columns.iter().find(|column| column.name == name);
+        let column = column.ok_or_else(|| format!("the path names no column `{name}`"))?;
+        let WrittenPathParameter { example, description } =
+            told.remove(name).ok_or_else(|| format!("nothing is told of the path's `{name}`"))?;
+        parameters.push(Parameter {
+            name: name.to_owned(),
+            data_type: column.data_type.clone(),
+            location: Location::Path,
+            required: true,
+            when: None,
+            allowed: Vec::new(),
+            example,
+            description,
+        });
+    }
+    match told.keys().next() {
+        Some(name) => Err(format!("the path has no `{name}`")),
+        None => Ok(parameters),
+    }
+}
+
+fn read_parameter(written: WrittenParameter) -> Result<Parameter, String> {
+    let WrittenParameter { name, r#type, required, when, values, example, description } = written;
+    let data_type = types::to_arrow(r#type, &[], None).map_err(|error| format!("`{name}`: {error}"))?;
+    if !matches!(data_type, DataType::Boolean | DataType::Int64 | DataType::Float64 | DataType::Utf8) {
+        return Err(format!("the parameter `{name}` is neither Boolean, Int64, Float64 nor Utf8"));
+    }
+    let mut conditions = when.into_iter().map(|(parameter, is)| When { parameter, is });
+    let when = conditions.next();
+    if conditions.next().is_some() {
+        return Err(format!("`{name}` goes with more than one parameter"));
+    }
+    Ok(Parameter { name, data_type, location: Location::Body, required, when, allowed: values, example, description })
+}
+
+/// A procedure that can be called: completed, and with the table whose row it answers.
+#[derive(Debug)]
+pub struct Callable {
+    /// The table that it is declared with.
+    pub resource: Arc<Resource>,
+    /// The table whose row it answers.
+    pub answers: Arc<Resource>,
+    /// What it is.
+    pub procedure: Procedure,
+}
+
+impl Callable {
+    /// `digitalocean.compute.image_actions.image_actions_post`
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.resource, self.procedure.name)
+    }
+}

@@ -1,0 +1,419 @@
+//! EXEC and CALL: two ways to write one thing.
+//!
+//! ```sql
+//! EXEC /*+ AWAIT */ digitalocean.compute.image_actions.image_actions_post
+//!   @image_id='62137902', @type='transfer' @@json='{"region": "nyc3"}';
+//! CALL digitalocean.compute.image_actions.image_actions_post(image_id => 62137902, type => 'convert', await => '10m')
+//! ```
+//!
+//! EXEC is StackQL's. Values are SQL's constant expressions, parameters among them. A comma before `@@json` may stand
+//! there or not. `SHOWRESULTS` is taken and means nothing: the row is always answered. Some tools strip comments;
+//! for those `@@await='10m'` is the same as the hint, with a limit.
+
+use std::fmt;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Expr, Value, ValueWithSpan, visit_expressions};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
+
+use super::{Fault, end, identifier, name, parser, significant, syntax, without_words};
+
+/// A procedure, and what it is given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exec {
+    /// The parts of its name.
+    pub procedure: Vec<String>,
+    /// By name, in the order in which they were written.
+    pub arguments: Vec<Argument>,
+    /// The body as JSON text.
+    pub json: Option<Expr>,
+    /// Whether to wait for the end of what it starts.
+    pub wait: Option<Wait>,
+}
+
+/// A value by its name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Argument {
+    /// Without its `@`.
+    pub name: String,
+    /// As it was written.
+    pub value: Expr,
+}
+
+/// How long to wait.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wait {
+    /// As long as is usual.
+    Usual,
+    /// As long as this says.
+    For(Box<Expr>),
+}
+
+/// In CALL these two are no parameters of the procedure; in EXEC they have two `@`.
+const JSON: &str = "json";
+const AWAIT: &str = "await";
+
+/// Reads one statement that begins with EXEC or CALL.
+pub(super) fn parse(tokens: &[TokenWithSpan]) -> Result<Exec, Fault> {
+    let is_call = tokens.iter().find_map(|token| significant(&token.token)).is_some_and(|word| word == "CALL");
+    let rest = without_words(tokens, 1);
+    let mut exec = if is_call { parse_call(rest)? } else { parse_exec(rest)? };
+    if has_await_hint(tokens)? {
+        exec.wait.get_or_insert(Wait::Usual);
+    }
+    Ok(exec)
+}
+
+/// The words of `/*+ … */`.
+fn has_await_hint(tokens: &[TokenWithSpan]) -> Result<bool, Fault> {
+    let mut awaits = false;
+    for token in tokens {
+        let Token::Whitespace(Whitespace::MultiLineComment(comment)) = &token.token else { continue };
+        let Some(hint) = comment.strip_prefix('+') else { continue };
+        for word in hint.split([' ', ',', '\n', '\r', '\t']).filter(|word| !word.is_empty()) {
+            match word.to_ascii_uppercase().as_str() {
+                "AWAIT" => awaits = true,
+                "SHOWRESULTS" => {}
+                _ => return Err(Fault::Hint(word.chars().take(100).collect())),
+            }
+        }
+    }
+    Ok(awaits)
+}
+
+fn parse_exec(tokens: &[TokenWithSpan]) -> Result<Exec, Fault> {
+    let starts = starts(tokens);
+    let first = starts.first().map_or(tokens.len(), |start| start.place);
+    let mut head = parser(&tokens[..first]);
+    let procedure = name(&mut head)?;
+    end(&mut head)?;
+    let mut exec = Exec { procedure, arguments: Vec::new(), json: None, wait: None };
+    for (at, start) in starts.iter().enumerate() {
+        let next = starts.get(at + 1);
+        let value = &tokens[start.value..next.map_or(tokens.len(), |next| next.place)];
+        let value = until_comma(value, start, next)?;
+        give(&mut exec, start.double, &start.name, expression(value)?)?;
+    }
+    Ok(exec)
+}
+
+/// Where `@name =` or `@@name =` stands.
+struct Start {
+    /// Of its first token.
+    place: usize,
+    /// Of the first token behind `=`.
+    value: usize,
+    double: bool,
+    name: String,
+}
+
+/// Every argument's beginning that is not within parentheses. sqlparser alone takes `'1' @@json` for a comparison.
+fn starts(tokens: &[TokenWithSpan]) -> Vec<Start> {
+    let significant: Vec<(usize, &Token)> = tokens
+        .iter()
+        .enumerate()
+        .map(|(place, token)| (place, &token.token))
+        .filter(|(_, token)| !matches!(token, Token::Whitespace(_)))
+        .collect();
+    let (mut starts, mut depth) = (Vec::new(), 0_usize);
+    for (at, (place, token)) in significant.iter().enumerate() {
+        let next = |offset: usize| significant.get(at + offset).map(|(place, token)| (*place, *token));
+        match token {
+            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
+            Token::Word(word) if depth == 0 && word.quote_style.is_none() && word.value.starts_with('@') => {
+                let Some((equals, Token::Eq)) = next(1) else { continue };
+                let name = word.value.trim_start_matches('@').to_lowercase();
+                let double = word.value.starts_with("@@");
+                starts.push(Start { place: *place, value: equals + 1, double, name });
+            }
+            // A space or a comment may part them.
+            Token::AtSign | Token::AtAt if depth == 0 => {
+                let (Some((_, Token::Word(word))), Some((equals, Token::Eq))) = (next(1), next(2)) else { continue };
+                let (name, double) = (word.value.to_lowercase(), **token == Token::AtAt);
+                starts.push(Start { place: *place, value: equals + 1, double, name });
+            }
+            _ => {}
+        }
+    }
+    starts
+}
+
+/// The value's tokens: a comma parts arguments, and may be left out before `@@`.
+fn until_comma<'a>(
+    tokens: &'a [TokenWithSpan],
+    start: &Start,
+    next: Option<&Start>,
+) -> Result<&'a [TokenWithSpan], Fault> {
+    let last = tokens.iter().rposition(|token| !matches!(token.token, Token::Whitespace(_)));
+    let Some(last) = last else { return Err(Fault::Syntax(format!("`@{}` has no value", start.name))) };
+    let comma = tokens[last].token == Token::Comma;
+    match next {
+        Some(next) if !comma && !next.double => {
+            Err(Fault::Syntax(format!("a comma is missing before `@{}`", next.name)))
+        }
+        Some(_) if comma => Ok(&tokens[..last]),
+        Some(_) | None => Ok(tokens),
+    }
+}
+
+fn expression(tokens: &[TokenWithSpan]) -> Result<Expr, Fault> {
+    let mut parser = parser(tokens);
+    let value = parser.parse_expr().map_err(syntax)?;
+    end(&mut parser)?;
+    only_a_value(value)
+}
+
+/// Nothing that would have to be looked up: `@type=transfer`, which SQL takes for a column, and no query.
+fn only_a_value(value: Expr) -> Result<Expr, Fault> {
+    let found = visit_expressions(&value, |part| match part {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(Fault::Name(part.to_string())),
+        Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Break(Fault::Query),
+        _ => ControlFlow::Continue(()),
+    });
+    match found {
+        ControlFlow::Break(fault) => Err(fault),
+        ControlFlow::Continue(()) => Ok(value),
+    }
+}
+
+fn parse_call(tokens: &[TokenWithSpan]) -> Result<Exec, Fault> {
+    let mut parser = parser(tokens);
+    let procedure = name(&mut parser)?;
+    let mut exec = Exec { procedure, arguments: Vec::new(), json: None, wait: None };
+    parser.expect_token(&Token::LParen).map_err(syntax)?;
+    while !parser.consume_token(&Token::RParen) {
+        if !exec.is_bare() {
+            parser.expect_token(&Token::Comma).map_err(syntax)?;
+        }
+        let named = matches!(parser.peek_nth_token(1).token, Token::RArrow | Token::Assignment | Token::Eq);
+        if !named {
+            let value = parser.parse_expr().map_err(syntax)?;
+            return Err(Fault::Positional(value.to_string()));
+        }
+        let name = identifier(&parser.parse_identifier().map_err(syntax)?);
+        parser.next_token();
+        let value = only_a_value(parser.parse_expr().map_err(syntax)?)?;
+        let own = [JSON, AWAIT].contains(&name.as_str());
+        give(&mut exec, own, &name, value)?;
+    }
+    end(&mut parser)?;
+    Ok(exec)
+}
+
+fn give(exec: &mut Exec, own: bool, name: &str, value: Expr) -> Result<(), Fault> {
+    match (own, name) {
+        (false, _) => exec.arguments.push(Argument { name: name.to_owned(), value }),
+        (true, JSON) if exec.json.is_none() => exec.json = Some(value),
+        (true, AWAIT) if exec.wait.is_none() => exec.wait = Some(Wait::For(Box::new(value))),
+        (true, JSON | AWAIT) => return Err(Fault::Syntax(format!("`@@{name}` stands there twice"))),
+        (true, _) => return Err(Fault::Syntax(format!("there is no `@@{name}`: there are `@@json` and `@@await`"))),
+    }
+    Ok(())
+}
+
+impl Exec {
+    fn is_bare(&self) -> bool {
+        self.arguments.is_empty() && self.json.is_none() && self.wait.is_none()
+    }
+}
+
+/// As StackQL writes it.
+impl fmt::Display for Exec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { procedure, arguments, json, wait } = self;
+        let hint = if *wait == Some(Wait::Usual) { "/*+ AWAIT */ " } else { "" };
+        let name: Vec<String> = procedure.iter().map(|part| quoted(part)).collect();
+        write!(f, "EXEC {hint}{}", name.join("."))?;
+        let mut separator = " ";
+        let mut put = |name: &str, value: &Expr| {
+            write!(f, "{separator}{name}={}", Written(value))?;
+            separator = ", ";
+            Ok(())
+        };
+        arguments.iter().try_for_each(|Argument { name, value }| put(&format!("@{name}"), value))?;
+        json.iter().try_for_each(|value| put("@@json", value))?;
+        match wait {
+            Some(Wait::For(limit)) => put("@@await", limit),
+            Some(Wait::Usual) | None => Ok(()),
+        }
+    }
+}
+
+/// A value, so that it is read as it is: sqlparser takes the quote in `\'` for one that is escaped already.
+struct Written<'a>(&'a Expr);
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => {
+                write!(f, "'{}'", text.replace('\'', "''"))
+            }
+            other => other.fmt(f),
+        }
+    }
+}
+
+/// A part of a name, so that it is read as it is.
+fn quoted(part: &str) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c == '_';
+    let simple = part.starts_with(plain) && part.chars().all(|c| plain(c) || c.is_ascii_digit());
+    if simple { part.to_owned() } else { format!("\"{}\"", part.replace('"', "\"\"")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Body, Statement, parse as parse_statement};
+    use super::*;
+
+    fn exec(text: &str) -> Result<Exec, Fault> {
+        let Statement { body, .. } = parse_statement(text)?;
+        match body {
+            Body::Exec(exec) => Ok(exec),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    fn printed(text: &str) -> String {
+        exec(text).unwrap_or_else(|fault| panic!("{text}: {fault}")).to_string()
+    }
+
+    #[test]
+    fn the_pages_own_statement_is_read() {
+        let page =
+            "EXEC digitalocean.compute.image_actions.image_actions_post \n@image_id='{{ image_id }}' --required;";
+
+        assert_eq!(
+            printed(page),
+            "EXEC digitalocean.compute.image_actions.image_actions_post @image_id='{{ image_id }}'"
+        );
+    }
+
+    #[test]
+    fn every_way_to_write_it_is_the_same() {
+        let plain = "EXEC a.b.c.m @x='1', @@json='{\"y\": 2}'";
+        for text in [
+            plain,
+            "exec A.B.C.M @X='1' @@JSON='{\"y\": 2}';",
+            "EXEC /*+ SHOWRESULTS */ a.b.c.m -- required\n @x = '1' -- one\n , @@json = '{\"y\": 2}' ; ;",
+            "CALL a.b.c.m(x => '1', json => '{\"y\": 2}')",
+            "call a.b.c.m ( x := '1', json = '{\"y\": 2}' );",
+            "EXEC \"a\".b.c.m @x='1' /* @z='2' */ @@json='{\"y\": 2}'",
+        ] {
+            assert_eq!(printed(text), plain, "{text}");
+        }
+    }
+
+    #[test]
+    fn it_waits_by_a_hint_or_by_an_argument() {
+        let awaiting = "EXEC /*+ AWAIT */ m @x=1";
+        for text in [awaiting, "EXEC /*+showresults*/ /*+ await */ m @x=1", "EXEC m @x=1 /*+ SHOWRESULTS, AWAIT */"] {
+            assert_eq!(printed(text), awaiting, "{text}");
+        }
+        let limited = "EXEC m @x=1, @@await='10m'";
+        for text in [limited, "EXEC m @@await='10m' @@json=?, @x=1", "CALL m(await => '10m', x => 1)"] {
+            let wait = exec(text).unwrap().wait;
+            assert!(matches!(&wait, Some(Wait::For(limit)) if limit.to_string() == "'10m'"), "{text}: {wait:?}");
+        }
+        assert_eq!(printed("EXEC /*+ AWAIT */ m @@await='1s'"), "EXEC m @@await='1s'");
+        assert_eq!(exec("EXEC /* AWAIT */ m").unwrap().wait, None);
+    }
+
+    #[test]
+    fn values_are_expressions_and_parameters() {
+        let text = "EXEC m @a=?, @b=-1, @c=concat('a, @x=', ?), @d=NULL, @e=true, @f=$$it's$$, @g=1.5e3";
+
+        assert_eq!(parse_statement(text).unwrap().parameters, 2);
+        assert_eq!(
+            printed(text),
+            "EXEC m @a=$1, @b=-1, @c=concat('a, @x=', $2), @d=NULL, @e=true, @f=$$it's$$, @g=1.5e3"
+        );
+    }
+
+    #[test]
+    fn a_backslash_before_a_quote_escapes_nothing() {
+        let text = r"EXEC m @x='\''', @y='a\', @z=''''''";
+
+        assert_eq!(printed(text), text);
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_what_and_where() {
+        for (text, expected) in [
+            ("EXEC", "Expected: identifier"),
+            ("EXEC m @", "Expected: the end"),
+            ("EXEC m @x", "Expected: the end"),
+            ("EXEC m @x=", "`@x` has no value"),
+            ("EXEC m @x=, @y=1", "Expected: an expression"),
+            ("EXEC m @x=1 @y=2", "a comma is missing before `@y`"),
+            ("EXEC m @x=1,", "Expected: the end"),
+            ("EXEC m , @x=1", "Expected: the end"),
+            ("EXEC m @x=1 2", "Expected: the end"),
+            ("EXEC m (1)", "Expected: the end"),
+            ("EXEC m @x=transfer", "transfer is a name"),
+            ("EXEC m @x=\"transfer\"", "\"transfer\" is a name"),
+            ("EXEC m @x=1 + y", "y is a name"),
+            ("EXEC m @x=(SELECT 1)", "is a value, and no query"),
+            ("EXEC m @x=1 IN (SELECT a FROM t)", "is a value, and no query"),
+            ("CALL m(x => EXISTS (SELECT 1))", "is a value, and no query"),
+            ("EXEC m @@x=1", "there is no `@@x`"),
+            ("EXEC m @@json='{}' @@json='{}'", "`@@json` stands there twice"),
+            ("EXEC /*+ AWAITS */ m", "`AWAITS` is no hint"),
+            ("CALL m", "Expected: ("),
+            ("CALL m(1)", "the argument 1 has no name"),
+            ("CALL m(x => 1", "Expected: ,"),
+            ("CALL m(x => )", "Expected: an expression"),
+            ("CALL m(x => 1) y", "Expected: the end"),
+        ] {
+            let message = exec(text).unwrap_err().to_string();
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>().prop_map(|text| format!("'{}'", text.replace('\'', "''"))),
+            any::<i64>().prop_map(|number| number.to_string()),
+            (1..50_usize).prop_map(|number| format!("${number}")),
+            Just("NULL".to_owned()),
+            Just("true".to_owned()),
+            "[a-z]{1,9}".prop_map(|word| format!("upper('{word}')")),
+        ]
+    }
+
+    fn any_exec() -> impl Strategy<Value = Exec> {
+        let arguments = proptest::collection::vec(("[a-z_][a-z0-9_]{0,9}", value()), 0..5);
+        let parts = proptest::collection::vec(any::<String>().prop_filter("a name", |part| !part.is_empty()), 1..5);
+        let wait = prop_oneof![Just(None), Just(Some(None)), value().prop_map(|limit| Some(Some(limit)))];
+        (parts, arguments, proptest::option::of(value()), wait).prop_map(|(procedure, arguments, json, wait)| {
+            let value = |text: String| {
+                let tokens = super::super::tokens(&text).unwrap();
+                parser(&tokens).parse_expr().unwrap()
+            };
+            let arguments = arguments.into_iter().map(|(name, text)| Argument { name, value: value(text) }).collect();
+            let wait = wait.map(|limit| limit.map_or(Wait::Usual, |limit| Wait::For(Box::new(value(limit)))));
+            Exec { procedure, arguments, json: json.map(value), wait }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_as_it_was(written in any_exec()) {
+            let text = written.to_string();
+
+            prop_assert_eq!(exec(&text).map_err(|fault| format!("{text}: {fault}")), Ok(written));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text: String, rest in "[@=,'?$a-z(){}*/+. -]{0,40}") {
+            for text in [text.clone(), format!("EXEC {text}"), format!("EXEC m {rest}{text}"), format!("CALL m({rest}{text}")] {
+                if let Ok(Statement { body: Body::Exec(read), .. }) = parse_statement(&text) {
+                    let again = exec(&read.to_string());
+                    prop_assert_eq!(again, Ok(read), "{}", text);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What can go wrong with an EXEC.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::api::Where;
+use crate::error::{Error, Failure, Kind};
+
+/// A procedure that was not called, or of whose call this is not the end that was hoped for.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// Writes are off.
+    Off {
+        /// What was to be called.
+        procedure: String,
+    },
+    /// A ticket without the number that its one execution is known by.
+    NoOnce,
+    /// A ticket from another process, or from before a restart.
+    OtherProcess,
+    /// A ticket that is too old.
+    Expired,
+    /// A ticket whose number belongs to another statement.
+    OtherStatement,
+    /// The server stops.
+    Stopping,
+    /// An argument that is no value, and why.
+    Argument {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A time to wait that is none.
+    Wait {
+        /// As it was written.
+        text: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Nothing tells when what it starts is over.
+    NoEnd {
+        /// What was to be called.
+        procedure: String,
+    },
+    /// The request may have been carried out, and its answer is lost.
+    Lost {
+        /// The request.
+        at: Where,
+        /// What happened to the answer.
+        cause: Error,
+        /// What began since then.
+        appeared: Appeared,
+        /// The query that shows more.
+        look: String,
+    },
+    /// It was started, and failed.
+    Failed(Started),
+    /// It was started, and the time to wait is over.
+    Unfinished {
+        /// What was started.
+        started: Started,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// It was started, and cannot be watched.
+    Unwatched {
+        /// What was started.
+        started: Started,
+        /// Why.
+        cause: Error,
+    },
+    /// The task that called it is gone without a word.
+    Vanished {
+        /// What was called.
+        what: String,
+    },
+}
+
+/// What was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// `digitalocean.compute.image_actions`.
+    pub table: String,
+    /// Its id there.
+    pub id: String,
+    /// How far it is, where that is known.
+    pub status: Option<String>,
+    /// The query that shows it.
+    pub look: String,
+}
+
+/// What began since a request was sent.
+#[derive(Clone, Debug)]
+pub enum Appeared {
+    /// These rows, each as `id 7, type transfer, status in-progress`.
+    Rows(Vec<String>),
+    /// It cannot be read.
+    Unreadable(Error),
+    /// There is nothing to look at.
+    Untraced,
+}
+
+impl fmt::Display for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.id, self.table)
+    }
+}
+
+impl fmt::Display for Appeared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rows(rows) if rows.is_empty() => f.write_str("; nothing has begun there since, so far"),
+            Self::Rows(rows) => write!(f, "; since then there is: {}", rows.join("; ")),
+            Self::Unreadable(error) => write!(f, "; what has begun there since cannot be read: {error}"),
+            Self::Untraced => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off { procedure } => write!(f, "this server does not write, and `{procedure}` would"),
+            Self::NoOnce => f.write_str("the ticket of this EXEC is for no execution"),
+            Self::OtherProcess => f.write_str("the ticket is from another process, or from before a restart"),
+            Self::Expired => f.write_str("the ticket of this EXEC has expired"),
+            Self::OtherStatement => f.write_str("the ticket belongs to another statement"),
+            Self::Stopping => f.write_str("the server is stopping, and starts nothing any more"),
+            Self::Argument { name, problem } => write!(f, "`{name}` has no value: {problem}"),
+            Self::Wait { text, problem } => write!(f, "`{text}` is no time to wait: {problem}"),
+            Self::NoEnd { procedure } => {
+                write!(f, "`{procedure}` is done when it is answered: there is nothing to await")
+            }
+            Self::Lost { at, cause, appeared, .. } => {
+                write!(f, "{at} may have been carried out, and its answer is lost ({}){appeared}", Line(cause))
+            }
+            Self::Failed(started) => {
+                write!(f, "{started} was started, and is {}", started.status.as_deref().unwrap_or("over"))
+            }
+            Self::Unfinished { started, limit } => {
+                let status = started.status.as_deref().unwrap_or("without a status");
+                write!(f, "{started} was started, and is {status} after {}", humantime::format_duration(*limit))
+            }
+            Self::Unwatched { started, .. } => write!(f, "{started} was started, and cannot be watched"),
+            Self::Vanished { what } => write!(f, "{what} may have been carried out, and its task is gone"),
+        }
+    }
+}
+
+/// An error with its causes, and without its hint.
+struct Line<'a>(&'a Error);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut cause: Option<&dyn std::error::Error> = Some(self.0);
+        let mut separator = "";
+        while let Some(error) = cause {
+            write!(f, "{separator}{error}")?;
+            (cause, separator) = (error.source(), ": ");
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unwatched { cause, .. } => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+impl Failure for Fault {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Off { .. } | Self::NoOnce | Self::OtherProcess | Self::Expired => Kind::FailedPrecondition,
+            Self::OtherStatement | Self::Argument { .. } | Self::Wait { .. } | Self::NoEnd { .. } => {
+                Kind::InvalidArgument
+            }
+            Self::Stopping => Kind::Unavailable,
+            Self::Lost { .. } | Self::Vanished { .. } => Kind::Unknown,
+            Self::Failed(_) => Kind::Aborted,
+            Self::Unfinished { .. } => Kind::DeadlineExceeded,
+            Self::Unwatched { cause, .. } => cause.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Off { .. } => "start the server with --allow-writes".into(),
+            Self::NoOnce | Self::OtherProcess | Self::Expired | Self::OtherStatement => {
+                "ask for the statement's FlightInfo again: each one is for one execution, within 10 minutes".into()
+            }
+            Self::Stopping => "nothing was sent: ask again when it is back".into(),
+            Self::Argument { .. } => "write a constant, a function of constants, or a parameter".into(),
+            Self::Wait { .. } => "write it as '90s', '10m' or '1h'; 24h is the longest".into(),
+            Self::NoEnd { .. } => "leave AWAIT out".into(),
+            Self::Lost { look, .. } => format!("look before doing it again: {look}"),
+            Self::Failed(started) | Self::Unfinished { started, .. } | Self::Unwatched { started, .. } => {
+                format!("look at it with {}", started.look)
+            }
+            Self::Vanished { .. } => "look before doing it again; the log may tell more".into(),
+        })
+    }
+}

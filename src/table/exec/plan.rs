@@ -1,0 +1,136 @@
+//! The physical plan of an EXEC. Executing it is what sends the request.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use datafusion::common::internal_err;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use futures::stream;
+
+use super::{Fault, Permission, post, settle};
+use crate::api::{Client, QueryContext};
+use crate::error;
+use crate::resource::{Callable, Invocation};
+use crate::table::fault::to_datafusion;
+
+/// A request that is ready to be sent, and whom to.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) callable: Arc<Callable>,
+    pub(super) invocation: Invocation,
+    /// How long to wait for the end of what it starts.
+    pub(super) wait: Option<Duration>,
+    pub(super) client: Client,
+}
+
+impl Call {
+    /// `POST /v2/images/7/actions {"type":"convert"}`
+    pub(super) fn request(&self) -> String {
+        format!("POST {} {}", self.invocation.path, self.invocation.body)
+    }
+}
+
+/// Sends a request, and answers its row.
+#[derive(Debug)]
+pub struct CallProcedureExec {
+    call: Arc<Call>,
+    properties: Arc<PlanProperties>,
+}
+
+impl CallProcedureExec {
+    pub(super) fn new(call: Call) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(call.callable.answers.planned_schema())),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Self { call: Arc::new(call), properties: Arc::new(properties) }
+    }
+
+    fn details(&self) -> Vec<String> {
+        let Call { callable, wait, .. } = self.call.as_ref();
+        let wait = wait.map(|limit| format!("await={}", humantime::format_duration(limit)));
+        let method = [format!("method={}", callable.name()), format!("request={}", self.call.request())];
+        method.into_iter().chain(wait).collect()
+    }
+}
+
+impl DisplayAs for CallProcedureExec {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match format {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => {
+                write!(f, "CallProcedureExec: {}", self.details().join(", "))
+            }
+            DisplayFormatType::TreeRender => self.details().iter().try_for_each(|detail| writeln!(f, "{detail}")),
+        }
+    }
+}
+
+impl ExecutionPlan for CallProcedureExec {
+    fn name(&self) -> &'static str {
+        "CallProcedureExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() { Ok(self) } else { internal_err!("a CallProcedureExec has no children") }
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() { Ok(self) } else { internal_err!("a CallProcedureExec has no children") }
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    /// Nothing is sent before the stream is polled.
+    fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let config = context.session_config();
+        let query = config.get_extension::<QueryContext>().unwrap_or_default();
+        let Some(permission) = config.get_extension::<Permission>() else {
+            return internal_err!("a CallProcedureExec without a Permission");
+        };
+        let call = Arc::clone(&self.call);
+        let row = async move { run(call, permission, query).await.map_err(to_datafusion) };
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream::once(row))))
+    }
+}
+
+/// The row as it was answered; or, where it is waited for, as it is at the end.
+async fn run(call: Arc<Call>, permission: Arc<Permission>, query: Arc<QueryContext>) -> error::Result<RecordBatch> {
+    let Permission { allowed, records, execution, who, runtime, polling } = permission.as_ref();
+    if !allowed {
+        return Err(Fault::Off { procedure: call.callable.name() }.into());
+    }
+    query.now(call.request());
+    let post = post::post(Arc::clone(&call), who.clone(), Arc::clone(&query));
+    let row = records.start(execution, call.request(), runtime, post)?.outcome().await?;
+    match call.wait {
+        None => Ok(row),
+        Some(limit) => settle::until_settled(&call, row, limit, *polling, &query).await,
+    }
+}

@@ -1,0 +1,65 @@
+//! From [`CallProcedure`] to [`CallProcedureExec`]: the arguments get their values, are checked as a whole, and become
+//! a request.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::error::Result;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
+
+use super::node::{CallProcedure, Slot};
+use super::plan::{Call, CallProcedureExec};
+use super::values::{evaluate, to_json, wait};
+use crate::api::Client;
+use crate::resource::{Arguments, Given};
+use crate::table::fault::to_datafusion;
+
+/// Plans the calls that are sent with one client.
+#[derive(Debug)]
+pub struct CallPlanner {
+    client: Client,
+}
+
+impl CallPlanner {
+    /// For the account of `client`.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    fn plan(&self, node: &CallProcedure, state: &dyn Session) -> Result<CallProcedureExec> {
+        let mut arguments = Arguments::default();
+        let mut limit = None;
+        for (slot, expr) in node.given() {
+            let value = evaluate(expr, state)?;
+            let json = |name: &str| to_json(name, &value).map(Given::Value).map_err(to_datafusion);
+            match slot {
+                Slot::Named(name) => arguments.named.push((name.clone(), json(name)?)),
+                Slot::Json => arguments.json = Some(json(slot.name())?),
+                Slot::Wait => limit = wait(&value).map_err(to_datafusion)?,
+            }
+        }
+        let invocation = node.callable.invoke(&arguments).map_err(to_datafusion)?;
+        let callable = Arc::clone(&node.callable);
+        Ok(CallProcedureExec::new(Call { callable, invocation, wait: limit, client: self.client.clone() }))
+    }
+}
+
+#[async_trait]
+impl ExtensionPlanner for CallPlanner {
+    async fn plan_extension(
+        &self,
+        _planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _logical_inputs: &[&LogicalPlan],
+        _physical_inputs: &[Arc<dyn ExecutionPlan>],
+        state: &dyn Session,
+        _context: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let Some(node) = node.as_any().downcast_ref::<CallProcedure>() else { return Ok(None) };
+        Ok(Some(Arc::new(self.plan(node, state)?)))
+    }
+}

@@ -1,0 +1,118 @@
+//! The POST itself: its row, or what to tell where there is none.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch, TimestampNanosecondArray};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use chrono::{DateTime, Duration as Span, Utc};
+use tokio::time::Instant;
+
+use super::fault::{Appeared, Fault};
+use super::plan::Call;
+use super::{audit, settle};
+use crate::api::{Body, QueryContext, Request};
+use crate::error::Result;
+use crate::resource::{Answer, Binding, Callable, Method, Resource, Traces, Value};
+use crate::rows::Decoder;
+use crate::table::fault::Fault as TableFault;
+
+/// Sends the request until it is answered, but never twice where the first may have been carried out.
+pub(super) async fn post(call: Arc<Call>, who: String, query: Arc<QueryContext>) -> Result<RecordBatch> {
+    let Call { callable, invocation, client, .. } = call.as_ref();
+    let request = Request::post(invocation.path.clone(), invocation.body.clone());
+    let begin = Instant::now();
+    let answered = client.post(&request, &query, |sent| audit::log(&call, &who, &sent)).await;
+    let cause = match answered {
+        Ok(body) => match row(callable, &body, &invocation.binding) {
+            Ok(row) => {
+                query.has_started(settle::started_text(callable, &row));
+                return Ok(row);
+            }
+            Err(fault) => TableFault::Unreadable { at: request.at(), fault }.into(),
+        },
+        Err(fault) if fault.may_have_been_carried_out() => fault.into(),
+        Err(fault) => return Err(fault.into()),
+    };
+    let appeared = appeared(&call, begin, &query).await;
+    let look = look(callable, &invocation.binding);
+    Err(Fault::Lost { at: request.at(), cause, appeared, look }.into())
+}
+
+fn row(callable: &Callable, body: &Body, binding: &Binding) -> Result<RecordBatch, crate::rows::Fault> {
+    let Callable { answers, procedure, .. } = callable;
+    let columns: Vec<usize> = (0..answers.columns.len()).collect();
+    let decoder = Decoder::new(answers, &Answer::Row(procedure.row.clone()), &columns);
+    Ok(decoder.decode(body.bytes(), binding)?.batch)
+}
+
+/// What has begun since the request was sent, as far as its first page tells: the list has the newest first.
+async fn appeared(call: &Call, begin: Instant, query: &QueryContext) -> Appeared {
+    let Callable { answers, procedure, .. } = call.callable.as_ref();
+    let Some(traces) = &procedure.traces else { return Appeared::Untraced };
+    let method = answers.methods.iter().find(|method| method.name == traces.read_by);
+    let method = method.expect("the declaration's check finds the method");
+    let request = match method.answer {
+        Answer::Rows { paged: true, .. } => request(answers, method, &call.invocation.binding, None).page(1),
+        Answer::Rows { paged: false, .. } | Answer::Row(_) => request(answers, method, &call.invocation.binding, None),
+    };
+    let body = match call.client.get(&request, query).await {
+        Ok(body) => body,
+        Err(fault) => return Appeared::Unreadable(fault.into()),
+    };
+    // By the API's own clock: the one here may be wrong. Both of its times are in whole seconds.
+    let now = body.head().date.unwrap_or_else(Utc::now);
+    let since = now - Span::from_std(begin.elapsed()).unwrap_or_default() - Span::seconds(1);
+    match rows_since(answers, method, traces, &body, &call.invocation.binding, since) {
+        Ok(rows) => Appeared::Rows(rows),
+        Err(fault) => Appeared::Unreadable(TableFault::Unreadable { at: request.at(), fault }.into()),
+    }
+}
+
+fn rows_since(
+    resource: &Resource,
+    method: &Method,
+    traces: &Traces,
+    body: &Body,
+    binding: &Binding,
+    since: DateTime<Utc>,
+) -> Result<Vec<String>, crate::rows::Fault> {
+    let place = |name: &String| resource.arrow_schema().index_of(name).expect("the declaration's check finds it");
+    let columns: Vec<usize> = traces.show.iter().chain([&traces.since]).map(place).collect();
+    let rows = Decoder::new(resource, &method.answer, &columns).decode(body.bytes(), binding)?.batch;
+    let times = rows.column(rows.num_columns() - 1);
+    let times = times.as_any().downcast_ref::<TimestampNanosecondArray>().expect("the declaration's check sees to it");
+    let since = since.timestamp_nanos_opt().unwrap_or(i64::MAX);
+    let new = (0..rows.num_rows()).filter(|row| times.is_valid(*row) && times.value(*row) >= since);
+    Ok(new.map(|row| shown(&rows, row, traces.show.len())).collect())
+}
+
+/// `id 7, type transfer, status in-progress`
+fn shown(rows: &RecordBatch, row: usize, columns: usize) -> String {
+    let schema = rows.schema();
+    let cells = (0..columns).map(|at| format!("{} {}", schema.field(at).name(), cell(rows, at, row)));
+    cells.collect::<Vec<_>>().join(", ")
+}
+
+/// A value as text.
+pub(super) fn cell(rows: &RecordBatch, column: usize, row: usize) -> String {
+    let formatter = ArrayFormatter::try_new(rows.column(column), &FormatOptions::default().with_null("null"));
+    formatter.map_or_else(|error| error.to_string(), |formatter| formatter.value(row).to_string())
+}
+
+/// The request of a method, with what the call was made with, and the row's own id.
+pub(super) fn request(resource: &Resource, method: &Method, binding: &Binding, id: Option<Value>) -> Request {
+    let value = |parameter: &str| {
+        let column = resource.canonical(parameter);
+        if column == resource.row_id() { id.clone() } else { binding.get(column).cloned() }
+    };
+    Request::new(method.path.fill(value).expect("a call gives every parameter of its table"))
+}
+
+/// The query that shows what has begun there.
+fn look(callable: &Callable, binding: &Binding) -> String {
+    let Callable { answers, procedure, .. } = callable;
+    let Some(Traces { show, since, .. }) = &procedure.traces else { return settle::look(answers, binding, None) };
+    let columns: Vec<&str> = show.iter().chain([since]).map(String::as_str).collect();
+    let query = settle::select(&columns, answers, binding, None);
+    format!("{query} ORDER BY {since} DESC LIMIT 10")
+}

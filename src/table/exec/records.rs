@@ -1,0 +1,339 @@
+//! What was started, so that it is started once.
+//!
+//! Each GetFlightInfo of an EXEC mints a [`Once`], which travels in its ticket. The first DoGet of that ticket starts
+//! the POST; every other one, at the same time or later, gets what the first one got. A ticket is good for
+//! [`TICKET_LIFE`], and its record is kept longer than that: there is no moment at which a ticket is taken and its
+//! record is gone. Numbers say which process minted them, so one from before a restart is told from a new one.
+//!
+//! A POST runs in a task that nobody aborts. Whoever waits for it may leave; a server that stops waits for it.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use super::Fault;
+use crate::error::{Error, Result};
+
+/// How long the ticket of an EXEC is good for.
+pub const TICKET_LIFE: Duration = Duration::from_secs(600);
+
+/// How much longer than its ticket a record lives.
+const SLACK: Duration = Duration::from_secs(60);
+
+/// The number of one execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// The process that minted it.
+    pub process: u64,
+    /// One that nobody can guess: what was answered can be had by it.
+    pub number: u64,
+    /// When it expires, in milliseconds of its process's life.
+    pub expires_ms: u64,
+}
+
+/// Which execution of a statement a run of its plan is.
+#[derive(Clone, Copy, Debug)]
+pub enum Execution {
+    /// One of its own, each time.
+    New,
+    /// The one of a ticket, which has a number if it was made for an EXEC.
+    Ticket(Option<Once>),
+}
+
+/// The row that was answered, or why there is none.
+type Outcome = Result<RecordBatch>;
+
+/// What a process has started.
+#[derive(Debug)]
+pub struct Records {
+    process: u64,
+    begin: Instant,
+    started: Mutex<Started>,
+    running: TaskTracker,
+    /// Those without an outcome: a task goes on for a moment after it has told one.
+    unanswered: Arc<AtomicUsize>,
+}
+
+#[derive(Debug, Default)]
+struct Started {
+    stopping: bool,
+    by_number: HashMap<u64, Record>,
+}
+
+#[derive(Debug)]
+struct Record {
+    what: String,
+    expires: Instant,
+    outcome: Waiting,
+}
+
+/// Somebody who waits for an outcome.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    what: String,
+    outcome: watch::Receiver<Option<Outcome>>,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        let (started, running, unanswered) = (Mutex::default(), TaskTracker::new(), Arc::default());
+        Self { process: random(), begin: Instant::now(), started, running, unanswered }
+    }
+}
+
+/// The keyed hash of nothing, under keys that the standard library draws from the system.
+fn random() -> u64 {
+    RandomState::new().hash_one(())
+}
+
+impl Records {
+    /// The number of one execution, to be handed out.
+    pub fn mint(&self) -> Once {
+        let expires = self.begin.elapsed() + TICKET_LIFE;
+        let expires_ms = u64::try_from(expires.as_millis()).unwrap_or(u64::MAX);
+        Once { process: self.process, number: random(), expires_ms }
+    }
+
+    /// Starts `post`, unless this execution has started it before. `what` tells one request from another.
+    ///
+    /// # Errors
+    /// A ticket that is not to be taken, or a process that stops: nothing was started.
+    pub(super) fn start(
+        &self,
+        execution: &Execution,
+        what: String,
+        runtime: &Handle,
+        post: impl Future<Output = Outcome> + Send + 'static,
+    ) -> Result<Waiting, Fault> {
+        let once = match execution {
+            Execution::New => None,
+            Execution::Ticket(None) => return Err(Fault::NoOnce),
+            Execution::Ticket(Some(once)) => Some((once.number, self.expires(once)?)),
+        };
+        let mut started = self.lock();
+        let now = Instant::now();
+        started.by_number.retain(|_, record| record.expires + SLACK > now);
+        if let Some(record) = once.and_then(|(number, _)| started.by_number.get(&number)) {
+            return if record.what == what { Ok(record.outcome.clone()) } else { Err(Fault::OtherStatement) };
+        }
+        if started.stopping {
+            return Err(Fault::Stopping);
+        }
+        let (sender, outcome) = watch::channel(None);
+        let waiting = Waiting { what: what.clone(), outcome };
+        if let Some((number, expires)) = once {
+            started.by_number.insert(number, Record { what, expires, outcome: waiting.clone() });
+        }
+        let recorded = usize::from(once.is_some());
+        let name = waiting.what.clone();
+        let unanswered = Unanswered::new(&self.unanswered);
+        self.running.spawn_on(
+            async move {
+                let outcome = post.await;
+                drop(unanswered);
+                if sender.receiver_count() <= recorded {
+                    nobody_waits(&name, &outcome);
+                }
+                sender.send_replace(Some(outcome));
+            },
+            runtime,
+        );
+        Ok(waiting)
+    }
+
+    fn expires(&self, once: &Once) -> Result<Instant, Fault> {
+        if once.process != self.process {
+            return Err(Fault::OtherProcess);
+        }
+        let expires = self.begin.checked_add(Duration::from_millis(once.expires_ms)).ok_or(Fault::Expired)?;
+        // Longer than any that was minted: its record would be forgotten first.
+        let minted = Instant::now() < expires && expires <= Instant::now() + TICKET_LIFE;
+        minted.then_some(expires).ok_or(Fault::Expired)
+    }
+
+    /// Starts nothing any more, and waits for all that was started.
+    pub async fn finish(&self) {
+        self.lock().stopping = true;
+        self.running.close();
+        self.running.wait().await;
+    }
+
+    /// How many POSTs are on their way.
+    pub fn running(&self) -> usize {
+        self.unanswered.load(Ordering::SeqCst)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Started> {
+        self.started.lock().expect("nothing panics while it is held")
+    }
+}
+
+/// Counts a POST while it has no outcome; one that panics as well.
+struct Unanswered(Arc<AtomicUsize>);
+
+impl Unanswered {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn nobody_waits(what: &str, outcome: &Outcome) {
+    match outcome {
+        Ok(_) => warn!(what, "carried out, and nobody waits for the answer"),
+        Err(error) => warn!(what, report = error.report(), "failed, and nobody waits for the answer"),
+    }
+}
+
+impl Waiting {
+    /// The outcome, as soon as there is one.
+    pub(super) async fn outcome(mut self) -> Outcome {
+        let outcome = self.outcome.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
+        match outcome {
+            Ok(Some(outcome)) => outcome,
+            // The task panicked.
+            Ok(None) | Err(_) => Err(Error::from(Fault::Vanished { what: self.what })),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::Schema;
+    use tokio::sync::Notify;
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn row() -> RecordBatch {
+        RecordBatch::new_empty(Arc::new(Schema::empty()))
+    }
+
+    /// A POST that is counted, and one that waits.
+    fn counted(count: &Arc<AtomicUsize>) -> impl Future<Output = Outcome> + Send + use<> {
+        let count = Arc::clone(count);
+        async move {
+            count.fetch_add(1, Ordering::SeqCst);
+            Ok(row())
+        }
+    }
+
+    fn start(records: &Records, once: Option<Once>, count: &Arc<AtomicUsize>) -> Result<Waiting, Fault> {
+        records.start(&Execution::Ticket(once), "POST /a".into(), &Handle::current(), counted(count))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ticket_starts_once_and_answers_until_it_expires() {
+        let (records, count) = (Records::default(), Arc::default());
+        let once = Some(records.mint());
+
+        for _ in 0..3 {
+            start(&records, once, &count).unwrap().outcome().await.unwrap();
+        }
+        advance(TICKET_LIFE - Duration::from_millis(2)).await;
+        start(&records, once, &count).unwrap().outcome().await.unwrap();
+        advance(Duration::from_millis(2)).await;
+        assert!(matches!(start(&records, once, &count), Err(Fault::Expired)));
+        advance(SLACK).await;
+        assert!(matches!(start(&records, once, &count), Err(Fault::Expired)));
+
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_is_there_as_long_as_its_ticket_is_taken() {
+        let (records, count) = (Records::default(), Arc::default());
+        let once = Some(records.mint());
+        advance(TICKET_LIFE - Duration::from_secs(1)).await;
+        start(&records, once, &count).unwrap().outcome().await.unwrap();
+
+        advance(Duration::from_millis(999)).await;
+        start(&records, Some(records.mint()), &count).unwrap().outcome().await.unwrap();
+        start(&records, once, &count).unwrap().outcome().await.unwrap();
+
+        assert_eq!(count.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn two_numbers_start_twice_and_no_number_every_time() {
+        let (records, count) = (Records::default(), Arc::default());
+
+        for _ in 0..2 {
+            start(&records, Some(records.mint()), &count).unwrap().outcome().await.unwrap();
+            let new = records.start(&Execution::New, "a".into(), &Handle::current(), counted(&count));
+            new.unwrap().outcome().await.unwrap();
+        }
+
+        assert_eq!(count.load(Ordering::SeqCst), 4);
+    }
+
+    #[tokio::test]
+    async fn a_ticket_that_was_not_minted_here_is_refused() {
+        let (records, count) = (Records::default(), Arc::default());
+        let once = records.mint();
+
+        assert!(matches!(start(&records, None, &count), Err(Fault::NoOnce)));
+        assert!(matches!(start(&records, Some(Records::default().mint()), &count), Err(Fault::OtherProcess)));
+        let longer = Once { expires_ms: once.expires_ms + 3_600_000, ..once };
+        assert!(matches!(start(&records, Some(longer), &count), Err(Fault::Expired)));
+        let forever = Once { expires_ms: u64::MAX, ..once };
+        assert!(matches!(start(&records, Some(forever), &count), Err(Fault::Expired)));
+        start(&records, Some(once), &count).unwrap().outcome().await.unwrap();
+        let other = records.start(&Execution::Ticket(Some(once)), "b".into(), &Handle::current(), counted(&count));
+        assert!(matches!(other, Err(Fault::OtherStatement)));
+
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn what_was_started_ends_with_nobody_waiting_and_a_stop_waits_for_it() {
+        let records = Arc::new(Records::default());
+        let (go, gone) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+        let (may_go, ended) = (Arc::clone(&go), Arc::clone(&gone));
+        let post = async move {
+            may_go.notified().await;
+            ended.store(1, Ordering::SeqCst);
+            Ok(row())
+        };
+        drop(records.start(&Execution::New, "a".into(), &Handle::current(), post).unwrap());
+
+        let finishing = tokio::spawn({
+            let records = Arc::clone(&records);
+            async move { records.finish().await }
+        });
+        while !records.lock().stopping {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((records.running(), finishing.is_finished()), (1, false));
+        assert!(matches!(start(&records, Some(records.mint()), &Arc::default()), Err(Fault::Stopping)));
+        go.notify_one();
+        finishing.await.unwrap();
+
+        assert_eq!(gone.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_leaves_an_error() {
+        let records = Records::default();
+
+        let waiting = records.start(&Execution::New, "POST /a".into(), &Handle::current(), async { panic!("as told") });
+
+        let error = waiting.unwrap().outcome().await.unwrap_err();
+        assert_eq!(error.kind(), crate::error::Kind::Unknown);
+    }
+}

@@ -1,0 +1,103 @@
+//! From expressions to the values of arguments.
+
+use std::time::Duration;
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::Schema;
+use datafusion::catalog::Session;
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::error::Result;
+use datafusion::logical_expr::Expr;
+use serde_json::{Number, Value as Json};
+
+use super::{Fault, LONGEST_WAIT};
+
+/// The value of a constant expression.
+pub(super) fn evaluate(expr: &Expr, state: &dyn Session) -> Result<ScalarValue> {
+    if let Some(value) = literal(expr) {
+        return Ok(value.clone());
+    }
+    let row = RecordBatchOptions::new().with_row_count(Some(1));
+    let row = RecordBatch::try_new_with_options(Schema::empty().into(), vec![], &row)?;
+    let expr = state.create_physical_expr(expr.clone(), &DFSchema::empty())?;
+    ScalarValue::try_from_array(&expr.evaluate(&row)?.into_array(1)?, 0)
+}
+
+/// The value of an expression that is one already.
+pub(super) fn literal(expr: &Expr) -> Option<&ScalarValue> {
+    match expr {
+        Expr::Literal(value, _) => Some(value),
+        // Binding a parameter keeps the name that the expression had.
+        Expr::Alias(alias) => literal(&alias.expr),
+        _ => None,
+    }
+}
+
+/// The value as JSON has it.
+pub(super) fn to_json(name: &str, value: &ScalarValue) -> Result<Json, Fault> {
+    let float = |number: f64| Number::from_f64(number).map(Json::Number);
+    let json = match value {
+        value if value.is_null() => Some(Json::Null),
+        ScalarValue::Boolean(Some(value)) => Some((*value).into()),
+        ScalarValue::Int8(Some(number)) => Some((*number).into()),
+        ScalarValue::Int16(Some(number)) => Some((*number).into()),
+        ScalarValue::Int32(Some(number)) => Some((*number).into()),
+        ScalarValue::Int64(Some(number)) => Some((*number).into()),
+        ScalarValue::UInt8(Some(number)) => Some((*number).into()),
+        ScalarValue::UInt16(Some(number)) => Some((*number).into()),
+        ScalarValue::UInt32(Some(number)) => Some((*number).into()),
+        ScalarValue::UInt64(Some(number)) => Some((*number).into()),
+        ScalarValue::Float32(Some(number)) => float(f64::from(*number)),
+        ScalarValue::Float64(Some(number)) => float(*number),
+        ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
+            Some(text.as_str().into())
+        }
+        _ => None,
+    };
+    json.ok_or_else(|| {
+        let problem = format!("JSON has no form for {value}, of type {}", value.data_type());
+        Fault::Argument { name: name.to_owned(), problem }
+    })
+}
+
+/// How long to wait; not at all for NULL.
+pub(super) fn wait(value: &ScalarValue) -> Result<Option<Duration>, Fault> {
+    let text = match value {
+        value if value.is_null() => return Ok(None),
+        value => value.to_string(),
+    };
+    let wrong = |problem: String| Fault::Wait { text: text.chars().take(100).collect(), problem };
+    match humantime::parse_duration(&text) {
+        Err(error) => Err(wrong(error.to_string())),
+        Ok(Duration::ZERO) => Err(wrong("it is none".into())),
+        Ok(limit) if limit > LONGEST_WAIT => Err(wrong("it is too long".into())),
+        Ok(limit) => Ok(Some(limit)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_to_wait_is_read_as_people_write_it() {
+        let read = |text: &str| wait(&ScalarValue::from(text)).map_err(|fault| fault.to_string());
+
+        assert_eq!(read("10m"), Ok(Some(Duration::from_secs(600))));
+        assert_eq!(read("1h 30m"), Ok(Some(Duration::from_secs(5_400))));
+        assert_eq!(wait(&ScalarValue::Utf8(None)).unwrap(), None);
+        for text in ["", "0s", "10", "25h", "ten minutes", "1000000000000y"] {
+            assert!(read(text).unwrap_err().contains("is no time to wait"), "{text}");
+        }
+        assert!(wait(&ScalarValue::Int64(Some(10))).is_err());
+    }
+
+    #[test]
+    fn what_json_has_no_form_for_is_refused_with_its_type() {
+        let refused = to_json("x", &ScalarValue::Float64(Some(f64::NAN))).unwrap_err().to_string();
+
+        assert!(refused.contains("of type Float64"), "{refused}");
+        assert!(to_json("x", &ScalarValue::Date32(Some(1))).is_err());
+        assert_eq!(to_json("x", &ScalarValue::Int64(None)).unwrap(), Json::Null);
+    }
+}

@@ -1,0 +1,134 @@
+//! EXEC on the command line, and what ends while it is on its way.
+
+use std::process::{Command, Stdio};
+
+use super::{Listening, Ran, Silent, oceanflight, query, run};
+
+const TRANSFER: &str = "EXEC images.transfer @image_id='62137902', @region='sfo3'";
+/// The request of [`TRANSFER`], and an answer to it.
+const POST: &str = "POST /v2/images/62137902/actions ";
+const STARTED: &str = r#"{"action": {"id": 7, "status": "in-progress", "type": "transfer"}}"#;
+
+#[test]
+fn what_is_typed_is_carried_out_and_its_row_shown() {
+    let ran = query(&["--format", "jsonl", TRANSFER]);
+
+    assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 1), "{ran:?}");
+    let row: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&row["status"], &row["region_slug"]), (&"in-progress".into(), &"sfo3".into()));
+}
+
+#[test]
+fn a_lost_answer_has_an_exit_code_of_its_own() {
+    let ran = query(&["--fault", "POST ** reset-after", TRANSFER]);
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(6), ""), "{ran:?}");
+    assert!(ran.stderr.starts_with("error: POST /v2/images/62137902/actions may have been carried out"), "{ran:?}");
+    assert!(ran.stderr.contains("\nhint: look before doing it again: SELECT "), "{ran:?}");
+}
+
+#[test]
+fn it_awaits_the_end_and_tells_what_was_started_where_there_is_none() {
+    let sql = "EXEC /*+ AWAIT */ images.convert @image_id=62138001";
+    let done = query(&["--settle", "0s", "--format", "jsonl", sql]);
+    let failed = query(&["--fault", "GET /v2/images/*/actions/* set=/action/status \"errored\"", sql]);
+
+    assert!(done.code == Some(0) && done.stdout.contains("\"status\":\"completed\""), "{done:?}");
+    assert_eq!(failed.code, Some(5), "{failed:?}");
+    let note = "note: id 3184770012 of digitalocean.compute.image_actions was started\nerror: id 3184770012 of ";
+    assert!(failed.stderr.starts_with(note), "{failed:?}");
+}
+
+#[test]
+fn a_served_account_is_not_written_to_unless_that_is_said() {
+    let mut demo = Listening::start("http://", oceanflight(&["demo", "--listen", "127.0.0.1:0"]));
+    let serve = |more: &[&str]| {
+        let mut command = oceanflight(&[&["serve", "--listen", "127.0.0.1:0", "--api-url", &demo.url], more].concat());
+        command.env("DIGITALOCEAN_TOKEN", "t");
+        Listening::start("grpc://", command)
+    };
+    let (off, mut on) = (serve(&[]), serve(&["--allow-writes"]));
+
+    let refused = run(&["query", "--server", &off.url, TRANSFER]);
+    let done = run(&["query", "--server", &on.url, "--format", "csv", TRANSFER]);
+
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.ends_with("\nhint: start the server with --allow-writes\n"), "{refused:?}");
+    assert_eq!((done.code, done.stdout.lines().count()), (Some(0), 2), "{done:?}");
+    let line = on.line_with("oceanflight::audit");
+    for part in [
+        "who=\"127.0.0.1:",
+        "method=\"digitalocean.compute.images.transfer\"",
+        "path=\"/v2/images/62137902/actions\"",
+        r#"arguments="{\"region\":\"sfo3\",\"type\":\"transfer\"}""#,
+        "attempt=1",
+        "status=\"201\"",
+        "request_id=\"00000000-",
+        "duration_ms=",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    demo.child.kill().unwrap();
+}
+
+#[test]
+fn a_simulated_account_that_is_served_is_written_to() {
+    let server = Listening::start("grpc://", oceanflight(&["serve", "--demo", "--listen", "127.0.0.1:0"]));
+    let mut command = oceanflight(&["serve", "--demo", "--allow-writes=false", "--listen", "127.0.0.1:0"]);
+    let off = Listening::start("grpc://", {
+        command.env("A", "b");
+        command
+    });
+
+    assert_eq!(run(&["query", "--server", &server.url, TRANSFER]).code, Some(0));
+    assert_eq!(run(&["query", "--server", &off.url, TRANSFER]).code, Some(2));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_waits_for_the_post_and_tells_what_it_started() {
+    let (api, url) = Silent::start();
+    let mut command = oceanflight(&["query", "--api-url", &url, TRANSFER]);
+    command.env("DIGITALOCEAN_TOKEN", "t").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let post = api.asked_for(POST);
+
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    std::io::BufRead::read_line(&mut stderr, &mut said).unwrap();
+    assert_eq!(said, "waiting for the answer to 1 request that may not be dropped\n");
+    post.answer(201, STARTED);
+    std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
+    let ran = Ran::from(child.wait_with_output().unwrap());
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(130), ""), "{ran:?} {said}");
+    let told = "note: id 7 of digitalocean.compute.image_actions was started\nerror: stopped\n";
+    assert!(said.ends_with(told), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_that_is_told_twice_to_stop_still_waits_for_the_post() {
+    let (api, url) = Silent::start();
+    let mut command = oceanflight(&["serve", "--listen", "127.0.0.1:0", "--allow-writes", "--api-url", &url]);
+    command.env("DIGITALOCEAN_TOKEN", "t");
+    let mut server = Listening::start("grpc://", command);
+    let mut client = oceanflight(&["query", "--server", &server.url, TRANSFER])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let post = api.asked_for(POST);
+
+    server.signal("-INT");
+    server.line_with("stopping; ");
+    server.signal("-INT");
+    server.line_with("waiting for the answer to 1 request");
+    post.answer(201, STARTED);
+    let (said, code) = server.ended();
+
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("oceanflight::audit") && said.contains("status=\"201\""), "{said}");
+    client.wait().unwrap();
+}

@@ -1,0 +1,101 @@
+//! Answers that are lost: nobody knows whether the action was started, and that is what is said.
+
+use super::*;
+
+/// What is sent for an EXEC whose answer is lost: one POST, and a look at the list.
+const POST_AND_LOOK: [&str; 2] = [PATH, "GET /v2/images/62137902/actions?page=1"];
+
+async fn lost(stage: &Stage, sql: &str) -> String {
+    let error = stage.error(sql).await;
+    assert_eq!(error.kind(), Kind::Unknown, "{sql}: {}", error.report());
+    error.report()
+}
+
+#[tokio::test]
+async fn an_action_that_was_started_all_the_same_is_listed_and_not_answered() {
+    for fault in ["reset-after", "status-after=500", "status-after=504", "truncated", "cut", "without=action"] {
+        let stage = stage().await;
+        stage.inject(&format!("POST ** {fault}"));
+
+        let report = lost(&stage, TRANSFER).await;
+
+        let id = stage.actions(IMAGE)[0]["id"].as_i64().unwrap();
+        assert!(report.starts_with(&format!("{PATH} may have been carried out, and its answer is lost (")), "{report}");
+        let there = format!("; since then there is: id {id}, type transfer, status in-progress\nhint: look before");
+        assert!(report.contains(&there), "{fault}: {report}");
+        assert_eq!((stage.posts(), stage.requests()), (1, POST_AND_LOOK.map(str::to_owned).to_vec()), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_started_is_not_claimed() {
+    for fault in ["reset", "status=500", "status=503", "html=502", "html=200", "body={}"] {
+        let stage = stage().await;
+        stage.inject(&format!("POST ** {fault}"));
+
+        let report = lost(&stage, TRANSFER).await;
+
+        assert!(report.contains("; nothing has begun there since, so far\n"), "{fault}: {report}");
+        assert_eq!((stage.posts(), stage.requests()), (0, POST_AND_LOOK.map(str::to_owned).to_vec()), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_time_out_is_a_lost_answer_too() {
+    let options = demo::Options { limits: Limits::off(), ..demo::Options::default() };
+    let change = |options: &mut oceanflight::api::Options| options.attempt_timeout = Duration::from_millis(300);
+    let stage = Stage::with_query(options, change, writes()).await;
+    stage.inject("POST ** hang");
+
+    let report = lost(&stage, TRANSFER).await;
+
+    assert!(report.contains("was not answered within 300ms"), "{report}");
+    assert_eq!(stage.requests(), POST_AND_LOOK);
+}
+
+#[tokio::test]
+async fn awaiting_does_not_make_a_guess_of_it() {
+    let stage = stage().await;
+    stage.inject("POST ** reset-after");
+
+    let report = lost(&stage, &TRANSFER.replace("EXEC", "EXEC /*+ AWAIT */")).await;
+
+    assert!(report.contains("type transfer, status in-progress"), "{report}");
+    assert_eq!((stage.posts(), stage.requests()), (1, POST_AND_LOOK.map(str::to_owned).to_vec()));
+}
+
+#[tokio::test]
+async fn the_query_that_is_told_shows_what_has_begun() {
+    let stage = stage().await;
+    stage.inject("POST ** times=1 reset-after");
+
+    let report = lost(&stage, TRANSFER).await;
+
+    let query = report.rsplit_once("look before doing it again: ").unwrap().1;
+    assert_eq!(json(&stage.rows(query).await)[0]["region_slug"], Json::Null);
+    assert_eq!(json(&stage.rows(query).await)[0]["id"], stage.actions(IMAGE)[0]["id"]);
+}
+
+#[tokio::test]
+async fn a_look_that_fails_says_so_with_its_cause() {
+    let stage = stage().await;
+    stage.inject("POST ** reset-after");
+    stage.inject("GET /v2/images/*/actions status=403");
+
+    let report = lost(&stage, TRANSFER).await;
+
+    assert!(report.contains("; what has begun there since cannot be read: DigitalOcean refused GET"), "{report}");
+    assert!(report.contains("\nhint: look before doing it again: SELECT"), "{report}");
+    assert_eq!(stage.posts(), 1);
+}
+
+#[tokio::test]
+async fn only_what_has_begun_since_is_listed() {
+    let stage = stage().await;
+    stage.rows("EXEC images.transfer @image_id=62137907, @region='sfo3'").await;
+    stage.inject("POST ** reset");
+
+    let report = lost(&stage, "EXEC images.transfer @image_id=62137906, @region='nyc1'").await;
+
+    assert!(report.contains("; nothing has begun there since, so far"), "{report}");
+}

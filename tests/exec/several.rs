@@ -1,0 +1,202 @@
+//! EXEC as an update: a count, and one execution for each row that is bound.
+
+use arrow::array::{ArrayRef, Int64Array, StringArray};
+use arrow_flight::sql::{CommandPreparedStatementUpdate, CommandStatementUpdate, DoPutUpdateResult};
+use prost::Message;
+
+use super::*;
+use crate::flight::{Running, number, prepared, row, serve, text};
+
+const EACH: &str = "EXEC images.transfer @image_id=?, @region=?";
+
+async fn put(server: &Running, sql: &str, rows: RecordBatch) -> Result<i64, tonic::Status> {
+    let prepared_statement_handle = server.handle(sql).await;
+    let command = CommandPreparedStatementUpdate { prepared_statement_handle };
+    let answer = server.put(&command, rows).await?;
+    Ok(DoPutUpdateResult::decode(answer).unwrap().record_count)
+}
+
+async fn update(server: &Running, sql: &str) -> Result<i64, tonic::Status> {
+    let command = CommandStatementUpdate { query: sql.to_owned(), transaction_id: None };
+    let answer = server.put(&command, RecordBatch::new_empty(arrow::datatypes::Schema::empty().into())).await?;
+    Ok(DoPutUpdateResult::decode(answer).unwrap().record_count)
+}
+
+/// Transfers of one image to each of the regions.
+fn to(regions: &[&str]) -> RecordBatch {
+    let images: ArrayRef = Arc::new(Int64Array::from(vec![62_137_902; regions.len()]));
+    row(vec![images, Arc::new(StringArray::from(regions.to_vec()))])
+}
+
+/// Where the newest actions of the image went, newest first.
+fn newest(stage: &Stage, count: usize) -> Vec<String> {
+    stage.actions(IMAGE)[..count].iter().map(|action| action["region_slug"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn an_update_without_parameters_counts_one_each_time() {
+    let stage = stage().await;
+    let server = serve(stage.engine.clone()).await;
+
+    assert_eq!(update(&server, TRANSFER).await.unwrap(), 1);
+    assert_eq!(update(&server, TRANSFER).await.unwrap(), 1);
+
+    assert_eq!(stage.posts(), 2);
+}
+
+#[tokio::test]
+async fn each_bound_row_is_an_execution_in_its_order() {
+    let stage = stage().await;
+    let server = serve(stage.engine.clone()).await;
+
+    assert_eq!(put(&server, EACH, to(&["sfo3", "ams3", "lon1"])).await.unwrap(), 3);
+
+    assert_eq!(stage.posts(), 3);
+    assert_eq!(newest(&stage, 3), ["lon1", "ams3", "sfo3"]);
+}
+
+#[tokio::test]
+async fn the_first_failure_stops_and_names_what_is_done() {
+    let stage = stage().await;
+    let server = serve(stage.engine.clone()).await;
+
+    // The image is in nyc3 already.
+    let refused = put(&server, EACH, to(&["sfo3", "ams3", "nyc3", "lon1"])).await.unwrap_err();
+
+    let ids: Vec<_> = stage.actions(IMAGE)[..2].iter().map(|action| action["id"].clone()).collect();
+    let expected = format!(
+        "row 3 of 4 failed; done before it: id {}, id {}; the rows behind it were not sent: DigitalOcean refused",
+        ids[1], ids[0]
+    );
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+    assert!(refused.message().starts_with(&expected), "{refused}");
+    assert_eq!((stage.posts(), stage.requests().len()), (2, 3));
+}
+
+#[tokio::test]
+async fn a_lost_answer_in_the_middle_is_lost_and_stops_too() {
+    let stage = stage().await;
+    let server = serve(stage.engine.clone()).await;
+    stage.inject("POST ** skip=1 times=1 reset-after");
+
+    let refused = put(&server, EACH, to(&["sfo3", "ams3", "lon1"])).await.unwrap_err();
+
+    assert_eq!(refused.code(), tonic::Code::Unknown);
+    assert!(refused.message().contains("row 2 of 3 failed; done before it: id "), "{refused}");
+    assert!(refused.message().contains("hint: look before doing it again: SELECT"), "{refused}");
+    assert_eq!(stage.posts(), 2);
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_last_row_is_told_before_the_first_is_sent() {
+    let stage = stage().await;
+    let server = serve(stage.engine.clone()).await;
+    let images: ArrayRef = Arc::new(StringArray::from(vec!["62137902", "x"]));
+    let regions: ArrayRef = Arc::new(StringArray::from(vec!["sfo3", "ams3"]));
+
+    let refused = put(&server, EACH, row(vec![images, regions])).await.unwrap_err();
+
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+    assert!(stage.requests().is_empty());
+}
+
+#[tokio::test]
+async fn more_rows_than_may_be_written_are_refused_before_the_first() {
+    let stage = Stage::with_query(
+        demo::Options { limits: Limits::off(), ..demo::Options::default() },
+        |_| {},
+        engine::Options { max_writes: 2, ..writes() },
+    )
+    .await;
+    let server = serve(stage.engine.clone()).await;
+
+    let refused = put(&server, EACH, to(&["sfo3", "ams3", "lon1"])).await.unwrap_err();
+
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+    assert!(refused.message().contains("query.max_writes"), "{refused}");
+    assert!(stage.requests().is_empty());
+    assert_eq!(put(&server, EACH, to(&["sfo3", "ams3"])).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn no_row_is_no_execution() {
+    let stage = stage().await;
+    let server = serve(stage.engine.clone()).await;
+
+    assert_eq!(put(&server, EACH, to(&[])).await.unwrap(), 0);
+
+    assert!(stage.requests().is_empty());
+}
+
+#[tokio::test]
+async fn values_that_are_missing_are_refused() {
+    let stage = stage().await;
+    let server = serve(stage.engine.clone()).await;
+
+    let unbound = update(&server, EACH).await.unwrap_err();
+    let too_few = put(&server, EACH, row(vec![number(62_137_902)])).await.unwrap_err();
+    let too_many = put(&server, TRANSFER, row(vec![number(1)])).await.unwrap_err();
+
+    for refused in [unbound, too_few, too_many] {
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{refused}");
+        assert!(refused.message().contains("were bound"), "{refused}");
+    }
+    assert!(stage.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_row_that_was_bound_before_is_executed_by_an_update_without_one() {
+    let stage = stage().await;
+    let server = serve(stage.engine.clone()).await;
+    let handle = server.handle(EACH).await;
+    let bound = server.bind(&handle, row(vec![number(62_137_902), text("sfo3")])).await.unwrap();
+    let empty = RecordBatch::new_empty(arrow::datatypes::Schema::empty().into());
+
+    let command = CommandPreparedStatementUpdate { prepared_statement_handle: bound };
+    let answer = server.put(&command, empty).await.unwrap();
+
+    assert_eq!((DoPutUpdateResult::decode(answer).unwrap().record_count, stage.posts()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_bound_exec_is_a_query_as_well() {
+    let stage = stage().await;
+    let server = serve(stage.engine.clone()).await;
+    let handle = server.handle(EACH).await;
+    let bound = server.bind(&handle, row(vec![number(62_137_902), text("sfo3")])).await.unwrap();
+
+    let rows = server.ask(&prepared(&bound)).await.unwrap();
+
+    assert_eq!((one(&rows)["region_slug"].as_str(), stage.posts()), (Some("sfo3"), 1));
+}
+
+#[tokio::test]
+async fn a_query_is_no_update() {
+    let stage = stage().await;
+    let server = serve(stage.engine.clone()).await;
+
+    for sql in ["SELECT id FROM images", "SHOW METHODS", &format!("EXPLAIN {TRANSFER}")] {
+        let refused = update(&server, sql).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{sql}");
+        assert!(refused.message().contains("hint: execute it as a query"), "{refused}");
+    }
+    assert!(stage.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_between_rows_leaves_the_rest_unsent() {
+    let stage = stage().await;
+    let server = serve(stage.engine.clone()).await;
+    let gate = stage.hold("POST", "**");
+
+    tokio::select! {
+        _ = put(&server, EACH, to(&["sfo3", "ams3"])) => panic!("nobody let it through"),
+        () = stage.demo.account().received(1) => {}
+    }
+    drop(server);
+    gate.add_permits(100);
+    stage.demo.account().idle().await;
+    stage.engine.finish_writing().await;
+
+    assert_eq!((stage.posts(), newest(&stage, 1)), (1, vec!["sfo3".to_owned()]));
+}
