@@ -23,7 +23,7 @@ pub enum Kind {
     ResourceExhausted,
     /// What was read changed while it was read, or what was started failed; once more may work.
     Aborted,
-    /// It may or may not have been carried out: the answer was lost.
+    /// It was carried out or may have been, and what became of it is not known: look before doing it again.
     Unknown,
     /// It took longer than allowed.
     DeadlineExceeded,
@@ -74,8 +74,8 @@ impl Error {
         failure.downcast_ref()
     }
 
-    /// The message, its causes, and the hint on a line of its own: what a person gets to read.
-    pub fn report(&self) -> String {
+    /// The message and its causes, for a sentence of another error.
+    pub fn line(&self) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
@@ -83,6 +83,12 @@ impl Error {
             text.push_str(&error.to_string());
             cause = error.source();
         }
+        text
+    }
+
+    /// The message, its causes, and the hint on a line of its own: what a person gets to read.
+    pub fn report(&self) -> String {
+        let mut text = self.line();
         if let Some(hint) = self.hint() {
             text.push_str("\nhint: ");
             text.push_str(&hint);

@@ -22,8 +22,8 @@ use crate::flight;
 /// How long running queries go on after the shutdown began.
 pub const GRACE: Duration = Duration::from_secs(5);
 
-/// How long a client has to take the UNAVAILABLE that its query ended with, before its connection is dropped.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a client has to take the last words of its query, before its connection is dropped.
+pub const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A ping on a silent connection: proxies drop one that waits for the rate limit, and a client that is gone is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -101,8 +101,8 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
 }
 
 /// Serves the engine until `shutdown` is done. Then nobody new gets in, running
-/// queries have [`GRACE`], and the rest ends with UNAVAILABLE. What was sent for an EXEC
-/// is waited for: it ends by itself, at the latest with the time of an HTTP request.
+/// queries have [`GRACE`], and the rest ends with UNAVAILABLE. Before that, each POST of an
+/// EXEC is waited for: it ends by itself, when the budget's patience and the attempts' time are over.
 ///
 /// # Errors
 /// [`Error::Transport`].
@@ -143,6 +143,8 @@ pub async fn run_with_grace(
             return std::future::pending().await;
         }
         tokio::time::sleep(grace).await;
+        // What was sent for an EXEC first: who waits for it is to get its answer, and not that the server stops.
+        writes.finish_writing().await;
         stop.send_replace(true);
         tokio::time::sleep(FAREWELL).await;
     };
@@ -150,6 +152,7 @@ pub async fn run_with_grace(
         ended = serving => ended.map_err(|error| Error::Transport(error).into()),
         () = last_call => Ok(()),
     };
+    // Of clients that are gone.
     writes.finish_writing().await;
     ended
 }

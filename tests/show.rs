@@ -112,6 +112,8 @@ async fn a_method_is_described_by_its_parameters() {
     let extended = rows("DESCRIBE METHOD EXTENDED images.transfer").await;
     assert_eq!((extended.len(), &extended[1]["example"]), (2, &json!("nyc3")));
     assert_eq!(rows("DESCRIBE METHOD images.images_get").await[0]["http_method"], "GET");
+    let bare = rows("DESCRIBE METHOD images.images_list").await;
+    assert_eq!((bare.len(), &bare[0]["name"], &bare[0]["path"]), (1, &Json::Null, &json!("/v2/images")));
 }
 
 #[tokio::test]

@@ -68,10 +68,10 @@ pub struct Sent {
     pub at: Where,
     /// Which time it was, from 1.
     pub attempt: u32,
-    /// The HTTP status, where there was an answer.
-    pub status: Option<u16>,
-    /// To be named when DigitalOcean is asked about it.
-    pub request_id: Option<String>,
+    /// Whether there was a connection to send it over.
+    pub connected: bool,
+    /// What stood above the answer, also of one whose body did not arrive.
+    pub head: Option<Head>,
     /// From sending to the last byte of the answer.
     pub duration: Duration,
 }
@@ -90,8 +90,8 @@ impl Request {
         Self { page: Some(page), ..self.clone() }
     }
 
-    /// A POST of this JSON.
-    pub fn post(path: String, body: String) -> Self {
+    /// A POST of this JSON: for [`Client::post`] alone, which no query's end drops.
+    fn post(path: String, body: String) -> Self {
         Self { path, page: None, body: Some(body) }
     }
 
@@ -158,8 +158,8 @@ impl Client {
         answered.unwrap_or_else(|_| Err(Fault::QueryTimeout { at: request.at(), limit: query.timeout }))
     }
 
-    /// Sends a POST until it is answered, but never after it may have been carried out
-    /// ([`Fault::may_have_been_carried_out`]). `sent` hears of each time.
+    /// Sends a POST of `body`, JSON, until it is answered, but never after it may have been carried out
+    /// ([`Fault::may_have_been_carried_out`]). `path` is percent-encoded already. `sent` hears of each time.
     ///
     /// The query's time is not its own: it ends with the budget's patience and the attempts'. A future that is
     /// dropped leaves a POST of which nobody knows.
@@ -168,11 +168,13 @@ impl Client {
     /// Every [`Fault`] but those of [`Client::try_new`].
     pub async fn post(
         &self,
-        request: &Request,
+        path: &str,
+        body: &str,
         query: &QueryContext,
         mut sent: impl FnMut(Sent) + Send,
     ) -> Result<Body, Fault> {
-        self.until_answered(request, query, &mut sent).await
+        let request = Request::post(path.to_owned(), body.to_owned());
+        self.until_answered(&request, query, &mut sent).await
     }
 
     async fn until_answered(
@@ -230,18 +232,14 @@ impl Client {
         let permit = permit.map_err(|too_long| Attempt::Final(self.used_up(request, query, too_long)))?;
         query.counts.requests.add(1);
         let begin = Instant::now();
-        let answered = timeout(options.attempt_timeout, self.send(request, permit, attempts)).await;
+        let mut head = None;
+        let answered = timeout(options.attempt_timeout, self.send(request, permit, attempts, &mut head)).await;
         let answered = answered.unwrap_or_else(|_| {
             let fault = Fault::Slow { at: request.at(), limit: options.attempt_timeout, attempts };
             Err(Attempt::Passing(fault))
         });
-        let (status, request_id) = match &answered {
-            Ok(body) => (Some(body.head().status), body.head().request_id.as_deref()),
-            Err(Attempt::Final(fault) | Attempt::Passing(fault)) => fault.answer(),
-            Err(Attempt::Paused(_, fault)) => fault.answer(),
-        };
-        let request_id = request_id.map(str::to_owned);
-        sent(Sent { at: request.at(), attempt: attempts, status, request_id, duration: begin.elapsed() });
+        let connected = !matches!(&answered, Err(Attempt::Passing(Fault::Unreachable { .. })));
+        sent(Sent { at: request.at(), attempt: attempts, connected, head, duration: begin.elapsed() });
         answered
     }
 
@@ -251,7 +249,14 @@ impl Client {
     }
 
     /// Sends once, and reads the answer to its end. The permit is given back right after that.
-    async fn send(&self, request: &Request, mut permit: Permit, attempts: u32) -> Result<Body, Attempt> {
+    /// What stands above the answer is in `head` as soon as it is there.
+    async fn send(
+        &self,
+        request: &Request,
+        mut permit: Permit,
+        attempts: u32,
+        head: &mut Option<Head>,
+    ) -> Result<Body, Attempt> {
         let at = request.at();
         debug!(method = at.method, path = at.path, attempts, "sending");
         let response = self.sending(request).send().await.map_err(|cause| {
@@ -267,6 +272,8 @@ impl Client {
         })?;
         permit.answered(told(response.headers()));
         let (status, headers) = (response.status(), response.headers().clone());
+        let above = Head { status: status.as_u16(), request_id: request_id(&headers), date: date(&headers) };
+        *head = Some(above.clone());
         if !status.is_success() {
             let bytes = read_some(response).await;
             drop(permit);
@@ -274,7 +281,7 @@ impl Client {
         }
         let bytes = read(response, self.0.options.max_body_bytes, &at, attempts).await?;
         drop(permit);
-        body(bytes, at, status, &headers, attempts)
+        body(bytes, at, above, &headers, attempts)
     }
 
     fn sending(&self, request: &Request) -> RequestBuilder {
@@ -383,13 +390,13 @@ async fn read_some(mut response: Response) -> Bytes {
     bytes.freeze()
 }
 
-fn body(bytes: Bytes, at: Where, status: StatusCode, headers: &HeaderMap, attempts: u32) -> Result<Body, Attempt> {
-    let head = Head { status: status.as_u16(), request_id: request_id(headers), date: date(headers) };
+fn body(bytes: Bytes, at: Where, head: Head, headers: &HeaderMap, attempts: u32) -> Result<Body, Attempt> {
+    let status = head.status;
     Body::try_new(bytes, head).map_err(|problem| match problem {
         NoObject::Unfinished => Attempt::Passing(Fault::Cut { at, attempts, cause: None }),
         NoObject::Other => {
             let content_type = text(headers, CONTENT_TYPE.as_str());
-            Attempt::Final(Fault::NotJson { at, status: status.as_u16(), content_type })
+            Attempt::Final(Fault::NotJson { at, status, content_type })
         }
     })
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::error::Result;
+
 /// A query's time limit and patience, and what happened on its behalf so far.
 #[derive(Debug)]
 pub struct QueryContext {
@@ -18,7 +20,7 @@ pub struct QueryContext {
     pub counts: Counts,
     notices: Mutex<Vec<String>>,
     activity: Mutex<Option<String>>,
-    started: Mutex<Option<String>>,
+    written: Mutex<Option<Result<String>>>,
 }
 
 /// Counted while a query runs.
@@ -61,7 +63,7 @@ impl QueryContext {
             counts: Counts::default(),
             notices: Mutex::default(),
             activity: Mutex::default(),
-            started: Mutex::default(),
+            written: Mutex::default(),
         }
     }
 
@@ -80,14 +82,15 @@ impl QueryContext {
         self.activity.lock().expect("nothing panics while it is held").clone()
     }
 
-    /// Keeps what it has started, for the person who asked: should it end without rows, that is not undone.
-    pub fn has_started(&self, what: String) {
-        *self.started.lock().expect("nothing panics while it is held") = Some(what);
+    /// Keeps what it has started, or why it has not, for the person who asked: should they leave before the rows,
+    /// that is not undone.
+    pub fn has_written(&self, what: Result<String>) {
+        *self.written.lock().expect("nothing panics while it is held") = Some(what);
     }
 
-    /// What it has started.
-    pub fn started(&self) -> Option<String> {
-        self.started.lock().expect("nothing panics while it is held").clone()
+    /// What it has started, or why it has not.
+    pub fn written(&self) -> Option<Result<String>> {
+        self.written.lock().expect("nothing panics while it is held").clone()
     }
 
     /// Tells the person who asked something that is not an error, once.

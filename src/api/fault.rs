@@ -164,15 +164,6 @@ impl Fault {
         }
     }
 
-    /// The status and the request's id, as far as there was an answer.
-    pub(super) fn answer(&self) -> (Option<u16>, Option<&str>) {
-        match self {
-            Self::Status { status, request_id, .. } => (Some(*status), request_id.as_deref()),
-            Self::Redirect { status, .. } | Self::NotJson { status, .. } => (Some(*status), None),
-            _ => (None, None),
-        }
-    }
-
     /// The request, where there was one.
     pub fn at(&self) -> Option<&Where> {
         match self {
@@ -195,7 +186,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status { at, status, id, message, request_id } => {
-                write!(f, "DigitalOcean refused {at}: {status}")?;
+                // What a server fails at may have been done all the same.
+                let verb = if *status >= 500 { "failed at" } else { "refused" };
+                write!(f, "DigitalOcean {verb} {at}: {status}")?;
                 id.iter().try_for_each(|id| write!(f, " {id}"))?;
                 message.iter().try_for_each(|message| write!(f, ": {message}"))?;
                 request_id.iter().try_for_each(|id| write!(f, " (request {id})"))

@@ -49,9 +49,9 @@ impl Asked {
         }
     }
 
-    /// What was started, should there be no rows to tell it.
-    pub(super) fn started(&self) -> Option<String> {
-        self.progress.as_ref().and_then(Progress::started)
+    /// What an EXEC has started, or why it has not, should there be no rows to tell it.
+    pub(super) fn written(&self) -> Option<Result<String>> {
+        self.progress.as_ref().and_then(Progress::written)
     }
 
     /// What is to be said about the rows.

@@ -20,7 +20,7 @@ pub enum Exit {
     Token,
     /// The same again may work later.
     Later,
-    /// An EXEC whose answer was lost.
+    /// An EXEC of which nobody knows what became.
     Unknown,
     /// Ctrl-C.
     Stopped,
@@ -37,7 +37,7 @@ const TABLE: &[(Exit, &str)] = &[
     (Exit::Rows, "there were rows, and --fail-if-rows was given"),
     (Exit::Token, "the token is missing, unknown, or may not do this"),
     (Exit::Later, "unreachable, too slow, changed meanwhile, or over a limit: later it may work"),
-    (Exit::Unknown, "an EXEC may or may not have been carried out: look before doing it again"),
+    (Exit::Unknown, "an EXEC was carried out or may have been, and its end is not known: look before doing it again"),
     (Exit::Stopped, "stopped by Ctrl-C or SIGTERM before it was done"),
 ];
 

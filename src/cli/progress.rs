@@ -39,7 +39,7 @@ impl Line {
 }
 
 fn spinner() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {msg}").expect("a constant template");
+    let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})").expect("a constant template");
     ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
 }
 

@@ -105,11 +105,18 @@ pub(super) async fn run(query: Query, environment: &Environment, console: &mut C
             None if rows > 0 => say(stderr, "the rows above are incomplete"),
             None => {}
         }
-        if let Some(started) = asked.started() {
-            say(stderr, &format!("note: {started} was started"));
-        }
+        let error = output.fault().map_or(error, Into::into);
+        let error = match asked.written() {
+            Some(Ok(started)) => {
+                say(stderr, &format!("note: {started}"));
+                error
+            }
+            // What became of the EXEC matters more than who stopped waiting for it.
+            Some(Err(failed)) if matches!(error.downcast_ref(), Some(Error::Stopped)) => failed,
+            Some(Err(_)) | None => error,
+        };
         asked.notices().iter().for_each(|notice| say(stderr, &format!("note: {notice}")));
-        return Err(output.fault().map_or(error, Into::into));
+        return Err(error);
     }
     output.keep()?;
     if format == Format::Table && query.output.is_none() {

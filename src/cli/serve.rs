@@ -2,6 +2,7 @@
 
 use clap::Args;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::banner::banner;
 use super::console::{Console, say};
@@ -55,6 +56,8 @@ pub(super) async fn run(serve: Serve, environment: &Environment, console: &mut C
         () = signals.next() => {}
     }
     // What was sent for an EXEC is not dropped: nobody would know what became of it.
-    writing::finish(&upstream.engine, &mut *console.stderr).await;
+    if writing::finish(&upstream.engine, &mut *console.stderr).await {
+        let _ = timeout(server::FAREWELL, &mut serving).await;
+    }
     Ok(Exit::Stopped)
 }

@@ -109,8 +109,8 @@ impl fmt::Display for Fault {
             Self::TooManyWrites { rows, most } => {
                 write!(f, "{rows} rows were bound, and {most} are written at once at most")
             }
-            Self::Row { row, of, done, .. } => {
-                write!(f, "row {row} of {of} failed")?;
+            Self::Row { row, of, done, cause } => {
+                write!(f, "row {row} of {of}: {}", cause.line())?;
                 if !done.is_empty() {
                     write!(f, "; done before it: {}", done.join(", "))?;
                 }
@@ -134,19 +134,12 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Row { cause, .. } => Some(cause),
-            _ => None,
-        }
-    }
-}
+impl std::error::Error for Fault {}
 
 impl Failure for Fault {
     fn kind(&self) -> Kind {
         match self {
-            Self::Row { cause, .. } => cause.kind(),
+            Self::Row { done, cause, .. } => kind_of_row(cause.kind(), done.is_empty()),
             Self::UnknownTable { .. }
             | Self::UnknownColumn { .. }
             | Self::Unknown { .. }
@@ -179,6 +172,12 @@ impl Failure for Fault {
             Self::NotCalled { query, .. } => format!("write {query}"),
             Self::NotAnUpdate => "execute it as a query".into(),
             Self::TooManyWrites { .. } => "bind fewer at a time, or raise query.max_writes".into(),
+            Self::Row { row, done, cause, .. } if !done.is_empty() => {
+                let rest = format!("the rows before it are done: bind those from row {row} on, and no others");
+                // What is true of one statement ("ask again") is not of a batch that is half done.
+                let own = cause.hint().filter(|_| cause.kind() == Kind::Unknown);
+                own.map_or_else(|| rest.clone(), |own| format!("{own}; {rest}"))
+            }
             Self::Row { cause, .. } => return cause.hint(),
             Self::UnknownTable { nearest: None, .. } => "`SHOW TABLES` lists them".into(),
             Self::UnknownColumn { nearest: None, known, .. } if known.is_empty() => return None,
@@ -196,6 +195,16 @@ impl Failure for Fault {
             | Self::ParameterType { .. }
             | Self::Resources(_) => return None,
         })
+    }
+}
+
+/// What invites to do all of it again is not said of rows of which some are done.
+fn kind_of_row(cause: Kind, nothing_done: bool) -> Kind {
+    match cause {
+        Kind::Unavailable | Kind::ResourceExhausted | Kind::DeadlineExceeded | Kind::Aborted if !nothing_done => {
+            Kind::FailedPrecondition
+        }
+        other => other,
     }
 }
 

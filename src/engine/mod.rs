@@ -42,9 +42,9 @@ use tables::nearest_table;
 use crate::api::{Client, QueryContext};
 use crate::error::Result;
 use crate::resource::Registry;
-use crate::sql::{self, Body, Exec, Statement};
+use crate::sql::{self, Body, Statement};
+use crate::table::exec::{CallProcedure, Fault as ExecFault, LONGEST_WAIT, Permission, Records};
 pub use crate::table::exec::{Execution, Once, Polling, TICKET_LIFE};
-use crate::table::exec::{Fault as ExecFault, LONGEST_WAIT, Permission, Records};
 
 /// What a query may take.
 #[derive(Clone, Debug)]
@@ -126,6 +126,8 @@ pub struct Answer {
     pub rows: BoxStream<'static, Result<RecordBatch>>,
     /// What happens on its behalf.
     pub progress: Progress,
+    /// Whether it is an EXEC, which ends by itself when the engine starts none any more.
+    pub writes: bool,
 }
 
 /// What happened so far on a query's behalf.
@@ -143,14 +145,19 @@ impl Progress {
         self.0.counts.rows.get()
     }
 
+    /// Requests that were sent again.
+    pub fn retries(&self) -> u64 {
+        self.0.counts.retries.get()
+    }
+
     /// What it waits for, where that is more than pages.
     pub fn activity(&self) -> Option<String> {
         self.0.activity()
     }
 
-    /// What it has started, which is not undone should it end without rows.
-    pub fn started(&self) -> Option<String> {
-        self.0.started()
+    /// What an EXEC has started, or why it has not: not undone should it end without rows.
+    pub fn written(&self) -> Option<Result<String>> {
+        self.0.written()
     }
 
     /// What the person who asked should know although it is no error.
@@ -189,7 +196,12 @@ impl Engine {
     /// [`sql::Fault`] and [`Fault`]: what is wrong with the statement.
     pub async fn prepare(&self, sql: &str) -> Result<Prepared> {
         let (engine, sql, runtime) = (self.clone(), sql.to_owned(), Handle::current());
-        self.apart(async move { Ok(engine.plan(&sql, Caller::local(), runtime).await?.prepared) }).await
+        let planning = async move {
+            let Planned { plan, prepared, .. } = engine.plan(&sql, Caller::local(), runtime).await?;
+            engine.check_writes(&plan)?;
+            Ok(prepared)
+        };
+        self.apart(planning).await
     }
 
     /// Plans a statement to the end, with its parameters bound, so that a mistake shows before
@@ -209,6 +221,7 @@ impl Engine {
         let (engine, sql, bound, runtime) = (self.clone(), sql.to_owned(), bound.cloned(), Handle::current());
         let planning = async move {
             let Planned { plan, prepared, writes, state, .. } = engine.plan(&sql, Caller::local(), runtime).await?;
+            engine.check_writes(&plan)?;
             physical_plan(&state, plan, bound.as_ref(), &prepared).await?;
             Ok(Ticket { schema: prepared.schema, once: writes.then(|| engine.records.mint()) })
         };
@@ -230,15 +243,15 @@ impl Engine {
     pub async fn run_for(&self, caller: Caller, sql: &str, bound: Option<&RecordBatch>) -> Result<Answer> {
         let (engine, sql, bound, runtime) = (self.clone(), sql.to_owned(), bound.cloned(), Handle::current());
         let planning = async move {
-            let Planned { plan, prepared, state, query, .. } = engine.plan(&sql, caller, runtime).await?;
+            let Planned { plan, prepared, writes, state, query } = engine.plan(&sql, caller, runtime).await?;
             let plan = physical_plan(&state, plan, bound.as_ref(), &prepared).await?;
             // Some operators start tasks as soon as they are executed: these belong on the plans' threads, too.
             let stream = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
-            Ok((prepared.schema, stream, query))
+            Ok((prepared.schema, stream, query, writes))
         };
-        let (schema, stream, query) = self.apart(planning).await?;
+        let (schema, stream, query, writes) = self.apart(planning).await?;
         let rows = running::rows(stream, Arc::clone(&schema), Arc::clone(&query)).boxed();
-        Ok(Answer { schema, rows, progress: Progress(query) })
+        Ok(Answer { schema, rows, progress: Progress(query), writes })
     }
 
     /// Whether EXEC is carried out.
@@ -301,7 +314,7 @@ impl Engine {
     async fn logical_plan(&self, state: &SessionState, body: Body) -> Result<LogicalPlan> {
         match body {
             Body::Sql(ast) => self.plan_sql(state, *ast).await,
-            Body::Exec(exec) => self.plan_exec(state, &exec),
+            Body::Exec(exec) => exec::plan(state, &exec),
             Body::ExplainExec { exec, verbose } => {
                 let plan = exec::plan(state, &exec)?;
                 let explained = LogicalPlanBuilder::from(plan).explain(verbose, false);
@@ -315,13 +328,12 @@ impl Engine {
         }
     }
 
-    /// Where writes are off it is told now; the plan itself looks again when it runs.
-    fn plan_exec(&self, state: &SessionState, exec: &Exec) -> Result<LogicalPlan> {
-        let plan = exec::plan(state, exec)?;
-        if !self.options.writes {
-            return Err(ExecFault::Off { procedure: exec.procedure.join(".") }.into());
+    /// Tells it early where writes are off; what runs is held to it by its plan ([`Permission`]).
+    fn check_writes(&self, plan: &LogicalPlan) -> Result<()> {
+        match called(plan) {
+            Some(call) if !self.options.writes => Err(ExecFault::Off { procedure: call.procedure() }.into()),
+            Some(_) | None => Ok(()),
         }
-        Ok(plan)
     }
 
     async fn plan_sql(&self, state: &SessionState, ast: Ast) -> Result<LogicalPlan> {
@@ -350,13 +362,24 @@ impl Engine {
     }
 }
 
+/// The call that a plan is, where it is one.
+fn called(plan: &LogicalPlan) -> Option<&CallProcedure> {
+    match plan {
+        LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref(),
+        _ => None,
+    }
+}
+
 async fn physical_plan(
     state: &SessionState,
     plan: LogicalPlan,
     bound: Option<&RecordBatch>,
     prepared: &Prepared,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let values = parameters::values(bound, &prepared.parameters)?;
+    let values = match called(&plan) {
+        Some(_) => parameters::plain_values(bound, &prepared.parameters)?,
+        None => parameters::values(bound, &prepared.parameters)?,
+    };
     let plan = bind(plan, values)?;
     // EXPLAIN swallows what is wrong with the physical plan and shows the logical one.
     if let LogicalPlan::Explain(explain) = &plan {

@@ -56,13 +56,32 @@ pub(super) fn nulls(wanted: &Schema) -> Result<Vec<ScalarValue>> {
 
 /// The values of the one row that is bound, in the types of `wanted`.
 pub(super) fn values(bound: Option<&RecordBatch>, wanted: &Schema) -> Result<Vec<ScalarValue>, Fault> {
+    each(bound, wanted, |batch, at| value(batch, at, wanted.field(at).data_type()))
+}
+
+/// The same as they are bound: a cast makes an image of `true`, and an EXEC would act on it.
+pub(super) fn plain_values(bound: Option<&RecordBatch>, wanted: &Schema) -> Result<Vec<ScalarValue>, Fault> {
+    each(bound, wanted, |batch, at| {
+        ScalarValue::try_from_array(batch.column(at), 0).map_err(|error| Fault::ParameterType {
+            number: at + 1,
+            wanted: wanted.field(at).data_type().to_string(),
+            problem: error.to_string(),
+        })
+    })
+}
+
+fn each(
+    bound: Option<&RecordBatch>,
+    wanted: &Schema,
+    value: impl Fn(&RecordBatch, usize) -> Result<ScalarValue, Fault>,
+) -> Result<Vec<ScalarValue>, Fault> {
     let count = bound.map_or(0, RecordBatch::num_columns);
     if count != wanted.fields().len() {
         return Err(Fault::ParameterCount { wanted: wanted.fields().len(), bound: count });
     }
     match bound {
         Some(batch) if count > 0 && batch.num_rows() != 1 => Err(Fault::ParameterRows(batch.num_rows())),
-        Some(batch) => (0..count).map(|at| value(batch, at, wanted.field(at).data_type())).collect(),
+        Some(batch) => (0..count).map(|at| value(batch, at)).collect(),
         None => Ok(Vec::new()),
     }
 }

@@ -26,6 +26,7 @@ struct List {
     /// Shown with EXTENDED.
     more: Vec<(&'static str, &'static str)>,
     grouped_by: &'static str,
+    /// Some of the columns.
     ordered_by: &'static str,
 }
 
@@ -36,14 +37,14 @@ fn list(listing: Listing) -> List {
             columns: vec![("name", "provider")],
             more: vec![("services", "count(DISTINCT service)"), ("resources", "count(*)")],
             grouped_by: " GROUP BY provider",
-            ordered_by: "provider",
+            ordered_by: "name",
         },
         Listing::Services => List {
             from: "resources",
             columns: vec![("name", "service"), ("provider", "provider")],
             more: vec![("resources", "count(*)")],
             grouped_by: " GROUP BY provider, service",
-            ordered_by: "provider, service",
+            ordered_by: "provider, name",
         },
         Listing::Resources => List {
             from: "resources",
@@ -68,7 +69,7 @@ fn list(listing: Listing) -> List {
                 ("Description", "description"),
             ],
             grouped_by: "",
-            ordered_by: "id",
+            ordered_by: "\"Resource\", \"MethodName\"",
         },
     }
 }
@@ -79,15 +80,12 @@ pub(super) fn query(state: &SessionState, show: &Show) -> Result<Ast> {
     columns.extend(if show.extended { more } else { Vec::new() });
     let within = within(state, show)?;
     let select: Vec<_> = columns.iter().map(|(name, expr)| format!("{expr} AS \"{name}\"")).collect();
-    let list = format!(
-        "SELECT {}, row_number() OVER (ORDER BY {ordered_by}) AS \"$place\" FROM oceanflight.meta.{from}{within}{grouped_by}",
-        select.join(", ")
-    );
+    let list = format!("SELECT {} FROM oceanflight.meta.{from}{within}{grouped_by}", select.join(", "));
     let names: Vec<_> = columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
     let (first, names) = (&names[0], names.join(", "));
     let like = show.like.as_ref().map(|pattern| format!("{first} ILIKE {}", text(pattern)));
     let like = like.as_deref().unwrap_or("true");
-    let mut ast = parse(&format!("SELECT {names} FROM ({list}) WHERE {like} ORDER BY \"$place\""))?;
+    let mut ast = parse(&format!("SELECT {names} FROM ({list}) WHERE {like} ORDER BY {ordered_by}"))?;
     if let (Some(filter), Some(condition)) = (&show.filter, condition(&mut ast)) {
         let like = std::mem::replace(condition, Expr::value(Value::Null));
         let nested = |expr| Box::new(Expr::Nested(Box::new(expr)));
@@ -189,10 +187,11 @@ pub(super) fn describe(state: &SessionState, describe: &Describe, tables: &[Tabl
                 Found::Callable(callable) => callable.name(),
                 Found::Method(resource, method) => format!("{resource}.{}", method.name),
             };
-            let more = if describe.extended { ", example" } else { "" };
+            let more = if describe.extended { ", p.example" } else { "" };
             Ok(Described::Query(Box::new(parse(&format!(
-                "SELECT name, type, required, goes_with, allowed_values, location, http_method, path, description{more} \
-                 FROM oceanflight.meta.parameters WHERE method_id = {} ORDER BY position",
+                "SELECT p.name, p.type, p.required, p.goes_with, p.allowed_values, p.location, m.http_method, m.path, \
+                 p.description{more} FROM oceanflight.meta.methods m \
+                 LEFT JOIN oceanflight.meta.parameters p ON p.method_id = m.id WHERE m.id = {} ORDER BY p.position",
                 text(&id)
             ))?)))
         }

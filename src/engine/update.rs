@@ -8,15 +8,13 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::TaskContext;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use tokio::runtime::Handle;
 
 use super::fault::{Fault, from_datafusion};
 use super::plans::Apart;
-use super::{Caller, Engine, Execution, Planned, physical_plan};
+use super::{Caller, Engine, Execution, Planned, called, physical_plan};
 use crate::error::Result;
-use crate::table::exec::CallProcedure;
 
 /// The rows' plans, in order.
 struct Plans {
@@ -49,12 +47,9 @@ impl Engine {
     }
 
     async fn plans(&self, sql: &str, bound: Option<&RecordBatch>, caller: Caller, runtime: Handle) -> Result<Plans> {
-        let Planned { plan, prepared, writes, state, .. } = self.plan(sql, caller, runtime).await?;
-        let id = match (&plan, writes) {
-            (LogicalPlan::Extension(call), true) => call.node.as_any().downcast_ref().map(CallProcedure::row_id),
-            _ => return Err(Fault::NotAnUpdate.into()),
-        };
-        let id = id.unwrap_or_default().to_owned();
+        let Planned { plan, prepared, state, .. } = self.plan(sql, caller, runtime).await?;
+        let id = called(&plan).ok_or(Fault::NotAnUpdate)?.row_id().to_owned();
+        self.check_writes(&plan)?;
         let bound = bound.filter(|rows| rows.num_columns() > 0);
         let rows: Vec<Option<RecordBatch>> = match bound {
             None => vec![None],

@@ -39,6 +39,8 @@ enum Fault {
     Answer(FlightError),
     /// A FlightInfo without a ticket for its rows.
     NoTicket,
+    /// The connection broke while the server carried out an EXEC.
+    Lost(Error),
 }
 
 impl fmt::Display for Fault {
@@ -50,6 +52,7 @@ impl fmt::Display for Fault {
             Self::Token => f.write_str("the token has characters that no header can carry"),
             Self::Answer(_) => f.write_str("the server's answer cannot be read"),
             Self::NoTicket => f.write_str("the server named no ticket for some of the rows"),
+            Self::Lost(_) => f.write_str("the EXEC may have been carried out, and the connection to the server broke"),
         }
     }
 }
@@ -59,6 +62,7 @@ impl std::error::Error for Fault {
         match self {
             Self::Unreachable { source, .. } => Some(source),
             Self::Answer(error) => Some(error),
+            Self::Lost(error) => Some(error),
             Self::Address(_) | Self::Tls(_) | Self::Token | Self::NoTicket => None,
         }
     }
@@ -71,6 +75,7 @@ impl Failure for Fault {
             Self::Tls(_) => Kind::Unimplemented,
             Self::Unreachable { .. } => Kind::Unavailable,
             Self::Answer(_) | Self::NoTicket => Kind::DataLoss,
+            Self::Lost(_) => Kind::Unknown,
         }
     }
 
@@ -79,6 +84,7 @@ impl Failure for Fault {
             Self::Address(_) => Some("write it as `grpc://127.0.0.1:50051`".into()),
             Self::Tls(_) => Some("write it as `grpc://…` and let a tunnel encrypt".into()),
             Self::Unreachable { .. } => Some("`oceanflight serve` starts a server".into()),
+            Self::Lost(_) => Some("look before doing it again; the server's log tells what it has sent".into()),
             Self::Token | Self::Answer(_) | Self::NoTicket => None,
         }
     }
@@ -96,11 +102,14 @@ pub async fn query(
 ) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch>>)> {
     let mut client = Client { service: connect(server).await?, authorization: authorization(token)? };
     let info = client.info(sql).await?;
+    // Only the ticket of an EXEC expires.
+    let writes = info.endpoint.iter().any(|endpoint| endpoint.expiration_time.is_some());
     let tickets: Option<Vec<Ticket>> = info.endpoint.iter().map(|endpoint| endpoint.ticket.clone()).collect();
     // An endpoint left out would be rows left out.
     let tickets = tickets.filter(|tickets| !tickets.is_empty()).ok_or(Fault::NoTicket)?;
     let schema: Schema = info.try_decode_schema().map_err(|error| Fault::Answer(error.into()))?;
-    let rows = stream::iter(tickets).then(move |ticket| client.clone().rows(ticket)).try_flatten().boxed();
+    let rows = stream::iter(tickets).then(move |ticket| client.clone().rows(ticket)).try_flatten();
+    let rows = rows.map_err(move |error| if writes { lost_if_broken(error) } else { error }).boxed();
     Ok((Arc::new(schema), rows))
 }
 
@@ -158,6 +167,13 @@ fn authorization(token: Option<&Secret>) -> Result<Option<MetadataValue<Ascii>>,
     let mut value: MetadataValue<Ascii> = format!("Bearer {}", token.expose()).parse().map_err(|_| Fault::Token)?;
     value.set_sensitive(true);
     Ok(Some(value))
+}
+
+fn lost_if_broken(error: Error) -> Error {
+    match error.downcast_ref::<Answered>() {
+        Some(answered) if answered.is_broken() => Fault::Lost(error).into(),
+        Some(_) | None => error,
+    }
 }
 
 fn answered(status: Status) -> Error {

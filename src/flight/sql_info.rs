@@ -43,7 +43,7 @@ fn infos(writes: bool) -> Result<SqlInfoData, String> {
     names(&mut infos);
     limits(&mut infos);
     transactions(&mut infos);
-    results(&mut infos);
+    results(&mut infos, writes);
     infos.build().map_err(|error| error.to_string())
 }
 
@@ -202,7 +202,7 @@ fn transactions(infos: &mut SqlInfoDataBuilder) {
     infos.append(SqlInfo::SqlSavepointsSupported, false);
 }
 
-fn results(infos: &mut SqlInfoDataBuilder) {
+fn results(infos: &mut SqlInfoDataBuilder, writes: bool) {
     let forward_only = mask(&[SqlSupportedResultSetType::SqlResultSetTypeForwardOnly as i32]);
     let read_only = mask(&[SqlSupportedResultSetConcurrency::SqlResultSetConcurrencyReadOnly as i32]);
     infos.append(SqlInfo::SqlSupportedResultSetTypes, forward_only);
@@ -210,7 +210,7 @@ fn results(infos: &mut SqlInfoDataBuilder) {
     infos.append(SqlInfo::SqlSupportedConcurrenciesForResultSetForwardOnly, read_only);
     infos.append(SqlInfo::SqlSupportedConcurrenciesForResultSetScrollSensitive, mask(&[]));
     infos.append(SqlInfo::SqlSupportedConcurrenciesForResultSetScrollInsensitive, mask(&[]));
-    infos.append(SqlInfo::SqlBatchUpdatesSupported, false);
+    infos.append(SqlInfo::SqlBatchUpdatesSupported, writes);
     infos.append(SqlInfo::SqlLocatorsUpdateCopy, false);
 }
 

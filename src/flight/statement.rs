@@ -1,5 +1,7 @@
 //! `CommandStatementQuery`: SQL as text, and the ticket of everything that runs.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow_flight::sql::{CommandStatementQuery, ProstMessageExt, TicketStatementQuery};
@@ -42,7 +44,8 @@ impl Query for TicketStatementQuery {
 
     async fn rows(&self, service: &Service, who: &str) -> Result<Rows> {
         let Statement { sql, parameters, once } = Statement::decode(&self.statement_handle)?;
-        let caller = Caller { who: who.to_owned(), execution: Execution::Ticket(once) };
+        let digest = digest(&self.statement_handle);
+        let caller = Caller { who: who.to_owned(), execution: Execution::Ticket { once, digest } };
         Ok(service.engine.run_for(caller, &sql, parameters.as_ref()).await?.into())
     }
 }
@@ -53,6 +56,13 @@ pub(super) async fn checked(service: &Service, sql: &str, parameters: Option<Rec
     let statement_handle = Statement { sql: sql.to_owned(), parameters, once }.encode()?;
     let command = TicketStatementQuery { statement_handle }.as_any();
     Ok(Ticket { schema, command, life: once.map(|_| TICKET_LIFE) })
+}
+
+/// The same for the same bytes, in this process.
+fn digest(handle: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    handle.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Drivers send no id, or an empty one, while autocommit is on.

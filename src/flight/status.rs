@@ -140,6 +140,15 @@ pub(super) struct Answered {
     kind: Kind,
     message: String,
     hint: Option<String>,
+    /// Whether it is no answer, but the connection that broke.
+    broken: bool,
+}
+
+impl Answered {
+    /// Whether it is no answer, but the connection that broke.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
 }
 
 impl From<Status> for Answered {
@@ -150,8 +159,9 @@ impl From<Status> for Answered {
         };
         let message = if message.is_empty() { status.code().description() } else { message };
         // tonic's own statuses have a source; a server's have none. What broke is the connection.
-        let kind = if std::error::Error::source(&status).is_some() { Kind::Unavailable } else { kind(status.code()) };
-        Self { kind, message: message.to_owned(), hint }
+        let broken = std::error::Error::source(&status).is_some();
+        let kind = if broken { Kind::Unavailable } else { kind(status.code()) };
+        Self { kind, message: message.to_owned(), hint, broken }
     }
 }
 
@@ -199,7 +209,7 @@ mod tests {
     ];
 
     fn answered(kind: Kind, message: &str, hint: Option<&str>) -> Error {
-        Answered { kind, message: message.to_owned(), hint: hint.map(str::to_owned) }.into()
+        Answered { kind, message: message.to_owned(), hint: hint.map(str::to_owned), broken: false }.into()
     }
 
     #[test]

@@ -25,17 +25,19 @@ use crate::error::{Error, Result};
 pub(super) struct Rows {
     schema: SchemaRef,
     batches: BoxStream<'static, Result<RecordBatch>>,
+    /// An EXEC's stream ends by itself when the server stops, with the row or the error that it has by then.
+    ends_itself: bool,
 }
 
 impl From<Answer> for Rows {
     fn from(answer: Answer) -> Self {
-        Self { schema: answer.schema, batches: answer.rows }
+        Self { schema: answer.schema, batches: answer.rows, ends_itself: answer.writes }
     }
 }
 
 impl From<RecordBatch> for Rows {
     fn from(batch: RecordBatch) -> Self {
-        Self { schema: batch.schema(), batches: stream::iter([Ok(batch)]).boxed() }
+        Self { schema: batch.schema(), batches: stream::iter([Ok(batch)]).boxed(), ends_itself: false }
     }
 }
 
@@ -44,7 +46,8 @@ impl Rows {
     pub(super) fn encode(self, stopping: watch::Receiver<bool>) -> BoxStream<'static, Result<FlightData, Status>> {
         let batches = self.batches.map(|batch| batch.map_err(carried));
         let frames = FlightDataEncoderBuilder::new().with_schema(self.schema).build(batches);
-        until_stopped(frames.map(|frame| frame.map_err(status::of_encoder)).boxed(), stopping)
+        let frames = frames.map(|frame| frame.map_err(status::of_encoder)).boxed();
+        if self.ends_itself { frames } else { until_stopped(frames, stopping) }
     }
 }
 
@@ -115,7 +118,7 @@ mod tests {
     #[tokio::test]
     async fn an_empty_answer_still_has_its_schema() {
         let batches = stream::empty().boxed();
-        let frames = Rows { schema: numbers(0).schema(), batches }.encode(running());
+        let frames = Rows { schema: numbers(0).schema(), batches, ends_itself: false }.encode(running());
 
         let frames: Vec<FlightData> = frames.try_collect().await.unwrap();
 
@@ -126,7 +129,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_follows_an_error() {
         let batches = stream::iter([Ok(numbers(1)), Err(Fault::ManyRows.into()), Ok(numbers(1))]).boxed();
-        let frames = Rows { schema: numbers(0).schema(), batches }.encode(running());
+        let frames = Rows { schema: numbers(0).schema(), batches, ends_itself: false }.encode(running());
 
         let frames: Vec<_> = frames.collect().await;
 
@@ -138,7 +141,7 @@ mod tests {
     async fn a_stream_ends_when_the_server_stops() {
         let (stop, stopping) = watch::channel(false);
         let batches = stream::iter([Ok(numbers(1))]).chain(stream::pending()).boxed();
-        let mut frames = Rows { schema: numbers(0).schema(), batches }.encode(stopping);
+        let mut frames = Rows { schema: numbers(0).schema(), batches, ends_itself: false }.encode(stopping);
         frames.try_next().await.unwrap();
         frames.try_next().await.unwrap();
 

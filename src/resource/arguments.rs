@@ -411,7 +411,7 @@ fn known(given: &Given) -> Option<&Json> {
 /// The value in the parameter's type: numbers may be quoted, as everywhere.
 fn typed(parameter: &Parameter, value: &Json) -> Result<Json, Problem> {
     let read = match (&parameter.data_type, value) {
-        (DataType::Int64, Json::Number(number)) => number.as_i64().map(Json::from),
+        (DataType::Int64, Json::Number(number)) => number.as_i64().or_else(|| whole(number)).map(Json::from),
         (DataType::Int64, Json::String(text)) => text.trim().parse::<i64>().ok().map(Json::from),
         (DataType::Float64, Json::Number(_)) => Some(value.clone()),
         (DataType::Float64, Json::String(text)) => {
@@ -436,6 +436,14 @@ fn typed(parameter: &Parameter, value: &Json) -> Result<Json, Problem> {
         return Ok(read);
     }
     Err(Problem::NotAllowed { name, found: shown(value), allowed: parameter.allowed.clone() })
+}
+
+/// A float that is an integer all the same: a column of pandas with a gap in it has nothing else.
+fn whole(number: &Number) -> Option<i64> {
+    // Up to here each integer has a float of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= EXACT)?;
+    format!("{float:.0}").parse().ok()
 }
 
 /// A value of the path.
@@ -527,6 +535,14 @@ mod tests {
                 "`image_id` is to be Int64, and `x` is not",
                 nyc3_of_the_example,
             ),
+            (
+                vec![("image_id", json!(true)), transfer()],
+                None,
+                "is to be Int64, and `true` is not",
+                nyc3_of_the_example,
+            ),
+            (vec![("image_id", json!(1e17)), transfer()], None, "is to be Int64", nyc3_of_the_example),
+            (vec![id(), transfer(), ("region", json!(5))], None, "`region` is to be Utf8, and `5` is not", nyc3),
             (vec![("image_id", json!(1.5)), transfer()], None, "is to be Int64, and `1.5` is not", nyc3_of_the_example),
             (vec![id(), id()], None, "`image_id` is given twice", convert),
             (

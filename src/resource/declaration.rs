@@ -254,6 +254,11 @@ impl Resource {
         self.columns.iter().find(|column| column.name == name)
     }
 
+    /// The method of this name.
+    pub fn method(&self, name: &str) -> Option<&Method> {
+        self.methods.iter().find(|method| method.name == name)
+    }
+
     /// The column that `name` stands for: itself, or the one that it is the same as.
     pub fn canonical<'a>(&'a self, name: &'a str) -> &'a str {
         match self.column(name).map(|column| &column.source) {

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use serde::Deserialize;
 
-use super::declaration::{Answer, Column, Resource, Source};
+use super::declaration::{Answer, Column, Method, Resource, Source};
 use super::path::Path;
 use super::types::{self, Name};
 
@@ -192,6 +192,9 @@ impl Procedure {
     pub(super) fn resolve(&self, other: &Self) -> Result<Self, String> {
         for (name, value) in &self.fixed {
             let parameter = other.parameter(name).ok_or_else(|| format!("{} has no parameter `{name}`", other.name))?;
+            if parameter.location == Location::Path || parameter.data_type != DataType::Utf8 {
+                return Err(format!("`{name}` is no text of the body, and only those can be fixed"));
+            }
             if !parameter.allowed.is_empty() && !parameter.allowed.contains(value) {
                 return Err(format!("`{value}` is no value of `{name}`"));
             }
@@ -252,6 +255,9 @@ impl Procedure {
 
     fn check_parameter(&self, parameter: &Parameter) -> Result<(), String> {
         let Parameter { name, allowed, example, when, .. } = parameter;
+        if ["json", "await"].contains(&name.as_str()) {
+            return Err(format!("`{name}` is a word of EXEC's own, and no parameter could be given by it"));
+        }
         if !allowed.is_empty() && !allowed.contains(example) {
             return Err(format!("the example `{example}` is no value of `{name}`"));
         }
@@ -267,9 +273,8 @@ impl Procedure {
     fn check_settles(&self, resource: &Resource) -> Result<(), String> {
         let Some(settles) = &self.settles else { return Ok(()) };
         text_column(resource, &settles.column)?;
-        let reads = resource.methods.iter().find(|method| method.name == settles.read_by);
-        match reads.map(|method| &method.answer) {
-            Some(Answer::Row(_)) => Ok(()),
+        match resource.method(&settles.read_by) {
+            Some(method) if matches!(method.answer, Answer::Row(_)) => self.check_reader(resource, method, true),
             _ => Err(format!("`{}` reads no single row", settles.read_by)),
         }
     }
@@ -283,10 +288,21 @@ impl Procedure {
         if let Some(name) = traces.show.iter().find(|name| resource.column(name).is_none()) {
             return Err(format!("`{name}` is no column"));
         }
-        let reads = resource.methods.iter().find(|method| method.name == traces.read_by);
-        match reads.map(|method| &method.answer) {
-            Some(Answer::Rows { .. }) => Ok(()),
+        match resource.method(&traces.read_by) {
+            Some(method) if matches!(method.answer, Answer::Rows { .. }) => self.check_reader(resource, method, false),
             _ => Err(format!("`{}` reads no list", traces.read_by)),
+        }
+    }
+
+    /// The path of a method that reads what was started is filled in with the call's path, and perhaps the row's id.
+    fn check_reader(&self, resource: &Resource, method: &Method, with_id: bool) -> Result<(), String> {
+        let known = |name: &&str| {
+            let column = resource.canonical(name);
+            (with_id && column == resource.row_id()) || self.path.parameters().any(|own| own == column)
+        };
+        match method.path.parameters().find(|name| !known(name)) {
+            Some(name) => Err(format!("nothing fills `{name}` in the path of `{}`", method.name)),
+            None => Ok(()),
         }
     }
 }

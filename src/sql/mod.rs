@@ -121,8 +121,9 @@ impl Failure for Fault {
     }
 }
 
-/// `a OR b OR …` is a tree as deep as it is long. Planning goes down it by recursion, and takes time that grows with
-/// its square. What makes no tree deeper does not count: commas, names, values, comparisons; a long IN list is flat.
+/// `a OR b OR …` is a tree as deep as it is long, and so is `a < b < …`. Planning goes down it by recursion, and takes
+/// time that grows with its square. What makes no tree deeper does not count: commas, names, values; a long IN list is
+/// flat.
 const MOST_OPERATORS: usize = 1_000;
 
 /// Parses one statement.
@@ -131,7 +132,7 @@ const MOST_OPERATORS: usize = 1_000;
 /// [`Fault`]: not SQL, not one statement, or parameters that cannot be numbered.
 pub fn parse(text: &str) -> Result<Statement, Fault> {
     let mut tokens = tokens(text)?;
-    if tokens.iter().filter(|token| is_operator(&token.token)).count() > MOST_OPERATORS {
+    if depth(&tokens) > MOST_OPERATORS {
         return Err(Fault::TooLong);
     }
     let parameters = number_parameters(&mut tokens)?;
@@ -154,24 +155,33 @@ const DIALECT: GenericDialect = GenericDialect {};
 
 /// The statement, where it is one that DataFusion does not know.
 fn own(tokens: &[TokenWithSpan]) -> Result<Option<Body>, Fault> {
-    let words: Vec<String> = tokens.iter().map(|token| &token.token).filter_map(significant).take(4).collect();
+    let words: Vec<String> = tokens.iter().map(|token| &token.token).filter_map(significant).take(12).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let body = match words[..] {
         ["EXEC" | "CALL", ..] => Body::Exec(exec::parse(only(tokens)?)?),
-        ["EXPLAIN", "EXEC" | "CALL", ..] => {
-            Body::ExplainExec { exec: exec::parse(without_words(only(tokens)?, 1))?, verbose: false }
-        }
-        ["EXPLAIN", "VERBOSE", "EXEC" | "CALL", ..] => {
-            Body::ExplainExec { exec: exec::parse(without_words(only(tokens)?, 2))?, verbose: true }
-        }
-        ["EXPLAIN", "ANALYZE", "EXEC" | "CALL", ..] | ["EXPLAIN", "ANALYZE", "VERBOSE", "EXEC" | "CALL"] => {
-            return Err(Fault::Analyze);
-        }
+        ["EXPLAIN", ..] => match explained(&words) {
+            Some((explaining, verbose)) => {
+                Body::ExplainExec { exec: exec::parse(without_words(only(tokens)?, explaining?))?, verbose }
+            }
+            None => return Ok(None),
+        },
         ["SHOW", ..] => return Ok(show::parse_show(only(tokens)?)?.map(Body::Show)),
         ["DESCRIBE" | "DESC", ..] => return Ok(show::parse_describe(only(tokens)?)?.map(Body::Describe)),
         _ => return Ok(None),
     };
     Ok(Some(body))
+}
+
+/// How many words of EXPLAIN stand before an EXEC, and whether VERBOSE is among them; nothing where it is of a query.
+fn explained(words: &[&str]) -> Option<(Result<usize, Fault>, bool)> {
+    let options = words.iter().skip(1).take_while(|word| !["EXEC", "CALL", "SELECT", "WITH"].contains(word)).count();
+    let options = &words[1..=options];
+    matches!(words.get(options.len() + 1), Some(&("EXEC" | "CALL"))).then(|| match options {
+        [] => (Ok(1), false),
+        ["VERBOSE"] => (Ok(2), true),
+        _ if options.contains(&"ANALYZE") => (Err(Fault::Analyze), false),
+        _ => (Err(Fault::Syntax("EXPLAIN of an EXEC takes VERBOSE, and nothing else".into())), false),
+    })
 }
 
 /// A word in capitals, or whatever else means something.
@@ -245,14 +255,82 @@ fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Fault> {
     tokens.map_err(|TokenizerError { message, location }| Fault::Syntax(format!("{message}{location}")))
 }
 
-fn is_operator(token: &Token) -> bool {
-    use Keyword::{AND, EXCEPT, INTERSECT, JOIN, OR, UNION};
+/// A bound of how deep the tree becomes. AND, OR and arithmetic are counted all over the statement; comparisons, of
+/// which each term of an OR has one beside the others, only where one stands upon another.
+fn depth(tokens: &[TokenWithSpan]) -> usize {
+    // The comparisons in a row within these parentheses, within those around them, and within all that are open.
+    let (mut run, mut outer, mut open) = (0_usize, Vec::new(), 0_usize);
+    let (mut chained, mut deepest) = (0, 0);
+    for TokenWithSpan { token, .. } in tokens {
+        match token {
+            Token::LParen => outer.push(std::mem::take(&mut run)),
+            Token::RParen => {
+                if let Some(before) = outer.pop() {
+                    open -= run;
+                    run = before;
+                }
+            }
+            Token::Comma => open -= std::mem::take(&mut run),
+            token if is_chain(token) => {
+                chained += 1;
+                open -= std::mem::take(&mut run);
+            }
+            token if is_operator(token) => {
+                run += 1;
+                open += 1;
+                deepest = deepest.max(open);
+            }
+            _ => {}
+        }
+    }
+    chained + deepest
+}
+
+/// What makes one tree of a whole statement.
+fn is_chain(token: &Token) -> bool {
+    use Keyword::{AND, EXCEPT, INTERSECT, JOIN, MINUS, OR, UNION, XOR};
     match token {
-        Token::Word(word) => matches!(word.keyword, AND | OR | UNION | EXCEPT | INTERSECT | JOIN),
+        Token::Word(word) => matches!(word.keyword, AND | OR | XOR | UNION | EXCEPT | INTERSECT | MINUS | JOIN),
         Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat => true,
         Token::Ampersand | Token::Pipe | Token::Caret | Token::DoubleColon | Token::LBracket => true,
         _ => false,
     }
+}
+
+/// Whether a token may make a tree deeper. sqlparser has dozens of operators, so what is none is listed; what needs
+/// parentheses to nest has a bound of its own in the parser.
+fn is_operator(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => is_operator_keyword(word.keyword),
+        Token::EOF
+        | Token::Whitespace(_)
+        | Token::Comma
+        | Token::Period
+        | Token::SemiColon
+        | Token::LParen
+        | Token::RParen
+        | Token::RBracket
+        | Token::LBrace
+        | Token::RBrace
+        | Token::Number(..)
+        | Token::Placeholder(_)
+        | Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_)
+        | Token::DollarQuotedString(_)
+        | Token::NationalStringLiteral(_)
+        | Token::EscapedStringLiteral(_)
+        | Token::UnicodeStringLiteral(_)
+        | Token::HexStringLiteral(_) => false,
+        _ => true,
+    }
+}
+
+fn is_operator_keyword(keyword: Keyword) -> bool {
+    use Keyword as K;
+    let logic = matches!(keyword, K::NOT | K::IS | K::NOTNULL);
+    let compares = matches!(keyword, K::IN | K::BETWEEN | K::LIKE | K::ILIKE | K::SIMILAR | K::RLIKE | K::REGEXP);
+    let others = matches!(keyword, K::AT | K::COLLATE | K::DIV | K::OVERLAPS | K::OPERATOR | K::MEMBER | K::MATCH);
+    logic || compares || others
 }
 
 /// The parser's message without its own name in front.
@@ -312,7 +390,12 @@ mod tests {
         for text in ["EXPLAIN EXEC a.b.c.d", "EXPLAIN VERBOSE CALL a.b.c.d()", "explain -- x\n exec a.b.c.d;"] {
             assert!(matches!(parse(text).unwrap().body, Body::ExplainExec { .. }), "{text}");
         }
-        for text in ["EXPLAIN ANALYZE EXEC a.b.c.d", "EXPLAIN ANALYZE VERBOSE CALL a.b.c.d()"] {
+        for text in ["EXPLAIN FORMAT TREE EXEC a.b.c.d", "EXPLAIN (VERBOSE) CALL a.b.c.d()"] {
+            assert!(matches!(parse(text).unwrap_err(), Fault::Syntax(_)), "{text}");
+        }
+        for text in
+            ["EXPLAIN ANALYZE EXEC a.b.c.d", "EXPLAIN ANALYZE VERBOSE CALL a.b.c.d()", "EXPLAIN (ANALYZE) EXEC a.b.c.d"]
+        {
             assert_eq!(parse(text).unwrap_err(), Fault::Analyze, "{text}");
         }
     }
@@ -359,7 +442,14 @@ mod tests {
         let chain = |terms: usize| format!("SELECT 1 WHERE {}", vec!["x = 1"; terms].join(" OR "));
 
         assert_eq!(parse(&chain(3_000)).unwrap_err(), Fault::TooLong);
-        assert!(parse(&chain(300)).is_ok());
+        for link in ["<1", "=1", "<>1", ">=1", " IS NULL", " IS NOT TRUE", " LIKE 'x'", " BETWEEN 1 AND 2", " IN (1)"] {
+            assert_eq!(parse(&format!("SELECT 1{}", link.repeat(3_000))).unwrap_err(), Fault::TooLong, "{link}");
+            assert_eq!(parse(&format!("EXEC m @x=1{}", link.repeat(3_000))).unwrap_err(), Fault::TooLong, "{link}");
+        }
+        for link in [" AT TIME ZONE 'UTC'", " COLLATE \"C\"", "::INT", "[1]", "->'a'", "#>>'a'", " DIV 2", "~1", "!"] {
+            assert_eq!(parse(&format!("SELECT x{}", link.repeat(3_000))).unwrap_err(), Fault::TooLong, "{link}");
+        }
+        assert!(parse(&chain(900)).is_ok());
         assert!(parse(&format!("SELECT 1 WHERE x IN ({})", vec!["1"; 50_000].join(", "))).is_ok());
     }
 

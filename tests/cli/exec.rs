@@ -74,11 +74,8 @@ fn a_served_account_is_not_written_to_unless_that_is_said() {
 #[test]
 fn a_simulated_account_that_is_served_is_written_to() {
     let server = Listening::start("grpc://", oceanflight(&["serve", "--demo", "--listen", "127.0.0.1:0"]));
-    let mut command = oceanflight(&["serve", "--demo", "--allow-writes=false", "--listen", "127.0.0.1:0"]);
-    let off = Listening::start("grpc://", {
-        command.env("A", "b");
-        command
-    });
+    let off = ["serve", "--demo", "--allow-writes=false", "--listen", "127.0.0.1:0"];
+    let off = Listening::start("grpc://", oceanflight(&off));
 
     assert_eq!(run(&["query", "--server", &server.url, TRANSFER]).code, Some(0));
     assert_eq!(run(&["query", "--server", &off.url, TRANSFER]).code, Some(2));

@@ -1,7 +1,8 @@
 //! An execution posts once, whoever asks how often.
 
+use futures::StreamExt;
 use oceanflight::api::Client;
-use oceanflight::engine::Engine;
+use oceanflight::engine::{Caller, Engine, Execution, Once};
 use tokio::net::TcpSocket;
 
 use super::*;
@@ -89,6 +90,34 @@ async fn the_ticket_of_another_process_is_refused() {
     assert_eq!(refused.code(), tonic::Code::FailedPrecondition);
     assert!(refused.message().starts_with("the ticket is from another process, or from before a restart"), "{refused}");
     assert_eq!((stage.posts(), other.posts()), (0, 0));
+}
+
+#[tokio::test]
+async fn an_expired_ticket_is_refused() {
+    let stage = stage().await;
+    let once = stage.engine.ticket(TRANSFER, None).await.unwrap().once.unwrap();
+    let execution = Execution::Ticket { once: Some(Once { expires_ms: 0, ..once }), digest: 0 };
+
+    let mut answer = stage.engine.run_for(Caller { who: "a test".into(), execution }, TRANSFER, None).await.unwrap();
+
+    let refused = answer.rows.next().await.unwrap().unwrap_err();
+    assert_eq!(refused.kind(), Kind::FailedPrecondition);
+    assert!(refused.report().starts_with("the ticket of this EXEC has expired\nhint: ask for"), "{}", refused.report());
+    assert_eq!(stage.posts(), 0);
+}
+
+#[tokio::test]
+async fn a_ticket_answers_the_same_though_its_arguments_change_with_the_time() {
+    let stage = stage().await;
+    let server = serve(stage.engine.clone()).await;
+    let sql = "EXEC images.transfer @image_id=62137902, @region=concat('sfo3', left(uuid(), 0), right(uuid(), 1))";
+    let info = server.info(&statement(sql)).await.unwrap();
+
+    let first = server.rows(&info).await.unwrap_err();
+    let again = server.rows(&info).await.unwrap_err();
+
+    assert_eq!((first.code(), first.message()), (again.code(), again.message()));
+    assert_eq!(stage.requests().len(), 1);
 }
 
 #[tokio::test]
@@ -187,12 +216,16 @@ async fn a_connection_that_is_made_late_posts_once() {
     let engine = Engine::try_new(Client::try_new(options).unwrap(), writes()).unwrap();
     let account = demo::Account::new(demo::Options { limits: Limits::off(), ..demo::Options::default() }).unwrap();
 
+    let mut answer = engine.run(TRANSFER, None).await.unwrap();
+    let progress = answer.progress.clone();
     let late = async {
-        let listener = place.listen(16).unwrap();
-        tokio::spawn(demo::serve(listener, account.clone(), std::future::pending()));
+        while progress.retries() == 0 {
+            tokio::task::yield_now().await;
+        }
+        tokio::spawn(demo::serve(place.listen(16).unwrap(), account.clone(), std::future::pending()));
     };
-    let (asked, ()) = tokio::join!(crate::support::ask(&engine, TRANSFER), late);
+    let (row, ()) = tokio::join!(answer.rows.next(), late);
 
-    assert_eq!(one(&asked.unwrap().rows)["type"], "transfer");
+    assert_eq!(one(&row.unwrap().unwrap())["type"], "transfer");
     assert_eq!((account.posts(), account.requests().len()), (1, 1));
 }

@@ -1,5 +1,7 @@
 //! What is refused before anything is sent, and what the API refuses.
 
+use arrow_flight::sql::CommandStatementUpdate;
+
 use super::*;
 use crate::flight::{serve, statement};
 
@@ -58,6 +60,8 @@ async fn mistakes_are_told_before_anything_is_sent() {
         ("CALL images.convert(1)".into(), "the argument 1 has no name"),
         (format!("EXPLAIN ANALYZE {TRANSFER}"), "EXPLAIN ANALYZE would carry the EXEC out"),
         (format!("{TRANSFER}; {TRANSFER}"), "holds 2 statements"),
+        (post("@image_id=count(1), @type='convert'"), "`count(1)` is no constant"),
+        (format!("EXPLAIN FORMAT TREE {TRANSFER}"), "EXPLAIN of an EXEC takes VERBOSE, and nothing else"),
         (format!("PREPARE x AS {TRANSFER}"), ""),
         (format!("SELECT * FROM ({TRANSFER})"), ""),
         (format!("WITH x AS ({TRANSFER}) SELECT * FROM x"), ""),
@@ -80,8 +84,10 @@ async fn a_server_that_does_not_write_says_so_at_every_step() {
     let info = reading.info(&statement(TRANSFER)).await.unwrap_err();
     let get = reading.rows(&ticket).await.unwrap_err();
     let run = off.error(TRANSFER).await;
+    let update = CommandStatementUpdate { query: TRANSFER.into(), transaction_id: None };
+    let put = reading.put(&update, RecordBatch::new_empty(arrow::datatypes::Schema::empty().into())).await.unwrap_err();
 
-    for refused in [prepare, info, get] {
+    for refused in [prepare, info, get, put] {
         assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{refused}");
         assert!(refused.message().ends_with("\nhint: start the server with --allow-writes"), "{refused}");
     }

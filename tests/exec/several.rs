@@ -1,6 +1,8 @@
 //! EXEC as an update: a count, and one execution for each row that is bound.
 
-use arrow::array::{ArrayRef, Int64Array, StringArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
+};
 use arrow_flight::sql::{CommandPreparedStatementUpdate, CommandStatementUpdate, DoPutUpdateResult};
 use prost::Message;
 
@@ -65,11 +67,13 @@ async fn the_first_failure_stops_and_names_what_is_done() {
 
     let ids: Vec<_> = stage.actions(IMAGE)[..2].iter().map(|action| action["id"].clone()).collect();
     let expected = format!(
-        "row 3 of 4 failed; done before it: id {}, id {}; the rows behind it were not sent: DigitalOcean refused",
+        "; done before it: id {}, id {}; the rows behind it were not sent\n\
+         hint: the rows before it are done: bind those from row 3 on, and no others",
         ids[1], ids[0]
     );
     assert_eq!(refused.code(), tonic::Code::InvalidArgument);
-    assert!(refused.message().starts_with(&expected), "{refused}");
+    assert!(refused.message().starts_with("row 3 of 4: DigitalOcean refused POST "), "{refused}");
+    assert!(refused.message().ends_with(&expected), "{refused}");
     assert_eq!((stage.posts(), stage.requests().len()), (2, 3));
 }
 
@@ -82,9 +86,24 @@ async fn a_lost_answer_in_the_middle_is_lost_and_stops_too() {
     let refused = put(&server, EACH, to(&["sfo3", "ams3", "lon1"])).await.unwrap_err();
 
     assert_eq!(refused.code(), tonic::Code::Unknown);
-    assert!(refused.message().contains("row 2 of 3 failed; done before it: id "), "{refused}");
+    assert!(refused.message().starts_with("row 2 of 3: POST /v2/images/62137902/actions may have"), "{refused}");
     assert!(refused.message().contains("hint: look before doing it again: SELECT"), "{refused}");
+    assert!(refused.message().ends_with("; the rows before it are done: bind those from row 2 on, and no others"));
     assert_eq!(stage.posts(), 2);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_half_done_does_not_invite_to_do_it_again() {
+    let stage = stage().await;
+    let server = serve(stage.engine.clone()).await;
+    stage.inject("POST ** skip=1 status=429");
+
+    let half = put(&server, EACH, to(&["sfo3", "ams3"])).await.unwrap_err();
+    let none = put(&server, EACH, to(&["lon1", "blr1"])).await.unwrap_err();
+
+    assert_eq!((half.code(), none.code()), (tonic::Code::FailedPrecondition, tonic::Code::ResourceExhausted));
+    assert!(half.message().contains("hint: the rows before it are done"), "{half}");
+    assert!(!none.message().contains("are done"), "{none}");
 }
 
 #[tokio::test]
@@ -98,6 +117,31 @@ async fn a_mistake_in_the_last_row_is_told_before_the_first_is_sent() {
 
     assert_eq!(refused.code(), tonic::Code::InvalidArgument);
     assert!(stage.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_bound_value_of_another_type_is_not_made_into_an_id() {
+    let stage = stage().await;
+    let server = serve(stage.engine.clone()).await;
+    let regions = || text("sfo3");
+    let values: [(ArrayRef, ArrayRef); 5] = [
+        (Arc::new(BooleanArray::from(vec![true])), regions()),
+        (Arc::new(Date32Array::from(vec![18_262])), regions()),
+        (Arc::new(TimestampMicrosecondArray::from(vec![1_577_836_800_000_000])), regions()),
+        (Arc::new(Float64Array::from(vec![62_137_902.5])), regions()),
+        (number(62_137_902), number(5)),
+    ];
+
+    for (image, region) in values {
+        let refused = put(&server, EACH, row(vec![Arc::clone(&image), region])).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{image:?}");
+    }
+    assert!(stage.requests().is_empty());
+    let whole: ArrayRef = Arc::new(Float64Array::from(vec![62_137_902.0]));
+    let small: ArrayRef = Arc::new(Int32Array::from(vec![62_137_902]));
+    put(&server, EACH, row(vec![whole, regions()])).await.unwrap();
+    put(&server, EACH, row(vec![small, text("ams3")])).await.unwrap();
+    assert_eq!(stage.posts(), 2);
 }
 
 #[tokio::test]
@@ -186,14 +230,13 @@ async fn a_query_is_no_update() {
 #[tokio::test]
 async fn a_client_that_goes_away_between_rows_leaves_the_rest_unsent() {
     let stage = stage().await;
-    let server = serve(stage.engine.clone()).await;
     let gate = stage.hold("POST", "**");
 
+    let rows = to(&["sfo3", "ams3"]);
     tokio::select! {
-        _ = put(&server, EACH, to(&["sfo3", "ams3"])) => panic!("nobody let it through"),
+        _ = stage.engine.update("a client", EACH, Some(&rows)) => panic!("nobody let it through"),
         () = stage.demo.account().received(1) => {}
     }
-    drop(server);
     gate.add_permits(100);
     stage.demo.account().idle().await;
     stage.engine.finish_writing().await;

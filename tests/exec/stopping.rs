@@ -1,5 +1,6 @@
 //! A server that stops while a POST is on its way.
 
+use futures::StreamExt;
 use oceanflight::server;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -9,31 +10,51 @@ use crate::flight::{Running, statement};
 
 #[tokio::test]
 async fn a_stop_waits_for_the_post_and_starts_no_other() {
+    /// Of another image, which nobody holds back: it is refused once the stop waits for what was sent.
+    const OTHER: &str = "EXEC images.convert @image_id=62138001";
     let stage = stage().await;
-    let gate = stage.hold("POST", "**");
+    let gate = stage.hold("POST", "/v2/images/62137902/actions");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel::<()>();
     let stopping = async { drop(stopped.await) };
-    let mut serving = tokio::spawn(server::run_with_grace(listener, stage.engine.clone(), stopping, Duration::ZERO));
+    let serving = tokio::spawn(server::run_with_grace(listener, stage.engine.clone(), stopping, Duration::ZERO));
     let server = Running::at(address).await;
     let info = server.info(&statement(TRANSFER)).await.unwrap();
 
     let asked = async {
         stage.demo.account().received(1).await;
         stop.send(()).unwrap();
+        while !matches!(stage.ask(OTHER).await, Err(refused) if refused.kind() == Kind::Unavailable) {}
+        assert_eq!((stage.engine.writing(), serving.is_finished()), (1, false));
+        gate.add_permits(1);
     };
     let (rows, ()) = tokio::join!(server.rows(&info), asked);
-    assert_eq!(rows.unwrap_err().code(), tonic::Code::Unavailable);
-    assert_eq!((stage.engine.writing(), stage.posts()), (1, 0));
-    tokio::select! {
-        _ = &mut serving => panic!("it stopped without its POST"),
-        () = tokio::task::yield_now() => {}
-    }
-    gate.add_permits(1);
     serving.await.unwrap().unwrap();
 
-    assert_eq!((stage.engine.writing(), stage.posts()), (0, 1));
+    assert_eq!(one(&rows.unwrap())["region_slug"], "sfo3");
+    assert_eq!(stage.engine.writing(), 0);
     assert_eq!(stage.error(TRANSFER).await.kind(), Kind::Unavailable);
-    assert_eq!(stage.posts(), 1);
+    let posts = stage.requests().into_iter().filter(|request| request == PATH).count();
+    assert_eq!(posts, 1);
+}
+
+#[tokio::test]
+async fn a_stop_ends_an_await_with_the_actions_id() {
+    let stage = stage().await;
+    let gate = stage.hold("GET", "**");
+    let mut answer = stage.engine.run(&format!("{TRANSFER}, @@await='1h'"), None).await.unwrap();
+
+    let stopped = async {
+        stage.demo.account().received(2).await;
+        stage.engine.finish_writing().await;
+    };
+    let (ended, ()) = tokio::join!(answer.rows.next(), stopped);
+
+    let error = ended.unwrap().unwrap_err();
+    let id = stage.actions(IMAGE)[0]["id"].clone();
+    assert_eq!((error.kind(), stage.posts()), (Kind::Unknown, 1));
+    assert!(error.report().starts_with(&format!("id {id} of ")), "{}", error.report());
+    assert!(error.report().contains("cannot be watched: the server is stopping"), "{}", error.report());
+    gate.add_permits(100);
 }

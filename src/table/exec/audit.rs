@@ -1,14 +1,15 @@
-//! One line in the log for each POST that is sent: who did what, and what came of it.
+//! One line in the log for each POST: who did what, and what came of it.
 //!
 //! The lines have a target of their own, so that a filter can keep them apart: `oceanflight::audit=info`.
 
 use tracing::info;
 
 use super::plan::Call;
-use crate::api::Sent;
+use crate::api::{Head, Sent};
 
-/// What is logged.
+/// Logs it.
 pub(super) fn log(call: &Call, who: &str, sent: &Sent) {
+    let request_id = sent.head.as_ref().and_then(|head| head.request_id.as_deref());
     info!(
         target: "oceanflight::audit",
         who,
@@ -16,9 +17,17 @@ pub(super) fn log(call: &Call, who: &str, sent: &Sent) {
         path = sent.at.path,
         arguments = call.invocation.body,
         attempt = sent.attempt,
-        status = sent.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string()),
-        request_id = sent.request_id.as_deref().unwrap_or_default(),
+        status = status(sent),
+        request_id = request_id.unwrap_or_default(),
         duration_ms = u64::try_from(sent.duration.as_millis()).unwrap_or(u64::MAX),
-        "POST sent"
+        "POST"
     );
+}
+
+fn status(sent: &Sent) -> String {
+    match &sent.head {
+        Some(Head { status, .. }) => status.to_string(),
+        None if sent.connected => "no answer".into(),
+        None => "not sent: no connection".into(),
+    }
 }

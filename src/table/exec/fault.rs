@@ -44,16 +44,7 @@ pub enum Fault {
         procedure: String,
     },
     /// The request may have been carried out, and its answer is lost.
-    Lost {
-        /// The request.
-        at: Where,
-        /// What happened to the answer.
-        cause: Error,
-        /// What began since then.
-        appeared: Appeared,
-        /// The query that shows more.
-        look: String,
-    },
+    Lost(Box<Lost>),
     /// It was started, and failed.
     Failed(Started),
     /// It was started, and the time to wait is over.
@@ -75,6 +66,21 @@ pub enum Fault {
         /// What was called.
         what: String,
     },
+}
+
+/// A request of which nobody knows what became.
+#[derive(Clone, Debug)]
+pub struct Lost {
+    /// The request.
+    pub at: Where,
+    /// What happened to the answer.
+    pub cause: Error,
+    /// What began since then.
+    pub appeared: Appeared,
+    /// To be named when DigitalOcean is asked about it.
+    pub request_id: Option<String>,
+    /// The query that shows more.
+    pub look: String,
 }
 
 /// What was started.
@@ -101,6 +107,17 @@ pub enum Appeared {
     Untraced,
 }
 
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, cause, appeared, request_id, .. } = self;
+        let cause = cause.line();
+        write!(f, "{at} may have been carried out, and its answer is lost: {cause}")?;
+        let request_id = request_id.iter().find(|id| !cause.contains(id.as_str()));
+        request_id.into_iter().try_for_each(|id| write!(f, " (request {id})"))?;
+        appeared.fmt(f)
+    }
+}
+
 impl fmt::Display for Started {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.id, self.table)
@@ -111,7 +128,8 @@ impl fmt::Display for Appeared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rows(rows) if rows.is_empty() => f.write_str("; nothing has begun there since, so far"),
-            Self::Rows(rows) => write!(f, "; since then there is: {}", rows.join("; ")),
+            // The API tells whole seconds.
+            Self::Rows(rows) => write!(f, "; begun there since, or up to 2 s before: {}", rows.join("; ")),
             Self::Unreadable(error) => write!(f, "; what has begun there since cannot be read: {error}"),
             Self::Untraced => Ok(()),
         }
@@ -132,9 +150,7 @@ impl fmt::Display for Fault {
             Self::NoEnd { procedure } => {
                 write!(f, "`{procedure}` is done when it is answered: there is nothing to await")
             }
-            Self::Lost { at, cause, appeared, .. } => {
-                write!(f, "{at} may have been carried out, and its answer is lost ({}){appeared}", Line(cause))
-            }
+            Self::Lost(lost) => lost.fmt(f),
             Self::Failed(started) => {
                 write!(f, "{started} was started, and is {}", started.status.as_deref().unwrap_or("over"))
             }
@@ -145,21 +161,6 @@ impl fmt::Display for Fault {
             Self::Unwatched { started, .. } => write!(f, "{started} was started, and cannot be watched"),
             Self::Vanished { what } => write!(f, "{what} may have been carried out, and its task is gone"),
         }
-    }
-}
-
-/// An error with its causes, and without its hint.
-struct Line<'a>(&'a Error);
-
-impl fmt::Display for Line<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut cause: Option<&dyn std::error::Error> = Some(self.0);
-        let mut separator = "";
-        while let Some(error) = cause {
-            write!(f, "{separator}{error}")?;
-            (cause, separator) = (error.source(), ": ");
-        }
-        Ok(())
     }
 }
 
@@ -180,10 +181,9 @@ impl Failure for Fault {
                 Kind::InvalidArgument
             }
             Self::Stopping => Kind::Unavailable,
-            Self::Lost { .. } | Self::Vanished { .. } => Kind::Unknown,
+            // Also of what was started for certain: whoever does it again starts a second one.
+            Self::Lost(_) | Self::Vanished { .. } | Self::Unfinished { .. } | Self::Unwatched { .. } => Kind::Unknown,
             Self::Failed(_) => Kind::Aborted,
-            Self::Unfinished { .. } => Kind::DeadlineExceeded,
-            Self::Unwatched { cause, .. } => cause.kind(),
         }
     }
 
@@ -197,7 +197,7 @@ impl Failure for Fault {
             Self::Argument { .. } => "write a constant, a function of constants, or a parameter".into(),
             Self::Wait { .. } => "write it as '90s', '10m' or '1h'; 24h is the longest".into(),
             Self::NoEnd { .. } => "leave AWAIT out".into(),
-            Self::Lost { look, .. } => format!("look before doing it again: {look}"),
+            Self::Lost(lost) => format!("look before doing it again: {}", lost.look),
             Self::Failed(started) | Self::Unfinished { started, .. } | Self::Unwatched { started, .. } => {
                 format!("look at it with {}", started.look)
             }

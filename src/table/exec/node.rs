@@ -68,6 +68,11 @@ impl CallProcedure {
         Expr::Literal(humantime::format_duration(USUAL_WAIT).to_string().into(), None)
     }
 
+    /// The name of what is called.
+    pub fn procedure(&self) -> String {
+        self.callable.name()
+    }
+
     /// The column that tells which row was started.
     pub fn row_id(&self) -> &str {
         self.callable.answers.row_id()

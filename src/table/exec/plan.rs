@@ -122,7 +122,7 @@ impl ExecutionPlan for CallProcedureExec {
 
 /// The row as it was answered; or, where it is waited for, as it is at the end.
 async fn run(call: Arc<Call>, permission: Arc<Permission>, query: Arc<QueryContext>) -> error::Result<RecordBatch> {
-    let Permission { allowed, records, execution, who, runtime, polling } = permission.as_ref();
+    let Permission { allowed, records, execution, who, runtime, .. } = permission.as_ref();
     if !allowed {
         return Err(Fault::Off { procedure: call.callable.name() }.into());
     }
@@ -131,6 +131,6 @@ async fn run(call: Arc<Call>, permission: Arc<Permission>, query: Arc<QueryConte
     let row = records.start(execution, call.request(), runtime, post)?.outcome().await?;
     match call.wait {
         None => Ok(row),
-        Some(limit) => settle::until_settled(&call, row, limit, *polling, &query).await,
+        Some(limit) => settle::until_settled(&call, row, limit, &permission, &query).await,
     }
 }

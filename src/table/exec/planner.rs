@@ -34,7 +34,7 @@ impl CallPlanner {
         let mut arguments = Arguments::default();
         let mut limit = None;
         for (slot, expr) in node.given() {
-            let value = evaluate(expr, state)?;
+            let value = evaluate(slot.name(), expr, state)?;
             let json = |name: &str| to_json(name, &value).map(Given::Value).map_err(to_datafusion);
             match slot {
                 Slot::Named(name) => arguments.named.push((name.clone(), json(name)?)),

@@ -1,67 +1,88 @@
 //! The POST itself: its row, or what to tell where there is none.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array, RecordBatch, TimestampNanosecondArray};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use chrono::{DateTime, Duration as Span, Utc};
-use tokio::time::Instant;
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::{Instant, timeout};
 
-use super::fault::{Appeared, Fault};
+use super::fault::{Appeared, Fault, Lost};
 use super::plan::Call;
 use super::{audit, settle};
-use crate::api::{Body, QueryContext, Request};
+use crate::api::{Body, Fault as ApiFault, QueryContext, Request, Where};
 use crate::error::Result;
-use crate::resource::{Answer, Binding, Callable, Method, Resource, Traces, Value};
+use crate::resource::{Answer, Binding, Callable, Invocation, Method, Resource, Traces, Value};
 use crate::rows::Decoder;
 use crate::table::fault::Fault as TableFault;
 
-/// Sends the request until it is answered, but never twice where the first may have been carried out.
+/// How long it may take to look what has begun: a stop waits for that, too.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Sends the request, and keeps what came of it for who may have left by then.
 pub(super) async fn post(call: Arc<Call>, who: String, query: Arc<QueryContext>) -> Result<RecordBatch> {
-    let Call { callable, invocation, client, .. } = call.as_ref();
-    let request = Request::post(invocation.path.clone(), invocation.body.clone());
+    let answered = until_answered(&call, who, &query).await;
+    let started = |row: &RecordBatch| format!("{} was started", settle::started_text(&call.callable, row));
+    query.has_written(answered.as_ref().map(started).map_err(Clone::clone));
+    answered
+}
+
+/// Sends the request until it is answered, but never twice where the first may have been carried out.
+async fn until_answered(call: &Call, who: String, query: &QueryContext) -> Result<RecordBatch> {
+    let Call { callable, invocation, client, .. } = call;
+    let Invocation { path, body, binding } = invocation;
     let begin = Instant::now();
-    let answered = client.post(&request, &query, |sent| audit::log(&call, &who, &sent)).await;
-    let cause = match answered {
-        Ok(body) => match row(callable, &body, &invocation.binding) {
-            Ok(row) => {
-                query.has_started(settle::started_text(callable, &row));
-                return Ok(row);
-            }
-            Err(fault) => TableFault::Unreadable { at: request.at(), fault }.into(),
+    let mut head = None;
+    let answered = client.post(path, body, query, |sent| {
+        audit::log(call, &who, &sent);
+        head = sent.head;
+    });
+    let at = Where { method: "POST", path: path.clone() };
+    let cause = match answered.await {
+        Ok(body) => match row(&callable.answers, &Answer::Row(callable.procedure.row.clone()), &body, binding) {
+            Ok(row) => return Ok(row),
+            Err(fault) => TableFault::Unreadable { at: at.clone(), fault }.into(),
         },
         Err(fault) if fault.may_have_been_carried_out() => fault.into(),
         Err(fault) => return Err(fault.into()),
     };
-    let appeared = appeared(&call, begin, &query).await;
-    let look = look(callable, &invocation.binding);
-    Err(Fault::Lost { at: request.at(), cause, appeared, look }.into())
+    let appeared = appeared(call, begin, query).await;
+    let (look, request_id) = (look(callable, binding), head.and_then(|head| head.request_id));
+    Err(Fault::Lost(Box::new(Lost { at, cause, appeared, request_id, look })).into())
 }
 
-fn row(callable: &Callable, body: &Body, binding: &Binding) -> Result<RecordBatch, crate::rows::Fault> {
-    let Callable { answers, procedure, .. } = callable;
-    let columns: Vec<usize> = (0..answers.columns.len()).collect();
-    let decoder = Decoder::new(answers, &Answer::Row(procedure.row.clone()), &columns);
-    Ok(decoder.decode(body.bytes(), binding)?.batch)
+/// A body's row, with all columns of its table.
+pub(super) fn row(
+    resource: &Resource,
+    answer: &Answer,
+    body: &Body,
+    binding: &Binding,
+) -> Result<RecordBatch, crate::rows::Fault> {
+    let columns: Vec<usize> = (0..resource.columns.len()).collect();
+    Ok(Decoder::new(resource, answer, &columns).decode(body.bytes(), binding)?.batch)
 }
 
 /// What has begun since the request was sent, as far as its first page tells: the list has the newest first.
 async fn appeared(call: &Call, begin: Instant, query: &QueryContext) -> Appeared {
     let Callable { answers, procedure, .. } = call.callable.as_ref();
     let Some(traces) = &procedure.traces else { return Appeared::Untraced };
-    let method = answers.methods.iter().find(|method| method.name == traces.read_by);
-    let method = method.expect("the declaration's check finds the method");
+    let method = answers.method(&traces.read_by).expect("the declaration's check finds the method");
     let request = match method.answer {
         Answer::Rows { paged: true, .. } => request(answers, method, &call.invocation.binding, None).page(1),
         Answer::Rows { paged: false, .. } | Answer::Row(_) => request(answers, method, &call.invocation.binding, None),
     };
-    let body = match call.client.get(&request, query).await {
-        Ok(body) => body,
-        Err(fault) => return Appeared::Unreadable(fault.into()),
+    let body = match timeout(LOOK, call.client.get(&request, query)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(fault)) => return Appeared::Unreadable(fault.into()),
+        Err(_) => {
+            let fault = ApiFault::Slow { at: request.at(), limit: LOOK, attempts: 1 };
+            return Appeared::Unreadable(fault.into());
+        }
     };
     // By the API's own clock: the one here may be wrong. Both of its times are in whole seconds.
     let now = body.head().date.unwrap_or_else(Utc::now);
-    let since = now - Span::from_std(begin.elapsed()).unwrap_or_default() - Span::seconds(1);
+    let since = now - TimeDelta::from_std(begin.elapsed()).unwrap_or_default() - TimeDelta::seconds(1);
     match rows_since(answers, method, traces, &body, &call.invocation.binding, since) {
         Ok(rows) => Appeared::Rows(rows),
         Err(fault) => Appeared::Unreadable(TableFault::Unreadable { at: request.at(), fault }.into()),
@@ -82,15 +103,17 @@ fn rows_since(
     let times = rows.column(rows.num_columns() - 1);
     let times = times.as_any().downcast_ref::<TimestampNanosecondArray>().expect("the declaration's check sees to it");
     let since = since.timestamp_nanos_opt().unwrap_or(i64::MAX);
-    let new = (0..rows.num_rows()).filter(|row| times.is_valid(*row) && times.value(*row) >= since);
-    Ok(new.map(|row| shown(&rows, row, traces.show.len())).collect())
+    // A row that does not tell when it began may have begun since.
+    let new = (0..rows.num_rows()).filter(|row| times.is_null(*row) || times.value(*row) >= since);
+    Ok(new.map(|row| shown(&rows, row, &traces.since)).collect())
 }
 
 /// `id 7, type transfer, status in-progress`
-fn shown(rows: &RecordBatch, row: usize, columns: usize) -> String {
-    let schema = rows.schema();
-    let cells = (0..columns).map(|at| format!("{} {}", schema.field(at).name(), cell(rows, at, row)));
-    cells.collect::<Vec<_>>().join(", ")
+fn shown(rows: &RecordBatch, row: usize, since: &str) -> String {
+    let (schema, last) = (rows.schema(), rows.num_columns() - 1);
+    let cells = (0..last).map(|at| format!("{} {}", schema.field(at).name(), cell(rows, at, row)));
+    let untold = rows.column(last).is_null(row).then(|| format!("{since} not told"));
+    cells.chain(untold).collect::<Vec<_>>().join(", ")
 }
 
 /// A value as text.

@@ -45,8 +45,14 @@ pub struct Once {
 pub enum Execution {
     /// One of its own, each time.
     New,
-    /// The one of a ticket, which has a number if it was made for an EXEC.
-    Ticket(Option<Once>),
+    /// The one of a ticket.
+    Ticket {
+        /// There if it was made for an EXEC.
+        once: Option<Once>,
+        /// Tells the tickets of one number apart, none of which but the first was made here. Not by the request: a
+        /// value such as `now()` is another one each time that it is asked for.
+        digest: u64,
+    },
 }
 
 /// The row that was answered, or why there is none.
@@ -58,6 +64,8 @@ pub struct Records {
     process: u64,
     begin: Instant,
     started: Mutex<Started>,
+    /// Turns true under the lock: nothing is started afterwards.
+    stopping: watch::Sender<bool>,
     running: TaskTracker,
     /// Those without an outcome: a task goes on for a moment after it has told one.
     unanswered: Arc<AtomicUsize>,
@@ -65,13 +73,12 @@ pub struct Records {
 
 #[derive(Debug, Default)]
 struct Started {
-    stopping: bool,
     by_number: HashMap<u64, Record>,
 }
 
 #[derive(Debug)]
 struct Record {
-    what: String,
+    digest: u64,
     expires: Instant,
     outcome: Waiting,
 }
@@ -85,8 +92,8 @@ pub(super) struct Waiting {
 
 impl Default for Records {
     fn default() -> Self {
-        let (started, running, unanswered) = (Mutex::default(), TaskTracker::new(), Arc::default());
-        Self { process: random(), begin: Instant::now(), started, running, unanswered }
+        let (started, stopping, running) = (Mutex::default(), watch::Sender::default(), TaskTracker::new());
+        Self { process: random(), begin: Instant::now(), started, stopping, running, unanswered: Arc::default() }
     }
 }
 
@@ -103,7 +110,7 @@ impl Records {
         Once { process: self.process, number: random(), expires_ms }
     }
 
-    /// Starts `post`, unless this execution has started it before. `what` tells one request from another.
+    /// Starts `post`, unless this execution has started it before. `what` is for the log.
     ///
     /// # Errors
     /// A ticket that is not to be taken, or a process that stops: nothing was started.
@@ -114,24 +121,26 @@ impl Records {
         runtime: &Handle,
         post: impl Future<Output = Outcome> + Send + 'static,
     ) -> Result<Waiting, Fault> {
-        let once = match execution {
-            Execution::New => None,
-            Execution::Ticket(None) => return Err(Fault::NoOnce),
-            Execution::Ticket(Some(once)) => Some((once.number, self.expires(once)?)),
-        };
         let mut started = self.lock();
         let now = Instant::now();
+        let once = match execution {
+            Execution::New => None,
+            Execution::Ticket { once: None, .. } => return Err(Fault::NoOnce),
+            Execution::Ticket { once: Some(once), digest } => Some((once.number, self.expires(once, now)?, *digest)),
+        };
         started.by_number.retain(|_, record| record.expires + SLACK > now);
-        if let Some(record) = once.and_then(|(number, _)| started.by_number.get(&number)) {
-            return if record.what == what { Ok(record.outcome.clone()) } else { Err(Fault::OtherStatement) };
+        if let Some((number, _, digest)) = once
+            && let Some(record) = started.by_number.get(&number)
+        {
+            return if record.digest == digest { Ok(record.outcome.clone()) } else { Err(Fault::OtherStatement) };
         }
-        if started.stopping {
+        if *self.stopping.borrow() {
             return Err(Fault::Stopping);
         }
         let (sender, outcome) = watch::channel(None);
-        let waiting = Waiting { what: what.clone(), outcome };
-        if let Some((number, expires)) = once {
-            started.by_number.insert(number, Record { what, expires, outcome: waiting.clone() });
+        let waiting = Waiting { what, outcome };
+        if let Some((number, expires, digest)) = once {
+            started.by_number.insert(number, Record { digest, expires, outcome: waiting.clone() });
         }
         let recorded = usize::from(once.is_some());
         let name = waiting.what.clone();
@@ -150,21 +159,31 @@ impl Records {
         Ok(waiting)
     }
 
-    fn expires(&self, once: &Once) -> Result<Instant, Fault> {
+    fn expires(&self, once: &Once, now: Instant) -> Result<Instant, Fault> {
         if once.process != self.process {
             return Err(Fault::OtherProcess);
         }
         let expires = self.begin.checked_add(Duration::from_millis(once.expires_ms)).ok_or(Fault::Expired)?;
         // Longer than any that was minted: its record would be forgotten first.
-        let minted = Instant::now() < expires && expires <= Instant::now() + TICKET_LIFE;
+        let minted = now < expires && expires <= now + TICKET_LIFE;
         minted.then_some(expires).ok_or(Fault::Expired)
     }
 
     /// Starts nothing any more, and waits for all that was started.
     pub async fn finish(&self) {
-        self.lock().stopping = true;
+        {
+            let _started = self.lock();
+            self.stopping.send_replace(true);
+        }
         self.running.close();
         self.running.wait().await;
+    }
+
+    /// Waits until nothing is started any more.
+    pub(super) async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // Its sender is here.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 
     /// How many POSTs are on their way.
@@ -234,7 +253,16 @@ mod tests {
     }
 
     fn start(records: &Records, once: Option<Once>, count: &Arc<AtomicUsize>) -> Result<Waiting, Fault> {
-        records.start(&Execution::Ticket(once), "POST /a".into(), &Handle::current(), counted(count))
+        start_other(records, once, 7, count)
+    }
+
+    fn start_other(
+        records: &Records,
+        once: Option<Once>,
+        digest: u64,
+        count: &Arc<AtomicUsize>,
+    ) -> Result<Waiting, Fault> {
+        records.start(&Execution::Ticket { once, digest }, "POST /a".into(), &Handle::current(), counted(count))
     }
 
     #[tokio::test(start_paused = true)]
@@ -294,8 +322,7 @@ mod tests {
         let forever = Once { expires_ms: u64::MAX, ..once };
         assert!(matches!(start(&records, Some(forever), &count), Err(Fault::Expired)));
         start(&records, Some(once), &count).unwrap().outcome().await.unwrap();
-        let other = records.start(&Execution::Ticket(Some(once)), "b".into(), &Handle::current(), counted(&count));
-        assert!(matches!(other, Err(Fault::OtherStatement)));
+        assert!(matches!(start_other(&records, Some(once), 8, &count), Err(Fault::OtherStatement)));
 
         assert_eq!(count.load(Ordering::SeqCst), 1);
     }
@@ -316,9 +343,7 @@ mod tests {
             let records = Arc::clone(&records);
             async move { records.finish().await }
         });
-        while !records.lock().stopping {
-            tokio::task::yield_now().await;
-        }
+        records.stopped().await;
         assert_eq!((records.running(), finishing.is_finished()), (1, false));
         assert!(matches!(start(&records, Some(records.mint()), &Arc::default()), Err(Fault::Stopping)));
         go.notify_one();

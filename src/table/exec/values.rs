@@ -6,14 +6,27 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::Schema;
 use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, ScalarValue};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::Expr;
 use serde_json::{Number, Value as Json};
 
 use super::{Fault, LONGEST_WAIT};
+use crate::table::fault::to_datafusion;
 
-/// The value of a constant expression.
-pub(super) fn evaluate(expr: &Expr, state: &dyn Session) -> Result<ScalarValue> {
+/// The value of a constant expression: one that takes no rows.
+pub(super) fn evaluate(name: &str, expr: &Expr, state: &dyn Session) -> Result<ScalarValue> {
+    let computed = compute(expr, state);
+    computed.map_err(|error| match error.find_root() {
+        // An aggregate, a window, and the like: DataFusion shows its own tree here.
+        DataFusionError::NotImplemented(_) | DataFusionError::Internal(_) => {
+            let problem = format!("`{}` is no constant", expr.clone().unalias().human_display());
+            to_datafusion(Fault::Argument { name: name.to_owned(), problem })
+        }
+        _ => error,
+    })
+}
+
+fn compute(expr: &Expr, state: &dyn Session) -> Result<ScalarValue> {
     if let Some(value) = literal(expr) {
         return Ok(value.clone());
     }
@@ -52,6 +65,7 @@ pub(super) fn to_json(name: &str, value: &ScalarValue) -> Result<Json, Fault> {
         ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
             Some(text.as_str().into())
         }
+        ScalarValue::Dictionary(_, value) => return to_json(name, value),
         _ => None,
     };
     json.ok_or_else(|| {
