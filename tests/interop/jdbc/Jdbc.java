@@ -1,5 +1,9 @@
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.sql.Connection;
 import java.sql.DatabaseMetaData;
 import java.sql.DriverManager;
@@ -11,19 +15,24 @@ import java.sql.Statement;
 import java.sql.Timestamp;
 import java.sql.Types;
 import java.time.Instant;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.TimeZone;
 import java.util.TreeSet;
+import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
- * Asks a server what JDBC tools ask: {@code java -cp DRIVER Jdbc.java URL}.
+ * Asks a server what JDBC tools ask: {@code java -cp DRIVER Jdbc.java URL ACCOUNT}, where ACCOUNT is the address of the
+ * simulated account behind it.
  *
  * <p>A line for each check; ends with 1 if any failed.
  */
@@ -50,6 +59,11 @@ public class Jdbc {
     static final String GET =
             FIELDS + "WHERE image_id = '" + IMAGE + "' -- required\nAND action_id = '" + ACTION + "' -- required;\n";
 
+    static final String METHOD = "digitalocean.compute.image_actions.image_actions_post";
+    // Not lon1 and tor1, which are left to the prism suite.
+    static final List<String> REGIONS =
+            List.of("nyc1", "nyc3", "sfo2", "sfo3", "ams3", "sgp1", "fra1", "blr1", "syd1");
+
     static final List<String> COLUMNS = List.of("id", "resource_id", "completed_at", "region", "region_slug",
             "resource_type", "started_at", "status", "type", "image_id", "action_id");
     static final Map<String, Integer> TYPES = Map.of(
@@ -62,6 +76,10 @@ public class Jdbc {
 
     interface Check {
         void run(Connection connection) throws Exception;
+    }
+
+    interface Act {
+        void run() throws Exception;
     }
 
     interface RowReader<T> {
@@ -121,14 +139,106 @@ public class Jdbc {
         throw new AssertionError("not refused: " + sql);
     }
 
+    /** The message of what is to throw. */
+    static String failure(Act act) throws Exception {
+        try {
+            act.run();
+        } catch (SQLException failure) {
+            return String.valueOf(failure.getMessage());
+        }
+        throw new AssertionError("nothing failed");
+    }
+
+    /** An image, and a region. */
+    record Transfer(long image, String region) {
+        String exec() {
+            return "EXEC %s @image_id='%d', @type='transfer', @region='%s'".formatted(METHOD, image, region);
+        }
+
+        void bind(PreparedStatement statement) throws SQLException {
+            statement.setLong(1, image);
+            statement.setString(2, region);
+        }
+
+        /** The row that tells of it. */
+        String row(String status) {
+            return image + " transfer " + region + " " + status;
+        }
+    }
+
+    static final String PREPARED = "EXEC " + METHOD + " @image_id=?, @type='transfer', @region=?";
+    static final RowReader<String> ROW = row -> row.getLong("image_id") + " " + row.getString("type") + " "
+            + row.getString("region_slug") + " " + row.getString("status");
+
+    /** The transfers that {@link #next} has still to hand out. */
+    static Deque<Transfer> left;
+    /** The simulated account's address. */
+    static String account;
+
+    /** A transfer that nobody has done; none comes twice. */
+    static Transfer next(Connection connection) throws SQLException {
+        if (left == null) left = new ArrayDeque<>(transfers(connection, "NOT array_has(images.regions, r.slug)"));
+        if (left.isEmpty()) throw new AssertionError("the account has no image and region left that no check has transferred");
+        return left.pop();
+    }
+
+    /** A transfer of an image to where it is. */
+    static Transfer refusedTransfer(Connection connection) throws SQLException {
+        return transfers(connection, "array_has(images.regions, r.slug)").get(0);
+    }
+
+    static List<Transfer> transfers(Connection connection, String condition) throws SQLException {
+        String regions = "(VALUES ('" + String.join("'), ('", REGIONS) + "')) r (slug)";
+        String sql = "SELECT images.id, r.slug FROM images CROSS JOIN " + regions
+                + " WHERE NOT images.public AND images.status = 'available' AND images.type IN ('snapshot', 'custom')"
+                + " AND images.id <> " + IMAGE + " AND " + condition + " ORDER BY r.slug, images.id";
+        return ask(connection, sql, row -> new Transfer(row.getLong("id"), row.getString("slug")));
+    }
+
+    static final HttpClient HTTP = HttpClient.newHttpClient();
+
+    /** What the simulated account answers. */
+    static String account(String method, String path, String body) throws Exception {
+        HttpRequest.BodyPublisher publisher = HttpRequest.BodyPublishers.ofString(body);
+        HttpRequest request = HttpRequest.newBuilder(URI.create(account + path)).method(method, publisher).build();
+        return HTTP.send(request, HttpResponse.BodyHandlers.ofString()).body();
+    }
+
+    /** How many POSTs the simulated account has carried out, and how many came in. */
+    static List<Long> posts() throws Exception {
+        String requests = account("GET", "/_demo/requests", "");
+        return List.of(sum("\"posts\":(\\d+)", requests), sum("\"POST [^\"]*\":(\\d+)", requests));
+    }
+
+    static long sum(String pattern, String text) {
+        Stream<MatchResult> found = Pattern.compile(pattern).matcher(text).results();
+        return found.mapToLong(match -> Long.parseLong(match.group(1))).sum();
+    }
+
+    /** Does it, after which so many more POSTs were carried out, and so many more came in. */
+    static void posting(long carriedOut, long sent, Act act) throws Exception {
+        List<Long> before = posts();
+        act.run();
+        List<Long> after = posts();
+        same(List.of(carriedOut, sent), List.of(after.get(0) - before.get(0), after.get(1) - before.get(1)));
+    }
+
+    static void posting(long times, Act act) throws Exception {
+        posting(times, times, act);
+    }
+
     public static void main(String[] arguments) throws Exception {
         // The driver reads a timestamp with a zone as wall-clock time of the JVM's zone.
         TimeZone.setDefault(TimeZone.getTimeZone("UTC"));
         stopAfterSeconds(240);
 
+        account = arguments[1];
         Connection connection = DriverManager.getConnection(arguments[0]);
         statements(connection);
         parameters(connection);
+        executions(connection);
+        updates(connection);
+        listings(connection);
         metadata(connection);
         errors(connection);
         check(connection, "closing closes", open -> {
@@ -260,6 +370,172 @@ public class Jdbc {
                 same(List.of("so be it"), rows(statement.executeQuery(), row -> row.getString(1)));
             }
         });
+    }
+
+    static void executions(Connection connection) {
+        check(connection, "EXEC by executeQuery posts once", open -> {
+            Transfer transfer = next(open);
+            posting(1, () -> same(List.of(transfer.row("in-progress")), ask(open, transfer.exec(), ROW)));
+        });
+        check(connection, "EXEC by execute posts once, and is a query", open -> {
+            Transfer transfer = next(open);
+            posting(1, () -> {
+                try (Statement statement = open.createStatement()) {
+                    that(statement.execute(transfer.exec()), "no result set");
+                    same(List.of(transfer.row("in-progress")), rows(statement.getResultSet(), ROW));
+                    that(!statement.getMoreResults(), "another result set");
+                    same(-1, statement.getUpdateCount());
+                }
+            });
+        });
+        check(connection, "a prepared EXEC executed twice posts twice", open -> {
+            try (PreparedStatement statement = open.prepareStatement(PREPARED)) {
+                posting(0, () -> {
+                    ResultSetMetaData columns = statement.getMetaData();
+                    List<String> names = new ArrayList<>();
+                    for (int i = 1; i <= columns.getColumnCount(); i++) names.add(columns.getColumnLabel(i));
+                    same(COLUMNS, names);
+                    same(2, statement.getParameterMetaData().getParameterCount());
+                    same(Types.BIGINT, statement.getParameterMetaData().getParameterType(1));
+                    same(Types.VARCHAR, statement.getParameterMetaData().getParameterType(2));
+                });
+                for (int i = 0; i < 2; i++) {
+                    Transfer transfer = next(open);
+                    transfer.bind(statement);
+                    posting(1, () -> same(List.of(transfer.row("in-progress")), rows(statement.executeQuery(), ROW)));
+                }
+            }
+        });
+        check(connection, "the same values once more are sent once more", open -> {
+            try (PreparedStatement statement = open.prepareStatement(PREPARED + ", @@await='10m'")) {
+                Transfer transfer = next(open);
+                transfer.bind(statement);
+                posting(1, () -> same(List.of(transfer.row("completed")), rows(statement.executeQuery(), ROW)));
+                posting(0, 1, () -> {
+                    String message = failure(() -> rows(statement.executeQuery(), ROW));
+                    that(message.contains("already in that region"), message);
+                });
+            }
+        });
+        check(connection, "AWAIT answers the end", open -> {
+            Transfer transfer = next(open);
+            String sql = transfer.exec().replaceFirst("EXEC", "EXEC /*+ AWAIT */");
+            posting(1, () -> same(List.of(transfer.row("completed")), ask(open, sql, ROW)));
+        });
+        check(connection, "CALL", open -> {
+            Transfer transfer = next(open);
+            String sql = "CALL %s(image_id => %d, type => 'transfer', region => '%s', await => '10m')"
+                    .formatted(METHOD, transfer.image, transfer.region);
+            posting(1, () -> same(List.of(transfer.row("completed")), ask(open, sql, ROW)));
+        });
+        check(connection, "the page's own EXEC is refused with one that works", open -> posting(0, () -> {
+            String message = refused(open, "EXEC " + METHOD + " \n@image_id='" + IMAGE + "' --required;\n");
+            that(message.contains("EXEC " + METHOD + " @image_id='" + IMAGE + "', @type='convert'"), message);
+        }));
+        check(connection, "an EXEC whose answer is lost is sent once", open -> {
+            Transfer transfer = next(open);
+            account("POST", "/_demo/faults", "POST /v2/images/" + transfer.image + "/actions times=1 reset-after");
+            posting(1, () -> {
+                String message = failure(() -> ask(open, transfer.exec(), ROW));
+                that(message.contains("may have been carried out"), message);
+                that(message.contains("type transfer, status "), message);
+            });
+        });
+    }
+
+    static void updates(Connection connection) {
+        check(connection, "executeUpdate of a statement posts once", open -> {
+            Transfer transfer = next(open);
+            posting(1, () -> {
+                try (Statement statement = open.createStatement()) {
+                    int count = statement.executeUpdate(transfer.exec());
+                    // This driver takes whatever answers columns for a query: it reads the row, and answers -1.
+                    that(count == -1 || count == 1, count);
+                }
+            });
+        });
+        check(connection, "executeUpdate of a prepared statement posts once each time", open -> {
+            try (PreparedStatement statement = open.prepareStatement(PREPARED)) {
+                for (int i = 0; i < 2; i++) {
+                    next(open).bind(statement);
+                    posting(1, () -> same(1, statement.executeUpdate()));
+                }
+            }
+        });
+        check(connection, "a batch posts once for each row", open -> {
+            try (PreparedStatement statement = open.prepareStatement(PREPARED)) {
+                for (int i = 0; i < 2; i++) {
+                    next(open).bind(statement);
+                    statement.addBatch();
+                }
+                // This driver answers one count for all rows.
+                posting(2, () -> same(2, IntStream.of(statement.executeBatch()).sum()));
+            }
+        });
+        check(connection, "a batch ends with the first row that fails, and says what was done", open -> {
+            try (PreparedStatement statement = open.prepareStatement(PREPARED)) {
+                for (Transfer transfer : List.of(next(open), refusedTransfer(open), next(open))) {
+                    transfer.bind(statement);
+                    statement.addBatch();
+                }
+                posting(1, 2, () -> {
+                    String message = failure(statement::executeBatch);
+                    that(message.startsWith("row 2 of 3: ") && message.contains("; done before it: id "), message);
+                });
+            }
+        });
+        check(connection, "an update that cannot work is refused", open -> {
+            try (PreparedStatement statement = open.prepareStatement(PREPARED)) {
+                statement.setLong(1, IMAGE);
+                statement.setString(2, null);
+                posting(0, () -> {
+                    String message = failure(statement::executeUpdate);
+                    that(message.contains("needs `region`"), message);
+                });
+            }
+        });
+    }
+
+    static void listings(Connection connection) {
+        RowReader<String> first = row -> row.getString(1);
+        check(connection, "SHOW PROVIDERS, SERVICES and RESOURCES", open -> {
+            that(ask(open, "SHOW PROVIDERS", first).contains("digitalocean"), "no digitalocean");
+            that(ask(open, "SHOW SERVICES IN digitalocean", first).contains("compute"), "no compute");
+            List<String> resources = ask(open, "SHOW RESOURCES IN digitalocean.compute", first);
+            that(resources.containsAll(List.of("image_actions", "images")), resources);
+        });
+        check(connection, "SHOW METHODS", open -> {
+            String sql = "SHOW METHODS IN digitalocean.compute.image_actions";
+            RowReader<String> reader = row -> row.getString("MethodName") + "(" + row.getString("RequiredParams") + ")";
+            List<String> methods = List.of("image_actions_get(image_id, action_id)", "image_actions_list(image_id)",
+                    "image_actions_post(image_id, type)");
+            same(methods, ask(open, sql, reader));
+            same(List.of("image_actions_post"), ask(open, sql + " WHERE SQLVerb = 'EXEC'", first));
+        });
+        check(connection, "SHOW with a parameter", open -> {
+            try (PreparedStatement statement = open.prepareStatement("SHOW METHODS IN images WHERE SQLVerb = ?")) {
+                statement.setString(1, "EXEC");
+                same(List.of("convert", "transfer"), rows(statement.executeQuery(), first));
+            }
+        });
+        check(connection, "DESCRIBE", open -> {
+            same(COLUMNS, ask(open, "DESCRIBE digitalocean.compute.image_actions", first));
+            RowReader<String> required = row -> row.getBoolean("required") ? row.getString("name") : "";
+            List<String> names = ask(open, "DESCRIBE EXTENDED digitalocean.compute.image_actions", required);
+            same(List.of("image_id"), names.stream().filter(name -> !name.isEmpty()).toList());
+        });
+        check(connection, "DESCRIBE METHOD", open ->
+                same(List.of("image_id", "type", "region"), ask(open, "DESCRIBE METHOD " + METHOD, first)));
+        check(connection, "the tables of what there is", open -> {
+            String sql = "SELECT m.method FROM oceanflight.meta.methods m JOIN oceanflight.meta.resources r ON r.id = m.answers"
+                    + " WHERE m.sql_verb = 'EXEC' AND r.resource = 'image_actions'";
+            that(ask(open, sql, first).contains("image_actions_post"), "no image_actions_post");
+            RowReader<String> name = row -> row.getString("TABLE_NAME");
+            List<String> names = rows(open.getMetaData().getTables("oceanflight", "meta", null, null), name);
+            that(names.containsAll(List.of("columns", "methods", "resources")), names);
+        });
+        check(connection, "the server does not say that it only reads", open ->
+                that(!open.getMetaData().isReadOnly(), "read only"));
     }
 
     static void metadata(Connection connection) {

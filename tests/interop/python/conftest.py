@@ -1,9 +1,11 @@
-"""What the tests share: where the servers are, and an ADBC connection."""
+"""What the tests share: where the servers are, an ADBC connection, and what the account was told to do."""
 
 import os
 
 import adbc_driver_flightsql.dbapi
 import pytest
+
+from account import Account
 
 
 def _address(name):
@@ -40,3 +42,29 @@ def ask(connection):
             return cursor.execute(sql, parameters).fetch_arrow_table()
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def account(demo):
+    return Account(demo)
+
+
+@pytest.fixture
+def posts(account):
+    """posts() is how many POSTs were carried out since the test began."""
+    before = account.posts()
+    return lambda: account.posts() - before
+
+
+@pytest.fixture
+def sent(account):
+    """sent() is how many POSTs were sent since the test began, refused ones among them."""
+    before = account.sent()
+    return lambda: account.sent() - before
+
+
+@pytest.fixture
+def faults(account):
+    """faults(text, …) lets that go wrong until the test ends."""
+    yield account.inject
+    account.clear_faults()

@@ -20,6 +20,14 @@ def prepared_statement_query(handle):
     return any_of("CommandPreparedStatementQuery", field(1, handle))
 
 
+def statement_update(query):
+    return any_of("CommandStatementUpdate", text(1, query))
+
+
+def prepared_statement_update(handle):
+    return any_of("CommandPreparedStatementUpdate", field(1, handle))
+
+
 def create_prepared_statement(query):
     return any_of("ActionCreatePreparedStatementRequest", text(1, query))
 
@@ -99,6 +107,11 @@ def fields(message):
         else:
             raise ValueError(f"wire type {key & 7} in a message that should have none")
     return found
+
+
+def update_count(result):
+    """How often it was done, of a DoPutUpdateResult, in which 0 is not there."""
+    return fields(result).get(1, 0)
 
 
 def unpack(message, name):

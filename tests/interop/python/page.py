@@ -35,6 +35,12 @@ FROM digitalocean.compute.image_actions
 WHERE image_id = '{{ image_id }}' -- required;
 """
 
+_EXEC = (
+    "EXEC digitalocean.compute.image_actions.image_actions_post \n"
+    "@image_id='{{ image_id }}' --required;\n"
+)
+
+
 def _fill(statement, **values):
     for name, value in values.items():
         statement = statement.replace(f"{{{{ {name} }}}}", str(value))
@@ -44,6 +50,12 @@ def _fill(statement, **values):
 
 GET = _fill(_GET, image_id=IMAGE, action_id=ACTION)
 LIST = _fill(_LIST, image_id=IMAGE)
+
+
+def exec_of(image):
+    """Lacks the `type` that the API needs."""
+    return _fill(_EXEC, image_id=image)
+
 
 FIELDS = "id resource_id completed_at region region_slug resource_type started_at status type".split()
 COLUMNS = FIELDS + ["image_id", "action_id"]

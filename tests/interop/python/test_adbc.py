@@ -10,6 +10,7 @@ import pytest
 from adbc_driver_flightsql.dbapi import ProgrammingError
 
 import page
+from errors import readable
 
 REGION = pyarrow.struct(
     [
@@ -326,16 +327,6 @@ class TestMetadata:
 
         assert "oceanflight" in info["vendor_name"].lower()
         assert info["vendor_version"] and info["vendor_arrow_version"]
-
-
-def readable(refused):
-    """The error's text, after checking that a person can read it."""
-    message = str(refused.value)
-    assert len(message) < 600, message
-    # What Rust's Debug and DataFusion's nested errors look like.
-    debug = re.search(r"Some\(|\w+Error\(|SchemaError|Context\(|[A-Z]\w+ \{|\w::\w|\\n|Backtrace", message)
-    assert debug is None, message
-    return message
 
 
 class TestErrors:
