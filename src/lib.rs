@@ -13,8 +13,8 @@
 //! - [`server`]: a listener and a shutdown around the service.
 //! - [`flight`]: the only gRPC. One file a Flight SQL command; handles; errors to codes.
 //! - [`engine`]: SQL in, a stream of record batches out.
-//! - [`sql`]: text to one parsed statement. No I/O.
-//! - [`table`]: DataFusion's side of a resource: filters to pins, pins to requests, the scan.
+//! - [`sql`]: text to one parsed statement, EXEC, SHOW and DESCRIBE among them. No I/O.
+//! - [`table`]: DataFusion's side of a resource: filters to pins, pins to requests, the scan; and EXEC, once.
 //! - [`rows`]: JSON bytes and a declaration to a record batch. Pure.
 //! - [`api`]: the only HTTP client: paging, retries, the account's budget.
 //! - [`resource`]: the declarations. No I/O.

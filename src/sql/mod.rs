@@ -258,32 +258,54 @@ fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Fault> {
 /// A bound of how deep the tree becomes. AND, OR and arithmetic are counted all over the statement; comparisons, of
 /// which each term of an OR has one beside the others, only where one stands upon another.
 fn depth(tokens: &[TokenWithSpan]) -> usize {
-    // The comparisons in a row within these parentheses, within those around them, and within all that are open.
+    // The comparisons in a row within these brackets, within those around them, and within all that are open.
     let (mut run, mut outer, mut open) = (0_usize, Vec::new(), 0_usize);
     let (mut chained, mut deepest) = (0, 0);
     for TokenWithSpan { token, .. } in tokens {
-        match token {
-            Token::LParen => outer.push(std::mem::take(&mut run)),
-            Token::RParen => {
+        if is_chain(token) {
+            chained += 1;
+            open -= std::mem::take(&mut run);
+        } else if is_operator(token) {
+            run += 1;
+            open += 1;
+            deepest = deepest.max(open);
+        }
+        match bracket(token) {
+            Some(Bracket::Opens) => outer.push(std::mem::take(&mut run)),
+            Some(Bracket::Parts) => open -= std::mem::take(&mut run),
+            Some(Bracket::Closes) => {
                 if let Some(before) = outer.pop() {
                     open -= run;
                     run = before;
                 }
             }
-            Token::Comma => open -= std::mem::take(&mut run),
-            token if is_chain(token) => {
-                chained += 1;
-                open -= std::mem::take(&mut run);
-            }
-            token if is_operator(token) => {
-                run += 1;
-                open += 1;
-                deepest = deepest.max(open);
-            }
-            _ => {}
+            None => {}
         }
     }
     chained + deepest
+}
+
+/// What keeps expressions apart.
+enum Bracket {
+    Opens,
+    Parts,
+    Closes,
+}
+
+fn bracket(token: &Token) -> Option<Bracket> {
+    use Keyword::{CASE, ELSE, END, THEN, WHEN};
+    match token {
+        Token::LParen | Token::LBracket | Token::LBrace => Some(Bracket::Opens),
+        Token::RParen | Token::RBracket | Token::RBrace => Some(Bracket::Closes),
+        Token::Comma => Some(Bracket::Parts),
+        Token::Word(word) => match word.keyword {
+            CASE => Some(Bracket::Opens),
+            WHEN | THEN | ELSE => Some(Bracket::Parts),
+            END => Some(Bracket::Closes),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// What makes one tree of a whole statement.
@@ -449,7 +471,12 @@ mod tests {
         for link in [" AT TIME ZONE 'UTC'", " COLLATE \"C\"", "::INT", "[1]", "->'a'", "#>>'a'", " DIV 2", "~1", "!"] {
             assert_eq!(parse(&format!("SELECT x{}", link.repeat(3_000))).unwrap_err(), Fault::TooLong, "{link}");
         }
+        for link in ["<CASE WHEN a=1 THEN 1 ELSE 2 END", "<[1, 2]", "<(1)", "<f(1, 2)", "={'a': 1, 'b': 2}"] {
+            assert_eq!(parse(&format!("SELECT 1{}", link.repeat(3_000))).unwrap_err(), Fault::TooLong, "{link}");
+        }
         assert!(parse(&chain(900)).is_ok());
+        assert!(parse(&format!("SELECT CASE {} END", "WHEN a = 1 AND b < 2 THEN 3 ".repeat(900))).is_ok());
+        assert!(parse(&format!("SELECT {} 1", "a = 1, b < 2, f(c >= 3),".repeat(3_000))).is_ok());
         assert!(parse(&format!("SELECT 1 WHERE x IN ({})", vec!["1"; 50_000].join(", "))).is_ok());
     }
 
