@@ -101,8 +101,8 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
 }
 
 /// Serves the engine until `shutdown` is done. Then nobody new gets in, running
-/// queries have [`GRACE`], and the rest ends with UNAVAILABLE. Before that, each POST of an
-/// EXEC is waited for: it ends by itself, when the budget's patience and the attempts' time are over.
+/// queries have [`GRACE`], and the rest ends with UNAVAILABLE. Each POST of an EXEC is waited
+/// for: it ends by itself, when the budget's patience, the attempts' time and a look at the list are over.
 ///
 /// # Errors
 /// [`Error::Transport`].
@@ -143,9 +143,9 @@ pub async fn run_with_grace(
             return std::future::pending().await;
         }
         tokio::time::sleep(grace).await;
-        // What was sent for an EXEC first: who waits for it is to get its answer, and not that the server stops.
-        writes.finish_writing().await;
         stop.send_replace(true);
+        // An EXEC's stream goes on: who waits for it is to get its answer, and not that the server stops.
+        writes.finish_writing().await;
         tokio::time::sleep(FAREWELL).await;
     };
     let ended = tokio::select! {

@@ -56,8 +56,8 @@ pub(super) async fn run(serve: Serve, environment: &Environment, console: &mut C
         () = signals.next() => {}
     }
     // What was sent for an EXEC is not dropped: nobody would know what became of it.
-    if writing::finish(&upstream.engine, &mut *console.stderr).await {
-        let _ = timeout(server::FAREWELL, &mut serving).await;
-    }
+    writing::finish(&upstream.engine, &mut *console.stderr).await;
+    // The last words of an EXEC, and of an AWAIT that ends here, are to be heard.
+    let _ = timeout(server::FAREWELL, &mut serving).await;
     Ok(Exit::Stopped)
 }

@@ -13,7 +13,11 @@ pub(super) fn end_if_stuck(exit: Exit, busy: impl Fn() -> bool + Send + 'static)
             signals.next().await;
             // A thread: the runtime may be gone or busy by then.
             std::thread::spawn(move || {
+                std::thread::sleep(PATIENCE);
                 // Once it is busy no more it may take as long to say what became of that.
+                if !busy() {
+                    std::process::exit(exit.code().into());
+                }
                 while busy() {
                     std::thread::sleep(PATIENCE);
                 }

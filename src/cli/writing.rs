@@ -7,13 +7,12 @@ use super::console::say;
 use super::progress;
 use crate::engine::Engine;
 
-/// Waits for what was sent, if anything; the log says what became of it.
-pub(super) async fn finish(engine: &Engine, stderr: &mut (dyn Write + Send)) -> bool {
+/// Waits for what was sent; the log says what became of it.
+pub(super) async fn finish(engine: &Engine, stderr: &mut (dyn Write + Send)) {
     let writing = engine.writing();
     if writing > 0 {
         let requests = progress::count(writing as u64, "request");
         say(stderr, &format!("waiting for the answer to {requests} that may not be dropped"));
     }
     engine.finish_writing().await;
-    writing > 0
 }

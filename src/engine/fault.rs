@@ -173,10 +173,11 @@ impl Failure for Fault {
             Self::NotAnUpdate => "execute it as a query".into(),
             Self::TooManyWrites { .. } => "bind fewer at a time, or raise query.max_writes".into(),
             Self::Row { row, done, cause, .. } if !done.is_empty() => {
-                let rest = format!("the rows before it are done: bind those from row {row} on, and no others");
                 // What is true of one statement ("ask again") is not of a batch that is half done.
-                let own = cause.hint().filter(|_| cause.kind() == Kind::Unknown);
-                own.map_or_else(|| rest.clone(), |own| format!("{own}; {rest}"))
+                match cause.hint().filter(|_| cause.kind() == Kind::Unknown) {
+                    Some(own) => format!("{own}; the rows before row {row} are done, too: bind none of them again"),
+                    None => format!("the rows before it are done: bind those from row {row} on, and no others"),
+                }
             }
             Self::Row { cause, .. } => return cause.hint(),
             Self::UnknownTable { nearest: None, .. } => "`SHOW TABLES` lists them".into(),

@@ -11,6 +11,7 @@
 //! - [`Registry`]: all of them, by name.
 //! - [`Path`], [`Binding`]: `/v2/images/{image_id}/actions`, and what its parameters are filled in with.
 
+mod argument_fault;
 mod arguments;
 mod declaration;
 mod path;
@@ -20,7 +21,8 @@ mod value;
 
 use std::sync::{Arc, LazyLock};
 
-pub use arguments::{Arguments, Fault as ArgumentFault, Given, Invocation, Problem};
+pub use argument_fault::{Fault as ArgumentFault, Problem};
+pub use arguments::{Arguments, Given, Invocation};
 pub use declaration::{Answer, Column, Difference, Invalid, Method, Resource, Source};
 pub use path::{Path, Segment};
 pub use procedure::{Callable, Location, Parameter, Procedure, Settles, Traces, When};
