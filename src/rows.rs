@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray, StructArray,
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray, StructArray,
     TimestampNanosecondArray, new_null_array,
 };
 use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
@@ -24,7 +24,7 @@ use arrow::json::ReaderBuilder;
 use serde_json::Value as Json;
 
 use crate::error::{Failure, Kind};
-use crate::resource::{Answer, Binding, Resource, Source, Value};
+use crate::resource::{Answer, Binding, Method, Resource, Source, Value};
 
 /// A body that does not hold what the declaration says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,13 +108,27 @@ enum From {
 impl Decoder {
     /// For these columns (places in the resource's schema), in this order.
     pub fn new(resource: &Resource, answer: &Answer, columns: &[usize]) -> Self {
+        Self::with(resource, answer, |_| None, columns)
+    }
+
+    /// For the answers of a method, which may give a parameter's column in a field.
+    pub fn of_method(resource: &Resource, method: &Method, columns: &[usize]) -> Self {
+        Self::with(resource, &method.answer, |column| method.gives(column), columns)
+    }
+
+    fn with<'a>(
+        resource: &'a Resource,
+        answer: &Answer,
+        gives: impl Fn(&str) -> Option<&'a str>,
+        columns: &[usize],
+    ) -> Self {
         let mut fields: Vec<FieldRef> = Vec::new();
         let columns: Vec<OutputColumn> = columns
             .iter()
             .map(|at| OutputColumn {
                 field: Arc::clone(&resource.planned_schema().fields()[*at]),
                 required: !resource.columns[*at].nullable,
-                from: origin(resource, *at, &mut fields),
+                from: origin(resource, &gives, *at, &mut fields),
             })
             .collect();
         let schema = Arc::new(Schema::new(columns.iter().map(|column| Arc::clone(&column.field)).collect::<Vec<_>>()));
@@ -198,12 +212,19 @@ impl Decoder {
 }
 
 /// Where the column at `at` comes from; adds what has to be read to `fields`.
-fn origin(resource: &Resource, at: usize, fields: &mut Vec<FieldRef>) -> From {
+fn origin<'a>(
+    resource: &'a Resource,
+    gives: impl Fn(&str) -> Option<&'a str>,
+    at: usize,
+    fields: &mut Vec<FieldRef>,
+) -> From {
     let name = resource.canonical(&resource.columns[at].name);
     let column = resource.column(name).expect("`canonical` answers a column");
-    if column.source == Source::Parameter {
-        return From::Request(name.to_owned());
-    }
+    let name = match (&column.source, gives(name)) {
+        (Source::Parameter, None) => return From::Request(name.to_owned()),
+        (_, Some(field)) => field,
+        (_, None) => name,
+    };
     let place = fields.iter().position(|field| field.name() == name).unwrap_or_else(|| {
         fields.push(Arc::new(Field::new(name, as_text(&column.data_type), true)));
         fields.len() - 1
@@ -299,6 +320,7 @@ fn output(column: &OutputColumn, read: &[ArrayRef], binding: &Binding, rows: usi
         From::Object(place) => Arc::clone(&read[*place]),
         From::Request(name) => match binding.get(name) {
             Some(Value::Int(value)) => Arc::new(Int64Array::from_value(*value, rows)) as ArrayRef,
+            Some(Value::Bool(value)) => Arc::new(BooleanArray::from(vec![*value; rows])),
             Some(Value::Text(value)) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, rows))),
             None => new_null_array(column.field.data_type(), rows),
         },
@@ -364,7 +386,7 @@ mod tests {
         let resource = actions();
         let method = resource.methods.iter().find(|is| is.name == method).unwrap();
         let places: Vec<usize> = columns.iter().map(|name| resource.arrow_schema().index_of(name).unwrap()).collect();
-        Decoder::new(resource, &method.answer, &places)
+        Decoder::of_method(resource, method, &places)
     }
 
     fn decode(columns: &[&str], body: &str) -> Result<Rows, Fault> {

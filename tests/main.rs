@@ -5,6 +5,9 @@
 //! - `conformance`: every table times every shape of query, over the wire.
 //! - `exec`: EXEC and CALL: what is sent, how often, and what is told of it.
 //! - `show`: SHOW, DESCRIBE, and the tables that they are queries of.
+//! - `joins`: joins that fetch what they need, against an oracle that has all rows.
+//! - `price`: what a query costs, and where it stops.
+//! - `names`: bare names, and accounts as catalogs.
 //! - `faults`: what the upstream can do wrong, and the budget.
 //! - `flight`: gRPC over a socket: commands, handles, errors.
 //! - `readme`: what the README shows, run.
@@ -19,8 +22,11 @@ mod conformance;
 mod exec;
 mod faults;
 mod flight;
+mod joins;
 mod layers;
+mod names;
 mod openapi;
+mod price;
 mod readme;
 mod scan;
 mod show;

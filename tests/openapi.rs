@@ -8,6 +8,8 @@
 //! - `methods.NAME.path`: there is no such path, or no GET on it; for a procedure, no POST.
 //! - `methods.NAME.row`: the answer has no such key, or under `rows` no list.
 //! - `methods.NAME.paged`: `page` and `per_page` are not declared, or are and we do not send them.
+//! - `methods.NAME.query.PARAM.unknown`: a filter or a part of a union sends a query parameter that is not declared.
+//! - `methods.NAME.query.PARAM.values`: the document lists its values, and we would send another.
 //! - `columns.NAME.unknown`, `.missing`: the document's row has no such property, or we have no such column.
 //! - `columns.NAME.type`, `.nullable`: as it says; of a list's items `columns.NAME.items.type`, of a struct's field
 //!   `columns.NAME.FIELD.type`, `.unknown` and `.missing`. What is within a column may always be null here.
@@ -101,7 +103,12 @@ mod comparer {
                     "in": "path", "name": "shelf_id", "schema": {"anyOf": [{"type": "integer"}, {"type": "string"}]}
                 }],
                 "get": {
-                    "parameters": [{"$ref": "#/components/parameters/page"}, {"in": "query", "name": "per_page"}],
+                    "parameters": [
+                        {"$ref": "#/components/parameters/page"},
+                        {"in": "query", "name": "per_page"},
+                        {"in": "query", "name": "name", "schema": {"type": "string"}},
+                        {"in": "query", "name": "sort", "schema": {"$ref": "#/components/schemas/sort"}}
+                    ],
                     "responses": {"200": {"$ref": "#/components/responses/books"}}
                 },
                 "post": {
@@ -134,7 +141,7 @@ mod comparer {
                 {"properties": {"books": {"type": "array", "items": {"$ref": "#/components/schemas/book"}}}},
                 {"properties": {"total": {"type": "integer"}}}
             ]}}}}},
-            "schemas": {"order": {"required": ["kind"], "properties": {
+            "schemas": {"sort": {"type": "string", "enum": ["new", "old"]}, "order": {"required": ["kind"], "properties": {
                 "kind": {"type": "string", "enum": ["buy", "lend"]},
                 "copies": {"type": "integer"},
                 "weeks": {"type": "integer", "enum": [2, 4]}
@@ -172,6 +179,11 @@ mod comparer {
         get = "/v2/shelves/{shelf_id}/books"
         rows = "books"
         paged = true
+        union = [{}, { sort = "old" }]
+        filters = [
+            { column = "title", sends = "name" },
+            { column = "title", sends = "sort", values = { Atlas = "new" } },
+        ]
         [methods.books_get]
         verb = "select"
         description = "."
@@ -238,6 +250,21 @@ mod comparer {
 
         for (from, to, place) in cases {
             assert_eq!(places(from, to), [place], "{to}");
+        }
+    }
+
+    #[test]
+    fn each_difference_of_a_query_is_found_at_its_place() {
+        let cases = [
+            ("sends = \"name\"", "sends = \"author\"", "author.unknown"),
+            ("{ sort = \"old\" }", "{ order = \"old\" }", "order.unknown"),
+            ("{ sort = \"old\" }", "{ sort = \"lost\" }", "sort.values"),
+            ("Atlas = \"new\"", "Atlas = \"newest\"", "sort.values"),
+            ("values = { Atlas = \"new\" }", "exact = true", "sort.values"),
+        ];
+
+        for (from, to, place) in cases {
+            assert_eq!(places(from, to), [format!("methods.books_list.query.{place}")], "{to}");
         }
     }
 

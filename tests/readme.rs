@@ -60,6 +60,20 @@ fn what_the_readme_shows_is_what_the_program_prints() {
 }
 
 #[test]
+fn the_readmes_queries_answer_rows() {
+    let readme = readme();
+    let queries = readme.split("```sql\n").skip(1).map(|rest| rest.split("\n```").next().unwrap());
+
+    let queries: Vec<_> = queries.collect();
+    assert!(queries.len() >= 2);
+    for query in queries {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_oceanflight"));
+        let output = command.env_clear().args(["query", "--demo", "--format", "jsonl", query]).output().unwrap();
+        assert!(output.status.success() && !output.stdout.is_empty(), "{query}: {output:?}");
+    }
+}
+
+#[test]
 fn the_readmes_settings_are_those_that_there_are() {
     assert!(readme().contains(&config::reference()), "the table of settings is to be\n{}", config::reference());
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use oceanflight::demo::{Effect, Fault};
+use oceanflight::demo::{self, Effect, Fault};
+use oceanflight::engine;
 use oceanflight::error::Kind;
 use serde_json::{Value as Json, json};
 use tokio::sync::Semaphore;
@@ -198,19 +199,75 @@ async fn a_limit_above_a_sort_reads_everything() {
 }
 
 #[tokio::test]
-async fn without_an_image_the_error_says_what_to_write() {
-    let stage = Stage::new(&[]).await;
+async fn where_missing_keys_are_errors_the_error_says_what_to_write() {
+    let demo = demo::Options::default();
+    let options = engine::Options { missing_key: engine::MissingKey::Error, ..engine::Options::default() };
+    let stage = Stage::with_query(demo, |_| {}, options).await;
 
-    for filter in
-        ["", "WHERE id = 5", "WHERE image_id > 5", "WHERE image_id = 1 OR status = 'completed'", "WHERE image_id <> 1"]
-    {
+    for filter in ["", "WHERE image_id > 5", "WHERE image_id = 1 OR status = 'completed'", "WHERE image_id <> 1"] {
         let error = stage.error(&format!("SELECT * FROM image_actions {filter}")).await;
         assert_eq!(error.kind(), Kind::InvalidArgument, "{filter}");
-        assert!(error.report().contains("needs a value of image_id\nhint: write `SELECT"), "{}", error.report());
+        let report = error.report();
+        assert!(report.contains("needs a value of image_id\nhint: write `SELECT"), "{report}");
+        assert!(report.contains("SHOW METHODS IN digitalocean.compute.image_actions"), "{report}");
     }
     let explained = stage.error("EXPLAIN SELECT * FROM image_actions").await;
     assert!(explained.to_string().contains("needs a value of image_id"), "{explained}");
     assert!(stage.requests().is_empty());
+    let joined = "SELECT count(*) FROM images i JOIN image_actions a ON a.image_id = i.id WHERE i.id = 62137902";
+    assert_eq!(single(&stage.rows(joined).await), 366, "a join gives the key");
+}
+
+#[tokio::test]
+async fn without_an_image_the_accounts_own_are_read() {
+    let stage = Stage::new(&[]).await;
+
+    let all = single(&stage.rows("SELECT count(*) FROM image_actions").await);
+
+    let requests = stage.requests();
+    assert_eq!(requests[0], "GET /v2/images?private=true&page=1");
+    let account = stage.demo.account();
+    let images = account.rows("digitalocean/compute/images", None).unwrap();
+    let own = images.iter().filter(|image| image["public"] == false).map(|image| image["id"].to_string());
+    let own: Vec<String> = own.collect();
+    let asked: BTreeSet<&str> = requests[1..].iter().filter_map(|request| request.split('/').nth(3)).collect();
+    assert_eq!(asked, own.iter().map(String::as_str).collect());
+    let expected: usize = own.iter().map(|image| account.count(ACTIONS, Some(image)).unwrap()).sum();
+    assert_eq!(usize::try_from(all).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_filter_of_the_key_is_asked_before_the_api_is() {
+    let stage = Stage::new(&[]).await;
+
+    stage.rows("SELECT id FROM image_actions WHERE image_id BETWEEN 62137900 AND 62137903").await;
+
+    let mut requests = stage.requests();
+    requests.sort();
+    assert_eq!(
+        requests,
+        [
+            "GET /v2/images/62137902/actions?page=1",
+            "GET /v2/images/62137902/actions?page=2",
+            "GET /v2/images/62137903/actions?page=1",
+            "GET /v2/images?private=true&page=1",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_action_alone_is_one_request_and_no_row_where_it_is_not_an_images() {
+    let stage = Stage::new(&[]).await;
+    let of_a_droplet = stage.demo.account().rows("digitalocean/compute/droplet_actions", Some("512340007")).unwrap();
+
+    for name in ["id", "action_id"] {
+        let rows = stage.rows(&format!("SELECT image_id, id FROM image_actions WHERE {name} = 36804636")).await;
+        assert_eq!((integers(&rows, "image_id"), integers(&rows, "id")), (vec![62_137_902], vec![36_804_636]));
+        assert_eq!(stage.requests(), ["GET /v2/actions/36804636"]);
+    }
+    let other = &of_a_droplet[0]["id"];
+    assert_eq!(stage.rows(&format!("SELECT * FROM image_actions WHERE id = {other}")).await.num_rows(), 0);
+    assert_eq!(stage.rows("SELECT * FROM image_actions WHERE id = 5").await.num_rows(), 0);
 }
 
 #[tokio::test]

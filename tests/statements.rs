@@ -194,7 +194,7 @@ async fn the_tables_are_told_without_a_request() {
     assert!(tables.iter().any(|table| table.schema == "information_schema" && table.kind == "VIEW"));
     assert_eq!(
         single(&stage.rows("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'compute'").await),
-        2
+        6
     );
     assert!(stage.requests().is_empty());
 }
@@ -210,6 +210,6 @@ async fn explain_shows_the_request_and_what_is_pushed_down() {
     let scan = plan.lines().find(|line| line.contains("ResourceScan")).unwrap().trim();
     insta::assert_snapshot!(
         scan,
-        @"ResourceScan: table=digitalocean.compute.image_actions, request=GET /v2/images/{image_id}/actions, pins=image_id in [1, 2], projection=[id, status], filter=status@1 = completed, fetch=3"
+        @"ResourceScan: table=digitalocean.compute.image_actions, request=GET /v2/images/{image_id}/actions, method=image_actions_list, pins=image_id in [1, 2], requests=2, and one for every further 200 rows of a list, projection=[id, status], filter=status@1 = completed, fetch=3"
     );
 }

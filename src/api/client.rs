@@ -1,5 +1,6 @@
 //! One account's connection: requests in, bodies out.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,11 +12,11 @@ use reqwest::{ClientBuilder, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{debug, warn};
-use url::{Host, Url};
+use url::{Host, Url, form_urlencoded};
 
 use super::body::{Head, NoObject};
 use super::limit::{Limiter, Permit, Told, TooLong};
-use super::{Body, Fault, QueryContext, Where, limit, retry};
+use super::{Body, Fault, QueryContext, SentEnough, Where, limit, retry};
 use crate::secret::Secret;
 
 /// How a [`Client`] asks, and whom.
@@ -56,6 +57,8 @@ impl Options {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     path: String,
+    /// What stands behind the path besides the page, not encoded yet.
+    query: Vec<(String, String)>,
     page: Option<u64>,
     /// What is posted, JSON.
     body: Option<String>,
@@ -82,7 +85,12 @@ pub const PER_PAGE: usize = 200;
 impl Request {
     /// `path` is percent-encoded already.
     pub fn new(path: String) -> Self {
-        Self { path, page: None, body: None }
+        Self { path, query: Vec::new(), page: None, body: None }
+    }
+
+    /// The same, with these query parameters.
+    pub fn with_query(self, query: Vec<(String, String)>) -> Self {
+        Self { query, ..self }
     }
 
     /// The same, for this page of a list (from 1).
@@ -92,15 +100,22 @@ impl Request {
 
     /// A POST of this JSON: for [`Client::post`] alone, which no query's end drops.
     fn post(path: String, body: String) -> Self {
-        Self { path, page: None, body: Some(body) }
+        Self { path, query: Vec::new(), page: None, body: Some(body) }
+    }
+
+    fn parameters(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        let query = self.query.iter().map(|(name, value)| (name.as_str(), Cow::from(value)));
+        let page = self.page.into_iter();
+        let page = page.flat_map(|page| [("page", page.to_string()), ("per_page", PER_PAGE.to_string())]);
+        query.chain(page.map(|(name, value)| (name, Cow::from(value))))
     }
 
     /// How it is named in errors.
     pub fn at(&self) -> Where {
-        let path = match self.page {
-            Some(page) => format!("{}?page={page}&per_page={PER_PAGE}", self.path),
-            None => self.path.clone(),
-        };
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.parameters());
+        let query = query.finish();
+        let path = if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) };
         Where { method: if self.body.is_some() { "POST" } else { "GET" }, path }
     }
 }
@@ -207,7 +222,7 @@ impl Client {
                 }
             };
             warn!(path = request.at().path, attempts, pause_ms = pause.as_millis(), error = %fault, "sending again");
-            query.counts.retries.add(1);
+            query.count(|counts| &counts.retries, 1);
             sleep(pause).await;
         }
     }
@@ -228,9 +243,16 @@ impl Client {
         if self.0.authorization.is_none() {
             return Err(Attempt::Final(Fault::NoToken));
         }
+        let enough = |SentEnough { most, needed }| Fault::TooManyRequests { at: request.at(), most, needed };
+        query.has_requests_left().map_err(|sent| Attempt::Final(enough(sent)))?;
+        let queued = Instant::now();
         let permit = limiter.acquire(query.max_wait).await;
-        let permit = permit.map_err(|too_long| Attempt::Final(self.used_up(request, query, too_long)))?;
-        query.counts.requests.add(1);
+        query.count(|counts| &counts.waited_ms, usize::try_from(queued.elapsed().as_millis()).unwrap_or(usize::MAX));
+        let mut permit = permit.map_err(|too_long| Attempt::Final(self.used_up(request, query, too_long)))?;
+        if let Err(sent) = query.one_more_request() {
+            permit.not_sent();
+            return Err(Attempt::Final(enough(sent)));
+        }
         let begin = Instant::now();
         let mut head = None;
         let answered = timeout(options.attempt_timeout, self.send(request, permit, attempts, &mut head)).await;
@@ -300,8 +322,8 @@ impl Client {
         let mut url = self.0.options.base_url.clone();
         let base = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{base}{}", request.path));
-        if let Some(page) = request.page {
-            url.set_query(Some(&format!("page={page}&per_page={PER_PAGE}")));
+        if request.parameters().next().is_some() {
+            url.query_pairs_mut().extend_pairs(request.parameters());
         }
         url
     }

@@ -110,6 +110,15 @@ pub enum Fault {
         /// What the query may wait.
         max_wait: Duration,
     },
+    /// The query has sent as many requests as it may.
+    TooManyRequests {
+        /// The request that would have been next.
+        at: Where,
+        /// How many it may send.
+        most: u64,
+        /// How many it takes at least.
+        needed: u64,
+    },
     /// `next` names a page that was read before.
     NoProgress {
         /// The request.
@@ -157,6 +166,7 @@ impl Fault {
             // For a POST this is a connection that was not made.
             Self::Unreachable { .. }
             | Self::Budget { .. }
+            | Self::TooManyRequests { .. }
             | Self::NoToken
             | Self::Insecure { .. }
             | Self::BaseUrl { .. }
@@ -176,6 +186,7 @@ impl Fault {
             | Self::TooLarge { at, .. }
             | Self::NotJson { at, .. }
             | Self::Budget { at, .. }
+            | Self::TooManyRequests { at, .. }
             | Self::NoProgress { at, .. } => Some(at),
             Self::NoToken | Self::Insecure { .. } | Self::BaseUrl { .. } | Self::Setup(_) => None,
         }
@@ -226,6 +237,10 @@ impl fmt::Display for Fault {
                 returns.format("%H:%M:%S UTC"),
                 humantime::format_duration(*max_wait),
             ),
+            Self::TooManyRequests { at, most, needed } => write!(
+                f,
+                "the query has sent {most} requests, as many as it may, before {at}; it takes at least {needed}",
+            ),
             Self::NoProgress { at, next } => write!(f, "{at} names `{next}` as its next page, which does not lead on"),
             Self::NoToken => f.write_str("there is no DigitalOcean token"),
             Self::Insecure { host } => write!(f, "the token would be sent to `{host}` in the clear"),
@@ -263,7 +278,7 @@ impl Failure for Fault {
             Self::Redirect { .. } | Self::Insecure { .. } => Kind::FailedPrecondition,
             Self::Unreachable { .. } => Kind::Unavailable,
             Self::Slow { .. } | Self::QueryTimeout { .. } => Kind::DeadlineExceeded,
-            Self::TooLarge { .. } | Self::Budget { .. } => Kind::ResourceExhausted,
+            Self::TooLarge { .. } | Self::Budget { .. } | Self::TooManyRequests { .. } => Kind::ResourceExhausted,
             Self::Cut { .. } | Self::NotJson { .. } | Self::NoProgress { .. } => Kind::DataLoss,
             Self::NoToken => Kind::Unauthenticated,
             Self::BaseUrl { .. } => Kind::InvalidArgument,
@@ -290,6 +305,11 @@ impl Failure for Fault {
             }
             Self::Unreachable { .. } => "check the network, and --api-url".into(),
             Self::QueryTimeout { .. } => "ask for less, or raise query.timeout".into(),
+            Self::TooManyRequests { .. } => {
+                "name fewer values or rows to join with, add a LIMIT, or raise query.max_requests; EXPLAIN shows what \
+                 is asked for"
+                    .into()
+            }
             Self::TooLarge { .. } => "raise api.max_body_bytes if that can be meant".into(),
             Self::NoToken => "set DIGITALOCEAN_TOKEN, or give --token-file; --demo needs none".into(),
             Self::Insecure { .. } => "use an https URL; plain http is for loopback addresses alone".into(),

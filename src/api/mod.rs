@@ -20,6 +20,6 @@ pub mod retry;
 
 pub use body::{Body, Head};
 pub use client::{Client, Options, PER_PAGE, Request, Sent, is_loopback};
-pub use context::{Counts, QueryContext};
+pub use context::{Count, Counts, QueryContext, SentEnough};
 pub use fault::{Fault, Where};
 pub use read_ahead::ReadAhead;

@@ -61,7 +61,7 @@ impl<T: Send + 'static> Fetch<T> {
     async fn page(&self, request: Request, mut slot: Slot) -> Result<(Decoded<T>, Slot), Error> {
         let body = self.client.get(&request, &self.query).await?;
         slot.fill(body.bytes().len());
-        self.query.counts.pages.add(1);
+        self.query.count(|counts| &counts.pages, 1);
         let decoded = (self.decode)(&body, &request)?;
         Ok((decoded, slot))
     }
@@ -122,6 +122,10 @@ impl<T: Send + 'static> Pages<T> {
     /// `next`, and so is what a LIMIT may make superfluous.
     fn schedule_ahead(&mut self, total: Option<u64>) {
         let told = total.unwrap_or_default().div_ceil(PER_PAGE as u64).min(self.most);
+        if self.taken == 1 && total.is_some() {
+            let pages = total.unwrap_or_default().div_ceil(PER_PAGE as u64).saturating_sub(1);
+            self.fetch.query.count(|counts| &counts.needed, usize::try_from(pages).unwrap_or(usize::MAX));
+        }
         if self.taken == 1 && told > 1 {
             self.schedule(2..=told);
         }

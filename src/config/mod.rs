@@ -57,6 +57,10 @@ pub struct Settings {
     pub timeout: Duration,
     /// The longest that a query waits for room in the rate limit.
     pub max_wait: Duration,
+    /// How many requests a query may send; `u64::MAX` is no limit.
+    pub max_requests: u64,
+    /// What a table does whose parameter a query does not name.
+    pub missing_key: engine::MissingKey,
     /// What all queries together may hold.
     pub memory_bytes: usize,
     /// The longest that one HTTP request may take.
@@ -95,6 +99,8 @@ impl Default for Settings {
             demo: false,
             timeout: Duration::from_secs(300),
             max_wait: Duration::from_secs(60),
+            max_requests: 1_000,
+            missing_key: engine::MissingKey::Enumerate,
             memory_bytes: 2 << 30,
             attempt_timeout: Duration::from_secs(60),
             max_body_bytes: 64 << 20,
@@ -143,6 +149,8 @@ impl Settings {
             memory_bytes: self.memory_bytes,
             writes,
             max_writes: self.max_writes,
+            max_requests: self.max_requests,
+            missing_key: self.missing_key,
             ..engine::Options::default()
         }
     }

@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::LogFormat;
+use crate::engine::MissingKey;
 
 /// `127.0.0.1:50051`, `[::1]:0`, `localhost:50051`.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
@@ -87,6 +88,14 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
         Ok(0) => Ok(usize::MAX),
         Ok(count) => Ok(count),
         Err(_) => Err("a number: `250`, or `0` for no limit".into()),
+    }
+}
+
+pub(super) fn missing_key(text: &str) -> Result<MissingKey, String> {
+    match text {
+        "enumerate" => Ok(MissingKey::Enumerate),
+        "error" => Ok(MissingKey::Error),
+        _ => Err("`enumerate` or `error`".into()),
     }
 }
 

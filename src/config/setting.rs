@@ -149,6 +149,27 @@ pub static SETTINGS: &[Setting] = &[
         store: |settings, text| parse::duration(text).map(|wait| settings.max_wait = wait),
     },
     Setting {
+        key: "query.max_requests",
+        flag: "query-max-requests",
+        variable: "OCEANFLIGHT_QUERY_MAX_REQUESTS",
+        shape: Shape::Value("COUNT"),
+        default: Some("1000"),
+        scope: Scope::Upstream,
+        help: "How many requests a query may send, those sent again included. EXPLAIN tells what it needs. 0 is no \
+               limit.",
+        store: |settings, text| parse::count(text).map(|count| settings.max_requests = count as u64),
+    },
+    Setting {
+        key: "query.missing_key",
+        flag: "query-missing-key",
+        variable: "OCEANFLIGHT_QUERY_MISSING_KEY",
+        shape: Shape::Value("WHAT"),
+        default: Some("enumerate"),
+        scope: Scope::Upstream,
+        help: "What happens where a table needs a value that a query does not name: `enumerate` reads the values from the table that has them, `error` refuses the query.",
+        store: |settings, text| parse::missing_key(text).map(|missing_key| settings.missing_key = missing_key),
+    },
+    Setting {
         key: "query.memory_bytes",
         flag: "query-memory-bytes",
         variable: "OCEANFLIGHT_QUERY_MEMORY_BYTES",

@@ -128,7 +128,8 @@ impl Account {
     }
 
     /// The rows of a table as the API would serve them now, below `parent` where the
-    /// table has parents; `None` if there is no such table or no such parent.
+    /// table has parents; `None` if there is no such table or no such parent. Those that
+    /// the API serves only when asked for by a query parameter are among them.
     pub fn rows(&self, table: &str, parent: Option<&str>) -> Option<Vec<Value>> {
         let tables = self.tables();
         let table = tables.find(table)?;

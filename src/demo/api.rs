@@ -6,7 +6,7 @@ use super::account::Account;
 use super::action;
 use super::answer::Answer;
 use super::asked::Asked;
-use super::fixture::Life;
+use super::fixture::{Fixture, Life};
 use super::page::Page;
 use super::route::{Ask, Found, Place};
 use super::tables::Tables;
@@ -39,13 +39,25 @@ fn at(account: &Account, asked: &Asked, place: &Place<'_>) -> Result<Answer, Ans
 }
 
 fn list(tables: &Tables, asked: &Asked, place: &Place<'_>) -> Result<Answer, Answer> {
-    let route = tables.all[place.table].fixture.list.as_ref().ok_or_else(Answer::not_found)?;
+    let fixture = &tables.all[place.table].fixture;
+    let route = fixture.list.as_ref().ok_or_else(Answer::not_found)?;
     let page = Page::of(&asked.query)?;
-    let found = tables.select(place.table, place.parent, &asked.query, |total| page.range(total));
+    check_together(fixture, &asked.query)?;
+    let filters = tables.filters(place.table, &asked.query);
+    let found = tables.select(place.table, place.parent, &filters, |total| page.range(total));
     let (rows, total) = found.ok_or_else(Answer::not_found)?;
     let links = page.links(total, &asked.url, &asked.query);
     let body = json!({ route.rows.as_str(): rows, "links": links, "meta": { "total": total } });
     Ok(Answer::json(200, body))
+}
+
+/// Refuses a query that has both of two parameters which cannot be combined.
+fn check_together(fixture: &Fixture, query: &[(String, String)]) -> Result<(), Answer> {
+    let has = |name: &str| query.iter().any(|(own, _)| own == name);
+    match fixture.not_together.iter().find(|[one, other]| has(one) && has(other)) {
+        Some([one, other]) => Err(Answer::unprocessable(&format!("{one} can not be combined with {other}"))),
+        None => Ok(()),
+    }
 }
 
 fn get(tables: &Tables, place: &Place<'_>) -> Result<Answer, Answer> {
@@ -169,6 +181,105 @@ mod tests {
         assert_eq!(total("tag_name=golden").await, 6);
         assert_eq!(total("tag_name=k8s%3Aworker").await, 1);
         assert_eq!(total("tag_name=none").await, 0);
+    }
+
+    #[tokio::test]
+    async fn droplets_with_gpus_are_a_list_of_their_own() {
+        let demo = start().await;
+        let list = async |query: &str| {
+            let body = get(&demo, &format!("/v2/droplets?per_page=200&{query}")).await.json();
+            body["droplets"].as_array().expect("a list has rows").clone()
+        };
+        let has_gpu = |row: &Value| row["gpu_info"].is_object();
+
+        let (usual, named, gpus) = (list("").await, list("type=droplets").await, list("type=gpus").await);
+
+        assert_eq!(usual, named);
+        assert!(!usual.iter().any(has_gpu) && gpus.iter().all(has_gpu));
+        assert!(usual.len() >= 20 && gpus.len() >= 3);
+        let all = demo.account().count("digitalocean/compute/droplets", None);
+        assert_eq!(all, Some(usual.len() + gpus.len()));
+        let first = get(&demo, &format!("/v2/droplets/{}", gpus[0]["id"])).await.json();
+        assert_eq!(first["droplet"], gpus[0]);
+    }
+
+    #[tokio::test]
+    async fn droplets_are_named_in_capital_letters_or_not() {
+        let demo = start().await;
+        let names = async |query: &str| {
+            let body = get(&demo, &format!("/v2/droplets?{query}")).await.json();
+            let rows = body["droplets"].as_array().expect("a list has rows");
+            let mut names: Vec<_> = rows.iter().map(|row| row["name"].to_string()).collect();
+            names.sort();
+            names
+        };
+
+        let found = names("name=web-1").await;
+
+        assert_eq!(found, [r#""WEB-1""#, r#""Web-1""#, r#""web-1""#]);
+        assert_eq!(names("name=WEB-1").await, found);
+        assert_eq!(names("name=TRAIN-1&type=gpus").await, [r#""train-1""#]);
+        assert!(names("name=web").await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_tag_cannot_be_combined_with_a_name_or_a_type() {
+        let demo = start().await;
+
+        assert_eq!(get(&demo, "/v2/droplets?tag_name=web").await.json()["meta"]["total"], 6);
+        for other in ["name=web-1", "type=gpus", "type=droplets"] {
+            let reply = get(&demo, &format!("/v2/droplets?tag_name=web&{other}")).await;
+
+            assert_eq!((reply.status, reply.json()["id"].as_str()), (422, Some("unprocessable_entity")), "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn snapshots_are_of_droplets_or_of_volumes() {
+        let demo = start().await;
+        let total = async |query: &str| {
+            let body = get(&demo, &format!("/v2/snapshots?{query}")).await.json();
+            body["meta"]["total"].as_u64().expect("a list has a total")
+        };
+
+        assert_eq!(total("").await, 20);
+        assert_eq!(total("resource_type=droplet").await, 11);
+        assert_eq!(total("resource_type=volume").await, 9);
+        let one = get(&demo, "/v2/snapshots/62137902").await.json();
+        assert_eq!(one["snapshot"]["resource_type"], "droplet");
+    }
+
+    #[tokio::test]
+    async fn the_actions_of_a_destroyed_image_can_be_read() {
+        let demo = start().await;
+
+        let image = get(&demo, "/v2/images/62130001").await;
+        let actions = get(&demo, "/v2/images/62130001/actions").await;
+        let begun = post(&demo, "/v2/images/62130001/actions", r#"{"type": "convert"}"#).await;
+
+        assert_eq!((image.status, actions.status, begun.status), (404, 200, 404));
+        let ids = ids(&actions.json(), "actions");
+        assert_eq!(ids.len(), 5);
+        for path in ["/v2/actions", "/v2/images/62130001/actions"] {
+            let action = get(&demo, &format!("{path}/{}", ids[0])).await.json();
+            assert_eq!(action["action"]["type"], "image_destroy", "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_accounts_actions_are_those_of_all_tables() {
+        let demo = start_with(Options { settle: Duration::ZERO, ..Options::default() }).await;
+        let before = get(&demo, "/v2/actions?per_page=1").await.json();
+
+        let begun = post(&demo, ACTIONS, r#"{"type": "transfer", "region": "sfo3"}"#).await.json();
+        let after = get(&demo, "/v2/actions?per_page=1").await.json();
+        let one = get(&demo, &format!("/v2/actions/{}", begun["action"]["id"])).await.json();
+
+        assert_eq!(after["meta"]["total"].as_u64(), before["meta"]["total"].as_u64().map(|total| total + 1));
+        assert_eq!(after["actions"][0]["id"], begun["action"]["id"]);
+        assert_eq!(one["action"]["status"], "completed");
+        assert_eq!(get(&demo, "/v2/actions/36804636").await.json()["action"]["resource_id"], 62_137_902);
+        assert_eq!(get(&demo, "/v2/actions/1").await.status, 404);
     }
 
     #[tokio::test]

@@ -83,6 +83,13 @@ pub(super) struct Fixture {
     /// What query parameters of the list select, by name.
     #[serde(default)]
     pub(super) query: BTreeMap<String, Filter>,
+    /// Pairs of query parameters that cannot be combined.
+    #[serde(default)]
+    pub(super) not_together: Vec<[String; 2]>,
+    /// Fixtures whose rows, below all of their parents, are in this list too and can be got
+    /// by its path. All are then `newest_first` across the tables: in descending order of keys.
+    #[serde(default)]
+    pub(super) also: Vec<String>,
     /// Rows in descending order of their keys, rather than as written.
     #[serde(default)]
     pub(super) newest_first: bool,
@@ -152,11 +159,16 @@ pub(super) enum Life {
 pub(super) enum Filter {
     /// The field has the parameter's value.
     Equals(String),
+    /// The same, capital letters or not.
+    EqualsIgnoringCase(String),
     /// The field is a list that has the parameter's value in it.
     Contains(String),
     /// For these values of the parameter, fields have these values; any other
     /// value of the parameter selects everything, as the API does.
     Values(BTreeMap<String, Map<String, Value>>),
+    /// For this value of the parameter the field is there and not null; for any other value,
+    /// and where the query does not have the parameter, it is not.
+    Has { field: String, r#for: String },
 }
 
 impl Filter {
@@ -166,9 +178,24 @@ impl Filter {
             Self::Contains(field) => {
                 row[field.as_str()].as_array().is_some_and(|list| list.iter().any(|value| id_text(value) == wanted))
             }
+            Self::EqualsIgnoringCase(field) => {
+                row.get(field).is_some_and(|value| id_text(value).to_lowercase() == wanted.to_lowercase())
+            }
             Self::Values(values) => values
                 .get(wanted)
                 .is_none_or(|fields| fields.iter().all(|(field, value)| row.get(field) == Some(value))),
+            Self::Has { field, r#for: value } => {
+                let has = row.get(field).is_some_and(|own| !own.is_null());
+                has == (wanted == value)
+            }
+        }
+    }
+
+    /// What is wanted by a query without the parameter; `None` where that selects everything.
+    pub(super) fn unnamed(&self) -> Option<&'static str> {
+        match self {
+            Self::Has { .. } => Some(""),
+            Self::Equals(_) | Self::EqualsIgnoringCase(_) | Self::Contains(_) | Self::Values(_) => None,
         }
     }
 }
@@ -181,6 +208,9 @@ pub(super) struct TemplateRows {
     #[serde(deserialize_with = "instant")]
     pub(super) newest_at: DateTime<Utc>,
     pub(super) span_days: i64,
+    /// Whether the first row also stands for an id that only a total names.
+    #[serde(default)]
+    pub(super) for_unknown: bool,
     pub(super) rows: Vec<Value>,
 }
 
@@ -196,6 +226,10 @@ fn instant<'de, D: Deserializer<'de>>(text: D) -> Result<DateTime<Utc>, D::Error
 pub(super) struct Child {
     /// The parent's key.
     pub(super) of: Value,
+    /// Whether the parent is in no list any more, as one that was destroyed; its rows are
+    /// served all the same.
+    #[serde(default)]
+    pub(super) gone: bool,
     #[serde(default)]
     pub(super) rows: Vec<Value>,
     /// How many there are, the rest made from the templates.
@@ -280,8 +314,10 @@ mod tests {
     fn every_fixture_can_be_read() {
         let fixtures = load().unwrap_or_else(|error| panic!("{error}: {error:?}"));
 
-        for name in ["regions", "images", "image_actions"] {
-            assert!(fixtures.contains_key(&format!("digitalocean/compute/{name}")), "{name}");
+        let compute = ["regions", "sizes", "images", "image_actions", "droplets", "droplet_actions", "snapshots"];
+        let names = compute.map(|name| format!("compute/{name}")).into_iter();
+        for name in names.chain(["account/account", "account/actions"].map(str::to_owned)) {
+            assert!(fixtures.contains_key(&format!("digitalocean/{name}")), "{name}");
         }
     }
 
@@ -334,5 +370,21 @@ mod tests {
         let private = filter(r#"{"values": {"true": {"public": false}}}"#);
         assert!(!private.keeps(&row, "true"));
         assert!(private.keeps(&row, "false"));
+        assert!(!filter(r#"{"equals": "name"}"#).keeps(&row, "Web"));
+        assert!(filter(r#"{"equals_ignoring_case": "name"}"#).keeps(&row, "Web"));
+        assert!(!filter(r#"{"equals_ignoring_case": "name"}"#).keeps(&row, "web-1"));
+    }
+
+    #[test]
+    fn a_filter_on_a_field_that_is_there_is_on_without_being_named() {
+        let filter: Filter = serde_json::from_str(r#"{"has": {"field": "lock", "for": "locked"}}"#).unwrap();
+        let (locked, open, never) = (json!({"lock": {}}), json!({"lock": null}), json!({}));
+
+        let kept = |wanted: &str| [&locked, &open, &never].map(|row| filter.keeps(row, wanted));
+
+        assert_eq!(kept("locked"), [true, false, false]);
+        assert_eq!(kept("open"), [false, true, true]);
+        assert_eq!(kept(filter.unnamed().unwrap()), [false, true, true]);
+        assert_eq!(Filter::Equals("lock".to_owned()).unnamed(), None);
     }
 }

@@ -38,7 +38,9 @@ pub(super) struct Templates {
     span: TimeDelta,
 }
 
-const STRIDE: i64 = 1_009;
+/// How many parents there can be until ids repeat.
+pub(super) const LANES: usize = 1_009;
+const STRIDE: i64 = LANES as i64;
 
 #[derive(Debug)]
 struct Pattern {
@@ -204,6 +206,23 @@ impl Rows {
         templates.newest_id - STRIDE * i64::try_from(k).unwrap_or(0) - self.lane
     }
 
+    /// How many rows have an id above this one.
+    pub(super) fn above(&self, key: &str, id: i64, templates: Option<&Templates>) -> usize {
+        let made = templates.map_or(0, |templates| self.made_above(id, templates));
+        let above = |piece: &Piece| match piece {
+            Piece::Row(row) => usize::from(row.get(key).and_then(Value::as_i64) > Some(id)),
+            Piece::Run(run) => made.clamp(run.start, run.end) - run.start,
+        };
+        self.pieces.iter().map(above).sum()
+    }
+
+    /// How many rows that are made have an id above this one, in a run without an end.
+    fn made_above(&self, id: i64, templates: &Templates) -> usize {
+        let over = templates.newest_id.saturating_sub(self.lane).saturating_sub(id);
+        let count = u64::try_from(over).unwrap_or(0).div_ceil(STRIDE.unsigned_abs());
+        usize::try_from(count).unwrap_or(usize::MAX)
+    }
+
     /// Where the row with this key stands.
     pub(super) fn find(&self, key: &str, text: &str, templates: Option<&Templates>) -> Option<usize> {
         let k = templates.and_then(|templates| self.k_of(text, templates));
@@ -361,6 +380,21 @@ mod tests {
         for absent in ["1992934", "0", "x", "", "02000000", "-5"] {
             assert_eq!(rows.find("id", absent, Some(&templates)), None, "{absent}");
         }
+    }
+
+    #[test]
+    fn the_rows_above_an_id_are_counted() {
+        let templates = templates();
+        let mut rows = rows(20, &templates);
+        rows.remove(7);
+        rows.insert_first(json!({"id": 5_000_000}));
+
+        for (place, id) in ids(&rows, &templates).into_iter().enumerate() {
+            assert_eq!(rows.above("id", id, Some(&templates)), place);
+            assert_eq!(rows.above("id", id - 1, Some(&templates)), place + 1);
+        }
+        assert_eq!(rows.above("id", i64::MAX, Some(&templates)), 0);
+        assert_eq!(rows.above("id", 0, Some(&templates)), rows.len());
     }
 
     #[test]

@@ -9,9 +9,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::action::{self, Pending};
-use super::fixture::{self, Error, Fixture};
+use super::fixture::{self, Error, Filter, Fixture};
+use super::merged::{Merged, Part};
 use super::options::Total;
-use super::rows::{Change, Rows, Templates, id_text};
+use super::rows::{Change, LANES, Rows, Templates, id_text};
 
 /// Wall-clock time that goes as tokio's does, so that a test can pause both.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +43,8 @@ pub(super) struct Table {
     templates: Option<Templates>,
     /// By the parent's key; without a parent the one list is under "".
     lists: HashMap<String, Rows>,
+    /// The parents that have rows, and are in no list any more.
+    gone: Vec<String>,
 }
 
 /// All tables. Each is known by its place here.
@@ -61,7 +64,11 @@ impl Table {
             let span = TimeDelta::days(made.span_days);
             Templates::new(&made.rows, &fixture.key, field, made.newest_id, made.newest_at, span)
         });
-        Self { name, templates, fixture, lists: HashMap::new() }
+        Self { name, templates, fixture, lists: HashMap::new(), gone: Vec::new() }
+    }
+
+    fn part<'a>(&'a self, rows: &'a Rows) -> Part<'a> {
+        Part { rows, key: &self.fixture.key, templates: self.templates.as_ref() }
     }
 
     /// The written rows in order, and the made ones at their place among them.
@@ -91,6 +98,7 @@ impl Tables {
     pub(super) fn new(fixtures: BTreeMap<String, Fixture>, totals: &[Total], clock: Clock) -> Result<Self, Error> {
         let all: Vec<_> = fixtures.into_iter().map(|(name, fixture)| Table::new(name, fixture)).collect();
         let mut tables = Self { all, clock, pending: Vec::new(), next_id: 1 };
+        tables.check_also()?;
         for table in 0..tables.all.len() {
             tables.fill_items(table);
         }
@@ -101,6 +109,16 @@ impl Tables {
             tables.set_total(total)?;
         }
         Ok(tables)
+    }
+
+    /// Whether the tables that are part of others are there.
+    fn check_also(&self) -> Result<(), Error> {
+        for table in &self.all {
+            if let Some(missing) = table.fixture.also.iter().find(|name| self.find(name).is_none()) {
+                return Err(Error::Missing { name: table.name.clone(), reference: missing.clone() });
+            }
+        }
+        Ok(())
     }
 
     fn fill_items(&mut self, table: usize) {
@@ -117,8 +135,11 @@ impl Tables {
         let children = std::mem::take(&mut self.all[table].fixture.children);
         for child in children {
             let of = id_text(&child.of);
+            if child.gone {
+                self.all[table].gone.push(of.clone());
+            }
             let lane = self
-                .place_of_parent(table, &of)
+                .lane(table, &of)
                 .ok_or_else(|| Error::Missing { name: self.all[table].name.clone(), reference: of.clone() })?;
             let written = self.enter(table, Some(&of), child.rows);
             let own = &mut self.all[table];
@@ -158,12 +179,12 @@ impl Tables {
         }
         let wrong = || Error::Total { list: list.clone() };
         let grows: Vec<_> = (0..self.all.len()).filter(|table| self.grows(*table)).collect();
-        let known = |table: &&usize| self.place_of_parent(**table, list).is_some();
+        let known = |table: &&usize| self.lane(**table, list).is_some();
         let table = match grows.iter().find(known) {
             Some(table) => *table,
             None => *grows.iter().find(|table| self.create_parent(**table, list)).ok_or_else(wrong)?,
         };
-        let lane = self.place_of_parent(table, list).ok_or_else(wrong)?;
+        let lane = self.lane(table, list).ok_or_else(wrong)?;
         let parent = list.parse::<i64>().map_or_else(|_| Value::from(list.as_str()), Value::from);
         self.pending.retain(|pending| !pending.is_in(table, list));
         let own = &mut self.all[table];
@@ -181,9 +202,9 @@ impl Tables {
     fn create_parent(&mut self, table: usize, id: &str) -> bool {
         let (Some(parent), Ok(id)) = (self.parent_of(table), id.parse::<i64>()) else { return false };
         let own = &mut self.all[parent];
-        let Some(templates) = own.templates.as_ref().filter(|made| !made.is_empty()) else { return false };
-        let newest_at = own.fixture.templates.as_ref().map(|made| made.newest_at).unwrap_or_default();
-        let row = templates.row(0, id, newest_at, None);
+        let Some(made) = own.fixture.templates.as_ref().filter(|made| made.for_unknown) else { return false };
+        let Some(templates) = own.templates.as_ref().filter(|templates| !templates.is_empty()) else { return false };
+        let row = templates.row(0, id, made.newest_at, None);
         let Some(rows) = own.lists.get_mut("") else { return false };
         rows.insert_last(row);
         self.next_id = self.next_id.max(id.saturating_add(1));
@@ -198,8 +219,12 @@ impl Tables {
         self.find(&self.all[table].fixture.parent.as_ref()?.table)
     }
 
-    fn place_of_parent(&self, table: usize, id: &str) -> Option<usize> {
-        self.place(self.parent_of(table)?, None, id)
+    /// Tells the made ids below one parent from those below another; `None` if there is no such parent.
+    fn lane(&self, table: usize, parent: &str) -> Option<usize> {
+        let there = self.place(self.parent_of(table)?, None, parent);
+        // From the other end: there may come to be more of those that are there.
+        let gone = || self.all[table].gone.iter().position(|gone| gone == parent);
+        there.or_else(|| gone().map(|place| (LANES - 1).saturating_sub(place)))
     }
 
     /// The rows below a parent, or of a table that has none; `None` if there is no such
@@ -207,7 +232,7 @@ impl Tables {
     fn list(&self, table: usize, parent: Option<&str>) -> Option<&Rows> {
         const NONE: &Rows = &Rows::none();
         if let Some(parent) = parent {
-            self.place_of_parent(table, parent)?;
+            self.lane(table, parent)?;
         }
         Some(self.all[table].lists.get(parent.unwrap_or("")).unwrap_or(NONE))
     }
@@ -215,7 +240,7 @@ impl Tables {
     /// The list to write in, made if need be.
     fn list_mut(&mut self, table: usize, parent: Option<&str>) -> Option<(&mut Rows, Option<&Templates>)> {
         self.list(table, parent)?;
-        let lane = parent.and_then(|parent| self.place_of_parent(table, parent)).unwrap_or(0);
+        let lane = parent.and_then(|parent| self.lane(table, parent)).unwrap_or(0);
         let own = &mut self.all[table];
         let rows = own.lists.entry(parent.unwrap_or("").to_owned()).or_insert_with(|| {
             let of = parent.map(|text| text.parse::<i64>().map_or_else(|_| Value::from(text), Value::from));
@@ -230,23 +255,38 @@ impl Tables {
         rows.find(&own.fixture.key, id, own.templates.as_ref())
     }
 
-    /// The rows that the query selects, those of them that `pick` wants, and how many they are.
+    /// A list as it is served: with the rows of the tables that are part of it.
+    fn served(&self, table: usize, parent: Option<&str>) -> Option<Merged<'_>> {
+        let own = &self.all[table];
+        let mut parts = vec![own.part(self.list(table, parent)?)];
+        for other in own.fixture.also.iter().filter_map(|name| self.find(name)) {
+            let other = &self.all[other];
+            parts.extend(other.lists.values().map(|rows| other.part(rows)));
+        }
+        Some(Merged::of(parts))
+    }
+
+    /// What a query selects by: the filters that it names, and those that are there without being named.
+    pub(super) fn filters<'a>(&'a self, table: usize, query: &'a [(String, String)]) -> Vec<(&'a Filter, &'a str)> {
+        let named = |name: &str| query.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
+        let filters = self.all[table].fixture.query.iter();
+        filters.filter_map(|(name, filter)| Some((filter, named(name).or(filter.unnamed())?))).collect()
+    }
+
+    /// The rows that the filters keep, those of them that `pick` wants, and how many they are.
     pub(super) fn select(
         &self,
         table: usize,
         parent: Option<&str>,
-        query: &[(String, String)],
+        filters: &[(&Filter, &str)],
         pick: impl FnOnce(usize) -> Range<usize>,
     ) -> Option<(Vec<Value>, usize)> {
-        let rows = self.list(table, parent)?;
-        let own = &self.all[table];
-        let filters = query.iter().filter_map(|(name, value)| Some((own.fixture.query.get(name)?, value)));
-        let filters: Vec<_> = filters.collect();
+        let served = self.served(table, parent)?;
         if filters.is_empty() {
-            let total = rows.len();
-            return Some((rows.range(pick(total), own.templates.as_ref()), total));
+            let total = served.len();
+            return Some((served.range(pick(total)), total));
         }
-        let mut kept = rows.range(0..rows.len(), own.templates.as_ref());
+        let mut kept = served.range(0..served.len());
         kept.retain(|row| filters.iter().all(|(filter, wanted)| filter.keeps(row, wanted)));
         let total = kept.len();
         Some((kept.drain(pick(total)).collect(), total))
@@ -254,22 +294,13 @@ impl Tables {
 
     /// One row by its key, or by what else may stand in the path; without a key the first.
     pub(super) fn get(&self, table: usize, parent: Option<&str>, id: Option<&str>) -> Option<Value> {
-        let rows = self.list(table, parent)?;
-        let own = &self.all[table];
-        let also_by = own.fixture.get.as_ref().map_or(&[][..], |get| &get.also_by);
-        let by_other = |id: &str| {
-            let all = rows.range(0..rows.len(), own.templates.as_ref());
-            all.iter().position(|row| also_by.iter().any(|field| row[field.as_str()] == id))
-        };
-        let place = match id {
-            None => 0,
-            Some(id) => match self.place(table, parent, id) {
-                Some(place) => place,
-                None if also_by.is_empty() => return None,
-                None => by_other(id)?,
-            },
-        };
-        rows.range(place..place + 1, own.templates.as_ref()).pop()
+        let served = self.served(table, parent)?;
+        let Some(id) = id else { return served.range(0..1).pop() };
+        served.find(id).or_else(|| {
+            let also_by = self.all[table].fixture.get.as_ref().map_or(&[][..], |get| &get.also_by);
+            let is_it = |row: &Value| also_by.iter().any(|field| row[field.as_str()] == id);
+            if also_by.is_empty() { None } else { served.range(0..served.len()).into_iter().find(is_it) }
+        })
     }
 
     pub(super) fn row_mut(&mut self, table: usize, parent: Option<&str>, id: &str) -> Option<&mut Value> {
@@ -359,7 +390,7 @@ impl Tables {
 mod tests {
     use super::*;
 
-    /// A table that the crate does not have: its fixture is all that it takes.
+    /// A table of the test's own: its fixture is all that it takes.
     const SNAPSHOTS: &str = r#"{
         "list": {"path": "/v2/snapshots", "rows": "snapshots"},
         "get": {"path": "/v2/snapshots/{id}", "row": "snapshot"},
@@ -381,7 +412,19 @@ mod tests {
     }
 
     fn everything(tables: &Tables, query: &[(String, String)]) -> Vec<Value> {
-        tables.select(0, None, query, |total| 0..total).unwrap().0
+        tables.select(0, None, &tables.filters(0, query), |total| 0..total).unwrap().0
+    }
+
+    const IMAGE_ACTIONS: &str = "digitalocean/compute/image_actions";
+    const GONE: &str = "62130001";
+
+    fn account(totals: &[&str]) -> Tables {
+        let totals: Vec<Total> = totals.iter().map(|text| text.parse().unwrap()).collect();
+        Tables::new(fixture::load().unwrap(), &totals, Clock::start()).unwrap()
+    }
+
+    fn named(tables: &Tables, name: &str) -> Vec<Value> {
+        tables.select(tables.find(name).unwrap(), None, &[], |total| 0..total).unwrap().0
     }
 
     #[test]
@@ -431,8 +474,8 @@ mod tests {
 
     #[test]
     fn ids_differ_from_image_to_image() {
-        let tables = Tables::new(fixture::load().unwrap(), &["1=500".parse().unwrap()], Clock::start()).unwrap();
-        let actions = tables.find("digitalocean/compute/image_actions").unwrap();
+        let tables = account(&["1=500"]);
+        let actions = tables.find(IMAGE_ACTIONS).unwrap();
         let mut seen = std::collections::HashSet::new();
 
         for (image, rows) in &tables.all[actions].lists {
@@ -441,6 +484,68 @@ mod tests {
             }
             assert!(rows.len() > 0, "{image}");
         }
-        assert_eq!(seen.len(), 366 + 1 + 3 + 201 + 24 + 6 + 1 + 2 + 4 + 500);
+        assert_eq!(seen.len(), 366 + 1 + 3 + 201 + 24 + 6 + 1 + 2 + 4 + 2 + 5 + 500);
+    }
+
+    #[test]
+    fn a_parent_that_is_gone_has_its_rows_still() {
+        let tables = account(&["62130001=30"]);
+        let written = account(&[]);
+        let (images, actions) = (tables.find("digitalocean/compute/images"), tables.find(IMAGE_ACTIONS).unwrap());
+
+        assert!(tables.get(images.unwrap(), None, Some(GONE)).is_none());
+        assert_eq!(written.select(actions, Some(GONE), &[], |total| 0..total).unwrap().1, 5);
+        let (made, total) = tables.select(actions, Some(GONE), &[], |total| 0..total).unwrap();
+        assert_eq!((made.len(), total), (30, 30));
+        assert_eq!(tables.get(actions, Some(GONE), Some(&made[7]["id"].to_string())).as_ref(), Some(&made[7]));
+    }
+
+    #[test]
+    fn a_table_has_the_rows_of_others_as_well() {
+        let tables = account(&["62137906=3000", "512340007=2000"]);
+        let all = named(&tables, "digitalocean/account/actions");
+        let table = tables.find("digitalocean/account/actions").unwrap();
+
+        assert!(all.is_sorted_by(|one, other| one["id"].as_i64() > other["id"].as_i64()));
+        let own = tables.all[table].fixture.items.len();
+        let parts = ["compute/image_actions", "compute/droplet_actions"].map(|name| {
+            let other = &tables.all[tables.find(&format!("digitalocean/{name}")).unwrap()];
+            other.lists.values().map(Rows::len).sum::<usize>()
+        });
+        assert_eq!(all.len(), own + parts[0] + parts[1]);
+        for row in all.iter().step_by(97) {
+            assert_eq!(tables.get(table, None, Some(&row["id"].to_string())).as_ref(), Some(row));
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_added_or_changed_is_so_where_the_table_is_part_of_another() {
+        let mut tables = account(&[]);
+        let (actions, image) = (tables.find(IMAGE_ACTIONS).unwrap(), Some("62137907"));
+        let before = named(&tables, "digitalocean/account/actions").len();
+
+        tables.change(actions, image, Change::AddFirst(1));
+        let added = tables.get(actions, image, None).unwrap();
+        tables.row_mut(actions, image, &added["id"].to_string()).unwrap()["status"] = Value::from("errored");
+
+        let after = named(&tables, "digitalocean/account/actions");
+        assert_eq!(after.len(), before + 1);
+        assert_eq!((&after[0]["id"], &after[0]["status"]), (&added["id"], &Value::from("errored")));
+    }
+
+    #[test]
+    fn a_part_that_is_no_table_is_named() {
+        let error = tables(&[("everything", r#"{"also": ["snapshots"]}"#)], &[]).unwrap_err();
+
+        assert_eq!(error.to_string(), "the fixture `everything` names `snapshots`, which is in no fixture");
+    }
+
+    #[test]
+    fn a_total_for_an_unknown_id_makes_a_parent_where_the_fixture_says_so() {
+        let tables = account(&["555=3"]);
+        let find = |name: &str| tables.find(&format!("digitalocean/compute/{name}")).unwrap();
+
+        assert!(tables.get(find("images"), None, Some("555")).is_some());
+        assert!(tables.get(find("droplets"), None, Some("555")).is_none());
     }
 }

@@ -10,14 +10,15 @@ use datafusion::logical_expr::{Expr, Extension, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias};
 
 use super::fault::{Fault, from_datafusion};
+use super::names;
 use crate::error::{Result, nearest};
 use crate::resource::{Callable, Method, Registry, Resource};
 use crate::sql::{Argument, Exec, Wait};
 use crate::table::exec::{CallProcedure, Slot};
 
 /// The plan of an EXEC, with what is known of its arguments checked.
-pub(super) fn plan(state: &SessionState, exec: &Exec) -> Result<LogicalPlan> {
-    let callable = find(state, &exec.procedure)?;
+pub(super) fn plan(state: &SessionState, registry: &Registry, exec: &Exec) -> Result<LogicalPlan> {
+    let callable = find(state, registry, &exec.procedure)?;
     let mut values = Vec::new();
     for Argument { name, value } in &exec.arguments {
         values.push((Slot::Named(name.clone()), expression(state, value, callable_type(&callable, name))?));
@@ -58,8 +59,8 @@ pub(super) enum Found {
     Method(Arc<Resource>, Method),
 }
 
-fn find(state: &SessionState, parts: &[String]) -> Result<Arc<Callable>> {
-    match find_method(state, parts)? {
+fn find(state: &SessionState, registry: &Registry, parts: &[String]) -> Result<Arc<Callable>> {
+    match find_method(state, registry, parts)? {
         Found::Callable(callable) => Ok(callable),
         Found::Method(resource, method) => {
             let terms: Vec<_> = method.path.parameters().map(|name| format!("{name} = …")).collect();
@@ -72,12 +73,11 @@ fn find(state: &SessionState, parts: &[String]) -> Result<Arc<Callable>> {
 
 /// # Errors
 /// [`Fault::Unknown`], with the nearest there is.
-pub(super) fn find_method(state: &SessionState, parts: &[String]) -> Result<Found, Fault> {
-    let registry = Registry::built_in();
+pub(super) fn find_method(state: &SessionState, registry: &Registry, parts: &[String]) -> Result<Found, Fault> {
     let [.., name] = parts else { return Err(unknown_method(&parts.join("."), None)) };
-    let table = completed(state, &parts[..parts.len() - 1], 3);
-    let resource = registry.iter().find(|resource| resource.to_string() == table);
-    let Some(resource) = resource else { return Err(unknown_method(&parts.join("."), nearest_method(parts))) };
+    let table = completed(state, registry, &parts[..parts.len() - 1], 3);
+    let nearest_one = || nearest_method(registry, parts);
+    let Some(resource) = registry.named(&table) else { return Err(unknown_method(&parts.join("."), nearest_one())) };
     let callable = registry.callables().find(|own| Arc::ptr_eq(&own.resource, resource) && own.procedure.name == *name);
     if let Some(callable) = callable {
         return Ok(Found::Callable(Arc::clone(callable)));
@@ -87,13 +87,19 @@ pub(super) fn find_method(state: &SessionState, parts: &[String]) -> Result<Foun
         None => {
             let known = resource.procedures.iter().map(|own| own.name.as_str());
             let near = nearest(name, known).map(|near| format!("{resource}.{near}"));
-            Err(unknown_method(&parts.join("."), near.or_else(|| nearest_method(parts))))
+            Err(unknown_method(&parts.join("."), near.or_else(nearest_one)))
         }
     }
 }
 
-/// `compute.images` is that of the default catalog: what a name of `depth` parts is in full.
-pub(super) fn completed(state: &SessionState, parts: &[String], depth: usize) -> String {
+/// `compute.images` is that of the default catalog: what a name of `depth` parts is in full. A table's bare name is
+/// looked for in the other services as well.
+pub(super) fn completed(state: &SessionState, registry: &Registry, parts: &[String], depth: usize) -> String {
+    if let ([name], 3) = (parts, depth)
+        && let Some(resource) = names::elsewhere(state, registry, name)
+    {
+        return resource.to_string();
+    }
     let defaults = &state.config_options().catalog;
     let front = [defaults.default_catalog.clone(), defaults.default_schema.clone()];
     let missing = depth.saturating_sub(parts.len()).min(front.len());
@@ -105,8 +111,7 @@ fn unknown_method(name: &str, nearest: Option<String>) -> Fault {
 }
 
 /// The method whose name is nearest as far as it was written.
-fn nearest_method(parts: &[String]) -> Option<String> {
-    let registry = Registry::built_in();
+fn nearest_method(registry: &Registry, parts: &[String]) -> Option<String> {
     let selects = registry
         .iter()
         .flat_map(|resource| resource.methods.iter().map(move |method| format!("{resource}.{}", method.name)));

@@ -11,6 +11,17 @@ use crate::error::{Error, Failure, Kind, nearest};
 /// A statement that cannot be planned or run.
 #[derive(Clone, Debug)]
 pub enum Fault {
+    /// A text that is not of the type that it is compared with or cast to; Arrow's message has both.
+    Text(String),
+    /// A subquery whose rows cannot be found for all rows of the outer query at once.
+    Correlated,
+    /// A query that is sure to need more requests than it may send.
+    TooManyRequests {
+        /// How many it may send.
+        most: u64,
+        /// How many it takes at least.
+        needed: u64,
+    },
     /// A table that there is none of.
     UnknownTable {
         /// As it was written.
@@ -100,6 +111,14 @@ pub enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Text(message) => f.write_str(message),
+            Self::Correlated => f.write_str(
+                "a subquery that refers to the outer query has an ORDER BY, a LIMIT or a condition that cannot be \
+                 answered for all of its rows at once",
+            ),
+            Self::TooManyRequests { most, needed } => {
+                write!(f, "the query needs at least {needed} requests, and may send {most}")
+            }
             Self::UnknownTable { name, .. } => write!(f, "there is no table `{name}`"),
             Self::UnknownColumn { name, .. } => write!(f, "there is no column `{name}`"),
             Self::Unknown { what, name, .. } => write!(f, "there is no {what} `{name}`"),
@@ -146,6 +165,8 @@ impl Failure for Fault {
             | Self::NotCalled { .. }
             | Self::NotAnUpdate
             | Self::TooManyWrites { .. }
+            | Self::Text(_)
+            | Self::Correlated
             | Self::ReadOnly(_)
             | Self::Invalid(_)
             | Self::Value(_)
@@ -154,7 +175,7 @@ impl Failure for Fault {
             | Self::ParameterRows(_)
             | Self::ParameterType { .. } => Kind::InvalidArgument,
             Self::Timeout(_) => Kind::DeadlineExceeded,
-            Self::Resources(_) => Kind::ResourceExhausted,
+            Self::Resources(_) | Self::TooManyRequests { .. } => Kind::ResourceExhausted,
             Self::Internal(_) => Kind::Internal,
         }
     }
@@ -180,6 +201,15 @@ impl Failure for Fault {
                 }
             }
             Self::Row { cause, .. } => return cause.hint(),
+            Self::Text(_) => "TRY_CAST(… AS BIGINT) is NULL where a text is no number".into(),
+            Self::Correlated => {
+                "number the rows with row_number() OVER (PARTITION BY … ORDER BY …) in a derived table, \
+                                 and join that on the key and the number"
+                    .into()
+            }
+            Self::TooManyRequests { .. } => {
+                "name fewer values, or raise query.max_requests; EXPLAIN shows what is asked for".into()
+            }
             Self::UnknownTable { nearest: None, .. } => "`SHOW TABLES` lists them".into(),
             Self::UnknownColumn { nearest: None, known, .. } if known.is_empty() => return None,
             Self::UnknownColumn { nearest: None, known, .. } => format!("there are {}", known.join(", ")),
@@ -244,6 +274,7 @@ fn read(error: &DataFusionError) -> Fault {
         }
         DataFusionError::SQL(error, _) => Fault::Invalid(error.to_string()),
         DataFusionError::SchemaError(error, _) => read_schema(error),
+        DataFusionError::NotImplemented(message) if message.contains("OuterReferenceColumn") => Fault::Correlated,
         DataFusionError::NotImplemented(message) => Fault::Unsupported(first_lines(message)),
         DataFusionError::ArrowError(error, _) => read_arrow(error),
         DataFusionError::Execution(message) => Fault::Value(first_lines(message)),
@@ -277,6 +308,7 @@ fn read_schema(error: &SchemaError) -> Fault {
 
 fn read_arrow(error: &ArrowError) -> Fault {
     match error {
+        ArrowError::CastError(message) if message.starts_with("Cannot cast string") => Fault::Text(message.clone()),
         ArrowError::CastError(message)
         | ArrowError::ParseError(message)
         | ArrowError::ComputeError(message)

@@ -87,10 +87,13 @@ fn columns(registry: &Registry) -> Described {
     ("columns", "The columns of the tables over the API.", columns)
 }
 
-/// The methods whose path is filled in with a column's value.
+/// The methods whose path is filled in with a column's value, or whose query string can say it.
 fn pushed_down_to(resource: &Resource, column: &str) -> Vec<String> {
     let own = resource.canonical(column);
-    let takes = |method: &&Method| method.path.parameters().any(|name| resource.canonical(name) == own);
+    let takes = |method: &&Method| {
+        let in_path = method.path.parameters().any(|name| resource.canonical(name) == own);
+        in_path || method.filters.iter().any(|filter| filter.column == column)
+    };
     resource.methods.iter().filter(takes).map(|method| method.name.clone()).collect()
 }
 
@@ -307,7 +310,8 @@ fn with_names<'a>(
     let resources: Vec<&Resource> = resources.into_iter().collect();
     let text = |of: fn(&Resource) -> &str| texts(resources.iter().map(|own| Some(of(own).to_owned())));
     let names = [
-        ("provider", "The API, which is also the catalog.", text(|own| &own.provider)),
+        ("provider", "The API.", text(|own| &own.provider)),
+        ("catalog", "The account; the first part of the table's name.", text(|own| &own.catalog)),
         ("service", "The part of the API, which is also the schema.", text(|own| &own.schema)),
         ("resource", "The table.", text(|own| &own.table)),
     ];

@@ -7,6 +7,7 @@
 mod exec;
 mod fault;
 mod meta;
+mod names;
 mod parameters;
 mod plans;
 mod running;
@@ -26,6 +27,7 @@ use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::explain::ExplainExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as Ast;
@@ -43,8 +45,11 @@ use crate::api::{Client, QueryContext};
 use crate::error::Result;
 use crate::resource::Registry;
 use crate::sql::{self, Body, Statement};
+pub use crate::table::Account;
+pub use crate::table::bind::MissingKey;
 use crate::table::exec::{CallProcedure, Fault as ExecFault, LONGEST_WAIT, Permission, Records};
 pub use crate::table::exec::{Execution, Once, Polling, TICKET_LIFE};
+use crate::table::{self, Memo};
 
 /// What a query may take.
 #[derive(Clone, Debug)]
@@ -61,6 +66,10 @@ pub struct Options {
     pub max_writes: usize,
     /// How AWAIT asks.
     pub polling: Polling,
+    /// How many requests a query may send.
+    pub max_requests: u64,
+    /// What a scan does whose parameter nothing gives.
+    pub missing_key: MissingKey,
 }
 
 impl Default for Options {
@@ -72,6 +81,8 @@ impl Default for Options {
             writes: false,
             max_writes: 20,
             polling: Polling::default(),
+            max_requests: 1_000,
+            missing_key: MissingKey::default(),
         }
     }
 }
@@ -80,6 +91,7 @@ impl Default for Options {
 #[derive(Clone)]
 pub struct Engine {
     context: Arc<SessionContext>,
+    resources: Arc<Registry>,
     options: Options,
     records: Arc<Records>,
 }
@@ -181,13 +193,23 @@ struct Planned {
 const TIME_OF_AN_EXEC: Duration = Duration::from_secs(LONGEST_WAIT.as_secs() + 3_600);
 
 impl Engine {
-    /// An engine over the built-in resources of one account.
+    /// An engine over the built-in resources of one account, in the catalog `digitalocean`.
     ///
     /// # Errors
     /// [`Fault::Internal`], where DataFusion refuses the tables.
     pub fn try_new(client: Client, options: Options) -> Result<Self> {
-        let context = session::session(&client, Registry::built_in(), options.memory_bytes)?;
-        Ok(Self { context: Arc::new(context), options, records: Arc::default() })
+        Self::over(vec![Account::digitalocean(client)], options)
+    }
+
+    /// An engine over the built-in resources of several accounts, the first of which is the default.
+    ///
+    /// # Errors
+    /// As [`Engine::try_new`].
+    pub fn over(accounts: Vec<Account>, options: Options) -> Result<Self> {
+        let accounts: Vec<Arc<Account>> = accounts.into_iter().map(Arc::new).collect();
+        let resources = Arc::new(Account::resources(&accounts));
+        let context = session::session(&accounts, &resources, &options)?;
+        Ok(Self { context: Arc::new(context), resources, options, records: Arc::default() })
     }
 
     /// Plans a statement without running it. Nothing is sent.
@@ -222,7 +244,8 @@ impl Engine {
         let planning = async move {
             let Planned { plan, prepared, writes, state, .. } = engine.plan(&sql, Caller::local(), runtime).await?;
             engine.check_writes(&plan)?;
-            physical_plan(&state, plan, bound.as_ref(), &prepared).await?;
+            let plan = physical_plan(&state, plan, bound.as_ref(), &prepared).await?;
+            engine.check_price(&plan)?;
             Ok(Ticket { schema: prepared.schema, once: writes.then(|| engine.records.mint()) })
         };
         self.apart(planning).await
@@ -245,6 +268,7 @@ impl Engine {
         let planning = async move {
             let Planned { plan, prepared, writes, state, query } = engine.plan(&sql, caller, runtime).await?;
             let plan = physical_plan(&state, plan, bound.as_ref(), &prepared).await?;
+            engine.check_price(&plan)?;
             // Some operators start tasks as soon as they are executed: these belong on the plans' threads, too.
             let stream = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
             Ok((prepared.schema, stream, query, writes))
@@ -282,14 +306,21 @@ impl Engine {
 
     /// A session of its own for one query: what the query may take, and whether it writes, travels in it, down to
     /// the leaves of its plan.
-    fn state(&self, time: Duration, caller: Caller, runtime: Handle) -> (SessionState, Arc<QueryContext>) {
+    fn state(
+        &self,
+        time: Duration,
+        max_requests: u64,
+        caller: Caller,
+        runtime: Handle,
+    ) -> (SessionState, Arc<QueryContext>) {
         let Options { max_wait, writes, polling, .. } = self.options;
-        let query = Arc::new(QueryContext::new(time, max_wait));
+        let query = Arc::new(QueryContext::new(time, max_wait, max_requests));
         let (Caller { who, execution }, records) = (caller, Arc::clone(&self.records));
         let permission = Permission { allowed: writes, who, execution, records, runtime, polling };
         let mut state = self.context.state();
         state.config_mut().set_extension(Arc::clone(&query));
         state.config_mut().set_extension(Arc::new(permission));
+        state.config_mut().set_extension(Arc::new(Memo::default()));
         (state, query)
     }
 
@@ -297,8 +328,12 @@ impl Engine {
     async fn plan(&self, sql: &str, caller: Caller, runtime: Handle) -> Result<Planned> {
         let Statement { body, parameters } = sql::parse(sql)?;
         let writes = matches!(body, Body::Exec(_));
-        let time = if writes { TIME_OF_AN_EXEC } else { self.options.timeout };
-        let (state, query) = self.state(time, caller, runtime);
+        let (time, max_requests) = match writes {
+            // Its own bounds hold for an AWAIT's questions, too.
+            true => (TIME_OF_AN_EXEC, u64::MAX),
+            false => (self.options.timeout, self.options.max_requests),
+        };
+        let (state, query) = self.state(time, max_requests, caller, runtime);
         let plan = self.logical_plan(&state, body).await?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
@@ -314,14 +349,15 @@ impl Engine {
     async fn logical_plan(&self, state: &SessionState, body: Body) -> Result<LogicalPlan> {
         match body {
             Body::Sql(ast) => self.plan_sql(state, *ast).await,
-            Body::Exec(exec) => exec::plan(state, &exec),
+            Body::Exec(exec) => exec::plan(state, &self.resources, &exec),
             Body::ExplainExec { exec, verbose } => {
-                let plan = exec::plan(state, &exec)?;
+                let plan = exec::plan(state, &self.resources, &exec)?;
                 let explained = LogicalPlanBuilder::from(plan).explain(verbose, false);
                 explained.and_then(LogicalPlanBuilder::build).map_err(from_datafusion)
             }
-            Body::Show(show) => self.plan_sql(state, show::query(state, &show)?).await,
-            Body::Describe(describe) => match show::describe(state, &describe, &self.tables().await?)? {
+            Body::Show(show) => self.plan_sql(state, show::query(state, &self.resources, &show)?).await,
+            Body::Describe(describe) => match show::describe(state, &self.resources, &describe, &self.tables().await?)?
+            {
                 show::Described::Query(ast) => self.plan_sql(state, *ast).await,
                 show::Described::Plan(plan) => Ok(plan),
             },
@@ -336,7 +372,17 @@ impl Engine {
         }
     }
 
-    async fn plan_sql(&self, state: &SessionState, ast: Ast) -> Result<LogicalPlan> {
+    /// Refuses a query that is sure to need more requests than it may send. EXPLAIN shows its plan all the same.
+    fn check_price(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
+        let needed = if plan.is::<ExplainExec>() { 0 } else { table::bind::least_requests(plan) as u64 };
+        match self.options.max_requests {
+            most if needed > most => Err(Fault::TooManyRequests { most, needed }.into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn plan_sql(&self, state: &SessionState, mut ast: Ast) -> Result<LogicalPlan> {
+        names::complete(state, &self.resources, &mut ast);
         match state.statement_to_plan(ast.clone()).await {
             Ok(plan) => Ok(plan),
             Err(error) => {

@@ -8,35 +8,48 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::fault::from_datafusion;
-use super::meta;
 use super::yielding::YieldWhereRowsMultiply;
-use crate::api::Client;
+use super::{Options, meta};
 use crate::error::Result;
 use crate::resource::Registry;
-use crate::table;
+use crate::table::bind::{BindJoins, Limits, MissingKey};
 use crate::table::exec::CallPlanner;
+use crate::table::{self, Account};
 
 /// The session that every query's is a copy of.
-pub(super) fn session(client: &Client, resources: &Registry, memory_bytes: usize) -> Result<SessionContext> {
+pub(super) fn session(accounts: &[Arc<Account>], resources: &Registry, options: &Options) -> Result<SessionContext> {
+    let memory_bytes = options.memory_bytes;
     let runtime = RuntimeEnvBuilder::new().with_memory_limit(memory_bytes, 1.0).build_arc().map_err(from_datafusion)?;
     let state = SessionStateBuilder::new()
-        .with_config(config())
+        .with_config(config(accounts))
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_query_planner(Arc::new(Planner(Arc::new(CallPlanner::new(client.clone())))))
-        .with_physical_optimizer_rule(Arc::new(YieldWhereRowsMultiply))
+        .with_query_planner(Arc::new(Planner(Arc::new(CallPlanner::new(accounts.to_vec())))))
+        .with_physical_optimizer_rules(rules(options.missing_key))
         .build();
     let context = SessionContext::new_with_state(state);
-    for (name, catalog) in table::catalogs(client, resources).map_err(from_datafusion)? {
+    for (name, catalog) in table::catalogs(accounts, resources).map_err(from_datafusion)? {
         context.register_catalog(name, catalog);
     }
     context.register_catalog(meta::CATALOG, meta::catalog(resources).map_err(from_datafusion)?);
     Ok(context)
+}
+
+/// DataFusion's own, bind joins just before the sides of joins are selected, and after all what looks at the whole plan.
+fn rules(missing_key: MissingKey) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    let place = rules.iter().position(|rule| rule.name() == "join_selection").unwrap_or_default();
+    rules.insert(place, Arc::new(BindJoins::new(missing_key)));
+    rules.push(Arc::new(Limits));
+    rules.push(Arc::new(YieldWhereRowsMultiply));
+    rules
 }
 
 /// DataFusion's own planner, which knows how a procedure is called.
@@ -55,9 +68,11 @@ impl QueryPlanner for Planner {
     }
 }
 
-fn config() -> SessionConfig {
+/// The first account's catalog is the default one.
+fn config(accounts: &[Arc<Account>]) -> SessionConfig {
+    let catalog = accounts.first().map_or("digitalocean", |account| account.name.as_str());
     let mut config = SessionConfig::new()
-        .with_default_catalog_and_schema("digitalocean", "compute")
+        .with_default_catalog_and_schema(catalog, "compute")
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(true);
     let options = config.options_mut();

@@ -60,7 +60,7 @@ fn list(listing: Listing) -> List {
                 ("MethodName", "method"),
                 ("RequiredParams", "array_to_string(required_params, ', ')"),
                 ("SQLVerb", "sql_verb"),
-                ("Resource", "provider || '.' || service || '.' || resource"),
+                ("Resource", "catalog || '.' || service || '.' || resource"),
             ],
             more: vec![
                 ("OptionalParams", "array_to_string(optional_params, ', ')"),
@@ -75,10 +75,10 @@ fn list(listing: Listing) -> List {
 }
 
 /// The query that a SHOW is. A condition of the statement's own is put into the tree as it was parsed.
-pub(super) fn query(state: &SessionState, show: &Show) -> Result<Ast> {
+pub(super) fn query(state: &SessionState, registry: &Registry, show: &Show) -> Result<Ast> {
     let List { from, mut columns, more, grouped_by, ordered_by } = list(show.listing);
     columns.extend(if show.extended { more } else { Vec::new() });
-    let within = within(state, show)?;
+    let within = within(state, registry, show)?;
     let select: Vec<_> = columns.iter().map(|(name, expr)| format!("{expr} AS \"{name}\"")).collect();
     let list = format!("SELECT {} FROM oceanflight.meta.{from}{within}{grouped_by}", select.join(", "));
     let names: Vec<_> = columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
@@ -131,7 +131,7 @@ fn in_its_spelling(filter: &Expr, columns: &[(&str, &str)]) -> Expr {
 }
 
 /// The condition that IN stands for. A name may lack what stands before it, or name more than one thing.
-fn within(state: &SessionState, show: &Show) -> Result<String, Fault> {
+fn within(state: &SessionState, registry: &Registry, show: &Show) -> Result<String, Fault> {
     let parts = &show.within;
     let (what, depth) = match show.listing {
         Listing::Providers if !parts.is_empty() => return Err(Fault::Invalid("SHOW PROVIDERS takes no IN".into())),
@@ -144,34 +144,34 @@ fn within(state: &SessionState, show: &Show) -> Result<String, Fault> {
         return Ok(String::new());
     }
     let name = parts.join(".");
-    let from_the_front = Registry::built_in().iter().any(|resource| starts_with(resource, parts));
+    let from_the_front = registry.iter().any(|resource| starts_with(resource, parts));
     let full: Vec<String> = match from_the_front {
         true => parts.clone(),
-        false => completed(state, parts, depth).split('.').map(str::to_owned).collect(),
+        false => completed(state, registry, parts, depth).split('.').map(str::to_owned).collect(),
     };
-    if parts.len() > depth || !Registry::built_in().iter().any(|resource| starts_with(resource, &full)) {
-        let known = known(depth, parts.len());
+    if parts.len() > depth || !registry.iter().any(|resource| starts_with(resource, &full)) {
+        let known = known(registry, depth, parts.len());
         let nearest = nearest(&name, known.iter().map(String::as_str)).map(str::to_owned);
         return Err(Fault::Unknown { what, name, nearest });
     }
-    let terms = ["provider", "service", "resource"].iter().zip(&full);
+    let terms = ["catalog", "service", "resource"].iter().zip(&full);
     let terms: Vec<_> = terms.map(|(column, value)| format!("{column} = {}", text(value))).collect();
     Ok(format!(" WHERE {}", terms.join(" AND ")))
 }
 
 fn starts_with(resource: &Resource, parts: &[String]) -> bool {
-    let own = [&resource.provider, &resource.schema, &resource.table];
+    let own = [&resource.catalog, &resource.schema, &resource.table];
     parts.len() <= own.len() && own.into_iter().zip(parts).all(|(own, part)| own == part)
 }
 
 /// The first and the last `written` parts of every name of `depth` parts.
-fn known(depth: usize, written: usize) -> Vec<String> {
+fn known(registry: &Registry, depth: usize, written: usize) -> Vec<String> {
     let written = written.min(depth);
     let own = |resource: &Arc<Resource>| {
-        let parts = [&resource.provider, &resource.schema, &resource.table].map(String::as_str);
+        let parts = [&resource.catalog, &resource.schema, &resource.table].map(String::as_str);
         [parts[..written].join("."), parts[depth - written..depth].join(".")]
     };
-    Registry::built_in().iter().flat_map(own).collect()
+    registry.iter().flat_map(own).collect()
 }
 
 /// The query, or the plan, that a DESCRIBE is.
@@ -180,10 +180,15 @@ pub(super) enum Described {
     Plan(LogicalPlan),
 }
 
-pub(super) fn describe(state: &SessionState, describe: &Describe, tables: &[TableInfo]) -> Result<Described> {
+pub(super) fn describe(
+    state: &SessionState,
+    registry: &Registry,
+    describe: &Describe,
+    tables: &[TableInfo],
+) -> Result<Described> {
     match describe.thing {
         Thing::Method => {
-            let id = match find_method(state, &describe.name)? {
+            let id = match find_method(state, registry, &describe.name)? {
                 Found::Callable(callable) => callable.name(),
                 Found::Method(resource, method) => format!("{resource}.{}", method.name),
             };
@@ -196,13 +201,13 @@ pub(super) fn describe(state: &SessionState, describe: &Describe, tables: &[Tabl
             ))?)))
         }
         Thing::Table => {
-            let name = completed(state, &describe.name, 3);
+            let name = completed(state, registry, &describe.name, 3);
             let table = tables.iter().find(|table| table.full_name() == name);
             let Some(table) = table else {
                 let name = describe.name.join(".");
                 return Err(Fault::UnknownTable { nearest: nearest_table(&name, tables), name }.into());
             };
-            let resource = Registry::built_in().iter().find(|resource| resource.to_string() == name);
+            let resource = registry.named(&name);
             match resource {
                 Some(resource) => Ok(Described::Query(Box::new(parse(&of_resource(resource, describe.extended))?))),
                 None => Ok(Described::Plan(of_table(table)?)),
@@ -213,11 +218,11 @@ pub(super) fn describe(state: &SessionState, describe: &Describe, tables: &[Tabl
 
 fn of_resource(resource: &Resource, extended: bool) -> String {
     let more = if extended { ", required, pushed_down_to" } else { "" };
-    let Resource { provider, schema, table, .. } = resource;
+    let Resource { catalog, schema, table, .. } = resource;
     format!(
         "SELECT name, type, nullable, description{more} FROM oceanflight.meta.columns \
-         WHERE provider = {} AND service = {} AND resource = {} ORDER BY position",
-        text(provider),
+         WHERE catalog = {} AND service = {} AND resource = {} ORDER BY position",
+        text(catalog),
         text(schema),
         text(table)
     )

@@ -7,7 +7,6 @@ use arrow::datatypes::SchemaRef;
 use super::fault::from_datafusion;
 use super::{Engine, session, wire};
 use crate::error::{Result, nearest};
-use crate::resource::Registry;
 
 /// A table as metadata tells of it.
 #[derive(Clone, Debug)]
@@ -60,7 +59,7 @@ impl Engine {
         names.sort();
         for name in names {
             let table = self.context.table_provider(reference(&name)).await.map_err(from_datafusion)?;
-            let resource = Registry::built_in().find(schema, &name).filter(|own| own.provider == catalog);
+            let resource = self.resources.named(&format!("{catalog}.{schema}.{name}"));
             tables.push(TableInfo {
                 catalog: catalog.to_owned(),
                 schema: schema.to_owned(),

@@ -19,12 +19,16 @@
 //! name = "action_id"
 //! same_as = "id"                     # another name for a column, with its type
 //!
+//! [parent]                           # where the parameter's values come from when a query names none
+//! table = "compute.images"           # schema.table of the same provider
+//! values = { image_id = "id" }       # the parameter, and the parent's column
+//! where = { public = "false" }       # only the parents with these values, as text
+//! says = "the account's own images"  # "A query that names none covers …"
+//!
 //! [methods.image_actions_list]
-//! verb = "select"
-//! get = "/v2/images/{image_id}/actions"   # parameters are columns
-//! rows = "actions"                   # the body's key; or `row = "action"` for a single object
-//! paged = true
-//! description = "…"
+//! verb = "select"                    # a request that reads; its keys are documented in `method.rs`
+//! get = "/v2/images/{image_id}/actions"
+//! rows = "actions"
 //!
 //! [methods.image_actions_post]
 //! verb = "exec"                      # a procedure; its keys are documented in `procedure.rs`
@@ -42,7 +46,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::Deserialize;
 
-use super::path::Path;
+use super::method::{self, Method};
 use super::procedure::{Procedure, Written as WrittenProcedure};
 use super::types::{self, Items, Name, StructField};
 use crate::error::{Failure, Kind};
@@ -50,8 +54,10 @@ use crate::error::{Failure, Kind};
 /// A table over the API: its columns, and the requests that fill them.
 #[derive(Clone, Debug)]
 pub struct Resource {
-    /// The provider, which is also the default catalog: `digitalocean`.
+    /// Whose API it is: `digitalocean`.
     pub provider: String,
+    /// The account's catalog that it is shown in; named like the provider where nothing else is said.
+    pub catalog: String,
     /// The SQL schema: `compute`.
     pub schema: String,
     /// The table: `image_actions`.
@@ -67,6 +73,8 @@ pub struct Resource {
     /// The requests that act on it, in the order of their names. Those that are another table's under a shorter
     /// name are completed by the registry.
     pub procedures: Vec<Procedure>,
+    /// Where the values of its parameter come from when a query names none.
+    pub parent: Option<Parent>,
     /// Where this departs from DigitalOcean's OpenAPI document, and why.
     pub differences: Vec<Difference>,
     arrow: SchemaRef,
@@ -99,31 +107,20 @@ pub enum Source {
     SameAs(String),
 }
 
-/// A request that a [`Resource`] can be read with.
-#[derive(Clone, Debug)]
-pub struct Method {
-    /// As StackQL's users know it: `image_actions_list`.
-    pub name: String,
-    /// What it reads.
-    pub description: String,
-    /// The path, whose parameters are columns.
-    pub path: Path,
-    /// What the body holds.
-    pub answer: Answer,
-}
-
-/// What a [`Method`]'s answer holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// One object, under this key of the body.
-    Row(String),
-    /// A list, under this key of the body, over numbered pages where `paged`.
-    Rows {
-        /// The body's key.
-        key: String,
-        /// Whether `page` and `per_page` are understood.
-        paged: bool,
-    },
+/// The table whose rows tell a parameter's values.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parent {
+    /// `compute.images`, of the same provider.
+    pub table: String,
+    /// The parameters, and the parent's columns that tell them.
+    #[serde(deserialize_with = "method::pairs")]
+    pub values: Vec<(String, String)>,
+    /// The parent's columns that have to have these values, as text.
+    #[serde(default, rename = "where", deserialize_with = "method::pairs")]
+    pub only: Vec<(String, String)>,
+    /// Which these are, to end the sentence "a query that names none covers …".
+    pub says: String,
 }
 
 /// A place where a declaration departs from the OpenAPI document.
@@ -164,6 +161,7 @@ struct Written {
     key: Vec<String>,
     columns: Vec<WrittenColumn>,
     methods: BTreeMap<String, WrittenMethod>,
+    parent: Option<Parent>,
     #[serde(default)]
     differences: Vec<Difference>,
 }
@@ -187,19 +185,8 @@ struct WrittenColumn {
 #[derive(Deserialize)]
 #[serde(tag = "verb", rename_all = "lowercase")]
 enum WrittenMethod {
-    Select(WrittenSelect),
+    Select(Box<method::Written>),
     Exec(Box<WrittenProcedure>),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenSelect {
-    description: String,
-    get: String,
-    row: Option<String>,
-    rows: Option<String>,
-    #[serde(default)]
-    paged: bool,
 }
 
 const fn default_nullable() -> bool {
@@ -221,22 +208,32 @@ impl Resource {
         let (methods, procedures) = read_methods(written.methods, &columns).map_err(invalid)?;
         let resource = Self {
             provider: provider.to_owned(),
+            catalog: provider.to_owned(),
             schema: schema.to_owned(),
             table: table.to_owned(),
             description: written.description,
             key: written.key,
-            arrow: Arc::new(arrow_schema(&columns, |column| column.nullable)),
-            planned: Arc::new(arrow_schema(&columns, |_| true)),
+            arrow: Arc::new(arrow_schema(&columns)),
+            planned: Arc::new(planned_schema(&columns)),
             columns,
             methods,
             procedures,
+            parent: written.parent,
             differences: written.differences,
         };
         resource.check().map_err(invalid)?;
         Ok(resource)
     }
 
-    /// The table's schema as DataFusion plans with it: every column nullable.
+    /// The same, in an account's catalog.
+    pub(super) fn in_catalog(&self, catalog: &str) -> Self {
+        Self { catalog: catalog.to_owned(), ..self.clone() }
+    }
+
+    /// The table's schema as DataFusion plans with it: every column nullable, and without descriptions.
+    ///
+    /// DataFusion 55 compares the metadata of a plan's columns before and after physical planning, and they are not
+    /// always the same: `SELECT id FROM images UNION ALL SELECT TRY_CAST(id AS BIGINT) FROM snapshots` failed.
     ///
     /// DataFusion 55 gives a scalar subquery the nullability of its column, and then refuses the NULL of one
     /// without rows: `SELECT (SELECT id FROM images WHERE id = 5)` failed.
@@ -267,6 +264,11 @@ impl Resource {
         }
     }
 
+    /// Whether `schema.table` names it.
+    pub(super) fn has_name(&self, name: &str) -> bool {
+        name.split_once('.').is_some_and(|(schema, table)| schema == self.schema && table == self.table)
+    }
+
     /// The column that tells the rows of one list apart.
     pub fn row_id(&self) -> &str {
         self.key.last().expect("`check` refuses an empty key")
@@ -280,7 +282,9 @@ impl Resource {
         }
         for method in &self.methods {
             self.check_parameters(method)?;
+            method.check(&self.columns).map_err(|problem| format!("{}: {problem}", method.name))?;
         }
+        self.check_parent()?;
         self.procedures.iter().try_for_each(|procedure| procedure.check(self))
     }
 
@@ -330,17 +334,28 @@ impl Resource {
             }
         }
         for column in self.columns.iter().filter(|column| column.source == Source::Parameter) {
-            if !method.path.parameters().any(|name| name == column.name) {
-                return Err(format!("{}: the path does not give the column `{}`", method.name, column.name));
+            let in_path = method.path.parameters().any(|name| name == column.name);
+            if in_path == method.gives(&column.name).is_some() {
+                return Err(format!("{}: the column `{}` comes neither or twice", method.name, column.name));
             }
         }
         Ok(())
+    }
+
+    /// What of it can be told without the parent; the registry looks at the rest.
+    fn check_parent(&self) -> Result<(), String> {
+        let Some(parent) = &self.parent else { return Ok(()) };
+        let is_parameter = |name: &str| self.column(name).is_some_and(|column| column.source == Source::Parameter);
+        match parent.values.iter().find(|(own, _)| !is_parameter(own)) {
+            Some((own, _)) => Err(format!("the parent gives `{own}`, which is no parameter")),
+            None => Ok(()),
+        }
     }
 }
 
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.provider, self.schema, self.table)
+        write!(f, "{}.{}.{}", self.catalog, self.schema, self.table)
     }
 }
 
@@ -380,28 +395,22 @@ fn read_methods(
     let (mut methods, mut procedures) = (Vec::new(), Vec::new());
     for (name, method) in written {
         match method {
-            WrittenMethod::Select(select) => methods.push(read_method(name, select)?),
+            WrittenMethod::Select(select) => methods.push(select.read(name)?),
             WrittenMethod::Exec(exec) => procedures.push(Procedure::read(name, *exec, columns)?),
         }
     }
     Ok((methods, procedures))
 }
 
-fn read_method(name: String, written: WrittenSelect) -> Result<Method, String> {
-    let WrittenSelect { description, get, row, rows, paged } = written;
-    let path = Path::parse(&get).map_err(|error| format!("{name}: {error}"))?;
-    let answer = match (row, rows) {
-        (Some(key), None) if !paged => Answer::Row(key),
-        (None, Some(key)) => Answer::Rows { key, paged },
-        _ => return Err(format!("{name}: a method has either `row` or `rows`, and only `rows` are `paged`")),
-    };
-    Ok(Method { name, description, path, answer })
+fn planned_schema(columns: &[Column]) -> Schema {
+    let field = |column: &Column| Field::new(&column.name, column.data_type.clone(), true);
+    Schema::new(columns.iter().map(field).collect::<Vec<_>>())
 }
 
-fn arrow_schema(columns: &[Column], nullable: impl Fn(&Column) -> bool) -> Schema {
+fn arrow_schema(columns: &[Column]) -> Schema {
     let field = |column: &Column| {
         let description = [("description".to_owned(), column.description.clone())];
-        Field::new(&column.name, column.data_type.clone(), nullable(column)).with_metadata(description.into())
+        Field::new(&column.name, column.data_type.clone(), column.nullable).with_metadata(description.into())
     };
     Schema::new(columns.iter().map(field).collect::<Vec<_>>())
 }

@@ -5,7 +5,8 @@
 //! declaration that was read and checked; schema, pushdown, requests, Flight metadata
 //! and the conformance tests derive from it. Nothing here does I/O.
 //!
-//! - [`Resource`], [`Column`], [`Method`]: what a declaration says, in this module's types.
+//! - [`Resource`], [`Column`], [`Parent`]: what a declaration says, in this module's types.
+//! - [`Method`], [`Filter`]: the requests that a table is read with.
 //! - [`Procedure`], [`Parameter`]: what can be started with EXEC. [`Arguments`] are checked against it, and make an
 //!   [`Invocation`].
 //! - [`Registry`]: all of them, by name.
@@ -14,6 +15,7 @@
 mod argument_fault;
 mod arguments;
 mod declaration;
+mod method;
 mod path;
 mod procedure;
 mod types;
@@ -23,7 +25,8 @@ use std::sync::{Arc, LazyLock};
 
 pub use argument_fault::{Fault as ArgumentFault, Problem};
 pub use arguments::{Arguments, Given, Invocation};
-pub use declaration::{Answer, Column, Difference, Invalid, Method, Resource, Source};
+pub use declaration::{Column, Difference, Invalid, Parent, Resource, Source};
+pub use method::{Answer, Filter, Method};
 pub use path::{Path, Segment};
 pub use procedure::{Callable, Location, Parameter, Procedure, Settles, Traces, When};
 pub use types::type_name;
@@ -53,10 +56,24 @@ impl Registry {
     /// # Errors
     /// [`Invalid`] names the declaration and what is wrong with it.
     pub fn try_new<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Invalid> {
-        let resources: Vec<Arc<Resource>> = texts
-            .into_iter()
-            .map(|(name, text)| Resource::parse(name, text).map(Arc::new))
-            .collect::<Result<_, _>>()?;
+        Self::of(texts.into_iter().map(|(name, text)| Resource::parse(name, text)).collect::<Result<_, _>>()?)
+    }
+
+    /// The same resources for each of these accounts, given as (catalog, provider).
+    pub fn in_catalogs<'a>(&self, catalogs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut resources = Vec::new();
+        for (catalog, provider) in catalogs {
+            let own = self.resources.iter().filter(|resource| resource.provider == provider);
+            resources.extend(own.map(|own| own.in_catalog(catalog)));
+        }
+        Self::of(resources).expect("what was checked in one catalog is right in every one")
+    }
+
+    fn of(resources: Vec<Resource>) -> Result<Self, Invalid> {
+        let resources: Vec<Arc<Resource>> = resources.into_iter().map(Arc::new).collect();
+        for resource in &resources {
+            check_parent(resource, &resources)?;
+        }
         let callables = callables(&resources)?;
         Ok(Self { resources, callables })
     }
@@ -66,14 +83,41 @@ impl Registry {
         self.resources.iter()
     }
 
+    /// The resource of this full name, with the catalog that it is shown in.
+    pub fn named(&self, name: &str) -> Option<&Arc<Resource>> {
+        self.resources.iter().find(|resource| resource.to_string() == name)
+    }
+
     /// The resource of this schema and table, in whatever catalog it is shown.
     pub fn find(&self, schema: &str, table: &str) -> Option<&Arc<Resource>> {
         self.resources.iter().find(|resource| resource.schema == schema && resource.table == table)
     }
 
+    /// The table whose rows tell the values of a resource's parameter.
+    pub fn parent_of(&self, resource: &Resource) -> Option<&Arc<Resource>> {
+        let parent = resource.parent.as_ref()?;
+        let is_it = |own: &&Arc<Resource>| own.catalog == resource.catalog && own.has_name(&parent.table);
+        self.resources.iter().find(is_it)
+    }
+
     /// Everything that can be called, in the order of the tables' and their own names.
     pub fn callables(&self) -> impl Iterator<Item = &Arc<Callable>> {
         self.callables.iter()
+    }
+}
+
+/// Whether a resource's parent is there, can be read without a parameter of its own, and has what is asked of it.
+fn check_parent(resource: &Resource, resources: &[Arc<Resource>]) -> Result<(), Invalid> {
+    let Some(parent) = &resource.parent else { return Ok(()) };
+    let invalid = |problem: String| Invalid { declaration: resource.to_string(), problem };
+    let found = resources.iter().find(|own| own.catalog == resource.catalog && own.has_name(&parent.table));
+    let Some(table) = found.filter(|own| own.parent.is_none()) else {
+        return Err(invalid(format!("its parent `{}` is no table that can be read alone", parent.table)));
+    };
+    let columns = parent.values.iter().map(|(_, column)| column).chain(parent.only.iter().map(|(column, _)| column));
+    match columns.into_iter().find(|column| table.column(column).is_none()) {
+        Some(column) => Err(invalid(format!("its parent `{table}` has no column `{column}`"))),
+        None => Ok(()),
     }
 }
 
@@ -101,7 +145,7 @@ fn complete(
     let found = resources.iter().find_map(|table| {
         let name = other.strip_prefix(&format!("{}.{}.", table.schema, table.table))?;
         let own = table.procedures.iter().find(|own| own.name == name && own.same_as.is_none())?;
-        (table.provider == resource.provider).then_some((table, own))
+        (table.catalog == resource.catalog).then_some((table, own))
     });
     let (table, other) = found.ok_or_else(|| format!("there is no procedure `{other}`"))?;
     Ok((Arc::clone(table), procedure.resolve(other)?))

@@ -34,7 +34,8 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use serde::Deserialize;
 
-use super::declaration::{Answer, Column, Method, Resource, Source};
+use super::declaration::{Column, Resource, Source};
+use super::method::{Answer, Method};
 use super::path::Path;
 use super::types::{self, Name};
 

@@ -1,6 +1,8 @@
-//! The value of a path parameter.
+//! The value of a path parameter, or of what a query string says.
 
 use std::fmt;
+
+use arrow::datatypes::DataType;
 
 /// An id, or a name: what a request's path is filled in with, and what a key column is compared to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -9,6 +11,30 @@ pub enum Value {
     Int(i64),
     /// Of a Utf8 column.
     Text(String),
+    /// Of a Boolean column; such a one is no path's parameter, but can be said in a query string.
+    Bool(bool),
+}
+
+impl Value {
+    /// The number that it is.
+    pub fn as_int(&self) -> Option<i64> {
+        if let Self::Int(number) = self { Some(*number) } else { None }
+    }
+
+    /// The text that it is.
+    pub fn as_text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    /// Reads what a declaration writes for a value of this type.
+    pub fn parse(text: &str, data_type: &DataType) -> Option<Self> {
+        match data_type {
+            DataType::Int64 => text.parse().ok().map(Self::Int),
+            DataType::Boolean => text.parse().ok().map(Self::Bool),
+            DataType::Utf8 => Some(Self::Text(text.to_owned())),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Value {
@@ -16,20 +42,33 @@ impl fmt::Display for Value {
         match self {
             Self::Int(number) => number.fmt(f),
             Self::Text(text) => text.fmt(f),
+            Self::Bool(truth) => truth.fmt(f),
         }
     }
 }
 
 /// The values that one request is made with, by column.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Binding(Vec<(String, Value)>);
 
 impl Binding {
-    /// One more column and its value.
+    /// One more column and its value; the columns are kept in the order of their names.
     pub fn with(&self, column: &str, value: Value) -> Self {
         let mut values = self.0.clone();
-        values.push((column.to_owned(), value));
+        let place = values.partition_point(|(name, _)| name.as_str() < column);
+        values.insert(place, (column.to_owned(), value));
         Self(values)
+    }
+
+    /// With this column as well; one that is there keeps its value.
+    #[must_use]
+    pub fn and(self, column: &str, value: &Value) -> Self {
+        if self.get(column).is_some() { self } else { self.with(column, value.clone()) }
+    }
+
+    /// All but one column.
+    pub fn without(&self, column: &str) -> Self {
+        Self(self.0.iter().filter(|(name, _)| name != column).cloned().collect())
     }
 
     /// The value of a column.
@@ -37,7 +76,7 @@ impl Binding {
         self.0.iter().find(|(name, _)| name == column).map(|(_, value)| value)
     }
 
-    /// The columns with their values, in the order in which they came.
+    /// The columns with their values, in the order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(column, value)| (column.as_str(), value))
     }

@@ -1,47 +1,80 @@
-//! Which method answers a scan, and with which values. Pure.
+//! Which methods answer a scan, and with which values. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Pins;
 use super::fault::Fault;
-use crate::resource::{Answer, Binding, Method, Resource, Value};
+use crate::resource::{Binding, Filter, Method, Resource, Source, Value};
 
 /// Above so many pinned ids of one list, the list is read instead: a page of 200 costs one request too.
 const MOST_GETS: usize = 4;
 
-/// The requests that a scan makes: one method, once for each binding.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
+/// A method with what its path is filled in with: one request, or one list.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Call {
     /// The method's place among the resource's.
     pub method: usize,
-    /// The path's values, for each request or list.
-    pub bindings: Vec<Binding>,
+    /// The path's values.
+    pub binding: Binding,
 }
 
-/// Chooses get for up to 4 pinned ids, else list.
+/// Chooses a get for up to 4 pinned ids, else a list.
 ///
 /// # Errors
 /// [`Fault::NeedsKey`], where no method has all of its parameters pinned.
-pub fn choose(resource: &Resource, pins: &Pins) -> Result<Access, Fault> {
+pub fn choose(resource: &Resource, pins: &Pins) -> Result<Vec<Call>, Fault> {
     if pins.is_impossible() {
-        return Ok(Access { method: 0, bindings: Vec::new() });
+        return Ok(Vec::new());
     }
-    let usable = |method: &&(usize, &Method)| keys(resource, method.1).all(|key| pins.get(key).is_some());
-    let methods: Vec<_> = resource.methods.iter().enumerate().collect();
-    let get = methods.iter().filter(usable).find(|(_, method)| is_get(method));
-    let list = methods.iter().filter(usable).find(|(_, method)| !is_get(method));
+    let usable = |method: &Method| keys(resource, method).all(|key| pins.get(key).is_some());
+    let methods = || resource.methods.iter().enumerate().filter(|(_, method)| usable(method));
+    // The one that says most of where the row is.
+    let get =
+        methods().filter(|(_, method)| method.is_get()).max_by_key(|(_, method)| method.path.parameters().count());
+    let list = methods().find(|(_, method)| !method.is_get());
     let few_ids = pins.get(resource.row_id()).is_none_or(|ids| ids.len() <= MOST_GETS);
-    let chosen = match (get, list) {
+    let (at, method) = match (get, list) {
         (Some(get), _) if few_ids => get,
         (_, Some(list)) => list,
         (Some(get), None) => get,
         (None, None) => return Err(needs_key(resource, pins)),
     };
-    Ok(Access { method: chosen.0, bindings: bindings(resource, chosen.1, pins) })
+    Ok(bindings(resource, method, pins).into_iter().map(|binding| Call { method: at, binding }).collect())
 }
 
-fn is_get(method: &Method) -> bool {
-    matches!(method.answer, Answer::Row(_))
+/// The calls for keys that come from elsewhere, none of them twice: ids of one list are weighed together.
+pub(super) fn calls(resource: &Resource, pins: &Pins, given: &[Binding]) -> Result<Vec<Call>, Fault> {
+    let id = resource.row_id();
+    let mut groups: BTreeMap<Binding, BTreeSet<Value>> = BTreeMap::new();
+    let mut order = Vec::new();
+    for binding in given {
+        let rest = binding.without(id);
+        if !groups.contains_key(&rest) {
+            order.push(rest.clone());
+        }
+        groups.entry(rest).or_default().extend(binding.get(id).cloned());
+    }
+    let mut calls = Vec::new();
+    for group in order {
+        let mut pins = pins.clone();
+        for (column, value) in group.iter() {
+            pins = pins.with(column, BTreeSet::from([value.clone()]));
+        }
+        let ids = &groups[&group];
+        calls.extend(choose(resource, &if ids.is_empty() { pins } else { pins.with(id, ids.clone()) })?);
+    }
+    Ok(calls)
+}
+
+/// The columns whose values can come from elsewhere: those in a path.
+pub(super) fn key_columns(resource: &Resource) -> BTreeSet<&str> {
+    resource.methods.iter().flat_map(|method| keys(resource, method)).collect()
+}
+
+/// Whether a method can be chosen as soon as these columns have values, too.
+pub(super) fn is_enough(resource: &Resource, pins: &Pins, columns: &BTreeSet<String>) -> bool {
+    let has_value = |key: &str| pins.get(key).is_some() || columns.contains(key);
+    resource.methods.iter().any(|method| keys(resource, method).all(has_value))
 }
 
 fn keys<'a>(resource: &'a Resource, method: &'a Method) -> impl Iterator<Item = &'a str> {
@@ -64,19 +97,68 @@ fn is_sendable(value: &Value) -> bool {
     !matches!(value, Value::Text(text) if matches!(text.as_str(), "" | "." | ".."))
 }
 
-/// Names what the method with the fewest free parameters lacks.
 fn needs_key(resource: &Resource, pins: &Pins) -> Fault {
+    Fault::NeedsKey { table: resource.to_string(), columns: missing(resource, pins) }
+}
+
+/// What the method of the lists lacks; where there is none, the one with the fewest free parameters.
+pub(super) fn missing(resource: &Resource, pins: &Pins) -> Vec<String> {
     let missing = |method: &Method| -> Vec<String> {
         keys(resource, method).filter(|key| pins.get(key).is_none()).map(str::to_owned).collect()
     };
-    let columns = resource.methods.iter().map(missing).min_by_key(Vec::len).unwrap_or_default();
-    Fault::NeedsKey { table: resource.to_string(), columns }
+    let fewest = resource.methods.iter().min_by_key(|method| (method.is_get(), missing(method).len()));
+    fewest.map(missing).unwrap_or_default()
 }
 
 /// The path of a request, filled in.
 pub(super) fn path(resource: &Resource, method: &Method, binding: &Binding) -> String {
     let value = |parameter: &str| -> Option<Value> { binding.get(resource.canonical(parameter)).cloned() };
     method.path.fill(value).expect("`choose` binds every parameter of its method")
+}
+
+/// The query parameters of each request that a call takes: the fixed ones, and what the pins let it say.
+pub(super) fn queries(method: &Method, pins: &Pins) -> Vec<Vec<(String, String)>> {
+    method.union.iter().map(|fixed| query(method, pins, fixed)).collect()
+}
+
+fn query(method: &Method, pins: &Pins, fixed: &[(String, String)]) -> Vec<(String, String)> {
+    let mut query = fixed.to_vec();
+    let mut sent: Vec<&Filter> = Vec::new();
+    for filter in &method.filters {
+        let excludes = |own: &Filter, other: &str| own.not_with.iter().any(|name| name == other);
+        let alone = query.iter().all(|(name, _)| *name != filter.sends && !excludes(filter, name))
+            && sent.iter().all(|other| !excludes(other, &filter.sends));
+        if let Some(value) = said(filter, pins).filter(|_| alone) {
+            query.push((filter.sends.clone(), value));
+            sent.push(filter);
+        }
+    }
+    query
+}
+
+/// What a filter sends for these pins. Several values cannot be said at once.
+fn said(filter: &Filter, pins: &Pins) -> Option<String> {
+    let value = match filter.contains {
+        true => pins.contained(&filter.column)?,
+        false => pins.get(&filter.column).filter(|values| values.len() == 1)?.first()?,
+    };
+    filter.sent(value)
+}
+
+/// Whether all that the API answers to a call has one of the pinned values in this column, as far as it says so.
+pub(super) fn is_fixed(resource: &Resource, method: &Method, pins: &Pins, column: &str) -> bool {
+    if keys(resource, method).any(|key| key == column) {
+        return resource.column(column).is_some_and(|column| column.source == Source::Parameter);
+    }
+    let says = |query: &Vec<(String, String)>, filter: &Filter| {
+        said(filter, pins).is_some_and(|value| query.contains(&(filter.sends.clone(), value)))
+    };
+    let exact = |filter: &&Filter| filter.exact && filter.column == column;
+    method
+        .filters
+        .iter()
+        .find(exact)
+        .is_some_and(|filter| queries(method, pins).iter().all(|query| says(query, filter)))
 }
 
 /// As EXPLAIN shows it: `image_id in [1, 2]`, and of many values the first few.
@@ -91,6 +173,7 @@ pub(super) fn describe(pins: &Pins) -> String {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::functions_nested::expr_fn::array_has;
     use datafusion::prelude::{Expr, col, lit};
 
     use super::*;
@@ -99,10 +182,11 @@ mod tests {
     /// The method's name, and the paths that it is asked with.
     fn requests(filters: &[Expr]) -> Result<Vec<String>, Fault> {
         let resource = Registry::built_in().find("compute", "image_actions").unwrap();
-        let access = choose(resource, &Pins::of(resource, filters))?;
-        let method = &resource.methods[access.method];
-        let paths = access.bindings.iter().map(|binding| path(resource, method, binding));
-        Ok(std::iter::once(method.name.clone()).chain(paths).collect())
+        let calls = choose(resource, &Pins::of(resource, filters))?;
+        let method = |call: &Call| &resource.methods[call.method];
+        let name = calls.first().map(|call| method(call).name.clone());
+        let paths = calls.iter().map(|call| path(resource, method(call), &call.binding));
+        Ok(name.into_iter().chain(paths).collect())
     }
 
     fn within(column: &str, values: std::ops::Range<i64>) -> Expr {
@@ -135,16 +219,81 @@ mod tests {
     fn what_cannot_be_is_not_asked_for() {
         let both = col("image_id").eq(lit(1_i64)).and(col("image_id").eq(lit(2_i64)));
 
-        assert_eq!(requests(&[both]).unwrap().len(), 1);
+        assert!(requests(&[both]).unwrap().is_empty());
     }
 
     #[test]
-    fn without_the_image_the_fault_names_it() {
-        let fault = requests(&[col("id").eq(lit(5_i64))]).unwrap_err();
+    fn an_action_without_its_image_is_one_request_and_with_it_another() {
+        let action = col("id").eq(lit(5_i64));
+
+        assert_eq!(requests(std::slice::from_ref(&action)).unwrap(), ["actions_get", "/v2/actions/5"]);
+        let both = requests(&[action, col("image_id").eq(lit(7_i64))]).unwrap();
+        assert_eq!(both, ["image_actions_get", "/v2/images/7/actions/5"]);
+    }
+
+    #[test]
+    fn without_a_key_the_fault_names_the_one_of_the_list() {
+        let fault = requests(&[col("resource_id").eq(lit(5_i64))]).unwrap_err();
 
         assert_eq!(
             crate::error::Error::from(fault).report(),
-            "`digitalocean.compute.image_actions` needs a value of image_id\nhint: write `SELECT * FROM digitalocean.compute.image_actions WHERE image_id = …`, or IN (…) for several"
+            "`digitalocean.compute.image_actions` needs a value of image_id\nhint: write `SELECT * FROM \
+             digitalocean.compute.image_actions WHERE image_id = …`, IN (…) for several, or join it with a table that \
+             has them; `SHOW METHODS IN digitalocean.compute.image_actions` tells what can be asked"
         );
+    }
+
+    #[test]
+    fn ids_that_come_from_elsewhere_are_gets_while_they_are_few_in_a_list() {
+        let resource = Registry::built_in().find("compute", "image_actions").unwrap();
+        let key = |image, id| Binding::default().with("image_id", Value::Int(image)).with("id", Value::Int(id));
+        let given: Vec<_> = (0..4).map(|id| key(1, id)).chain((0..5).map(|id| key(2, id))).collect();
+
+        let calls = calls(resource, &Pins::none(), &given).unwrap();
+
+        let paths = calls.iter().map(|call| path(resource, &resource.methods[call.method], &call.binding));
+        assert_eq!(
+            paths.collect::<Vec<_>>(),
+            [
+                "/v2/images/1/actions/0",
+                "/v2/images/1/actions/1",
+                "/v2/images/1/actions/2",
+                "/v2/images/1/actions/3",
+                "/v2/images/2/actions"
+            ]
+        );
+    }
+
+    fn images(filters: &[Expr]) -> Vec<Vec<(String, String)>> {
+        let resource = Registry::built_in().find("compute", "images").unwrap();
+        let pins = Pins::of(resource, filters);
+        queries(resource.method("images_list").unwrap(), &pins)
+    }
+
+    #[test]
+    fn a_predicate_that_the_api_understands_is_sent() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let tagged = array_has(col("tags"), lit("golden"));
+
+        assert_eq!(images(&[]), [vec![]]);
+        assert_eq!(images(&[!col("public")]), [vec![pair("private", "true")]]);
+        assert_eq!(images(&[col("public").eq(lit(false))]), [vec![pair("private", "true")]]);
+        assert_eq!(images(&[col("public")]), [vec![]], "there is no way to say it");
+        assert_eq!(images(std::slice::from_ref(&tagged)), [vec![pair("tag_name", "golden")]]);
+        assert_eq!(images(&[tagged, !col("public")]), [vec![pair("private", "true")]], "they exclude each other");
+    }
+
+    #[test]
+    fn each_request_of_a_union_is_told_what_it_understands() {
+        let resource = Registry::built_in().find("compute", "droplets").unwrap();
+        let sent = |filter: Expr| {
+            let queries = queries(resource.method("droplets_list").unwrap(), &Pins::of(resource, [&filter]));
+            queries.iter().map(|query| query.iter().map(|(name, value)| format!("{name}={value}")).collect()).collect()
+        };
+
+        let named: Vec<Vec<String>> = sent(col("name").eq(lit("web-1")));
+        assert_eq!(named, [vec!["name=web-1".to_owned()], vec!["type=gpus".into(), "name=web-1".into()]]);
+        let tagged: Vec<Vec<String>> = sent(array_has(col("tags"), lit("web")));
+        assert_eq!(tagged, [vec!["tag_name=web".to_owned()], vec!["type=gpus".into()]]);
     }
 }

@@ -1,23 +1,24 @@
-//! The catalogs that the resources are shown in.
+//! The catalogs that tables of resources are found in.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
 use datafusion::error::Result;
 
-use super::ResourceTable;
-use crate::api::Client;
+use super::{Account, ResourceTable};
 use crate::resource::Registry;
 
-/// One catalog a provider, named like it, with a schema for each part of its API.
+/// One catalog an account, named like it, with a schema for each part of its API.
 ///
 /// # Errors
 /// Two tables of one name.
-pub fn catalogs(client: &Client, resources: &Registry) -> Result<Vec<(String, Arc<dyn CatalogProvider>)>> {
-    let mut catalogs: BTreeMap<&str, Arc<dyn CatalogProvider>> = BTreeMap::new();
-    for resource in resources.iter() {
-        let catalog = catalogs.entry(&resource.provider).or_insert_with(|| Arc::new(MemoryCatalogProvider::new()));
+pub fn catalogs(accounts: &[Arc<Account>], resources: &Registry) -> Result<Vec<(String, Arc<dyn CatalogProvider>)>> {
+    accounts.iter().map(|account| Ok((account.name.clone(), catalog(account, resources)?))).collect()
+}
+
+fn catalog(account: &Arc<Account>, resources: &Registry) -> Result<Arc<dyn CatalogProvider>> {
+    let catalog = MemoryCatalogProvider::new();
+    for resource in resources.iter().filter(|resource| resource.catalog == account.name) {
         let schema = match catalog.schema(&resource.schema) {
             Some(schema) => schema,
             None => {
@@ -26,8 +27,9 @@ pub fn catalogs(client: &Client, resources: &Registry) -> Result<Vec<(String, Ar
                 schema
             }
         };
-        let table = ResourceTable::new(Arc::clone(resource), client.clone());
+        let parent = resources.parent_of(resource).cloned();
+        let table = ResourceTable::new(Arc::clone(account), Arc::clone(resource), parent);
         schema.register_table(resource.table.clone(), Arc::new(table))?;
     }
-    Ok(catalogs.into_iter().map(|(name, catalog)| (name.to_owned(), catalog)).collect())
+    Ok(Arc::new(catalog))
 }

@@ -16,6 +16,20 @@ pub enum Fault {
         /// `image_id`.
         columns: Vec<String>,
     },
+    /// `NOT IN` over a table of which only what is asked for is known.
+    NotIn {
+        /// `digitalocean.compute.image_actions`.
+        table: String,
+        /// `image_id`.
+        columns: Vec<String>,
+    },
+    /// A key of a join that several numbers are equal to.
+    InexactKey {
+        /// As it is written.
+        key: String,
+        /// Its type in SQL.
+        data_type: &'static str,
+    },
     /// An answer that does not hold what is declared.
     Unreadable {
         /// The request.
@@ -36,6 +50,14 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NeedsKey { table, columns } => write!(f, "`{table}` needs a value of {}", columns.join(" and ")),
+            Self::NotIn { table, columns } => write!(
+                f,
+                "NOT IN cannot be answered from `{table}`: it asks for all values of {} that there are, which nobody lists",
+                columns.join(" and ")
+            ),
+            Self::InexactKey { key, data_type } => {
+                write!(f, "the key {key} is a {data_type}, to which several numbers are equal")
+            }
             Self::Unreadable { at, fault } => write!(f, "the answer to {at} cannot be read: {fault}"),
             Self::Changing { at, readings } => {
                 write!(f, "the list of {at} changed while it was read, {readings} times")
@@ -49,7 +71,7 @@ impl std::error::Error for Fault {}
 impl Failure for Fault {
     fn kind(&self) -> Kind {
         match self {
-            Self::NeedsKey { .. } => Kind::InvalidArgument,
+            Self::NeedsKey { .. } | Self::NotIn { .. } | Self::InexactKey { .. } => Kind::InvalidArgument,
             Self::Unreadable { fault, .. } => fault.kind(),
             Self::Changing { .. } => Kind::Aborted,
         }
@@ -59,8 +81,17 @@ impl Failure for Fault {
         Some(match self {
             Self::NeedsKey { table, columns } => {
                 let terms: Vec<_> = columns.iter().map(|column| format!("{column} = …")).collect();
-                format!("write `SELECT * FROM {table} WHERE {}`, or IN (…) for several", terms.join(" AND "))
+                format!(
+                    "write `SELECT * FROM {table} WHERE {}`, IN (…) for several, or join it with a table that has them; \
+                     `SHOW METHODS IN {table}` tells what can be asked",
+                    terms.join(" AND ")
+                )
             }
+            Self::NotIn { table, columns } => {
+                let terms: Vec<_> = columns.iter().map(|column| format!("a.{column} = …")).collect();
+                format!("write `WHERE NOT EXISTS (SELECT 1 FROM {table} a WHERE {})`", terms.join(" AND "))
+            }
+            Self::InexactKey { .. } => "CAST the key to BIGINT".into(),
             Self::Unreadable { fault: rows::Fault::NotJson(_), .. } => "check --api-url, or try again".into(),
             Self::Unreadable { .. } => {
                 "SELECT only the columns that you need; please report it, the API may have changed".into()

@@ -1,22 +1,36 @@
 //! DataFusion's side of a resource.
 //!
+//! - [`Account`], [`catalogs`]: whose tables they are, and where they are found.
 //! - [`ResourceTable`]: the `TableProvider`; from filters to a plan, nothing is sent.
-//! - [`ResourceScan`]: the `ExecutionPlan`; reads.
-//! - [`Pins`] (`pins`): filters to key values. `access`: key values to requests. Both pure.
-//! - `stream`, `list`, `ids`: an execution; a list that is complete; the ids seen of it.
-//! - [`catalogs`]: where the tables are found.
+//! - [`ResourceScan`]: the `ExecutionPlan`; reads. What it reads is a `reading`, what EXPLAIN shows of it `explain`.
+//! - [`Pins`] (`pins`): filters to values. `access`: values to requests. Both pure.
+//! - `keys`: where values come from that no filter names; `same_value`: keys of another type.
+//! - [`bind`]: joins that give a scan its keys.
+//! - `stream`, `list`, `unique`, `ids`: an execution; a list that is complete; several as one; the ids seen.
+//! - [`Memo`]: lists that are read once a query.
+//! - `number`: counts that EXPLAIN ANALYZE shows as they are.
 //! - [`exec`]: the procedures of a resource, called once.
 
 mod access;
+mod account;
+pub mod bind;
 mod catalog;
 pub mod exec;
+mod explain;
 mod fault;
 mod ids;
+mod keys;
 mod list;
+mod memo;
+mod number;
 pub mod pins;
+mod reading;
+mod same_value;
 mod scan;
 mod stream;
+mod unique;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -26,27 +40,55 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
-pub use access::{Access, choose};
+pub use access::{Call, choose};
+pub use account::Account;
 pub use catalog::catalogs;
 pub use fault::Fault;
+pub use memo::Memo;
 pub use pins::Pins;
 pub use scan::ResourceScan;
 
-use crate::api::Client;
-use crate::resource::Resource;
+use self::keys::Keys;
+use self::reading::Reading;
+use crate::resource::{Resource, Value};
 
 /// A resource as a table of DataFusion's.
 #[derive(Debug)]
 pub struct ResourceTable {
+    account: Arc<Account>,
     resource: Arc<Resource>,
-    client: Client,
+    parent: Option<Arc<Resource>>,
 }
 
 impl ResourceTable {
-    /// A table of `resource`, read with `client`.
-    pub fn new(resource: Arc<Resource>, client: Client) -> Self {
-        Self { resource, client }
+    /// The table of a resource in an account. `parent` is the one that the resource names.
+    pub fn new(account: Arc<Account>, resource: Arc<Resource>, parent: Option<Arc<Resource>>) -> Self {
+        Self { account, resource, parent }
     }
+
+    /// The scan that tells the keys where nothing else does.
+    fn scan_of_parent(&self) -> Option<Parent> {
+        let (own, table) = (self.resource.parent.as_ref()?, self.parent.as_ref()?);
+        let mut pins = Pins::none();
+        for (column, text) in &own.only {
+            let value = Value::parse(text, &table.column(column)?.data_type)?;
+            pins = pins.with(column, BTreeSet::from([value]));
+        }
+        let place = |column: &String| table.planned_schema().index_of(column).ok();
+        let projection = own.values.iter().map(|(_, column)| place(column)).collect::<Option<Vec<_>>>()?;
+        let schema = table.planned_schema().project(&projection).ok()?;
+        let calls = choose(table, &pins).ok()?;
+        let reading = Reading::new(Arc::clone(&self.account), Arc::clone(table), pins, projection);
+        let plan = Arc::new(ResourceScan::new(reading, Keys::Known(calls), Arc::new(schema)));
+        Some(Parent { plan, columns: own.values.iter().map(|(column, _)| column.clone()).collect() })
+    }
+}
+
+/// The plan whose rows tell a scan's keys, and the columns that these are for.
+#[derive(Clone, Debug)]
+struct Parent {
+    plan: Arc<dyn ExecutionPlan>,
+    columns: Vec<String>,
 }
 
 #[async_trait]
@@ -59,15 +101,15 @@ impl TableProvider for ResourceTable {
         TableType::Base
     }
 
-    /// Exact for what is nothing but a set of keys, which the scan checks row by row. A filter that
-    /// also pins keys helps to choose the requests; the others come as physical expressions.
+    /// Exact for what is nothing but a set of values, which the scan checks row by row. A filter that
+    /// also pins values helps to choose the requests; the others come as physical expressions.
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
         let support = |filter: &&Expr| {
             let pins = Pins::of(&self.resource, [*filter]);
-            match (pins.iter().next(), pins.is_exact()) {
-                (None, _) => TableProviderFilterPushDown::Unsupported,
-                (Some(_), true) => TableProviderFilterPushDown::Exact,
-                (Some(_), false) => TableProviderFilterPushDown::Inexact,
+            match (pins.is_empty(), pins.is_exact()) {
+                (true, _) => TableProviderFilterPushDown::Unsupported,
+                (false, true) => TableProviderFilterPushDown::Exact,
+                (false, false) => TableProviderFilterPushDown::Inexact,
             }
         };
         Ok(filters.iter().map(support).collect())
@@ -83,10 +125,13 @@ impl TableProvider for ResourceTable {
         let schema = self.resource.planned_schema();
         let projection = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
         let pins = Pins::of(&self.resource, filters);
-        let access = choose(&self.resource, &pins).map_err(fault::to_datafusion)?;
+        let keys = match choose(&self.resource, &pins) {
+            Ok(calls) => Keys::Known(calls),
+            Err(_) => Keys::Open { sources: Vec::new(), parent: self.scan_of_parent() },
+        };
         let schema = Arc::new(schema.project(&projection)?);
-        let (resource, client) = (Arc::clone(&self.resource), self.client.clone());
-        let plan = stream::Plan { resource, client, access, pins, projection, predicate: None, fetch: limit };
-        Ok(Arc::new(ResourceScan::new(plan, schema)))
+        let mut reading = Reading::new(Arc::clone(&self.account), Arc::clone(&self.resource), pins, projection);
+        reading.fetch = limit;
+        Ok(Arc::new(ResourceScan::new(reading, keys, schema)))
     }
 }

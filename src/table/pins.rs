@@ -1,13 +1,15 @@
 //! From filters to the values that they pin. Pure.
 //!
-//! `image_id = 1`, `id IN (2, 3)`, their ORs and ANDs say which values a key column can have at
+//! `image_id = 1`, `id IN (2, 3)`, their ORs and ANDs say which values a column can have at
 //! all; a request needs no more than that. AND intersects: `id = 1 AND id = 2` is no value, and so
-//! no request. Columns that are two names of one (`action_id`, `id`) are pinned together.
+//! no request. Columns that are two names of one (`action_id`, `id`) are pinned together. Pinned are
+//! the columns that a request can name: those of a path, and those that a query string speaks of.
+//! `array_has(tags, 'x')` is kept as well, where a query string can say it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::common::{Column, ScalarValue};
-use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 
 use crate::resource::{Resource, Value};
@@ -16,6 +18,8 @@ use crate::resource::{Resource, Value};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pins {
     sets: BTreeMap<String, BTreeSet<Value>>,
+    /// The values that a list column has to have in it, all of them.
+    contained: BTreeMap<String, BTreeSet<Value>>,
     /// Whether the filters say nothing but this: a row is wanted if, and only if, its keys are in the sets.
     exact: bool,
 }
@@ -23,7 +27,7 @@ pub struct Pins {
 impl Pins {
     /// No filter at all: everything is free, and that is exact.
     pub fn none() -> Self {
-        Self { sets: BTreeMap::new(), exact: true }
+        Self { exact: true, ..Self::default() }
     }
 
     /// What these filters, all of which must hold, pin of the resource's key columns.
@@ -36,9 +40,24 @@ impl Pins {
         self.sets.get(column)
     }
 
+    /// A value that a list column has to have in it.
+    pub fn contained(&self, column: &str) -> Option<&Value> {
+        self.contained.get(column)?.first()
+    }
+
+    /// These, with one column's values narrowed to `values`.
+    pub fn with(&self, column: &str, values: BTreeSet<Value>) -> Self {
+        self.clone().and(Self::one(column, values))
+    }
+
     /// The pinned columns and their values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &BTreeSet<Value>)> {
         self.sets.iter().map(|(column, values)| (column.as_str(), values))
+    }
+
+    /// Whether they say nothing that a request could name.
+    pub fn is_empty(&self) -> bool {
+        self.sets.is_empty() && self.contained.is_empty()
     }
 
     /// Whether checking the sets is all that the filters ask for.
@@ -52,11 +71,15 @@ impl Pins {
     }
 
     fn one(column: &str, values: BTreeSet<Value>) -> Self {
-        Self { sets: BTreeMap::from([(column.to_owned(), values)]), exact: true }
+        Self { sets: BTreeMap::from([(column.to_owned(), values)]), exact: true, ..Self::default() }
     }
 
     fn unknown() -> Self {
-        Self { sets: BTreeMap::new(), exact: false }
+        Self::default()
+    }
+
+    fn containing(column: &str, value: Value) -> Self {
+        Self { contained: BTreeMap::from([(column.to_owned(), BTreeSet::from([value]))]), ..Self::default() }
     }
 
     fn and(mut self, other: Self) -> Self {
@@ -66,6 +89,9 @@ impl Pins {
                 None => values,
             };
             self.sets.insert(column, narrowed);
+        }
+        for (column, values) in other.contained {
+            self.contained.entry(column).or_default().extend(values);
         }
         self.exact &= other.exact;
         self
@@ -82,7 +108,12 @@ impl Pins {
                 sets.insert(column, values.union(others).cloned().collect());
             }
         }
-        Self { sets, exact }
+        let mut contained = BTreeMap::new();
+        for (column, values) in self.contained {
+            let both = other.contained.get(&column).map(|others| values.intersection(others).cloned().collect());
+            contained.extend(both.filter(|both: &BTreeSet<_>| !both.is_empty()).map(|both| (column, both)));
+        }
+        Self { sets, contained, exact }
     }
 }
 
@@ -105,7 +136,26 @@ fn read(resource: &Resource, filter: &Expr) -> Pins {
             (Expr::Column(column), Some(values)) => pin(resource, column, values),
             _ => Pins::unknown(),
         },
+        // `WHERE public` and `WHERE NOT public`: DataFusion writes `public = false` so.
+        Expr::Column(column) => pin(resource, column, [&ScalarValue::Boolean(Some(true))]),
+        Expr::Not(inner) => match inner.as_ref() {
+            Expr::Column(column) => pin(resource, column, [&ScalarValue::Boolean(Some(false))]),
+            _ => Pins::unknown(),
+        },
+        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == "array_has" => match &args[..] {
+            [Expr::Column(column), Expr::Literal(value, _)] => contain(resource, column, value),
+            _ => Pins::unknown(),
+        },
         _ => Pins::unknown(),
+    }
+}
+
+fn contain(resource: &Resource, column: &Column, value: &ScalarValue) -> Pins {
+    let mut filters = resource.methods.iter().flat_map(|method| &method.filters);
+    let can_be_said = filters.any(|filter| filter.contains && filter.column == column.name);
+    match to_value(value).filter(|_| can_be_said) {
+        Some(value) => Pins::containing(&column.name, value),
+        None => Pins::unknown(),
     }
 }
 
@@ -125,14 +175,17 @@ fn pin<'a>(resource: &Resource, column: &Column, values: impl IntoIterator<Item 
 
 /// Whether some request can be made with this column.
 fn is_key(resource: &Resource, name: &str) -> bool {
-    let mut parameters = resource.methods.iter().flat_map(|method| method.path.parameters());
-    parameters.any(|parameter| resource.canonical(parameter) == name)
+    resource.methods.iter().any(|method| {
+        let in_path = method.path.parameters().any(|parameter| resource.canonical(parameter) == name);
+        in_path || method.filters.iter().any(|filter| !filter.contains && filter.column == name)
+    })
 }
 
 fn to_value(value: &ScalarValue) -> Option<Value> {
     match value {
         ScalarValue::Int64(Some(number)) => Some(Value::Int(*number)),
         ScalarValue::Utf8(Some(text)) => Some(Value::Text(text.clone())),
+        ScalarValue::Boolean(Some(truth)) => Some(Value::Bool(*truth)),
         _ => None,
     }
 }

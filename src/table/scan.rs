@@ -1,5 +1,6 @@
-//! The leaf of a plan that reads a resource.
+//! The leaf of a plan that reads a resource, or the node above its parent.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,66 +17,106 @@ use datafusion::physical_plan::filter_pushdown::{
 };
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
-
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PlanProperties,
+};
 use futures::StreamExt;
 use futures::stream::poll_fn;
 
-use super::access::describe;
-use super::stream::{self, Plan};
-use crate::api::QueryContext;
+use super::access::Call;
+use super::keys::{Bound, Given, Keys, Source};
+use super::memo::Memo;
+use super::number::Number;
+use super::reading::Reading;
+use super::stream::Execution;
+use super::{explain, keys};
+use crate::api::Counts;
 
 /// Reads a resource. Filters that DataFusion offers are evaluated page by page, so that a row
 /// leaves with its page; a limit is cut exactly.
 #[derive(Clone, Debug)]
 pub struct ResourceScan {
-    plan: Plan,
+    pub(super) reading: Reading,
+    pub(super) keys: Keys,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
+    /// Shared with the copies that a join makes of it, so that EXPLAIN ANALYZE tells of all.
+    counts: Arc<Counts>,
 }
 
 impl ResourceScan {
-    pub(super) fn new(plan: Plan, schema: SchemaRef) -> Self {
+    pub(super) fn new(reading: Reading, keys: Keys, schema: SchemaRef) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Self { plan, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
+        let (properties, metrics) = (Arc::new(properties), ExecutionPlanMetricsSet::new());
+        Self { reading, keys, properties, metrics, counts: Arc::default() }
     }
 
-    fn with_plan(&self, plan: Plan) -> Self {
-        Self { plan, properties: Arc::clone(&self.properties), metrics: ExecutionPlanMetricsSet::new() }
+    pub(super) fn with_reading(&self, reading: Reading) -> Self {
+        Self { reading, ..self.clone() }
     }
-}
 
-impl ResourceScan {
-    /// What EXPLAIN shows, by name.
-    fn details(&self) -> Vec<(&'static str, String)> {
-        let Plan { resource, access, pins, predicate, fetch, .. } = &self.plan;
-        let request = match access.bindings.len() {
-            0 => "none: no row can match".to_owned(),
-            _ => format!("GET {}", resource.methods[access.method].path),
+    pub(super) fn with_keys(&self, keys: Keys) -> Self {
+        Self { keys, ..self.clone() }
+    }
+
+    /// The columns that values can still be given for, from elsewhere, by their places in the scan's schema.
+    pub(super) fn open_columns(&self) -> Vec<(usize, String)> {
+        if !matches!(self.keys, Keys::Open { .. }) || self.reading.fetch.is_some() {
+            return Vec::new();
+        }
+        let own = &self.reading.resource;
+        let keys = super::access::key_columns(own);
+        let name = |at: &usize| own.canonical(&own.columns[*at].name).to_owned();
+        let columns = self.reading.projection.iter().map(name).enumerate();
+        columns.filter(|(_, name)| keys.contains(name.as_str())).collect()
+    }
+
+    /// The same with one more place that values come from, where these columns are enough to ask with.
+    pub(super) fn with_source(&self, source: Source) -> Option<Self> {
+        let Keys::Open { sources, parent } = &self.keys else { return None };
+        let columns: BTreeSet<String> = source.columns().map(str::to_owned).collect();
+        super::access::is_enough(&self.reading.resource, &self.reading.pins, &columns).then(|| {
+            let sources = sources.iter().cloned().chain([source]).collect();
+            self.with_keys(Keys::Open { sources, parent: parent.clone() })
+        })
+    }
+
+    /// The same, with the keys of the join of this number.
+    pub(super) fn given(&self, join: usize, keys: &dyn Fn(&[Bound]) -> Option<Given>) -> Self {
+        let Keys::Open { sources, parent } = &self.keys else { return self.clone() };
+        let with_keys = |source: &Source| match source {
+            Source::Join { number, from, .. } if *number == join => {
+                Source::Join { number: join, from: from.clone(), given: keys(from) }
+            }
+            other => other.clone(),
         };
-        let columns: Vec<_> = self.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let mut details = vec![("table", resource.to_string()), ("request", request)];
-        details.extend((pins.iter().next().is_some()).then(|| ("pins", describe(pins))));
-        details.push(("projection", format!("[{}]", columns.join(", "))));
-        details.extend(predicate.iter().map(|predicate| ("filter", predicate.to_string())));
-        details.extend(fetch.iter().map(|fetch| ("fetch", fetch.to_string())));
-        details
+        let sources = sources.iter().map(with_keys).collect();
+        self.with_keys(Keys::Open { sources, parent: parent.clone() })
+    }
+
+    /// The calls that it is known to make before it runs; `None` where that shows later.
+    pub(super) fn known_calls(&self) -> Option<&[Call]> {
+        match &self.keys {
+            Keys::Known(calls) => Some(calls),
+            Keys::Open { .. } | Keys::Parent { .. } => None,
+        }
     }
 }
 
 impl DisplayAs for ResourceScan {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let details: Vec<_> = self.details().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let details = explain::details(self).into_iter().map(|(name, value)| format!("{name}={value}"));
+        let mut details = details;
         match format {
             DisplayFormatType::Default | DisplayFormatType::Verbose => {
-                write!(f, "ResourceScan: {}", details.join(", "))
+                write!(f, "ResourceScan: {}", details.collect::<Vec<_>>().join(", "))
             }
-            DisplayFormatType::TreeRender => details.iter().try_for_each(|detail| writeln!(f, "{detail}")),
+            DisplayFormatType::TreeRender => details.try_for_each(|detail| writeln!(f, "{detail}")),
         }
     }
 }
@@ -89,50 +130,82 @@ impl ExecutionPlan for ResourceScan {
         &self.properties
     }
 
+    /// The scan of the parent, where that tells the keys.
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
+        match &self.keys {
+            Keys::Parent { plan, .. } => vec![plan],
+            Keys::Known(_) | Keys::Open { .. } => Vec::new(),
+        }
+    }
+
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        self.children().iter().map(|_| Distribution::SinglePartition).collect()
     }
 
     fn replace_children(
         self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() { Ok(self) } else { internal_err!("a ResourceScan has no children") }
+        match (&self.keys, children.pop()) {
+            (Keys::Parent { columns, .. }, Some(plan)) if children.is_empty() => {
+                let columns = columns.clone();
+                Ok(Arc::new(self.with_keys(Keys::Parent { plan, columns })))
+            }
+            (Keys::Known(_) | Keys::Open { .. }, None) => Ok(self),
+            _ => internal_err!("a ResourceScan has its parent's scan as its only child"),
+        }
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() { Ok(self) } else { internal_err!("a ResourceScan has no children") }
+        use datafusion::physical_plan::execution_plan::ChildrenPropertiesMode;
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 
     fn apply_expressions(
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        match &self.plan.predicate {
-            Some(predicate) => f(predicate),
-            None => Ok(TreeNodeRecursion::Continue),
+        let mut recursion = TreeNodeRecursion::Continue;
+        for expr in self.reading.predicate.iter().chain(self.keys.expressions()) {
+            recursion = recursion.visit_sibling(|| f(expr))?;
         }
+        Ok(recursion)
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let query = context.session_config().get_extension::<QueryContext>().unwrap_or_default();
         let metrics = BaselineMetrics::new(&self.metrics, partition);
-        let mut rows = stream::rows(self.plan.clone(), query);
+        let execution = Execution::new(self.reading.clone(), &context, Arc::clone(&self.counts));
+        if let Some(says) = explain::covers(self) {
+            execution.notice(says);
+        }
+        let memo = context.session_config().get_extension::<Memo>().unwrap_or_default();
+        let mut rows = execution.rows(keys::calls(&self.keys, &self.reading, &context)?, memo);
         let observed = poll_fn(move |context| metrics.record_poll(rows.poll_next_unpin(context)));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), observed)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
+        let mut metrics = self.metrics.clone_inner();
+        let Counts { requests, retries, pages, rows, waited_ms, .. } = self.counts.as_ref();
+        for (name, number) in [
+            ("requests", requests),
+            ("pages", pages),
+            ("rows_read", rows),
+            ("retries", retries),
+            ("waited_ms", waited_ms),
+        ] {
+            metrics.push(Number::metric(name, number.get()));
+        }
+        Some(metrics)
     }
 
     fn fetch(&self) -> Option<usize> {
-        self.plan.fetch
+        self.reading.fetch
     }
 
     fn with_fetch(&self, fetch: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
-        Some(Arc::new(self.with_plan(Plan { fetch, ..self.plan.clone() })))
+        Some(Arc::new(self.with_reading(Reading { fetch, ..self.reading.clone() })))
     }
 
     /// Takes every filter of the first phase. The later ones are the dynamic filters of joins
@@ -144,13 +217,13 @@ impl ExecutionPlan for ResourceScan {
         _config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
         // A filter above a limit must not come below it.
-        if phase != FilterPushdownPhase::Pre || offered.parent_filters.is_empty() || self.plan.fetch.is_some() {
+        if phase != FilterPushdownPhase::Pre || offered.parent_filters.is_empty() || self.reading.fetch.is_some() {
             return Ok(FilterPushdownPropagation::all_unsupported(offered));
         }
         let taken = vec![PushedDown::Yes; offered.parent_filters.len()];
         let filters = offered.parent_filters.into_iter().map(|offer| offer.filter);
-        let predicate = Some(conjunction(self.plan.predicate.iter().cloned().chain(filters)));
-        let scan = self.with_plan(Plan { predicate, ..self.plan.clone() });
+        let predicate = Some(conjunction(self.reading.predicate.iter().cloned().chain(filters)));
+        let scan = self.with_reading(Reading { predicate, ..self.reading.clone() });
         Ok(FilterPushdownPropagation::with_parent_pushdown_result(taken).with_updated_node(Arc::new(scan) as _))
     }
 }

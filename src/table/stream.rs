@@ -1,25 +1,28 @@
 //! The rows of a scan: requests side by side, each page's rows checked, filtered and sent on.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::cast::as_boolean_array;
 use datafusion::error::DataFusionError;
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::MemoryPool;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tracing::warn;
 
-use super::Pins;
-use super::access::{self, Access};
+use super::access::{self, Call};
 use super::fault::{Fault, to_datafusion};
 use super::list::List;
+use super::memo::{self, Memo};
+use super::reading::Reading;
+use super::unique::unique;
 use crate::api::page::{Decoded, Fetch};
-use crate::api::{self, Client, QueryContext, ReadAhead, Request};
+use crate::api::{self, Counts, QueryContext, ReadAhead, Request};
 use crate::error::{Error, Result};
-use crate::resource::{Answer, Binding, Method, Resource, Source, Value};
+use crate::resource::{Answer, Value};
 use crate::rows::Decoder;
 
 /// A scan reads so many pages ahead, and so many bytes.
@@ -28,116 +31,140 @@ const BYTES_AHEAD: usize = 16 << 20;
 /// Where a LIMIT may end it soon, it reads less ahead.
 const PAGES_AHEAD_OF_A_LIMIT: usize = 4;
 
-/// What a scan reads, and what of it.
-#[derive(Clone, Debug)]
-pub(super) struct Plan {
-    pub(super) resource: Arc<Resource>,
-    pub(super) client: Client,
-    pub(super) access: Access,
-    pub(super) pins: Pins,
-    /// Places in the resource's schema.
-    pub(super) projection: Vec<usize>,
-    /// Over the projection.
-    pub(super) predicate: Option<Arc<dyn PhysicalExpr>>,
-    /// Exactly so many rows at most.
-    pub(super) fetch: Option<usize>,
+type Batches = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
+
+/// The calls of a scan as they become known.
+pub(super) type Calls = BoxStream<'static, Result<Call, DataFusionError>>;
+
+/// One execution of a [`Reading`].
+pub(super) struct Execution {
+    reading: Reading,
+    query: Arc<QueryContext>,
+    pool: Arc<dyn MemoryPool>,
+    ahead: Arc<ReadAhead>,
+    /// By method.
+    readers: Vec<OnceLock<Arc<Reader>>>,
 }
 
-/// One execution of a [`Plan`].
-struct Execution {
-    plan: Plan,
-    query: Arc<QueryContext>,
-    ahead: Arc<ReadAhead>,
-    decoder: Arc<Decoder>,
-    /// Where the row's own id stands in a decoded batch.
-    id: usize,
-    /// Pinned columns that no request's path fixes, and where they stand.
+/// What the answers of one method become.
+struct Reader {
+    decoder: Decoder,
+    /// Where they stand in what is decoded, and what they have to be.
     checks: Vec<(usize, BTreeSet<Value>)>,
 }
 
-/// The rows of a plan, for a query. Nothing is sent before the stream is polled.
-pub(super) fn rows(plan: Plan, query: Arc<QueryContext>) -> BoxStream<'static, Result<RecordBatch, DataFusionError>> {
-    let fetch = plan.fetch;
-    let execution = Arc::new(Execution::new(plan, query));
-    let finish = Arc::clone(&execution);
-    let side_by_side = pages_ahead(&execution.plan);
-    let bindings = execution.plan.access.bindings.clone();
-    let batches = stream::iter(bindings)
-        .map(move |binding| Arc::clone(&execution).rows_of(binding))
-        .flatten_unordered(side_by_side)
-        .map_err(to_datafusion)
-        .try_filter_map(move |batch| std::future::ready(finish.finish(batch)));
-    limited(batches.boxed(), fetch)
-}
-
-fn pages_ahead(plan: &Plan) -> usize {
-    if plan.fetch.is_some() { PAGES_AHEAD_OF_A_LIMIT } else { PAGES_AHEAD }
-}
-
 impl Execution {
-    fn new(plan: Plan, query: Arc<QueryContext>) -> Self {
-        let mut columns = plan.projection.clone();
-        let mut place = |name: &str| {
-            let at = plan.resource.arrow_schema().index_of(name).expect("declarations name columns of their own");
-            columns.iter().position(|column| *column == at).unwrap_or_else(|| {
-                columns.push(at);
-                columns.len() - 1
-            })
-        };
-        let id = place(plan.resource.row_id());
-        let is_field = |name: &str| plan.resource.column(name).is_some_and(|column| column.source == Source::Field);
-        let checked = plan.pins.iter().filter(|(name, _)| is_field(name));
-        let checks = checked.map(|(name, set)| (place(name), set.clone())).collect();
-        let decoder =
-            Arc::new(Decoder::new(&plan.resource, &plan.resource.methods[plan.access.method].answer, &columns));
-        let pages = pages_ahead(&plan);
-        Self { query, ahead: ReadAhead::new(pages, BYTES_AHEAD), decoder, id, checks, plan }
+    pub(super) fn new(reading: Reading, context: &TaskContext, counts: Arc<Counts>) -> Arc<Self> {
+        let whole = context.session_config().get_extension::<QueryContext>().unwrap_or_default();
+        let query = Arc::new(QueryContext::part(&whole, counts));
+        let ahead = ReadAhead::new(pages_ahead(&reading), BYTES_AHEAD);
+        let readers = reading.resource.methods.iter().map(|_| OnceLock::new()).collect();
+        Arc::new(Self { query, pool: Arc::clone(context.memory_pool()), ahead, readers, reading })
     }
 
-    fn method(&self) -> &Method {
-        &self.plan.resource.methods[self.plan.access.method]
+    /// Tells the person who asked something that is no error.
+    pub(super) fn notice(&self, text: String) {
+        self.query.notice(text);
+    }
+
+    /// The rows that the calls answer. Nothing is sent before the stream is polled.
+    ///
+    /// The stream holds the memo, and the lists in the memo hold this execution: so it must not hold the memo itself,
+    /// or nothing would ever be dropped.
+    pub(super) fn rows(self: Arc<Self>, calls: Calls, memo: Arc<Memo>) -> Batches {
+        let (side_by_side, fetch) = (pages_ahead(&self.reading), self.reading.fetch);
+        let finish = Arc::clone(&self);
+        let batches = calls
+            .map(move |call| match call {
+                Ok(call) => Arc::clone(&self).rows_of(call, &memo),
+                Err(error) => stream::once(std::future::ready(Err(error))).boxed(),
+            })
+            .flatten_unordered(side_by_side)
+            .try_filter_map(move |(call, batch)| std::future::ready(finish.finish(call, batch)));
+        limited(batches.boxed(), fetch)
+    }
+
+    /// The decoded rows of one call, with the method that answered them.
+    fn rows_of(
+        self: Arc<Self>,
+        call: Call,
+        memo: &Memo,
+    ) -> BoxStream<'static, Result<(usize, RecordBatch), DataFusionError>> {
+        let method = call.method;
+        let queries = access::queries(self.reading.method(method), &self.reading.pins);
+        let rows = if self.reading.kept {
+            let key = memo::Key { table: self.reading.table().into(), call: call.clone(), queries: queries.clone() };
+            // A list that others read has room of its own: theirs must not wait for this scan's.
+            memo.rows(key, &self.pool, || self.fetched(&call, queries, &ReadAhead::new(PAGES_AHEAD, BYTES_AHEAD)))
+        } else {
+            let ahead = Arc::clone(&self.ahead);
+            self.fetched(&call, queries, &ahead)
+        };
+        rows.map_ok(move |batch| (method, batch)).boxed()
+    }
+
+    /// Asks for the rows of one call, which may be several requests.
+    fn fetched(self: &Arc<Self>, call: &Call, queries: Vec<Vec<(String, String)>>, ahead: &Arc<ReadAhead>) -> Batches {
+        self.query.count(|counts| &counts.needed, queries.len());
+        let fetch = Arc::new(self.fetch(call, ahead));
+        let path = access::path(&self.reading.resource, self.reading.method(call.method), &call.binding);
+        let parts = queries.into_iter().map(|query| {
+            let request = Request::new(path.clone()).with_query(query);
+            self.part(call, Arc::clone(&fetch), request)
+        });
+        let mut parts: Vec<_> = parts.collect();
+        let rows = match parts.len() {
+            1 => parts.remove(0),
+            _ => unique(parts, self.reading.place(self.reading.resource.row_id())),
+        };
+        rows.map_err(to_datafusion).boxed()
     }
 
     /// The rows of one request, or of one list.
-    fn rows_of(self: Arc<Self>, binding: Binding) -> BoxStream<'static, Result<RecordBatch>> {
-        let request = Request::new(access::path(&self.plan.resource, self.method(), &binding));
-        let fetch = Arc::new(self.fetch(binding.clone()));
-        let rows = match &self.method().answer {
+    fn part(
+        self: &Arc<Self>,
+        call: &Call,
+        fetch: Arc<Fetch<RecordBatch>>,
+        request: Request,
+    ) -> BoxStream<'static, Result<RecordBatch>> {
+        let method = self.reading.method(call.method);
+        let (first, rows) = match &method.answer {
             Answer::Rows { paged: true, .. } => {
-                let list = List::new(fetch, request.clone(), self.rows_wanted(), self.id);
-                stream::try_unfold(list, async |mut list| Ok(list.next().await?.map(|batch| (batch, list)))).boxed()
+                let id = self.reading.place(self.reading.resource.row_id());
+                let list = List::new(fetch, request.clone(), self.reading.rows_wanted(method), id);
+                let pages =
+                    stream::try_unfold(list, async |mut list| Ok(list.next().await?.map(|batch| (batch, list))));
+                (request.page(1), pages.boxed())
             }
             Answer::Rows { paged: false, .. } | Answer::Row(_) => {
-                let request = request.clone();
-                stream::once(async move { fetch.one(request).await.map(|decoded| decoded.rows) }).boxed()
+                let first = request.clone();
+                let once = stream::once(async move { fetch.one(request).await.map(|decoded| decoded.rows) });
+                (first, once.boxed())
             }
         };
-        let first = self.first_request(&request);
-        rows.filter_map(move |batch| std::future::ready(self.unless_not_found(batch, &first, &binding))).boxed()
+        let (own, call) = (Arc::clone(self), call.clone());
+        rows.filter_map(move |batch| std::future::ready(own.unless_not_found(batch, &first, &call))).boxed()
     }
 
-    fn first_request(&self, request: &Request) -> Request {
-        match &self.method().answer {
-            Answer::Rows { paged: true, .. } => request.page(1),
-            Answer::Rows { paged: false, .. } | Answer::Row(_) => request.clone(),
-        }
+    fn reader(&self, method: usize) -> &Arc<Reader> {
+        self.readers[method].get_or_init(|| {
+            let own = self.reading.method(method);
+            let decoder = Decoder::of_method(&self.reading.resource, own, &self.reading.columns);
+            Arc::new(Reader { decoder, checks: self.reading.checks(own) })
+        })
     }
 
-    fn fetch(&self, binding: Binding) -> Fetch<RecordBatch> {
-        let (decoder, query) = (Arc::clone(&self.decoder), Arc::clone(&self.query));
+    fn fetch(&self, call: &Call, ahead: &Arc<ReadAhead>) -> Fetch<RecordBatch> {
+        let (reader, query) = (Arc::clone(self.reader(call.method)), Arc::clone(&self.query));
+        let binding = call.binding.clone();
         let decode = move |body: &api::Body, request: &Request| {
             let unreadable = |fault| Error::from(Fault::Unreadable { at: request.at(), fault });
-            let rows = decoder.decode(body.bytes(), &binding).map_err(unreadable)?;
-            query.counts.rows.add(rows.batch.num_rows());
+            let rows = reader.decoder.decode(body.bytes(), &binding).map_err(unreadable)?;
+            query.count(|counts| &counts.rows, rows.batch.num_rows());
             Ok(Decoded { rows: rows.batch, total: rows.total, next: rows.next })
         };
-        let (client, query, ahead) = (self.plan.client.clone(), Arc::clone(&self.query), Arc::clone(&self.ahead));
-        Fetch { client, query, ahead, decode: Box::new(decode) }
-    }
-
-    /// How many rows are enough, where all of them pass.
-    fn rows_wanted(&self) -> Option<usize> {
-        if self.plan.predicate.is_none() && self.checks.is_empty() { self.plan.fetch } else { None }
+        let (client, query) = (self.reading.account.client.clone(), Arc::clone(&self.query));
+        Fetch { client, query, ahead: Arc::clone(ahead), decode: Box::new(decode) }
     }
 
     /// DigitalOcean's own 404 for a value that the query names means that there are no such rows.
@@ -146,29 +173,31 @@ impl Execution {
         &self,
         batch: Result<RecordBatch>,
         first: &Request,
-        binding: &Binding,
+        call: &Call,
     ) -> Option<Result<RecordBatch>> {
         let Err(error) = &batch else { return Some(batch) };
         let fault = error.downcast_ref::<api::Fault>();
-        let named = self.method().path.parameters().next().is_some();
+        let named = self.reading.method(call.method).path.parameters().next().is_some();
         let is_first = fault.and_then(api::Fault::at).is_some_and(|at| *at == first.at());
         if !(named && is_first && fault.is_some_and(api::Fault::is_not_found)) {
             return Some(batch);
         }
-        let path = first.at().path;
-        warn!(table = %self.plan.resource, path, "no such row");
-        self.query.notice(format!("{} has no rows for {binding}: DigitalOcean knows no {path}", self.plan.resource));
+        let (path, table) = (first.at().path, self.reading.table());
+        warn!(table, path, "no such row");
+        self.query.notice(format!("{table} has no rows for {}: DigitalOcean knows no {path}", call.binding));
         None
     }
 
-    /// Checks the pins again, projects, and filters.
-    fn finish(&self, batch: RecordBatch) -> Result<Option<RecordBatch>, DataFusionError> {
-        let batch = match self.pinned(&batch) {
-            Some(pinned) => filter_record_batch(&batch, &pinned)?,
+    /// Checks what the request did not fix, projects, and filters.
+    fn finish(&self, method: usize, batch: RecordBatch) -> Result<Option<RecordBatch>, DataFusionError> {
+        let batch = match checked(&self.reader(method).checks, &batch) {
+            Some(passed) => filter_record_batch(&batch, &passed)?,
             None => batch,
         };
-        let batch = batch.project(&(0..self.plan.projection.len()).collect::<Vec<_>>())?;
-        let batch = match &self.plan.predicate {
+        let read = &self.reading.columns;
+        let place = |column: &usize| read.iter().position(|own| own == column).expect("what is projected is read");
+        let batch = batch.project(&self.reading.projection.iter().map(place).collect::<Vec<_>>())?;
+        let batch = match &self.reading.predicate {
             Some(predicate) => {
                 let passed = predicate.evaluate(&batch)?.into_array(batch.num_rows())?;
                 filter_record_batch(&batch, as_boolean_array(&passed)?)?
@@ -177,27 +206,30 @@ impl Execution {
         };
         Ok((batch.num_rows() > 0).then_some(batch))
     }
+}
 
-    fn pinned(&self, batch: &RecordBatch) -> Option<BooleanArray> {
-        let masks = self.checks.iter().map(|(place, set)| {
-            let within = |value: Value| Some(set.contains(&value));
-            let column = batch.column(*place);
-            match column.data_type() {
-                DataType::Int64 => {
-                    column.as_primitive::<Int64Type>().values().iter().map(|id| within(Value::Int(*id))).collect()
-                }
-                _ => column.as_string::<i32>().iter().map(|id| within(Value::Text(id?.into()))).collect(),
+fn pages_ahead(reading: &Reading) -> usize {
+    if reading.fetch.is_some() || reading.limited { PAGES_AHEAD_OF_A_LIMIT } else { PAGES_AHEAD }
+}
+
+/// Which rows have one of the wanted values in each of these columns.
+fn checked(checks: &[(usize, BTreeSet<Value>)], batch: &RecordBatch) -> Option<BooleanArray> {
+    let masks = checks.iter().map(|(place, set)| {
+        let column = batch.column(*place);
+        let within = |value: Option<Value>| value.map(|value| set.contains(&value));
+        match column.data_type() {
+            DataType::Int64 => column.as_primitive::<Int64Type>().iter().map(|id| within(id.map(Value::Int))).collect(),
+            DataType::Boolean => column.as_boolean().iter().map(|truth| within(truth.map(Value::Bool))).collect(),
+            _ => {
+                column.as_string::<i32>().iter().map(|text| within(text.map(|text| Value::Text(text.into())))).collect()
             }
-        });
-        masks.reduce(|a: BooleanArray, b| arrow::compute::and(&a, &b).expect("both are as long as the batch"))
-    }
+        }
+    });
+    masks.reduce(|a: BooleanArray, b| arrow::compute::and_kleene(&a, &b).expect("both are as long as the batch"))
 }
 
 /// Cuts after exactly `fetch` rows, and drops what is still on its way.
-fn limited(
-    batches: BoxStream<'static, Result<RecordBatch, DataFusionError>>,
-    fetch: Option<usize>,
-) -> BoxStream<'static, Result<RecordBatch, DataFusionError>> {
+fn limited(batches: Batches, fetch: Option<usize>) -> Batches {
     let Some(fetch) = fetch else { return batches };
     let cut = stream::try_unfold((batches, fetch), async |(mut batches, left)| {
         if left == 0 {

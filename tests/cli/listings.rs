@@ -7,7 +7,7 @@ fn tables_are_listed_without_a_token() {
     let ran = run(&["tables", "--format", "csv"]);
 
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
-    assert!(ran.stdout.starts_with("table,description\ndigitalocean.compute.image_actions,"), "{}", ran.stdout);
+    assert!(ran.stdout.starts_with("table,description\ndigitalocean.account.actions,"), "{}", ran.stdout);
 }
 
 #[test]

@@ -48,6 +48,7 @@ impl<'a> Comparison<'a> {
         let Some(operation) = self.operation(&method.name, &method.path, "get") else { return };
         self.parameters(&method.path, &operation);
         self.paged(method, &operation);
+        self.query(method, &operation);
         let row = match &method.answer {
             Answer::Row(key) => Some(self.row(&method.name, key, &operation)),
             Answer::Rows { key, .. } => self.rows(&method.name, key, &operation),
@@ -103,6 +104,23 @@ impl<'a> Comparison<'a> {
         if theirs != ours {
             let say = |paged| if paged { "`page` and `per_page`" } else { "no pages" };
             self.differ(format!("methods.{}.paged", method.name), say(theirs), say(ours));
+        }
+    }
+
+    /// What filters and unions send in the query string, and what the document takes there.
+    fn query(&mut self, method: &Method, operation: &Operation<'_>) {
+        let declared = self.document.parameters(operation);
+        for (name, values) in sent(method) {
+            let place = format!("methods.{}.query.{name}", method.name);
+            let Some(parameter) = declared.iter().find(|node| node["in"] == "query" && node["name"] == name) else {
+                self.differ(format!("{place}.unknown"), "no such parameter", &any_sent(&values));
+                continue;
+            };
+            let allowed = self.document.shape(&[&parameter["schema"]]).values;
+            let fits = |value: &Option<&str>| value.is_some_and(|value| allowed.contains(value));
+            if !allowed.is_empty() && !values.iter().all(fits) {
+                self.differ(format!("{place}.values"), &any_of(&allowed), &any_sent(&values));
+            }
         }
     }
 
@@ -212,6 +230,26 @@ impl<'a> Comparison<'a> {
             self.differ(format!("{place}.{property}.missing"), "it", "no such field");
         }
     }
+}
+
+/// The query parameters that a method sends beside the page's, and their values; `None` is whatever a query names.
+fn sent(method: &Method) -> BTreeMap<&str, BTreeSet<Option<&str>>> {
+    let mut sent: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();
+    for filter in &method.filters {
+        let values = sent.entry(filter.sends.as_str()).or_default();
+        values.extend(filter.values.iter().map(|(_, value)| Some(value.as_str())));
+        if filter.values.is_empty() {
+            values.insert(None);
+        }
+    }
+    for (name, value) in method.union.iter().flatten() {
+        sent.entry(name.as_str()).or_default().insert(Some(value.as_str()));
+    }
+    sent
+}
+
+fn any_sent(values: &BTreeSet<Option<&str>>) -> String {
+    if values.contains(&None) { "any value".to_owned() } else { listed(values.iter().flatten()) }
 }
 
 fn one_of(shape: &Shape<'_>) -> String {

@@ -78,11 +78,12 @@ impl Stage {
         let account = self.demo.account();
         let requests = account.requests();
         account.clear_requests();
-        let page = |page: Option<u64>| page.map(|page| format!("?page={page}")).unwrap_or_default();
-        requests
-            .into_iter()
-            .map(|request| format!("{} {}{}", request.method, request.path, page(request.page.map(u64::from))))
-            .collect()
+        let query = |query: &str| {
+            let parameters: Vec<_> =
+                query.split('&').filter(|own| !own.is_empty() && !own.starts_with("per_page")).collect();
+            if parameters.is_empty() { String::new() } else { format!("?{}", parameters.join("&")) }
+        };
+        requests.iter().map(|request| format!("{} {}{}", request.method, request.path, query(&request.query))).collect()
     }
 
     /// Lets a fault, as text, happen from now on.
@@ -133,3 +134,5 @@ pub(crate) fn single(rows: &RecordBatch) -> i64 {
     assert_eq!((rows.num_rows(), rows.num_columns()), (1, 1));
     rows.column(0).as_primitive::<Int64Type>().value(0)
 }
+
+pub(crate) mod wire;

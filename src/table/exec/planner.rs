@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::Session;
+use datafusion::common::internal_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
@@ -14,20 +15,20 @@ use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 use super::node::{CallProcedure, Slot};
 use super::plan::{Call, CallProcedureExec};
 use super::values::{evaluate, to_json, wait};
-use crate::api::Client;
 use crate::resource::{Arguments, Given};
+use crate::table::Account;
 use crate::table::fault::to_datafusion;
 
-/// Plans the calls that are sent with one client.
+/// Plans the calls that are sent to these accounts.
 #[derive(Debug)]
 pub struct CallPlanner {
-    client: Client,
+    accounts: Vec<Arc<Account>>,
 }
 
 impl CallPlanner {
-    /// For the account of `client`.
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    /// For these accounts.
+    pub fn new(accounts: Vec<Arc<Account>>) -> Self {
+        Self { accounts }
     }
 
     fn plan(&self, node: &CallProcedure, state: &dyn Session) -> Result<CallProcedureExec> {
@@ -44,7 +45,11 @@ impl CallPlanner {
         }
         let invocation = node.callable.invoke(&arguments).map_err(to_datafusion)?;
         let callable = Arc::clone(&node.callable);
-        Ok(CallProcedureExec::new(Call { callable, invocation, wait: limit, client: self.client.clone() }))
+        let Some(account) = Account::of(&self.accounts, &callable.resource) else {
+            return internal_err!("{} is in no account's catalog", callable.resource);
+        };
+        let client = account.client.clone();
+        Ok(CallProcedureExec::new(Call { callable, invocation, wait: limit, client }))
     }
 }
 

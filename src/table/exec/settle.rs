@@ -133,7 +133,7 @@ pub(super) fn select(columns: &[&str], resource: &Resource, binding: &Binding, i
 
 fn literal(value: &Value) -> String {
     match value {
-        Value::Int(number) => number.to_string(),
+        Value::Int(_) | Value::Bool(_) => value.to_string(),
         Value::Text(text) => format!("'{}'", text.replace('\'', "''")),
     }
 }

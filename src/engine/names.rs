@@ -1,0 +1,101 @@
+//! Bare names of tables: looked up in the default schema, and then in the account's other services.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use datafusion::execution::SessionState;
+use datafusion::sql::parser::{ExplainStatement, Statement as Ast};
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Query, Statement, VisitMut, VisitorMut};
+
+use crate::resource::{Registry, Resource};
+
+/// Writes out the bare names of tables that are in another service than the default one.
+pub(super) fn complete(state: &SessionState, registry: &Registry, ast: &mut Ast) {
+    match ast {
+        Ast::Statement(statement) => {
+            let _ = Statement::visit(statement, &mut Completing { state, registry, scopes: Vec::new() });
+        }
+        Ast::Explain(ExplainStatement { statement, .. }) => complete(state, registry, statement),
+        _ => {}
+    }
+}
+
+/// The table of a bare name, where it is in another service than the default one.
+pub(super) fn elsewhere<'a>(state: &SessionState, registry: &'a Registry, name: &str) -> Option<&'a Arc<Resource>> {
+    let defaults = &state.config_options().catalog;
+    let default = state.catalog_list().catalog(&defaults.default_catalog)?;
+    if default.schema(&defaults.default_schema)?.table_exist(name) {
+        return None;
+    }
+    registry.iter().find(|own| own.catalog == defaults.default_catalog && own.table == name)
+}
+
+/// A query that is visited, and the names that its WITH gives.
+struct Scope {
+    names: Vec<String>,
+    /// The queries of those names: each sees the names before its own, or all where the WITH is recursive.
+    queries: Vec<*const Query>,
+    seen: usize,
+    recursive: bool,
+}
+
+struct Completing<'a> {
+    state: &'a SessionState,
+    registry: &'a Registry,
+    scopes: Vec<Scope>,
+}
+
+impl Completing<'_> {
+    fn is_given(&self, name: &str) -> bool {
+        self.scopes.iter().any(|scope| {
+            let seen = if scope.recursive { scope.names.len() } else { scope.seen };
+            scope.names[..seen].iter().any(|given| given == name)
+        })
+    }
+}
+
+impl VisitorMut for Completing<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let this: *const Query = query;
+        if let Some(scope) = self.scopes.last_mut()
+            && let Some(place) = scope.queries.iter().position(|own| *own == this)
+        {
+            scope.seen = place;
+        }
+        let tables = query.with.iter().flat_map(|with| &with.cte_tables);
+        let (names, queries) = tables.map(|table| (folded(&table.alias.name), &raw const *table.query)).unzip();
+        let recursive = query.with.as_ref().is_some_and(|with| with.recursive);
+        self.scopes.push(Scope { names, queries, seen: 0, recursive });
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        self.scopes.pop();
+        let this: *const Query = query;
+        if let Some(scope) = self.scopes.last_mut()
+            && let Some(place) = scope.queries.iter().position(|own| *own == this)
+        {
+            scope.seen = place + 1;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
+        let name = match &relation.0[..] {
+            [ObjectNamePart::Identifier(name)] => folded(name),
+            _ => return ControlFlow::Continue(()),
+        };
+        if let Some(resource) = elsewhere(self.state, self.registry, &name).filter(|_| !self.is_given(&name)) {
+            let parts = [&resource.catalog, &resource.schema, &resource.table];
+            relation.0 = parts.map(|part| ObjectNamePart::Identifier(Ident::with_quote('"', part))).to_vec();
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// A name as DataFusion looks it up: in small letters where it is not quoted.
+fn folded(name: &Ident) -> String {
+    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
+}

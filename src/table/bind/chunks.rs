@@ -1,0 +1,315 @@
+//! How the chunks of a bind join follow each other.
+//!
+//! A chunk is some rows of the driving side with as many keys as there may be requests at once. While the chunks that
+//! run wait for their answers, the next ones are begun, so that there are always keys to ask for; under a LIMIT the
+//! first chunk is small, and nothing is begun before it is done. All of it happens when rows are asked for: who stops
+//! reading stops the requests.
+
+use std::collections::HashSet;
+use std::mem::take;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::Result;
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count};
+use futures::{Stream, StreamExt};
+
+use super::BindJoinExec;
+use super::exec::Target;
+use crate::resource::{Binding, Value};
+use crate::table::same_value;
+
+/// The keys of a chunk: what an account's budget lets be in flight at once.
+const WIDTH: usize = 16;
+/// The keys of the first chunk under a LIMIT; each chunk after it has twice as many, up to [`WIDTH`].
+const SMALL: usize = 4;
+/// So many keys may be asked for by chunks that run: one chunk in flight, the next one's requests ready, and the end
+/// of the one before.
+const RUNNING: usize = 3 * WIDTH;
+
+/// What EXPLAIN ANALYZE shows.
+pub(super) struct Counted {
+    pub(super) rows: BaselineMetrics,
+    pub(super) chunks: Count,
+    pub(super) keys: Count,
+}
+
+/// The rows of a bind join.
+pub(super) struct Chunks {
+    join: BindJoinExec,
+    context: Arc<TaskContext>,
+    targets: Vec<Target>,
+    driving: Option<SendableRecordBatchStream>,
+    /// Rows that came and are in no chunk yet, the next one last.
+    waiting: Vec<Keyed>,
+    next: Chunk,
+    /// How many keys make the next chunk.
+    size: usize,
+    /// Whether the first chunk is to be done before another one begins.
+    alone: bool,
+    running: Vec<Running>,
+    /// The keys so far, where rows of the bound side must not be answered again.
+    seen: HashSet<Vec<Binding>>,
+    rule: Rule,
+    counted: Counted,
+}
+
+/// Which rows of the driving side come into which chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    /// Each row in the chunk that its turn brings.
+    InTurn,
+    /// One row for each key: rows of the bound side are answered once.
+    OneForEachKey,
+    /// All rows in one chunk, as which of them match a row of the bound side is not in their keys alone.
+    Together,
+}
+
+/// Rows with their keys, by target; `None` where a row has none that could be asked for.
+struct Keyed {
+    rows: RecordBatch,
+    keys: Vec<Vec<Option<Binding>>>,
+}
+
+/// Rows that will be joined together, and their keys by target.
+#[derive(Default)]
+struct Chunk {
+    rows: Vec<RecordBatch>,
+    keys: Vec<HashSet<Binding>>,
+}
+
+struct Running {
+    rows: SendableRecordBatchStream,
+    keys: usize,
+}
+
+impl Chunks {
+    pub(super) fn try_new(
+        join: BindJoinExec,
+        driving: SendableRecordBatchStream,
+        small_first: bool,
+        counted: Counted,
+        context: Arc<TaskContext>,
+    ) -> Result<Self> {
+        let targets = join.targets()?;
+        let by_keys_alone = targets.iter().any(|target| join.joins_by_keys_alone(target));
+        let rule = match (join.answers_bound_rows(), by_keys_alone) {
+            (false, _) => Rule::InTurn,
+            (true, true) => Rule::OneForEachKey,
+            (true, false) => Rule::Together,
+        };
+        Ok(Self {
+            join,
+            context,
+            targets,
+            driving: Some(driving),
+            waiting: Vec::new(),
+            next: Chunk::default(),
+            size: if small_first { SMALL } else { WIDTH },
+            alone: small_first,
+            running: Vec::new(),
+            seen: HashSet::new(),
+            rule,
+            counted,
+        })
+    }
+
+    fn poll_rows(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        loop {
+            if let Err(error) = self.begin_chunks(context) {
+                return Poll::Ready(Some(Err(error)));
+            }
+            match self.poll_running(context) {
+                Progress::Rows(rows) => return Poll::Ready(Some(rows)),
+                Progress::Done => {}
+                Progress::Waiting => return Poll::Pending,
+                Progress::Nothing if self.driving.is_none() && self.waiting.is_empty() && self.next.is_empty() => {
+                    return Poll::Ready(None);
+                }
+                Progress::Nothing => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Begins chunks as long as there is room for their keys, and rows.
+    fn begin_chunks(&mut self, context: &mut Context<'_>) -> Result<()> {
+        while self.has_room() {
+            if let Some(keyed) = self.waiting.pop() {
+                self.take(keyed)?;
+                continue;
+            }
+            match self.poll_driving(context)? {
+                Driving::Rows(keyed) => self.waiting.push(keyed),
+                // What is there need not wait for the rest.
+                Driving::Later if self.rule != Rule::Together && !self.next.is_empty() => self.begin()?,
+                Driving::Later => return Ok(()),
+                Driving::End if self.next.is_empty() => return Ok(()),
+                Driving::End => self.begin()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        let running: usize = self.running.iter().map(|chunk| chunk.keys).sum();
+        self.running.is_empty() || (!self.alone && running + self.size <= RUNNING && self.running.len() < WIDTH)
+    }
+
+    fn poll_driving(&mut self, context: &mut Context<'_>) -> Result<Driving> {
+        let Some(driving) = &mut self.driving else { return Ok(Driving::End) };
+        Ok(match driving.poll_next_unpin(context) {
+            Poll::Pending => Driving::Later,
+            Poll::Ready(None) => {
+                self.driving = None;
+                Driving::End
+            }
+            Poll::Ready(Some(rows)) => Driving::Rows(self.keyed(rows?)?),
+        })
+    }
+
+    /// The rows with their keys, without those that would answer rows of the bound side again.
+    fn keyed(&mut self, rows: RecordBatch) -> Result<Keyed> {
+        let driving_keys = self.join.driving_keys();
+        let arrays = driving_keys.iter().map(|key| key.evaluate(&rows)?.into_array(rows.num_rows()));
+        let arrays = arrays.collect::<Result<Vec<_>>>()?;
+        let mut keys = Vec::with_capacity(self.targets.len());
+        for Target { from, types } in &self.targets {
+            let mut bindings = vec![Some(Binding::default()); rows.num_rows()];
+            for (bound, data_type) in from.iter().zip(types) {
+                let values: Vec<Option<Value>> = same_value::of(&arrays[bound.key], data_type)?;
+                for (binding, value) in bindings.iter_mut().zip(values) {
+                    *binding = binding.take().zip(value).map(|(binding, value)| binding.with(&bound.column, value));
+                }
+            }
+            keys.push(bindings);
+        }
+        let keyed = Keyed { rows, keys };
+        if self.rule == Rule::OneForEachKey { keyed.unseen(&mut self.seen) } else { Ok(keyed) }
+    }
+
+    /// Puts rows into the next chunk until it has its keys; the rest waits.
+    fn take(&mut self, mut keyed: Keyed) -> Result<()> {
+        let most = if self.rule == Rule::Together { usize::MAX } else { self.size };
+        let rest = self.next.add(&mut keyed, most);
+        self.waiting.extend(rest);
+        if self.next.distinct() >= most { self.begin() } else { Ok(()) }
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        let Chunk { rows, keys } = take(&mut self.next);
+        let distinct = keys.iter().map(HashSet::len).max().unwrap_or_default();
+        let given = keys.into_iter().map(|keys| Arc::new(keys.into_iter().collect::<Vec<_>>()));
+        let keys: Vec<_> = self.targets.iter().cloned().zip(given).collect();
+        let rows = self.join.join_chunk(rows, &keys, &self.context)?;
+        self.running.push(Running { rows, keys: distinct });
+        self.counted.chunks.add(1);
+        self.counted.keys.add(distinct);
+        self.size = (self.size * 2).min(WIDTH);
+        Ok(())
+    }
+
+    /// The next rows of any chunk that runs.
+    fn poll_running(&mut self, context: &mut Context<'_>) -> Progress {
+        if self.running.is_empty() {
+            return Progress::Nothing;
+        }
+        for at in 0..self.running.len() {
+            match self.running[at].rows.poll_next_unpin(context) {
+                Poll::Pending => {}
+                Poll::Ready(Some(rows)) => {
+                    // The others have their turn first next time.
+                    self.running.rotate_left(at + 1);
+                    return Progress::Rows(rows);
+                }
+                Poll::Ready(None) => {
+                    self.running.remove(at);
+                    self.alone = false;
+                    return Progress::Done;
+                }
+            }
+        }
+        Progress::Waiting
+    }
+}
+
+enum Driving {
+    Rows(Keyed),
+    Later,
+    End,
+}
+
+enum Progress {
+    Rows(Result<RecordBatch>),
+    /// A chunk came to its end.
+    Done,
+    Waiting,
+    /// No chunk runs.
+    Nothing,
+}
+
+impl Keyed {
+    fn unseen(self, seen: &mut HashSet<Vec<Binding>>) -> Result<Self> {
+        let mut is_new = |row: usize| {
+            let keys: Option<Vec<Binding>> = self.keys.iter().map(|keys| keys[row].clone()).collect();
+            keys.is_some_and(|keys| seen.insert(keys))
+        };
+        let new: Vec<bool> = (0..self.rows.num_rows()).map(&mut is_new).collect();
+        let rows = filter_record_batch(&self.rows, &BooleanArray::from(new.clone()))?;
+        let kept = |keys: &Vec<Option<Binding>>| {
+            keys.iter().zip(&new).filter(|(_, new)| **new).map(|(key, _)| key.clone()).collect()
+        };
+        Ok(Self { rows, keys: self.keys.iter().map(kept).collect() })
+    }
+}
+
+impl Chunk {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn distinct(&self) -> usize {
+        self.keys.iter().map(HashSet::len).max().unwrap_or_default()
+    }
+
+    /// Adds rows until there are so many keys; the rest comes back.
+    fn add(&mut self, keyed: &mut Keyed, most: usize) -> Option<Keyed> {
+        self.keys.resize_with(keyed.keys.len(), HashSet::new);
+        let rows = keyed.rows.num_rows();
+        let mut taken = 0;
+        while taken < rows && self.distinct() < most {
+            for (all, keys) in self.keys.iter_mut().zip(&mut keyed.keys) {
+                all.extend(keys[taken].take());
+            }
+            taken += 1;
+        }
+        if taken > 0 {
+            self.rows.push(keyed.rows.slice(0, taken));
+        }
+        let rest = || Keyed {
+            rows: keyed.rows.slice(taken, rows - taken),
+            keys: keyed.keys.iter().map(|keys| keys[taken..].to_vec()).collect(),
+        };
+        (taken < rows).then(rest)
+    }
+}
+
+impl Stream for Chunks {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = Poll::Ready(ready!(self.poll_rows(context)));
+        self.counted.rows.record_poll(polled)
+    }
+}
+
+impl RecordBatchStream for Chunks {
+    fn schema(&self) -> SchemaRef {
+        self.join.schema()
+    }
+}

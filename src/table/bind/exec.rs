@@ -1,0 +1,221 @@
+//! The operator: one side drives, the other is asked for its keys.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
+use datafusion::catalog::memory::MemorySourceConfig;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{JoinType, internal_err};
+use datafusion::error::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions, reset_plan_states,
+};
+use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PlanProperties,
+};
+
+use super::chunks::{Chunks, Counted};
+use crate::table::ResourceScan;
+use crate::table::keys::{Bound, Given, Keys, Source, data_type};
+
+/// Joins chunks of its driving side, the left one, with what the bound side answers to their keys.
+#[derive(Clone, Debug)]
+pub struct BindJoinExec {
+    /// The join of one chunk. Its children stand for those of each chunk.
+    join: Arc<HashJoinExec>,
+    number: usize,
+    limited: bool,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+/// Keys that scans of the bound side want: which of the join's, in which types.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Target {
+    pub(super) from: Vec<Bound>,
+    pub(super) types: Vec<DataType>,
+}
+
+impl BindJoinExec {
+    /// `join`'s right side has scans that are bound by the join of this number.
+    ///
+    /// # Errors
+    /// DataFusion's, where it refuses the join.
+    pub(super) fn try_new(join: &HashJoinExec, number: usize) -> Result<Self> {
+        let join = join.builder().with_partition_mode(PartitionMode::CollectLeft).build()?;
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(join.schema()),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        let metrics = ExecutionPlanMetricsSet::new();
+        Ok(Self { join: Arc::new(join), number, limited: false, properties: Arc::new(properties), metrics })
+    }
+
+    /// The same, told whether somebody above may stop before the end.
+    pub(super) fn limited(&self, limited: bool) -> Self {
+        Self { limited, ..self.clone() }
+    }
+
+    /// The side that is asked for the other's keys.
+    pub(super) fn bound(&self) -> &Arc<dyn ExecutionPlan> {
+        self.join.right()
+    }
+
+    /// The driving side's expressions that are the join's keys.
+    pub(super) fn driving_keys(&self) -> Vec<Arc<dyn PhysicalExpr>> {
+        self.join.on().iter().map(|(driving, _)| Arc::clone(driving)).collect()
+    }
+
+    /// What the scans of the bound side want to be given.
+    pub(super) fn targets(&self) -> Result<Vec<Target>> {
+        let mut targets: Vec<Target> = Vec::new();
+        self.bound().apply(|node| {
+            for (scan, from) in self.sources(node) {
+                let types = from.iter().map(|bound| data_type(&scan.reading, &bound.column)).collect();
+                let target = Target { from: from.clone(), types };
+                if !targets.contains(&target) {
+                    targets.push(target);
+                }
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(targets)
+    }
+
+    fn sources<'a>(&self, node: &'a Arc<dyn ExecutionPlan>) -> Vec<(&'a ResourceScan, &'a Vec<Bound>)> {
+        let Some(scan) = node.downcast_ref::<ResourceScan>() else { return Vec::new() };
+        let Keys::Open { sources, .. } = &scan.keys else { return Vec::new() };
+        let own = sources.iter().filter_map(|source| match source {
+            Source::Join { number, from, .. } if *number == self.number => Some((scan, from)),
+            Source::Join { .. } | Source::Late { .. } => None,
+        });
+        own.collect()
+    }
+
+    /// Whether each row of the bound side is answered once, however many rows of the driving side match it.
+    pub(super) fn answers_bound_rows(&self) -> bool {
+        *self.join.join_type() == JoinType::RightSemi
+    }
+
+    /// Whether two rows of the driving side with the same keys match the same rows.
+    pub(super) fn joins_by_keys_alone(&self, target: &Target) -> bool {
+        let is_given = |at: usize| target.from.iter().any(|bound| bound.key == at);
+        self.join.filter().is_none() && (0..self.join.on().len()).all(is_given)
+    }
+
+    /// The rows of one chunk, joined with what the bound side answers to its keys.
+    pub(super) fn join_chunk(
+        &self,
+        rows: Vec<RecordBatch>,
+        keys: &[(Target, Given)],
+        context: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let driving = MemorySourceConfig::try_new_exec(&[rows], self.join.left().schema(), None)?;
+        let bound = self.with_keys(reset_plan_states(Arc::clone(self.bound()))?, keys)?;
+        let join = self.join.builder().with_new_children(vec![driving, bound])?;
+        join.with_partition_mode(PartitionMode::CollectLeft).reset_state().build_exec()?.execute(0, Arc::clone(context))
+    }
+
+    fn with_keys(&self, plan: Arc<dyn ExecutionPlan>, keys: &[(Target, Given)]) -> Result<Arc<dyn ExecutionPlan>> {
+        let given_to = |from: &[Bound]| {
+            let found = keys.iter().find(|(target, _)| target.from == from);
+            found.map(|(_, given)| Arc::clone(given))
+        };
+        let given = plan.transform_down(|node| {
+            let Some(scan) = node.downcast_ref::<ResourceScan>().filter(|_| !self.sources(&node).is_empty()) else {
+                return Ok(Transformed::no(node));
+            };
+            Ok(Transformed::yes(Arc::new(scan.given(self.number, &given_to)) as _))
+        });
+        given.data()
+    }
+}
+
+impl DisplayAs for BindJoinExec {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let on = self.join.on().iter().map(|(driving, bound)| format!("{driving} = {bound}"));
+        let mut details = vec![
+            ("number", self.number.to_string()),
+            ("join_type", self.join.join_type().to_string()),
+            ("on", format!("[{}]", on.collect::<Vec<_>>().join(", "))),
+        ];
+        details.extend(self.join.filter().map(|filter| ("filter", filter.expression().to_string())));
+        details.extend(self.limited.then(|| ("chunks", "small at first".to_owned())));
+        let mut details = details.into_iter().map(|(name, value)| format!("{name}={value}"));
+        match format {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => {
+                write!(f, "BindJoinExec: {}", details.collect::<Vec<_>>().join(", "))
+            }
+            DisplayFormatType::TreeRender => details.try_for_each(|detail| writeln!(f, "{detail}")),
+        }
+    }
+}
+
+impl ExecutionPlan for BindJoinExec {
+    fn name(&self) -> &'static str {
+        "BindJoinExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![self.join.left(), self.join.right()]
+    }
+
+    /// One stream drives, so that a key is seen once; each chunk's join reads all of the bound side.
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        vec![Distribution::SinglePartition; 2]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false; 2]
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let join = Arc::new(self.join.builder().with_new_children(children)?.build()?);
+        Ok(Arc::new(Self { join, ..self.as_ref().clone() }))
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.join.apply_expressions(f)
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if partition != 0 {
+            return internal_err!("a BindJoinExec has one partition");
+        }
+        let counted = Counted {
+            rows: datafusion::physical_plan::metrics::BaselineMetrics::new(&self.metrics, partition),
+            chunks: MetricBuilder::new(&self.metrics).counter("chunks", partition),
+            keys: MetricBuilder::new(&self.metrics).counter("keys", partition),
+        };
+        let driving = self.join.left().execute(0, Arc::clone(&context))?;
+        let small_first = self.limited;
+        Ok(Box::pin(Chunks::try_new(self.clone(), driving, small_first, counted, context)?))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}

@@ -1,0 +1,32 @@
+//! Joins that fetch what they need.
+//!
+//! A scan whose parameter no filter names, under a join, gets it from the join's other side: [`BindJoinExec`] streams
+//! that side, takes the distinct keys chunk by chunk, and joins each chunk with what the API answers to its keys.
+//!
+//! ```text
+//!   HashJoinExec: a.image_id = i.id            BindJoinExec: 1
+//!     scan of images i                   →       scan of images i            drives
+//!     scan of image_actions a                    scan of image_actions a     bound: image_id from 1
+//! ```
+//!
+//! - [`BindJoins`] (`rule`): makes such joins, before DataFusion selects which side of a join is built. A scan that
+//!   stays open reads its parent, or cannot be planned.
+//! - `trace`: from a join's key down to the scans that it is a parameter of.
+//! - `late`: keys that are values, known when the plan runs: scalar subqueries.
+//! - `exec`, `chunks`: the operator, and how its chunks follow each other.
+//! - `share`: which lists are kept, because the plan reads them more than once.
+//! - [`Limits`]: which joins and scans a LIMIT above may end soon.
+
+mod chunks;
+mod exec;
+mod late;
+mod limits;
+mod price;
+mod rule;
+mod share;
+mod trace;
+
+pub use exec::BindJoinExec;
+pub use limits::Limits;
+pub use price::least_requests;
+pub use rule::{BindJoins, MissingKey};

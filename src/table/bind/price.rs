@@ -1,0 +1,29 @@
+//! What a plan is sure to ask for.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::table::reading::Reading;
+use crate::table::{Call, ResourceScan};
+
+/// How many requests a plan takes at least, as far as that is known before it runs: what its own text names. What a
+/// LIMIT may end, or a join may never come to, does not count.
+pub fn least_requests(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    let mut counted = HashSet::new();
+    sure(plan, &mut counted)
+}
+
+fn sure(plan: &Arc<dyn ExecutionPlan>, counted: &mut HashSet<(String, Call)>) -> usize {
+    let scan = plan.downcast_ref::<ResourceScan>().map(|scan| &scan.reading);
+    let to_the_end = scan.filter(|reading| !reading.limited && reading.fetch.is_none());
+    let mut own = 0;
+    for call in plan.downcast_ref::<ResourceScan>().and_then(ResourceScan::known_calls).unwrap_or_default() {
+        let new = |reading: &&Reading| counted.insert((reading.table(), call.clone()));
+        own += to_the_end.filter(new).map_or(0, |reading| reading.method(call.method).union.len());
+    }
+    let is_join = plan.name().ends_with("JoinExec");
+    let children = plan.children().into_iter().take(if is_join { 1 } else { usize::MAX });
+    own + children.map(|child| sure(child, counted)).sum::<usize>()
+}

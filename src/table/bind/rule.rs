@@ -1,0 +1,231 @@
+//! The rule that makes bind joins, and what becomes of scans that stay open.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{JoinSide, JoinType};
+use datafusion::error::Result;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
+use datafusion::physical_plan::projection::ProjectionExec;
+
+use super::trace::{self, Key};
+use super::{BindJoinExec, late, share};
+use crate::table::fault::{Fault, to_datafusion};
+use crate::table::keys::{Keys, Source};
+use crate::table::{ResourceScan, access};
+
+/// What a scan does whose parameter nothing gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingKey {
+    /// It reads the parent's rows for it.
+    #[default]
+    Enumerate,
+    /// It is refused when it is planned.
+    Error,
+}
+
+/// Gives scans their keys: from the other side of a join, from a value known later, from the parent.
+#[derive(Debug)]
+pub struct BindJoins {
+    missing_key: MissingKey,
+}
+
+impl BindJoins {
+    /// The rule.
+    pub fn new(missing_key: MissingKey) -> Self {
+        Self { missing_key }
+    }
+}
+
+impl PhysicalOptimizerRule for BindJoins {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        if !has_open_scan(&plan)? {
+            return share::share(plan);
+        }
+        let number = AtomicUsize::new(1);
+        // From the top, so that a key of an outer join leads through the joins below it.
+        let plan = plan.transform_down(|node| match node.downcast_ref::<HashJoinExec>() {
+            Some(join) => {
+                Ok(bound(join, &number)?.map_or_else(|| Transformed::no(Arc::clone(&node)), Transformed::yes))
+            }
+            None => Ok(Transformed::no(node)),
+        });
+        let plan = late::bind(plan.data()?)?;
+        refuse_not_in(&plan)?;
+        let plan = plan.transform_down(|node| match node.downcast_ref::<ResourceScan>() {
+            Some(scan) => Ok(match self.closed(scan)? {
+                Some(scan) => Transformed::yes(Arc::new(scan) as _),
+                None => Transformed::no(node),
+            }),
+            None => Ok(Transformed::no(node)),
+        });
+        share::share(plan.data()?)
+    }
+
+    fn name(&self) -> &str {
+        "BindJoins"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+impl BindJoins {
+    /// A scan that nothing gave keys to, with its parent below it.
+    fn closed(&self, scan: &ResourceScan) -> Result<Option<ResourceScan>> {
+        match &scan.keys {
+            Keys::Open { sources, parent } if sources.is_empty() => match (parent, self.missing_key) {
+                (Some(parent), MissingKey::Enumerate) => {
+                    let (plan, columns) = (Arc::clone(&parent.plan), parent.columns.clone());
+                    Ok(Some(scan.with_keys(Keys::Parent { plan, columns })))
+                }
+                _ => Err(to_datafusion(needs_key(scan))),
+            },
+            Keys::Open { .. } | Keys::Known(_) | Keys::Parent { .. } => Ok(None),
+        }
+    }
+}
+
+fn needs_key(scan: &ResourceScan) -> Fault {
+    let reading = &scan.reading;
+    let columns = access::missing(&reading.resource, &reading.pins);
+    Fault::NeedsKey { table: reading.table(), columns }
+}
+
+/// The join with one side driving the other, where some scan is bound by that.
+fn bound(join: &HashJoinExec, number: &AtomicUsize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let open = (is_open(join.left())?, is_open(join.right())?);
+    let order = match open {
+        (true, false) => [JoinSide::Left, JoinSide::Right],
+        _ => [JoinSide::Right, JoinSide::Left],
+    };
+    for side in order {
+        if let Some(plan) = bound_side(join, side, number)? {
+            return Ok(Some(plan));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a side has a scan that none of its own joins leads to: the other side should drive it.
+fn is_open(side: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    if !has_open_scan(side)? {
+        return Ok(false);
+    }
+    let alone = Arc::clone(side).transform_down(|node| {
+        let Some(join) = node.downcast_ref::<HashJoinExec>() else { return Ok(Transformed::no(node)) };
+        let mut found = None;
+        for side in [JoinSide::Right, JoinSide::Left] {
+            found = if found.is_none() { with_bound_child(join, side, 0)? } else { found };
+        }
+        match found {
+            Some((left, right)) => {
+                join.builder().with_new_children(vec![left, right])?.build_exec().map(Transformed::yes)
+            }
+            None => Ok(Transformed::no(node)),
+        }
+    });
+    has_open_scan(&late::bind(alone.data()?)?)
+}
+
+fn bound_side(join: &HashJoinExec, side: JoinSide, numbers: &AtomicUsize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let number = numbers.load(Ordering::Relaxed);
+    let Some((left, right)) = with_bound_child(join, side, number)? else { return Ok(None) };
+    numbers.store(number + 1, Ordering::Relaxed);
+    let join = join.builder().with_new_children(vec![left, right])?.build()?;
+    if side == JoinSide::Right {
+        return Ok(Some(Arc::new(BindJoinExec::try_new(&join, number)?)));
+    }
+    // The driving side is always the left one of the join that runs.
+    let swapped = join.swap_inputs(PartitionMode::CollectLeft)?;
+    if let Some(join) = swapped.downcast_ref::<HashJoinExec>() {
+        return Ok(Some(Arc::new(BindJoinExec::try_new(join, number)?)));
+    }
+    let projection = swapped.downcast_ref::<ProjectionExec>();
+    let parts = projection.and_then(|own| Some((own, own.input().downcast_ref::<HashJoinExec>()?)));
+    match parts {
+        Some((projection, join)) => {
+            let join = Arc::new(BindJoinExec::try_new(join, number)?);
+            Ok(Some(Arc::new(ProjectionExec::try_new(projection.expr().to_vec(), join)?)))
+        }
+        None => Ok(None),
+    }
+}
+
+type Sides = (Arc<dyn ExecutionPlan>, Arc<dyn ExecutionPlan>);
+
+/// The join's children, with the scans on one side bound by the keys of the other.
+fn with_bound_child(join: &HashJoinExec, side: JoinSide, number: usize) -> Result<Option<Sides>> {
+    let (left, right) = (join.left(), join.right());
+    let child = if side == JoinSide::Left { left } else { right };
+    if !can_be_bound(join, side) || !has_open_scan(child)? {
+        return Ok(None);
+    }
+    let mut keys = Vec::new();
+    for (at, (left_key, right_key)) in join.on().iter().enumerate() {
+        let key = if side == JoinSide::Left { left_key } else { right_key };
+        keys.extend(Key::of(key, at, key.data_type(&child.schema())?));
+    }
+    let make = |from| Source::Join { number, from, given: None };
+    let bound = trace::bind(child, &keys, &make)?;
+    Ok(bound.map(|bound| match side {
+        JoinSide::Left => (bound, Arc::clone(right)),
+        _ => (Arc::clone(left), bound),
+    }))
+}
+
+/// Whether rows of this side matter only where the other side has their key.
+fn can_be_bound(join: &HashJoinExec, side: JoinSide) -> bool {
+    let types: &[JoinType] = match side {
+        JoinSide::Right => &[
+            JoinType::Inner,
+            JoinType::Left,
+            JoinType::LeftSemi,
+            JoinType::LeftAnti,
+            JoinType::LeftMark,
+            JoinType::RightSemi,
+        ],
+        _ => &[
+            JoinType::Inner,
+            JoinType::Right,
+            JoinType::RightSemi,
+            JoinType::RightAnti,
+            JoinType::RightMark,
+            JoinType::LeftSemi,
+        ],
+    };
+    types.contains(join.join_type()) && !join.null_aware
+}
+
+fn is_open_scan(node: &Arc<dyn ExecutionPlan>) -> bool {
+    let scan = node.downcast_ref::<ResourceScan>();
+    scan.is_some_and(|scan| matches!(&scan.keys, Keys::Open { sources, .. } if sources.is_empty()))
+}
+
+pub(super) fn has_open_scan(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    plan.exists(|node| Ok(is_open_scan(node)))
+}
+
+/// `x NOT IN (SELECT image_id …)` is true of a NULL only where there is no row at all, which nobody can tell.
+fn refuse_not_in(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
+    plan.apply(|node| {
+        let Some(join) = node.downcast_ref::<HashJoinExec>().filter(|join| join.null_aware) else {
+            return Ok(TreeNodeRecursion::Continue);
+        };
+        join.right().apply(|node| match node.downcast_ref::<ResourceScan>().filter(|_| is_open_scan(node)) {
+            Some(scan) => {
+                let Fault::NeedsKey { table, columns } = needs_key(scan) else {
+                    return Ok(TreeNodeRecursion::Continue);
+                };
+                Err(to_datafusion(Fault::NotIn { table, columns }))
+            }
+            None => Ok(TreeNodeRecursion::Continue),
+        })
+    })?;
+    Ok(())
+}

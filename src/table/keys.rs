@@ -1,0 +1,202 @@
+//! Where the values of a scan's parameters come from, and the calls that they make.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
+use arrow::datatypes::{DataType, Schema};
+use datafusion::common::cast::as_boolean_array;
+use datafusion::common::internal_err;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{PhysicalExpr, split_conjunction};
+use datafusion::physical_plan::ExecutionPlan;
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use super::access::{self, Call};
+use super::fault::to_datafusion;
+use super::reading::Reading;
+use super::stream::Calls;
+use super::{Parent, same_value};
+use crate::resource::{Binding, Value};
+
+/// Where the values come from.
+#[derive(Clone, Debug)]
+pub(super) enum Keys {
+    /// From the query's text.
+    Known(Vec<Call>),
+    /// From elsewhere in the plan: from all of these at once. Where there is none, the rules still have to say, and
+    /// may take those of the parent.
+    Open { sources: Vec<Source>, parent: Option<Parent> },
+    /// From the rows of the parent, whose columns are these.
+    Parent { plan: Arc<dyn ExecutionPlan>, columns: Vec<String> },
+}
+
+/// A place in the plan that values come from.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// The other side of the join of this number; the values are there while it runs.
+    Join { number: usize, from: Vec<Bound>, given: Option<Given> },
+    /// Expressions that have one value each, which is known when the plan runs: a scalar subquery's.
+    Late { column: String, expressions: Vec<Arc<dyn PhysicalExpr>> },
+}
+
+/// The keys of a chunk.
+pub(super) type Given = Arc<Vec<Binding>>;
+
+/// A parameter's column, and the pair of the join's keys that gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Bound {
+    pub(super) column: String,
+    pub(super) key: usize,
+}
+
+impl Source {
+    /// The parameters' columns that it gives.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
+        let (several, one) = match self {
+            Self::Join { from, .. } => (&from[..], None),
+            Self::Late { column, .. } => (&[][..], Some(column.as_str())),
+        };
+        several.iter().map(|bound| bound.column.as_str()).chain(one)
+    }
+
+    fn given(&self, reading: &Reading) -> Result<Vec<Binding>> {
+        match self {
+            Self::Join { given: Some(given), .. } => Ok(given.to_vec()),
+            Self::Join { given: None, .. } => internal_err!("a scan that a join gives its keys ran without the join"),
+            Self::Late { column, expressions } => {
+                let wanted = data_type(reading, column);
+                let mut values = BTreeSet::new();
+                for expression in expressions {
+                    let value = expression.evaluate(&one_row()?)?.into_array(1)?;
+                    values.extend(same_value::of(&value, &wanted)?.into_iter().flatten());
+                }
+                Ok(values.into_iter().map(|value| Binding::default().with(column, value)).collect())
+            }
+        }
+    }
+}
+
+impl Keys {
+    /// The expressions that are evaluated for them.
+    pub(super) fn expressions(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
+        let sources = match self {
+            Self::Open { sources, .. } => &sources[..],
+            Self::Known(_) | Self::Parent { .. } => &[],
+        };
+        sources.iter().flat_map(|source| match source {
+            Source::Late { expressions, .. } => &expressions[..],
+            Source::Join { .. } => &[],
+        })
+    }
+}
+
+/// The calls of one execution, as they become known.
+pub(super) fn calls(keys: &Keys, reading: &Reading, context: &Arc<TaskContext>) -> Result<Calls> {
+    let reading = reading.clone();
+    Ok(match keys {
+        Keys::Known(calls) => stream::iter(calls.clone()).map(Ok).boxed(),
+        Keys::Open { sources, .. } => {
+            let sources = sources.clone();
+            // Not before somebody wants rows: a scalar subquery has its value then.
+            let late = async move { Ok::<_, DataFusionError>(stream::iter(open(&reading, &sources)?).map(Ok)) };
+            stream::once(late).try_flatten().boxed()
+        }
+        Keys::Parent { plan, columns } => {
+            let (rows, columns) = (plan.execute(0, Arc::clone(context))?, columns.clone());
+            let calls = rows.and_then(move |rows| {
+                let calls = bindings(&reading, &rows, &columns).and_then(|given| wanted(&reading, given));
+                std::future::ready(calls.map(|calls| stream::iter(calls).map(Ok)))
+            });
+            calls.try_flatten().boxed()
+        }
+    })
+}
+
+fn open(reading: &Reading, sources: &[Source]) -> Result<Vec<Call>> {
+    let mut given = vec![Binding::default()];
+    for source in sources {
+        given = both(&given, &source.given(reading)?);
+    }
+    wanted(reading, given)
+}
+
+/// The calls for these keys, but for those that the scan's own filter drops.
+fn wanted(reading: &Reading, given: Vec<Binding>) -> Result<Vec<Call>> {
+    let given = passing(reading, given)?;
+    access::calls(&reading.resource, &reading.pins, &given).map_err(to_datafusion)
+}
+
+/// Every combination of the two that agrees in the columns that both have.
+fn both(left: &[Binding], right: &[Binding]) -> Vec<Binding> {
+    let Some((first, other)) = left.first().zip(right.first()) else { return Vec::new() };
+    let shared: Vec<&str> = first.iter().map(|(column, _)| column).filter(|name| other.get(name).is_some()).collect();
+    let part =
+        |binding: &Binding| -> Vec<Value> { shared.iter().filter_map(|name| binding.get(name).cloned()).collect() };
+    let mut by_part: HashMap<Vec<Value>, Vec<&Binding>> = HashMap::new();
+    right.iter().for_each(|binding| by_part.entry(part(binding)).or_default().push(binding));
+    let combined = left.iter().flat_map(|left| {
+        let matching = by_part.get(&part(left)).into_iter().flatten();
+        matching.map(|right| right.iter().fold(left.clone(), |all, (name, value)| all.and(name, value)))
+    });
+    combined.collect()
+}
+
+/// The keys in the rows of the parent, none twice.
+fn bindings(reading: &Reading, rows: &RecordBatch, columns: &[String]) -> Result<Vec<Binding>> {
+    let mut seen = HashSet::new();
+    let mut bindings = vec![Some(Binding::default()); rows.num_rows()];
+    for (name, array) in columns.iter().zip(rows.columns()) {
+        let values = same_value::of(array, &data_type(reading, name))?;
+        for (binding, value) in bindings.iter_mut().zip(values) {
+            *binding = binding.take().zip(value).map(|(binding, value)| binding.with(name, value));
+        }
+    }
+    Ok(bindings.into_iter().flatten().filter(|binding| seen.insert(binding.clone())).collect())
+}
+
+/// What of the scan's filter speaks of the keys alone is asked before the API is.
+fn passing(reading: &Reading, given: Vec<Binding>) -> Result<Vec<Binding>> {
+    let (Some(predicate), Some(first)) = (&reading.predicate, given.first()) else { return Ok(given) };
+    let own = &reading.resource;
+    let name = |at: usize| own.canonical(&own.columns[reading.projection[at]].name);
+    let of_keys = |conjunct: &&Arc<dyn PhysicalExpr>| {
+        let columns = collect_columns(conjunct);
+        !columns.is_empty() && columns.iter().all(|column| first.get(name(column.index())).is_some())
+    };
+    let conjuncts: Vec<_> = split_conjunction(predicate).into_iter().filter(of_keys).collect();
+    if conjuncts.is_empty() {
+        return Ok(given);
+    }
+    let schema = own.planned_schema().project(&reading.projection)?;
+    let columns = (0..reading.projection.len()).map(|at| key_array(&given, name(at), schema.field(at).data_type()));
+    let rows = RecordBatchOptions::new().with_row_count(Some(given.len()));
+    let batch = RecordBatch::try_new_with_options(Arc::new(schema.clone()), columns.collect(), &rows)?;
+    let mut passes = vec![true; given.len()];
+    for conjunct in conjuncts {
+        let passed = conjunct.evaluate(&batch)?.into_array(given.len())?;
+        let passed = as_boolean_array(&passed)?;
+        passes.iter_mut().zip(passed).for_each(|(passes, now)| *passes &= now == Some(true));
+    }
+    Ok(given.into_iter().zip(passes).filter_map(|(binding, passes)| passes.then_some(binding)).collect())
+}
+
+fn key_array(given: &[Binding], name: &str, data_type: &DataType) -> ArrayRef {
+    let values = given.iter().map(|binding| binding.get(name));
+    match data_type {
+        DataType::Int64 => Arc::new(values.map(|value| value.and_then(Value::as_int)).collect::<Int64Array>()),
+        DataType::Utf8 => Arc::new(values.map(|value| value.and_then(Value::as_text)).collect::<StringArray>()),
+        other => new_null_array(other, given.len()),
+    }
+}
+
+pub(super) fn data_type(reading: &Reading, column: &str) -> DataType {
+    reading.resource.column(column).map_or(DataType::Null, |column| column.data_type.clone())
+}
+
+fn one_row() -> Result<RecordBatch> {
+    let rows = RecordBatchOptions::new().with_row_count(Some(1));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &rows)?)
+}

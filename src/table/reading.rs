@@ -1,0 +1,107 @@
+//! What a scan reads, and what of it: the part of a plan that both planning and running look at.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::physical_expr::PhysicalExpr;
+
+use super::access::is_fixed;
+use super::{Account, Pins};
+use crate::resource::{Method, Resource, Value};
+
+/// What a scan reads.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    pub(super) account: Arc<Account>,
+    pub(super) resource: Arc<Resource>,
+    pub(super) pins: Pins,
+    /// Places in the resource's schema, in the order of the scan's own.
+    pub(super) projection: Vec<usize>,
+    /// The places that are read: those of the projection, what rows are checked by, and whatever other scans need
+    /// that read along.
+    pub(super) columns: Vec<usize>,
+    /// Over the projection.
+    pub(super) predicate: Option<Arc<dyn PhysicalExpr>>,
+    /// Exactly so many rows at most.
+    pub(super) fetch: Option<usize>,
+    /// Whether a LIMIT above may end it soon.
+    pub(super) limited: bool,
+    /// Whether its lists are kept for other scans, or for another time.
+    pub(super) kept: bool,
+}
+
+impl Reading {
+    pub(super) fn new(account: Arc<Account>, resource: Arc<Resource>, pins: Pins, projection: Vec<usize>) -> Self {
+        let columns = projection.clone();
+        let mut reading = Self {
+            account,
+            resource,
+            pins,
+            projection,
+            columns,
+            predicate: None,
+            fetch: None,
+            limited: false,
+            kept: false,
+        };
+        reading.read_too(&reading.needed());
+        reading
+    }
+
+    /// `digitalocean.compute.images`, with the account's own name.
+    pub(super) fn table(&self) -> String {
+        self.resource.to_string()
+    }
+
+    pub(super) fn method(&self, at: usize) -> &Method {
+        &self.resource.methods[at]
+    }
+
+    /// Reads these columns of the resource as well.
+    pub(super) fn read_too(&mut self, columns: &BTreeSet<usize>) {
+        self.columns.extend(columns.iter().filter(|column| !self.projection.contains(column)));
+        self.columns.sort_unstable();
+        self.columns.dedup();
+    }
+
+    /// The columns that rows are told apart or checked by, whatever is selected.
+    fn needed(&self) -> BTreeSet<usize> {
+        let own = &self.resource;
+        let only = own.methods.iter().flat_map(|method| method.only.iter().map(|(field, _)| field.as_str()));
+        let pinned = self.pins.iter().map(|(column, _)| column);
+        let names = only.chain(pinned).chain([own.row_id()]);
+        names.map(|name| own.planned_schema().index_of(name).expect("declarations name columns of their own")).collect()
+    }
+
+    /// Where a column of the resource stands in what is read.
+    pub(super) fn place(&self, name: &str) -> usize {
+        let at = self.resource.planned_schema().index_of(name).expect("declarations name columns of their own");
+        self.columns.iter().position(|column| *column == at).expect("`needed` has it")
+    }
+
+    /// What each row of a method's answers is held to: the pinned columns that the request does not fix, and what
+    /// tells the table's own rows from others.
+    pub(super) fn checks(&self, method: &Method) -> Vec<(usize, BTreeSet<Value>)> {
+        let in_path = |column: &str| {
+            let mut keys = method.path.parameters().map(|name| self.resource.canonical(name));
+            keys.any(|key| key == column) && method.gives(column).is_none()
+        };
+        let is_parameter = |column: &str| {
+            let source = self.resource.column(column).map(|column| &column.source);
+            source == Some(&crate::resource::Source::Parameter)
+        };
+        let pinned = self.pins.iter().filter(|(column, _)| !(is_parameter(column) && in_path(column)));
+        let pinned = pinned.map(|(column, values)| (self.place(column), values.clone()));
+        let only = method.only.iter().map(|(field, value)| (field, BTreeSet::from([Value::Text(value.clone())])));
+        pinned.chain(only.map(|(field, values)| (self.place(field), values))).collect()
+    }
+
+    /// How many rows of a list are enough, where all of them pass.
+    pub(super) fn rows_wanted(&self, method: &Method) -> Option<usize> {
+        let all_pass = self.predicate.is_none() && method.only.is_empty() && {
+            let mut pinned = self.pins.iter();
+            pinned.all(|(column, _)| is_fixed(&self.resource, method, &self.pins, column))
+        };
+        if all_pass && !self.kept { self.fetch } else { None }
+    }
+}

@@ -1,0 +1,311 @@
+//! Joins that fetch what they need: the rows are those of an oracle that has all of them in memory, and no more is
+//! asked for than the join takes.
+
+mod oracle;
+mod random;
+mod shapes;
+mod trial;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use oceanflight::demo::{Effect, Fault};
+use oceanflight::error::Kind;
+use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use self::shapes::{Of, Order, SHAPES};
+use self::trial::Trial;
+use crate::flight::{number, row};
+use crate::support::wire::Wire;
+use crate::support::{Stage, json, single};
+
+/// The image whose actions go on as time goes by has as many that do not: an oracle has to be right for a while.
+const STILL: &[(&str, usize)] = &[("62137950", 6)];
+
+/// A query that has nothing to do with any of the joins here.
+const OTHER: &str = "SELECT id FROM image_actions WHERE image_id = 62137902";
+const OTHER_IMAGE: &str = "62137902";
+
+#[tokio::test]
+async fn every_shape_of_query_answers_what_the_oracle_does() {
+    let mut trial = Trial::start(STILL).await;
+    let mut wrong = Vec::new();
+
+    for shape in SHAPES {
+        if let Err(problem) = trial.check(shape).await {
+            wrong.push(format!("{}: {problem}\n    {}", shape.name, shape.sql));
+        }
+    }
+
+    assert!(wrong.is_empty(), "{} of {} shapes:\n{}\n", wrong.len(), SHAPES.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_shapes_are_many_and_have_names_of_their_own() {
+    let names: BTreeSet<_> = SHAPES.iter().map(|shape| shape.name).collect();
+
+    assert_eq!(names.len(), SHAPES.len());
+    assert!(SHAPES.len() >= 75);
+}
+
+#[tokio::test]
+async fn the_oracle_has_the_rows_that_the_server_reads_without_a_join() {
+    let mut trial = Trial::start(STILL).await;
+    for table in ["images", "regions", "droplets", "snapshots", "digitalocean.account.actions"] {
+        let sql = format!("SELECT * FROM {table}");
+        assert_eq!(trial.rows(&sql, &sql, Order::Any).await, Ok(()), "{table}");
+    }
+
+    let keys = "SELECT id FROM images UNION ALL SELECT 62130001";
+    let ids: Vec<_> = trial.keys(keys).await.into_iter().collect();
+    let sql = format!("SELECT * FROM image_actions WHERE image_id IN ({})", ids.join(", "));
+
+    assert_eq!(trial.rows(&sql, &sql, Order::Any).await, Ok(()));
+    assert_eq!(trial.asked_at_most(keys, Of::Images).await, Ok(()));
+}
+
+/// A stage with images 1 to `images`, each with so many actions.
+async fn stage_of(images: usize, actions: usize) -> Stage {
+    let ids: Vec<_> = (1..=images).map(|id| id.to_string()).collect();
+    let totals: Vec<_> = ids.iter().map(|id| (id.as_str(), actions)).collect();
+    Stage::new(&totals).await
+}
+
+/// The pages of lists that the joins' images were asked for so far.
+fn asked(stage: &Stage) -> Vec<String> {
+    let requests = stage.demo.account().requests().into_iter();
+    let lists = requests.filter(|request| request.path.ends_with("/actions") && !request.path.contains(OTHER_IMAGE));
+    lists.map(|request| format!("{}?page={}", request.path, request.page.unwrap_or(1))).collect()
+}
+
+/// As [`asked`], when no more of them come: another query is run in between, which takes its time.
+async fn asked_in_the_end(stage: &Stage) -> usize {
+    let mut before = None;
+    loop {
+        stage.rows(OTHER).await;
+        stage.demo.account().idle().await;
+        let now = asked(stage).len();
+        if before == Some(now) {
+            return now;
+        }
+        before = Some(now);
+    }
+}
+
+fn different(requests: &[String]) -> usize {
+    requests.iter().collect::<BTreeSet<_>>().len()
+}
+
+#[tokio::test]
+async fn a_limit_of_one_asks_for_the_actions_of_few_images() {
+    let stage = stage_of(200, 3).await;
+
+    for rest in [
+        "FROM images i JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 200",
+        "FROM image_actions a JOIN images i ON a.image_id = i.id WHERE i.id <= 200",
+        "FROM images i LEFT JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 200",
+        "FROM images i WHERE i.id <= 200 AND EXISTS (SELECT 1 FROM image_actions a WHERE a.image_id = i.id)",
+    ] {
+        let sql = format!("SELECT i.id {rest} LIMIT 1");
+        stage.demo.account().clear_requests();
+
+        assert_eq!(stage.rows(&sql).await.num_rows(), 1, "{sql}");
+
+        let asked = asked(&stage);
+        assert!(asked.len() <= 8, "{sql}: {asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_images_from_four_queries_are_asked_for_once() {
+    let stage = stage_of(200, 3).await;
+    let images = ["SELECT id FROM images WHERE id <= 200"; 4].join(" UNION ALL ");
+
+    let rows =
+        stage.rows(&format!("SELECT count(*) FROM ({images}) i JOIN image_actions a ON a.image_id = i.id")).await;
+
+    assert_eq!(single(&rows), 4 * 200 * 3);
+    let asked = asked(&stage);
+    assert_eq!((asked.len(), different(&asked)), (200, 200));
+}
+
+#[tokio::test]
+async fn an_image_that_comes_back_in_a_later_batch_is_not_asked_for_again() {
+    let stage = stage_of(5, 3).await;
+    let join = "FROM (SELECT value % 5 + 1 AS id FROM range(0, 20000)) v JOIN image_actions a ON a.image_id = v.id";
+
+    let counted = stage.rows(&format!("SELECT count(*) {join}")).await;
+    assert_eq!(single(&counted), 60_000);
+    assert_eq!(asked(&stage).len(), 5);
+
+    stage.demo.account().clear_requests();
+    let limited = stage.rows(&format!("SELECT v.id {join} LIMIT 50000")).await;
+    assert_eq!(limited.num_rows(), 50_000);
+    assert_eq!(asked(&stage).len(), 5, "under a LIMIT there are many chunks");
+}
+
+#[tokio::test]
+async fn the_actions_of_many_images_are_asked_for_side_by_side() {
+    let stage = stage_of(100, 1).await;
+    let gate = Arc::new(Semaphore::new(0));
+    // None is answered before sixteen are there: one after another, or a few at a time, they never would be.
+    stage.demo.account().inject(Fault::on("GET", "/v2/images/*/actions").then(Effect::Hold(Arc::clone(&gate))));
+
+    let query = stage.rows("SELECT a.id FROM images i JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 100");
+    let open = async {
+        stage.demo.account().received(1 + 16).await;
+        gate.add_permits(100);
+    };
+    let both = async { tokio::join!(query, open) };
+    let (rows, ()) = timeout(Duration::from_secs(60), both).await.expect("sixteen requests are in flight at once");
+
+    assert_eq!(rows.num_rows(), 100);
+    assert_eq!(stage.demo.account().in_flight_peak(), 16);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_one_batch_and_sleeps_stops_the_requests() {
+    let stage = stage_of(200, 200).await;
+    let sql = "SELECT a.id FROM images i JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 200";
+    let mut idle = stage.engine.run(sql, None).await.unwrap();
+    let mut rows = idle.rows.next().await.unwrap().unwrap().num_rows();
+
+    let asked_for_one_batch = asked_in_the_end(&stage).await;
+    assert!(asked_for_one_batch < 150, "{asked_for_one_batch} of 200 for {rows} rows");
+
+    while let Some(batch) = idle.rows.next().await {
+        rows += batch.unwrap().num_rows();
+    }
+    assert_eq!(rows, 200 * 200);
+    let asked = asked(&stage);
+    assert_eq!((asked.len(), different(&asked)), (200, 200));
+}
+
+#[tokio::test]
+async fn dropping_a_join_half_way_stops_its_requests() {
+    let stage = stage_of(200, 3).await;
+    let account = stage.demo.account();
+    let gate = Arc::new(Semaphore::new(0));
+    let later = Fault::on("GET", "/v2/images/*/actions").skip(20).then(Effect::Hold(Arc::clone(&gate)));
+    account.inject(later);
+    let sql = "SELECT a.id FROM images i JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 200 ORDER BY a.id";
+    let mut answer = stage.engine.run(sql, None).await.unwrap();
+    tokio::select! {
+        first = answer.rows.next() => panic!("the join is held: {first:?}"),
+        () = account.received(1 + 20 + 4) => {}
+    }
+
+    drop(answer);
+    account.idle().await;
+    account.clear_faults();
+
+    let asked = asked_in_the_end(&stage).await;
+    assert!(asked <= 20 + 16, "{asked}");
+}
+
+#[tokio::test]
+async fn a_limit_that_is_reached_stops_the_requests() {
+    let stage = stage_of(200, 3).await;
+
+    let rows =
+        stage.rows("SELECT a.id FROM images i JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 200 LIMIT 30");
+
+    assert_eq!(rows.await.num_rows(), 30);
+    let asked = asked_in_the_end(&stage).await;
+    assert!(asked < 100, "10 images have 30 actions, and {asked} were asked for");
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_fails_every_kind_of_join() {
+    let faults = [
+        ("status=500", Kind::Unavailable),
+        ("page=2 status=500", Kind::Unavailable),
+        ("page=2 status=404", Kind::NotFound),
+        ("html=404", Kind::NotFound),
+        ("status=403", Kind::PermissionDenied),
+        ("cut", Kind::DataLoss),
+    ];
+    let joins = [
+        "SELECT i.id, a.type FROM images i JOIN image_actions a ON a.image_id = i.id",
+        "SELECT i.id, a.type FROM images i LEFT JOIN image_actions a ON a.image_id = i.id",
+        "SELECT i.id FROM images i WHERE NOT EXISTS (SELECT 1 FROM image_actions a WHERE a.image_id = i.id)",
+        "SELECT i.id, (SELECT count(*) FROM image_actions a WHERE a.image_id = i.id) AS n FROM images i",
+        "SELECT count(*) FROM image_actions",
+    ];
+    let stage = Stage::new(&[]).await;
+
+    for (fault, kind) in faults {
+        for sql in joins {
+            stage.demo.account().clear_faults();
+            stage.inject(&format!("GET /v2/images/62137906/actions {fault}"));
+
+            let error = stage.error(sql).await;
+
+            let report = error.report();
+            assert_eq!(error.kind(), kind, "{fault}: {sql}: {report}");
+            assert!(report.contains("GET /v2/images/62137906/actions?page="), "{fault}: {sql}: {report}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_fails_once_is_tried_again_in_a_join_as_well() {
+    let stage = Stage::new(&[]).await;
+    let sql = "SELECT count(*) FROM images i JOIN image_actions a ON a.image_id = i.id";
+    let undisturbed = single(&stage.rows(sql).await);
+
+    for fault in ["status=500", "reset", "cut", "page=2 html=502"] {
+        stage.inject(&format!("GET /v2/images/62137906/actions times=1 {fault}"));
+        assert_eq!(single(&stage.rows(sql).await), undisturbed, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_names_the_image_of_a_join() {
+    let mut wire = Wire::start().await;
+
+    for named in ["i.id", "a.image_id"] {
+        let sql =
+            format!("SELECT i.name, a.id FROM images i JOIN image_actions a ON a.image_id = i.id WHERE {named} = $1");
+        wire.stage.requests();
+
+        let rows = wire.ask_with(&sql, Some(row(vec![number(62_137_905)]))).await.unwrap();
+
+        assert_eq!(rows.num_rows(), 3, "{named}");
+        let lists: Vec<_> = wire.stage.requests().into_iter().filter(|path| path.contains("/actions")).collect();
+        assert_eq!(lists, ["GET /v2/images/62137905/actions?page=1"], "{named}");
+    }
+}
+
+#[tokio::test]
+async fn an_action_that_is_named_alone_is_one_request_whatever_image_it_is_of() {
+    let stage = Stage::new(&[]).await;
+
+    for image in ["62137905", "198012311", "62130001"] {
+        let of_image =
+            stage.actions(image).into_iter().find(|action| action["resource_id"] == image.parse::<i64>().unwrap());
+        let id = of_image.unwrap()["id"].clone();
+        stage.requests();
+
+        let rows = stage.rows(&format!("SELECT id, image_id FROM image_actions WHERE action_id = {id}")).await;
+
+        assert_eq!(json(&rows), [json!({"id": id, "image_id": image.parse::<i64>().unwrap()})]);
+        assert_eq!(stage.requests(), [format!("GET /v2/actions/{id}")]);
+    }
+}
+
+#[tokio::test]
+async fn an_action_of_something_else_is_no_image_action() {
+    let stage = Stage::new(&[]).await;
+    let all = stage.demo.account().rows("digitalocean/account/actions", None).unwrap();
+    let other = all.iter().find(|action| action["resource_type"] == "droplet").unwrap();
+
+    let rows = stage.rows(&format!("SELECT * FROM image_actions WHERE id = {}", other["id"])).await;
+
+    assert_eq!(rows.num_rows(), 0);
+    assert_eq!(stage.requests(), [format!("GET /v2/actions/{}", other["id"])]);
+}

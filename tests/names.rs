@@ -1,0 +1,106 @@
+//! Bare names, and accounts as catalogs.
+
+use oceanflight::api::Client;
+use oceanflight::demo::{self, Limits, Running};
+use oceanflight::engine::{self, Account, Engine};
+
+use crate::support::{Stage, ask, client_options, integers, json, single};
+
+#[tokio::test]
+async fn a_bare_name_is_looked_up_in_the_other_services() {
+    let stage = Stage::new(&[]).await;
+    let all = single(&stage.rows("SELECT count(*) FROM digitalocean.account.actions").await);
+
+    for sql in [
+        "SELECT count(*) FROM actions",
+        "SELECT count(*) FROM Actions",
+        "SELECT count(*) FROM account.actions",
+        "SELECT count(actions.id) FROM actions",
+        "SELECT count(*) FROM (SELECT * FROM actions) a",
+        "WITH own AS (SELECT * FROM actions) SELECT count(*) FROM own",
+        "WITH actions AS (SELECT * FROM actions) SELECT count(*) FROM actions",
+        "SELECT (SELECT count(*) FROM actions)",
+    ] {
+        assert_eq!(single(&stage.rows(sql).await), all, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_the_query_gives_itself_comes_first() {
+    let stage = Stage::new(&[]).await;
+
+    for sql in [
+        "WITH actions AS (SELECT 7 AS id) SELECT id FROM actions",
+        "WITH a AS (SELECT 7 AS id), actions AS (SELECT id FROM a) SELECT id FROM (SELECT * FROM actions) x",
+        "WITH RECURSIVE actions AS (SELECT 7 AS id UNION ALL SELECT id + 1 FROM actions WHERE id < 7) SELECT id FROM actions",
+    ] {
+        assert_eq!(integers(&stage.rows(sql).await, "id"), [7], "{sql}");
+    }
+    assert!(stage.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_name_of_no_service_is_unknown_and_the_nearest_is_told() {
+    let stage = Stage::new(&[]).await;
+
+    let error = stage.error("SELECT * FROM acctions").await.report();
+    assert!(error.contains("there is no table `acctions`") && error.contains("did you mean `actions`?"), "{error}");
+    let error = stage.error("SELECT * FROM compute.actions").await.report();
+    assert!(error.contains("there is no table `compute.actions`"), "{error}");
+}
+
+/// An engine over two simulated accounts, of which the second has an image 7 with three actions.
+async fn two_accounts() -> (Engine, Running, Running) {
+    let first = demo::Options { limits: Limits::off(), ..demo::Options::default() };
+    let second = demo::Options { totals: vec!["7=3".parse().unwrap()], ..first.clone() };
+    let (first, second) = (Running::start(first).await.unwrap(), Running::start(second).await.unwrap());
+    let account = |name: &str, demo: &Running| {
+        let client = Client::try_new(client_options(&demo.url())).unwrap();
+        Account { name: name.into(), ..Account::digitalocean(client) }
+    };
+    let accounts = vec![account("digitalocean", &first), account("staging", &second)];
+    let options = engine::Options { writes: true, ..engine::Options::default() };
+    (Engine::over(accounts, options).unwrap(), first, second)
+}
+
+#[tokio::test]
+async fn an_account_is_a_catalog_and_there_may_be_several() {
+    let (engine, first, second) = two_accounts().await;
+    let rows =
+        async |sql: &str| ask(&engine, sql).await.unwrap_or_else(|error| panic!("{sql}: {}", error.report())).rows;
+
+    assert_eq!(single(&rows("SELECT count(*) FROM staging.compute.image_actions WHERE image_id = 7").await), 3);
+    assert_eq!(single(&rows("SELECT count(*) FROM image_actions WHERE image_id = 7").await), 0);
+    let both = "SELECT count(*) FROM staging.compute.images s JOIN digitalocean.compute.images d ON d.id = s.id";
+    assert_eq!(single(&rows(both).await), 41);
+    let across = "SELECT s.id FROM staging.compute.images s JOIN image_actions a ON a.image_id = s.id WHERE s.id = 7";
+    assert_eq!(rows(across).await.num_rows(), 0, "each account is asked for its own");
+    let own = "SELECT s.id FROM staging.compute.images s JOIN staging.compute.image_actions a ON a.image_id = s.id \
+               WHERE s.id = 7";
+    assert_eq!(rows(own).await.num_rows(), 3);
+    first.account().clear_requests();
+    second.account().clear_requests();
+    let unpinned = single(&rows("SELECT count(*) FROM staging.compute.image_actions").await);
+    assert!(unpinned > 3);
+    assert!(first.account().requests().is_empty(), "the other account's images are none of its business");
+}
+
+#[tokio::test]
+async fn exec_show_and_describe_know_the_accounts() {
+    let (engine, first, second) = two_accounts().await;
+    let rows = async |sql: &str| {
+        json(&ask(&engine, sql).await.unwrap_or_else(|error| panic!("{sql}: {}", error.report())).rows)
+    };
+
+    rows("EXEC staging.compute.images.transfer @image_id = 7, @region = 'fra1'").await;
+    assert_eq!((first.account().posts(), second.account().posts()), (0, 1));
+    let shown = rows("SHOW METHODS IN staging.compute.images").await;
+    assert_eq!(shown.len(), 4);
+    assert_eq!(shown[0]["Resource"], "staging.compute.images");
+    assert_eq!(rows("SHOW RESOURCES IN staging.account").await[0]["id"], "staging.account.actions");
+    assert_eq!(rows("DESCRIBE staging.compute.images").await, rows("DESCRIBE images").await);
+    assert_eq!(rows("SHOW PROVIDERS").await.len(), 1, "two accounts of one provider");
+    let tables = engine.tables().await.unwrap();
+    let staging = tables.iter().find(|table| table.full_name() == "staging.compute.images").unwrap();
+    assert!(staging.description.is_some());
+}
