@@ -127,7 +127,8 @@ impl Decoder {
             .iter()
             .map(|at| OutputColumn {
                 field: Arc::clone(&resource.planned_schema().fields()[*at]),
-                required: !resource.columns[*at].nullable,
+                // A field that gives a parameter may be missing, in rows of other kinds as well.
+                required: !resource.columns[*at].nullable && gives(&resource.columns[*at].name).is_none(),
                 from: origin(resource, &gives, *at, &mut fields),
             })
             .collect();

@@ -309,3 +309,46 @@ async fn an_action_of_something_else_is_no_image_action() {
     assert_eq!(rows.num_rows(), 0);
     assert_eq!(stage.requests(), [format!("GET /v2/actions/{}", other["id"])]);
 }
+
+#[tokio::test]
+async fn an_action_that_is_no_images_is_no_row_and_one_whose_image_is_not_told_is_one() {
+    let stage = Stage::new(&[]).await;
+    let actions = stage.demo.account().rows("digitalocean/account/actions", None).unwrap();
+    let without = |kind: &str| {
+        actions.iter().find(|own| own["resource_type"] == kind && own["resource_id"].is_null()).unwrap()["id"].clone()
+    };
+
+    let volume = stage.rows(&format!("SELECT * FROM image_actions WHERE id = {}", without("volume"))).await;
+    assert_eq!(volume.num_rows(), 0);
+    let (image, sql) = (without("image"), "SELECT id, image_id FROM image_actions WHERE id =");
+    let rows = stage.rows(&format!("{sql} {image}")).await;
+    assert_eq!(json(&rows), [json!({"id": image, "image_id": null})], "DigitalOcean does not say which image it is");
+    let joined = "SELECT count(*) FROM account.actions x JOIN image_actions a ON a.id = x.id WHERE x.type = 'attach'";
+    assert_eq!(single(&stage.rows(joined).await), 0);
+}
+
+#[tokio::test]
+async fn many_rows_with_few_keys_are_joined_in_several_chunks_and_asked_for_once() {
+    let stage = Stage::new(&[("1", 2), ("2", 2), ("3", 2)]).await;
+    let sql = "SELECT count(*) FROM generate_series(1, 100000) s(v) JOIN image_actions a ON a.image_id = 1 + s.v % 3";
+
+    assert_eq!(single(&stage.rows(sql).await), 200_000);
+
+    let requests = stage.requests();
+    assert_eq!(requests.len(), 3, "{requests:?}");
+}
+
+#[tokio::test]
+async fn a_recursive_query_asks_for_an_image_once() {
+    let stage = Stage::new(&[("1", 2), ("2", 2)]).await;
+    let sql = "WITH RECURSIVE walk AS (
+                   SELECT 1 AS image, 0 AS steps
+                   UNION ALL SELECT DISTINCT 1 + w.image % 2, w.steps + 1 FROM walk w
+                   JOIN image_actions a ON a.image_id = w.image WHERE w.steps < 6
+               ) SELECT count(*) FROM walk";
+
+    assert_eq!(single(&stage.rows(sql).await), 7);
+
+    let requests = stage.requests();
+    assert_eq!(requests.len(), 2, "{requests:?}");
+}

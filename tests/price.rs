@@ -54,7 +54,7 @@ async fn explain_tells_where_the_keys_come_from_and_what_they_cost() {
     let union = explained("SELECT id FROM droplets WHERE name = 'web-1'").await;
     insta::assert_snapshot!(
         scan(&union, "droplets"),
-        @"ResourceScan: table=digitalocean.compute.droplets, request=GET /v2/droplets?name=web-1 and GET /v2/droplets?type=gpus&name=web-1, method=droplets_list, pins=name in [web-1], requests=2, and one for every further 200 rows of a list"
+        @"ResourceScan: table=digitalocean.compute.droplets, request=GET /v2/droplets?name=web-1 and GET /v2/droplets?type=gpus&name=web-1, method=droplets_list, pins=name in ['web-1'], requests=2, and one for every further 200 rows of a list"
     );
     assert!(stage.requests().is_empty());
 }
@@ -111,10 +111,27 @@ async fn a_query_stops_when_it_has_sent_what_it_may() {
         report.starts_with("the query has sent 20 requests, as many as it may, before GET /v2/images/"),
         "{report}"
     );
-    assert!(report.contains("it takes at least 33") || report.contains("it takes at least 41"), "{report}");
+    assert!(report.contains("it takes at least 41\n"), "one for the images, and their 40 lists: {report}");
     assert!(report.contains("\nhint: name fewer values or rows to join with, add a LIMIT"), "{report}");
     // Those in flight when it failed may not have got there.
     assert!((4..=20).contains(&stage.requests().len()));
+}
+
+#[tokio::test]
+async fn an_error_tells_what_is_known_of_how_many_it_would_need() {
+    let stage = stage(150, 1, 20).await;
+    let own = stage.demo.account().rows("digitalocean/compute/images", None).unwrap();
+    let own = own.iter().filter(|image| image["public"] == false).count();
+
+    for (sql, needed) in [
+        ("SELECT count(*) FROM image_actions", 1 + own),
+        ("SELECT count(*) FROM image_actions WHERE type = 'transfer' AND image_id <= 150", 151),
+        ("SELECT count(*) FROM images i LEFT JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 150", 151),
+        ("SELECT id FROM image_actions WHERE image_id IN (SELECT id FROM images WHERE id <= 150)", 151),
+    ] {
+        let report = stage.error(sql).await.report();
+        assert!(report.contains(&format!("it takes at least {needed}\n")), "{sql}: {report}");
+    }
 }
 
 #[tokio::test]

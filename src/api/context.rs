@@ -38,8 +38,10 @@ pub struct Counts {
     pub pages: Count,
     /// Rows in them.
     pub rows: Count,
-    /// Requests that it is known to take so far, sent or not.
+    /// Requests of lists and objects that it has begun to ask for, sent or not.
     pub needed: Count,
+    /// Those that it has not begun, and will: a number that goes up and down.
+    waiting: AtomicU64,
     /// Milliseconds that its requests waited for the account's budget, side by side and so perhaps more than passed.
     pub waited_ms: Count,
 }
@@ -100,6 +102,11 @@ impl QueryContext {
         Self { deadline, timeout, max_wait, max_requests, counts, whole, notices, activity, written }
     }
 
+    /// The query that this is a part of, or this: what is told is told of all of it.
+    fn whole(&self) -> &Self {
+        self.whole.as_deref().unwrap_or(self)
+    }
+
     /// Counts, here and in the whole query.
     pub fn count(&self, which: fn(&Counts) -> &Count, more: usize) {
         which(&self.counts).add(more);
@@ -136,9 +143,20 @@ impl QueryContext {
         }
     }
 
+    /// So many more requests are known to come.
+    pub fn will_need(&self, requests: usize) {
+        self.whole().counts.waiting.fetch_add(requests as u64, Ordering::Relaxed);
+    }
+
+    /// So many of these are begun, and counted by themselves from now on.
+    pub fn begins(&self, requests: usize) {
+        self.whole().counts.waiting.fetch_sub(requests as u64, Ordering::Relaxed);
+    }
+
     fn sent_enough(&self) -> SentEnough {
         let most = self.max_requests;
-        SentEnough { most, needed: self.counts.needed.get().max(most + 1) }
+        let known = self.counts.needed.get() + self.counts.waiting.load(Ordering::Relaxed);
+        SentEnough { most, needed: known.max(most + 1) }
     }
 
     /// When the query has taken too long.
@@ -148,31 +166,28 @@ impl QueryContext {
 
     /// Says what it is waiting for, in place of what it said before.
     pub fn now(&self, activity: String) {
-        *self.activity.lock().expect("nothing panics while it is held") = Some(activity);
+        *self.whole().activity.lock().expect("nothing panics while it is held") = Some(activity);
     }
 
     /// What it is waiting for, where that is more than pages.
     pub fn activity(&self) -> Option<String> {
-        self.activity.lock().expect("nothing panics while it is held").clone()
+        self.whole().activity.lock().expect("nothing panics while it is held").clone()
     }
 
     /// Keeps what it has started, or why it has not, for the person who asked: should they leave before the rows,
     /// that is not undone.
     pub fn has_written(&self, what: error::Result<String>) {
-        *self.written.lock().expect("nothing panics while it is held") = Some(what);
+        *self.whole().written.lock().expect("nothing panics while it is held") = Some(what);
     }
 
     /// What it has started, or why it has not.
     pub fn written(&self) -> Option<error::Result<String>> {
-        self.written.lock().expect("nothing panics while it is held").clone()
+        self.whole().written.lock().expect("nothing panics while it is held").clone()
     }
 
     /// Tells the person who asked something that is not an error, once.
     pub fn notice(&self, text: String) {
-        if let Some(whole) = &self.whole {
-            return whole.notice(text);
-        }
-        let mut notices = self.notices.lock().expect("nothing panics while it is held");
+        let mut notices = self.whole().notices.lock().expect("nothing panics while it is held");
         if notices.len() < MOST_NOTICES && !notices.contains(&text) {
             notices.push(text);
         }
@@ -180,7 +195,7 @@ impl QueryContext {
 
     /// What there is to tell, in order.
     pub fn notices(&self) -> Vec<String> {
-        self.notices.lock().expect("nothing panics while it is held").clone()
+        self.whole().notices.lock().expect("nothing panics while it is held").clone()
     }
 }
 

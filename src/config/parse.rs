@@ -92,7 +92,7 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
 }
 
 pub(super) fn missing_key(text: &str) -> Result<MissingKey, String> {
-    match text {
+    match text.to_ascii_lowercase().as_str() {
         "enumerate" => Ok(MissingKey::Enumerate),
         "error" => Ok(MissingKey::Error),
         _ => Err("`enumerate` or `error`".into()),

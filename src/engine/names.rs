@@ -33,7 +33,7 @@ pub(super) fn elsewhere<'a>(state: &SessionState, registry: &'a Registry, name: 
 /// A query that is visited, and the names that its WITH gives.
 struct Scope {
     names: Vec<String>,
-    /// The queries of those names: each sees the names before its own, or all where the WITH is recursive.
+    /// The queries of those names, told by where they are: nothing moves while a statement is visited. Each sees the names before its own, or all where the WITH is recursive.
     queries: Vec<*const Query>,
     seen: usize,
     recursive: bool,

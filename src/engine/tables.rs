@@ -77,7 +77,13 @@ impl Engine {
 }
 
 /// The table whose full name, or whose own, is nearest to what was written.
+///
+/// One of the same name elsewhere comes first.
 pub(super) fn nearest_table(name: &str, tables: &[TableInfo]) -> Option<String> {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    if let Some(elsewhere) = tables.iter().find(|table| table.name.eq_ignore_ascii_case(last)) {
+        return Some(elsewhere.full_name());
+    }
     let depth = name.split('.').count();
     let names: Vec<String> = tables
         .iter()

@@ -11,7 +11,7 @@ const MOST_GETS: usize = 4;
 
 /// A method with what its path is filled in with: one request, or one list.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Call {
+pub(crate) struct Call {
     /// The method's place among the resource's.
     pub method: usize,
     /// The path's values.
@@ -22,16 +22,11 @@ pub struct Call {
 ///
 /// # Errors
 /// [`Fault::NeedsKey`], where no method has all of its parameters pinned.
-pub fn choose(resource: &Resource, pins: &Pins) -> Result<Vec<Call>, Fault> {
+pub(crate) fn choose(resource: &Resource, pins: &Pins) -> Result<Vec<Call>, Fault> {
     if pins.is_impossible() {
         return Ok(Vec::new());
     }
-    let usable = |method: &Method| keys(resource, method).all(|key| pins.get(key).is_some());
-    let methods = || resource.methods.iter().enumerate().filter(|(_, method)| usable(method));
-    // The one that says most of where the row is.
-    let get =
-        methods().filter(|(_, method)| method.is_get()).max_by_key(|(_, method)| method.path.parameters().count());
-    let list = methods().find(|(_, method)| !method.is_get());
+    let (get, list) = candidates(resource, |key| pins.get(key).is_some());
     let few_ids = pins.get(resource.row_id()).is_none_or(|ids| ids.len() <= MOST_GETS);
     let (at, method) = match (get, list) {
         (Some(get), _) if few_ids => get,
@@ -40,6 +35,19 @@ pub fn choose(resource: &Resource, pins: &Pins) -> Result<Vec<Call>, Fault> {
         (None, None) => return Err(needs_key(resource, pins)),
     };
     Ok(bindings(resource, method, pins).into_iter().map(|binding| Call { method: at, binding }).collect())
+}
+
+/// The get and the list whose parameters all have a value.
+pub(super) fn candidates(
+    resource: &Resource,
+    has_value: impl Fn(&str) -> bool,
+) -> (Option<(usize, &Method)>, Option<(usize, &Method)>) {
+    let usable = |method: &Method| keys(resource, method).all(&has_value);
+    let methods = || resource.methods.iter().enumerate().filter(|(_, method)| usable(method));
+    // Of the gets, the one that says most of where the row is.
+    let get =
+        methods().filter(|(_, method)| method.is_get()).max_by_key(|(_, method)| method.path.parameters().count());
+    (get, methods().find(|(_, method)| !method.is_get()))
 }
 
 /// The calls for keys that come from elsewhere, none of them twice: ids of one list are weighed together.
@@ -73,8 +81,8 @@ pub(super) fn key_columns(resource: &Resource) -> BTreeSet<&str> {
 
 /// Whether a method can be chosen as soon as these columns have values, too.
 pub(super) fn is_enough(resource: &Resource, pins: &Pins, columns: &BTreeSet<String>) -> bool {
-    let has_value = |key: &str| pins.get(key).is_some() || columns.contains(key);
-    resource.methods.iter().any(|method| keys(resource, method).all(has_value))
+    let (get, list) = candidates(resource, |key| pins.get(key).is_some() || columns.contains(key));
+    get.or(list).is_some()
 }
 
 fn keys<'a>(resource: &'a Resource, method: &'a Method) -> impl Iterator<Item = &'a str> {
@@ -164,11 +172,17 @@ pub(super) fn is_fixed(resource: &Resource, method: &Method, pins: &Pins, column
 /// As EXPLAIN shows it: `image_id in [1, 2]`, and of many values the first few.
 pub(super) fn describe(pins: &Pins) -> String {
     const MOST: usize = 8;
+    let written = |value: &Value| match value {
+        Value::Text(text) => format!("'{text}'"),
+        Value::Int(_) | Value::Bool(_) => value.to_string(),
+    };
     let set = |values: &BTreeSet<Value>| {
         let rest = (values.len() > MOST).then(|| format!("… {} in all", values.len()));
-        values.iter().take(MOST).map(ToString::to_string).chain(rest).collect::<Vec<_>>().join(", ")
+        values.iter().take(MOST).map(written).chain(rest).collect::<Vec<_>>().join(", ")
     };
-    pins.iter().map(|(column, values)| format!("{column} in [{}]", set(values))).collect::<Vec<_>>().join(" and ")
+    let pinned = pins.iter().map(|(column, values)| format!("{column} in [{}]", set(values)));
+    let contained = pins.contained_in().map(|(column, values)| format!("{column} has [{}]", set(values)));
+    pinned.chain(contained).collect::<Vec<_>>().join(" and ")
 }
 
 #[cfg(test)]

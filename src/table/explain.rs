@@ -21,7 +21,7 @@ pub(super) fn details(scan: &ResourceScan) -> Vec<(&'static str, String)> {
     });
     let names: Vec<_> = methods.iter().map(|method| method.name.as_str()).collect();
     details.extend((!names.is_empty()).then(|| ("method", names.join(" or "))));
-    details.extend(reading.pins.iter().next().map(|_| ("pins", describe(&reading.pins))));
+    details.extend((!reading.pins.is_empty()).then(|| ("pins", describe(&reading.pins))));
     details.extend(keys_from(scan).map(|from| ("keys", from)));
     details.extend(requests(scan, &methods).map(|requests| ("requests", requests)));
     details.push(("projection", format!("[{}]", columns.join(", "))));
@@ -42,13 +42,8 @@ fn methods(scan: &ResourceScan) -> Vec<&Method> {
                 Keys::Known(_) => Vec::new(),
             };
             let has_value = |key: &str| given.contains(&key) || reading.pins.get(key).is_some();
-            let usable =
-                |method: &&Method| method.path.parameters().all(|name| has_value(reading.resource.canonical(name)));
-            let most = |method: &&Method| method.path.parameters().count();
-            let usable: Vec<&Method> = reading.resource.methods.iter().filter(usable).collect();
-            let get = usable.iter().copied().filter(|method| method.is_get()).max_by_key(most);
-            let list = usable.iter().copied().find(|method| !method.is_get());
-            get.into_iter().chain(list).collect()
+            let (get, list) = access::candidates(&reading.resource, has_value);
+            get.into_iter().chain(list).map(|(_, method)| method).collect()
         }
     }
 }
@@ -91,16 +86,11 @@ pub(super) fn covers(scan: &ResourceScan) -> Option<String> {
 fn requests(scan: &ResourceScan, methods: &[&Method]) -> Option<String> {
     let lists = methods.iter().any(|method| matches!(method.answer, Answer::Rows { paged: true, .. }));
     let more = if lists { ", and one for every further 200 rows of a list" } else { "" };
-    Some(match least_requests(scan) {
+    let known = scan.known_calls().map(|calls| calls.iter().map(|call| scan.reading.method(call.method).union.len()));
+    Some(match known.map(Iterator::sum::<usize>) {
         Some(0) => return None,
         Some(least) if lists => format!("{least}{more}"),
         Some(least) => least.to_string(),
         None => format!("1 for each of the keys{more}"),
     })
-}
-
-/// How many requests it takes at least, where that is known before it runs.
-pub(super) fn least_requests(scan: &ResourceScan) -> Option<usize> {
-    let calls = scan.known_calls()?;
-    Some(calls.iter().map(|call| scan.reading.method(call.method).union.len()).sum())
 }

@@ -12,13 +12,14 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{PhysicalExpr, split_conjunction};
 use datafusion::physical_plan::ExecutionPlan;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 
 use super::access::{self, Call};
 use super::fault::to_datafusion;
 use super::reading::Reading;
 use super::stream::Calls;
 use super::{Parent, same_value};
+use crate::api::QueryContext;
 use crate::resource::{Binding, Value};
 
 /// Where the values come from.
@@ -96,8 +97,9 @@ impl Keys {
 /// The calls of one execution, as they become known.
 pub(super) fn calls(keys: &Keys, reading: &Reading, context: &Arc<TaskContext>) -> Result<Calls> {
     let reading = reading.clone();
+    let query = context.session_config().get_extension::<QueryContext>().unwrap_or_default();
     Ok(match keys {
-        Keys::Known(calls) => stream::iter(calls.clone()).map(Ok).boxed(),
+        Keys::Known(calls) => told(calls.clone(), &reading, query).boxed(),
         Keys::Open { sources, .. } => {
             let sources = sources.clone();
             // Not before somebody wants rows: a scalar subquery has its value then.
@@ -108,10 +110,25 @@ pub(super) fn calls(keys: &Keys, reading: &Reading, context: &Arc<TaskContext>) 
             let (rows, columns) = (plan.execute(0, Arc::clone(context))?, columns.clone());
             let calls = rows.and_then(move |rows| {
                 let calls = bindings(&reading, &rows, &columns).and_then(|given| wanted(&reading, given));
-                std::future::ready(calls.map(|calls| stream::iter(calls).map(Ok)))
+                std::future::ready(calls.map(|calls| told(calls, &reading, Arc::clone(&query))))
             });
             calls.try_flatten().boxed()
         }
+    })
+}
+
+/// The calls one by one, and the query told of those that wait. What is kept may be there already, and is not told of.
+fn told(
+    calls: Vec<Call>,
+    reading: &Reading,
+    query: Arc<QueryContext>,
+) -> impl Stream<Item = Result<Call>> + Send + use<> {
+    let requests = |call: &Call| reading.method(call.method).union.len();
+    let calls: Vec<_> = calls.into_iter().map(|call| (if reading.kept { 0 } else { requests(&call) }, call)).collect();
+    query.will_need(calls.iter().map(|(requests, _)| requests).sum());
+    stream::iter(calls).map(move |(requests, call)| {
+        query.begins(requests);
+        Ok(call)
     })
 }
 
@@ -147,18 +164,15 @@ fn both(left: &[Binding], right: &[Binding]) -> Vec<Binding> {
 /// The keys in the rows of the parent, none twice.
 fn bindings(reading: &Reading, rows: &RecordBatch, columns: &[String]) -> Result<Vec<Binding>> {
     let mut seen = HashSet::new();
-    let mut bindings = vec![Some(Binding::default()); rows.num_rows()];
-    for (name, array) in columns.iter().zip(rows.columns()) {
-        let values = same_value::of(array, &data_type(reading, name))?;
-        for (binding, value) in bindings.iter_mut().zip(values) {
-            *binding = binding.take().zip(value).map(|(binding, value)| binding.with(name, value));
-        }
-    }
+    let types: Vec<DataType> = columns.iter().map(|name| data_type(reading, name)).collect();
+    let columns =
+        columns.iter().zip(rows.columns()).zip(&types).map(|((name, keys), wanted)| (name.as_str(), keys, wanted));
+    let bindings = same_value::bindings(rows.num_rows(), columns)?;
     Ok(bindings.into_iter().flatten().filter(|binding| seen.insert(binding.clone())).collect())
 }
 
 /// What of the scan's filter speaks of the keys alone is asked before the API is.
-fn passing(reading: &Reading, given: Vec<Binding>) -> Result<Vec<Binding>> {
+pub(super) fn passing(reading: &Reading, given: Vec<Binding>) -> Result<Vec<Binding>> {
     let (Some(predicate), Some(first)) = (&reading.predicate, given.first()) else { return Ok(given) };
     let own = &reading.resource;
     let name = |at: usize| own.canonical(&own.columns[reading.projection[at]].name);
@@ -193,10 +207,40 @@ fn key_array(given: &[Binding], name: &str, data_type: &DataType) -> ArrayRef {
 }
 
 pub(super) fn data_type(reading: &Reading, column: &str) -> DataType {
-    reading.resource.column(column).map_or(DataType::Null, |column| column.data_type.clone())
+    reading.resource.column(column).expect("keys are columns of the table").data_type.clone()
 }
 
 fn one_row() -> Result<RecordBatch> {
     let rows = RecordBatchOptions::new().with_row_count(Some(1));
     Ok(RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &rows)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binding(pairs: &[(&str, i64)]) -> Binding {
+        pairs.iter().fold(Binding::default(), |binding, (column, value)| binding.with(column, Value::Int(*value)))
+    }
+
+    #[test]
+    fn keys_from_two_places_have_to_agree() {
+        let left = [binding(&[("image_id", 1)]), binding(&[("image_id", 2)])];
+        let right = [binding(&[("image_id", 2)]), binding(&[("image_id", 3)])];
+
+        assert_eq!(both(&left, &right), [binding(&[("image_id", 2)])]);
+        assert_eq!(both(&left, &[]), []);
+    }
+
+    #[test]
+    fn keys_of_different_columns_are_combined() {
+        let images = [binding(&[("image_id", 1)]), binding(&[("image_id", 2)])];
+        let pairs = [binding(&[("id", 7), ("image_id", 2)]), binding(&[("id", 8), ("image_id", 2)])];
+        let actions = [binding(&[("id", 8)])];
+
+        assert_eq!(both(&images, &pairs), pairs);
+        assert_eq!(both(&pairs, &actions), [binding(&[("id", 8), ("image_id", 2)])]);
+        assert_eq!(both(&images, &actions).len(), 2);
+        assert_eq!(both(&[Binding::default()], &images), images);
+    }
 }

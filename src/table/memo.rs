@@ -16,7 +16,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use super::access::Call;
 /// The lists of one query that are kept. Travels in its session.
 #[derive(Debug, Default)]
-pub struct Memo {
+pub(crate) struct Memo {
     lists: Mutex<HashMap<Key, Arc<List>>>,
 }
 
@@ -132,5 +132,80 @@ impl Found {
 impl fmt::Debug for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("List").field("batches", &self.read().batches.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use arrow::array::Int64Array;
+    use datafusion::execution::memory_pool::{GreedyMemoryPool, UnboundedMemoryPool};
+    use futures::{FutureExt, TryStreamExt};
+
+    use super::*;
+    use crate::resource::Binding;
+
+    fn key() -> Key {
+        Key { table: "images".into(), call: Call { method: 0, binding: Binding::default() }, queries: vec![vec![]] }
+    }
+
+    fn batch(value: i64) -> RecordBatch {
+        RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![value])) as _)]).unwrap()
+    }
+
+    fn unbounded() -> Arc<dyn MemoryPool> {
+        Arc::new(UnboundedMemoryPool::default())
+    }
+
+    #[tokio::test]
+    async fn a_list_is_fetched_by_the_first_and_read_along_by_the_others() {
+        let (memo, fetched) = (Memo::default(), AtomicUsize::new(0));
+        let rows = || {
+            memo.rows(key(), &unbounded(), || {
+                fetched.fetch_add(1, Ordering::Relaxed);
+                stream::iter([Ok(batch(1)), Ok(batch(2))]).boxed()
+            })
+        };
+        let mut early = rows();
+        let first = early.next().await.unwrap().unwrap();
+
+        let all: Vec<_> = rows().try_collect().await.unwrap();
+        let rest: Vec<_> = early.try_collect().await.unwrap();
+
+        assert_eq!((first, &all[..], rest), (batch(1), &[batch(1), batch(2)][..], vec![batch(2)]));
+        assert_eq!(fetched.into_inner(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_stops_half_way_does_not_stop_the_others() {
+        let memo = Memo::default();
+        let (send, receive) = futures::channel::mpsc::unbounded();
+        let mut receive = Some(receive.boxed());
+        let mut rows = || memo.rows(key(), &unbounded(), || receive.take().unwrap());
+        let (mut one, other) = (rows(), rows());
+        assert!(one.next().now_or_never().is_none(), "nothing is there yet");
+
+        drop(one);
+        send.unbounded_send(Ok(batch(1))).unwrap();
+        drop(send);
+
+        assert_eq!(other.try_collect::<Vec<_>>().await.unwrap(), [batch(1)]);
+    }
+
+    #[tokio::test]
+    async fn an_error_is_everybodys_and_so_is_a_memory_that_is_full() {
+        let memo = Memo::default();
+        let failing = || stream::iter([Err(DataFusionError::Execution("broken".into()))]).boxed();
+        for _ in 0..2 {
+            let error = memo.rows(key(), &unbounded(), failing).try_collect::<Vec<_>>().await.unwrap_err();
+            assert!(error.to_string().contains("broken"), "{error}");
+        }
+        let small: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(8));
+        let rows = Memo::default().rows(key(), &small, || stream::iter([Ok(batch(1))]).boxed());
+
+        let error = rows.try_collect::<Vec<_>>().await.unwrap_err();
+
+        assert!(matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)), "{error}");
     }
 }

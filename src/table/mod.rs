@@ -13,7 +13,7 @@
 
 mod access;
 mod account;
-pub mod bind;
+pub(crate) mod bind;
 mod catalog;
 pub mod exec;
 mod explain;
@@ -23,7 +23,7 @@ mod keys;
 mod list;
 mod memo;
 mod number;
-pub mod pins;
+mod pins;
 mod reading;
 mod same_value;
 mod scan;
@@ -40,13 +40,13 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
-pub use access::{Call, choose};
+use access::{Call, choose};
 pub use account::Account;
 pub use catalog::catalogs;
 pub use fault::Fault;
-pub use memo::Memo;
+pub(crate) use memo::Memo;
 pub use pins::Pins;
-pub use scan::ResourceScan;
+use scan::ResourceScan;
 
 use self::keys::Keys;
 use self::reading::Reading;

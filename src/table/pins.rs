@@ -45,6 +45,11 @@ impl Pins {
         self.contained.get(column)?.first()
     }
 
+    /// The list columns, and the values that they have to have in them.
+    pub fn contained_in(&self) -> impl Iterator<Item = (&str, &BTreeSet<Value>)> {
+        self.contained.iter().map(|(column, values)| (column.as_str(), values))
+    }
+
     /// These, with one column's values narrowed to `values`.
     pub fn with(&self, column: &str, values: BTreeSet<Value>) -> Self {
         self.clone().and(Self::one(column, values))

@@ -7,7 +7,7 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use super::access::is_fixed;
 use super::{Account, Pins};
-use crate::resource::{Method, Resource, Value};
+use crate::resource::{Method, Resource, Source, Value};
 
 /// What a scan reads.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ impl Reading {
         };
         let is_parameter = |column: &str| {
             let source = self.resource.column(column).map(|column| &column.source);
-            source == Some(&crate::resource::Source::Parameter)
+            source == Some(&Source::Parameter)
         };
         let pinned = self.pins.iter().filter(|(column, _)| !(is_parameter(column) && in_path(column)));
         let pinned = pinned.map(|(column, values)| (self.place(column), values.clone()));

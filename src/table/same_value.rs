@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
 use datafusion::error::Result;
 
 use super::fault::{Fault, to_datafusion};
-use crate::resource::Value;
+use crate::resource::{Binding, Value};
 
 /// Whether a parameter of type `wanted` can be told from keys of type `key`: whether no two values are one key.
 pub(super) fn can_be_told(key: &DataType, wanted: &DataType) -> bool {
@@ -33,6 +33,20 @@ pub(super) fn of(keys: &ArrayRef, wanted: &DataType) -> Result<Vec<Option<Value>
     let again = cast_with_options(&values, keys.data_type(), &safe)?;
     let same = eq(&again, keys)?;
     Ok(values_where(&values, &same))
+}
+
+/// The values of several columns, row by row; `None` where one of them has none.
+pub(super) fn bindings<'a>(
+    rows: usize,
+    columns: impl IntoIterator<Item = (&'a str, &'a ArrayRef, &'a DataType)>,
+) -> Result<Vec<Option<Binding>>> {
+    let mut bindings = vec![Some(Binding::default()); rows];
+    for (column, keys, wanted) in columns {
+        for (binding, value) in bindings.iter_mut().zip(of(keys, wanted)?) {
+            *binding = binding.take().zip(value).map(|(binding, value)| binding.with(column, value));
+        }
+    }
+    Ok(bindings)
 }
 
 fn values_where(values: &ArrayRef, same: &BooleanArray) -> Vec<Option<Value>> {

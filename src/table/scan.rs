@@ -11,7 +11,9 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, conjunction};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
+};
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
 };
@@ -23,7 +25,7 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 use futures::stream::poll_fn;
 
-use super::access::Call;
+use super::access::{self, Call};
 use super::keys::{Bound, Given, Keys, Source};
 use super::memo::Memo;
 use super::number::Number;
@@ -35,7 +37,7 @@ use crate::api::Counts;
 /// Reads a resource. Filters that DataFusion offers are evaluated page by page, so that a row
 /// leaves with its page; a limit is cut exactly.
 #[derive(Clone, Debug)]
-pub struct ResourceScan {
+pub(crate) struct ResourceScan {
     pub(super) reading: Reading,
     pub(super) keys: Keys,
     properties: Arc<PlanProperties>,
@@ -70,7 +72,7 @@ impl ResourceScan {
             return Vec::new();
         }
         let own = &self.reading.resource;
-        let keys = super::access::key_columns(own);
+        let keys = access::key_columns(own);
         let name = |at: &usize| own.canonical(&own.columns[*at].name).to_owned();
         let columns = self.reading.projection.iter().map(name).enumerate();
         columns.filter(|(_, name)| keys.contains(name.as_str())).collect()
@@ -80,10 +82,15 @@ impl ResourceScan {
     pub(super) fn with_source(&self, source: Source) -> Option<Self> {
         let Keys::Open { sources, parent } = &self.keys else { return None };
         let columns: BTreeSet<String> = source.columns().map(str::to_owned).collect();
-        super::access::is_enough(&self.reading.resource, &self.reading.pins, &columns).then(|| {
+        access::is_enough(&self.reading.resource, &self.reading.pins, &columns).then(|| {
             let sources = sources.iter().cloned().chain([source]).collect();
             self.with_keys(Keys::Open { sources, parent: parent.clone() })
         })
+    }
+
+    /// Whether the keys that it asks for are those of one source.
+    pub(super) fn has_one_source(&self) -> bool {
+        matches!(&self.keys, Keys::Open { sources, .. } if sources.len() == 1)
     }
 
     /// The same, with the keys of the join of this number.
@@ -110,8 +117,7 @@ impl ResourceScan {
 
 impl DisplayAs for ResourceScan {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let details = explain::details(self).into_iter().map(|(name, value)| format!("{name}={value}"));
-        let mut details = details;
+        let mut details = explain::details(self).into_iter().map(|(name, value)| format!("{name}={value}"));
         match format {
             DisplayFormatType::Default | DisplayFormatType::Verbose => {
                 write!(f, "ResourceScan: {}", details.collect::<Vec<_>>().join(", "))
@@ -158,7 +164,6 @@ impl ExecutionPlan for ResourceScan {
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        use datafusion::physical_plan::execution_plan::ChildrenPropertiesMode;
         self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 

@@ -80,7 +80,7 @@ impl Execution {
                 Err(error) => stream::once(std::future::ready(Err(error))).boxed(),
             })
             .flatten_unordered(side_by_side)
-            .try_filter_map(move |(call, batch)| std::future::ready(finish.finish(call, batch)));
+            .try_filter_map(move |(method, batch)| std::future::ready(finish.finish(method, batch)));
         limited(batches.boxed(), fetch)
     }
 
@@ -182,7 +182,8 @@ impl Execution {
         if !(named && is_first && fault.is_some_and(api::Fault::is_not_found)) {
             return Some(batch);
         }
-        let (path, table) = (first.at().path, self.reading.table());
+        let table = self.reading.table();
+        let path = access::path(&self.reading.resource, self.reading.method(call.method), &call.binding);
         warn!(table, path, "no such row");
         self.query.notice(format!("{table} has no rows for {}: DigitalOcean knows no {path}", call.binding));
         None

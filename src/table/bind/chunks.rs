@@ -5,7 +5,7 @@
 //! first chunk is small, and nothing is begun before it is done. All of it happens when rows are asked for: who stops
 //! reading stops the requests.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::mem::take;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,13 +22,18 @@ use futures::{Stream, StreamExt};
 
 use super::BindJoinExec;
 use super::exec::Target;
-use crate::resource::{Binding, Value};
+use crate::api::QueryContext;
+use crate::resource::Binding;
+use crate::table::keys::passing;
+use crate::table::reading::Reading;
 use crate::table::same_value;
 
 /// The keys of a chunk: what an account's budget lets be in flight at once.
 const WIDTH: usize = 16;
 /// The keys of the first chunk under a LIMIT; each chunk after it has twice as many, up to [`WIDTH`].
 const SMALL: usize = 4;
+/// A chunk has at most so many rows, should few of them have a new key: they are held in memory.
+const MOST_ROWS: usize = 32_768;
 /// So many keys may be asked for by chunks that run: one chunk in flight, the next one's requests ready, and the end
 /// of the one before.
 const RUNNING: usize = 3 * WIDTH;
@@ -57,7 +62,16 @@ pub(super) struct Chunks {
     /// The keys so far, where rows of the bound side must not be answered again.
     seen: HashSet<Vec<Binding>>,
     rule: Rule,
+    known: Option<Known>,
     counted: Counted,
+}
+
+/// The keys so far, where each is a list to ask for: so that the query can tell how many more there are.
+struct Known {
+    query: Arc<QueryContext>,
+    reading: Reading,
+    /// Whether they are begun, or never will be.
+    keys: HashMap<Binding, bool>,
 }
 
 /// Which rows of the driving side come into which chunk.
@@ -104,6 +118,8 @@ impl Chunks {
             (true, true) => Rule::OneForEachKey,
             (true, false) => Rule::Together,
         };
+        let query = context.session_config().get_extension::<QueryContext>().unwrap_or_default();
+        let known = join.asked_for_each_key()?.map(|reading| Known { query, reading, keys: HashMap::new() });
         Ok(Self {
             join,
             context,
@@ -116,6 +132,7 @@ impl Chunks {
             running: Vec::new(),
             seen: HashSet::new(),
             rule,
+            known,
             counted,
         })
     }
@@ -180,14 +197,12 @@ impl Chunks {
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
         let mut keys = Vec::with_capacity(self.targets.len());
         for Target { from, types } in &self.targets {
-            let mut bindings = vec![Some(Binding::default()); rows.num_rows()];
-            for (bound, data_type) in from.iter().zip(types) {
-                let values: Vec<Option<Value>> = same_value::of(&arrays[bound.key], data_type)?;
-                for (binding, value) in bindings.iter_mut().zip(values) {
-                    *binding = binding.take().zip(value).map(|(binding, value)| binding.with(&bound.column, value));
-                }
-            }
-            keys.push(bindings);
+            let columns =
+                from.iter().zip(types).map(|(bound, wanted)| (bound.column.as_str(), &arrays[bound.key], wanted));
+            keys.push(same_value::bindings(rows.num_rows(), columns)?);
+        }
+        if let (Some(known), Some(keys)) = (&mut self.known, keys.first()) {
+            known.come(keys.iter().flatten())?;
         }
         let keyed = Keyed { rows, keys };
         if self.rule == Rule::OneForEachKey { keyed.unseen(&mut self.seen) } else { Ok(keyed) }
@@ -195,15 +210,21 @@ impl Chunks {
 
     /// Puts rows into the next chunk until it has its keys; the rest waits.
     fn take(&mut self, mut keyed: Keyed) -> Result<()> {
-        let most = if self.rule == Rule::Together { usize::MAX } else { self.size };
-        let rest = self.next.add(&mut keyed, most);
+        let (most_keys, most_rows) = match self.rule {
+            Rule::Together => (usize::MAX, usize::MAX),
+            Rule::InTurn | Rule::OneForEachKey => (self.size, MOST_ROWS),
+        };
+        let rest = self.next.add(&mut keyed, most_keys);
         self.waiting.extend(rest);
-        if self.next.distinct() >= most { self.begin() } else { Ok(()) }
+        if self.next.distinct() >= most_keys || self.next.rows() >= most_rows { self.begin() } else { Ok(()) }
     }
 
     fn begin(&mut self) -> Result<()> {
         let Chunk { rows, keys } = take(&mut self.next);
         let distinct = keys.iter().map(HashSet::len).max().unwrap_or_default();
+        if let (Some(known), Some(keys)) = (&mut self.known, keys.first()) {
+            known.begin(keys);
+        }
         let given = keys.into_iter().map(|keys| Arc::new(keys.into_iter().collect::<Vec<_>>()));
         let keys: Vec<_> = self.targets.iter().cloned().zip(given).collect();
         let rows = self.join.join_chunk(rows, &keys, &self.context)?;
@@ -253,6 +274,27 @@ enum Progress {
     Nothing,
 }
 
+impl Known {
+    fn come<'a>(&mut self, keys: impl Iterator<Item = &'a Binding>) -> Result<()> {
+        let new: HashSet<&Binding> = keys.filter(|key| !self.keys.contains_key(*key)).collect();
+        let new: Vec<Binding> = new.into_iter().cloned().collect();
+        self.keys.extend(new.iter().map(|key| (key.clone(), true)));
+        let wanted = passing(&self.reading, new)?;
+        self.query.will_need(wanted.len());
+        self.keys.extend(wanted.into_iter().map(|key| (key, false)));
+        Ok(())
+    }
+
+    fn begin(&mut self, keys: &HashSet<Binding>) {
+        let mut begun = 0;
+        for key in keys {
+            let was = self.keys.get_mut(key).map(|begun| std::mem::replace(begun, true));
+            begun += usize::from(was == Some(false));
+        }
+        self.query.begins(begun);
+    }
+}
+
 impl Keyed {
     fn unseen(self, seen: &mut HashSet<Vec<Binding>>) -> Result<Self> {
         let mut is_new = |row: usize| {
@@ -271,6 +313,10 @@ impl Keyed {
 impl Chunk {
     fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    fn rows(&self) -> usize {
+        self.rows.iter().map(RecordBatch::num_rows).sum()
     }
 
     fn distinct(&self) -> usize {

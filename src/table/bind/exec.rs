@@ -15,7 +15,7 @@ use datafusion::physical_plan::execution_plan::{
     Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions, reset_plan_states,
 };
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
-use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PlanProperties,
 };
@@ -23,10 +23,11 @@ use datafusion::physical_plan::{
 use super::chunks::{Chunks, Counted};
 use crate::table::ResourceScan;
 use crate::table::keys::{Bound, Given, Keys, Source, data_type};
+use crate::table::reading::Reading;
 
 /// Joins chunks of its driving side, the left one, with what the bound side answers to their keys.
 #[derive(Clone, Debug)]
-pub struct BindJoinExec {
+pub(crate) struct BindJoinExec {
     /// The join of one chunk. Its children stand for those of each chunk.
     join: Arc<HashJoinExec>,
     number: usize,
@@ -88,6 +89,17 @@ impl BindJoinExec {
             Ok(TreeNodeRecursion::Continue)
         })?;
         Ok(targets)
+    }
+
+    /// What the one scan reads that its keys are for, where each key is one more list to ask for.
+    pub(super) fn asked_for_each_key(&self) -> Result<Option<Reading>> {
+        let mut scans = Vec::new();
+        self.bound().apply(|node| {
+            scans.extend(self.sources(node).into_iter().map(|(scan, _)| scan.clone()));
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        let one = scans.pop().filter(|scan| scans.is_empty() && scan.has_one_source());
+        Ok(one.map(|scan| scan.reading))
     }
 
     fn sources<'a>(&self, node: &'a Arc<dyn ExecutionPlan>) -> Vec<(&'a ResourceScan, &'a Vec<Bound>)> {
@@ -206,7 +218,7 @@ impl ExecutionPlan for BindJoinExec {
             return internal_err!("a BindJoinExec has one partition");
         }
         let counted = Counted {
-            rows: datafusion::physical_plan::metrics::BaselineMetrics::new(&self.metrics, partition),
+            rows: BaselineMetrics::new(&self.metrics, partition),
             chunks: MetricBuilder::new(&self.metrics).counter("chunks", partition),
             keys: MetricBuilder::new(&self.metrics).counter("keys", partition),
         };

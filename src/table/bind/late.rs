@@ -14,7 +14,7 @@ use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::filter::FilterExec;
 
 use super::trace::{self, Key};
-use crate::table::keys::Source;
+use crate::table::keys::{Bound, Source};
 
 type Expr = Arc<dyn PhysicalExpr>;
 
@@ -36,7 +36,7 @@ pub(super) fn bind(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan
 
 fn bind_input(input: Arc<dyn ExecutionPlan>, key: &Expr, expressions: &[Expr]) -> Result<Arc<dyn ExecutionPlan>> {
     let Some(key) = Key::of(key, 0, key.data_type(&input.schema())?) else { return Ok(input) };
-    let make = |from: Vec<crate::table::keys::Bound>| {
+    let make = |from: Vec<Bound>| {
         let column = from.into_iter().map(|bound| bound.column).next().unwrap_or_default();
         Source::Late { column, expressions: expressions.to_vec() }
     };

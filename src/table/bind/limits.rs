@@ -7,7 +7,7 @@ use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::{EmissionType, replace_children_if_necessary};
-use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::sorts::sort::SortExec;
 
 use super::BindJoinExec;
@@ -15,7 +15,7 @@ use crate::table::ResourceScan;
 
 /// Tells bind joins and scans whether somebody above may stop before the end. Runs last.
 #[derive(Debug)]
-pub struct Limits;
+pub(crate) struct Limits;
 
 impl PhysicalOptimizerRule for Limits {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
@@ -59,8 +59,14 @@ fn passes_on(plan: &Arc<dyn ExecutionPlan>, limited: bool) -> bool {
 /// Whether a child is read only as far as rows are wanted. A hash join reads its left side whole, and a bind join asks
 /// for a chunk of keys whole.
 fn follows(plan: &Arc<dyn ExecutionPlan>, child: usize) -> bool {
-    if plan.is::<HashJoinExec>() {
-        return child == 1;
+    match () {
+        () if reads_left_side_first(plan) => child == 1,
+        () if plan.is::<BindJoinExec>() => child == 0,
+        () => true,
     }
-    !plan.is::<BindJoinExec>() || child == 0
+}
+
+/// The joins that hold their left side in memory before they read the right one.
+pub(super) fn reads_left_side_first(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<HashJoinExec>() || plan.is::<NestedLoopJoinExec>() || plan.is::<CrossJoinExec>()
 }

@@ -26,7 +26,8 @@ mod rule;
 mod share;
 mod trace;
 
-pub use exec::BindJoinExec;
-pub use limits::Limits;
-pub use price::least_requests;
-pub use rule::{BindJoins, MissingKey};
+use exec::BindJoinExec;
+pub(crate) use limits::Limits;
+pub(crate) use price::least_requests;
+pub(crate) use rule::BindJoins;
+pub use rule::MissingKey;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use datafusion::physical_plan::ExecutionPlan;
 
+use super::BindJoinExec;
+use super::limits::reads_left_side_first;
 use crate::table::reading::Reading;
 use crate::table::{Call, ResourceScan};
 
 /// How many requests a plan takes at least, as far as that is known before it runs: what its own text names. What a
 /// LIMIT may end, or a join may never come to, does not count.
-pub fn least_requests(plan: &Arc<dyn ExecutionPlan>) -> usize {
+pub(crate) fn least_requests(plan: &Arc<dyn ExecutionPlan>) -> usize {
     let mut counted = HashSet::new();
     sure(plan, &mut counted)
 }
@@ -23,7 +25,7 @@ fn sure(plan: &Arc<dyn ExecutionPlan>, counted: &mut HashSet<(String, Call)>) ->
         let new = |reading: &&Reading| counted.insert((reading.table(), call.clone()));
         own += to_the_end.filter(new).map_or(0, |reading| reading.method(call.method).union.len());
     }
-    let is_join = plan.name().ends_with("JoinExec");
+    let is_join = plan.is::<BindJoinExec>() || reads_left_side_first(plan);
     let children = plan.children().into_iter().take(if is_join { 1 } else { usize::MAX });
     own + children.map(|child| sure(child, counted)).sum::<usize>()
 }

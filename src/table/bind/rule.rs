@@ -1,7 +1,7 @@
 //! The rule that makes bind joins, and what becomes of scans that stay open.
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -30,13 +30,13 @@ pub enum MissingKey {
 
 /// Gives scans their keys: from the other side of a join, from a value known later, from the parent.
 #[derive(Debug)]
-pub struct BindJoins {
+pub(crate) struct BindJoins {
     missing_key: MissingKey,
 }
 
 impl BindJoins {
     /// The rule.
-    pub fn new(missing_key: MissingKey) -> Self {
+    pub(crate) fn new(missing_key: MissingKey) -> Self {
         Self { missing_key }
     }
 }
@@ -46,11 +46,11 @@ impl PhysicalOptimizerRule for BindJoins {
         if !has_open_scan(&plan)? {
             return share::share(plan);
         }
-        let number = AtomicUsize::new(1);
+        let numbers = Cell::new(1);
         // From the top, so that a key of an outer join leads through the joins below it.
         let plan = plan.transform_down(|node| match node.downcast_ref::<HashJoinExec>() {
             Some(join) => {
-                Ok(bound(join, &number)?.map_or_else(|| Transformed::no(Arc::clone(&node)), Transformed::yes))
+                Ok(bound(join, &numbers)?.map_or_else(|| Transformed::no(Arc::clone(&node)), Transformed::yes))
             }
             None => Ok(Transformed::no(node)),
         });
@@ -84,35 +84,34 @@ impl BindJoins {
                     let (plan, columns) = (Arc::clone(&parent.plan), parent.columns.clone());
                     Ok(Some(scan.with_keys(Keys::Parent { plan, columns })))
                 }
-                _ => Err(to_datafusion(needs_key(scan))),
+                _ => {
+                    let (table, columns) = (scan.reading.table(), missing(scan));
+                    Err(to_datafusion(Fault::NeedsKey { table, columns }))
+                }
             },
             Keys::Open { .. } | Keys::Known(_) | Keys::Parent { .. } => Ok(None),
         }
     }
 }
 
-fn needs_key(scan: &ResourceScan) -> Fault {
-    let reading = &scan.reading;
-    let columns = access::missing(&reading.resource, &reading.pins);
-    Fault::NeedsKey { table: reading.table(), columns }
-}
-
 /// The join with one side driving the other, where some scan is bound by that.
-fn bound(join: &HashJoinExec, number: &AtomicUsize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn bound(join: &HashJoinExec, numbers: &Cell<usize>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let open = (is_open(join.left())?, is_open(join.right())?);
     let order = match open {
         (true, false) => [JoinSide::Left, JoinSide::Right],
         _ => [JoinSide::Right, JoinSide::Left],
     };
     for side in order {
-        if let Some(plan) = bound_side(join, side, number)? {
+        if let Some(plan) = bound_side(join, side, numbers)? {
             return Ok(Some(plan));
         }
     }
     Ok(None)
 }
 
-/// Whether a side has a scan that none of its own joins leads to: the other side should drive it.
+/// Whether a side has a scan that none of its own joins leads to: the other side should drive it. Its joins are bound on
+/// trial, which is thrown away, at each join above them once: with the few joins that have open scans below, that is
+/// little.
 fn is_open(side: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     if !has_open_scan(side)? {
         return Ok(false);
@@ -133,10 +132,10 @@ fn is_open(side: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     has_open_scan(&late::bind(alone.data()?)?)
 }
 
-fn bound_side(join: &HashJoinExec, side: JoinSide, numbers: &AtomicUsize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let number = numbers.load(Ordering::Relaxed);
+fn bound_side(join: &HashJoinExec, side: JoinSide, numbers: &Cell<usize>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let number = numbers.get();
     let Some((left, right)) = with_bound_child(join, side, number)? else { return Ok(None) };
-    numbers.store(number + 1, Ordering::Relaxed);
+    numbers.set(number + 1);
     let join = join.builder().with_new_children(vec![left, right])?.build()?;
     if side == JoinSide::Right {
         return Ok(Some(Arc::new(BindJoinExec::try_new(&join, number)?)));
@@ -166,17 +165,23 @@ fn with_bound_child(join: &HashJoinExec, side: JoinSide, number: usize) -> Resul
     if !can_be_bound(join, side) || !has_open_scan(child)? {
         return Ok(None);
     }
-    let mut keys = Vec::new();
-    for (at, (left_key, right_key)) in join.on().iter().enumerate() {
-        let key = if side == JoinSide::Left { left_key } else { right_key };
-        keys.extend(Key::of(key, at, key.data_type(&child.schema())?));
-    }
+    let keys = keys_of(join, side)?;
     let make = |from| Source::Join { number, from, given: None };
     let bound = trace::bind(child, &keys, &make)?;
     Ok(bound.map(|bound| match side {
         JoinSide::Left => (bound, Arc::clone(right)),
         _ => (Arc::clone(left), bound),
     }))
+}
+
+/// The join's keys, as columns of one side.
+fn keys_of(join: &HashJoinExec, side: JoinSide) -> Result<Vec<Key>> {
+    let mut keys = Vec::new();
+    for (at, (left, right)) in join.on().iter().enumerate() {
+        let (key, child) = if side == JoinSide::Left { (left, join.left()) } else { (right, join.right()) };
+        keys.extend(Key::of(key, at, key.data_type(&child.schema())?));
+    }
+    Ok(keys)
 }
 
 /// Whether rows of this side matter only where the other side has their key.
@@ -217,15 +222,20 @@ fn refuse_not_in(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
         let Some(join) = node.downcast_ref::<HashJoinExec>().filter(|join| join.null_aware) else {
             return Ok(TreeNodeRecursion::Continue);
         };
-        join.right().apply(|node| match node.downcast_ref::<ResourceScan>().filter(|_| is_open_scan(node)) {
-            Some(scan) => {
-                let Fault::NeedsKey { table, columns } = needs_key(scan) else {
-                    return Ok(TreeNodeRecursion::Continue);
-                };
-                Err(to_datafusion(Fault::NotIn { table, columns }))
-            }
-            None => Ok(TreeNodeRecursion::Continue),
-        })
+        let would_be_bound = keys_of(join, JoinSide::Right)
+            .and_then(|keys| trace::bind(join.right(), &keys, &|from| Source::Join { number: 0, from, given: None }));
+        if would_be_bound?.is_some() {
+            join.right().apply(|node| match node.downcast_ref::<ResourceScan>().filter(|_| is_open_scan(node)) {
+                Some(scan) => Err(to_datafusion(Fault::NotIn { table: scan.reading.table(), columns: missing(scan) })),
+                None => Ok(TreeNodeRecursion::Continue),
+            })?;
+        }
+        Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(())
+}
+
+/// The columns that a scan needs values of.
+fn missing(scan: &ResourceScan) -> Vec<String> {
+    access::missing(&scan.reading.resource, &scan.reading.pins)
 }

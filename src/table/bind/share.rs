@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 
 use super::BindJoinExec;
 use crate::table::ResourceScan;
@@ -48,7 +49,7 @@ fn collect(plan: &Arc<dyn ExecutionPlan>, repeated: bool, tables: &mut HashMap<S
     let bound = plan.downcast_ref::<BindJoinExec>().map(BindJoinExec::bound);
     for child in plan.children() {
         let is_bound = bound.is_some_and(|bound| Arc::ptr_eq(bound, child));
-        collect(child, repeated || is_bound, tables);
+        collect(child, repeated || is_bound || plan.is::<RecursiveQueryExec>(), tables);
     }
 }
 

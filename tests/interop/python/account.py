@@ -1,6 +1,8 @@
 """The simulated account behind the server: what it was sent, what goes wrong with it, and what it can be told to do."""
 
+import itertools
 import json
+import urllib.parse
 import urllib.request
 
 import pytest
@@ -61,8 +63,18 @@ class Account:
             pytest.fail("the account has no backup left but those for test_pydo.py and the prism suite")
         return self._backups.pop()
 
+    def rows(self, path, **parameters):
+        """Every row of a list, all pages of it, and how many those were."""
+        key, rows = path.rpartition("/")[2], []
+        for number in itertools.count(1):
+            query = urllib.parse.urlencode({**parameters, "page": number, "per_page": 200})
+            body = self._ask(f"/v2/{path}?{query}")
+            rows += body[key]
+            if len(rows) >= body["meta"]["total"]:
+                return rows, number
+
     def _own(self, *types):
-        images = self._ask("/v2/images?private=true&per_page=200")["images"]
+        images, _ = self.rows("images", private="true")
         return [
             image
             for image in images

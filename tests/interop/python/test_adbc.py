@@ -353,12 +353,6 @@ class TestErrors:
         assert "statuss" in message
         assert re.search(r"\bstatus\b", message)
 
-    def test_no_image_says_what_is_missing(self, ask):
-        message = self.refused(ask, "SELECT * FROM image_actions")
-
-        assert "image_id" in message
-        assert "hint:" in message
-
     def test_an_image_id_that_is_no_number(self, ask):
         assert "abc" in self.refused(ask, "SELECT * FROM image_actions WHERE image_id = 'abc'")
 
