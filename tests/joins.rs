@@ -311,7 +311,7 @@ async fn an_action_of_something_else_is_no_image_action() {
 }
 
 #[tokio::test]
-async fn an_action_that_is_no_images_is_no_row_and_one_whose_image_is_not_told_is_one() {
+async fn an_action_that_is_no_images_is_no_row_and_one_whose_image_is_not_told_is_no_answer() {
     let stage = Stage::new(&[]).await;
     let actions = stage.demo.account().rows("digitalocean/account/actions", None).unwrap();
     let without = |kind: &str| {
@@ -321,9 +321,13 @@ async fn an_action_that_is_no_images_is_no_row_and_one_whose_image_is_not_told_i
     let volume = stage.rows(&format!("SELECT * FROM image_actions WHERE id = {}", without("volume"))).await;
     assert_eq!(volume.num_rows(), 0);
     let (image, sql) = (without("image"), "SELECT id, image_id FROM image_actions WHERE id =");
-    let rows = stage.rows(&format!("{sql} {image}")).await;
-    assert_eq!(json(&rows), [json!({"id": image, "image_id": null})], "DigitalOcean does not say which image it is");
-    let joined = "SELECT count(*) FROM account.actions x JOIN image_actions a ON a.id = x.id WHERE x.type = 'attach'";
+    let report = stage.error(&format!("{sql} {image}")).await.report();
+    assert!(report.contains("does not say the image_id of a row"), "{report}");
+    assert!(report.contains("\nhint: name the image_id as well, or do not select it"), "{report}");
+    let rows = stage.rows(&format!("SELECT id FROM image_actions WHERE id = {image}")).await;
+    assert_eq!(json(&rows), [json!({"id": image})]);
+    let joined =
+        "SELECT count(*) FROM account.actions x JOIN image_actions a ON a.id = x.id WHERE x.type = 'attach_volume'";
     assert_eq!(single(&stage.rows(joined).await), 0);
 }
 
@@ -351,4 +355,145 @@ async fn a_recursive_query_asks_for_an_image_once() {
 
     let requests = stage.requests();
     assert_eq!(requests.len(), 2, "{requests:?}");
+}
+
+/// With image 1 of so many actions, whose resource is the image itself.
+async fn stage_of_one(actions: usize) -> Stage {
+    Stage::new(&[("62137906", actions)]).await
+}
+
+#[tokio::test]
+async fn a_join_whose_sides_read_the_same_list_does_not_wait_for_itself() {
+    let stage = stage_of_one(2_000).await;
+    stage.inject("GET /v2/images/*/actions delay=20ms");
+    let on = "JOIN image_actions b ON b.image_id = a.resource_id AND b.id = a.id WHERE a.image_id = 62137906";
+    let matching = single(&stage.rows(&format!("SELECT count(*) FROM image_actions a {on}")).await);
+    assert!(matching > 1_000);
+
+    for sql in [
+        format!("SELECT count(*) FROM (SELECT b.id FROM image_actions a {on} LIMIT 10000000)"),
+        "SELECT count(*) FROM (SELECT id FROM image_actions a WHERE image_id IN (SELECT resource_id FROM image_actions \
+         WHERE image_id = 62137906 AND status = 'errored') LIMIT 100000)"
+            .into(),
+        format!("SELECT count(*) FROM image_actions a {on} AND b.type = a.type AND b.started_at = a.started_at"),
+    ] {
+        let rows = timeout(Duration::from_secs(60), stage.ask(&sql)).await;
+        assert!(rows.unwrap_or_else(|_| panic!("it hangs: {sql}")).is_ok(), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_union_of_two_long_lists_is_read_to_its_end() {
+    let stage = Stage::new(&[("droplets", 4_000)]).await;
+    let all = stage.demo.account().count("digitalocean/compute/droplets", None).unwrap();
+
+    for sql in ["SELECT count(*) FROM droplets", "SELECT count(id) FROM (SELECT id FROM droplets LIMIT 100000)"] {
+        let rows = timeout(Duration::from_secs(60), stage.rows(sql)).await;
+        let counted = single(&rows.unwrap_or_else(|_| panic!("it hangs: {sql}")));
+        assert_eq!(usize::try_from(counted).unwrap(), all, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_null_in_a_list_of_values_adds_no_rows_and_drops_no_filter() {
+    let stage = Stage::new(&[]).await;
+
+    for (filter, expected) in [
+        ("image_actions WHERE image_id IN (62137902, NULL)", 366),
+        ("image_actions WHERE image_id IN (NULL)", 0),
+        ("image_actions WHERE image_id = 62137902 AND action_id IN (NULL)", 0),
+        ("image_actions WHERE image_id = 62137902 AND action_id IN (36804636, NULL)", 1),
+        ("images WHERE id IN (62137902, NULL)", 1),
+        ("images WHERE public IN (false, NULL)", 23),
+        ("images WHERE public IN (false, true)", 41),
+        ("images WHERE public IN (false, true, NULL) AND NOT public", 23),
+        ("images WHERE NOT (public IN (false, NULL))", 0),
+        ("droplets WHERE name IN ('web-1', NULL) AND id > 0", 1),
+    ] {
+        assert_eq!(single(&stage.rows(&format!("SELECT count(*) FROM {filter}")).await), expected, "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn a_cast_that_makes_nulls_is_not_seen_through() {
+    let stage = Stage::new(&[]).await;
+    // An image of the account's own whose number is beyond 32 bits.
+    let nulls = "(SELECT CAST(NULL AS INT) AS x) k JOIN (SELECT TRY_CAST(image_id AS INT) AS y FROM image_actions) a";
+
+    let rows = stage.rows(&format!("SELECT DISTINCT a.y FROM {nulls} ON a.y IS NOT DISTINCT FROM k.x")).await;
+
+    assert_eq!(json(&rows), [json!({"y": null})]);
+}
+
+#[tokio::test]
+async fn keys_in_a_dictionary_are_keys() {
+    let stage = Stage::new(&[]).await;
+    let sql = "SELECT count(*) FROM (SELECT arrow_cast(198012311, 'Dictionary(Int32, Int64)') AS x) k
+               JOIN image_actions a ON a.image_id = k.x";
+
+    assert_eq!(single(&stage.rows(sql).await), 2, "a public image's");
+    assert_eq!(stage.requests(), ["GET /v2/images/198012311/actions?page=1"]);
+}
+
+#[tokio::test]
+async fn pairs_of_an_image_and_an_action_are_one_list_and_none_of_it_twice() {
+    let stage = stage_of_one(3_000).await;
+    let sql = "SELECT count(*) FROM (SELECT image_id + 0 AS k, id FROM image_actions WHERE image_id = 62137906) b
+               JOIN image_actions a ON a.image_id = b.k AND a.id = b.id";
+
+    assert_eq!(single(&stage.rows(sql).await), 3_000);
+
+    assert_eq!(stage.requests().len(), 15);
+}
+
+#[tokio::test]
+async fn a_limit_over_long_lists_asks_for_few_of_their_pages() {
+    let long = [("7555620", 8_000), ("7555621", 8_000), ("7938269", 8_000), ("62137902", 8_000)];
+    let stage = Stage::new(&long).await;
+    stage.inject("GET /v2/images/*/actions delay=20ms");
+
+    let rows = stage
+        .rows("SELECT i.id, a.id FROM images i JOIN image_actions a ON a.image_id = i.id WHERE NOT i.public LIMIT 1");
+
+    assert_eq!(rows.await.num_rows(), 1);
+    let requests = stage.requests();
+    assert!(requests.len() <= 1 + 8, "{requests:?}");
+}
+
+#[tokio::test]
+async fn a_semi_join_with_a_condition_asks_for_few_images_under_a_limit() {
+    let stage = stage_of(200, 3).await;
+    let sql = "SELECT a.id FROM image_actions a WHERE EXISTS (
+                   SELECT 1 FROM images i WHERE i.id = a.image_id AND i.created_at > a.started_at - INTERVAL '9 years')";
+
+    assert_eq!(stage.rows(&format!("{sql} LIMIT 1")).await.num_rows(), 1);
+    let asked = asked_in_the_end(&stage).await;
+    assert!(asked <= 8, "{asked}");
+}
+
+#[tokio::test]
+async fn a_recursive_query_joins_within_its_own_step() {
+    let stage = Stage::new(&[("62137906", 100)]).await;
+    let sql = "WITH RECURSIVE t AS (
+                   SELECT 62137906 AS id, 1 AS n
+                   UNION ALL SELECT x.image_id, x.n + 1 FROM images i JOIN (
+                       SELECT DISTINCT a.image_id, t.n FROM t JOIN image_actions a ON a.image_id = t.id WHERE t.n < 3
+                   ) x ON i.id = x.image_id
+               ) SELECT count(*) FROM t";
+
+    assert_eq!(single(&stage.rows(sql).await), 3);
+    assert_eq!(stage.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn many_actions_of_a_joined_image_are_its_list() {
+    let stage = Stage::new(&[]).await;
+    let ids: Vec<_> = (1..=300).map(|id| id.to_string()).collect();
+    let ids = ids.join(", ");
+
+    let joined = "SELECT count(*) FROM (VALUES (62137905)) k(x) JOIN image_actions a ON a.image_id = k.x WHERE a.id IN";
+    stage.rows(&format!("{joined} ({ids})")).await;
+    assert_eq!(stage.requests(), ["GET /v2/images/62137905/actions?page=1"]);
+    stage.rows("SELECT count(*) FROM image_actions WHERE id IN (1, 2, 3, 4, 5, 6)").await;
+    assert_eq!(stage.requests().len(), 6);
 }

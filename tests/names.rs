@@ -49,6 +49,26 @@ async fn a_name_of_no_service_is_unknown_and_the_nearest_is_told() {
     assert!(error.contains("there is no table `compute.actions`"), "{error}");
 }
 
+#[tokio::test]
+async fn what_would_be_answered_wrongly_is_refused_in_words() {
+    let stage = Stage::new(&[]).await;
+
+    for (sql, says) in [
+        ("SELECT count(*) FROM images TABLESAMPLE BERNOULLI(10)", "TABLESAMPLE"),
+        ("SELECT id IN (SELECT image_id FROM image_actions) AS x FROM images", "hint: LEFT JOIN the subquery's"),
+        (
+            "SELECT count(*) FROM image_actions WHERE region_slug NOT IN (SELECT image_id::TEXT FROM image_actions)",
+            "NOT EXISTS",
+        ),
+    ] {
+        let report = stage.error(sql).await.report();
+        assert!(report.contains(says) && !report.contains("Expr"), "{sql}: {report}");
+    }
+    let by_another_column = "SELECT count(*) FROM regions WHERE slug NOT IN (SELECT region_slug FROM image_actions \
+                             WHERE region_slug IS NOT NULL)";
+    assert!(single(&stage.rows(by_another_column).await) > 0, "that is answered from the account's own images");
+}
+
 /// An engine over two simulated accounts, of which the second has an image 7 with three actions.
 async fn two_accounts() -> (Engine, Running, Running) {
     let first = demo::Options { limits: Limits::off(), ..demo::Options::default() };

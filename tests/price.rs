@@ -159,3 +159,17 @@ async fn each_query_has_its_own_count() {
         assert_eq!(single(&stage.rows(sql).await), 3);
     }
 }
+
+#[tokio::test]
+async fn a_few_groups_of_many_lists_are_not_refused_and_a_joins_built_side_is() {
+    let stage = stage(0, 0, 8).await;
+    let images = "(7555620, 7938269, 62137902, 62137904, 62137905, 62137906, 62137907, 62137950, 3184770011, 1, 2, 3)";
+
+    let distinct = format!("SELECT DISTINCT status FROM image_actions WHERE image_id IN {images} LIMIT 1");
+    assert_eq!(stage.rows(&distinct).await.num_rows(), 1);
+    let built =
+        format!("SELECT b.id FROM image_actions b JOIN images i ON b.id < i.id WHERE b.image_id IN {images} LIMIT 1");
+    stage.requests();
+    assert!(stage.error(&built).await.report().starts_with("the query needs at least 12 requests"));
+    assert!(stage.requests().is_empty());
+}

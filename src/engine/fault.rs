@@ -15,6 +15,8 @@ pub enum Fault {
     Text(String),
     /// A subquery whose rows cannot be found for all rows of the outer query at once.
     Correlated,
+    /// A subquery in a place where DataFusion has none.
+    Subquery,
     /// A query that is sure to need more requests than it may send.
     TooManyRequests {
         /// How many it may send.
@@ -112,6 +114,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(message) => f.write_str(message),
+            Self::Subquery => {
+                f.write_str("IN (SELECT …) and EXISTS are answered in a condition alone, not in a list of columns")
+            }
             Self::Correlated => f.write_str(
                 "a subquery that refers to the outer query has an ORDER BY, a LIMIT or a condition that cannot be \
                  answered for all of its rows at once",
@@ -167,6 +172,7 @@ impl Failure for Fault {
             | Self::TooManyWrites { .. }
             | Self::Text(_)
             | Self::Correlated
+            | Self::Subquery
             | Self::ReadOnly(_)
             | Self::Invalid(_)
             | Self::Value(_)
@@ -201,6 +207,7 @@ impl Failure for Fault {
                 }
             }
             Self::Row { cause, .. } => return cause.hint(),
+            Self::Subquery => "LEFT JOIN the subquery's DISTINCT rows, and ask whether its column IS NOT NULL".into(),
             Self::Text(_) => "TRY_CAST(… AS BIGINT) is NULL where a text is no number".into(),
             Self::Correlated => {
                 "number the rows with row_number() OVER (PARTITION BY … ORDER BY …) in a derived table, \
@@ -275,6 +282,9 @@ fn read(error: &DataFusionError) -> Fault {
         DataFusionError::SQL(error, _) => Fault::Invalid(error.to_string()),
         DataFusionError::SchemaError(error, _) => read_schema(error),
         DataFusionError::NotImplemented(message) if message.contains("OuterReferenceColumn") => Fault::Correlated,
+        DataFusionError::NotImplemented(message) if message.starts_with("Physical plan does not support logical") => {
+            Fault::Subquery
+        }
         DataFusionError::NotImplemented(message) => Fault::Unsupported(first_lines(message)),
         DataFusionError::ArrowError(error, _) => read_arrow(error),
         DataFusionError::Execution(message) => Fault::Value(first_lines(message)),

@@ -382,7 +382,7 @@ impl Engine {
     }
 
     async fn plan_sql(&self, state: &SessionState, mut ast: Ast) -> Result<LogicalPlan> {
-        names::complete(state, &self.resources, &mut ast);
+        names::complete(state, &self.resources, &mut ast)?;
         match state.statement_to_plan(ast.clone()).await {
             Ok(plan) => Ok(plan),
             Err(error) => {

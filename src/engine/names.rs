@@ -5,18 +5,27 @@ use std::sync::Arc;
 
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::{ExplainStatement, Statement as Ast};
-use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Query, Statement, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    Ident, ObjectName, ObjectNamePart, Query, Statement, TableFactor, VisitMut, VisitorMut,
+};
 
+use super::Fault;
 use crate::resource::{Registry, Resource};
 
 /// Writes out the bare names of tables that are in another service than the default one.
-pub(super) fn complete(state: &SessionState, registry: &Registry, ast: &mut Ast) {
+///
+/// # Errors
+/// [`Fault::Unsupported`] for TABLESAMPLE, which DataFusion reads and then does nothing about.
+pub(super) fn complete(state: &SessionState, registry: &Registry, ast: &mut Ast) -> Result<(), Fault> {
     match ast {
         Ast::Statement(statement) => {
-            let _ = Statement::visit(statement, &mut Completing { state, registry, scopes: Vec::new() });
+            match Statement::visit(statement, &mut Completing { state, registry, scopes: Vec::new() }) {
+                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Break(fault) => Err(fault),
+            }
         }
         Ast::Explain(ExplainStatement { statement, .. }) => complete(state, registry, statement),
-        _ => {}
+        _ => Ok(()),
     }
 }
 
@@ -55,9 +64,9 @@ impl Completing<'_> {
 }
 
 impl VisitorMut for Completing<'_> {
-    type Break = ();
+    type Break = Fault;
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Fault> {
         let this: *const Query = query;
         if let Some(scope) = self.scopes.last_mut()
             && let Some(place) = scope.queries.iter().position(|own| *own == this)
@@ -71,7 +80,7 @@ impl VisitorMut for Completing<'_> {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Fault> {
         self.scopes.pop();
         let this: *const Query = query;
         if let Some(scope) = self.scopes.last_mut()
@@ -82,7 +91,14 @@ impl VisitorMut for Completing<'_> {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Fault> {
+        match table {
+            TableFactor::Table { sample: Some(_), .. } => ControlFlow::Break(Fault::Unsupported("TABLESAMPLE".into())),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<Fault> {
         let name = match &relation.0[..] {
             [ObjectNamePart::Identifier(name)] => folded(name),
             _ => return ControlFlow::Continue(()),

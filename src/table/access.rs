@@ -7,7 +7,7 @@ use super::fault::Fault;
 use crate::resource::{Binding, Filter, Method, Resource, Source, Value};
 
 /// Above so many pinned ids of one list, the list is read instead: a page of 200 costs one request too.
-const MOST_GETS: usize = 4;
+pub(super) const MOST_GETS: usize = 4;
 
 /// A method with what its path is filled in with: one request, or one list.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,14 +34,21 @@ pub(crate) fn choose(resource: &Resource, pins: &Pins) -> Result<Vec<Call>, Faul
         (Some(get), None) => get,
         (None, None) => return Err(needs_key(resource, pins)),
     };
-    Ok(bindings(resource, method, pins).into_iter().map(|binding| Call { method: at, binding }).collect())
+    Ok(calls_of(resource, at, method, pins))
 }
+
+fn calls_of(resource: &Resource, at: usize, method: &Method, pins: &Pins) -> Vec<Call> {
+    bindings(resource, method, pins).into_iter().map(|binding| Call { method: at, binding }).collect()
+}
+
+/// A method and its place among the resource's.
+type Numbered<'a> = (usize, &'a Method);
 
 /// The get and the list whose parameters all have a value.
 pub(super) fn candidates(
     resource: &Resource,
     has_value: impl Fn(&str) -> bool,
-) -> (Option<(usize, &Method)>, Option<(usize, &Method)>) {
+) -> (Option<Numbered<'_>>, Option<Numbered<'_>>) {
     let usable = |method: &Method| keys(resource, method).all(&has_value);
     let methods = || resource.methods.iter().enumerate().filter(|(_, method)| usable(method));
     // Of the gets, the one that says most of where the row is.
@@ -50,8 +57,14 @@ pub(super) fn candidates(
     (get, methods().find(|(_, method)| !method.is_get()))
 }
 
-/// The calls for keys that come from elsewhere, none of them twice: ids of one list are weighed together.
-pub(super) fn calls(resource: &Resource, pins: &Pins, given: &[Binding]) -> Result<Vec<Call>, Fault> {
+/// The calls for keys that come from elsewhere, none of them twice: ids of one list are weighed together. A list that is
+/// there already costs nothing.
+pub(super) fn calls(
+    resource: &Resource,
+    pins: &Pins,
+    given: &[Binding],
+    is_there: impl Fn(&Call) -> bool,
+) -> Result<Vec<Call>, Fault> {
     let id = resource.row_id();
     let mut groups: BTreeMap<Binding, BTreeSet<Value>> = BTreeMap::new();
     let mut order = Vec::new();
@@ -69,7 +82,17 @@ pub(super) fn calls(resource: &Resource, pins: &Pins, given: &[Binding]) -> Resu
             pins = pins.with(column, BTreeSet::from([value.clone()]));
         }
         let ids = &groups[&group];
-        calls.extend(choose(resource, &if ids.is_empty() { pins } else { pins.with(id, ids.clone()) })?);
+        if ids.is_empty() {
+            calls.extend(choose(resource, &pins)?);
+            continue;
+        }
+        let list = candidates(resource, |key| pins.get(key).is_some()).1;
+        let list = list.into_iter().flat_map(|(at, method)| calls_of(resource, at, method, &pins)).collect::<Vec<_>>();
+        if !list.is_empty() && list.iter().all(&is_there) {
+            calls.extend(list);
+        } else {
+            calls.extend(choose(resource, &pins.with(id, ids.clone()))?);
+        }
     }
     Ok(calls)
 }
@@ -263,9 +286,9 @@ mod tests {
         let key = |image, id| Binding::default().with("image_id", Value::Int(image)).with("id", Value::Int(id));
         let given: Vec<_> = (0..4).map(|id| key(1, id)).chain((0..5).map(|id| key(2, id))).collect();
 
-        let calls = calls(resource, &Pins::none(), &given).unwrap();
+        let called = calls(resource, &Pins::none(), &given, |_| false).unwrap();
 
-        let paths = calls.iter().map(|call| path(resource, &resource.methods[call.method], &call.binding));
+        let paths = called.iter().map(|call| path(resource, &resource.methods[call.method], &call.binding));
         assert_eq!(
             paths.collect::<Vec<_>>(),
             [
@@ -276,6 +299,9 @@ mod tests {
                 "/v2/images/2/actions"
             ]
         );
+        let there =
+            calls(resource, &Pins::none(), &given[..2], |call| !resource.methods[call.method].is_get()).unwrap();
+        assert_eq!(there.len(), 1, "the list, where that has been asked for");
     }
 
     fn images(filters: &[Expr]) -> Vec<Vec<(String, String)>> {

@@ -30,6 +30,15 @@ pub enum Fault {
         /// Its type in SQL.
         data_type: &'static str,
     },
+    /// A row that was found without its parameter, and does not tell it.
+    Untold {
+        /// `digitalocean.compute.image_actions`.
+        table: String,
+        /// `image_id`.
+        column: String,
+        /// The field that should: `resource_id`.
+        field: String,
+    },
     /// An answer that does not hold what is declared.
     Unreadable {
         /// The request.
@@ -58,6 +67,9 @@ impl fmt::Display for Fault {
             Self::InexactKey { key, data_type } => {
                 write!(f, "the key {key} is a {data_type}, to which several numbers are equal")
             }
+            Self::Untold { table, column, field } => {
+                write!(f, "DigitalOcean does not say the {column} of a row of `{table}`: its {field} is null")
+            }
             Self::Unreadable { at, fault } => write!(f, "the answer to {at} cannot be read: {fault}"),
             Self::Changing { at, readings } => {
                 write!(f, "the list of {at} changed while it was read, {readings} times")
@@ -73,6 +85,7 @@ impl Failure for Fault {
         match self {
             Self::NeedsKey { .. } | Self::NotIn { .. } | Self::InexactKey { .. } => Kind::InvalidArgument,
             Self::Unreadable { fault, .. } => fault.kind(),
+            Self::Untold { .. } => Kind::FailedPrecondition,
             Self::Changing { .. } => Kind::Aborted,
         }
     }
@@ -91,6 +104,7 @@ impl Failure for Fault {
                 let terms: Vec<_> = columns.iter().map(|column| format!("a.{column} = …")).collect();
                 format!("write `WHERE NOT EXISTS (SELECT 1 FROM {table} a WHERE {})`", terms.join(" AND "))
             }
+            Self::Untold { column, .. } => format!("name the {column} as well, or do not select it"),
             Self::InexactKey { .. } => "CAST the key to BIGINT".into(),
             Self::Unreadable { fault: rows::Fault::NotJson(_), .. } => "check --api-url, or try again".into(),
             Self::Unreadable { .. } => {

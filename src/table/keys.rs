@@ -16,6 +16,7 @@ use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 
 use super::access::{self, Call};
 use super::fault::to_datafusion;
+use super::memo::Memo;
 use super::reading::Reading;
 use super::stream::Calls;
 use super::{Parent, same_value};
@@ -27,11 +28,21 @@ use crate::resource::{Binding, Value};
 pub(super) enum Keys {
     /// From the query's text.
     Known(Vec<Call>),
-    /// From elsewhere in the plan: from all of these at once. Where there is none, the rules still have to say, and
-    /// may take those of the parent.
-    Open { sources: Vec<Source>, parent: Option<Parent> },
+    /// From elsewhere in the plan: from all of these at once. Where there is none, the rules still have to say.
+    Open { sources: Vec<Source>, otherwise: Otherwise },
     /// From the rows of the parent, whose columns are these.
     Parent { plan: Arc<dyn ExecutionPlan>, columns: Vec<String> },
+}
+
+/// What a scan does that no other place in the plan gives values to.
+#[derive(Clone, Debug)]
+pub(super) enum Otherwise {
+    /// It reads those of its parent.
+    Parent(Parent),
+    /// It does without the parameter, at a price.
+    Calls(Vec<Call>),
+    /// It cannot be read.
+    Nothing,
 }
 
 /// A place in the plan that values come from.
@@ -98,18 +109,19 @@ impl Keys {
 pub(super) fn calls(keys: &Keys, reading: &Reading, context: &Arc<TaskContext>) -> Result<Calls> {
     let reading = reading.clone();
     let query = context.session_config().get_extension::<QueryContext>().unwrap_or_default();
+    let memo = context.session_config().get_extension::<Memo>().unwrap_or_default();
     Ok(match keys {
         Keys::Known(calls) => told(calls.clone(), &reading, query).boxed(),
         Keys::Open { sources, .. } => {
             let sources = sources.clone();
             // Not before somebody wants rows: a scalar subquery has its value then.
-            let late = async move { Ok::<_, DataFusionError>(stream::iter(open(&reading, &sources)?).map(Ok)) };
+            let late = async move { Ok::<_, DataFusionError>(stream::iter(open(&reading, &memo, &sources)?).map(Ok)) };
             stream::once(late).try_flatten().boxed()
         }
         Keys::Parent { plan, columns } => {
             let (rows, columns) = (plan.execute(0, Arc::clone(context))?, columns.clone());
             let calls = rows.and_then(move |rows| {
-                let calls = bindings(&reading, &rows, &columns).and_then(|given| wanted(&reading, given));
+                let calls = bindings(&reading, &rows, &columns).and_then(|given| wanted(&reading, &memo, given));
                 std::future::ready(calls.map(|calls| told(calls, &reading, Arc::clone(&query))))
             });
             calls.try_flatten().boxed()
@@ -132,18 +144,19 @@ fn told(
     })
 }
 
-fn open(reading: &Reading, sources: &[Source]) -> Result<Vec<Call>> {
+fn open(reading: &Reading, memo: &Memo, sources: &[Source]) -> Result<Vec<Call>> {
     let mut given = vec![Binding::default()];
     for source in sources {
         given = both(&given, &source.given(reading)?);
     }
-    wanted(reading, given)
+    wanted(reading, memo, given)
 }
 
 /// The calls for these keys, but for those that the scan's own filter drops.
-fn wanted(reading: &Reading, given: Vec<Binding>) -> Result<Vec<Call>> {
+fn wanted(reading: &Reading, memo: &Memo, given: Vec<Binding>) -> Result<Vec<Call>> {
     let given = passing(reading, given)?;
-    access::calls(&reading.resource, &reading.pins, &given).map_err(to_datafusion)
+    let is_there = |call: &Call| reading.kept && memo.has(&reading.key(call));
+    access::calls(&reading.resource, &reading.pins, &given, is_there).map_err(to_datafusion)
 }
 
 /// Every combination of the two that agrees in the columns that both have.

@@ -6,7 +6,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
@@ -31,27 +33,30 @@ pub(super) struct Key {
 
 type Rows = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
 
-/// A list that several read.
+/// A list that several read. Whoever needs more than is there takes it on by a step; nobody has the right to do so for
+/// longer than that, because a reader may be left alone for ever: a join stops reading one side while the other works.
 struct List {
-    /// Whoever needs more than is there takes it on.
-    source: tokio::sync::Mutex<Rows>,
     read: Mutex<Read>,
+    readers: Arc<Readers>,
 }
 
 struct Read {
+    source: Rows,
     batches: Vec<RecordBatch>,
     end: Option<Result<(), Arc<DataFusionError>>>,
     memory: MemoryReservation,
 }
 
-/// What a reader finds at its place.
-enum Found {
-    Batch(RecordBatch),
-    End(Result<(), Arc<DataFusionError>>),
-    NotYet,
-}
+/// Who waits for more. All of them are woken when there is more, since the one that asked last may not come back.
+#[derive(Default)]
+struct Readers(Mutex<Vec<Waker>>);
 
 impl Memo {
+    /// Whether somebody has asked for a list.
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.lists.lock().expect("nothing panics while it is held").contains_key(key)
+    }
+
     /// The rows of a list, from its beginning. `fetch` is called where nobody has asked for it yet.
     pub(super) fn rows(&self, key: Key, pool: &Arc<dyn MemoryPool>, fetch: impl FnOnce() -> Rows) -> Rows {
         let mut lists = self.lists.lock().expect("nothing panics while it is held");
@@ -72,21 +77,29 @@ impl Memo {
 impl List {
     fn new(source: Rows, pool: &Arc<dyn MemoryPool>) -> Self {
         let memory = MemoryConsumer::new("rows that are kept for a join").register(pool);
-        let read = Mutex::new(Read { batches: Vec::new(), end: None, memory });
-        Self { source: tokio::sync::Mutex::new(source), read }
+        let read = Mutex::new(Read { source, batches: Vec::new(), end: None, memory });
+        Self { read, readers: Arc::default() }
     }
 
     /// The batch at a place, fetched if need be.
     async fn at(&self, at: usize) -> Result<Option<RecordBatch>, DataFusionError> {
+        poll_fn(|context| self.poll_at(at, context)).await
+    }
+
+    fn poll_at(&self, at: usize, context: &mut Context<'_>) -> Poll<Result<Option<RecordBatch>, DataFusionError>> {
+        let mut read = self.read();
         loop {
-            if let Some(answer) = self.read().find(at).answer() {
-                return answer;
+            match (read.batches.get(at), &read.end) {
+                (Some(batch), _) => return Poll::Ready(Ok(Some(batch.clone()))),
+                (None, Some(Ok(()))) => return Poll::Ready(Ok(None)),
+                (None, Some(Err(error))) => return Poll::Ready(Err(DataFusionError::Shared(Arc::clone(error)))),
+                (None, None) => {}
             }
-            let mut source = self.source.lock().await;
-            if matches!(self.read().find(at), Found::NotYet) {
-                let next = source.next().await;
-                self.read().add(next);
-            }
+            self.readers.add(context.waker());
+            let waker = Waker::from(Arc::clone(&self.readers));
+            let next = ready!(read.source.poll_next_unpin(&mut Context::from_waker(&waker)));
+            read.add(next);
+            self.readers.wake_by_ref();
         }
     }
 
@@ -95,15 +108,27 @@ impl List {
     }
 }
 
-impl Read {
-    fn find(&self, at: usize) -> Found {
-        match (self.batches.get(at), &self.end) {
-            (Some(batch), _) => Found::Batch(batch.clone()),
-            (None, Some(end)) => Found::End(end.clone()),
-            (None, None) => Found::NotYet,
+impl Readers {
+    fn add(&self, waker: &Waker) {
+        let mut waiting = self.0.lock().expect("nothing panics while it is held");
+        if !waiting.iter().any(|own| own.will_wake(waker)) {
+            waiting.push(waker.clone());
         }
     }
+}
 
+impl Wake for Readers {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let waiting = std::mem::take(&mut *self.0.lock().expect("nothing panics while it is held"));
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Read {
     fn add(&mut self, next: Option<Result<RecordBatch, DataFusionError>>) {
         let kept = next.map(|batch| {
             let batch = batch?;
@@ -114,17 +139,6 @@ impl Read {
             Some(Ok(batch)) => self.batches.push(batch),
             Some(Err(error)) => self.end = Some(Err(Arc::new(error))),
             None => self.end = Some(Ok(())),
-        }
-    }
-}
-
-impl Found {
-    fn answer(self) -> Option<Result<Option<RecordBatch>, DataFusionError>> {
-        match self {
-            Self::Batch(batch) => Some(Ok(Some(batch))),
-            Self::End(Ok(())) => Some(Ok(None)),
-            Self::End(Err(error)) => Some(Err(DataFusionError::Shared(error))),
-            Self::NotYet => None,
         }
     }
 }
@@ -191,6 +205,25 @@ mod tests {
         drop(send);
 
         assert_eq!(other.try_collect::<Vec<_>>().await.unwrap(), [batch(1)]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_and_is_not_asked_again_does_not_hold_up_the_others() {
+        let memo = Memo::default();
+        let (send, receive) = futures::channel::mpsc::unbounded();
+        let mut receive = Some(receive.boxed());
+        let mut rows = || memo.rows(key(), &unbounded(), || receive.take().unwrap());
+        let (other, mut idle) = (rows(), rows());
+        let reading = tokio::spawn(other.try_collect::<Vec<_>>());
+        tokio::task::yield_now().await;
+        // The last to ask, and so the one that the source would wake.
+        assert!(idle.next().now_or_never().is_none());
+
+        send.unbounded_send(Ok(batch(1))).unwrap();
+        drop(send);
+
+        assert_eq!(reading.await.unwrap().unwrap(), [batch(1)]);
+        drop(idle);
     }
 
     #[tokio::test]

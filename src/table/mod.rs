@@ -36,8 +36,13 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::{collect_columns, conjunction_opt};
 use datafusion::physical_plan::ExecutionPlan;
 
 use access::{Call, choose};
@@ -48,7 +53,8 @@ pub(crate) use memo::Memo;
 pub use pins::Pins;
 use scan::ResourceScan;
 
-use self::keys::Keys;
+use self::access::MOST_GETS;
+use self::keys::{Keys, Otherwise};
 use self::reading::Reading;
 use crate::resource::{Resource, Value};
 
@@ -64,6 +70,28 @@ impl ResourceTable {
     /// The table of a resource in an account. `parent` is the one that the resource names.
     pub fn new(account: Arc<Account>, resource: Arc<Resource>, parent: Option<Arc<Resource>>) -> Self {
         Self { account, resource, parent }
+    }
+
+    /// Whether calls do without the table's parameter, which a join may give after all.
+    fn leave_open(&self, calls: &[Call]) -> bool {
+        calls.first().is_some_and(|call| !self.resource.methods[call.method].gives.is_empty())
+    }
+
+    /// The filters that are more than pins, as one expression over the resource's schema.
+    fn residual(&self, state: &dyn Session, filters: &[Expr]) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let schema = DFSchema::try_from(self.resource.planned_schema().as_ref().clone())?;
+        let more = filters.iter().filter(|filter| !Pins::of(&self.resource, [*filter]).is_exact());
+        let more = more.map(|filter| {
+            // A table's alias is no part of the resource's schema.
+            let bare = filter.clone().transform(|expr| {
+                Ok(match expr {
+                    Expr::Column(column) => Transformed::yes(Expr::Column(column.name.into())),
+                    other => Transformed::no(other),
+                })
+            });
+            state.create_physical_expr(bare.data()?, &schema)
+        });
+        Ok(conjunction_opt(more.collect::<Result<Vec<_>>>()?))
     }
 
     /// The scan that tells the keys where nothing else does.
@@ -117,7 +145,7 @@ impl TableProvider for ResourceTable {
 
     async fn scan(
         &self,
-        _state: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
         limit: Option<usize>,
@@ -126,12 +154,24 @@ impl TableProvider for ResourceTable {
         let projection = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
         let pins = Pins::of(&self.resource, filters);
         let keys = match choose(&self.resource, &pins) {
+            Ok(calls) if calls.len() > MOST_GETS && self.leave_open(&calls) => {
+                Keys::Open { sources: Vec::new(), otherwise: Otherwise::Calls(calls) }
+            }
             Ok(calls) => Keys::Known(calls),
-            Err(_) => Keys::Open { sources: Vec::new(), parent: self.scan_of_parent() },
+            Err(_) => Keys::Open {
+                sources: Vec::new(),
+                otherwise: self.scan_of_parent().map_or(Otherwise::Nothing, Otherwise::Parent),
+            },
         };
+        let residual = self.residual(state, filters)?;
         let schema = Arc::new(schema.project(&projection)?);
         let mut reading = Reading::new(Arc::clone(&self.account), Arc::clone(&self.resource), pins, projection);
         reading.fetch = limit;
+        if let Some(residual) = residual {
+            let columns = collect_columns(&residual).iter().map(Column::index).collect();
+            reading.read_too(&columns);
+            reading.residual = Some(residual);
+        }
         Ok(Arc::new(ResourceScan::new(reading, keys, schema)))
     }
 }

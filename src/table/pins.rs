@@ -20,6 +20,8 @@ pub struct Pins {
     sets: BTreeMap<String, BTreeSet<Value>>,
     /// The values that a list column has to have in it, all of them.
     contained: BTreeMap<String, BTreeSet<Value>>,
+    /// Whether no row can pass: `id = NULL`, which is never true.
+    never: bool,
     /// Whether the filters say nothing but this: a row is wanted if, and only if, its keys are in the sets.
     exact: bool,
 }
@@ -62,7 +64,7 @@ impl Pins {
 
     /// Whether they say nothing that a request could name.
     pub fn is_empty(&self) -> bool {
-        self.sets.is_empty() && self.contained.is_empty()
+        self.sets.is_empty() && self.contained.is_empty() && !self.never
     }
 
     /// Whether checking the sets is all that the filters ask for.
@@ -72,7 +74,7 @@ impl Pins {
 
     /// Whether no row can be wanted.
     pub fn is_impossible(&self) -> bool {
-        self.sets.values().any(BTreeSet::is_empty)
+        self.never || self.sets.values().any(BTreeSet::is_empty)
     }
 
     fn one(column: &str, values: BTreeSet<Value>) -> Self {
@@ -99,12 +101,22 @@ impl Pins {
             self.contained.entry(column).or_default().extend(values);
         }
         self.exact &= other.exact;
+        self.never |= other.never;
         self
+    }
+
+    fn never() -> Self {
+        Self { never: true, exact: true, ..Self::default() }
     }
 
     /// `(a = 1 AND b = 2) OR (a = 3 AND b = 4)` pins a and b, but also lets (1, 4) through: it is
     /// exact only where both sides speak of the same single column.
     fn or(self, other: Self) -> Self {
+        match (self.never, other.never) {
+            (true, _) => return other,
+            (_, true) => return self,
+            (false, false) => {}
+        }
         let same_column = self.sets.len() == 1 && self.sets.keys().eq(other.sets.keys());
         let exact = self.exact && other.exact && same_column;
         let mut sets = BTreeMap::new();
@@ -118,7 +130,7 @@ impl Pins {
             let both = other.contained.get(&column).map(|others| values.intersection(others).cloned().collect());
             contained.extend(both.filter(|both: &BTreeSet<_>| !both.is_empty()).map(|both| (column, both)));
         }
-        Self { sets, contained, exact }
+        Self { sets, contained, exact, never: false }
     }
 }
 
@@ -141,6 +153,9 @@ fn read(resource: &Resource, filter: &Expr) -> Pins {
             (Expr::Column(column), Some(values)) => pin(resource, column, values),
             _ => Pins::unknown(),
         },
+        // What DataFusion makes of `id = NULL`, in `id IN (1, NULL)` as well.
+        Expr::Literal(ScalarValue::Boolean(None | Some(false)), _) => Pins::never(),
+        Expr::Literal(ScalarValue::Boolean(Some(true)), _) => Pins::none(),
         // `WHERE public` and `WHERE NOT public`: DataFusion writes `public = false` so.
         Expr::Column(column) => pin(resource, column, [&ScalarValue::Boolean(Some(true))]),
         Expr::Not(inner) => match inner.as_ref() {
@@ -260,6 +275,10 @@ mod tests {
     #[test]
     fn a_null_is_equal_to_nothing() {
         assert!(pins(col("image_id").eq(null())).is_impossible());
+        let folded = image(7).or(lit(ScalarValue::Boolean(None)));
+        assert_eq!(set(&pins(folded), "image_id"), Some(vec![7]));
+        assert!(pins(lit(ScalarValue::Boolean(None))).is_impossible());
+        assert!(pins(image(7).and(lit(false))).is_impossible());
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use datafusion::physical_expr::PhysicalExpr;
 
-use super::access::is_fixed;
+use super::access::{self, Call, is_fixed};
+use super::memo::Key;
 use super::{Account, Pins};
 use crate::resource::{Method, Resource, Source, Value};
 
@@ -22,6 +23,9 @@ pub(super) struct Reading {
     pub(super) columns: Vec<usize>,
     /// Over the projection.
     pub(super) predicate: Option<Arc<dyn PhysicalExpr>>,
+    /// Over the resource's schema: filters that are more than pins. DataFusion may have taken an earlier form of one for
+    /// exact and dropped it, so the scan does not rely on anybody else to check them.
+    pub(super) residual: Option<Arc<dyn PhysicalExpr>>,
     /// Exactly so many rows at most.
     pub(super) fetch: Option<usize>,
     /// Whether a LIMIT above may end it soon.
@@ -40,6 +44,7 @@ impl Reading {
             projection,
             columns,
             predicate: None,
+            residual: None,
             fetch: None,
             limited: false,
             kept: false,
@@ -51,6 +56,12 @@ impl Reading {
     /// `digitalocean.compute.images`, with the account's own name.
     pub(super) fn table(&self) -> String {
         self.resource.to_string()
+    }
+
+    /// What tells a call's list from all others of a query.
+    pub(super) fn key(&self, call: &Call) -> Key {
+        let queries = access::queries(self.method(call.method), &self.pins);
+        Key { table: self.table().into(), call: call.clone(), queries }
     }
 
     pub(super) fn method(&self, at: usize) -> &Method {
@@ -98,7 +109,7 @@ impl Reading {
 
     /// How many rows of a list are enough, where all of them pass.
     pub(super) fn rows_wanted(&self, method: &Method) -> Option<usize> {
-        let all_pass = self.predicate.is_none() && method.only.is_empty() && {
+        let all_pass = self.predicate.is_none() && self.residual.is_none() && method.only.is_empty() && {
             let mut pinned = self.pins.iter();
             pinned.all(|(column, _)| is_fixed(&self.resource, method, &self.pins, column))
         };

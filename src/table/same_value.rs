@@ -14,6 +14,7 @@ use crate::resource::{Binding, Value};
 
 /// Whether a parameter of type `wanted` can be told from keys of type `key`: whether no two values are one key.
 pub(super) fn can_be_told(key: &DataType, wanted: &DataType) -> bool {
+    let key = if let DataType::Dictionary(_, values) = key { values } else { key };
     let is_text = matches!(key, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     match wanted {
         DataType::Int64 => is_text || key.is_numeric() && *key != DataType::Float16,
@@ -27,8 +28,12 @@ pub(super) fn can_be_told(key: &DataType, wanted: &DataType) -> bool {
 /// # Errors
 /// [`Fault::InexactKey`]: a float so large that several numbers are equal to it.
 pub(super) fn of(keys: &ArrayRef, wanted: &DataType) -> Result<Vec<Option<Value>>> {
-    refuse_inexact(keys)?;
     let safe = CastOptions::default();
+    // What pandas calls a categorical column.
+    if let DataType::Dictionary(_, values) = keys.data_type() {
+        return of(&cast_with_options(keys, values, &safe)?, wanted);
+    }
+    refuse_inexact(keys)?;
     let values = cast_with_options(keys, wanted, &safe)?;
     let again = cast_with_options(&values, keys.data_type(), &safe)?;
     let same = eq(&again, keys)?;

@@ -80,11 +80,11 @@ impl ResourceScan {
 
     /// The same with one more place that values come from, where these columns are enough to ask with.
     pub(super) fn with_source(&self, source: Source) -> Option<Self> {
-        let Keys::Open { sources, parent } = &self.keys else { return None };
+        let Keys::Open { sources, otherwise } = &self.keys else { return None };
         let columns: BTreeSet<String> = source.columns().map(str::to_owned).collect();
         access::is_enough(&self.reading.resource, &self.reading.pins, &columns).then(|| {
             let sources = sources.iter().cloned().chain([source]).collect();
-            self.with_keys(Keys::Open { sources, parent: parent.clone() })
+            self.with_keys(Keys::Open { sources, otherwise: otherwise.clone() })
         })
     }
 
@@ -95,7 +95,7 @@ impl ResourceScan {
 
     /// The same, with the keys of the join of this number.
     pub(super) fn given(&self, join: usize, keys: &dyn Fn(&[Bound]) -> Option<Given>) -> Self {
-        let Keys::Open { sources, parent } = &self.keys else { return self.clone() };
+        let Keys::Open { sources, otherwise } = &self.keys else { return self.clone() };
         let with_keys = |source: &Source| match source {
             Source::Join { number, from, .. } if *number == join => {
                 Source::Join { number: join, from: from.clone(), given: keys(from) }
@@ -103,7 +103,7 @@ impl ResourceScan {
             other => other.clone(),
         };
         let sources = sources.iter().map(with_keys).collect();
-        self.with_keys(Keys::Open { sources, parent: parent.clone() })
+        self.with_keys(Keys::Open { sources, otherwise: otherwise.clone() })
     }
 
     /// The calls that it is known to make before it runs; `None` where that shows later.

@@ -3,20 +3,22 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::cast::as_boolean_array;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::reassign_expr_columns;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tracing::warn;
 
 use super::access::{self, Call};
 use super::fault::{Fault, to_datafusion};
 use super::list::List;
-use super::memo::{self, Memo};
+use super::memo::Memo;
 use super::reading::Reading;
 use super::unique::unique;
 use crate::api::page::{Decoded, Fetch};
@@ -51,6 +53,8 @@ struct Reader {
     decoder: Decoder,
     /// Where they stand in what is decoded, and what they have to be.
     checks: Vec<(usize, BTreeSet<Value>)>,
+    /// Over what is decoded.
+    residual: Option<Arc<dyn PhysicalExpr>>,
 }
 
 impl Execution {
@@ -93,24 +97,32 @@ impl Execution {
         let method = call.method;
         let queries = access::queries(self.reading.method(method), &self.reading.pins);
         let rows = if self.reading.kept {
-            let key = memo::Key { table: self.reading.table().into(), call: call.clone(), queries: queries.clone() };
+            let key = self.reading.key(&call);
             // A list that others read has room of its own: theirs must not wait for this scan's.
-            memo.rows(key, &self.pool, || self.fetched(&call, queries, &ReadAhead::new(PAGES_AHEAD, BYTES_AHEAD)))
+            memo.rows(key, &self.pool, || self.fetched(&call, queries, None))
         } else {
-            let ahead = Arc::clone(&self.ahead);
-            self.fetched(&call, queries, &ahead)
+            let shared = Some(&self.ahead).filter(|_| queries.len() == 1);
+            self.fetched(&call, queries, shared)
         };
         rows.map_ok(move |batch| (method, batch)).boxed()
     }
 
-    /// Asks for the rows of one call, which may be several requests.
-    fn fetched(self: &Arc<Self>, call: &Call, queries: Vec<Vec<(String, String)>>, ahead: &Arc<ReadAhead>) -> Batches {
+    /// Asks for the rows of one call, which may be several requests. Each of them has room of its own to read ahead,
+    /// where they do not share the scan's: of lists that are taken one after another the later ones must not use up
+    /// what the first one needs.
+    fn fetched(
+        self: &Arc<Self>,
+        call: &Call,
+        queries: Vec<Vec<(String, String)>>,
+        ahead: Option<&Arc<ReadAhead>>,
+    ) -> Batches {
         self.query.count(|counts| &counts.needed, queries.len());
-        let fetch = Arc::new(self.fetch(call, ahead));
         let path = access::path(&self.reading.resource, self.reading.method(call.method), &call.binding);
         let parts = queries.into_iter().map(|query| {
             let request = Request::new(path.clone()).with_query(query);
-            self.part(call, Arc::clone(&fetch), request)
+            let own = || ReadAhead::new(if self.reading.limited { 1 } else { PAGES_AHEAD }, BYTES_AHEAD);
+            let ahead = ahead.map_or_else(own, Arc::clone);
+            self.part(call, Arc::new(self.fetch(call, &ahead)), request)
         });
         let mut parts: Vec<_> = parts.collect();
         let rows = match parts.len() {
@@ -150,7 +162,10 @@ impl Execution {
         self.readers[method].get_or_init(|| {
             let own = self.reading.method(method);
             let decoder = Decoder::of_method(&self.reading.resource, own, &self.reading.columns);
-            Arc::new(Reader { decoder, checks: self.reading.checks(own) })
+            let residual = self.reading.residual.clone().map(|residual| {
+                reassign_expr_columns(residual, decoder.schema()).expect("what a filter names is read")
+            });
+            Arc::new(Reader { decoder, checks: self.reading.checks(own), residual })
         })
     }
 
@@ -189,24 +204,45 @@ impl Execution {
         None
     }
 
+    /// A row of which the API does not say whose it is has no answer to a query that asks for that.
+    fn refuse_untold(&self, method: usize, batch: &RecordBatch) -> Result<(), DataFusionError> {
+        for (column, field) in &self.reading.method(method).gives {
+            let at = self.reading.resource.planned_schema().index_of(column)?;
+            if self.reading.projection.contains(&at) && batch.column(self.reading.place(column)).null_count() > 0 {
+                let (table, column, field) = (self.reading.table(), column.clone(), field.clone());
+                return Err(to_datafusion(Fault::Untold { table, column, field }));
+            }
+        }
+        Ok(())
+    }
+
     /// Checks what the request did not fix, projects, and filters.
     fn finish(&self, method: usize, batch: RecordBatch) -> Result<Option<RecordBatch>, DataFusionError> {
-        let batch = match checked(&self.reader(method).checks, &batch) {
+        let reader = self.reader(method);
+        let batch = match checked(&reader.checks, &batch) {
             Some(passed) => filter_record_batch(&batch, &passed)?,
             None => batch,
         };
+        let batch = match &reader.residual {
+            Some(residual) => passing(residual, &batch)?,
+            None => batch,
+        };
+        self.refuse_untold(method, &batch)?;
         let read = &self.reading.columns;
         let place = |column: &usize| read.iter().position(|own| own == column).expect("what is projected is read");
         let batch = batch.project(&self.reading.projection.iter().map(place).collect::<Vec<_>>())?;
         let batch = match &self.reading.predicate {
-            Some(predicate) => {
-                let passed = predicate.evaluate(&batch)?.into_array(batch.num_rows())?;
-                filter_record_batch(&batch, as_boolean_array(&passed)?)?
-            }
+            Some(predicate) => passing(predicate, &batch)?,
             None => batch,
         };
         Ok((batch.num_rows() > 0).then_some(batch))
     }
+}
+
+/// The rows that a filter lets through.
+fn passing(filter: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
+    let passed = filter.evaluate(batch)?.into_array(batch.num_rows())?;
+    Ok(filter_record_batch(batch, as_boolean_array(&passed)?)?)
 }
 
 fn pages_ahead(reading: &Reading) -> usize {

@@ -11,10 +11,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::array::{BooleanArray, RecordBatch, UInt64Array};
+use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::{BaselineMetrics, Count};
@@ -56,12 +57,15 @@ pub(super) struct Chunks {
     next: Chunk,
     /// How many keys make the next chunk.
     size: usize,
-    /// Whether the first chunk is to be done before another one begins.
+    /// Whether a chunk is to be done before another one begins: until there are rows, which may be enough.
     alone: bool,
     running: Vec<Running>,
     /// The keys so far, where rows of the bound side must not be answered again.
     seen: HashSet<Vec<Binding>>,
     rule: Rule,
+    /// With [`Rule::Together`], all rows of the driving side until it ends, and the memory that they take.
+    gathered: Vec<Keyed>,
+    memory: MemoryReservation,
     known: Option<Known>,
     counted: Counted,
 }
@@ -81,7 +85,8 @@ enum Rule {
     InTurn,
     /// One row for each key: rows of the bound side are answered once.
     OneForEachKey,
-    /// All rows in one chunk, as which of them match a row of the bound side is not in their keys alone.
+    /// All rows of a key in one chunk: rows of the bound side are answered once, and which of these match one is not in
+    /// their keys alone.
     Together,
 }
 
@@ -95,7 +100,10 @@ struct Keyed {
 #[derive(Default)]
 struct Chunk {
     rows: Vec<RecordBatch>,
+    number_of_rows: usize,
     keys: Vec<HashSet<Binding>>,
+    /// The keys without the rows' own ids: keys of one list are asked for together.
+    lists: HashSet<Binding>,
 }
 
 struct Running {
@@ -122,7 +130,6 @@ impl Chunks {
         let known = join.asked_for_each_key()?.map(|reading| Known { query, reading, keys: HashMap::new() });
         Ok(Self {
             join,
-            context,
             targets,
             driving: Some(driving),
             waiting: Vec::new(),
@@ -132,8 +139,11 @@ impl Chunks {
             running: Vec::new(),
             seen: HashSet::new(),
             rule,
+            gathered: Vec::new(),
+            memory: MemoryConsumer::new("rows that drive a join").register(context.memory_pool()),
             known,
             counted,
+            context,
         })
     }
 
@@ -146,12 +156,16 @@ impl Chunks {
                 Progress::Rows(rows) => return Poll::Ready(Some(rows)),
                 Progress::Done => {}
                 Progress::Waiting => return Poll::Pending,
-                Progress::Nothing if self.driving.is_none() && self.waiting.is_empty() && self.next.is_empty() => {
+                Progress::Nothing if self.has_ended() => {
                     return Poll::Ready(None);
                 }
                 Progress::Nothing => return Poll::Pending,
             }
         }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.driving.is_none() && self.waiting.is_empty() && self.next.is_empty() && self.gathered.is_empty()
     }
 
     /// Begins chunks as long as there is room for their keys, and rows.
@@ -162,10 +176,14 @@ impl Chunks {
                 continue;
             }
             match self.poll_driving(context)? {
+                Driving::Rows(keyed) if self.rule == Rule::Together => self.gather(keyed)?,
                 Driving::Rows(keyed) => self.waiting.push(keyed),
                 // What is there need not wait for the rest.
-                Driving::Later if self.rule != Rule::Together && !self.next.is_empty() => self.begin()?,
+                Driving::Later if !self.next.is_empty() => self.begin()?,
                 Driving::Later => return Ok(()),
+                Driving::End if !self.gathered.is_empty() => {
+                    self.waiting.push(Keyed::by_key(take(&mut self.gathered))?)
+                }
                 Driving::End if self.next.is_empty() => return Ok(()),
                 Driving::End => self.begin()?,
             }
@@ -176,6 +194,14 @@ impl Chunks {
     fn has_room(&self) -> bool {
         let running: usize = self.running.iter().map(|chunk| chunk.keys).sum();
         self.running.is_empty() || (!self.alone && running + self.size <= RUNNING && self.running.len() < WIDTH)
+    }
+
+    /// Keeps rows, but for those that have no key and so match nothing.
+    fn gather(&mut self, keyed: Keyed) -> Result<()> {
+        let keyed = keyed.with_keys()?;
+        self.memory.try_grow(keyed.rows.get_array_memory_size())?;
+        self.gathered.push(keyed);
+        Ok(())
     }
 
     fn poll_driving(&mut self, context: &mut Context<'_>) -> Result<Driving> {
@@ -196,7 +222,7 @@ impl Chunks {
         let arrays = driving_keys.iter().map(|key| key.evaluate(&rows)?.into_array(rows.num_rows()));
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
         let mut keys = Vec::with_capacity(self.targets.len());
-        for Target { from, types } in &self.targets {
+        for Target { from, types, .. } in &self.targets {
             let columns =
                 from.iter().zip(types).map(|(bound, wanted)| (bound.column.as_str(), &arrays[bound.key], wanted));
             keys.push(same_value::bindings(rows.num_rows(), columns)?);
@@ -210,18 +236,16 @@ impl Chunks {
 
     /// Puts rows into the next chunk until it has its keys; the rest waits.
     fn take(&mut self, mut keyed: Keyed) -> Result<()> {
-        let (most_keys, most_rows) = match self.rule {
-            Rule::Together => (usize::MAX, usize::MAX),
-            Rule::InTurn | Rule::OneForEachKey => (self.size, MOST_ROWS),
-        };
-        let rest = self.next.add(&mut keyed, most_keys);
+        let most_rows = if self.rule == Rule::Together { usize::MAX } else { MOST_ROWS };
+        let rest = self.next.add(&mut keyed, &self.targets, self.size, most_rows);
+        let is_full = rest.is_some();
         self.waiting.extend(rest);
-        if self.next.distinct() >= most_keys || self.next.rows() >= most_rows { self.begin() } else { Ok(()) }
+        if is_full { self.begin() } else { Ok(()) }
     }
 
     fn begin(&mut self) -> Result<()> {
-        let Chunk { rows, keys } = take(&mut self.next);
-        let distinct = keys.iter().map(HashSet::len).max().unwrap_or_default();
+        let Chunk { rows, keys, lists, .. } = take(&mut self.next);
+        let distinct = lists.len();
         if let (Some(known), Some(keys)) = (&mut self.known, keys.first()) {
             known.begin(keys);
         }
@@ -246,11 +270,11 @@ impl Chunks {
                 Poll::Ready(Some(rows)) => {
                     // The others have their turn first next time.
                     self.running.rotate_left(at + 1);
+                    self.alone = false;
                     return Progress::Rows(rows);
                 }
                 Poll::Ready(None) => {
                     self.running.remove(at);
-                    self.alone = false;
                     return Progress::Done;
                 }
             }
@@ -296,17 +320,50 @@ impl Known {
 }
 
 impl Keyed {
+    /// The key of a row as far as it tells a list; rows with the same one are asked for together.
+    fn list_of(&self, row: usize, targets: &[Target]) -> Option<Binding> {
+        let (keys, target) = self.keys.first().zip(targets.first())?;
+        keys[row].as_ref().map(|key| key.without(&target.row_id))
+    }
+
+    /// The rows that have a key for each target.
+    fn with_keys(self) -> Result<Self> {
+        let rows = 0..self.rows.num_rows();
+        let kept: Vec<bool> = rows.map(|row| self.keys.iter().all(|keys| keys[row].is_some())).collect();
+        self.kept(kept)
+    }
+
+    fn kept(self, kept: Vec<bool>) -> Result<Self> {
+        let of = |keys: &Vec<Option<Binding>>| {
+            keys.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(key, _)| key.clone()).collect()
+        };
+        let keys = self.keys.iter().map(of).collect();
+        Ok(Self { rows: filter_record_batch(&self.rows, &BooleanArray::from(kept))?, keys })
+    }
+
+    /// All of these rows, those with the same keys after each other.
+    fn by_key(all: Vec<Self>) -> Result<Self> {
+        let schema = all[0].rows.schema();
+        let rows = concat_batches(&schema, all.iter().map(|keyed| &keyed.rows))?;
+        let targets = all[0].keys.len();
+        let keys: Vec<Vec<_>> =
+            (0..targets).map(|at| all.iter().flat_map(|keyed| keyed.keys[at].clone()).collect()).collect();
+        let mut order: Vec<u64> = (0..rows.num_rows() as u64).collect();
+        order.sort_by(|a, b| {
+            let of = |row: u64| keys.iter().map(move |keys: &Vec<Option<Binding>>| &keys[row as usize]);
+            of(*a).cmp(of(*b))
+        });
+        let keys = keys.iter().map(|keys| order.iter().map(|row| keys[*row as usize].clone()).collect()).collect();
+        Ok(Self { rows: take_record_batch(&rows, &UInt64Array::from(order))?, keys })
+    }
+
     fn unseen(self, seen: &mut HashSet<Vec<Binding>>) -> Result<Self> {
         let mut is_new = |row: usize| {
             let keys: Option<Vec<Binding>> = self.keys.iter().map(|keys| keys[row].clone()).collect();
             keys.is_some_and(|keys| seen.insert(keys))
         };
         let new: Vec<bool> = (0..self.rows.num_rows()).map(&mut is_new).collect();
-        let rows = filter_record_batch(&self.rows, &BooleanArray::from(new.clone()))?;
-        let kept = |keys: &Vec<Option<Binding>>| {
-            keys.iter().zip(&new).filter(|(_, new)| **new).map(|(key, _)| key.clone()).collect()
-        };
-        Ok(Self { rows, keys: self.keys.iter().map(kept).collect() })
+        self.kept(new)
     }
 }
 
@@ -315,20 +372,22 @@ impl Chunk {
         self.rows.is_empty()
     }
 
-    fn rows(&self) -> usize {
-        self.rows.iter().map(RecordBatch::num_rows).sum()
-    }
-
-    fn distinct(&self) -> usize {
-        self.keys.iter().map(HashSet::len).max().unwrap_or_default()
-    }
-
-    /// Adds rows until there are so many keys; the rest comes back.
-    fn add(&mut self, keyed: &mut Keyed, most: usize) -> Option<Keyed> {
+    /// Adds rows until there are so many keys of lists, or so many rows, and one more of either would come; the rest
+    /// comes back.
+    fn add(&mut self, keyed: &mut Keyed, targets: &[Target], most_keys: usize, most_rows: usize) -> Option<Keyed> {
         self.keys.resize_with(keyed.keys.len(), HashSet::new);
         let rows = keyed.rows.num_rows();
         let mut taken = 0;
-        while taken < rows && self.distinct() < most {
+        while taken < rows && self.number_of_rows + taken < most_rows {
+            let list = keyed.list_of(taken, targets);
+            if let Some(list) = list
+                && !self.lists.contains(&list)
+            {
+                if self.lists.len() >= most_keys {
+                    break;
+                }
+                self.lists.insert(list);
+            }
             for (all, keys) in self.keys.iter_mut().zip(&mut keyed.keys) {
                 all.extend(keys[taken].take());
             }
@@ -336,6 +395,7 @@ impl Chunk {
         }
         if taken > 0 {
             self.rows.push(keyed.rows.slice(0, taken));
+            self.number_of_rows += taken;
         }
         let rest = || Keyed {
             rows: keyed.rows.slice(taken, rows - taken),

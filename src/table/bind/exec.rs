@@ -31,7 +31,8 @@ pub(crate) struct BindJoinExec {
     /// The join of one chunk. Its children stand for those of each chunk.
     join: Arc<HashJoinExec>,
     number: usize,
-    limited: bool,
+    /// So many rows are enough for somebody above.
+    limited: Option<usize>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -41,6 +42,8 @@ pub(crate) struct BindJoinExec {
 pub(super) struct Target {
     pub(super) from: Vec<Bound>,
     pub(super) types: Vec<DataType>,
+    /// The column that tells the rows of one list apart.
+    pub(super) row_id: String,
 }
 
 impl BindJoinExec {
@@ -57,11 +60,11 @@ impl BindJoinExec {
             Boundedness::Bounded,
         );
         let metrics = ExecutionPlanMetricsSet::new();
-        Ok(Self { join: Arc::new(join), number, limited: false, properties: Arc::new(properties), metrics })
+        Ok(Self { join: Arc::new(join), number, limited: None, properties: Arc::new(properties), metrics })
     }
 
     /// The same, told whether somebody above may stop before the end.
-    pub(super) fn limited(&self, limited: bool) -> Self {
+    pub(super) fn limited(&self, limited: Option<usize>) -> Self {
         Self { limited, ..self.clone() }
     }
 
@@ -81,7 +84,8 @@ impl BindJoinExec {
         self.bound().apply(|node| {
             for (scan, from) in self.sources(node) {
                 let types = from.iter().map(|bound| data_type(&scan.reading, &bound.column)).collect();
-                let target = Target { from: from.clone(), types };
+                let row_id = scan.reading.resource.row_id().to_owned();
+                let target = Target { from: from.clone(), types, row_id };
                 if !targets.contains(&target) {
                     targets.push(target);
                 }
@@ -160,7 +164,7 @@ impl DisplayAs for BindJoinExec {
             ("on", format!("[{}]", on.collect::<Vec<_>>().join(", "))),
         ];
         details.extend(self.join.filter().map(|filter| ("filter", filter.expression().to_string())));
-        details.extend(self.limited.then(|| ("chunks", "small at first".to_owned())));
+        details.extend(self.limited.map(|_| ("chunks", "small at first".to_owned())));
         let mut details = details.into_iter().map(|(name, value)| format!("{name}={value}"));
         match format {
             DisplayFormatType::Default | DisplayFormatType::Verbose => {
@@ -223,11 +227,29 @@ impl ExecutionPlan for BindJoinExec {
             keys: MetricBuilder::new(&self.metrics).counter("keys", partition),
         };
         let driving = self.join.left().execute(0, Arc::clone(&context))?;
-        let small_first = self.limited;
+        let small_first = self.limited.is_some();
+        let context = self.limited.map_or_else(|| Arc::clone(&context), |rows| in_small_batches(&context, rows));
         Ok(Box::pin(Chunks::try_new(self.clone(), driving, small_first, counted, context)?))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
     }
+}
+
+/// A hash join holds rows back until they make a batch: where a few are enough, a batch is of about so many.
+fn in_small_batches(context: &TaskContext, rows: usize) -> Arc<TaskContext> {
+    const FEWEST: usize = 32;
+    let config = context.session_config();
+    let batch = rows.max(FEWEST).min(config.batch_size());
+    Arc::new(TaskContext::new(
+        context.task_id(),
+        context.session_id(),
+        config.clone().with_batch_size(batch),
+        context.scalar_functions().clone(),
+        context.higher_order_functions().clone(),
+        context.aggregate_functions().clone(),
+        context.window_functions().clone(),
+        context.runtime_env(),
+    ))
 }

@@ -6,8 +6,10 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::{EmissionType, replace_children_if_necessary};
 use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec};
+use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
 use super::BindJoinExec;
@@ -19,7 +21,7 @@ pub(crate) struct Limits;
 
 impl PhysicalOptimizerRule for Limits {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        told(plan, false)
+        told(plan, None)
     }
 
     fn name(&self) -> &str {
@@ -31,11 +33,12 @@ impl PhysicalOptimizerRule for Limits {
     }
 }
 
-fn told(plan: Arc<dyn ExecutionPlan>, limited: bool) -> Result<Arc<dyn ExecutionPlan>> {
+/// `limited`: how many rows are enough for whoever stops early above, if anybody does.
+fn told(plan: Arc<dyn ExecutionPlan>, limited: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
     let limited = passes_on(&plan, limited);
     let mut children = Vec::new();
     for (at, child) in plan.children().into_iter().enumerate() {
-        children.push(told(Arc::clone(child), limited && follows(&plan, at))?);
+        children.push(told(Arc::clone(child), limited.filter(|_| follows(&plan, at)))?);
     }
     let plan = replace_children_if_necessary(plan, children)?;
     if let Some(join) = plan.downcast_ref::<BindJoinExec>() {
@@ -43,27 +46,30 @@ fn told(plan: Arc<dyn ExecutionPlan>, limited: bool) -> Result<Arc<dyn Execution
     }
     if let Some(scan) = plan.downcast_ref::<ResourceScan>() {
         let mut reading = scan.reading.clone();
-        reading.limited = limited;
+        reading.limited = limited.is_some();
         return Ok(Arc::new(scan.with_reading(reading)));
     }
     Ok(plan)
 }
 
 /// Whether an operator stops when it has enough, or hands on that those above it do. One that needs all of its
-/// input before its first row does neither.
-fn passes_on(plan: &Arc<dyn ExecutionPlan>, limited: bool) -> bool {
+/// input before its first row does neither; an aggregate of which any few groups are enough does.
+fn passes_on(plan: &Arc<dyn ExecutionPlan>, limited: Option<usize>) -> Option<usize> {
+    let groups = plan.downcast_ref::<AggregateExec>().and_then(AggregateExec::limit_options);
+    if let Some(groups) = groups.filter(|groups| groups.descending().is_none()) {
+        return Some(groups.limit());
+    }
     let needs_all = plan.is::<SortExec>() || plan.properties().emission_type == EmissionType::Final;
-    !needs_all && (limited || plan.fetch().is_some())
+    let own = match plan.downcast_ref::<GlobalLimitExec>() {
+        Some(limit) => limit.fetch().map(|rows| rows + limit.skip()),
+        None => plan.fetch(),
+    };
+    if needs_all { None } else { own.or(limited) }
 }
 
-/// Whether a child is read only as far as rows are wanted. A hash join reads its left side whole, and a bind join asks
-/// for a chunk of keys whole.
+/// Whether a child is read only as far as rows are wanted.
 fn follows(plan: &Arc<dyn ExecutionPlan>, child: usize) -> bool {
-    match () {
-        () if reads_left_side_first(plan) => child == 1,
-        () if plan.is::<BindJoinExec>() => child == 0,
-        () => true,
-    }
+    !reads_left_side_first(plan) || child == 1
 }
 
 /// The joins that hold their left side in memory before they read the right one.

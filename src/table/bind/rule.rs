@@ -11,11 +11,12 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::work_table::WorkTableExec;
 
 use super::trace::{self, Key};
 use super::{BindJoinExec, late, share};
 use crate::table::fault::{Fault, to_datafusion};
-use crate::table::keys::{Keys, Source};
+use crate::table::keys::{Keys, Otherwise, Source};
 use crate::table::{ResourceScan, access};
 
 /// What a scan does whose parameter nothing gives.
@@ -79,12 +80,13 @@ impl BindJoins {
     /// A scan that nothing gave keys to, with its parent below it.
     fn closed(&self, scan: &ResourceScan) -> Result<Option<ResourceScan>> {
         match &scan.keys {
-            Keys::Open { sources, parent } if sources.is_empty() => match (parent, self.missing_key) {
-                (Some(parent), MissingKey::Enumerate) => {
+            Keys::Open { sources, otherwise } if sources.is_empty() => match (otherwise, self.missing_key) {
+                (Otherwise::Calls(calls), _) => Ok(Some(scan.with_keys(Keys::Known(calls.clone())))),
+                (Otherwise::Parent(parent), MissingKey::Enumerate) => {
                     let (plan, columns) = (Arc::clone(&parent.plan), parent.columns.clone());
                     Ok(Some(scan.with_keys(Keys::Parent { plan, columns })))
                 }
-                _ => {
+                (Otherwise::Parent(_), MissingKey::Error) | (Otherwise::Nothing, _) => {
                     let (table, columns) = (scan.reading.table(), missing(scan));
                     Err(to_datafusion(Fault::NeedsKey { table, columns }))
                 }
@@ -162,7 +164,9 @@ type Sides = (Arc<dyn ExecutionPlan>, Arc<dyn ExecutionPlan>);
 fn with_bound_child(join: &HashJoinExec, side: JoinSide, number: usize) -> Result<Option<Sides>> {
     let (left, right) = (join.left(), join.right());
     let child = if side == JoinSide::Left { left } else { right };
-    if !can_be_bound(join, side) || !has_open_scan(child)? {
+    // A work table of a recursive query can be read once, and the bound side is run for each chunk.
+    let reads_work_table = child.exists(|node| Ok(node.is::<WorkTableExec>()))?;
+    if !can_be_bound(join, side) || reads_work_table || !has_open_scan(child)? {
         return Ok(None);
     }
     let keys = keys_of(join, side)?;

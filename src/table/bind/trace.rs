@@ -10,7 +10,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::JoinType;
 use datafusion::error::Result;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{CastExpr, Column, TryCastExpr};
+use datafusion::physical_expr::expressions::{CastExpr, Column};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
@@ -135,8 +135,8 @@ fn column(expr: &Arc<dyn PhysicalExpr>) -> Option<(usize, bool)> {
     if let Some(column) = expr.downcast_ref::<Column>() {
         return Some((column.index(), false));
     }
-    let cast = expr.downcast_ref::<CastExpr>().map(CastExpr::expr);
-    let inner = cast.or_else(|| expr.downcast_ref::<TryCastExpr>().map(TryCastExpr::expr))?;
+    // TRY_CAST makes NULLs, which `IS NOT DISTINCT FROM` and INTERSECT compare: they are equal to no value.
+    let inner = expr.downcast_ref::<CastExpr>().map(CastExpr::expr)?;
     inner.downcast_ref::<Column>().map(|column| (column.index(), true))
 }
 
