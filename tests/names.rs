@@ -76,7 +76,7 @@ async fn two_accounts() -> (Engine, Running, Running) {
     let (first, second) = (Running::start(first).await.unwrap(), Running::start(second).await.unwrap());
     let account = |name: &str, demo: &Running| {
         let client = Client::try_new(client_options(&demo.url())).unwrap();
-        Account { name: name.into(), ..Account::digitalocean(client) }
+        Account::digitalocean(client).named(name)
     };
     let accounts = vec![account("digitalocean", &first), account("staging", &second)];
     let options = engine::Options { writes: true, ..engine::Options::default() };

@@ -60,6 +60,29 @@ async fn explain_tells_where_the_keys_come_from_and_what_they_cost() {
 }
 
 #[tokio::test]
+async fn explain_estimates_by_what_was_there_when_it_was_last_read() {
+    let stage = stage(3, 450, 1_000).await;
+    let list = "SELECT id FROM image_actions WHERE image_id IN (1, 2)";
+    let joined = "SELECT a.id FROM images i JOIN image_actions a ON a.image_id = i.id WHERE NOT i.public";
+    let all = "SELECT id FROM image_actions";
+    for sql in [list, joined, all] {
+        stage.rows(sql).await;
+    }
+    let own = stage.demo.account().rows("digitalocean/compute/images", None).unwrap();
+    let own = own.iter().filter(|image| image["public"] == false).count();
+
+    let explained = async |sql: &str| plan(&stage, &format!("EXPLAIN {sql}")).await;
+    let (list, joined, all) = (explained(list).await, explained(joined).await, explained(all).await);
+
+    assert!(list.contains("requests=6, for the 900 rows that there were last time"), "{list}");
+    for plan in [&joined, &all] {
+        assert!(plan.contains(&format!("requests=1, for the {own} rows that there were last time")), "{plan}");
+        let keys = format!("requests={own}, one for each of the keys that there were last time, and one for every");
+        assert!(plan.contains(&keys), "{plan}");
+    }
+}
+
+#[tokio::test]
 async fn explain_analyze_counts_what_was_asked() {
     let stage = stage(10, 300, 1_000).await;
     let sql =

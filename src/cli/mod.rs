@@ -21,6 +21,7 @@ mod format;
 mod listing;
 mod log;
 mod output;
+mod plan;
 mod progress;
 mod query;
 mod serve;

@@ -113,7 +113,7 @@ impl Rows for Table<'_> {
 }
 
 /// A cell is one line, and what comes from the API gives no orders to a terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     if !text.contains(char::is_control) {
         return text.to_owned();
     }

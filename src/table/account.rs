@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::totals::Totals;
 use crate::api::Client;
 use crate::resource::{Registry, Resource};
 
 /// One account of a provider. Its tables stand in the catalog of its name.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Account {
     /// The catalog: `digitalocean`.
     pub name: String,
@@ -14,12 +15,19 @@ pub struct Account {
     pub provider: String,
     /// What its API is asked with.
     pub client: Client,
+    pub(super) totals: Totals,
 }
 
 impl Account {
-    /// An account of DigitalOcean's under the provider's own name.
+    /// An account of DigitalOcean's, in the catalog of the provider's own name.
     pub fn digitalocean(client: Client) -> Self {
-        Self { name: PROVIDER.into(), provider: PROVIDER.into(), client }
+        Self { name: PROVIDER.into(), provider: PROVIDER.into(), client, totals: Totals::default() }
+    }
+
+    /// The same, in another catalog.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
     }
 
     /// The resources of these accounts, each in its own catalog.

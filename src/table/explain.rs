@@ -1,8 +1,16 @@
 //! What EXPLAIN shows of a scan: what is asked, for which values, where those come from, and what it costs.
 
+use std::sync::Arc;
+
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+
 use super::access::{self, describe};
 use super::keys::{Keys, Source};
 use super::scan::ResourceScan;
+use crate::api::PER_PAGE;
 use crate::resource::{Answer, Method};
 
 /// By name, in order.
@@ -82,15 +90,60 @@ pub(super) fn covers(scan: &ResourceScan) -> Option<String> {
     Some(format!("{} without a value of {} covers {}", scan.reading.table(), columns.join(", "), parent.says))
 }
 
-/// What is known of how many requests it takes.
+/// What is known of how many requests it takes, and what was so when the lists were last read.
 fn requests(scan: &ResourceScan, methods: &[&Method]) -> Option<String> {
     let lists = methods.iter().any(|method| matches!(method.answer, Answer::Rows { paged: true, .. }));
     let more = if lists { ", and one for every further 200 rows of a list" } else { "" };
-    let known = scan.known_calls().map(|calls| calls.iter().map(|call| scan.reading.method(call.method).union.len()));
-    Some(match known.map(Iterator::sum::<usize>) {
-        Some(0) => return None,
-        Some(least) if lists => format!("{least}{more}"),
-        Some(least) => least.to_string(),
-        None => format!("1 for each of the keys{more}"),
-    })
+    let Some(calls) = scan.known_calls() else {
+        return Some(match keys_expected(scan) {
+            Some(keys) => format!("{keys}, one for each of the keys that there were last time{more}"),
+            None => format!("1 for each of the keys{more}"),
+        });
+    };
+    let least: usize = calls.iter().map(|call| scan.reading.method(call.method).union.len()).sum();
+    match (least, expected(scan).filter(|_| lists)) {
+        (0, _) => None,
+        (_, Some(Expected { requests, rows })) => {
+            Some(format!("{requests}, for the {rows} rows that there were last time"))
+        }
+        (least, None) => Some(format!("{least}{more}")),
+    }
+}
+
+/// What a scan takes and answers, by what its lists had when they were last read.
+pub(super) struct Expected {
+    pub(super) requests: u64,
+    pub(super) rows: u64,
+}
+
+/// `None` where one of its lists was never read.
+pub(super) fn expected(scan: &ResourceScan) -> Option<Expected> {
+    let reading = &scan.reading;
+    let mut all = Expected { requests: 0, rows: 0 };
+    for call in scan.known_calls()? {
+        let is_list = !reading.method(call.method).is_get();
+        for request in reading.requests(call) {
+            let rows = if is_list { reading.account.totals.of(&request)? } else { 1 };
+            all.rows += rows;
+            all.requests += rows.div_ceil(PER_PAGE as u64).max(1);
+        }
+    }
+    Some(all)
+}
+
+/// How many keys it gets.
+fn keys_expected(scan: &ResourceScan) -> Option<u64> {
+    match &scan.keys {
+        Keys::Parent { plan, .. } => rows_expected(plan),
+        Keys::Open { .. } | Keys::Known(_) => scan.reading.keys_expected,
+    }
+}
+
+/// How many rows a plan answers at most, where it is a scan and what drops rows or leaves them as they are.
+pub(super) fn rows_expected(plan: &Arc<dyn ExecutionPlan>) -> Option<u64> {
+    if let Some(scan) = plan.downcast_ref::<ResourceScan>() {
+        return expected(scan).map(|expected| expected.rows);
+    }
+    let keeps = plan.is::<ProjectionExec>() || plan.is::<FilterExec>() || plan.is::<CooperativeExec>();
+    plan.children().first().filter(|_| keeps).and_then(|child| rows_expected(child))
 }

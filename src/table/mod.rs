@@ -8,6 +8,7 @@
 //! - [`bind`]: joins that give a scan its keys.
 //! - `stream`, `list`, `unique`, `ids`: an execution; a list that is complete; several as one; the ids seen.
 //! - [`Memo`]: lists that are read once a query.
+//! - `totals`: how long lists were, for EXPLAIN's estimates.
 //! - `number`: counts that EXPLAIN ANALYZE shows as they are.
 //! - [`exec`]: the procedures of a resource, called once.
 
@@ -28,6 +29,7 @@ mod reading;
 mod same_value;
 mod scan;
 mod stream;
+mod totals;
 mod unique;
 
 use std::collections::BTreeSet;

@@ -8,6 +8,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use super::access::{self, Call, is_fixed};
 use super::memo::Key;
 use super::{Account, Pins};
+use crate::api::Request;
 use crate::resource::{Method, Resource, Source, Value};
 
 /// What a scan reads.
@@ -30,6 +31,8 @@ pub(super) struct Reading {
     pub(super) fetch: Option<usize>,
     /// Whether a LIMIT above may end it soon.
     pub(super) limited: bool,
+    /// How many keys a join gives it, by what lists had when they were last read.
+    pub(super) keys_expected: Option<u64>,
     /// Whether its lists are kept for other scans, or for another time.
     pub(super) kept: bool,
 }
@@ -47,6 +50,7 @@ impl Reading {
             residual: None,
             fetch: None,
             limited: false,
+            keys_expected: None,
             kept: false,
         };
         reading.read_too(&reading.needed());
@@ -56,6 +60,14 @@ impl Reading {
     /// `digitalocean.compute.images`, with the account's own name.
     pub(super) fn table(&self) -> String {
         self.resource.to_string()
+    }
+
+    /// The requests, or lists, that a call is.
+    pub(super) fn requests(&self, call: &Call) -> Vec<Request> {
+        let method = self.method(call.method);
+        let path = access::path(&self.resource, method, &call.binding);
+        let queries = access::queries(method, &self.pins).into_iter();
+        queries.map(|query| Request::new(path.clone()).with_query(query)).collect()
     }
 
     /// What tells a call's list from all others of a query.

@@ -95,14 +95,13 @@ impl Execution {
         memo: &Memo,
     ) -> BoxStream<'static, Result<(usize, RecordBatch), DataFusionError>> {
         let method = call.method;
-        let queries = access::queries(self.reading.method(method), &self.reading.pins);
         let rows = if self.reading.kept {
             let key = self.reading.key(&call);
             // A list that others read has room of its own: theirs must not wait for this scan's.
-            memo.rows(key, &self.pool, || self.fetched(&call, queries, None))
+            memo.rows(key, &self.pool, || self.fetched(&call, None))
         } else {
-            let shared = Some(&self.ahead).filter(|_| queries.len() == 1);
-            self.fetched(&call, queries, shared)
+            let shared = Some(&self.ahead).filter(|_| self.reading.method(method).union.len() == 1);
+            self.fetched(&call, shared)
         };
         rows.map_ok(move |batch| (method, batch)).boxed()
     }
@@ -110,16 +109,10 @@ impl Execution {
     /// Asks for the rows of one call, which may be several requests. Each of them has room of its own to read ahead,
     /// where they do not share the scan's: of lists that are taken one after another the later ones must not use up
     /// what the first one needs.
-    fn fetched(
-        self: &Arc<Self>,
-        call: &Call,
-        queries: Vec<Vec<(String, String)>>,
-        ahead: Option<&Arc<ReadAhead>>,
-    ) -> Batches {
-        self.query.count(|counts| &counts.needed, queries.len());
-        let path = access::path(&self.reading.resource, self.reading.method(call.method), &call.binding);
-        let parts = queries.into_iter().map(|query| {
-            let request = Request::new(path.clone()).with_query(query);
+    fn fetched(self: &Arc<Self>, call: &Call, ahead: Option<&Arc<ReadAhead>>) -> Batches {
+        let requests = self.reading.method(call.method).union.len();
+        self.query.count(|counts| &counts.needed, requests);
+        let parts = self.reading.requests(call).into_iter().map(|request| {
             let own = || ReadAhead::new(if self.reading.limited { 1 } else { PAGES_AHEAD }, BYTES_AHEAD);
             let ahead = ahead.map_or_else(own, Arc::clone);
             self.part(call, Arc::new(self.fetch(call, &ahead)), request)
@@ -171,11 +164,12 @@ impl Execution {
 
     fn fetch(&self, call: &Call, ahead: &Arc<ReadAhead>) -> Fetch<RecordBatch> {
         let (reader, query) = (Arc::clone(self.reader(call.method)), Arc::clone(&self.query));
-        let binding = call.binding.clone();
+        let (binding, account) = (call.binding.clone(), Arc::clone(&self.reading.account));
         let decode = move |body: &api::Body, request: &Request| {
             let unreadable = |fault| Error::from(Fault::Unreadable { at: request.at(), fault });
             let rows = reader.decoder.decode(body.bytes(), &binding).map_err(unreadable)?;
             query.count(|counts| &counts.rows, rows.batch.num_rows());
+            rows.total.iter().for_each(|total| account.totals.keep(request, *total));
             Ok(Decoded { rows: rows.batch, total: rows.total, next: rows.next })
         };
         let (client, query) = (self.reading.account.client.clone(), Arc::clone(&self.query));

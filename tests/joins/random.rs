@@ -21,8 +21,9 @@ async fn random_joins_answer_what_the_oracle_does() {
     let mut wrong = Vec::new();
 
     for seed in first..first + queries {
-        let Query { sql, keys } = Query::of(seed);
-        let answered = trial.rows(&sql, &sql, Order::Any).await;
+        let Query { sql, wanted, keys } = Query::of(seed);
+        let order = wanted.map_or(Order::Any, |all| Order::SomeOf(all.leak()));
+        let answered = trial.rows(&sql, &sql, order).await;
         let asked = trial.asked_at_most(&keys, Of::Images).await;
         if let Err(problem) = answered.and(asked) {
             wrong.push(format!("seed {seed}: {problem}\n    {sql}"));
@@ -47,20 +48,45 @@ fn setting(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
-/// A join of images with their actions, and a statement that tells the images.
+/// A join of images with their actions.
 struct Query {
     sql: String,
+    /// The statement with all the rows of which this one may answer any.
+    wanted: Option<String>,
+    /// A statement that tells the images which may be asked for.
     keys: String,
+}
+
+/// The type of the driving side's key.
+#[derive(Clone, Copy)]
+enum Type {
+    BigInt,
+    Double,
+    Int,
+    Decimal,
+    Text,
+}
+
+/// How a join compares its keys.
+#[derive(Clone, Copy)]
+struct Equality {
+    of: Type,
+    /// Whether NULL is equal to NULL; among the actions there is none.
+    null_too: bool,
 }
 
 /// What a join is made of so far.
 struct Join {
+    /// Before SELECT.
+    with: String,
     /// From FROM on.
     from: String,
     /// Behind it.
     condition: Option<String>,
     /// What can be selected.
     columns: Vec<&'static str>,
+    /// Which of the ids alone is compared, where not all are.
+    extreme: Option<&'static str>,
 }
 
 const IMAGES: &[&str] = &[
@@ -74,6 +100,11 @@ const IMAGES: &[&str] = &[
     "created_at > TIMESTAMP '2026-03-01T00:00:00Z'",
     "id BETWEEN 62137902 AND 62137907",
     "name = 'no such name'",
+    "type IN ('backup', 'custom', NULL)",
+    "id IN (62137902, NULL)",
+    "id IN (62137904, 62137905, 198012311, NULL)",
+    "id NOT IN (62137902, NULL)",
+    "(id IN (62137902, NULL)) IS NULL",
 ];
 
 /// The account's own, two public ones, the destroyed one, unknown ones, and none.
@@ -106,6 +137,16 @@ const ACTIONS: &[&str] = &[
     "region_slug = 'fra1'",
     "completed_at IS NULL",
     "resource_id IS NOT NULL AND id % 2 = 0",
+    "type IN ('create', NULL)",
+    "(image_id IN (62137904, NULL)) IS NULL",
+    "image_id IN (62137902, NULL)",
+    "image_id IN (62137904, 62130001, NULL)",
+];
+
+/// The images that those name themselves: they are asked for whether or not the other side has them.
+const NAMED: &[(&str, &str)] = &[
+    ("image_id IN (62137902, NULL)", "VALUES (62137902)"),
+    ("image_id IN (62137904, 62130001, NULL)", "VALUES (62137904), (62130001)"),
 ];
 
 /// What else a join may ask of its two sides.
@@ -115,9 +156,67 @@ const RESIDUALS: &[&str] =
 impl Query {
     fn of(seed: u64) -> Self {
         let rng = &mut Rng::with_seed(seed);
-        let driving = driving(rng, true);
-        let join = Join::of(rng, &driving);
-        Self { sql: join.select(rng), keys: format!("SELECT DISTINCT id FROM ({driving}) d") }
+        let equality = Equality::of(rng);
+        let plain = driving(rng, true);
+        let driving = equality.of.keyed(&plain);
+        let join = Join::of(rng, &driving, equality);
+        let key = match join.extreme {
+            Some(extreme) => format!("SELECT TRY_CAST({extreme} AS BIGINT) FROM ({driving}) d"),
+            None => format!("SELECT TRY_CAST({} AS BIGINT) FROM ({plain}) d", equality.of.cast()),
+        };
+        let text = join.from_and_condition();
+        let named =
+            NAMED.iter().filter(|(filter, _)| text.contains(filter)).map(|(_, ids)| format!(" UNION ALL {ids}"));
+        let keys = [key].into_iter().chain(named).collect();
+        let (sql, wanted) = join.select(rng);
+        Self { sql, wanted, keys }
+    }
+}
+
+impl Type {
+    /// The id as a key of this type.
+    fn cast(self) -> &'static str {
+        match self {
+            Self::BigInt => "id",
+            Self::Double => "CAST(id AS DOUBLE)",
+            // One of the ids does not fit.
+            Self::Int => "TRY_CAST(id AS INT)",
+            Self::Decimal => "CAST(id AS DECIMAL(20, 0))",
+            Self::Text => "CAST(id AS VARCHAR)",
+        }
+    }
+
+    /// The same images with a key of this type, and some keys that no BIGINT is equal to.
+    fn keyed(self, driving: &str) -> String {
+        let more = match self {
+            Self::BigInt => return driving.to_owned(),
+            Self::Double => {
+                " UNION ALL SELECT CAST('NaN' AS DOUBLE), 'not a number' UNION ALL SELECT CAST(7.5 AS DOUBLE), 'half'"
+            }
+            Self::Int | Self::Decimal => "",
+            Self::Text => " UNION ALL SELECT 'none', 'no number'",
+        };
+        format!("SELECT {} AS id, label FROM ({driving}) t{more}", self.cast())
+    }
+
+    /// The actions' key, as it is compared.
+    fn key(self, column: &str) -> String {
+        if matches!(self, Self::Text) { format!("CAST({column} AS VARCHAR)") } else { column.to_owned() }
+    }
+}
+
+impl Equality {
+    fn of(rng: &mut Rng) -> Self {
+        const TYPES: &[Type] =
+            &[Type::BigInt, Type::BigInt, Type::BigInt, Type::Double, Type::Int, Type::Decimal, Type::Text];
+        Self { of: pick(rng, TYPES), null_too: rng.u8(..5) == 0 }
+    }
+
+    /// Between an action's column and a driving one.
+    fn between(self, column: &str, key: &str) -> String {
+        let column = self.of.key(column);
+        // AND is closer than IS.
+        if self.null_too { format!("({column} IS NOT DISTINCT FROM {key})") } else { format!("{column} = {key}") }
     }
 }
 
@@ -127,12 +226,17 @@ fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
 
 /// Images with a label: `id` and `label`.
 fn driving(rng: &mut Rng, outermost: bool) -> String {
-    match rng.u8(..if outermost { 8 } else { 6 }) {
+    match rng.u8(..if outermost { 9 } else { 6 }) {
         0..=2 => format!("SELECT id, name AS label FROM images WHERE {}", pick(rng, IMAGES)),
         3 => written(rng),
         4 => "SELECT image['id'] AS id, name AS label FROM droplets".to_owned(),
         5 => "SELECT TRY_CAST(id AS BIGINT) AS id, name AS label FROM snapshots".to_owned(),
-        _ => format!("{} UNION ALL {}", driving(rng, false), driving(rng, false)),
+        6 | 7 => format!("{} UNION ALL {}", driving(rng, false), driving(rng, false)),
+        _ => format!(
+            "WITH given AS ({}) SELECT id, label FROM given \
+             UNION ALL SELECT g.id, h.label FROM given g JOIN given h ON g.id = h.id",
+            driving(rng, false)
+        ),
     }
 }
 
@@ -176,58 +280,98 @@ fn grouped(actions: &str) -> String {
 }
 
 impl Join {
-    fn of(rng: &mut Rng, driving: &str) -> Self {
-        let (bound, residual) = (bound(rng), pick(rng, RESIDUALS));
-        let (d, b, on) = (format!("({driving}) d"), format!("({bound}) b"), format!("b.image_id = d.id{residual}"));
+    fn of(rng: &mut Rng, driving: &str, equality: Equality) -> Self {
+        let (actions, residual) = (bound(rng), pick(rng, RESIDUALS));
+        let (d, b) = (format!("({driving}) d"), format!("({actions}) b"));
+        let on = format!("{}{residual}", equality.between("b.image_id", "d.id"));
         let exists = format!("EXISTS (SELECT 1 FROM {b} WHERE {on})");
-        match rng.u8(..12) {
-            0 => Self::both(format!("{d} JOIN {b} ON {on}")).with_another(rng),
-            1 => Self::both(format!("{b} JOIN {d} ON {on}")).with_another(rng),
-            2 | 3 => Self::both(format!("{d} LEFT JOIN {b} ON {on}")).with_another(rng),
-            4 => Self::both(format!("{b} RIGHT JOIN {d} ON {on}")).with_another(rng),
+        let key = equality.of.key("image_id");
+        match rng.u8(..17) {
+            0 => Self::both(format!("{d} JOIN {b} ON {on}")).with_another(rng, equality),
+            1 => Self::both(format!("{b} JOIN {d} ON {on}")).with_another(rng, equality),
+            2 | 3 => Self::both(format!("{d} LEFT JOIN {b} ON {on}")).with_another(rng, equality),
+            4 => Self::both(format!("{b} RIGHT JOIN {d} ON {on}")).with_another(rng, equality),
             5 => Self { condition: Some(on), ..Self::both(format!("{d}, {b}")) },
             6 => Self::images(d, exists),
             7 => Self::images(d, format!("NOT {exists}")),
             8 => Self::images(d, format!("d.label LIKE '%a%' OR {exists}")),
-            9 => Self::images(d, format!("d.id IN (SELECT image_id FROM {b})")),
+            9 => Self::images(d, format!("d.id IN (SELECT {key} FROM {b})")),
             10 => Self::images(format!("{d} LEFT JOIN {b} ON {on}"), "b.image_id IS NULL".to_owned()),
-            _ => Self {
-                from: b,
-                condition: Some(format!("b.image_id IN (SELECT id FROM {d})")),
-                columns: vec!["b.w", "b.image_id", "b.v"],
+            11 => Self::actions(b, format!("{key} IN (SELECT id FROM {d})")),
+            12 | 13 => Self::actions(b, format!("EXISTS (SELECT 1 FROM {d} WHERE {on})")),
+            14 => {
+                let extreme = pick(rng, &["min(id)", "max(id)"]);
+                let condition = format!("{key} = (SELECT {extreme} FROM {d})");
+                Self { extreme: Some(extreme), ..Self::actions(b, condition) }
+            }
+            15 => Self {
+                with: format!("WITH d AS ({driving}) "),
+                condition: Some("d.id IN (SELECT id FROM d WHERE label > 'c')".to_owned()),
+                ..Self::both(format!("d JOIN {b} ON {on}"))
             },
+            _ => Self::twice(driving, &b, &on, &format!("({}) b", bound(rng))),
+        }
+    }
+
+    /// A CTE of the images that drives two joins.
+    fn twice(driving: &str, first: &str, on: &str, second: &str) -> Self {
+        let columns = "d.label, d.id, b.v, b.w";
+        Self {
+            with: format!("WITH d AS ({driving}) "),
+            columns: vec!["label", "id", "v", "w"],
+            ..Self::both(format!(
+                "(SELECT {columns} FROM d JOIN {first} ON {on} \
+                 UNION ALL SELECT {columns} FROM d LEFT JOIN {second} ON {on}) both_joins"
+            ))
         }
     }
 
     fn both(from: String) -> Self {
-        Self { from, condition: None, columns: vec!["d.label", "d.id", "b.v", "b.w"] }
+        let columns = vec!["d.label", "d.id", "b.v", "b.w"];
+        Self { with: String::new(), from, condition: None, columns, extreme: None }
     }
 
     fn images(from: String, condition: String) -> Self {
-        Self { from, condition: Some(condition), columns: vec!["d.label", "d.id"] }
+        Self { condition: Some(condition), columns: vec!["d.label", "d.id"], ..Self::both(from) }
+    }
+
+    fn actions(from: String, condition: String) -> Self {
+        Self { condition: Some(condition), columns: vec!["b.w", "b.image_id", "b.v"], ..Self::both(from) }
     }
 
     /// Sometimes joins the images' actions a second time.
-    fn with_another(mut self, rng: &mut Rng) -> Self {
+    fn with_another(mut self, rng: &mut Rng, equality: Equality) -> Self {
         if rng.u8(..3) == 0 {
-            let (kind, key) = (pick(rng, &["JOIN", "LEFT JOIN"]), pick(rng, &["d.id", "b.image_id"]));
-            self.from += &format!(" {kind} image_actions c ON c.image_id = {key} AND c.status = 'errored'");
+            let kind = pick(rng, &["JOIN", "LEFT JOIN"]);
+            let of_actions = Equality { of: Type::BigInt, ..equality };
+            let (key, equality) = pick(rng, &[("d.id", equality), ("b.image_id", of_actions)]);
+            let on = equality.between("c.image_id", key);
+            self.from += &format!(" {kind} image_actions c ON {on} AND c.status = 'errored'");
             self.columns.push("c.id");
         }
         self
     }
 
-    /// The rows themselves, the first of them, those that differ, or groups of them.
-    fn select(self, rng: &mut Rng) -> String {
-        let Self { from, condition, columns } = self;
-        let condition = condition.map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
-        let (all, rest) = (columns.join(", "), format!("FROM {from}{condition}"));
-        match rng.u8(..6) {
-            0 => format!("SELECT {all} {rest} ORDER BY {all} LIMIT {}", rng.u8(1..20)),
-            1 => format!("SELECT DISTINCT {all} {rest}"),
-            2 => format!("SELECT {0}, count(*), max({1}) {rest} GROUP BY {0}", columns[0], columns[1]),
-            3 => format!("SELECT count(*), count({}) {rest}", columns[columns.len() - 1]),
-            _ => format!("SELECT {all} {rest}"),
+    /// All that follows FROM.
+    fn from_and_condition(&self) -> String {
+        let condition = self.condition.as_ref().map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
+        format!("{}{condition}", self.from)
+    }
+
+    /// The rows themselves, the first of them, some of them, those that differ, or groups of them; and for some of them
+    /// the statement that has all.
+    fn select(self, rng: &mut Rng) -> (String, Option<String>) {
+        let (all, rest) = (self.columns.join(", "), format!("FROM {}", self.from_and_condition()));
+        let Self { with, columns, .. } = self;
+        let rows = format!("{with}SELECT {all} {rest}");
+        match rng.u8(..8) {
+            0 => (format!("{rows} ORDER BY {all} LIMIT {}", rng.u8(1..20)), None),
+            1 => (format!("{with}SELECT DISTINCT {all} {rest}"), None),
+            2 => (format!("{with}SELECT {0}, count(*), max({1}) {rest} GROUP BY {0}", columns[0], columns[1]), None),
+            3 => (format!("{with}SELECT count(*), count({}) {rest}", columns[columns.len() - 1]), None),
+            4 => (format!("{rows} LIMIT {}", rng.u8(1..40)), Some(rows)),
+            5 if rng.bool() => (format!("{rows} LIMIT {} OFFSET {}", rng.u8(1..20), rng.u8(1..20)), Some(rows)),
+            _ => (rows, None),
         }
     }
 }

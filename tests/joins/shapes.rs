@@ -982,4 +982,12 @@ pub(super) const SHAPES: &[Shape] = &[
         asks: Asks::Each("SELECT id FROM images WHERE false"),
         ..BOUND
     },
+    Shape {
+        name: "snapshots whose droplet is gone",
+        sql: "SELECT s.id, s.name, s.size_gigabytes FROM snapshots s \
+              LEFT JOIN droplets d ON CAST(d.id AS VARCHAR) = s.resource_id \
+              WHERE s.resource_type = 'droplet' AND d.id IS NULL",
+        asks: Asks::Only(&[]),
+        ..BOUND
+    },
 ];

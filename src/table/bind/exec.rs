@@ -22,6 +22,7 @@ use datafusion::physical_plan::{
 
 use super::chunks::{Chunks, Counted};
 use crate::table::ResourceScan;
+use crate::table::explain::rows_expected;
 use crate::table::keys::{Bound, Given, Keys, Source, data_type};
 use crate::table::reading::Reading;
 
@@ -93,6 +94,21 @@ impl BindJoinExec {
             Ok(TreeNodeRecursion::Continue)
         })?;
         Ok(targets)
+    }
+
+    /// The bound side with its scans told how many keys there will be, by what lists had when they were last read.
+    pub(super) fn with_keys_expected(&self) -> Result<Self> {
+        let expected = rows_expected(self.join.left());
+        let bound = Arc::clone(self.bound()).transform_down(|node| {
+            let Some(scan) = node.downcast_ref::<ResourceScan>().filter(|_| !self.sources(&node).is_empty()) else {
+                return Ok(Transformed::no(node));
+            };
+            let mut reading = scan.reading.clone();
+            reading.keys_expected = [reading.keys_expected, expected].into_iter().flatten().min();
+            Ok(Transformed::yes(Arc::new(scan.with_reading(reading)) as _))
+        });
+        let join = self.join.builder().with_new_children(vec![Arc::clone(self.join.left()), bound.data()?])?.build()?;
+        Ok(Self { join: Arc::new(join), ..self.clone() })
     }
 
     /// What the one scan reads that its keys are for, where each key is one more list to ask for.

@@ -42,7 +42,7 @@ fn told(plan: Arc<dyn ExecutionPlan>, limited: Option<usize>) -> Result<Arc<dyn 
     }
     let plan = replace_children_if_necessary(plan, children)?;
     if let Some(join) = plan.downcast_ref::<BindJoinExec>() {
-        return Ok(Arc::new(join.limited(limited)));
+        return Ok(Arc::new(join.limited(limited).with_keys_expected()?));
     }
     if let Some(scan) = plan.downcast_ref::<ResourceScan>() {
         let mut reading = scan.reading.clone();
