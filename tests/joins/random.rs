@@ -164,7 +164,7 @@ impl Query {
             Some(extreme) => format!("SELECT TRY_CAST({extreme} AS BIGINT) FROM ({driving}) d"),
             None => format!("SELECT TRY_CAST({} AS BIGINT) FROM ({plain}) d", equality.of.cast()),
         };
-        let text = join.from_and_condition();
+        let text = join.relation_and_condition();
         let named =
             NAMED.iter().filter(|(filter, _)| text.contains(filter)).map(|(_, ids)| format!(" UNION ALL {ids}"));
         let keys = [key].into_iter().chain(named).collect();
@@ -353,7 +353,7 @@ impl Join {
     }
 
     /// All that follows FROM.
-    fn from_and_condition(&self) -> String {
+    fn relation_and_condition(&self) -> String {
         let condition = self.condition.as_ref().map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
         format!("{}{condition}", self.from)
     }
@@ -361,7 +361,7 @@ impl Join {
     /// The rows themselves, the first of them, some of them, those that differ, or groups of them; and for some of them
     /// the statement that has all.
     fn select(self, rng: &mut Rng) -> (String, Option<String>) {
-        let (all, rest) = (self.columns.join(", "), format!("FROM {}", self.from_and_condition()));
+        let (all, rest) = (self.columns.join(", "), format!("FROM {}", self.relation_and_condition()));
         let Self { with, columns, .. } = self;
         let rows = format!("{with}SELECT {all} {rest}");
         match rng.u8(..8) {
