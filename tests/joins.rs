@@ -175,7 +175,8 @@ async fn a_client_that_takes_one_batch_and_sleeps_stops_the_requests() {
     let mut rows = idle.rows.next().await.unwrap().unwrap().num_rows();
 
     let asked_for_one_batch = asked_in_the_end(&stage).await;
-    assert!(asked_for_one_batch < 150, "{asked_for_one_batch} of 200 for {rows} rows");
+    // What chunks that run may ask for, and one more.
+    assert!(asked_for_one_batch <= 48 + 16, "{asked_for_one_batch} of 200 for {rows} rows");
 
     while let Some(batch) = idle.rows.next().await {
         rows += batch.unwrap().num_rows();
@@ -216,7 +217,8 @@ async fn a_limit_that_is_reached_stops_the_requests() {
 
     assert_eq!(rows.await.num_rows(), 30);
     let asked = asked_in_the_end(&stage).await;
-    assert!(asked < 100, "10 images have 30 actions, and {asked} were asked for");
+    // Chunks of 4, 8 and 16, and the one that begins when there are rows.
+    assert!(asked <= 44, "10 images have 30 actions, and {asked} were asked for");
 }
 
 #[tokio::test]

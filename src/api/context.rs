@@ -38,10 +38,8 @@ pub struct Counts {
     pub pages: Count,
     /// Rows in them.
     pub rows: Count,
-    /// Requests of lists and objects that it has begun to ask for, sent or not.
+    /// Requests that it is known to take so far, sent or not.
     pub needed: Count,
-    /// Those that it has not begun, and will: a number that goes up and down.
-    waiting: AtomicU64,
     /// Milliseconds that its requests waited for the account's budget, side by side and so perhaps more than passed.
     pub waited_ms: Count,
 }
@@ -143,20 +141,9 @@ impl QueryContext {
         }
     }
 
-    /// So many more requests are known to come.
-    pub fn will_need(&self, requests: usize) {
-        self.whole().counts.waiting.fetch_add(requests as u64, Ordering::Relaxed);
-    }
-
-    /// So many of these are begun, and counted by themselves from now on.
-    pub fn begins(&self, requests: usize) {
-        self.whole().counts.waiting.fetch_sub(requests as u64, Ordering::Relaxed);
-    }
-
     fn sent_enough(&self) -> SentEnough {
         let most = self.max_requests;
-        let known = self.counts.needed.get() + self.counts.waiting.load(Ordering::Relaxed);
-        SentEnough { most, needed: known.max(most + 1) }
+        SentEnough { most, needed: self.counts.needed.get().max(most + 1) }
     }
 
     /// When the query has taken too long.

@@ -111,37 +111,33 @@ pub(super) fn calls(keys: &Keys, reading: &Reading, context: &Arc<TaskContext>) 
     let query = context.session_config().get_extension::<QueryContext>().unwrap_or_default();
     let memo = context.session_config().get_extension::<Memo>().unwrap_or_default();
     Ok(match keys {
-        Keys::Known(calls) => told(calls.clone(), &reading, query).boxed(),
+        Keys::Known(calls) => told(calls.clone(), &reading, &query).boxed(),
         Keys::Open { sources, .. } => {
             let sources = sources.clone();
             // Not before somebody wants rows: a scalar subquery has its value then.
-            let late = async move { Ok::<_, DataFusionError>(stream::iter(open(&reading, &memo, &sources)?).map(Ok)) };
+            let late =
+                async move { Ok::<_, DataFusionError>(told(open(&reading, &memo, &sources)?, &reading, &query)) };
             stream::once(late).try_flatten().boxed()
         }
         Keys::Parent { plan, columns } => {
             let (rows, columns) = (plan.execute(0, Arc::clone(context))?, columns.clone());
             let calls = rows.and_then(move |rows| {
                 let calls = bindings(&reading, &rows, &columns).and_then(|given| wanted(&reading, &memo, given));
-                std::future::ready(calls.map(|calls| told(calls, &reading, Arc::clone(&query))))
+                std::future::ready(calls.map(|calls| told(calls, &reading, &query)))
             });
             calls.try_flatten().boxed()
         }
     })
 }
 
-/// The calls one by one, and the query told of those that wait. What is kept may be there already, and is not told of.
-fn told(
-    calls: Vec<Call>,
-    reading: &Reading,
-    query: Arc<QueryContext>,
-) -> impl Stream<Item = Result<Call>> + Send + use<> {
-    let requests = |call: &Call| reading.method(call.method).union.len();
-    let calls: Vec<_> = calls.into_iter().map(|call| (if reading.kept { 0 } else { requests(&call) }, call)).collect();
-    query.will_need(calls.iter().map(|(requests, _)| requests).sum());
-    stream::iter(calls).map(move |(requests, call)| {
-        query.begins(requests);
-        Ok(call)
-    })
+/// The calls one by one. The query is told of all of them at once, but for those whose lists are kept: they may be there
+/// already, and are counted when they are not.
+fn told(calls: Vec<Call>, reading: &Reading, query: &QueryContext) -> impl Stream<Item = Result<Call>> + Send + use<> {
+    if !reading.kept {
+        let requests = calls.iter().map(|call| reading.method(call.method).union.len());
+        query.count(|counts| &counts.needed, requests.sum());
+    }
+    stream::iter(calls).map(Ok)
 }
 
 fn open(reading: &Reading, memo: &Memo, sources: &[Source]) -> Result<Vec<Call>> {

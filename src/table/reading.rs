@@ -33,6 +33,10 @@ pub(super) struct Reading {
     pub(super) limited: bool,
     /// How many keys a join gives it, by what lists had when they were last read.
     pub(super) keys_expected: Option<u64>,
+    /// Whether no other scan of the plan reads its table.
+    pub(super) alone: bool,
+    /// Whether who gives it its keys has told the query of the lists that they are.
+    pub(super) counted_ahead: bool,
     /// Whether its lists are kept for other scans, or for another time.
     pub(super) kept: bool,
 }
@@ -51,6 +55,8 @@ impl Reading {
             fetch: None,
             limited: false,
             keys_expected: None,
+            alone: false,
+            counted_ahead: false,
             kept: false,
         };
         reading.read_too(&reading.needed());

@@ -93,8 +93,8 @@ impl ResourceScan {
         matches!(&self.keys, Keys::Open { sources, .. } if sources.len() == 1)
     }
 
-    /// The same, with the keys of the join of this number.
-    pub(super) fn given(&self, join: usize, keys: &dyn Fn(&[Bound]) -> Option<Given>) -> Self {
+    /// The same, with the keys of the join of this number; `counted_ahead`: whether the query has been told of them.
+    pub(super) fn given(&self, join: usize, keys: &dyn Fn(&[Bound]) -> Option<Given>, counted_ahead: bool) -> Self {
         let Keys::Open { sources, otherwise } = &self.keys else { return self.clone() };
         let with_keys = |source: &Source| match source {
             Source::Join { number, from, .. } if *number == join => {
@@ -103,7 +103,8 @@ impl ResourceScan {
             other => other.clone(),
         };
         let sources = sources.iter().map(with_keys).collect();
-        self.with_keys(Keys::Open { sources, otherwise: otherwise.clone() })
+        let reading = Reading { counted_ahead, ..self.reading.clone() };
+        self.with_keys(Keys::Open { sources, otherwise: otherwise.clone() }).with_reading(reading)
     }
 
     /// The calls that it is known to make before it runs; `None` where that shows later.

@@ -111,7 +111,9 @@ impl Execution {
     /// what the first one needs.
     fn fetched(self: &Arc<Self>, call: &Call, ahead: Option<&Arc<ReadAhead>>) -> Batches {
         let requests = self.reading.method(call.method).union.len();
-        self.query.count(|counts| &counts.needed, requests);
+        if self.reading.kept && !self.reading.counted_ahead {
+            self.query.count(|counts| &counts.needed, requests);
+        }
         let parts = self.reading.requests(call).into_iter().map(|request| {
             let own = || ReadAhead::new(if self.reading.limited { 1 } else { PAGES_AHEAD }, BYTES_AHEAD);
             let ahead = ahead.map_or_else(own, Arc::clone);

@@ -5,7 +5,7 @@
 //! first chunk is small, and nothing is begun before it is done. All of it happens when rows are asked for: who stops
 //! reading stops the requests.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::mem::take;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -74,8 +74,7 @@ pub(super) struct Chunks {
 struct Known {
     query: Arc<QueryContext>,
     reading: Reading,
-    /// Whether they are begun, or never will be.
-    keys: HashMap<Binding, bool>,
+    lists: HashSet<Binding>,
 }
 
 /// Which rows of the driving side come into which chunk.
@@ -127,7 +126,7 @@ impl Chunks {
             (true, false) => Rule::Together,
         };
         let query = context.session_config().get_extension::<QueryContext>().unwrap_or_default();
-        let known = join.asked_for_each_key()?.map(|reading| Known { query, reading, keys: HashMap::new() });
+        let known = join.asked_for_each_key()?.map(|reading| Known { query, reading, lists: HashSet::new() });
         Ok(Self {
             join,
             targets,
@@ -246,12 +245,9 @@ impl Chunks {
     fn begin(&mut self) -> Result<()> {
         let Chunk { rows, keys, lists, .. } = take(&mut self.next);
         let distinct = lists.len();
-        if let (Some(known), Some(keys)) = (&mut self.known, keys.first()) {
-            known.begin(keys);
-        }
         let given = keys.into_iter().map(|keys| Arc::new(keys.into_iter().collect::<Vec<_>>()));
         let keys: Vec<_> = self.targets.iter().cloned().zip(given).collect();
-        let rows = self.join.join_chunk(rows, &keys, &self.context)?;
+        let rows = self.join.join_chunk(rows, &keys, self.known.is_some(), &self.context)?;
         self.running.push(Running { rows, keys: distinct });
         self.counted.chunks.add(1);
         self.counted.keys.add(distinct);
@@ -300,22 +296,11 @@ enum Progress {
 
 impl Known {
     fn come<'a>(&mut self, keys: impl Iterator<Item = &'a Binding>) -> Result<()> {
-        let new: HashSet<&Binding> = keys.filter(|key| !self.keys.contains_key(*key)).collect();
-        let new: Vec<Binding> = new.into_iter().cloned().collect();
-        self.keys.extend(new.iter().map(|key| (key.clone(), true)));
-        let wanted = passing(&self.reading, new)?;
-        self.query.will_need(wanted.len());
-        self.keys.extend(wanted.into_iter().map(|key| (key, false)));
+        let row_id = self.reading.resource.row_id();
+        let new = keys.filter(|key| self.lists.insert(key.without(row_id))).cloned().collect();
+        let wanted = passing(&self.reading, new)?.len();
+        self.query.count(|counts| &counts.needed, wanted);
         Ok(())
-    }
-
-    fn begin(&mut self, keys: &HashSet<Binding>) {
-        let mut begun = 0;
-        for key in keys {
-            let was = self.keys.get_mut(key).map(|begun| std::mem::replace(begun, true));
-            begun += usize::from(was == Some(false));
-        }
-        self.query.begins(begun);
     }
 }
 
@@ -417,5 +402,87 @@ impl Stream for Chunks {
 impl RecordBatchStream for Chunks {
     fn schema(&self) -> SchemaRef {
         self.join.schema()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{AsArray, Int64Array};
+    use arrow::datatypes::{DataType, Int64Type};
+
+    use super::*;
+    use crate::resource::Value;
+    use crate::table::keys::Bound;
+
+    fn target() -> Target {
+        let from = vec![Bound { column: "image_id".into(), key: 0 }];
+        Target { from, types: vec![DataType::Int64], row_id: "id".into() }
+    }
+
+    /// Rows with these images as their keys; the images are the rows' only column, too.
+    fn keyed(images: &[Option<i64>]) -> Keyed {
+        let rows = RecordBatch::try_from_iter([("image", Arc::new(Int64Array::from(images.to_vec())) as _)]).unwrap();
+        let key = |image: &Option<i64>| image.map(|image| Binding::default().with("image_id", Value::Int(image)));
+        Keyed { rows, keys: vec![images.iter().map(key).collect()] }
+    }
+
+    fn images(rows: &RecordBatch) -> Vec<Option<i64>> {
+        rows.column(0).as_primitive::<Int64Type>().iter().collect()
+    }
+
+    #[test]
+    fn a_chunk_takes_rows_until_a_key_too_many_would_come() {
+        let mut chunk = Chunk::default();
+        let mut rows = keyed(&[Some(1), None, Some(2), Some(1), None, Some(3), Some(1)]);
+
+        let rest = chunk.add(&mut rows, &[target()], 2, 100).unwrap();
+
+        assert_eq!(
+            (chunk.lists.len(), chunk.number_of_rows),
+            (2, 5),
+            "those that repeat a key, or have none, come along"
+        );
+        assert_eq!(images(&rest.rows), [Some(3), Some(1)]);
+        assert!(Chunk::default().add(&mut keyed(&[Some(1), Some(2)]), &[target()], 2, 100).is_none());
+    }
+
+    #[test]
+    fn a_chunk_takes_so_many_rows_at_most() {
+        let mut chunk = Chunk::default();
+
+        let rest = chunk.add(&mut keyed(&[Some(1); 5]), &[target()], 2, 3).unwrap();
+
+        assert_eq!((chunk.number_of_rows, rest.rows.num_rows()), (3, 2));
+    }
+
+    #[test]
+    fn rows_of_one_list_are_one_key_of_a_chunk() {
+        let pair = |id| Some(Binding::default().with("image_id", Value::Int(1)).with("id", Value::Int(id)));
+        let mut rows = keyed(&[Some(1); 3]);
+        rows.keys = vec![vec![pair(7), pair(8), pair(9)]];
+        let mut chunk = Chunk::default();
+
+        assert!(chunk.add(&mut rows, &[target()], 1, 100).is_none());
+        assert_eq!((chunk.lists.len(), chunk.keys[0].len()), (1, 3));
+    }
+
+    #[test]
+    fn rows_that_are_gathered_come_key_by_key_and_none_without_one() {
+        let one = keyed(&[Some(2), None, Some(1)]).with_keys().unwrap();
+        let other = keyed(&[Some(1), Some(3), Some(2)]).with_keys().unwrap();
+
+        let all = Keyed::by_key(vec![one, other]).unwrap();
+
+        assert_eq!(images(&all.rows), [Some(1), Some(1), Some(2), Some(2), Some(3)]);
+        assert_eq!(all.keys[0].len(), 5);
+    }
+
+    #[test]
+    fn a_key_that_was_there_before_is_left_out() {
+        let mut seen = HashSet::new();
+        let first = keyed(&[Some(1), Some(1), None, Some(2)]).unseen(&mut seen).unwrap();
+        let second = keyed(&[Some(2), Some(3)]).unseen(&mut seen).unwrap();
+
+        assert_eq!((images(&first.rows), images(&second.rows)), (vec![Some(1), Some(2)], vec![Some(3)]));
     }
 }

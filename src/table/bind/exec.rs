@@ -99,15 +99,12 @@ impl BindJoinExec {
     /// The bound side with its scans told how many keys there will be, by what lists had when they were last read.
     pub(super) fn with_keys_expected(&self) -> Result<Self> {
         let expected = rows_expected(self.join.left());
-        let bound = Arc::clone(self.bound()).transform_down(|node| {
-            let Some(scan) = node.downcast_ref::<ResourceScan>().filter(|_| !self.sources(&node).is_empty()) else {
-                return Ok(Transformed::no(node));
-            };
+        let bound = self.with_scans(Arc::clone(self.bound()), |scan| {
             let mut reading = scan.reading.clone();
             reading.keys_expected = [reading.keys_expected, expected].into_iter().flatten().min();
-            Ok(Transformed::yes(Arc::new(scan.with_reading(reading)) as _))
-        });
-        let join = self.join.builder().with_new_children(vec![Arc::clone(self.join.left()), bound.data()?])?.build()?;
+            scan.with_reading(reading)
+        })?;
+        let join = self.join.builder().with_new_children(vec![Arc::clone(self.join.left()), bound])?.build()?;
         Ok(Self { join: Arc::new(join), ..self.clone() })
     }
 
@@ -118,7 +115,7 @@ impl BindJoinExec {
             scans.extend(self.sources(node).into_iter().map(|(scan, _)| scan.clone()));
             Ok(TreeNodeRecursion::Continue)
         })?;
-        let one = scans.pop().filter(|scan| scans.is_empty() && scan.has_one_source());
+        let one = scans.pop().filter(|scan| scans.is_empty() && scan.has_one_source() && scan.reading.alone);
         Ok(one.map(|scan| scan.reading))
     }
 
@@ -148,26 +145,42 @@ impl BindJoinExec {
         &self,
         rows: Vec<RecordBatch>,
         keys: &[(Target, Given)],
+        counted_ahead: bool,
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let driving = MemorySourceConfig::try_new_exec(&[rows], self.join.left().schema(), None)?;
-        let bound = self.with_keys(reset_plan_states(Arc::clone(self.bound()))?, keys)?;
+        let bound = self.with_keys(reset_plan_states(Arc::clone(self.bound()))?, keys, counted_ahead)?;
         let join = self.join.builder().with_new_children(vec![driving, bound])?;
         join.with_partition_mode(PartitionMode::CollectLeft).reset_state().build_exec()?.execute(0, Arc::clone(context))
     }
 
-    fn with_keys(&self, plan: Arc<dyn ExecutionPlan>, keys: &[(Target, Given)]) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_keys(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        keys: &[(Target, Given)],
+        counted_ahead: bool,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let given_to = |from: &[Bound]| {
             let found = keys.iter().find(|(target, _)| target.from == from);
             found.map(|(_, given)| Arc::clone(given))
         };
-        let given = plan.transform_down(|node| {
-            let Some(scan) = node.downcast_ref::<ResourceScan>().filter(|_| !self.sources(&node).is_empty()) else {
-                return Ok(Transformed::no(node));
-            };
-            Ok(Transformed::yes(Arc::new(scan.given(self.number, &given_to)) as _))
+        self.with_scans(plan, |scan| scan.given(self.number, &given_to, counted_ahead))
+    }
+
+    /// A bound side with its scans changed that this join gives keys to.
+    fn with_scans(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        change: impl Fn(&ResourceScan) -> ResourceScan,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let changed = plan.transform_down(|node| {
+            let scan = node.downcast_ref::<ResourceScan>().filter(|_| !self.sources(&node).is_empty());
+            Ok(match scan {
+                Some(scan) => Transformed::yes(Arc::new(change(scan)) as _),
+                None => Transformed::no(node),
+            })
         });
-        given.data()
+        changed.data()
     }
 }
 

@@ -36,6 +36,7 @@ pub(super) fn share(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPla
         };
         reading.read_too(&table.columns);
         reading.kept = true;
+        reading.alone = table.scans == 1;
         Ok(Transformed::yes(Arc::new(scan.with_reading(reading)) as _))
     });
     shared.data()
