@@ -428,6 +428,23 @@ async fn a_cast_that_makes_nulls_is_not_seen_through() {
 }
 
 #[tokio::test]
+async fn rows_of_a_union_that_no_scan_is_asked_for_are_answered_once() {
+    let stage = Stage::new(&[("7", 2)]).await;
+    let union = "(SELECT CAST(image_id AS DOUBLE) AS x, id FROM image_actions UNION ALL SELECT 7.5, 1 \
+                  UNION ALL SELECT NULL, 2) u";
+    let keys = "(VALUES (7.5), (CAST(7 AS DOUBLE)), (7.5), (CAST('NaN' AS DOUBLE)), (NULL), (7)) d(k)";
+
+    for (condition, expected) in [
+        (format!("x IN (SELECT k FROM {keys})"), 3),
+        (format!("EXISTS (SELECT 1 FROM {keys} WHERE d.k = u.x AND d.k < u.id + 100)"), 3),
+        (format!("EXISTS (SELECT 1 FROM {keys} WHERE d.k IS NOT DISTINCT FROM u.x)"), 4),
+    ] {
+        let rows = stage.rows(&format!("SELECT count(*) FROM {union} WHERE {condition}")).await;
+        assert_eq!(single(&rows), expected, "{condition}");
+    }
+}
+
+#[tokio::test]
 async fn keys_in_a_dictionary_are_keys() {
     let stage = Stage::new(&[]).await;
     let sql = "SELECT count(*) FROM (SELECT arrow_cast(198012311, 'Dictionary(Int32, Int64)') AS x) k

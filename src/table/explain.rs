@@ -1,17 +1,34 @@
 //! What EXPLAIN shows of a scan: what is asked, for which values, where those come from, and what it costs.
 
+use std::fmt;
 use std::sync::Arc;
 
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 
 use super::access::{self, describe};
 use super::keys::{Keys, Source};
 use super::scan::ResourceScan;
 use crate::api::PER_PAGE;
 use crate::resource::{Answer, Method};
+
+/// Writes an operator's details as EXPLAIN shows them: in a line, or a line each in a tree.
+pub(super) fn write(
+    name: &str,
+    details: Vec<(&'static str, String)>,
+    format: DisplayFormatType,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let mut details = details.into_iter().map(|(name, value)| format!("{name}={value}"));
+    match format {
+        DisplayFormatType::Default | DisplayFormatType::Verbose => {
+            write!(f, "{name}: {}", details.collect::<Vec<_>>().join(", "))
+        }
+        DisplayFormatType::TreeRender => details.try_for_each(|detail| writeln!(f, "{detail}")),
+    }
+}
 
 /// By name, in order.
 pub(super) fn details(scan: &ResourceScan) -> Vec<(&'static str, String)> {

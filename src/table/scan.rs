@@ -118,13 +118,7 @@ impl ResourceScan {
 
 impl DisplayAs for ResourceScan {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut details = explain::details(self).into_iter().map(|(name, value)| format!("{name}={value}"));
-        match format {
-            DisplayFormatType::Default | DisplayFormatType::Verbose => {
-                write!(f, "ResourceScan: {}", details.collect::<Vec<_>>().join(", "))
-            }
-            DisplayFormatType::TreeRender => details.try_for_each(|detail| writeln!(f, "{detail}")),
-        }
+        explain::write("ResourceScan", explain::details(self), format, f)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A chunk is some rows of the driving side with as many keys as there may be requests at once. While the chunks that
 //! run wait for their answers, the next ones are begun, so that there are always keys to ask for; under a LIMIT the
-//! first chunk is small, and nothing is begun before it is done. All of it happens when rows are asked for: who stops
+//! first chunk is small, and no two run at once before there are rows. All of it happens when rows are asked for: who stops
 //! reading stops the requests.
 
 use std::collections::HashSet;
@@ -61,9 +61,10 @@ pub(super) struct Chunks {
     alone: bool,
     running: Vec<Running>,
     /// The keys so far, where rows of the bound side must not be answered again.
-    seen: HashSet<Vec<Binding>>,
+    seen: HashSet<Binding>,
     rule: Rule,
-    /// With [`Rule::Together`], all rows of the driving side until it ends, and the memory that they take.
+    /// Rows of the driving side that wait until it ends, and the memory that they take: with [`Rule::Together`] all, with
+    /// [`Rule::OneForEachKey`] those without a key.
     gathered: Vec<Keyed>,
     memory: MemoryReservation,
     known: Option<Known>,
@@ -82,8 +83,10 @@ struct Known {
 enum Rule {
     /// Each row in the chunk that its turn brings.
     InTurn,
-    /// One row for each key: rows of the bound side are answered once.
-    OneForEachKey,
+    /// One row for each key of this target, which are all that the join compares: rows of the bound side are answered
+    /// once. Rows without such a key come last, together: no scan is asked for them, but the bound side may have other
+    /// rows than a scan's.
+    OneForEachKey(usize),
     /// All rows of a key in one chunk: rows of the bound side are answered once, and which of these match one is not in
     /// their keys alone.
     Together,
@@ -119,11 +122,11 @@ impl Chunks {
         context: Arc<TaskContext>,
     ) -> Result<Self> {
         let targets = join.targets()?;
-        let by_keys_alone = targets.iter().any(|target| join.joins_by_keys_alone(target));
-        let rule = match (join.answers_bound_rows(), by_keys_alone) {
+        let all_that_is_compared = targets.iter().position(|target| join.joins_by_keys_alone(target));
+        let rule = match (join.answers_bound_rows(), all_that_is_compared) {
             (false, _) => Rule::InTurn,
-            (true, true) => Rule::OneForEachKey,
-            (true, false) => Rule::Together,
+            (true, Some(target)) => Rule::OneForEachKey(target),
+            (true, None) => Rule::Together,
         };
         let query = context.session_config().get_extension::<QueryContext>().unwrap_or_default();
         let known = join.asked_for_each_key()?.map(|reading| Known { query, reading, lists: HashSet::new() });
@@ -175,8 +178,7 @@ impl Chunks {
                 continue;
             }
             match self.poll_driving(context)? {
-                Driving::Rows(keyed) if self.rule == Rule::Together => self.gather(keyed)?,
-                Driving::Rows(keyed) => self.waiting.push(keyed),
+                Driving::Rows(keyed) => self.sort_out(keyed)?,
                 // What is there need not wait for the rest.
                 Driving::Later if !self.next.is_empty() => self.begin()?,
                 Driving::Later => return Ok(()),
@@ -195,11 +197,27 @@ impl Chunks {
         self.running.is_empty() || (!self.alone && running + self.size <= RUNNING && self.running.len() < WIDTH)
     }
 
-    /// Keeps rows, but for those that have no key and so match nothing.
+    /// Says which rows have their turn now, and which wait for the end.
+    fn sort_out(&mut self, keyed: Keyed) -> Result<()> {
+        match self.rule {
+            Rule::InTurn => self.waiting.push(keyed),
+            Rule::Together => self.gather(keyed)?,
+            Rule::OneForEachKey(target) => {
+                let has_key: Vec<bool> = keyed.keys[target].iter().map(Option::is_some).collect();
+                self.gather(keyed.kept(&has_key.iter().map(|has| !has).collect::<Vec<_>>())?)?;
+                let new = keyed.keys[target].iter();
+                let new: Vec<bool> = new.map(|key| key.clone().is_some_and(|key| self.seen.insert(key))).collect();
+                self.waiting.push(keyed.kept(&new)?);
+            }
+        }
+        Ok(())
+    }
+
     fn gather(&mut self, keyed: Keyed) -> Result<()> {
-        let keyed = keyed.with_keys()?;
-        self.memory.try_grow(keyed.rows.get_array_memory_size())?;
-        self.gathered.push(keyed);
+        if keyed.rows.num_rows() > 0 {
+            self.memory.try_grow(keyed.rows.get_array_memory_size())?;
+            self.gathered.push(keyed);
+        }
         Ok(())
     }
 
@@ -215,7 +233,7 @@ impl Chunks {
         })
     }
 
-    /// The rows with their keys, without those that would answer rows of the bound side again.
+    /// The rows with their keys.
     fn keyed(&mut self, rows: RecordBatch) -> Result<Keyed> {
         let driving_keys = self.join.driving_keys();
         let arrays = driving_keys.iter().map(|key| key.evaluate(&rows)?.into_array(rows.num_rows()));
@@ -229,13 +247,13 @@ impl Chunks {
         if let (Some(known), Some(keys)) = (&mut self.known, keys.first()) {
             known.come(keys.iter().flatten())?;
         }
-        let keyed = Keyed { rows, keys };
-        if self.rule == Rule::OneForEachKey { keyed.unseen(&mut self.seen) } else { Ok(keyed) }
+        Ok(Keyed { rows, keys })
     }
 
     /// Puts rows into the next chunk until it has its keys; the rest waits.
     fn take(&mut self, mut keyed: Keyed) -> Result<()> {
-        let most_rows = if self.rule == Rule::Together { usize::MAX } else { MOST_ROWS };
+        // Where rows of the bound side are answered, those that match one of them must not be parted.
+        let most_rows = if self.rule == Rule::InTurn { MOST_ROWS } else { usize::MAX };
         let rest = self.next.add(&mut keyed, &self.targets, self.size, most_rows);
         let is_full = rest.is_some();
         self.waiting.extend(rest);
@@ -311,19 +329,13 @@ impl Keyed {
         keys[row].as_ref().map(|key| key.without(&target.row_id))
     }
 
-    /// The rows that have a key for each target.
-    fn with_keys(self) -> Result<Self> {
-        let rows = 0..self.rows.num_rows();
-        let kept: Vec<bool> = rows.map(|row| self.keys.iter().all(|keys| keys[row].is_some())).collect();
-        self.kept(kept)
-    }
-
-    fn kept(self, kept: Vec<bool>) -> Result<Self> {
+    /// Some of the rows.
+    fn kept(&self, kept: &[bool]) -> Result<Self> {
         let of = |keys: &Vec<Option<Binding>>| {
-            keys.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(key, _)| key.clone()).collect()
+            keys.iter().zip(kept).filter(|(_, kept)| **kept).map(|(key, _)| key.clone()).collect()
         };
         let keys = self.keys.iter().map(of).collect();
-        Ok(Self { rows: filter_record_batch(&self.rows, &BooleanArray::from(kept))?, keys })
+        Ok(Self { rows: filter_record_batch(&self.rows, &BooleanArray::from(kept.to_vec()))?, keys })
     }
 
     /// All of these rows, those with the same keys after each other.
@@ -340,15 +352,6 @@ impl Keyed {
         });
         let keys = keys.iter().map(|keys| order.iter().map(|row| keys[*row as usize].clone()).collect()).collect();
         Ok(Self { rows: take_record_batch(&rows, &UInt64Array::from(order))?, keys })
-    }
-
-    fn unseen(self, seen: &mut HashSet<Vec<Binding>>) -> Result<Self> {
-        let mut is_new = |row: usize| {
-            let keys: Option<Vec<Binding>> = self.keys.iter().map(|keys| keys[row].clone()).collect();
-            keys.is_some_and(|keys| seen.insert(keys))
-        };
-        let new: Vec<bool> = (0..self.rows.num_rows()).map(&mut is_new).collect();
-        self.kept(new)
     }
 }
 
@@ -467,22 +470,14 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_are_gathered_come_key_by_key_and_none_without_one() {
-        let one = keyed(&[Some(2), None, Some(1)]).with_keys().unwrap();
-        let other = keyed(&[Some(1), Some(3), Some(2)]).with_keys().unwrap();
+    fn rows_that_are_gathered_come_key_by_key_and_those_without_one_first() {
+        let (one, other) = (keyed(&[Some(2), None, Some(1)]), keyed(&[Some(1), None, Some(3)]));
 
         let all = Keyed::by_key(vec![one, other]).unwrap();
+        let mut chunk = Chunk::default();
+        let rest = chunk.add(&mut keyed(&images(&all.rows)), &[target()], 1, usize::MAX).unwrap();
 
-        assert_eq!(images(&all.rows), [Some(1), Some(1), Some(2), Some(2), Some(3)]);
-        assert_eq!(all.keys[0].len(), 5);
-    }
-
-    #[test]
-    fn a_key_that_was_there_before_is_left_out() {
-        let mut seen = HashSet::new();
-        let first = keyed(&[Some(1), Some(1), None, Some(2)]).unseen(&mut seen).unwrap();
-        let second = keyed(&[Some(2), Some(3)]).unseen(&mut seen).unwrap();
-
-        assert_eq!((images(&first.rows), images(&second.rows)), (vec![Some(1), Some(2)], vec![Some(3)]));
+        assert_eq!(images(&all.rows), [None, None, Some(1), Some(1), Some(2), Some(3)]);
+        assert_eq!((chunk.number_of_rows, rest.rows.num_rows()), (4, 2), "none that match the same row are parted");
     }
 }

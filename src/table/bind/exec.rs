@@ -22,7 +22,7 @@ use datafusion::physical_plan::{
 
 use super::chunks::{Chunks, Counted};
 use crate::table::ResourceScan;
-use crate::table::explain::rows_expected;
+use crate::table::explain::{self, rows_expected};
 use crate::table::keys::{Bound, Given, Keys, Source, data_type};
 use crate::table::reading::Reading;
 
@@ -194,13 +194,7 @@ impl DisplayAs for BindJoinExec {
         ];
         details.extend(self.join.filter().map(|filter| ("filter", filter.expression().to_string())));
         details.extend(self.limited.map(|_| ("chunks", "small at first".to_owned())));
-        let mut details = details.into_iter().map(|(name, value)| format!("{name}={value}"));
-        match format {
-            DisplayFormatType::Default | DisplayFormatType::Verbose => {
-                write!(f, "BindJoinExec: {}", details.collect::<Vec<_>>().join(", "))
-            }
-            DisplayFormatType::TreeRender => details.try_for_each(|detail| writeln!(f, "{detail}")),
-        }
+        explain::write("BindJoinExec", details, format, f)
     }
 }
 
