@@ -6,6 +6,7 @@ use std::time::Duration;
 use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 
+use super::wire::OtherType;
 use crate::error::{Error, Failure, Kind, nearest};
 
 /// A statement that cannot be planned or run.
@@ -102,6 +103,15 @@ pub enum Fault {
         /// Why the value is not that.
         problem: String,
     },
+    /// A column whose type depends on the value of a parameter, which is bound after the type was told.
+    TypeOfValue {
+        /// The column.
+        column: String,
+        /// The type that the client was told.
+        told: String,
+        /// The type that it has with the bound value.
+        found: String,
+    },
     /// The query's time is up.
     Timeout(Duration),
     /// Memory or another of DataFusion's own limits.
@@ -151,9 +161,24 @@ impl fmt::Display for Fault {
             Self::ParameterType { number, wanted, problem } => {
                 write!(f, "parameter {number} is to be {wanted}: {problem}")
             }
+            Self::TypeOfValue { column, told, found } => {
+                write!(f, "column `{column}` was described as {told}, but with the bound value it is {found}")
+            }
             Self::Timeout(limit) => write!(f, "the query took longer than {}", humantime::format_duration(*limit)),
             Self::Resources(message) => write!(f, "the query needs more than it may have: {message}"),
             Self::Internal(message) => write!(f, "internal error: {message}"),
+        }
+    }
+}
+
+impl Fault {
+    /// Rows of another type than the one that the client was told: the statement's doing where a bound value decides
+    /// on the type, and ours otherwise.
+    pub(super) fn of_other_type(OtherType { column, told, found }: OtherType, bound: bool) -> Self {
+        let (told, found) = (told.to_string(), found.to_string());
+        match bound {
+            true => Self::TypeOfValue { column, told, found },
+            false => Self::Internal(format!("column `{column}` was planned as {told}, and its rows are {found}")),
         }
     }
 }
@@ -179,7 +204,8 @@ impl Failure for Fault {
             | Self::Unsupported(_)
             | Self::ParameterCount { .. }
             | Self::ParameterRows(_)
-            | Self::ParameterType { .. } => Kind::InvalidArgument,
+            | Self::ParameterType { .. }
+            | Self::TypeOfValue { .. } => Kind::InvalidArgument,
             Self::Timeout(_) => Kind::DeadlineExceeded,
             Self::Resources(_) | Self::TooManyRequests { .. } => Kind::ResourceExhausted,
             Self::Internal(_) => Kind::Internal,
@@ -222,6 +248,7 @@ impl Failure for Fault {
             Self::UnknownColumn { nearest: None, known, .. } => format!("there are {}", known.join(", ")),
             Self::ParameterCount { .. } => "bind a value to each `?` or `$n`; `oceanflight query` binds none".into(),
             Self::ParameterRows(_) => "execute the query once for each row".into(),
+            Self::TypeOfValue { .. } => "write the value into the statement, or cast the column to one type".into(),
             Self::Timeout(_) => "ask for less, or raise query.timeout".into(),
             Self::Internal(_) => {
                 "this is a fault of oceanflight or DataFusion: please report it with the statement".into()

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
@@ -338,11 +338,7 @@ impl Engine {
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
         let parameters = parameters::schema(&plan, parameters)?;
-        let schema = match parameters.fields().is_empty() {
-            true => wire::wire_schema(plan.schema().as_arrow()),
-            // A column that is a parameter of no known type has a type only once something is bound.
-            false => wire::wire_schema(bind(plan.clone(), parameters::nulls(&parameters)?)?.schema().as_arrow()),
-        };
+        let schema = wire::wire_schema(analysed(&state, &plan, &parameters)?.schema().as_arrow());
         Ok(Planned { plan, prepared: Prepared { schema, parameters }, writes, state, query })
     }
 
@@ -431,7 +427,20 @@ async fn physical_plan(
     if let LogicalPlan::Explain(explain) = &plan {
         state.create_physical_plan(&explain.plan).await.map_err(from_datafusion)?;
     }
-    state.create_physical_plan(&plan).await.map_err(from_datafusion)
+    let plan = state.create_physical_plan(&plan).await.map_err(from_datafusion)?;
+    wire::check(&plan.schema(), &prepared.schema).map_err(|other| Fault::of_other_type(other, bound.is_some()))?;
+    Ok(plan)
+}
+
+/// The plan as it will run, with a NULL for each parameter: its schema is the one that clients are told. Only the
+/// analysed plan has it, because type coercion changes types: `SELECT 1 UNION ALL SELECT 2.5` is planned as integers.
+fn analysed(state: &SessionState, plan: &LogicalPlan, parameters: &Schema) -> Result<LogicalPlan> {
+    let plan = match parameters.fields().is_empty() {
+        true => plan.clone(),
+        // A column that is a parameter of no known type has a type only once something is bound.
+        false => bind(plan.clone(), parameters::nulls(parameters)?)?,
+    };
+    state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}).map_err(from_datafusion)
 }
 
 fn bind(plan: LogicalPlan, values: Vec<ScalarValue>) -> Result<LogicalPlan> {

@@ -1,8 +1,11 @@
 //! The types that leave the engine.
 //!
-//! Many clients know no `Utf8View`, `BinaryView` or dictionaries (JDBC up to 18.3, ODBC), so a
-//! result has the plain types, in prepare, FlightInfo and DoGet alike: all three take the
-//! logical plan's schema through [`wire_schema`], and every batch is made to fit it.
+//! Many clients know no `Utf8View`, `BinaryView`, dictionary or run-end encoding (JDBC up to 18.3, ODBC), so a result
+//! has the plain types, in prepare, FlightInfo and DoGet alike. All three take the schema of the *analysed* plan
+//! through [`wire_schema`]: before type coercion, `SELECT 1 UNION ALL SELECT 2.5` is a column of integers.
+//!
+//! A batch is then brought into these types by [`to_wire`], which changes how a value is represented and never the
+//! value: a column whose type would need any other cast is an error.
 
 use std::sync::Arc;
 
@@ -36,6 +39,7 @@ fn wire_type(data_type: &DataType) -> DataType {
         DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,
         DataType::Dictionary(_, values) => wire_type(values),
+        DataType::RunEndEncoded(_, values) => wire_type(values.data_type()),
         DataType::List(item) | DataType::ListView(item) => DataType::List(wire_field(item)),
         DataType::LargeList(item) | DataType::LargeListView(item) => DataType::LargeList(wire_field(item)),
         DataType::FixedSizeList(item, length) => DataType::FixedSizeList(wire_field(item), *length),
@@ -45,7 +49,57 @@ fn wire_type(data_type: &DataType) -> DataType {
     }
 }
 
-/// The batch in the wire's types.
+/// A column whose rows have another type than the one that the client was told.
+#[derive(Debug)]
+pub(super) struct OtherType {
+    /// The column's name.
+    pub(super) column: String,
+    /// The type that the client was told.
+    pub(super) told: DataType,
+    /// The type of its rows.
+    pub(super) found: DataType,
+}
+
+/// The first column whose rows cannot leave under `schema` without a change of their values.
+///
+/// # Errors
+/// [`OtherType`].
+pub(super) fn check(rows: &Schema, schema: &Schema) -> Result<(), OtherType> {
+    let other = rows.fields().iter().zip(schema.fields()).find(|(own, told)| !same(own.data_type(), told.data_type()));
+    match other {
+        None => Ok(()),
+        Some((own, told)) => Err(OtherType {
+            column: told.name().clone(),
+            told: told.data_type().clone(),
+            found: own.data_type().clone(),
+        }),
+    }
+}
+
+/// Whether two types have the same values once both are in the wire's types. Names, metadata and nullability of
+/// nested fields change no value.
+fn same(one: &DataType, other: &DataType) -> bool {
+    same_plain(&wire_type(one), &wire_type(other))
+}
+
+fn same_plain(one: &DataType, other: &DataType) -> bool {
+    let same_fields = |one: &FieldRef, other: &FieldRef| same_plain(one.data_type(), other.data_type());
+    match (one, other) {
+        (DataType::List(one), DataType::List(other))
+        | (DataType::LargeList(one), DataType::LargeList(other))
+        | (DataType::Map(one, _), DataType::Map(other, _)) => same_fields(one, other),
+        (DataType::FixedSizeList(one, length), DataType::FixedSizeList(other, other_length)) => {
+            length == other_length && same_fields(one, other)
+        }
+        (DataType::Struct(one), DataType::Struct(other)) => {
+            let pairs = || one.iter().zip(other);
+            one.len() == other.len() && pairs().all(|(one, other)| one.name() == other.name() && same_fields(one, other))
+        }
+        _ => one == other,
+    }
+}
+
+/// The batch in the wire's types. [`check`] has found that its values stay what they are.
 pub(super) fn to_wire(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| to_type(column, field.data_type()));
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -61,9 +115,13 @@ fn to_type(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowErr
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{AsArray, StringViewArray};
+    use arrow::array::{AsArray, Int32Array, RunArray, StringViewArray};
 
     use super::*;
+
+    fn field(data_type: DataType) -> Field {
+        Field::new("a", data_type, true)
+    }
 
     #[test]
     fn views_leave_as_plain_text_also_inside_of_lists() {
@@ -79,12 +137,46 @@ mod tests {
 
     #[test]
     fn a_batch_is_made_to_fit() {
-        let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Utf8View, true)]));
+        let schema = Arc::new(Schema::new(vec![field(DataType::Utf8View)]));
         let batch =
             RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(StringViewArray::from(vec!["x"]))]).unwrap();
 
         let wire = to_wire(&batch, &wire_schema(&schema)).unwrap();
 
         assert_eq!(wire.column(0).as_string::<i32>().value(0), "x");
+    }
+
+    #[test]
+    fn run_ends_leave_as_the_values_they_stand_for() {
+        let runs = RunArray::try_new(&Int32Array::from(vec![2, 3]), &StringViewArray::from(vec!["x", "y"])).unwrap();
+        let schema = Arc::new(Schema::new(vec![field(runs.data_type().clone())]));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(runs)]).unwrap();
+
+        let wire = to_wire(&batch, &wire_schema(&schema)).unwrap();
+
+        let texts: Vec<_> = wire.column(0).as_string::<i32>().iter().flatten().collect();
+        assert_eq!(texts, ["x", "x", "y"]);
+    }
+
+    #[test]
+    fn only_the_representation_may_differ_from_what_was_told() {
+        let list = |item: &str, data_type| DataType::List(Arc::new(Field::new(item, data_type, false)));
+        let fits = |rows: DataType, told: DataType| {
+            check(&Schema::new(vec![field(rows)]), &Schema::new(vec![field(told)])).is_ok()
+        };
+        let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8View));
+
+        assert!(fits(dictionary, DataType::Utf8));
+        assert!(fits(list("element", DataType::Utf8View), list("item", DataType::Utf8)));
+        for (rows, told) in [
+            (DataType::Float64, DataType::Int64),
+            (DataType::Int64, DataType::Float64),
+            (DataType::Int64, DataType::Null),
+            (DataType::Decimal128(10, 2), DataType::Decimal128(10, 1)),
+            (DataType::Timestamp(arrow::datatypes::TimeUnit::Nanosecond, None), DataType::Date32),
+            (list("item", DataType::Int64), list("item", DataType::Int32)),
+        ] {
+            assert!(!fits(rows.clone(), told.clone()), "{rows} as {told}");
+        }
     }
 }
