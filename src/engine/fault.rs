@@ -18,6 +18,11 @@ pub enum Fault {
     Correlated,
     /// A subquery in a place where DataFusion has none.
     Subquery,
+    /// A subquery that has to be read more than once, and may have other rows each time.
+    Unrepeatable {
+        /// What makes its rows differ.
+        why: &'static str,
+    },
     /// A query that is sure to need more requests than it may send.
     TooManyRequests {
         /// How many it may send.
@@ -127,6 +132,9 @@ impl fmt::Display for Fault {
             Self::Subquery => {
                 f.write_str("IN (SELECT …) and EXISTS are answered in a condition alone, not in a list of columns")
             }
+            Self::Unrepeatable { why } => {
+                write!(f, "the subquery has to be read more than once, and {why} may give other rows each time")
+            }
             Self::Correlated => f.write_str(
                 "a subquery that refers to the outer query has an ORDER BY, a LIMIT or a condition that cannot be \
                  answered for all of its rows at once",
@@ -198,6 +206,7 @@ impl Failure for Fault {
             | Self::Text(_)
             | Self::Correlated
             | Self::Subquery
+            | Self::Unrepeatable { .. }
             | Self::ReadOnly(_)
             | Self::Invalid(_)
             | Self::Value(_)
@@ -234,6 +243,11 @@ impl Failure for Fault {
             }
             Self::Row { cause, .. } => return cause.hint(),
             Self::Subquery => "LEFT JOIN the subquery's DISTINCT rows, and ask whether its column IS NOT NULL".into(),
+            Self::Unrepeatable { .. } => {
+                "order the subquery by all of its columns before the LIMIT, or add `WHERE … IS NOT NULL` and write \
+                 EXISTS in place of IN"
+                    .into()
+            }
             Self::Text(_) => "TRY_CAST(… AS BIGINT) is NULL where a text is no number".into(),
             Self::Correlated => {
                 "number the rows with row_number() OVER (PARTITION BY … ORDER BY …) in a derived table, \

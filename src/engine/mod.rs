@@ -13,6 +13,7 @@ mod plans;
 mod running;
 mod session;
 mod show;
+mod subqueries;
 
 mod tables;
 mod update;

@@ -8,6 +8,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
@@ -15,6 +16,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::fault::from_datafusion;
+use super::subqueries::SubqueriesToJoins;
 use super::yielding::YieldWhereRowsMultiply;
 use super::{Options, meta};
 use crate::error::Result;
@@ -32,6 +34,7 @@ pub(super) fn session(accounts: &[Arc<Account>], resources: &Registry, options: 
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(Planner(Arc::new(CallPlanner::new(accounts.to_vec())))))
+        .with_analyzer_rules(analyzer_rules())
         .with_physical_optimizer_rules(rules(options.missing_key))
         .build();
     let context = SessionContext::new_with_state(state);
@@ -40,6 +43,13 @@ pub(super) fn session(accounts: &[Arc<Account>], resources: &Registry, options: 
     }
     context.register_catalog(meta::CATALOG, meta::catalog(resources).map_err(from_datafusion)?);
     Ok(context)
+}
+
+/// DataFusion's own, and behind them what it gets wrong.
+fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules = Analyzer::new().rules;
+    rules.push(Arc::new(SubqueriesToJoins));
+    rules
 }
 
 /// DataFusion's own, bind joins just before the sides of joins are selected, and after all what looks at the whole plan.

@@ -93,7 +93,8 @@ fn same_plain(one: &DataType, other: &DataType) -> bool {
         }
         (DataType::Struct(one), DataType::Struct(other)) => {
             let pairs = || one.iter().zip(other);
-            one.len() == other.len() && pairs().all(|(one, other)| one.name() == other.name() && same_fields(one, other))
+            one.len() == other.len()
+                && pairs().all(|(one, other)| one.name() == other.name() && same_fields(one, other))
         }
         _ => one == other,
     }

@@ -16,13 +16,6 @@ pub enum Fault {
         /// `image_id`.
         columns: Vec<String>,
     },
-    /// `NOT IN` over a table of which only what is asked for is known.
-    NotIn {
-        /// `digitalocean.compute.image_actions`.
-        table: String,
-        /// `image_id`.
-        columns: Vec<String>,
-    },
     /// A key of a join that several numbers are equal to.
     InexactKey {
         /// As it is written.
@@ -59,11 +52,6 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NeedsKey { table, columns } => write!(f, "`{table}` needs a value of {}", columns.join(" and ")),
-            Self::NotIn { table, columns } => write!(
-                f,
-                "NOT IN cannot be answered from `{table}`: it asks for all values of {} that there are, which nobody lists",
-                columns.join(" and ")
-            ),
             Self::InexactKey { key, data_type } => {
                 write!(f, "the key {key} is a {data_type}, to which several numbers are equal")
             }
@@ -83,7 +71,7 @@ impl std::error::Error for Fault {}
 impl Failure for Fault {
     fn kind(&self) -> Kind {
         match self {
-            Self::NeedsKey { .. } | Self::NotIn { .. } | Self::InexactKey { .. } => Kind::InvalidArgument,
+            Self::NeedsKey { .. } | Self::InexactKey { .. } => Kind::InvalidArgument,
             Self::Unreadable { fault, .. } => fault.kind(),
             Self::Untold { .. } => Kind::FailedPrecondition,
             Self::Changing { .. } => Kind::Aborted,
@@ -99,10 +87,6 @@ impl Failure for Fault {
                      `SHOW METHODS IN {table}` tells what can be asked",
                     terms.join(" AND ")
                 )
-            }
-            Self::NotIn { table, columns } => {
-                let terms: Vec<_> = columns.iter().map(|column| format!("a.{column} = …")).collect();
-                format!("write `WHERE NOT EXISTS (SELECT 1 FROM {table} a WHERE {})`", terms.join(" AND "))
             }
             Self::Untold { column, .. } => format!("name the {column} as well, or do not select it"),
             Self::InexactKey { .. } => "CAST the key to BIGINT".into(),

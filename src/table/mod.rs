@@ -74,6 +74,11 @@ impl ResourceTable {
         Self { account, resource, parent }
     }
 
+    /// Whether the table promises that a column is never NULL. Its plans do not say so, see ARCHITECTURE.md.
+    pub fn is_never_null(&self, column: &str) -> bool {
+        self.resource.arrow_schema().field_with_name(column).is_ok_and(|field| !field.is_nullable())
+    }
+
     /// Whether calls do without the table's parameter, which a join may give after all.
     fn leave_open(&self, calls: &[Call]) -> bool {
         calls.first().is_some_and(|call| !self.resource.methods[call.method].gives.is_empty())

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinSide, JoinType};
 use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -56,7 +56,6 @@ impl PhysicalOptimizerRule for BindJoins {
             None => Ok(Transformed::no(node)),
         });
         let plan = late::bind(plan.data()?)?;
-        refuse_not_in(&plan)?;
         let plan = plan.transform_down(|node| match node.downcast_ref::<ResourceScan>() {
             Some(scan) => Ok(match self.closed(scan)? {
                 Some(scan) => Transformed::yes(Arc::new(scan) as _),
@@ -218,25 +217,6 @@ fn is_open_scan(node: &Arc<dyn ExecutionPlan>) -> bool {
 
 pub(super) fn has_open_scan(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     plan.exists(|node| Ok(is_open_scan(node)))
-}
-
-/// `x NOT IN (SELECT image_id …)` is true of a NULL only where there is no row at all, which nobody can tell.
-fn refuse_not_in(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
-    plan.apply(|node| {
-        let Some(join) = node.downcast_ref::<HashJoinExec>().filter(|join| join.null_aware) else {
-            return Ok(TreeNodeRecursion::Continue);
-        };
-        let would_be_bound = keys_of(join, JoinSide::Right)
-            .and_then(|keys| trace::bind(join.right(), &keys, &|from| Source::Join { number: 0, from, given: None }));
-        if would_be_bound?.is_some() {
-            join.right().apply(|node| match node.downcast_ref::<ResourceScan>().filter(|_| is_open_scan(node)) {
-                Some(scan) => Err(to_datafusion(Fault::NotIn { table: scan.reading.table(), columns: missing(scan) })),
-                None => Ok(TreeNodeRecursion::Continue),
-            })?;
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    Ok(())
 }
 
 /// The columns that a scan needs values of.

@@ -1,0 +1,192 @@
+//! IN, EXISTS, ANY and ALL with a subquery, rewritten to joins that keep SQL's three-valued logic.
+//!
+//! DataFusion 55 has rules for this, and answers wrong where NULLs matter: a NOT IN below OR or IS NULL, a correlated
+//! NOT IN, an ANY over the table of the outer query (apache/datafusion issues 25347, 25480, 25336, 25474). So each such
+//! predicate is rewritten here, after type coercion and before any rule of the optimizer sees it.
+//!
+//! # What a predicate means
+//!
+//! All of them ask whether some row of the subquery meets a condition. With `x` on the left and `c` the subquery's
+//! column, and `t`, `u` for two such questions:
+//!
+//! ```text
+//! t    there is a row where x = c is true
+//! u    there is a row where x = c is NULL: x is NULL and there is a row at all, or c is NULL in one
+//!
+//! x IN (…)        CASE WHEN t THEN true  WHEN u THEN NULL ELSE false END
+//! x NOT IN (…)    CASE WHEN t THEN false WHEN u THEN NULL ELSE true  END
+//! x < ANY (…)     as IN, with < in place of =
+//! x < ALL (…)     as NOT IN, with >= in place of =
+//! EXISTS (…)      there is a row
+//! ```
+//!
+//! # What becomes of it
+//!
+//! A question becomes a join, whose right side is the subquery under an alias of its own (`joins`):
+//!
+//! - a term of a WHERE needs to know only what is true: a semi join for `t`, an anti join for `NOT t` and `NOT u`;
+//! - everywhere else (below OR, NOT, IS NULL, CASE, in a SELECT list, in an aggregate) it is a mark join, which adds a
+//!   column that says for each row whether there is a match.
+//!
+//! What a subquery says of the outer query's columns is taken out of it and into the join's condition (`correlation`).
+//! Where that is not possible, the statement is refused with a hint. So is a subquery that would have to be read twice
+//! and may answer differently the second time (`repeatable`).
+
+mod correlation;
+mod joins;
+mod nullability;
+mod predicate;
+mod repeatable;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::{BinaryExpr, Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator};
+use datafusion::optimizer::AnalyzerRule;
+
+use self::joins::Joins;
+use self::predicate::{Predicate, has_predicate};
+use super::fault::Fault;
+use crate::error::Error;
+
+/// Rewrites every predicate with a subquery. It has to run after type coercion, which makes both sides of a comparison
+/// the same type.
+#[derive(Debug)]
+pub(super) struct SubqueriesToJoins;
+
+impl AnalyzerRule for SubqueriesToJoins {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let mut names = Names::default();
+        // From the innermost subquery outwards: what is left of an inner one are joins.
+        plan.transform_up_with_subqueries(|node| rewrite(node, &mut names)).data()
+    }
+
+    fn name(&self) -> &str {
+        "subqueries_to_joins"
+    }
+}
+
+/// Names that no statement has: one for each subquery that becomes a join's side.
+#[derive(Debug, Default)]
+struct Names(usize);
+
+impl Names {
+    fn next(&mut self) -> String {
+        self.0 += 1;
+        format!("__subquery_{}", self.0)
+    }
+}
+
+fn rewrite(node: LogicalPlan, names: &mut Names) -> Result<Transformed<LogicalPlan>> {
+    if !node.expressions().iter().any(has_predicate) {
+        return Ok(Transformed::no(node));
+    }
+    let rewritten = match node {
+        LogicalPlan::Filter(filter) => {
+            filtered(LogicalPlan::clone(&filter.input), split_conjunction_owned(filter.predicate), names)
+        }
+        LogicalPlan::Join(join) => joined(join, names),
+        LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) => computed(node, names),
+        LogicalPlan::Sort(_) | LogicalPlan::Window(_) => {
+            let inputs = node.inputs().iter().map(|input| input.schema().fields().len()).sum();
+            without_marks(computed(node, names)?, inputs)
+        }
+        _ => Err(refused(Fault::Subquery)),
+    };
+    rewritten.map(Transformed::yes)
+}
+
+/// The rows of `input` for which all `terms` are true.
+fn filtered(input: LogicalPlan, terms: Vec<Expr>, names: &mut Names) -> Result<LogicalPlan> {
+    let columns = input.schema().columns();
+    let mut joins = Joins::new(input, names);
+    let mut others = Vec::new();
+    for term in terms {
+        match Predicate::of(&term)? {
+            Some(predicate) if !has_predicate(predicate.left()) => others.extend(joins.keep(predicate)?),
+            _ => others.push(joins.condition(term)?),
+        }
+    }
+    let input = joins.into_plan();
+    let kept = match conjunction(others) {
+        Some(condition) => LogicalPlanBuilder::from(input).filter(condition)?.build()?,
+        None => input,
+    };
+    if kept.schema().fields().len() == columns.len() {
+        return Ok(kept);
+    }
+    LogicalPlanBuilder::from(kept).project(columns.into_iter().map(Expr::Column))?.build()
+}
+
+/// A node whose expressions hold predicates, over an input that has a column for each of them.
+fn computed(node: LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
+    let [input] = node.inputs()[..] else { return Err(refused(Fault::Subquery)) };
+    let preserver = NamePreserver::new(&node);
+    let mut joins = Joins::new(input.clone(), names);
+    let mut expressions = Vec::new();
+    for expression in node.expressions() {
+        let name = preserver.save(&expression);
+        let expression = if has_predicate(&expression) { joins.value(expression)? } else { expression };
+        expressions.push(name.restore(expression));
+    }
+    node.with_new_exprs(expressions, vec![joins.into_plan()])
+}
+
+/// A node that passes its input's columns on, with the marks dropped from between them and what it adds.
+fn without_marks(node: LogicalPlan, inputs: usize) -> Result<LogicalPlan> {
+    let [input] = node.inputs()[..] else { return Ok(node) };
+    let marked = input.schema().fields().len();
+    let columns = node.schema().columns().into_iter().enumerate();
+    let kept = columns.filter(|(place, _)| *place < inputs || *place >= marked).map(|(_, column)| Expr::Column(column));
+    let kept: Vec<Expr> = kept.collect();
+    LogicalPlanBuilder::from(node).project(kept)?.build()
+}
+
+/// A join with predicates in its ON: those of an inner join are a filter above it; those of an outer join can be
+/// answered on the side that they speak of.
+fn joined(join: Join, names: &mut Names) -> Result<LogicalPlan> {
+    let terms = join.filter.clone().map(split_conjunction_owned).unwrap_or_default();
+    let (asking, plain): (Vec<_>, Vec<_>) = terms.into_iter().partition(has_predicate);
+    if join.on.iter().any(|(left, right)| has_predicate(left) || has_predicate(right)) {
+        return Err(refused(Fault::Subquery));
+    }
+    if join.join_type == JoinType::Inner {
+        let inner = LogicalPlan::Join(Join { filter: conjunction(plain), ..join });
+        return filtered(inner, asking, names);
+    }
+    let columns = join.schema.columns();
+    let (mut left, mut right) = (LogicalPlan::clone(&join.left), LogicalPlan::clone(&join.right));
+    let mut filter = plain;
+    for term in asking {
+        let side = if correlation::is_of(&term, left.schema())? { &mut left } else { &mut right };
+        if !correlation::is_of(&term, side.schema())? {
+            return Err(refused(Fault::Subquery));
+        }
+        let mut joins = Joins::new(side.clone(), names);
+        filter.push(joins.value(term)?);
+        *side = joins.into_plan();
+    }
+    let join = LogicalPlanBuilder::from(left).join_with_expr_keys(
+        right,
+        join.join_type,
+        join.on.into_iter().unzip(),
+        conjunction(filter),
+    )?;
+    join.project(columns.into_iter().map(Expr::Column))?.build()
+}
+
+/// `a AND b`, `a OR b`.
+fn connective(expr: &Expr) -> Option<(&Expr, Operator, &Expr)> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
+            Some((left, *op, right))
+        }
+        _ => None,
+    }
+}
+
+fn refused(fault: Fault) -> DataFusionError {
+    DataFusionError::External(Box::new(Error::from(fault)))
+}

@@ -1,0 +1,90 @@
+//! A predicate with a subquery, whichever way it is written.
+
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
+use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
+
+use super::refused;
+use crate::engine::fault::Fault;
+
+/// Whether some row of a subquery meets a condition, or whether none does.
+#[derive(Clone, Debug)]
+pub(super) enum Predicate {
+    /// EXISTS and NOT EXISTS.
+    Exists {
+        /// The subquery.
+        subquery: LogicalPlan,
+        /// Whether it is true where there is no row.
+        negated: bool,
+    },
+    /// `x op ANY (…)`, true where some row meets the comparison; negated where none does.
+    Any {
+        /// `x`.
+        left: Expr,
+        /// How it is compared.
+        op: Operator,
+        /// The subquery, of one column.
+        subquery: LogicalPlan,
+        /// Whether it is true where no row meets the comparison: NOT IN, ALL.
+        negated: bool,
+    },
+}
+
+impl Predicate {
+    /// The predicate that an expression is, with the NOTs in front of it.
+    ///
+    /// # Errors
+    /// A comparison that has no opposite.
+    pub(super) fn of(expr: &Expr) -> Result<Option<Self>> {
+        Ok(match expr {
+            Expr::Not(inner) => Self::of(inner)?.map(Self::not),
+            Expr::Alias(alias) => Self::of(&alias.expr)?,
+            Expr::Exists(Exists { subquery, negated }) => {
+                Some(Self::Exists { subquery: LogicalPlan::clone(&subquery.subquery), negated: *negated })
+            }
+            Expr::InSubquery(InSubquery { expr, subquery, negated }) => Some(Self::Any {
+                left: Expr::clone(expr),
+                op: Operator::Eq,
+                subquery: LogicalPlan::clone(&subquery.subquery),
+                negated: *negated,
+            }),
+            Expr::SetComparison(comparison) => Some(Self::of_comparison(comparison)?),
+            _ => None,
+        })
+    }
+
+    /// `x < ALL (…)` is true where no row meets `x >= c`.
+    fn of_comparison(SetComparison { expr, subquery, op, quantifier }: &SetComparison) -> Result<Self> {
+        let (left, subquery) = (Expr::clone(expr), LogicalPlan::clone(&subquery.subquery));
+        match quantifier {
+            SetQuantifier::Any => Ok(Self::Any { left, op: *op, subquery, negated: false }),
+            SetQuantifier::All => {
+                let op = op.negate().ok_or_else(|| refused(Fault::Subquery))?;
+                Ok(Self::Any { left, op, subquery, negated: true })
+            }
+        }
+    }
+
+    fn not(self) -> Self {
+        match self {
+            Self::Exists { subquery, negated } => Self::Exists { subquery, negated: !negated },
+            Self::Any { left, op, subquery, negated } => Self::Any { left, op, subquery, negated: !negated },
+        }
+    }
+
+    /// What is compared with the subquery's rows; a constant where nothing is.
+    pub(super) fn left(&self) -> &Expr {
+        static NOTHING: std::sync::LazyLock<Expr> = std::sync::LazyLock::new(|| datafusion::prelude::lit(true));
+        match self {
+            Self::Exists { .. } => &NOTHING,
+            Self::Any { left, .. } => left,
+        }
+    }
+}
+
+/// Whether an expression holds a predicate with a subquery.
+pub(super) fn has_predicate(expr: &Expr) -> bool {
+    use datafusion::common::tree_node::TreeNode;
+    let found = expr.exists(|part| Ok(matches!(part, Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_))));
+    found.unwrap_or(true)
+}
