@@ -16,6 +16,8 @@ pub enum Fault {
     Text(String),
     /// A subquery whose rows cannot be found for all rows of the outer query at once.
     Correlated,
+    /// A subquery in place of one value, which may have several rows.
+    SeveralRows,
     /// A subquery in a place where DataFusion has none.
     Subquery,
     /// A subquery that has to be read more than once, and may have other rows each time.
@@ -135,6 +137,9 @@ impl fmt::Display for Fault {
             Self::Unrepeatable { why } => {
                 write!(f, "the subquery has to be read more than once, and {why} may give other rows each time")
             }
+            Self::SeveralRows => {
+                f.write_str("a subquery that stands for one value may have several rows for a row of the outer query")
+            }
             Self::Correlated => f.write_str(
                 "a subquery that refers to the outer query has an ORDER BY, a LIMIT or a condition that cannot be \
                  answered for all of its rows at once",
@@ -207,6 +212,7 @@ impl Failure for Fault {
             | Self::Correlated
             | Self::Subquery
             | Self::Unrepeatable { .. }
+            | Self::SeveralRows
             | Self::ReadOnly(_)
             | Self::Invalid(_)
             | Self::Value(_)
@@ -243,9 +249,12 @@ impl Failure for Fault {
             }
             Self::Row { cause, .. } => return cause.hint(),
             Self::Subquery => "LEFT JOIN the subquery's DISTINCT rows, and ask whether its column IS NOT NULL".into(),
+            Self::SeveralRows => {
+                "aggregate it, such as `(SELECT max(…) FROM … WHERE …)`; `= ANY (…)` compares with all rows".into()
+            }
             Self::Unrepeatable { .. } => {
-                "order the subquery by all of its columns before the LIMIT, or add `WHERE … IS NOT NULL` and write \
-                 EXISTS in place of IN"
+                "order the subquery by all columns that it selects, or by the table's id; or compute it once, in a \
+                 derived table that is joined"
                     .into()
             }
             Self::Text(_) => "TRY_CAST(… AS BIGINT) is NULL where a text is no number".into(),

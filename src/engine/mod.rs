@@ -6,6 +6,7 @@
 
 mod exec;
 mod fault;
+mod filters_above_aggregates;
 mod meta;
 mod names;
 mod parameters;

@@ -16,11 +16,13 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::fault::from_datafusion;
+use super::filters_above_aggregates::optimizer_rules;
 use super::subqueries::SubqueriesToJoins;
 use super::yielding::YieldWhereRowsMultiply;
 use super::{Options, meta};
 use crate::error::Result;
 use crate::resource::Registry;
+use crate::table::FiltersIntoScans;
 use crate::table::bind::{BindJoins, Limits, MissingKey};
 use crate::table::exec::CallPlanner;
 use crate::table::{self, Account};
@@ -35,6 +37,7 @@ pub(super) fn session(accounts: &[Arc<Account>], resources: &Registry, options: 
         .with_default_features()
         .with_query_planner(Arc::new(Planner(Arc::new(CallPlanner::new(accounts.to_vec())))))
         .with_analyzer_rules(analyzer_rules())
+        .with_optimizer_rules(optimizer_rules())
         .with_physical_optimizer_rules(rules(options.missing_key))
         .build();
     let context = SessionContext::new_with_state(state);
@@ -52,9 +55,16 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules
 }
 
-/// DataFusion's own, bind joins just before the sides of joins are selected, and after all what looks at the whole plan.
+/// DataFusion's own, but for the filters; bind joins just before the sides of joins are selected, and after all what
+/// looks at the whole plan.
 fn rules(missing_key: MissingKey) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules = PhysicalOptimizer::new().rules;
+    let own = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| match rule.name() {
+        "FilterPushdown" => Some(Arc::new(FiltersIntoScans) as _),
+        // Dynamic filters, which are off.
+        "FilterPushdown(Post)" => None,
+        _ => Some(rule),
+    };
+    let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().filter_map(own).collect();
     let place = rules.iter().position(|rule| rule.name() == "join_selection").unwrap_or_default();
     rules.insert(place, Arc::new(BindJoins::new(missing_key)));
     rules.push(Arc::new(Limits));
@@ -91,6 +101,11 @@ fn config(accounts: &[Arc<Account>]) -> SessionConfig {
     // A computed column must not cost streaming: above the scan, round robin collects 8,192 rows a partition before
     // it passes any on, and mixes the list's order.
     options.optimizer.enable_round_robin_repartition = false;
+    // Below a join they find their columns by name, and may find another table's (apache/datafusion issue 25296).
+    options.optimizer.enable_dynamic_filter_pushdown = false;
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_join_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     // Text is Utf8: JDBC up to 18.3 and ODBC know no Utf8View.
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.parquet.schema_force_view_types = false;

@@ -116,7 +116,7 @@ fn to_type(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowErr
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{AsArray, Int32Array, RunArray, StringViewArray};
+    use arrow::array::{Array, AsArray, Int32Array, RunArray, StringViewArray};
 
     use super::*;
 

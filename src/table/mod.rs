@@ -19,6 +19,7 @@ mod catalog;
 pub mod exec;
 mod explain;
 mod fault;
+mod filters;
 mod ids;
 mod keys;
 mod list;
@@ -51,6 +52,7 @@ use access::{Call, choose};
 pub use account::Account;
 pub use catalog::catalogs;
 pub use fault::Fault;
+pub(crate) use filters::FiltersIntoScans;
 pub(crate) use memo::Memo;
 pub use pins::Pins;
 use scan::ResourceScan;
@@ -77,6 +79,11 @@ impl ResourceTable {
     /// Whether the table promises that a column is never NULL. Its plans do not say so, see ARCHITECTURE.md.
     pub fn is_never_null(&self, column: &str) -> bool {
         self.resource.arrow_schema().field_with_name(column).is_ok_and(|field| !field.is_nullable())
+    }
+
+    /// Whether no two rows have the same value of a column. Of a table with a parent, an id may be one for each parent.
+    pub fn is_unique(&self, column: &str) -> bool {
+        self.resource.row_id() == column && self.resource.parent.is_none()
     }
 
     /// Whether calls do without the table's parameter, which a join may give after all.

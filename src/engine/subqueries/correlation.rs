@@ -56,18 +56,13 @@ pub(super) fn is_correlated(subquery: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-/// Whether an expression, with the subqueries in it, speaks of columns of `schema` alone (or of queries further out).
+/// Whether an expression, with the subqueries in it, speaks of columns of `schema` alone.
 pub(super) fn is_of(expr: &Expr, schema: &DFSchema) -> Result<bool> {
     let mut own = true;
     expr.apply(|part| {
         own &= match part {
             Expr::Column(column) => schema.has_column(column),
-            _ => subquery_of(part).is_none_or(|subquery| {
-                subquery.all_out_ref_exprs().iter().all(|outer| match outer {
-                    Expr::OuterReferenceColumn(_, column) => schema.has_column(column),
-                    _ => true,
-                })
-            }),
+            _ => outer_columns(part).iter().all(|column| schema.has_column(column)),
         };
         Ok(TreeNodeRecursion::Continue)
     })?;
@@ -267,14 +262,22 @@ fn is_outer(expr: &Expr, inputs: &DFSchema) -> Result<bool> {
     expr.exists(|part| {
         Ok(match part {
             Expr::OuterReferenceColumn(..) => true,
-            _ => subquery_of(part).is_some_and(|subquery| {
-                subquery.all_out_ref_exprs().iter().any(|outer| match outer {
-                    Expr::OuterReferenceColumn(_, column) => !inputs.has_column(column),
-                    _ => false,
-                })
-            }),
+            _ => outer_columns(part).iter().any(|column| !inputs.has_column(column)),
         })
     })
+}
+
+/// The outer columns that an expression speaks of, itself or in a subquery of its own.
+pub(super) fn outer_columns(expr: &Expr) -> Vec<Column> {
+    let outer = match expr {
+        Expr::OuterReferenceColumn(..) => vec![expr.clone()],
+        _ => subquery_of(expr).map(LogicalPlan::all_out_ref_exprs).unwrap_or_default(),
+    };
+    let column = |own: Expr| match own {
+        Expr::OuterReferenceColumn(_, column) => Some(column),
+        _ => None,
+    };
+    outer.into_iter().filter_map(column).collect()
 }
 
 fn subquery_of(expr: &Expr) -> Option<&LogicalPlan> {

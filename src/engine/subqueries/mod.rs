@@ -31,23 +31,33 @@
 //! What a subquery says of the outer query's columns is taken out of it and into the join's condition (`correlation`).
 //! Where that is not possible, the statement is refused with a hint. So is a subquery that would have to be read twice
 //! and may answer differently the second time (`repeatable`).
+//!
+//! Scalar subqueries are DataFusion's to join, except where it cannot (`scalar`).
 
 mod correlation;
+mod facts;
 mod joins;
 mod nullability;
 mod predicate;
 mod repeatable;
+mod scalar;
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::common::Column;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{BinaryExpr, Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Sort,
+};
 use datafusion::optimizer::AnalyzerRule;
 
-use self::joins::Joins;
-use self::predicate::{Predicate, has_predicate};
+use self::joins::{Joins, Scalars};
+use self::predicate::asks;
 use super::fault::Fault;
 use crate::error::Error;
 
@@ -80,7 +90,11 @@ impl Names {
 }
 
 fn rewrite(node: LogicalPlan, names: &mut Names) -> Result<Transformed<LogicalPlan>> {
-    if !node.expressions().iter().any(has_predicate) {
+    let mut any = false;
+    for expr in node.expressions() {
+        any |= asks(&expr)?;
+    }
+    if !any {
         return Ok(Transformed::no(node));
     }
     let rewritten = match node {
@@ -88,10 +102,15 @@ fn rewrite(node: LogicalPlan, names: &mut Names) -> Result<Transformed<LogicalPl
             filtered(LogicalPlan::clone(&filter.input), split_conjunction_owned(filter.predicate), names)
         }
         LogicalPlan::Join(join) => joined(join, names),
-        LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) => computed(node, names),
-        LogicalPlan::Sort(_) | LogicalPlan::Window(_) => {
-            let inputs = node.inputs().iter().map(|input| input.schema().fields().len()).sum();
-            without_marks(computed(node, names)?, inputs)
+        LogicalPlan::Projection(_) => computed(node, Scalars::InPlace, names),
+        LogicalPlan::Aggregate(_) => computed(node, Scalars::AsColumns, names),
+        LogicalPlan::Sort(sort) => {
+            let columns = sort.input.schema().fields().len();
+            without_marks(sorted(with_columns_asked_about(sort)?, names)?, columns)
+        }
+        LogicalPlan::Window(window) => {
+            let columns = window.input.schema().fields().len();
+            without_marks(computed(LogicalPlan::Window(window), Scalars::AsColumns, names)?, columns)
         }
         _ => Err(refused(Fault::Subquery)),
     };
@@ -101,13 +120,10 @@ fn rewrite(node: LogicalPlan, names: &mut Names) -> Result<Transformed<LogicalPl
 /// The rows of `input` for which all `terms` are true.
 fn filtered(input: LogicalPlan, terms: Vec<Expr>, names: &mut Names) -> Result<LogicalPlan> {
     let columns = input.schema().columns();
-    let mut joins = Joins::new(input, names);
+    let mut joins = Joins::new(input, Scalars::InPlace, names);
     let mut others = Vec::new();
     for term in terms {
-        match Predicate::of(&term)? {
-            Some(predicate) if !has_predicate(predicate.left()) => others.extend(joins.keep(predicate)?),
-            _ => others.push(joins.condition(term)?),
-        }
+        others.extend(joins.keep(term)?);
     }
     let input = joins.into_plan();
     let kept = match conjunction(others) {
@@ -120,37 +136,75 @@ fn filtered(input: LogicalPlan, terms: Vec<Expr>, names: &mut Names) -> Result<L
     LogicalPlanBuilder::from(kept).project(columns.into_iter().map(Expr::Column))?.build()
 }
 
-/// A node whose expressions hold predicates, over an input that has a column for each of them.
-fn computed(node: LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
+/// A node whose expressions ask subqueries, over an input that has a column for each of these.
+fn computed(node: LogicalPlan, scalars: Scalars, names: &mut Names) -> Result<LogicalPlan> {
     let [input] = node.inputs()[..] else { return Err(refused(Fault::Subquery)) };
     let preserver = NamePreserver::new(&node);
-    let mut joins = Joins::new(input.clone(), names);
+    let mut joins = Joins::new(input.clone(), scalars, names);
     let mut expressions = Vec::new();
     for expression in node.expressions() {
         let name = preserver.save(&expression);
-        let expression = if has_predicate(&expression) { joins.value(expression)? } else { expression };
+        let expression = if asks(&expression)? { joins.value(expression)? } else { expression };
         expressions.push(name.restore(expression));
     }
     node.with_new_exprs(expressions, vec![joins.into_plan()])
 }
 
-/// A node that passes its input's columns on, with the marks dropped from between them and what it adds.
-fn without_marks(node: LogicalPlan, inputs: usize) -> Result<LogicalPlan> {
+/// A sort by what subqueries tell, each of which is a column below: DataFusion loses track of an order that is more than
+/// that above some joins.
+fn sorted(mut sort: Sort, names: &mut Names) -> Result<LogicalPlan> {
+    let mut joins = Joins::new(LogicalPlan::clone(&sort.input), Scalars::AsColumns, names);
+    for own in &mut sort.expr {
+        if asks(&own.expr)? {
+            own.expr = joins.column(own.expr.clone())?;
+        }
+    }
+    Ok(LogicalPlan::Sort(Sort { input: Arc::new(joins.into_plan()), ..sort }))
+}
+
+/// A node that passes its input's columns on, with those dropped that were added behind the first `columns`.
+fn without_marks(node: LogicalPlan, columns: usize) -> Result<LogicalPlan> {
     let [input] = node.inputs()[..] else { return Ok(node) };
     let marked = input.schema().fields().len();
-    let columns = node.schema().columns().into_iter().enumerate();
-    let kept = columns.filter(|(place, _)| *place < inputs || *place >= marked).map(|(_, column)| Expr::Column(column));
+    let own = node.schema().columns().into_iter().enumerate();
+    let kept = own.filter(|(place, _)| *place < columns || *place >= marked).map(|(_, column)| Expr::Column(column));
     let kept: Vec<Expr> = kept.collect();
     LogicalPlanBuilder::from(node).project(kept)?.build()
 }
 
-/// A join with predicates in its ON: those of an inner join are a filter above it; those of an outer join can be
-/// answered on the side that they speak of.
+/// ORDER BY may speak of columns that are not selected. DataFusion adds those that it names itself, but not those that
+/// its subqueries name.
+fn with_columns_asked_about(sort: Sort) -> Result<Sort> {
+    let LogicalPlan::Projection(projection) = sort.input.as_ref() else { return Ok(sort) };
+    let mut missing = HashSet::new();
+    for own in &sort.expr {
+        own.expr.apply(|part| {
+            for outer in correlation::outer_columns(part) {
+                if !sort.input.schema().has_column(&outer) && projection.input.schema().has_column(&outer) {
+                    missing.insert(outer);
+                }
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    let mut missing: Vec<Column> = missing.into_iter().collect();
+    missing.sort();
+    let columns = projection.expr.iter().cloned().chain(missing.into_iter().map(Expr::Column)).collect();
+    let projection = Projection::try_new(columns, Arc::clone(&projection.input))?;
+    Ok(Sort { input: Arc::new(LogicalPlan::Projection(projection)), ..sort })
+}
+
+/// A join that asks subqueries in its ON: for an inner join that is a filter above it; for an outer join it can be
+/// answered on the side that is spoken of.
 fn joined(join: Join, names: &mut Names) -> Result<LogicalPlan> {
-    let terms = join.filter.clone().map(split_conjunction_owned).unwrap_or_default();
-    let (asking, plain): (Vec<_>, Vec<_>) = terms.into_iter().partition(has_predicate);
-    if join.on.iter().any(|(left, right)| has_predicate(left) || has_predicate(right)) {
-        return Err(refused(Fault::Subquery));
+    let (mut asking, mut plain) = (Vec::new(), Vec::new());
+    for term in join.filter.clone().map(split_conjunction_owned).unwrap_or_default() {
+        if asks(&term)? { asking.push(term) } else { plain.push(term) }
+    }
+    for (left, right) in &join.on {
+        if asks(left)? || asks(right)? {
+            return Err(refused(Fault::Subquery));
+        }
     }
     if join.join_type == JoinType::Inner {
         let inner = LogicalPlan::Join(Join { filter: conjunction(plain), ..join });
@@ -164,7 +218,7 @@ fn joined(join: Join, names: &mut Names) -> Result<LogicalPlan> {
         if !correlation::is_of(&term, side.schema())? {
             return Err(refused(Fault::Subquery));
         }
-        let mut joins = Joins::new(side.clone(), names);
+        let mut joins = Joins::new(side.clone(), Scalars::AsColumns, names);
         filter.push(joins.value(term)?);
         *side = joins.into_plan();
     }

@@ -17,7 +17,9 @@ use crate::table::ResourceTable;
 pub(super) fn is_never_null(expr: &Expr, plan: &LogicalPlan) -> bool {
     match expr {
         Expr::Literal(value, _) => !value.is_null(),
-        Expr::Column(column) => plan.schema().maybe_index_of_column(column).is_some_and(|at| column_is(plan, at)),
+        Expr::Column(column) => {
+            plan.schema().maybe_index_of_column(column).is_some_and(|at| column_is_never_null(plan, at))
+        }
         Expr::Alias(alias) => is_never_null(&alias.expr, plan),
         // A value that the type cannot hold is an error, not a NULL.
         Expr::Cast(Cast { expr, .. }) => is_never_null(expr, plan),
@@ -26,26 +28,26 @@ pub(super) fn is_never_null(expr: &Expr, plan: &LogicalPlan) -> bool {
 }
 
 /// Whether the column at this place is never NULL.
-pub(super) fn column_is(plan: &LogicalPlan, at: usize) -> bool {
+pub(super) fn column_is_never_null(plan: &LogicalPlan, at: usize) -> bool {
     match plan {
         LogicalPlan::TableScan(scan) => promised(scan, at),
-        LogicalPlan::Filter(filter) => is_required(filter, at) || column_is(&filter.input, at),
+        LogicalPlan::Filter(filter) => is_required(filter, at) || column_is_never_null(&filter.input, at),
         LogicalPlan::Projection(own) => own.expr.get(at).is_some_and(|expr| is_never_null(expr, &own.input)),
         LogicalPlan::Aggregate(own) => match &own.group_expr[..] {
             [Expr::GroupingSet(_)] => false,
             groups => groups.get(at).is_some_and(|group| is_never_null(group, &own.input)),
         },
         LogicalPlan::Join(join) => of_join(join, at),
-        LogicalPlan::Window(own) => at < own.input.schema().fields().len() && column_is(&own.input, at),
-        LogicalPlan::Union(own) => own.inputs.iter().all(|input| column_is(input, at)),
+        LogicalPlan::Window(own) => at < own.input.schema().fields().len() && column_is_never_null(&own.input, at),
+        LogicalPlan::Union(own) => own.inputs.iter().all(|input| column_is_never_null(input, at)),
         LogicalPlan::Values(Values { values, .. }) => {
             values.iter().all(|row| row.get(at).is_some_and(|value| is_never_null(value, plan)))
         }
-        LogicalPlan::SubqueryAlias(own) => column_is(&own.input, at),
-        LogicalPlan::Subquery(own) => column_is(&own.subquery, at),
-        LogicalPlan::Sort(own) => column_is(&own.input, at),
-        LogicalPlan::Limit(own) => column_is(&own.input, at),
-        LogicalPlan::Distinct(datafusion::logical_expr::Distinct::All(input)) => column_is(input, at),
+        LogicalPlan::SubqueryAlias(own) => column_is_never_null(&own.input, at),
+        LogicalPlan::Subquery(own) => column_is_never_null(&own.subquery, at),
+        LogicalPlan::Sort(own) => column_is_never_null(&own.input, at),
+        LogicalPlan::Limit(own) => column_is_never_null(&own.input, at),
+        LogicalPlan::Distinct(datafusion::logical_expr::Distinct::All(input)) => column_is_never_null(input, at),
         _ => false,
     }
 }
@@ -82,10 +84,16 @@ fn of_join(join: &Join, at: usize) -> bool {
         JoinType::Right => (false, true),
         JoinType::Full => (false, false),
         // Behind the left columns there is the mark.
-        JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => return at >= left || column_is(&join.left, at),
+        JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => {
+            return at >= left || column_is_never_null(&join.left, at);
+        }
         JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => {
-            return at >= join.right.schema().fields().len() || column_is(&join.right, at);
+            return at >= join.right.schema().fields().len() || column_is_never_null(&join.right, at);
         }
     };
-    if at < left { of_left && column_is(&join.left, at) } else { of_right && column_is(&join.right, at - left) }
+    if at < left {
+        of_left && column_is_never_null(&join.left, at)
+    } else {
+        of_right && column_is_never_null(&join.right, at - left)
+    }
 }

@@ -1,9 +1,11 @@
 //! A predicate with a subquery, whichever way it is written.
 
+use datafusion::common::tree_node::TreeNode;
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 
+use super::correlation::is_correlated;
 use super::refused;
 use crate::engine::fault::Fault;
 
@@ -56,6 +58,9 @@ impl Predicate {
     /// `x < ALL (…)` is true where no row meets `x >= c`.
     fn of_comparison(SetComparison { expr, subquery, op, quantifier }: &SetComparison) -> Result<Self> {
         let (left, subquery) = (Expr::clone(expr), LogicalPlan::clone(&subquery.subquery));
+        if matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) {
+            return Err(refused(Fault::Subquery)); // never NULL, unlike what is asked below
+        }
         match quantifier {
             SetQuantifier::Any => Ok(Self::Any { left, op: *op, subquery, negated: false }),
             SetQuantifier::All => {
@@ -71,20 +76,14 @@ impl Predicate {
             Self::Any { left, op, subquery, negated } => Self::Any { left, op, subquery, negated: !negated },
         }
     }
-
-    /// What is compared with the subquery's rows; a constant where nothing is.
-    pub(super) fn left(&self) -> &Expr {
-        static NOTHING: std::sync::LazyLock<Expr> = std::sync::LazyLock::new(|| datafusion::prelude::lit(true));
-        match self {
-            Self::Exists { .. } => &NOTHING,
-            Self::Any { left, .. } => left,
-        }
-    }
 }
 
-/// Whether an expression holds a predicate with a subquery.
-pub(super) fn has_predicate(expr: &Expr) -> bool {
-    use datafusion::common::tree_node::TreeNode;
-    let found = expr.exists(|part| Ok(matches!(part, Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_))));
-    found.unwrap_or(true)
+/// Whether an expression asks a subquery that becomes a join here: a predicate, or a scalar subquery that speaks of the
+/// outer query.
+pub(super) fn asks(expr: &Expr) -> Result<bool> {
+    expr.exists(|part| match part {
+        Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) => Ok(true),
+        Expr::ScalarSubquery(subquery) => is_correlated(&subquery.subquery),
+        _ => Ok(false),
+    })
 }

@@ -4,12 +4,14 @@
 //! from the API is the same each time (a query's lists are kept), but two things are not: a volatile function, and a
 //! LIMIT that does not say which rows it keeps.
 
+use datafusion::catalog::default_table_source::source_as_provider;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, Limit, LogicalPlan, Sort};
 
 use super::refused;
 use crate::engine::fault::Fault;
+use crate::table::ResourceTable;
 
 /// # Errors
 /// [`Fault::Unrepeatable`].
@@ -54,18 +56,32 @@ fn orders_all(sort: &Sort) -> bool {
     columns.iter().all(|column| sort.expr.iter().any(|own| own.expr == Expr::Column(column.clone())))
 }
 
-/// Whether the rows are ordered by columns of which the table says that no two rows have the same.
+/// Whether the rows are those of one table, ordered by the column that tells its rows apart.
 fn is_ordered_by_key(sort: &Sort) -> bool {
-    let schema = sort.input.schema();
-    let place = |own: &datafusion::logical_expr::SortExpr| match &own.expr {
-        Expr::Column(column) => schema.maybe_index_of_column(column),
-        _ => None,
-    };
-    let ordered: Vec<usize> = sort.expr.iter().filter_map(place).collect();
-    let dependencies = schema.functional_dependencies();
-    dependencies.iter().any(|own| {
-        let all = own.target_indices.len() == schema.fields().len();
-        let single = own.mode == datafusion::common::Dependency::Single;
-        all && single && own.source_indices.iter().all(|source| ordered.contains(source))
+    sort.expr.iter().any(|own| match &own.expr {
+        Expr::Column(column) => {
+            let place = sort.input.schema().maybe_index_of_column(column);
+            place.is_some_and(|place| is_key(&sort.input, place))
+        }
+        _ => false,
     })
+}
+
+fn is_key(plan: &LogicalPlan, at: usize) -> bool {
+    match plan {
+        LogicalPlan::Filter(own) => is_key(&own.input, at),
+        LogicalPlan::SubqueryAlias(own) => is_key(&own.input, at),
+        LogicalPlan::Projection(own) => match &own.expr[at] {
+            Expr::Column(column) => {
+                own.input.schema().maybe_index_of_column(column).is_some_and(|at| is_key(&own.input, at))
+            }
+            _ => false,
+        },
+        LogicalPlan::TableScan(scan) => {
+            let name = scan.projected_schema.field(at).name();
+            let provider = source_as_provider(&scan.source).ok();
+            provider.is_some_and(|own| own.downcast_ref::<ResourceTable>().is_some_and(|own| own.is_unique(name)))
+        }
+        _ => false,
+    }
 }

@@ -1,0 +1,227 @@
+//! A scalar subquery that speaks of the outer query by something other than equality.
+//!
+//! `(SELECT count(*) FROM r WHERE r.k < l.k)` is an aggregate for each value of `l.k`. DataFusion 55 makes a join only of
+//! equalities, and fails with a sentence of its own on the rest. Here the values that the subquery speaks of are taken
+//! from the outer rows first, each once, and the aggregate is made for each of them:
+//!
+//! ```text
+//! outer rows LEFT JOIN            on its own values, NULL like NULL
+//!   what stands above the aggregate in the subquery
+//!     Aggregate by the values, counting matched rows alone
+//!       values LEFT JOIN the subquery's rows  on its conditions
+//!         DISTINCT values of the outer rows
+//! ```
+//!
+//! Each value has a group, also one without a matched row: there a `count` is 0, as SQL says.
+
+use std::sync::Arc;
+
+use datafusion::common::Column;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::error::Result;
+use datafusion::logical_expr::{
+    Aggregate, BinaryExpr, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, SubqueryAlias,
+};
+use datafusion::prelude::lit;
+
+use super::correlation::{Uncorrelated, uncorrelated};
+use super::{Names, refused};
+use crate::engine::fault::Fault;
+
+/// What DataFusion can do about a correlated scalar subquery.
+pub(super) enum Shape {
+    /// It makes the right join of it, in a projection or a filter.
+    Plain,
+    /// An aggregate without GROUP BY, over conditions that are no equalities.
+    Aggregate,
+}
+
+/// # Errors
+/// [`Fault::SeveralRows`]: it may have more than one row; [`Fault::Correlated`].
+pub(super) fn shape(subquery: &LogicalPlan) -> Result<Shape> {
+    let Some(aggregate) = aggregate_of(subquery) else { return Err(refused(several_rows(subquery))) };
+    let Uncorrelated { conditions, .. } = uncorrelated(LogicalPlan::clone(&aggregate.input))?;
+    let equalities = conditions.iter().all(is_equality_of_columns);
+    match (equalities, aggregate.group_expr.is_empty()) {
+        (true, _) => Ok(Shape::Plain),
+        (false, true) => Ok(Shape::Aggregate),
+        (false, false) => Err(refused(Fault::Correlated)),
+    }
+}
+
+fn several_rows(subquery: &LogicalPlan) -> Fault {
+    match subquery {
+        LogicalPlan::Projection(own) => several_rows(&own.input),
+        LogicalPlan::SubqueryAlias(own) => several_rows(&own.input),
+        LogicalPlan::Limit(_) => Fault::Correlated,
+        _ => Fault::SeveralRows,
+    }
+}
+
+/// The aggregate that a subquery's rows are made of.
+fn aggregate_of(plan: &LogicalPlan) -> Option<&Aggregate> {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => Some(aggregate),
+        LogicalPlan::Projection(own) => aggregate_of(&own.input),
+        LogicalPlan::Filter(own) => aggregate_of(&own.input),
+        LogicalPlan::SubqueryAlias(own) => aggregate_of(&own.input),
+        LogicalPlan::Subquery(own) => aggregate_of(&own.subquery),
+        _ => None,
+    }
+}
+
+/// `inner = outer`, each side a column alone.
+fn is_equality_of_columns(condition: &Expr) -> bool {
+    let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else { return false };
+    let pair = (left.as_ref(), right.as_ref());
+    matches!(
+        pair,
+        (Expr::Column(_), Expr::OuterReferenceColumn(..)) | (Expr::OuterReferenceColumn(..), Expr::Column(_))
+    )
+}
+
+/// The rows of `outer` with one more column, the subquery's value for each, and that column.
+pub(super) fn with_value(outer: LogicalPlan, subquery: &LogicalPlan, names: &mut Names) -> Result<(LogicalPlan, Expr)> {
+    let mut made = Made { outer: &outer, values: Vec::new(), names };
+    let rows = made.rows(subquery)?;
+    let Made { values, names, .. } = made;
+    let alias = names.next();
+    let value = Expr::Column(Column::new(Some(alias.as_str()), "value"));
+    let first = rows.schema().columns().into_iter().next().ok_or_else(|| refused(Fault::Correlated))?;
+    let mut columns = vec![Expr::Column(first).alias("value")];
+    columns.extend(values.iter().enumerate().map(|(at, _)| key(at)));
+    let right = LogicalPlanBuilder::from(rows).project(columns)?.alias(alias.as_str())?.build()?;
+    let same = values.iter().enumerate().map(|(at, outer)| {
+        let own = Expr::Column(Column::new(Some(alias.as_str()), key_name(at)));
+        Expr::BinaryExpr(BinaryExpr::new(
+            Box::new(Expr::Column(outer.clone())),
+            Operator::IsNotDistinctFrom,
+            Box::new(own),
+        ))
+    });
+    let same: Vec<Expr> = same.collect();
+    let plan = LogicalPlanBuilder::from(outer).join_on(right, JoinType::Left, same)?.build()?;
+    Ok((plan, value))
+}
+
+fn key_name(at: usize) -> String {
+    format!("__outer_value_{at}")
+}
+
+fn key(at: usize) -> Expr {
+    Expr::Column(Column::new_unqualified(key_name(at)))
+}
+
+/// The subquery for each of the values that it speaks of.
+struct Made<'a> {
+    outer: &'a LogicalPlan,
+    /// The outer columns that the subquery speaks of.
+    values: Vec<Column>,
+    names: &'a mut Names,
+}
+
+impl Made<'_> {
+    fn rows(&mut self, plan: &LogicalPlan) -> Result<LogicalPlan> {
+        match plan {
+            LogicalPlan::Subquery(own) => self.rows(&own.subquery),
+            LogicalPlan::Aggregate(own) => self.aggregate(own),
+            LogicalPlan::Filter(own) => {
+                let input = self.rows(&own.input)?;
+                LogicalPlanBuilder::from(input).filter(self.own(own.predicate.clone())?)?.build()
+            }
+            LogicalPlan::Projection(own) => {
+                let input = self.rows(&own.input)?;
+                let mut columns = Vec::new();
+                for expr in &own.expr {
+                    columns.push(self.own(expr.clone())?);
+                }
+                columns.extend((0..self.values.len()).map(key));
+                LogicalPlanBuilder::from(input).project(columns)?.build()
+            }
+            LogicalPlan::SubqueryAlias(own) => {
+                let input = self.rows(&own.input)?;
+                let aliased = SubqueryAlias::try_new(Arc::new(input), own.alias.clone())?;
+                // The values keep names without a qualifier.
+                let columns = aliased.schema.columns().into_iter().map(|column| match column.name.as_str() {
+                    name if name.starts_with("__outer_value_") => Expr::Column(column.clone()).alias(name),
+                    _ => Expr::Column(column),
+                });
+                let columns: Vec<Expr> = columns.collect();
+                LogicalPlanBuilder::from(LogicalPlan::SubqueryAlias(aliased)).project(columns)?.build()
+            }
+            _ => Err(refused(Fault::Correlated)),
+        }
+    }
+
+    /// Above the aggregate nothing may speak of the outer query.
+    fn own(&self, expr: Expr) -> Result<Expr> {
+        if expr.contains_outer() { Err(refused(Fault::Correlated)) } else { Ok(expr) }
+    }
+
+    fn aggregate(&mut self, aggregate: &Aggregate) -> Result<LogicalPlan> {
+        let Uncorrelated { plan, conditions } = uncorrelated(LogicalPlan::clone(&aggregate.input))?;
+        let conditions = conditions.into_iter().map(|own| self.over_values(own)).collect::<Result<Vec<_>>>()?;
+        let values: Vec<Expr> =
+            self.values.iter().enumerate().map(|(at, own)| Expr::Column(own.clone()).alias(key_name(at))).collect();
+        let values = LogicalPlanBuilder::from(self.outer.clone()).project(values)?.distinct()?.build()?;
+
+        let matched = format!("{}_matched", self.names.next());
+        let mut columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
+        columns.push(lit(true).alias(matched.as_str()));
+        let rows = LogicalPlanBuilder::from(plan).project(columns)?.build()?;
+        let joined = LogicalPlanBuilder::from(values).join_on(rows, JoinType::Left, conditions)?.build()?;
+
+        let matched = Expr::Column(Column::new_unqualified(matched)).is_true();
+        let counted = aggregate.aggr_expr.iter().map(|own| of_matched(own.clone(), &matched));
+        let groups: Vec<Expr> = (0..self.values.len()).map(key).collect();
+        let made = LogicalPlanBuilder::from(joined).aggregate(groups, counted.collect::<Result<Vec<_>>>()?)?.build()?;
+        // What stands above looks for the aggregates by their names, and for the subquery's column in the first place.
+        let names = aggregate.schema.columns();
+        let values = self.values.len();
+        let places = made.schema().columns();
+        let mut columns: Vec<Expr> = Vec::new();
+        for (at, name) in names.iter().enumerate() {
+            let own = Expr::Column(places[values + at].clone());
+            columns.push(own.alias_qualified(name.relation.clone(), name.name.clone()));
+        }
+        columns.extend((0..values).map(key));
+        LogicalPlanBuilder::from(made).project(columns)?.build()
+    }
+
+    /// The condition over the values in place of outer columns.
+    fn over_values(&mut self, condition: Expr) -> Result<Expr> {
+        condition
+            .transform(|part| match part {
+                Expr::OuterReferenceColumn(_, column) => {
+                    if !self.outer.schema().has_column(&column) {
+                        return Err(refused(Fault::Correlated));
+                    }
+                    let known = self.values.iter().position(|own| *own == column);
+                    let at = known.unwrap_or_else(|| {
+                        self.values.push(column);
+                        self.values.len() - 1
+                    });
+                    Ok(Transformed::yes(key(at)))
+                }
+                other => Ok(Transformed::no(other)),
+            })
+            .data()
+    }
+}
+
+/// The aggregate over matched rows alone.
+fn of_matched(aggregate: Expr, matched: &Expr) -> Result<Expr> {
+    aggregate
+        .transform_up(|part| match part {
+            Expr::AggregateFunction(mut own) => {
+                let filter = match own.params.filter.take() {
+                    Some(filter) => filter.and(matched.clone()),
+                    None => matched.clone(),
+                };
+                own.params.filter = Some(Box::new(filter));
+                Ok(Transformed::yes(Expr::AggregateFunction(own)))
+            }
+            other => Ok(Transformed::no(other)),
+        })
+        .data()
+}
