@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::Field;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::Placeholder;
@@ -38,6 +38,16 @@ pub(super) fn plan(state: &SessionState, registry: &Registry, exec: &Exec) -> Re
 /// What a parameter of the procedure is told as.
 fn callable_type(callable: &Callable, name: &str) -> Option<Field> {
     callable.procedure.parameter(name).map(|own| Field::new(name, own.data_type.clone(), true))
+}
+
+/// The parameters of an EXEC, "1", "2", …, all nullable: of the types of the procedure's own, else text.
+pub(super) fn parameters(plan: &LogicalPlan, count: usize) -> Result<SchemaRef> {
+    let types = plan.get_parameter_types().map_err(from_datafusion)?;
+    let field = |number: usize| {
+        let known = types.get(&format!("${number}")).cloned().flatten().filter(|known| *known != DataType::Null);
+        Field::new(number.to_string(), known.unwrap_or(DataType::Utf8), true)
+    };
+    Ok(Arc::new(Schema::new((1..=count).map(field).collect::<Vec<_>>())))
 }
 
 fn expression(state: &SessionState, value: &SqlExpr, wanted: Option<Field>) -> Result<Expr> {

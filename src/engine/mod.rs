@@ -27,7 +27,6 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
@@ -42,6 +41,7 @@ use tokio::time::timeout;
 
 pub use fault::Fault;
 use fault::from_datafusion;
+use parameters::Parameterized;
 use plans::Apart;
 pub use tables::TableInfo;
 use tables::nearest_table;
@@ -135,7 +135,7 @@ pub struct Ticket {
 pub struct Prepared {
     /// The columns of its rows.
     pub schema: SchemaRef,
-    /// Its parameters, "1", "2", …, all nullable.
+    /// Its parameters, "1", "2", …, all nullable, in types that drivers can write.
     pub parameters: SchemaRef,
 }
 
@@ -191,6 +191,8 @@ impl Progress {
 struct Planned {
     plan: LogicalPlan,
     prepared: Prepared,
+    /// The types that the statement gives to its parameters.
+    parameters: SchemaRef,
     /// Whether running it writes.
     writes: bool,
     state: SessionState,
@@ -251,9 +253,10 @@ impl Engine {
     pub async fn ticket(&self, sql: &str, bound: Option<&RecordBatch>) -> Result<Ticket> {
         let (engine, sql, bound, runtime) = (self.clone(), sql.to_owned(), bound.cloned(), Handle::current());
         let planning = async move {
-            let Planned { plan, prepared, writes, state, .. } = engine.plan(&sql, Caller::local(), runtime).await?;
+            let Planned { plan, prepared, parameters, writes, state, .. } =
+                engine.plan(&sql, Caller::local(), runtime).await?;
             engine.check_writes(&plan)?;
-            let plan = physical_plan(&state, plan, bound.as_ref(), &prepared).await?;
+            let plan = physical_plan(&state, plan, bound.as_ref(), &prepared.schema, &parameters).await?;
             engine.check_price(&plan)?;
             Ok(Ticket { schema: prepared.schema, once: writes.then(|| engine.records.mint()) })
         };
@@ -275,8 +278,9 @@ impl Engine {
     pub async fn run_for(&self, caller: Caller, sql: &str, bound: Option<&RecordBatch>) -> Result<Answer> {
         let (engine, sql, bound, runtime) = (self.clone(), sql.to_owned(), bound.cloned(), Handle::current());
         let planning = async move {
-            let Planned { plan, prepared, writes, state, query } = engine.plan(&sql, caller, runtime).await?;
-            let plan = physical_plan(&state, plan, bound.as_ref(), &prepared).await?;
+            let Planned { plan, prepared, parameters, writes, state, query } =
+                engine.plan(&sql, caller, runtime).await?;
+            let plan = physical_plan(&state, plan, bound.as_ref(), &prepared.schema, &parameters).await?;
             engine.check_price(&plan)?;
             // Some operators start tasks as soon as they are executed: these belong on the plans' threads, too.
             let stream = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
@@ -342,31 +346,43 @@ impl Engine {
             true => (TIME_OF_AN_EXEC, u64::MAX),
             false => (self.options.timeout, self.options.max_requests),
         };
-        let (state, query) = self.state(time, max_requests, caller, runtime);
-        let plan = self.logical_plan(&state, body).await?;
+        let (mut state, query) = self.state(time, max_requests, caller, runtime);
+        let (plan, parameters) = self.logical_plan(&mut state, body, parameters).await?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
-        let parameters = parameters::schema(&plan, parameters)?;
         let schema = wire::wire_schema(analysed(&state, &plan, &parameters)?.schema().as_arrow());
-        Ok(Planned { plan, prepared: Prepared { schema, parameters }, writes, state, query })
+        let told = parameters::told(&parameters);
+        let prepared = Prepared { schema, parameters: told };
+        Ok(Planned { plan, prepared, parameters, writes, state, query })
     }
 
-    async fn logical_plan(&self, state: &SessionState, body: Body) -> Result<LogicalPlan> {
-        match body {
-            Body::Sql(ast) => self.plan_sql(state, *ast).await,
-            Body::Exec(exec) => exec::plan(state, &self.resources, &exec),
+    /// The plan, and the types of its parameters.
+    async fn logical_plan(
+        &self,
+        state: &mut SessionState,
+        body: Body,
+        parameters: usize,
+    ) -> Result<(LogicalPlan, SchemaRef)> {
+        let plan = match body {
+            Body::Sql(ast) => return self.plan_sql(state, *ast, parameters).await,
+            Body::Exec(exec) => exec::plan(state, &self.resources, &exec)?,
             Body::ExplainExec { exec, verbose } => {
                 let plan = exec::plan(state, &self.resources, &exec)?;
                 let explained = LogicalPlanBuilder::from(plan).explain(verbose, false);
-                explained.and_then(LogicalPlanBuilder::build).map_err(from_datafusion)
+                explained.and_then(LogicalPlanBuilder::build).map_err(from_datafusion)?
             }
-            Body::Show(show) => self.plan_sql(state, show::query(state, &self.resources, &show)?).await,
+            Body::Show(show) => {
+                let query = show::query(state, &self.resources, &show)?;
+                return self.plan_sql(state, query, parameters).await;
+            }
             Body::Describe(describe) => match show::describe(state, &self.resources, &describe, &self.tables().await?)?
             {
-                show::Described::Query(ast) => self.plan_sql(state, *ast).await,
-                show::Described::Plan(plan) => Ok(plan),
+                show::Described::Query(ast) => return self.plan_sql(state, *ast, parameters).await,
+                show::Described::Plan(plan) => plan,
             },
-        }
+        };
+        let parameters = exec::parameters(&plan, parameters)?;
+        Ok((plan, parameters))
     }
 
     /// Tells it early where writes are off; what runs is held to it by its plan ([`Permission`]).
@@ -386,15 +402,18 @@ impl Engine {
         }
     }
 
-    async fn plan_sql(&self, state: &SessionState, mut ast: Ast) -> Result<LogicalPlan> {
+    async fn plan_sql(
+        &self,
+        state: &mut SessionState,
+        mut ast: Ast,
+        parameters: usize,
+    ) -> Result<(LogicalPlan, SchemaRef)> {
         names::complete(state, &self.resources, &mut ast)?;
-        match state.statement_to_plan(ast.clone()).await {
-            Ok(plan) => Ok(plan),
-            Err(error) => {
-                self.check_tables(state, &ast).await?;
-                Err(from_datafusion(error))
-            }
+        let planned = Parameterized::new(ast.clone(), parameters).plan(state).await;
+        if planned.is_err() {
+            self.check_tables(state, &ast).await?;
         }
+        planned
     }
 
     /// Why a statement cannot be planned, where it is an unknown table: DataFusion says so in a text
@@ -425,19 +444,20 @@ async fn physical_plan(
     state: &SessionState,
     plan: LogicalPlan,
     bound: Option<&RecordBatch>,
-    prepared: &Prepared,
+    schema: &Schema,
+    parameters: &Schema,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let values = match called(&plan) {
-        Some(_) => parameters::plain_values(bound, &prepared.parameters)?,
-        None => parameters::values(bound, &prepared.parameters)?,
+        Some(_) => parameters::plain_values(bound, parameters)?,
+        None => parameters::values(bound, parameters)?,
     };
-    let plan = bind(plan, values)?;
+    let plan = parameters::bind(plan, &values).map_err(from_datafusion)?;
     // EXPLAIN swallows what is wrong with the physical plan and shows the logical one.
     if let LogicalPlan::Explain(explain) = &plan {
         state.create_physical_plan(&explain.plan).await.map_err(from_datafusion)?;
     }
     let plan = state.create_physical_plan(&plan).await.map_err(from_datafusion)?;
-    wire::check(&plan.schema(), &prepared.schema).map_err(|other| Fault::of_other_type(other, bound.is_some()))?;
+    wire::check(&plan.schema(), schema).map_err(|other| Fault::of_other_type(other, bound.is_some()))?;
     Ok(plan)
 }
 
@@ -447,11 +467,7 @@ fn analysed(state: &SessionState, plan: &LogicalPlan, parameters: &Schema) -> Re
     let plan = match parameters.fields().is_empty() {
         true => plan.clone(),
         // A column that is a parameter of no known type has a type only once something is bound.
-        false => bind(plan.clone(), parameters::nulls(parameters)?)?,
+        false => parameters::bind(plan.clone(), &parameters::nulls(parameters)?).map_err(from_datafusion)?,
     };
     state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}).map_err(from_datafusion)
-}
-
-fn bind(plan: LogicalPlan, values: Vec<ScalarValue>) -> Result<LogicalPlan> {
-    plan.with_param_values(ParamValues::from(values)).map_err(from_datafusion)
 }

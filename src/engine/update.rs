@@ -48,7 +48,7 @@ impl Engine {
     }
 
     async fn plans(&self, sql: &str, bound: Option<&RecordBatch>, caller: Caller, runtime: Handle) -> Result<Plans> {
-        let Planned { plan, prepared, state, .. } = self.plan(sql, caller, runtime).await?;
+        let Planned { plan, prepared, parameters, state, .. } = self.plan(sql, caller, runtime).await?;
         let id = called(&plan).ok_or(Fault::NotAnUpdate)?.row_id().to_owned();
         self.check_writes(&plan)?;
         let bound = bound.filter(|rows| rows.num_columns() > 0);
@@ -61,7 +61,7 @@ impl Engine {
         }
         let mut each = Vec::with_capacity(rows.len());
         for row in rows {
-            each.push(physical_plan(&state, plan.clone(), row.as_ref(), &prepared).await?);
+            each.push(physical_plan(&state, plan.clone(), row.as_ref(), &prepared.schema, &parameters).await?);
         }
         Ok(Plans { each, id, context: state.task_ctx() })
     }

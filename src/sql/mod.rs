@@ -8,9 +8,12 @@ mod exec;
 mod show;
 
 use std::fmt;
+use std::ops::ControlFlow;
 
-use datafusion::sql::parser::{DFParserBuilder, Statement as Ast};
-use datafusion::sql::sqlparser::ast::{Ident, ObjectNamePart};
+use datafusion::sql::parser::{DFParserBuilder, ExplainStatement, Statement as Ast};
+use datafusion::sql::sqlparser::ast::{
+    Ident, ObjectNamePart, Statement as SqlStatement, Value, ValueWithSpan, Visit, Visitor,
+};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -146,7 +149,10 @@ pub fn parse(text: &str) -> Result<Statement, Fault> {
         .map_err(|error| Fault::Syntax(plain(&error)))?;
     match (statements.pop_front(), statements.len()) {
         (None, _) => Err(Fault::Empty),
-        (Some(ast), 0) => Ok(Statement { body: Body::Sql(Box::new(ast)), parameters }),
+        (Some(ast), 0) => {
+            check_placeholders(&ast)?;
+            Ok(Statement { body: Body::Sql(Box::new(ast)), parameters })
+        }
         (Some(_), more) => Err(Fault::Several(more + 1)),
     }
 }
@@ -444,6 +450,34 @@ fn number_parameters(tokens: &mut [TokenWithSpan]) -> Result<usize, Fault> {
         }
     }
     if questions > 0 && highest > 0 { Err(Fault::MixedParameters) } else { Ok(questions.max(highest)) }
+}
+
+/// `:name` is a placeholder that the parser makes of two tokens.
+fn check_placeholders(ast: &Ast) -> Result<(), Fault> {
+    match ast {
+        Ast::Statement(statement) => match SqlStatement::visit(statement, &mut Placeholders) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(fault) => Err(fault),
+        },
+        Ast::Explain(ExplainStatement { statement, .. }) => check_placeholders(statement),
+        _ => Ok(()),
+    }
+}
+
+struct Placeholders;
+
+impl Visitor for Placeholders {
+    type Break = Fault;
+
+    fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<Fault> {
+        match &value.value {
+            Value::Placeholder(name) => match number(name) {
+                Ok(_) => ControlFlow::Continue(()),
+                Err(fault) => ControlFlow::Break(fault),
+            },
+            _ => ControlFlow::Continue(()),
+        }
+    }
 }
 
 /// The `n` of `$n`, from 1 to a number of parameters that a statement may have.

@@ -1,66 +1,29 @@
-//! Bound values: by position, cast to what the statement wants.
+//! Bound values: by position, as the type that the statement gives. The value that was set, or an error.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, ScalarValue};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
+use datafusion::common::ScalarValue;
 
-use super::fault::{Fault, from_datafusion};
+use crate::engine::fault::{Fault, from_datafusion};
 use crate::error::Result;
 
-/// The parameters that a plan wants, "1", "2", … in the order of their numbers, all nullable.
-///
-/// Where the type cannot be inferred it is text, which is cast where it is used: JDBC cannot set
-/// a value on a parameter of type null.
-pub(super) fn schema(plan: &LogicalPlan, count: usize) -> Result<SchemaRef> {
-    let types = plan.get_parameter_types().map_err(from_datafusion)?;
-    let counts = counts(plan).map_err(from_datafusion)?;
-    let field = |number: usize| {
-        let name = format!("${number}");
-        let counted = counts.contains(&name).then_some(DataType::Int64);
-        let inferred = types.get(&name).cloned().flatten().or(counted);
-        let data_type = inferred.filter(|inferred| *inferred != DataType::Null).unwrap_or(DataType::Utf8);
-        Field::new(number.to_string(), data_type, true)
-    };
-    Ok(Arc::new(Schema::new((1..=count).map(field).collect::<Vec<_>>())))
-}
-
-/// The parameters of LIMIT and OFFSET, for which DataFusion infers no type, and takes nothing but an integer.
-fn counts(plan: &LogicalPlan) -> Result<HashSet<String>, DataFusionError> {
-    let mut names = HashSet::new();
-    plan.apply_with_subqueries(|node| {
-        let LogicalPlan::Limit(limit) = node else { return Ok(TreeNodeRecursion::Continue) };
-        for count in limit.skip.iter().chain(&limit.fetch) {
-            count.apply(|part| {
-                if let Expr::Placeholder(placeholder) = part {
-                    names.insert(placeholder.id.clone());
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })?;
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    Ok(names)
-}
-
 /// A NULL for each parameter, of its type: what a statement answers does not depend on the values.
-pub(super) fn nulls(wanted: &Schema) -> Result<Vec<ScalarValue>> {
+pub(in crate::engine) fn nulls(wanted: &Schema) -> Result<Vec<ScalarValue>> {
     let null = |field: &Arc<Field>| ScalarValue::try_new_null(field.data_type()).map_err(from_datafusion);
     wanted.fields().iter().map(null).collect()
 }
 
 /// The values of the one row that is bound, in the types of `wanted`.
-pub(super) fn values(bound: Option<&RecordBatch>, wanted: &Schema) -> Result<Vec<ScalarValue>, Fault> {
+pub(in crate::engine) fn values(bound: Option<&RecordBatch>, wanted: &Schema) -> Result<Vec<ScalarValue>, Fault> {
     each(bound, wanted, |batch, at| value(batch, at, wanted.field(at).data_type()))
 }
 
 /// The same as they are bound: a cast makes an image of `true`, and an EXEC would act on it.
-pub(super) fn plain_values(bound: Option<&RecordBatch>, wanted: &Schema) -> Result<Vec<ScalarValue>, Fault> {
+pub(in crate::engine) fn plain_values(bound: Option<&RecordBatch>, wanted: &Schema) -> Result<Vec<ScalarValue>, Fault> {
     each(bound, wanted, |batch, at| {
         ScalarValue::try_from_array(batch.column(at), 0).map_err(|error| Fault::ParameterType {
             number: at + 1,
@@ -88,23 +51,64 @@ fn each(
 
 fn value(batch: &RecordBatch, at: usize, wanted: &DataType) -> Result<ScalarValue, Fault> {
     let problem = |problem: String| Fault::ParameterType { number: at + 1, wanted: wanted.to_string(), problem };
-    let cast = cast_with_options(batch.column(at), wanted, &CastOptions { safe: false, ..CastOptions::default() });
-    let column = cast.map_err(|error| match error {
-        arrow::error::ArrowError::CastError(message) | arrow::error::ArrowError::ParseError(message) => {
-            problem(message)
-        }
-        other => problem(other.to_string()),
-    })?;
-    if wanted.is_integer() && !is_whole(batch.column(at), &column) {
-        return Err(problem("the value has a fraction".into()));
-    }
+    let column = converted(batch.column(at), wanted).map_err(problem)?;
     ScalarValue::try_from_array(&column, 0).map_err(|error| problem(error.to_string()))
 }
 
-/// Whether an integer is all of the value that was bound: Arrow casts 1.5 to 1 and says nothing.
-fn is_whole(bound: &ArrayRef, integer: &ArrayRef) -> bool {
-    !bound.data_type().is_numeric()
-        || cast(integer, bound.data_type()).is_ok_and(|back| back.as_ref() == bound.as_ref())
+/// The value as the wanted type, or what is wrong with it.
+fn converted(bound: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, String> {
+    let column = checked_cast(bound, wanted)?;
+    if !is_the_same(bound, &column)? {
+        return Err(lost(bound.data_type(), wanted).into());
+    }
+    Ok(column)
+}
+
+fn checked_cast(bound: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, String> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(bound, wanted, &options).map_err(|error| match error {
+        ArrowError::CastError(message) | ArrowError::ParseError(message) => message,
+        other => other.to_string(),
+    })
+}
+
+/// Whether a cast has kept the value: Arrow casts 1.5 to 1, a time to its day and 1.555 to 1.56, and says nothing.
+fn is_the_same(bound: &ArrayRef, cast_to: &ArrayRef) -> Result<bool, String> {
+    if bound.data_type() == cast_to.data_type() || bound.is_null(0) {
+        return Ok(true);
+    }
+    match (bound.data_type(), cast_to.data_type()) {
+        (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, DataType::Decimal128(..) | DataType::Decimal256(..)) => {
+            keeps_digits(bound, cast_to)
+        }
+        // Of a text nothing is left out by the others: what it cannot be read as is an error.
+        (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, _) => Ok(true),
+        // A text shows all of a value.
+        (_, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => Ok(true),
+        // Both have parts of their own that a cast back does not bring into one form.
+        (DataType::Duration(_), DataType::Interval(_)) => Ok(true),
+        (own, _) => Ok(cast(cast_to, own).is_ok_and(|back| back.as_ref() == bound.as_ref())),
+    }
+}
+
+/// Whether a decimal has all digits of the text that it was read from.
+fn keeps_digits(text: &ArrayRef, decimal: &ArrayRef) -> Result<bool, String> {
+    let text = checked_cast(text, &DataType::Utf8)?;
+    let digits = text.as_string::<i32>().value(0).trim().split_once('.').map_or("", |(_, digits)| digits);
+    let scale = match decimal.data_type() {
+        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => usize::try_from(*scale).unwrap_or(0),
+        _ => 0,
+    };
+    let has_exponent = digits.contains(['e', 'E']);
+    Ok(!has_exponent && digits.trim_end_matches('0').len() <= scale)
+}
+
+fn lost(bound: &DataType, wanted: &DataType) -> &'static str {
+    match (bound.is_temporal(), wanted.is_integer()) {
+        (true, _) => "the value has a part that this type has no place for, such as a time of day",
+        (false, true) => "the value has a fraction",
+        (false, false) => "the value has more digits than this type",
+    }
 }
 
 #[cfg(test)]

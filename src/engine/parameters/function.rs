@@ -1,0 +1,194 @@
+//! A parameter as a function without arguments, `"$1"()`, in the place of DataFusion's placeholder.
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{ScalarValue, exec_err};
+use datafusion::error::Result;
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use datafusion::sql::parser::{ExplainStatement, Statement as Ast};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr as SqlExpr, Function, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Statement,
+    Value, VisitMut, VisitorMut,
+};
+
+/// The function that stands for a parameter until a value is bound.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Parameter {
+    /// `$1`
+    name: String,
+    number: usize,
+    data_type: DataType,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Parameter {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Not `$1()`: it is the name of a column that is a parameter.
+    fn display_name(&self, _: &[Expr]) -> Result<String> {
+        Ok(self.name.clone())
+    }
+
+    fn schema_name(&self, _: &[Expr]) -> Result<String> {
+        Ok(self.name.clone())
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.data_type.clone())
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        exec_err!("no value is bound to {}", self.name)
+    }
+}
+
+/// Makes the functions of as many parameters known, in place of those before.
+pub(super) fn register(state: &mut SessionState, types: &[DataType]) -> Result<()> {
+    for (at, data_type) in types.iter().enumerate() {
+        let parameter = Parameter {
+            name: format!("${}", at + 1),
+            number: at + 1,
+            data_type: data_type.clone(),
+            signature: Signature::nullary(Volatility::Stable),
+        };
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(parameter)))?;
+    }
+    Ok(())
+}
+
+/// The number of the parameter that an expression is.
+pub(super) fn number(expr: &Expr) -> Option<usize> {
+    let Expr::ScalarFunction(call) = expr else { return None };
+    let inner: &dyn Any = call.func.inner().as_ref();
+    inner.downcast_ref::<Parameter>().map(|own| own.number)
+}
+
+/// The plan with a value for each parameter.
+///
+/// # Errors
+/// Fewer values than parameters.
+pub(in crate::engine) fn bind(plan: LogicalPlan, values: &[ScalarValue]) -> Result<LogicalPlan> {
+    plan.transform_up_with_subqueries(|node| {
+        let preserver = NamePreserver::new(&node);
+        node.map_expressions(|expr| {
+            if !expr.exists(|part| Ok(place(part).is_some()))? {
+                return Ok(Transformed::no(expr));
+            }
+            let name = preserver.save(&expr);
+            let bound = expr.transform_up(|part| match place(&part) {
+                Some(number) => match values.get(number.wrapping_sub(1)) {
+                    Some(value) => Ok(Transformed::yes(Expr::Literal(value.clone(), None))),
+                    None => exec_err!("no value is bound to ${number}"),
+                },
+                None => Ok(Transformed::no(part)),
+            })?;
+            Ok(bound.update_data(|expr| name.restore(expr)))
+        })
+    })
+    .data()
+}
+
+/// The number of a parameter, also of one in an EXEC: these are DataFusion's own placeholders.
+fn place(expr: &Expr) -> Option<usize> {
+    match expr {
+        Expr::Placeholder(Placeholder { id, .. }) => id.strip_prefix('$')?.parse().ok(),
+        Expr::ScalarFunction(ScalarFunction { .. }) => number(expr),
+        _ => None,
+    }
+}
+
+/// Writes `"$1"()` for `$1`.
+pub(super) fn replace_placeholders(ast: &mut Ast) {
+    match ast {
+        Ast::Statement(statement) => {
+            let _ = Statement::visit(statement, &mut Replacing);
+        }
+        Ast::Explain(ExplainStatement { statement, .. }) => replace_placeholders(statement),
+        _ => {}
+    }
+}
+
+struct Replacing;
+
+impl VisitorMut for Replacing {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut SqlExpr) -> ControlFlow<()> {
+        if let SqlExpr::Value(value) = expr
+            && let Value::Placeholder(name) = &value.value
+        {
+            *expr = call(name);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn call(name: &str) -> SqlExpr {
+    let no_arguments =
+        FunctionArgumentList { duplicate_treatment: None, args: Vec::new(), clauses: Vec::new() };
+    SqlExpr::Function(Function {
+        name: ObjectName::from(vec![Ident::with_quote('"', name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(no_arguments),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// The numbers of the parameters that are added or subtracted, in a statement whose placeholders are replaced.
+pub(super) fn added_to_times(ast: &Ast) -> BTreeSet<usize> {
+    let mut added = Added::default();
+    let mut ast = ast.clone();
+    let mut inner = &mut ast;
+    while let Ast::Explain(ExplainStatement { statement, .. }) = inner {
+        inner = statement;
+    }
+    if let Ast::Statement(statement) = inner {
+        let _ = Statement::visit(statement, &mut added);
+    }
+    added.0
+}
+
+#[derive(Default)]
+struct Added(BTreeSet<usize>);
+
+impl VisitorMut for Added {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut SqlExpr) -> ControlFlow<()> {
+        if let SqlExpr::BinaryOp { left, op: BinaryOperator::Plus | BinaryOperator::Minus, right } = expr {
+            self.0.extend([left, right].into_iter().filter_map(|side| called(side)));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn called(expr: &SqlExpr) -> Option<usize> {
+    match expr {
+        SqlExpr::Function(function) => match &function.name.0[..] {
+            [name] => name.as_ident()?.value.strip_prefix('$')?.parse().ok(),
+            _ => None,
+        },
+        SqlExpr::Nested(inner) => called(inner),
+        _ => None,
+    }
+}

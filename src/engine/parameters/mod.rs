@@ -1,0 +1,114 @@
+//! The parameters of a statement: which type it gives to each, and the values that are bound to them.
+//!
+//! DataFusion's own placeholders take a type from the other side of a comparison, and from nothing else: `CAST(? AS
+//! BIGINT)`, `coalesce(?, id)` and `round(?, 2)` have none, and some such statements cannot even be planned. So each
+//! parameter is planned as a call of a function, `"$1"()` (`function`). At first its type is Null, which DataFusion's
+//! type coercion turns into whatever the place asks for: the casts around the calls tell the types (`types`). Then the
+//! statement is planned once more, with parameters of these types; when it runs, the calls become literals (`values`).
+//! A statement without parameters is planned once.
+//!
+//! Clients are told slightly other types, which their drivers can write ([`told`]).
+
+mod function;
+mod types;
+mod values;
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, SchemaRef, TimeUnit};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::Statement as Ast;
+
+pub(super) use function::bind;
+pub(super) use values::{nulls, plain_values, values};
+
+use super::fault::from_datafusion;
+use crate::error::Result;
+
+/// A statement with functions in place of its parameters.
+pub(super) struct Parameterized {
+    ast: Ast,
+    count: usize,
+}
+
+impl Parameterized {
+    /// The statement, of which `count` is the number of parameters.
+    pub(super) fn new(mut ast: Ast, count: usize) -> Self {
+        function::replace_placeholders(&mut ast);
+        Self { ast, count }
+    }
+
+    /// The plan, and the types of its parameters: "1", "2", …, all nullable. A parameter whose type nothing tells is
+    /// text.
+    pub(super) async fn plan(&self, state: &mut SessionState) -> Result<(LogicalPlan, SchemaRef)> {
+        let types = self.types(state).await?;
+        let plan = self.plan_with(state, &types).await?;
+        let field = |(at, data_type): (usize, &DataType)| Field::new((at + 1).to_string(), data_type.clone(), true);
+        Ok((plan, Arc::new(Schema::new(types.iter().enumerate().map(field).collect::<Vec<_>>()))))
+    }
+
+    async fn types(&self, state: &mut SessionState) -> Result<Vec<DataType>> {
+        let unknown = vec![DataType::Null; self.count];
+        if self.count == 0 {
+            return Ok(unknown);
+        }
+        // `now() - ?` could subtract a time as well as an interval; where it is compared with a time, only the second has
+        // a meaning. `sum(?)` and `-?` want a number, of whichever kind.
+        let mut intervals = unknown.clone();
+        for number in function::added_to_times(&self.ast) {
+            intervals[number - 1] = DataType::Interval(IntervalUnit::MonthDayNano);
+        }
+        let numbers = vec![DataType::Float64; self.count];
+        let mut failure = None;
+        for guess in [unknown, intervals, numbers] {
+            match self.types_from(state, guess).await {
+                Ok(types) => return Ok(types),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        Err(failure.expect("the first guess has failed"))
+    }
+
+    /// The types that the places of parameters ask for. Where they ask for none, and `guess` has none: text, or a number
+    /// where text does not fit.
+    async fn types_from(&self, state: &mut SessionState, guess: Vec<DataType>) -> Result<Vec<DataType>> {
+        let asked = types::asked_for(&self.analysed(state, &guess).await?, &guess).map_err(from_datafusion)?;
+        let filled = |with: DataType| -> Vec<DataType> {
+            asked.iter().map(|own| if *own == DataType::Null { with.clone() } else { own.clone() }).collect()
+        };
+        let (texts, numbers) = (filled(DataType::Utf8), filled(DataType::Float64));
+        match self.analysed(state, &texts).await {
+            Ok(_) => Ok(texts),
+            Err(error) => self.analysed(state, &numbers).await.map(|_| numbers).map_err(|_| error),
+        }
+    }
+
+    async fn analysed(&self, state: &mut SessionState, types: &[DataType]) -> Result<LogicalPlan> {
+        let plan = self.plan_with(state, types).await?;
+        let analysed = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {});
+        analysed.map_err(from_datafusion)
+    }
+
+    async fn plan_with(&self, state: &mut SessionState, types: &[DataType]) -> Result<LogicalPlan> {
+        function::register(state, types).map_err(from_datafusion)?;
+        state.statement_to_plan(self.ast.clone()).await.map_err(from_datafusion)
+    }
+}
+
+/// The parameters as clients are told them. JDBC's driver writes values in the type that it is told, and only some
+/// right: times in milliseconds whatever the unit, and intervals not at all, which are text here. What arrives is cast
+/// to the parameter's own type.
+pub(super) fn told(parameters: &Schema) -> SchemaRef {
+    let field = |field: &Arc<Field>| Field::new(field.name(), told_type(field.data_type()), true);
+    Arc::new(Schema::new(parameters.fields().iter().map(field).collect::<Vec<_>>()))
+}
+
+fn told_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Millisecond, zone.clone()),
+        DataType::Time32(_) | DataType::Time64(_) => DataType::Time32(TimeUnit::Millisecond),
+        DataType::Interval(_) | DataType::Duration(_) => DataType::Utf8,
+        other => other.clone(),
+    }
+}
