@@ -99,8 +99,11 @@ pub enum Fault {
         /// What was bound.
         bound: usize,
     },
-    /// Several rows of parameters for a statement that answers rows.
-    ParameterRows(usize),
+    /// Not one row of parameters for an execution of an EXEC that answers its row.
+    ParameterRows {
+        /// How many were bound.
+        rows: usize,
+    },
     /// A bound value of the wrong type.
     ParameterType {
         /// From 1.
@@ -170,7 +173,12 @@ impl fmt::Display for Fault {
             Self::ParameterCount { wanted, bound } => {
                 write!(f, "the statement takes {wanted} parameters, and {bound} were bound")
             }
-            Self::ParameterRows(rows) => write!(f, "{rows} rows of parameters were bound to a query, which takes one"),
+            Self::ParameterRows { rows } => {
+                write!(
+                    f,
+                    "{rows} rows of parameters were bound to an EXEC that is executed as a query, which takes one"
+                )
+            }
             Self::ParameterType { number, wanted, problem } => {
                 write!(f, "parameter {number} is to be {wanted}: {problem}")
             }
@@ -218,7 +226,7 @@ impl Failure for Fault {
             | Self::Value(_)
             | Self::Unsupported(_)
             | Self::ParameterCount { .. }
-            | Self::ParameterRows(_)
+            | Self::ParameterRows { .. }
             | Self::ParameterType { .. }
             | Self::TypeOfValue { .. } => Kind::InvalidArgument,
             Self::Timeout(_) => Kind::DeadlineExceeded,
@@ -270,7 +278,9 @@ impl Failure for Fault {
             Self::UnknownColumn { nearest: None, known, .. } if known.is_empty() => return None,
             Self::UnknownColumn { nearest: None, known, .. } => format!("there are {}", known.join(", ")),
             Self::ParameterCount { .. } => "bind a value to each `?` or `$n`; `oceanflight query` binds none".into(),
-            Self::ParameterRows(_) => "execute the query once for each row".into(),
+            Self::ParameterRows { .. } => {
+                "execute it as an update (executemany), which carries it out once for each row".into()
+            }
             Self::TypeOfValue { .. } => "write the value into the statement, or cast the column to one type".into(),
             Self::Timeout(_) => "ask for less, or raise query.timeout".into(),
             Self::Internal(_) => {

@@ -30,8 +30,8 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::explain::ExplainExec;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as Ast;
 use futures::future::{BoxFuture, FutureExt};
@@ -256,14 +256,15 @@ impl Engine {
             let Planned { plan, prepared, parameters, writes, state, .. } =
                 engine.plan(&sql, Caller::local(), runtime).await?;
             engine.check_writes(&plan)?;
-            let plan = physical_plan(&state, plan, bound.as_ref(), &prepared.schema, &parameters).await?;
-            engine.check_price(&plan)?;
+            let plans = physical_plans(&state, plan, bound.as_ref(), &prepared.schema, &parameters).await?;
+            engine.check_price(&plans)?;
             Ok(Ticket { schema: prepared.schema, once: writes.then(|| engine.records.mint()) })
         };
         self.apart(planning.boxed()).await
     }
 
-    /// Runs a statement. `bound` is one row, whose columns are the parameters by position.
+    /// Runs a statement. The columns of `bound` are the parameters by position; a query is run for each row, one after
+    /// another.
     ///
     /// # Errors
     /// As [`Engine::check`]; what goes wrong later is an item of the stream.
@@ -280,10 +281,10 @@ impl Engine {
         let planning = async move {
             let Planned { plan, prepared, parameters, writes, state, query } =
                 engine.plan(&sql, caller, runtime).await?;
-            let plan = physical_plan(&state, plan, bound.as_ref(), &prepared.schema, &parameters).await?;
-            engine.check_price(&plan)?;
+            let plans = physical_plans(&state, plan, bound.as_ref(), &prepared.schema, &parameters).await?;
+            engine.check_price(&plans)?;
             // Some operators start tasks as soon as they are executed: these belong on the plans' threads, too.
-            let stream = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
+            let stream = running::one_after_another(plans, state.task_ctx()).map_err(from_datafusion)?;
             Ok((prepared.schema, stream, query, writes))
         };
         let (schema, stream, query, writes) = self.apart(planning.boxed()).await?;
@@ -394,8 +395,9 @@ impl Engine {
     }
 
     /// Refuses a query that is sure to need more requests than it may send. EXPLAIN shows its plan all the same.
-    fn check_price(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
-        let needed = if plan.is::<ExplainExec>() { 0 } else { table::bind::least_requests(plan) as u64 };
+    fn check_price(&self, plans: &[Arc<dyn ExecutionPlan>]) -> Result<()> {
+        let plans = plans.iter().filter(|plan| !plan.is::<ExplainExec>());
+        let needed: u64 = plans.map(|plan| table::bind::least_requests(plan) as u64).sum();
         match self.options.max_requests {
             most if needed > most => Err(Fault::TooManyRequests { most, needed }.into()),
             _ => Ok(()),
@@ -438,6 +440,24 @@ fn called(plan: &LogicalPlan) -> Option<&CallProcedure> {
         LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref(),
         _ => None,
     }
+}
+
+/// A plan for each row that is bound, or one where no parameters are. An EXEC has one row: more are an update.
+async fn physical_plans(
+    state: &SessionState,
+    plan: LogicalPlan,
+    bound: Option<&RecordBatch>,
+    schema: &Schema,
+    parameters: &Schema,
+) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
+    let rows = bound.filter(|rows| rows.num_columns() > 0 && rows.num_rows() > 1 && called(&plan).is_none());
+    let Some(rows) = rows else { return Ok(vec![physical_plan(state, plan, bound, schema, parameters).await?]) };
+    let mut plans = Vec::with_capacity(rows.num_rows());
+    for row in 0..rows.num_rows() {
+        let row = rows.slice(row, 1);
+        plans.push(physical_plan(state, plan.clone(), Some(&row), schema, parameters).await?);
+    }
+    Ok(plans)
 }
 
 async fn physical_plan(

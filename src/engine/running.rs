@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::physical_plan::SendableRecordBatchStream;
+use datafusion::common::internal_err;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::future::FutureExt;
-use futures::stream::{self, Stream, StreamExt};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
 
@@ -15,6 +18,22 @@ use super::plans::Apart;
 use super::wire;
 use crate::api::QueryContext;
 use crate::error::Result;
+
+/// The rows of plans of one schema, each executed when the one before it has ended.
+pub(super) fn one_after_another(
+    plans: Vec<Arc<dyn ExecutionPlan>>,
+    context: Arc<TaskContext>,
+) -> datafusion::error::Result<SendableRecordBatchStream> {
+    let mut plans = plans.into_iter();
+    let Some(first) = plans.next() else { return internal_err!("a statement has at least one plan") };
+    let schema = first.schema();
+    let first = execute_stream(first, Arc::clone(&context))?;
+    if plans.len() == 0 {
+        return Ok(first);
+    }
+    let others = stream::iter(plans).map(move |plan| execute_stream(plan, Arc::clone(&context))).try_flatten();
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, first.chain(others))))
+}
 
 type Batch = datafusion::error::Result<RecordBatch>;
 

@@ -24,7 +24,7 @@ const BYTES: usize = 64 << 20;
 pub(super) struct Bound(Mutex<VecDeque<(u64, RecordBatch)>>);
 
 impl Bound {
-    /// Remembers the row in place of what was bound to `nonce` before.
+    /// Remembers the rows in place of what was bound to `nonce` before.
     pub(super) fn remember(&self, nonce: u64, row: RecordBatch) {
         let mut rows = self.lock();
         rows.retain(|(other, _)| *other != nonce);
@@ -35,7 +35,7 @@ impl Bound {
     }
 
     /// What is bound to `nonce`.
-    pub(super) fn row(&self, nonce: u64) -> Option<RecordBatch> {
+    pub(super) fn rows(&self, nonce: u64) -> Option<RecordBatch> {
         self.lock().iter().find(|(other, _)| *other == nonce).map(|(_, row)| row.clone())
     }
 
@@ -73,8 +73,8 @@ mod tests {
         bound.remember(2, row(20));
         bound.remember(1, row(11));
 
-        assert_eq!(bound.row(1), Some(row(11)));
-        assert_eq!(bound.row(2), Some(row(20)));
+        assert_eq!(bound.rows(1), Some(row(11)));
+        assert_eq!(bound.rows(2), Some(row(20)));
     }
 
     #[test]
@@ -84,8 +84,8 @@ mod tests {
             bound.remember(nonce, row(0));
         }
 
-        assert_eq!(bound.row(0), None);
-        assert_eq!(bound.row(1), Some(row(0)));
+        assert_eq!(bound.rows(0), None);
+        assert_eq!(bound.rows(1), Some(row(0)));
     }
 
     #[test]
@@ -97,8 +97,8 @@ mod tests {
             bound.remember(nonce, large.clone());
         }
 
-        assert_eq!(bound.row(8), None);
-        assert_eq!(bound.row(9), Some(large));
+        assert_eq!(bound.rows(8), None);
+        assert_eq!(bound.rows(9), Some(large));
     }
 
     #[test]
@@ -108,6 +108,6 @@ mod tests {
 
         bound.forget(1);
 
-        assert_eq!(bound.row(1), None);
+        assert_eq!(bound.rows(1), None);
     }
 }

@@ -69,8 +69,8 @@ pub(super) enum Fault {
     ParameterCount { expected: usize, found: usize },
     /// Parameters bound with no row in them.
     NoRow { expected: usize },
-    /// Several rows of parameters for a statement that answers rows.
-    ManyRows,
+    /// More rows of parameters than a statement is executed for at once.
+    ManyRows { most: usize },
     /// A LIKE pattern longer than any name.
     LongPattern { characters: usize },
     /// Something of this server's own could not be encoded.
@@ -102,7 +102,7 @@ impl fmt::Display for Fault {
             Self::NoRow { expected } => {
                 write!(f, "the statement has {}, and no row of values was bound", parameters(*expected))
             }
-            Self::ManyRows => f.write_str("a query takes one row of parameters, and more were bound"),
+            Self::ManyRows { most } => write!(f, "more than {most} rows of parameters were bound"),
             Self::LongPattern { characters } => {
                 write!(f, "a pattern of {characters} characters is longer than any name")
             }
@@ -134,7 +134,7 @@ impl Failure for Fault {
             | Self::NotArrow(_)
             | Self::ParameterCount { .. }
             | Self::NoRow { .. }
-            | Self::ManyRows
+            | Self::ManyRows { .. }
             | Self::LongPattern { .. } => Kind::InvalidArgument,
             Self::Unimplemented(_) | Self::Transaction => Kind::Unimplemented,
             Self::Authorization => Kind::Unauthenticated,
@@ -158,7 +158,7 @@ impl Failure for Fault {
             Self::ParameterCount { .. } | Self::NoRow { .. } => {
                 "bind a value for every `?` or `$n`, NULL where there is none"
             }
-            Self::ManyRows => "executemany is for statements without rows; run the query once for each row",
+            Self::ManyRows { .. } => "bind fewer rows at a time; for an EXEC, query.max_writes is the most",
             Self::UnknownCommand(_)
             | Self::BrokenCommand(_)
             | Self::Misplaced { .. }

@@ -32,7 +32,7 @@ pub(super) const VERSION: u32 = 1;
 pub(super) struct Statement {
     /// As the client wrote it.
     pub(super) sql: String,
-    /// The bound row.
+    /// The bound rows.
     pub(super) parameters: Option<RecordBatch>,
     /// Which execution of an EXEC.
     pub(super) once: Option<Once>,
@@ -63,7 +63,7 @@ impl Statement {
 pub(super) struct Prepared {
     /// As the client wrote it.
     pub(super) sql: String,
-    /// The row that was bound when this handle was made; not what was bound through an older one.
+    /// The rows that were bound when this handle was made; not what was bound through an older one.
     pub(super) parameters: Option<RecordBatch>,
     /// The same in every handle of one preparation, and in no other's.
     pub(super) nonce: u64,
@@ -122,7 +122,7 @@ fn decode_row(bytes: &[u8]) -> Result<Option<RecordBatch>, Fault> {
     let mut buffer = Buffer::from(bytes);
     let decoded = catch_unwind(AssertUnwindSafe(|| StreamDecoder::new().decode(&mut buffer)));
     match decoded {
-        Ok(Ok(Some(row))) if row.num_rows() == 1 => Ok(Some(row)),
+        Ok(Ok(Some(rows))) if rows.num_rows() > 0 => Ok(Some(rows)),
         _ => Err(Fault::NotAHandle),
     }
 }

@@ -46,17 +46,17 @@ pub(super) fn close(service: &Service, request: &ActionClosePreparedStatementReq
     Ok(())
 }
 
-/// Binds a row, in a new handle and for the old ones. No row unbinds what was bound.
+/// Binds rows, in a new handle and for the old ones. No row unbinds what was bound.
 pub(super) async fn bind(
     service: &Service,
     command: &CommandPreparedStatementQuery,
-    row: Option<RecordBatch>,
+    rows: Option<RecordBatch>,
 ) -> Result<DoPutPreparedStatementResult> {
     let mut handle = Prepared::decode(&command.prepared_statement_handle)?;
     let expected = service.engine.prepare(&handle.sql).await?.parameters.fields().len();
-    handle.parameters = bindable(row, expected)?;
+    handle.parameters = bindable(rows, expected)?;
     match &handle.parameters {
-        Some(row) => service.bound.remember(handle.nonce, row.clone()),
+        Some(rows) => service.bound.remember(handle.nonce, rows.clone()),
         None => service.bound.forget(handle.nonce),
     }
     Ok(DoPutPreparedStatementResult { prepared_statement_handle: Some(handle.encode()?) })
@@ -83,11 +83,11 @@ impl Query for CommandPreparedStatementQuery {
     }
 }
 
-/// The handle with the row that it holds, or with the one that was bound through it.
+/// The handle with the rows that it holds, or with those that were bound through it.
 fn current(service: &Service, command: &CommandPreparedStatementQuery) -> Result<Prepared, Fault> {
     let mut handle = Prepared::decode(&command.prepared_statement_handle)?;
     if handle.parameters.is_none() {
-        handle.parameters = service.bound.row(handle.nonce);
+        handle.parameters = service.bound.rows(handle.nonce);
     }
     Ok(handle)
 }
@@ -103,17 +103,19 @@ pub(super) async fn update(
     let handle = Prepared::decode(&command.prepared_statement_handle)?;
     let rows = match rows {
         Some(rows) => Some(by_position(&rows)?),
-        None => handle.parameters.or_else(|| service.bound.row(handle.nonce)),
+        None => handle.parameters.or_else(|| service.bound.rows(handle.nonce)),
     };
     service.engine.update(who, &handle.sql, rows.as_ref()).await
 }
 
-/// The row as it is bound to a statement with so many parameters.
-fn bindable(row: Option<RecordBatch>, expected: usize) -> Result<Option<RecordBatch>, Fault> {
-    match row {
-        Some(row) if row.num_columns() != expected => Err(Fault::ParameterCount { expected, found: row.num_columns() }),
-        None if expected > 0 => Err(Fault::NoRow { expected }),
-        Some(row) if expected > 0 => by_position(&row).map(Some),
+/// The rows as they are bound to a statement with so many parameters.
+fn bindable(rows: Option<RecordBatch>, expected: usize) -> Result<Option<RecordBatch>, Fault> {
+    match rows {
+        Some(rows) if rows.num_columns() != expected => {
+            Err(Fault::ParameterCount { expected, found: rows.num_columns() })
+        }
+        Some(rows) if expected > 0 && rows.num_rows() > 0 => by_position(&rows).map(Some),
+        Some(_) | None if expected > 0 => Err(Fault::NoRow { expected }),
         Some(_) | None => Ok(None),
     }
 }

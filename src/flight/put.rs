@@ -21,14 +21,17 @@ use super::statement;
 use super::status::Answered;
 use crate::error::{Error, Result};
 
+/// The most rows of parameters that one query is executed for.
+const MOST_ROWS: usize = 1_000;
+
 /// Does what the first message's descriptor says with the rows of all messages.
 pub(super) async fn answer(service: &Service, mut messages: Streaming<FlightData>, who: &str) -> Result<PutResult> {
     let mut first = messages.message().await.map_err(broken)?.ok_or(Fault::NoData)?;
     let descriptor = first.flight_descriptor.take().ok_or(Fault::NoCommand(Place::Descriptor))?;
     match command::read_descriptor(&descriptor)? {
         Command::CommandPreparedStatementQuery(command) => {
-            let row = one_row(stream::iter([Ok(first)]).chain(messages).boxed()).await?;
-            let result = prepared::bind(service, &command, row).await?;
+            let rows = rows(stream::iter([Ok(first)]).chain(messages).boxed(), MOST_ROWS).await?;
+            let result = prepared::bind(service, &command, rows).await?;
             Ok(PutResult { app_metadata: result.encode_to_vec().into() })
         }
         Command::CommandStatementUpdate(command) => {
@@ -36,7 +39,7 @@ pub(super) async fn answer(service: &Service, mut messages: Streaming<FlightData
             updated(service.engine.update(who, &command.query, None).await?)
         }
         Command::CommandPreparedStatementUpdate(command) => {
-            let rows = all_rows(stream::iter([Ok(first)]).chain(messages).boxed(), service.engine.max_writes()).await?;
+            let rows = rows(stream::iter([Ok(first)]).chain(messages).boxed(), service.engine.max_writes()).await?;
             updated(prepared::update(service, &command, rows, who).await?)
         }
         command @ (Command::CommandStatementIngest(_) | Command::CommandStatementSubstraitPlan(_)) => {
@@ -51,37 +54,24 @@ fn updated(count: usize) -> Result<PutResult> {
     Ok(PutResult { app_metadata: DoPutUpdateResult { record_count }.encode_to_vec().into() })
 }
 
-/// The rows of all batches, as one; nothing where there is not even a column. Reading ends when there are more than
-/// `most`, which are refused all the same.
-async fn all_rows(
-    messages: BoxStream<'static, Result<FlightData, Status>>,
-    most: usize,
-) -> Result<Option<RecordBatch>> {
+/// The rows of all batches, as one; nothing where there is not even a column. Reading ends as soon as there are more than
+/// `most`: a batch of nulls is a billion rows in a hundred bytes.
+async fn rows(messages: BoxStream<'static, Result<FlightData, Status>>, most: usize) -> Result<Option<RecordBatch>> {
     let mut stream = batches(messages);
     let mut batches = Vec::new();
     let mut count = 0;
-    while count <= most
-        && let Some(batch) = next(&mut stream).await?
-    {
+    while let Some(batch) = next(&mut stream).await? {
         count += batch.num_rows();
-        batches.push(batch);
+        if count > most {
+            return Err(Fault::ManyRows { most }.into());
+        }
+        // One without rows may have buffers all the same.
+        if batch.num_rows() > 0 {
+            batches.push(batch);
+        }
     }
     let Some(schema) = stream.schema().filter(|schema| !schema.fields().is_empty()) else { return Ok(None) };
     Ok(Some(concat_batches(schema, &batches).map_err(Fault::Encoding)?))
-}
-
-/// The only row of all batches; none where there is none.
-async fn one_row(messages: BoxStream<'static, Result<FlightData, Status>>) -> Result<Option<RecordBatch>> {
-    let mut batches = batches(messages);
-    let mut row = None;
-    while let Some(batch) = next(&mut batches).await? {
-        match (batch.num_rows(), &row) {
-            (0, _) => {}
-            (1, None) => row = Some(batch),
-            _ => return Err(Fault::ManyRows.into()),
-        }
-    }
-    Ok(row)
 }
 
 /// A message may hold the descriptor alone, with no Arrow data.

@@ -128,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_follows_an_error() {
-        let batches = stream::iter([Ok(numbers(1)), Err(Fault::ManyRows.into()), Ok(numbers(1))]).boxed();
+        let batches = stream::iter([Ok(numbers(1)), Err(Fault::ManyRows { most: 1 }.into()), Ok(numbers(1))]).boxed();
         let frames = Rows { schema: numbers(0).schema(), batches, ends_itself: false }.encode(running());
 
         let frames: Vec<_> = frames.collect().await;

@@ -140,8 +140,7 @@ impl VisitorMut for Replacing {
 }
 
 fn call(name: &str) -> SqlExpr {
-    let no_arguments =
-        FunctionArgumentList { duplicate_treatment: None, args: Vec::new(), clauses: Vec::new() };
+    let no_arguments = FunctionArgumentList { duplicate_treatment: None, args: Vec::new(), clauses: Vec::new() };
     SqlExpr::Function(Function {
         name: ObjectName::from(vec![Ident::with_quote('"', name)]),
         uses_odbc_syntax: false,

@@ -43,7 +43,7 @@ fn each(
         return Err(Fault::ParameterCount { wanted: wanted.fields().len(), bound: count });
     }
     match bound {
-        Some(batch) if count > 0 && batch.num_rows() != 1 => Err(Fault::ParameterRows(batch.num_rows())),
+        Some(batch) if count > 0 && batch.num_rows() != 1 => Err(Fault::ParameterRows { rows: batch.num_rows() }),
         Some(batch) => (0..count).map(|at| value(batch, at)).collect(),
         None => Ok(Vec::new()),
     }
@@ -78,9 +78,10 @@ fn is_the_same(bound: &ArrayRef, cast_to: &ArrayRef) -> Result<bool, String> {
         return Ok(true);
     }
     match (bound.data_type(), cast_to.data_type()) {
-        (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, DataType::Decimal128(..) | DataType::Decimal256(..)) => {
-            keeps_digits(bound, cast_to)
-        }
+        (
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View,
+            DataType::Decimal128(..) | DataType::Decimal256(..),
+        ) => keeps_digits(bound, cast_to),
         // Of a text nothing is left out by the others: what it cannot be read as is an error.
         (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, _) => Ok(true),
         // A text shows all of a value.
@@ -162,6 +163,6 @@ mod tests {
         assert!(matches!(none, Fault::ParameterCount { wanted: 1, bound: 0 }));
 
         let rows = bound(vec![Arc::new(Int32Array::from(vec![1, 2]))]);
-        assert!(matches!(values(Some(&rows), &wanted(DataType::Int64)), Err(Fault::ParameterRows(2))));
+        assert!(matches!(values(Some(&rows), &wanted(DataType::Int64)), Err(Fault::ParameterRows { rows: 2 })));
     }
 }
