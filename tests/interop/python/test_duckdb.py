@@ -1,0 +1,173 @@
+"""An oracle of another make: the same statements in the server and in DuckDB, over the account's rows.
+
+The server's answer is equal to DuckDB's, or a refusal with a hint. tests/interop/run gives this file an account and a
+server without rate limits. OCEANFLIGHT_BATTERY=6 asks six times as many statements.
+"""
+
+import collections
+import decimal
+import os
+import types
+
+import pyarrow
+import pytest
+
+import duck_battery
+import duck_random
+from duck_compare import Answer, Outcome, Verdict, load, rows, run, same
+
+TIMES = int(os.environ.get("OCEANFLIGHT_BATTERY", "1"))
+SEED = "oceanflight"
+
+# The refusals of the battery: how many statements at most (with OCEANFLIGHT_BATTERY=1), and why they are refused.
+REFUSED = {
+    "a subquery that refers to the outer query has an ORDER BY, a LIMIT or a condition that cannot be answered for"
+    " all of its rows at once": (
+        93,
+        "a correlated LIMIT, UNION, HAVING or window is computed for each outer row; as a join it is computed once",
+    ),
+    "a subquery that stands for one value may have several rows for a row of the outer query": (
+        21,
+        "`x = (SELECT v FROM r WHERE r.id = l.k)`: nothing tells that an id is there once",
+    ),
+    "the subquery has to be read more than once, and a LIMIT without an ORDER BY that tells all rows apart may give"
+    " other rows each time": (
+        8,
+        "IN asks for the rows and for the NULLs, and the LIMIT's order is by a column that is not selected",
+    ),
+}
+# The refusals of the random expressions.
+REFUSED_EXPRESSIONS = {}
+
+
+@pytest.fixture(scope="module")
+def database(server):
+    with load(server) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def battery(server, database):
+    return run(duck_battery.Battery().cells(TIMES), server, database)
+
+
+@pytest.fixture(scope="module")
+def expressions(server, database):
+    return run(duck_random.statements(SEED, 400 * TIMES), server, database)
+
+
+def assert_none(outcomes, *verdicts):
+    """Fails with the shortest of the outcomes with one of the verdicts."""
+    found = sorted((each for each in outcomes if each.verdict in verdicts), key=lambda each: len(each.statement.sql))
+    if found:
+        shown = "\n".join(f"{each.verdict.value}: {each}" for each in found[:5])
+        pytest.fail(f"{len(found)} of {len(outcomes)} statements, such as\n{shown}", pytrace=False)
+
+
+def assert_refused_as_listed(outcomes, listed):
+    """Fails where there is a refusal that is not listed, or more of one."""
+    kinds = collections.defaultdict(list)
+    for outcome in outcomes:
+        if outcome.verdict is Verdict.REFUSED:
+            kinds[outcome.kind].append(outcome)
+    unlisted = []
+    for kind, found in kinds.items():
+        most, _ = listed.get(kind, (0, ""))
+        if len(found) > most * TIMES:
+            shortest = min(found, key=lambda outcome: len(outcome.statement.sql))
+            unlisted.append(f"{len(found)} refusals, listed are {most}: {kind}\n{shortest}")
+    if unlisted:
+        pytest.fail("\n".join(unlisted), pytrace=False)
+
+
+class TestSubqueries:
+    def test_the_battery_is_what_it_says(self):
+        cells = duck_battery.Battery().cells()
+
+        assert len({cell.sql for cell in cells}) == len(cells) >= 2000
+        positions = [*duck_battery.POSITIONS, *duck_battery.HAVING]
+        assert {(cell.predicate, cell.position) for cell in cells} == {
+            (predicate, position) for predicate in duck_battery.PREDICATES for position in positions
+        }
+        assert cells == duck_battery.Battery().cells()
+        # What the account changes as time passes.
+        assert not any(word in cell.sql for cell in cells for word in ("completed", "in-progress"))
+
+    def test_duckdb_takes_every_statement(self, battery):
+        assert_none(battery, Verdict.NOT_TAKEN)
+
+    @pytest.mark.parametrize("position", [*duck_battery.POSITIONS, *duck_battery.HAVING])
+    def test_the_answers_are_those_of_duckdb(self, battery, position):
+        cells = [outcome for outcome in battery if outcome.statement.position == position]
+
+        assert_none(cells, Verdict.DIFFERENT, Verdict.FAILED)
+
+    def test_what_is_refused_is_listed(self, battery):
+        assert_refused_as_listed(battery, REFUSED)
+
+
+class TestExpressions:
+    def test_the_statements_are_different_ones(self):
+        texts = [statement.sql for statement in duck_random.statements(SEED, 400)]
+
+        assert len(set(texts)) > 380
+        assert texts == [statement.sql for statement in duck_random.statements(SEED, 400)]
+
+    def test_duckdb_takes_every_statement(self, expressions):
+        assert_none(expressions, Verdict.NOT_TAKEN)
+
+    @pytest.mark.parametrize("shape", duck_random.SHAPES)
+    def test_the_values_are_those_of_duckdb(self, expressions, shape):
+        found = [outcome for outcome in expressions if outcome.statement.shape == shape]
+
+        assert len(found) >= 10
+        assert_none(found, Verdict.DIFFERENT, Verdict.FAILED)
+
+    def test_what_is_refused_is_listed(self, expressions):
+        assert_refused_as_listed(expressions, REFUSED_EXPRESSIONS)
+
+
+class TestComparing:
+    """The comparison itself: what it takes for the same, and what for a difference."""
+
+    @staticmethod
+    def equal(ours, theirs, ordered=False):
+        return same(rows(pyarrow.table({"v": ours})), rows(pyarrow.table({"v": theirs})), ordered)
+
+    def test_numbers_are_equal_whatever_their_type(self):
+        assert self.equal([2, None], [decimal.Decimal("2.0"), None])
+        assert self.equal([2], [2.0])
+        assert self.equal([0.1 + 0.2], [decimal.Decimal("0.3")])
+        assert self.equal([float("nan")], [float("nan")])
+
+    def test_a_number_that_lost_its_fraction_is_a_difference(self):
+        assert not self.equal([2], [2.5])
+        assert not self.equal([2], [decimal.Decimal("2.5")])
+        assert not self.equal([decimal.Decimal("2.50")], [decimal.Decimal("2.51")])
+
+    def test_a_boolean_is_no_number_and_null_no_value(self):
+        assert not self.equal([True], [1])
+        assert not self.equal([None], [0])
+        assert not self.equal([None], [""])
+
+    def test_times_are_equal_as_instants(self):
+        noon = pyarrow.array([1_700_000_000], pyarrow.timestamp("s"))
+
+        assert self.equal(noon, noon.cast(pyarrow.timestamp("ns", "UTC")))
+        assert not self.equal(noon, noon.cast(pyarrow.date32()))
+        assert not self.equal(noon, noon.cast(pyarrow.int64()))
+
+    def test_rows_count_and_their_order_where_there_is_one(self):
+        assert self.equal([1, 2, 2], [2, 1, 2])
+        assert not self.equal([1, 2, 2], [1, 1, 2])
+        assert not self.equal([1, 2], [2, 1], ordered=True)
+        assert not self.equal([1], [1, 1])
+        assert not self.equal([[1, 2]], [[2, 1]])
+
+    def test_only_an_invalid_argument_with_a_hint_is_a_refusal(self):
+        def verdict(error):
+            return Outcome(types.SimpleNamespace(sql="", ordered=False), Answer(error=error), Answer([])).verdict
+
+        assert verdict("INVALID_ARGUMENT: [FlightSQL] no\nhint: so (InvalidArgument; ExecuteQuery)") is Verdict.REFUSED
+        assert verdict("INVALID_ARGUMENT: [FlightSQL] no (InvalidArgument; ExecuteQuery)") is Verdict.FAILED
+        assert verdict("INTERNAL: [FlightSQL] no\nhint: report it (Internal; ExecuteQuery)") is Verdict.FAILED
