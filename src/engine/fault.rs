@@ -64,6 +64,20 @@ pub enum Fault {
         /// The query that uses it.
         query: String,
     },
+    /// Something that other dialects of SQL have, or that this one has in another place.
+    Dialect {
+        /// As it was written.
+        written: String,
+        /// What to write.
+        instead: String,
+    },
+    /// A function that there is none of.
+    UnknownFunction {
+        /// As it was written.
+        name: String,
+        /// What to write, perhaps.
+        instead: Option<String>,
+    },
     /// DDL, DML, SET and the like.
     ReadOnly(String),
     /// A query where an EXEC belongs.
@@ -154,6 +168,8 @@ impl fmt::Display for Fault {
             Self::UnknownColumn { name, .. } => write!(f, "there is no column `{name}`"),
             Self::Unknown { what, name, .. } => write!(f, "there is no {what} `{name}`"),
             Self::NotCalled { method, .. } => write!(f, "`{method}` reads, and is not called"),
+            Self::Dialect { written, .. } => write!(f, "`{written}` is not understood"),
+            Self::UnknownFunction { name, .. } => write!(f, "there is no function `{name}`"),
             Self::ReadOnly(what) => write!(f, "tables are only read: {what}"),
             Self::NotAnUpdate => f.write_str("the statement answers rows, and is no update"),
             Self::TooManyWrites { rows, most } => {
@@ -221,6 +237,8 @@ impl Failure for Fault {
             | Self::Subquery
             | Self::Unrepeatable { .. }
             | Self::SeveralRows
+            | Self::Dialect { .. }
+            | Self::UnknownFunction { .. }
             | Self::ReadOnly(_)
             | Self::Invalid(_)
             | Self::Value(_)
@@ -277,6 +295,11 @@ impl Failure for Fault {
             Self::UnknownTable { nearest: None, .. } => "`SHOW TABLES` lists them".into(),
             Self::UnknownColumn { nearest: None, known, .. } if known.is_empty() => return None,
             Self::UnknownColumn { nearest: None, known, .. } => format!("there are {}", known.join(", ")),
+            Self::Dialect { instead, .. } => instead.clone(),
+            Self::UnknownFunction { instead: Some(instead), .. } => format!("write {instead}"),
+            Self::UnknownFunction { instead: None, .. } => {
+                "`SELECT DISTINCT routine_name FROM information_schema.routines` lists the functions".into()
+            }
             Self::ParameterCount { .. } => "bind a value to each `?` or `$n`; `oceanflight query` binds none".into(),
             Self::ParameterRows { .. } => {
                 "execute it as an update (executemany), which carries it out once for each row".into()

@@ -4,6 +4,8 @@
 //! All three answer the same schema for the same statement. An EXEC is one, too: it runs once for each [`Engine::run`],
 //! or once for each [`Ticket`]; [`Engine::update`] runs it for each row that is bound.
 
+mod corrections;
+mod dialect;
 mod exec;
 mod fault;
 mod filters_above_aggregates;
@@ -410,6 +412,7 @@ impl Engine {
         mut ast: Ast,
         parameters: usize,
     ) -> Result<(LogicalPlan, SchemaRef)> {
+        dialect::translate(state, &mut ast)?;
         names::complete(state, &self.resources, &mut ast)?;
         let planned = Parameterized::new(ast.clone(), parameters).plan(state).await;
         if planned.is_err() {

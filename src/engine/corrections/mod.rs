@@ -1,0 +1,38 @@
+//! Expressions that DataFusion 55 plans to a wrong value, or to none, rewritten to what SQL says.
+//!
+//! - [`Arguments`] runs before type coercion: `lag(x, 1, 0.5)` over integers loses the half, and `text = 7` fails on
+//!   the first text that is no number.
+//! - [`Values`] runs after it: a time without seconds, a scalar subquery without rows over a column that is never NULL,
+//!   and functions that do not keep what their plan says (`function`).
+
+mod arguments;
+mod function;
+mod values;
+
+pub(super) use arguments::Arguments;
+pub(super) use values::Values;
+
+use datafusion::common::tree_node::{Transformed, TransformedResult};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+
+/// The plan with each expression rewritten, under the names that they had. `rewrite` is given the columns that the
+/// expression can speak of.
+fn rewritten(
+    plan: LogicalPlan,
+    rewrite: impl Fn(Expr, &datafusion::common::DFSchema) -> Result<Transformed<Expr>>,
+) -> Result<LogicalPlan> {
+    plan.transform_up_with_subqueries(|node| {
+        let schema = merge_schema(&node.inputs());
+        let preserver = NamePreserver::new(&node);
+        let node = node.map_expressions(|expr| {
+            let name = preserver.save(&expr);
+            Ok(rewrite(expr, &schema)?.update_data(|expr| name.restore(expr)))
+        })?;
+        // What a column is made of may have another type now, and whatever reads the column has to know.
+        node.map_data(LogicalPlan::recompute_schema)
+    })
+    .data()
+}
