@@ -13,11 +13,13 @@ mod plans;
 mod running;
 mod session;
 mod show;
+
 mod tables;
 mod update;
 mod wire;
 mod yielding;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +33,7 @@ use datafusion::physical_plan::explain::ExplainExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as Ast;
+use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{BoxStream, StreamExt};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -87,10 +90,14 @@ impl Default for Options {
     }
 }
 
+/// The session that every query's is a copy of. Behind a trait object, because the compiler otherwise proves for each
+/// future that holds an engine that all of DataFusion's session can be sent to another thread: half of its time.
+type Shared = Arc<dyn Deref<Target = SessionContext> + Send + Sync>;
+
 /// Plans and runs statements over an account's tables. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    context: Arc<SessionContext>,
+    context: Shared,
     resources: Arc<Registry>,
     options: Options,
     records: Arc<Records>,
@@ -209,7 +216,7 @@ impl Engine {
         let accounts: Vec<Arc<Account>> = accounts.into_iter().map(Arc::new).collect();
         let resources = Arc::new(Account::resources(&accounts));
         let context = session::session(&accounts, &resources, &options)?;
-        Ok(Self { context: Arc::new(context), resources, options, records: Arc::default() })
+        Ok(Self { context: Arc::new(Box::new(context)), resources, options, records: Arc::default() })
     }
 
     /// Plans a statement without running it. Nothing is sent.
@@ -223,7 +230,7 @@ impl Engine {
             engine.check_writes(&plan)?;
             Ok(prepared)
         };
-        self.apart(planning).await
+        self.apart(planning.boxed()).await
     }
 
     /// Plans a statement to the end, with its parameters bound, so that a mistake shows before
@@ -248,7 +255,7 @@ impl Engine {
             engine.check_price(&plan)?;
             Ok(Ticket { schema: prepared.schema, once: writes.then(|| engine.records.mint()) })
         };
-        self.apart(planning).await
+        self.apart(planning.boxed()).await
     }
 
     /// Runs a statement. `bound` is one row, whose columns are the parameters by position.
@@ -273,7 +280,7 @@ impl Engine {
             let stream = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
             Ok((prepared.schema, stream, query, writes))
         };
-        let (schema, stream, query, writes) = self.apart(planning).await?;
+        let (schema, stream, query, writes) = self.apart(planning.boxed()).await?;
         let rows = running::rows(stream, Arc::clone(&schema), Arc::clone(&query)).boxed();
         Ok(Answer { schema, rows, progress: Progress(query), writes })
     }
@@ -299,7 +306,7 @@ impl Engine {
     }
 
     /// Plans on the plans' threads, within the query's time.
-    async fn apart<T: Send + 'static>(&self, planning: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    async fn apart<T: Send + 'static>(&self, planning: BoxFuture<'static, Result<T>>) -> Result<T> {
         let limit = self.options.timeout;
         timeout(limit, Apart::spawn(planning).join()).await.map_err(|_| Fault::Timeout(limit))?
     }

@@ -7,6 +7,7 @@
 use std::panic::resume_unwind;
 use std::sync::LazyLock;
 
+use futures::future::BoxFuture;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
@@ -25,8 +26,8 @@ static PLANS: LazyLock<Runtime> = LazyLock::new(|| {
 pub(super) struct Apart<T>(JoinHandle<T>);
 
 impl<T: Send + 'static> Apart<T> {
-    /// Starts it.
-    pub(super) fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
+    /// Starts it. It is boxed where it is made, so that the compiler proves there, and only there, that it can be sent.
+    pub(super) fn spawn(work: BoxFuture<'static, T>) -> Self {
         Self(PLANS.spawn(work))
     }
 

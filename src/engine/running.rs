@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::SendableRecordBatchStream;
+use futures::future::FutureExt;
 use futures::stream::{self, Stream, StreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
@@ -65,7 +66,7 @@ impl Running {
             // Time runs also while nobody wants a batch: then, too, the plan goes at the deadline.
             let _ = timeout_at(deadline, make(plan, wants, makes)).await;
         };
-        Self { deadline, wanted, made, _plan: Apart::spawn(work) }
+        Self { deadline, wanted, made, _plan: Apart::spawn(work.boxed()) }
     }
 
     async fn next(&mut self) -> Next {

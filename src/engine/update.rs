@@ -9,6 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, collect};
+use futures::FutureExt;
 use tokio::runtime::Handle;
 
 use super::fault::{Fault, from_datafusion};
@@ -33,11 +34,11 @@ impl Engine {
         let (engine, sql, bound, runtime) = (self.clone(), sql.to_owned(), bound.cloned(), Handle::current());
         let caller = Caller { who: who.to_owned(), execution: Execution::New };
         let planning = async move { engine.plans(&sql, bound.as_ref(), caller, runtime).await };
-        let Plans { each, id, context } = self.apart(planning).await?;
+        let Plans { each, id, context } = self.apart(planning.boxed()).await?;
         let (of, mut done) = (each.len(), Vec::new());
         for (at, plan) in each.into_iter().enumerate() {
             // Only the wait for it ends with this future.
-            match Apart::spawn(collect(plan, Arc::clone(&context))).join().await {
+            match Apart::spawn(collect(plan, Arc::clone(&context)).boxed()).join().await {
                 Ok(rows) => done.extend(rows.iter().map(|rows| described(rows, &id))),
                 Err(error) if of == 1 => return Err(from_datafusion(error)),
                 Err(error) => return Err(Fault::Row { row: at + 1, of, done, cause: from_datafusion(error) }.into()),
