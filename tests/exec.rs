@@ -2,6 +2,7 @@
 
 mod awaiting;
 mod forms;
+mod late;
 mod lost;
 mod once;
 mod refused;

@@ -90,6 +90,13 @@ pub enum Fault {
         /// In bytes.
         limit: usize,
     },
+    /// A success without a body.
+    NoBody {
+        /// The request.
+        at: Where,
+        /// The HTTP status.
+        status: u16,
+    },
     /// A success whose body is no JSON object.
     NotJson {
         /// The request.
@@ -161,12 +168,36 @@ impl Fault {
             | Self::Slow { .. }
             | Self::QueryTimeout { .. }
             | Self::TooLarge { .. }
+            | Self::NoBody { .. }
             | Self::NotJson { .. }
             | Self::NoProgress { .. } => true,
             // For a POST this is a connection that was not made.
             Self::Unreachable { .. }
             | Self::Budget { .. }
             | Self::TooManyRequests { .. }
+            | Self::NoToken
+            | Self::Insecure { .. }
+            | Self::BaseUrl { .. }
+            | Self::Setup(_) => false,
+        }
+    }
+
+    /// Whether the same GET, sent again later, may be answered.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => matches!(status, 408 | 409 | 425 | 429 | 500..),
+            Self::Unreachable { .. }
+            | Self::Cut { .. }
+            | Self::Slow { .. }
+            | Self::Budget { .. }
+            // A gateway's page, or an answer that lost its end.
+            | Self::TooLarge { .. }
+            | Self::NoBody { .. }
+            | Self::NotJson { .. } => true,
+            Self::Redirect { .. }
+            | Self::QueryTimeout { .. }
+            | Self::TooManyRequests { .. }
+            | Self::NoProgress { .. }
             | Self::NoToken
             | Self::Insecure { .. }
             | Self::BaseUrl { .. }
@@ -184,6 +215,7 @@ impl Fault {
             | Self::Slow { at, .. }
             | Self::QueryTimeout { at, .. }
             | Self::TooLarge { at, .. }
+            | Self::NoBody { at, .. }
             | Self::NotJson { at, .. }
             | Self::Budget { at, .. }
             | Self::TooManyRequests { at, .. }
@@ -226,6 +258,7 @@ impl fmt::Display for Fault {
                 write!(f, "the query took longer than {}, at {at}", humantime::format_duration(*limit))
             }
             Self::TooLarge { at, limit } => write!(f, "the answer to {at} is larger than {limit} bytes"),
+            Self::NoBody { at, status } => write!(f, "{at} was answered with {status} and no body"),
             Self::NotJson { at, status, content_type } => {
                 write!(f, "{at} was answered with {status} and a body that is no JSON object")?;
                 content_type.iter().try_for_each(|content_type| write!(f, " (content-type `{content_type}`)"))
@@ -279,7 +312,7 @@ impl Failure for Fault {
             Self::Unreachable { .. } => Kind::Unavailable,
             Self::Slow { .. } | Self::QueryTimeout { .. } => Kind::DeadlineExceeded,
             Self::TooLarge { .. } | Self::Budget { .. } | Self::TooManyRequests { .. } => Kind::ResourceExhausted,
-            Self::Cut { .. } | Self::NotJson { .. } | Self::NoProgress { .. } => Kind::DataLoss,
+            Self::Cut { .. } | Self::NoBody { .. } | Self::NotJson { .. } | Self::NoProgress { .. } => Kind::DataLoss,
             Self::NoToken => Kind::Unauthenticated,
             Self::BaseUrl { .. } => Kind::InvalidArgument,
             Self::Setup(_) => Kind::Internal,
@@ -293,9 +326,11 @@ impl Failure for Fault {
                 let scope = if at.method == "GET" { "read" } else { "update" };
                 format!("the token lacks a scope for this: give it the {scope} scope of the resource")
             }
-            Self::Status { status: 404, id: None, .. } | Self::NotJson { .. } | Self::Redirect { .. } => {
-                "this does not look like DigitalOcean's API: check --api-url".into()
-            }
+            Self::Status { status: 404, id: None, .. }
+            | Self::Status { status: ..=399, .. }
+            | Self::NoBody { .. }
+            | Self::NotJson { .. }
+            | Self::Redirect { .. } => "this does not look like DigitalOcean's API: check --api-url".into(),
             Self::Status { status: 404, .. } => "check that it is still there, and --api-url".into(),
             Self::Status { status: 429, .. } | Self::Budget { .. } => {
                 "ask for less at a time, or let the query wait longer with query.max_wait".into()

@@ -43,21 +43,23 @@ pub enum Fault {
         /// What was to be called.
         procedure: String,
     },
-    /// The request may have been carried out, and its answer is lost.
+    /// The request was carried out, or may have been, and there is no answer that can be read.
     Lost(Box<Lost>),
     /// It was started, and failed.
-    Failed(Started),
+    Failed(Box<Started>),
     /// It was started, and the time to wait is over.
     Unfinished {
-        /// What was started.
-        started: Started,
+        /// What was started, as it was when it was last read.
+        started: Box<Started>,
         /// How long it was waited for.
         limit: Duration,
+        /// Why it could not be read in the end, where that is so.
+        unread: Option<Error>,
     },
     /// It was started, and cannot be watched.
     Unwatched {
         /// What was started.
-        started: Started,
+        started: Box<Started>,
         /// Why.
         cause: Error,
     },
@@ -118,6 +120,16 @@ impl fmt::Display for Lost {
     }
 }
 
+impl Started {
+    /// ``the status `queued` ``, or that there is none.
+    pub(super) fn status(&self) -> String {
+        match &self.status {
+            Some(status) => format!("the status `{status}`"),
+            None => "no status".into(),
+        }
+    }
+}
+
 impl fmt::Display for Started {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.id, self.table)
@@ -154,11 +166,20 @@ impl fmt::Display for Fault {
             Self::Failed(started) => {
                 write!(f, "{started} was started, and is {}", started.status.as_deref().unwrap_or("over"))
             }
-            Self::Unfinished { started, limit } => {
-                let status = started.status.as_deref().unwrap_or("without a status");
-                write!(f, "{started} was started, and is {status} after {}", humantime::format_duration(*limit))
+            Self::Unfinished { started, limit, unread } => {
+                let (status, limit) = (started.status(), humantime::format_duration(*limit));
+                match unread {
+                    None => write!(f, "{started} was started, and still has {status} after {limit}"),
+                    Some(_) => write!(
+                        f,
+                        "{started} was started, had {status} when it was last read, and can't be read after {limit}"
+                    ),
+                }
             }
-            Self::Unwatched { started, .. } => write!(f, "{started} was started, and cannot be watched"),
+            Self::Unwatched { started, .. } => {
+                let status = started.status();
+                write!(f, "{started} was started, had {status} when it was last read, and cannot be watched")
+            }
             Self::Vanished { what } => write!(f, "{what} may have been carried out, and its task is gone"),
         }
     }
@@ -167,7 +188,7 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Unwatched { cause, .. } => Some(cause),
+            Self::Unwatched { cause, .. } | Self::Unfinished { unread: Some(cause), .. } => Some(cause),
             _ => None,
         }
     }
