@@ -1,5 +1,6 @@
 //! EXEC: what is sent, how often, and what is told of it. The simulated account counts the POSTs that it carried out.
 
+mod accepted;
 mod awaiting;
 mod forms;
 mod late;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::api::Where;
+use crate::api::{Fault as ApiFault, Where};
 use crate::error::{Error, Failure, Kind};
 
 /// A procedure that was not called, or of whose call this is not the end that was hoped for.
@@ -70,12 +70,14 @@ pub enum Fault {
     },
 }
 
-/// A request of which nobody knows what became.
+/// A request of which nobody knows what it started.
 #[derive(Clone, Debug)]
 pub struct Lost {
     /// The request.
     pub at: Where,
-    /// What happened to the answer.
+    /// The HTTP status of the answer, where one came: a success says that the request was carried out.
+    pub status: Option<u16>,
+    /// What is wrong with the answer.
     pub cause: Error,
     /// What began since then.
     pub appeared: Appeared,
@@ -109,11 +111,60 @@ pub enum Appeared {
     Untraced,
 }
 
+impl Lost {
+    /// The status that says that the request was carried out.
+    fn accepted(&self) -> Option<u16> {
+        self.status.filter(|status| (200..300).contains(status))
+    }
+
+    /// What is wrong with the body of an accepted request's answer; the sentence has named the request already.
+    fn unreadable(&self) -> String {
+        match self.cause.downcast_ref() {
+            Some(ApiFault::NoBody { .. }) => "it has no body".into(),
+            Some(ApiFault::NotJson { content_type: Some(content_type), .. }) => {
+                format!("it is no JSON object (content-type `{content_type}`)")
+            }
+            Some(ApiFault::NotJson { content_type: None, .. }) => "it is no JSON object".into(),
+            Some(ApiFault::Cut { .. }) => "it ended before its end".into(),
+            Some(ApiFault::Slow { limit, .. }) => {
+                format!("it was not complete within {}", humantime::format_duration(*limit))
+            }
+            Some(ApiFault::TooLarge { limit, .. }) => format!("it is larger than {limit} bytes"),
+            Some(_) | None => self.cause.line(),
+        }
+    }
+
+    fn hint(&self) -> String {
+        let look = &self.look;
+        match (self.accepted(), self.cause.downcast_ref()) {
+            (Some(_), _) => format!("do not send it again; look at what it started: {look}"),
+            // The API has no such answers.
+            (None, Some(ApiFault::Redirect { .. } | ApiFault::Status { status: ..=399, .. })) => {
+                format!("check --api-url, and look before doing it again: {look}")
+            }
+            (None, _) => format!("look before doing it again: {look}"),
+        }
+    }
+}
+
 impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, cause, appeared, request_id, .. } = self;
-        let cause = cause.line();
-        write!(f, "{at} may have been carried out, and its answer is lost: {cause}")?;
+        let Self { at, status, cause, appeared, request_id, .. } = self;
+        let cause = match (self.accepted(), status) {
+            (Some(status), _) => {
+                write!(f, "DigitalOcean accepted {at} ({status}), but its answer can't be read: ")?;
+                self.unreadable()
+            }
+            (None, Some(_)) => {
+                write!(f, "{at} may have been carried out, and its answer does not tell: ")?;
+                cause.line()
+            }
+            (None, None) => {
+                write!(f, "{at} may have been carried out, and its answer is lost: ")?;
+                cause.line()
+            }
+        };
+        f.write_str(&cause)?;
         let request_id = request_id.iter().find(|id| !cause.contains(id.as_str()));
         request_id.into_iter().try_for_each(|id| write!(f, " (request {id})"))?;
         appeared.fmt(f)
@@ -218,7 +269,7 @@ impl Failure for Fault {
             Self::Argument { .. } => "write a constant, a function of constants, or a parameter".into(),
             Self::Wait { .. } => "write it as '90s', '10m' or '1h'; 24h is the longest".into(),
             Self::NoEnd { .. } => "leave AWAIT out".into(),
-            Self::Lost(lost) => format!("look before doing it again: {}", lost.look),
+            Self::Lost(lost) => lost.hint(),
             Self::Failed(started) | Self::Unfinished { started, .. } | Self::Unwatched { started, .. } => {
                 format!("look at it with {}", started.look)
             }
