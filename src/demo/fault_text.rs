@@ -4,12 +4,13 @@
 //! [METHOD] [PATH] [page=N] [skip=N] [times=N] EFFECT
 //! GET /v2/images/*/actions page=2 skip=1 times=3 status=500
 //! POST /v2/images/** times=1 reset-after
+//! POST ** answer-after=202 this is the whole body
 //! status=503 retry-after=2
 //! GET /v2/images set=/images/0/id "seven"
 //! ```
 //!
-//! Without a method any method is meant, without a path any path. `body`, `set` and
-//! `answer-after` take the rest of the text; everything else may stand in any order.
+//! Without a method any method is meant, without a path any path. `body` and `set`
+//! take the rest of the text; everything else may stand in any order.
 
 use std::fmt;
 use std::str::FromStr;
