@@ -20,6 +20,14 @@ use oceanflight::config;
 /// An image of the simulated account, with 366 actions on two pages.
 const ACTIONS: &str = "SELECT * FROM image_actions WHERE image_id = 62137902";
 
+/// The signals that stop the program. A child of a process that ignores SIGHUP, as under `nohup`, ignores it too.
+fn signals() -> Vec<&'static str> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let hears = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 0);
+    [("-INT", true), ("-TERM", true), ("-HUP", hears)].iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect()
+}
+
 /// A run that has ended.
 #[derive(Debug)]
 struct Ran {

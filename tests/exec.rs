@@ -1,7 +1,9 @@
 //! EXEC: what is sent, how often, and what is told of it. The simulated account counts the POSTs that it carried out.
 
+mod accepted;
 mod awaiting;
 mod forms;
+mod late;
 mod lost;
 mod once;
 mod refused;

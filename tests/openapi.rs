@@ -19,6 +19,7 @@
 //! - `methods.NAME.body.PARAM.type`, `.values`: the document has another type, or allows other values.
 //! - `methods.NAME.body.PARAM.required`: it is required on one side alone. What is required at times (ours has `when`,
 //!   theirs is one part of an `anyOf`) is required.
+//! - `methods.NAME.settles.succeeded`, `.failed`: the document lists the column's values, and has none that is named here.
 //!
 //! What a procedure answers is a row of the table, and is held to the columns. One that is another table's under a
 //! shorter name is compared with that table alone.
@@ -147,7 +148,7 @@ mod comparer {
                 "weeks": {"type": "integer", "enum": [2, 4]}
             }}, "book": {"type": "object", "required": ["title"], "properties": {
                 "id": {"type": "integer"},
-                "title": {"type": "string"},
+                "title": {"type": "string", "enum": ["Atlas", "Bible", "Comic"]},
                 "price": {"allOf": [{"type": "number"}, {"nullable": true}]},
                 "lent_at": {"type": "string", "format": "date-time", "nullable": true},
                 "author": {"type": "object", "nullable": true, "properties": {
@@ -195,6 +196,7 @@ mod comparer {
         post = "/v2/shelves/{shelf_id}/books"
         row = "book"
         path = { shelf_id = { example = "7", description = "." } }
+        settles = { column = "title", succeeded = ["Atlas", "Bible"], failed = ["Comic"], read_by = "books_get" }
         body = [
             { name = "copies", type = "Int64", example = "1", description = "." },
             { name = "weeks", type = "Int64", values = ["2", "4"], example = "2", description = "." },
@@ -281,6 +283,8 @@ mod comparer {
             ("example = \"1\"", "values = [\"1\"], example = \"1\"", &["body.copies.values"]),
             ("example = \"1\"", "required = true, example = \"1\"", &["body.copies.required"]),
             ("required = true, when", "when", &["body.reader.required"]),
+            ("\"Bible\"]", "\"Diary\"]", &["settles.succeeded"]),
+            ("[\"Comic\"]", "[\"comic\"]", &["settles.failed"]),
         ];
 
         for (from, to, expected) in cases {

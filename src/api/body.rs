@@ -26,7 +26,9 @@ pub struct Head {
 pub(super) enum NoObject {
     /// It starts like one and breaks off.
     Unfinished,
-    /// It is something else: a gateway's HTML page, an empty answer.
+    /// There is nothing.
+    Empty,
+    /// It is something else, such as a gateway's HTML page.
     Other,
 }
 
@@ -37,6 +39,7 @@ impl Body {
         match (text.first(), text.last()) {
             (Some(b'{'), Some(b'}')) => Ok(Self { bytes, head }),
             (Some(b'{'), _) => Err(NoObject::Unfinished),
+            (None, _) => Err(NoObject::Empty),
             (_, _) => Err(NoObject::Other),
         }
     }
@@ -63,6 +66,8 @@ mod tests {
         assert_eq!(problem(" {\"a\": 1}\n"), None);
         assert_eq!(problem("{\"a\": [1, 2"), Some(NoObject::Unfinished));
         assert_eq!(problem("<html>"), Some(NoObject::Other));
-        assert_eq!(problem(""), Some(NoObject::Other));
+        assert_eq!(problem("null"), Some(NoObject::Other));
+        assert_eq!(problem(""), Some(NoObject::Empty));
+        assert_eq!(problem(" \r\n"), Some(NoObject::Empty));
     }
 }

@@ -416,6 +416,7 @@ fn body(bytes: Bytes, at: Where, head: Head, headers: &HeaderMap, attempts: u32)
     let status = head.status;
     Body::try_new(bytes, head).map_err(|problem| match problem {
         NoObject::Unfinished => Attempt::Passing(Fault::Cut { at, attempts, cause: None }),
+        NoObject::Empty => Attempt::Final(Fault::NoBody { at, status }),
         NoObject::Other => {
             let content_type = text(headers, CONTENT_TYPE.as_str());
             Attempt::Final(Fault::NotJson { at, status, content_type })

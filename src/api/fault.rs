@@ -90,6 +90,13 @@ pub enum Fault {
         /// In bytes.
         limit: usize,
     },
+    /// A success without a body.
+    NoBody {
+        /// The request.
+        at: Where,
+        /// The HTTP status.
+        status: u16,
+    },
     /// A success whose body is no JSON object.
     NotJson {
         /// The request.
@@ -153,20 +160,45 @@ impl Fault {
     /// Whether the API may have done what it was asked, although it did not answer so. False means that it did not.
     pub fn may_have_been_carried_out(&self) -> bool {
         match self {
-            // Gateways answer 5xx for an API that goes on; 408 is a request that came late.
-            Self::Status { status, .. } => *status >= 500 || *status == 408,
-            // "See other" is what a POST that was carried out may be answered with.
-            Self::Redirect { status, .. } => *status == 303,
-            Self::Cut { .. }
+            // Only a client error of HTTP's own says that nothing was done, and 408 does not: a gateway may have given up
+            // waiting. Everything else says nothing: gateways answer 5xx and 499 for an API that goes on.
+            Self::Status { status, .. } => *status == 408 || !(400..=451).contains(status),
+            // "See other" is a usual answer to a POST that was carried out; the others don't say that it was not.
+            Self::Redirect { .. }
+            | Self::Cut { .. }
             | Self::Slow { .. }
             | Self::QueryTimeout { .. }
             | Self::TooLarge { .. }
+            | Self::NoBody { .. }
             | Self::NotJson { .. }
             | Self::NoProgress { .. } => true,
             // For a POST this is a connection that was not made.
             Self::Unreachable { .. }
             | Self::Budget { .. }
             | Self::TooManyRequests { .. }
+            | Self::NoToken
+            | Self::Insecure { .. }
+            | Self::BaseUrl { .. }
+            | Self::Setup(_) => false,
+        }
+    }
+
+    /// Whether the same GET, sent again later, may be answered.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => matches!(status, 408 | 409 | 425 | 429 | 500..),
+            Self::Unreachable { .. }
+            | Self::Cut { .. }
+            | Self::Slow { .. }
+            | Self::Budget { .. }
+            // A gateway's page, or an answer that lost its end.
+            | Self::TooLarge { .. }
+            | Self::NoBody { .. }
+            | Self::NotJson { .. } => true,
+            Self::Redirect { .. }
+            | Self::QueryTimeout { .. }
+            | Self::TooManyRequests { .. }
+            | Self::NoProgress { .. }
             | Self::NoToken
             | Self::Insecure { .. }
             | Self::BaseUrl { .. }
@@ -184,6 +216,7 @@ impl Fault {
             | Self::Slow { at, .. }
             | Self::QueryTimeout { at, .. }
             | Self::TooLarge { at, .. }
+            | Self::NoBody { at, .. }
             | Self::NotJson { at, .. }
             | Self::Budget { at, .. }
             | Self::TooManyRequests { at, .. }
@@ -197,16 +230,20 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status { at, status, id, message, request_id } => {
-                // What a server fails at may have been done all the same.
-                let verb = if *status >= 500 { "failed at" } else { "refused" };
-                write!(f, "DigitalOcean {verb} {at}: {status}")?;
+                match status {
+                    _ if !self.may_have_been_carried_out() => write!(f, "DigitalOcean refused {at}: {status}")?,
+                    500.. => write!(f, "DigitalOcean failed at {at}: {status}")?,
+                    _ => write!(f, "{at} was answered with {status}")?,
+                }
                 id.iter().try_for_each(|id| write!(f, " {id}"))?;
                 message.iter().try_for_each(|message| write!(f, ": {message}"))?;
                 request_id.iter().try_for_each(|id| write!(f, " (request {id})"))
             }
-            Self::Redirect { at, status, location } => {
-                write!(f, "{at} was answered with a redirect ({status})")?;
-                location.iter().try_for_each(|location| write!(f, " to `{location}`"))
+            Self::Redirect { at, status, location: Some(location) } => {
+                write!(f, "{at} was answered with a redirect ({status}) to `{location}`")
+            }
+            Self::Redirect { at, status, location: None } => {
+                write!(f, "{at} was answered with {status}, a redirect without a location")
             }
             Self::Unreachable { at, host, attempts, .. } => {
                 write!(f, "`{host}` cannot be reached for {at} ({})", Attempts(*attempts))
@@ -226,6 +263,7 @@ impl fmt::Display for Fault {
                 write!(f, "the query took longer than {}, at {at}", humantime::format_duration(*limit))
             }
             Self::TooLarge { at, limit } => write!(f, "the answer to {at} is larger than {limit} bytes"),
+            Self::NoBody { at, status } => write!(f, "{at} was answered with {status} and no body"),
             Self::NotJson { at, status, content_type } => {
                 write!(f, "{at} was answered with {status} and a body that is no JSON object")?;
                 content_type.iter().try_for_each(|content_type| write!(f, " (content-type `{content_type}`)"))
@@ -279,7 +317,7 @@ impl Failure for Fault {
             Self::Unreachable { .. } => Kind::Unavailable,
             Self::Slow { .. } | Self::QueryTimeout { .. } => Kind::DeadlineExceeded,
             Self::TooLarge { .. } | Self::Budget { .. } | Self::TooManyRequests { .. } => Kind::ResourceExhausted,
-            Self::Cut { .. } | Self::NotJson { .. } | Self::NoProgress { .. } => Kind::DataLoss,
+            Self::Cut { .. } | Self::NoBody { .. } | Self::NotJson { .. } | Self::NoProgress { .. } => Kind::DataLoss,
             Self::NoToken => Kind::Unauthenticated,
             Self::BaseUrl { .. } => Kind::InvalidArgument,
             Self::Setup(_) => Kind::Internal,
@@ -293,9 +331,11 @@ impl Failure for Fault {
                 let scope = if at.method == "GET" { "read" } else { "update" };
                 format!("the token lacks a scope for this: give it the {scope} scope of the resource")
             }
-            Self::Status { status: 404, id: None, .. } | Self::NotJson { .. } | Self::Redirect { .. } => {
-                "this does not look like DigitalOcean's API: check --api-url".into()
-            }
+            Self::Status { status: 404, id: None, .. }
+            | Self::Status { status: ..=399, .. }
+            | Self::NoBody { .. }
+            | Self::NotJson { .. }
+            | Self::Redirect { .. } => "this does not look like DigitalOcean's API: check --api-url".into(),
             Self::Status { status: 404, .. } => "check that it is still there, and --api-url".into(),
             Self::Status { status: 429, .. } | Self::Budget { .. } => {
                 "ask for less at a time, or let the query wait longer with query.max_wait".into()
@@ -359,16 +399,40 @@ mod tests {
         );
     }
 
+    fn fault(status: u16, id: Option<&str>) -> Fault {
+        let at = Where { method: "GET", path: "/".into() };
+        Fault::Status { at, status, id: id.map(Into::into), message: None, request_id: None }
+    }
+
+    #[test]
+    fn only_a_client_error_says_that_a_request_was_not_carried_out() {
+        for status in [400, 401, 403, 404, 405, 409, 410, 422, 429, 451] {
+            assert!(!fault(status, None).may_have_been_carried_out(), "{status}");
+            assert!(fault(status, None).to_string().starts_with("DigitalOcean refused GET /: "), "{status}");
+        }
+        for status in [101, 408, 499, 500, 502, 503, 504, 524, 600, 999] {
+            assert!(fault(status, None).may_have_been_carried_out(), "{status}");
+            assert!(!fault(status, None).to_string().contains("refused"), "{status}");
+        }
+        for (status, location) in [(301, Some("https://a.b/")), (303, None), (304, None), (307, Some("/c"))] {
+            let at = Where { method: "POST", path: "/".into() };
+            let fault = Fault::Redirect { at, status, location: location.map(Into::into) };
+            assert!(fault.may_have_been_carried_out(), "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_told_from_what_stays() {
+        for status in [408, 409, 425, 429, 500, 502, 503, 504, 524] {
+            assert!(fault(status, None).may_pass(), "{status}");
+        }
+        for status in [101, 400, 401, 403, 404, 405, 410, 422, 451] {
+            assert!(!fault(status, Some("not_found")).may_pass(), "{status}");
+        }
+    }
+
     #[test]
     fn only_digital_oceans_own_404_means_that_there_is_no_such_thing() {
-        let fault = |status, id: Option<&str>| Fault::Status {
-            at: Where { method: "GET", path: "/".into() },
-            status,
-            id: id.map(Into::into),
-            message: None,
-            request_id: None,
-        };
-
         assert!(fault(404, Some("not_found")).is_not_found());
         assert!(!fault(404, None).is_not_found());
         assert!(!fault(410, Some("not_found")).is_not_found());

@@ -38,7 +38,7 @@ const TABLE: &[(Exit, &str)] = &[
     (Exit::Token, "the token is missing, unknown, or may not do this"),
     (Exit::Later, "unreachable, too slow, changed meanwhile, or over a limit: later it may work"),
     (Exit::Unknown, "an EXEC was carried out or may have been, and its end is not known: look before doing it again"),
-    (Exit::Stopped, "stopped by Ctrl-C or SIGTERM before it was done"),
+    (Exit::Stopped, "stopped by Ctrl-C, SIGTERM or SIGHUP before it was done"),
 ];
 
 impl Exit {

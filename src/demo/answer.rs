@@ -67,6 +67,12 @@ impl Answer {
         Self { status, body: Body::Html(page), headers: Vec::new() }
     }
 
+    /// This text: a page where it starts like one, else something that claims to be JSON.
+    pub(super) fn raw(status: u16, text: &str) -> Self {
+        let body = if text.starts_with('<') { Body::Html(text.to_owned()) } else { Body::Raw(text.to_owned()) };
+        Self { status, body, headers: Vec::new() }
+    }
+
     pub(super) fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self

@@ -74,6 +74,15 @@ pub enum Effect {
     ResetAfter,
     /// The request is carried out, then this error is answered.
     StatusAfter(u16),
+    /// The request is carried out, then this is answered.
+    AnswerAfter {
+        /// The status, which may be a success or a redirect.
+        code: u16,
+        /// The body, as it is: JSON or not, a page where it starts with `<`, or none.
+        body: String,
+        /// Further headers.
+        headers: Vec<(String, String)>,
+    },
     /// The answer breaks off half-way, short of its `content-length`.
     CutBody,
     /// The answer is whole for HTTP, but its JSON ends half-way.
@@ -147,6 +156,11 @@ impl Effect {
         Self::Status { code, body: None, headers: Vec::new() }
     }
 
+    /// This status and this body, in place of the answer to what was carried out.
+    pub fn answer_after(code: u16, body: &str) -> Self {
+        Self::AnswerAfter { code, body: body.to_owned(), headers: Vec::new() }
+    }
+
     /// Whether this settles how a request ends; the others leave that to the next.
     fn decides(&self) -> bool {
         match self {
@@ -159,6 +173,7 @@ impl Effect {
             | Self::Reset
             | Self::ResetAfter
             | Self::StatusAfter(_)
+            | Self::AnswerAfter { .. }
             | Self::CutBody
             | Self::Truncated
             | Self::Drip { .. } => true,

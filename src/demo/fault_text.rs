@@ -4,6 +4,7 @@
 //! [METHOD] [PATH] [page=N] [skip=N] [times=N] EFFECT
 //! GET /v2/images/*/actions page=2 skip=1 times=3 status=500
 //! POST /v2/images/** times=1 reset-after
+//! POST ** answer-after=202 this is the whole body
 //! status=503 retry-after=2
 //! GET /v2/images set=/images/0/id "seven"
 //! ```
@@ -32,6 +33,7 @@ const EFFECTS: &[(&str, &str)] = &[
     ("reset", "the connection is dropped before the request is carried out"),
     ("reset-after", "the connection is dropped after it is carried out"),
     ("status-after=CODE", "carried out, then an error"),
+    ("answer-after=CODE TEXT", "carried out, then this status, and the rest of the text, perhaps none, as its body"),
     ("cut", "the connection ends half-way through the body"),
     ("truncated", "the JSON ends half-way"),
     ("drip[=DURATION]", "byte by byte, and no end"),
@@ -76,7 +78,7 @@ impl fmt::Display for FaultError {
             Self::NoEffect => f.write_str("the fault has no effect")?,
         }
         write!(f, "; a fault is [METHOD] [PATH] [{CONDITIONS}] and one of:")?;
-        EFFECTS.iter().try_for_each(|(form, meaning)| write!(f, "\n  {form:<20} {meaning}"))
+        EFFECTS.iter().try_for_each(|(form, meaning)| write!(f, "\n  {form:<22} {meaning}"))
     }
 }
 
@@ -133,6 +135,10 @@ impl Reading {
             "body" => {
                 let body = format!("{} {rest}", value.unwrap_or_default());
                 self.effect(word, Effect::Body(body.trim().to_owned()))?;
+                return Ok(true);
+            }
+            "answer-after" => {
+                self.effect(word, Effect::answer_after(code(word, value)?, rest))?;
                 return Ok(true);
             }
             "set" => {
@@ -215,9 +221,9 @@ fn number<N: FromStr>(word: &str, value: Option<&str>) -> Result<N, FaultError> 
 
 fn code(word: &str, value: Option<&str>) -> Result<u16, FaultError> {
     let code: Option<u16> = value.and_then(|value| value.parse().ok());
-    // A status below 200 is no answer in HTTP: the client would wait on.
-    let code = code.filter(|code| (200..=999).contains(code));
-    code.ok_or_else(|| wrong(word, "an HTTP status from 200 to 999 after `=`"))
+    // Others below 200 are no answer in HTTP: the client would wait on.
+    let code = code.filter(|code| *code == 101 || (200..=999).contains(code));
+    code.ok_or_else(|| wrong(word, "101 or an HTTP status from 200 to 999 after `=`"))
 }
 
 fn duration(word: &str, value: Option<&str>) -> Result<Duration, FaultError> {
@@ -264,6 +270,18 @@ mod tests {
             let text = text.replace("INDEX", "4").replace("POINTER", "/actions/3/id");
 
             text.parse::<Fault>().unwrap_or_else(|error| panic!("{text}: {error}"));
+        }
+    }
+
+    #[test]
+    fn an_answer_takes_the_rest_and_may_be_empty() {
+        for (text, status, expected) in [
+            ("answer-after=202 null", 202, "null"),
+            ("POST ** answer-after=204", 204, ""),
+            ("answer-after=101", 101, ""),
+        ] {
+            let Effect::AnswerAfter { code, body, headers } = fault(text).then else { panic!("{text}") };
+            assert_eq!((code, body.as_str(), headers.len()), (status, expected, 0));
         }
     }
 

@@ -111,6 +111,7 @@ async fn before(account: &Account, asked: &Asked, effect: &Effect) {
         | Effect::Reset
         | Effect::ResetAfter
         | Effect::StatusAfter(_)
+        | Effect::AnswerAfter { .. }
         | Effect::CutBody
         | Effect::Truncated
         | Effect::Drip { .. }
@@ -150,6 +151,7 @@ fn instead(effect: &Effect) -> Option<End> {
         Effect::Reset => return Some(End::Drop),
         Effect::ResetAfter
         | Effect::StatusAfter(_)
+        | Effect::AnswerAfter { .. }
         | Effect::CutBody
         | Effect::Truncated
         | Effect::Drip { .. }
@@ -168,6 +170,10 @@ fn after(end: End, effect: &Effect) -> End {
     match effect {
         Effect::ResetAfter => return End::Drop,
         Effect::StatusAfter(code) => return End::Answer(Answer::refusal(*code), delivery),
+        Effect::AnswerAfter { code, body, headers } => {
+            let answer = Answer { headers: headers.clone(), ..Answer::raw(*code, body) };
+            return End::Answer(answer, delivery);
+        }
         Effect::CutBody => return End::Answer(answer, Delivery::Cut),
         Effect::Truncated => return End::Answer(answer, Delivery::Truncated),
         Effect::Drip { every } => return End::Answer(answer, Delivery::Drip(*every)),

@@ -18,6 +18,7 @@ mod declaration;
 mod method;
 mod path;
 mod procedure;
+mod settles;
 mod types;
 mod value;
 
@@ -28,7 +29,8 @@ pub use arguments::{Arguments, Given, Invocation};
 pub use declaration::{Column, Difference, Invalid, Parent, Resource, Source};
 pub use method::{Answer, Filter, Method};
 pub use path::{Path, Segment};
-pub use procedure::{Callable, Location, Parameter, Procedure, Settles, Traces, When};
+pub use procedure::{Callable, Location, Parameter, Procedure, Traces, When};
+pub use settles::{Phase, Settles};
 pub use types::type_name;
 pub use value::{Binding, Value};
 

@@ -7,8 +7,9 @@
 //! post = "/v2/images/{image_id}/actions"      # its parameters are columns of the table
 //! row = "action"                             # the answer's key: a row of the table
 //! path = { image_id = { example = "62137902", description = "…" } }   # their types are the columns'
-//! # Optional: the column that tells how far it is, what it holds until the end and where it failed, and who reads it.
-//! settles = { column = "status", open = ["in-progress"], failed = ["errored"], read_by = "image_actions_get" }
+//! # Optional, and needed for AWAIT: the column that tells how far it is, the values of it that are the end, and the
+//! # method that reads the row. Capital letters make no difference. Any other value, and null, means that it is not over.
+//! settles = { column = "status", succeeded = ["completed"], failed = ["errored"], read_by = "image_actions_get" }
 //! # What to look at where the answer was lost: a list of the table's, newest first, and what to show of its rows.
 //! traces = { read_by = "image_actions_list", since = "started_at", show = ["id", "type", "status"] }
 //!
@@ -37,6 +38,7 @@ use serde::Deserialize;
 use super::declaration::{Column, Resource, Source};
 use super::method::{Answer, Method};
 use super::path::Path;
+use super::settles::Settles;
 use super::types::{self, Name};
 
 /// A request that acts: a POST.
@@ -99,20 +101,6 @@ pub struct When {
     pub parameter: String,
     /// The values of it.
     pub is: Vec<String>,
-}
-
-/// How the end of what a [`Procedure`] started is known.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settles {
-    /// The column that tells.
-    pub column: String,
-    /// What it holds until the end.
-    pub open: Vec<String>,
-    /// What it holds where it failed.
-    pub failed: Vec<String>,
-    /// The method that reads the row again.
-    pub read_by: String,
 }
 
 /// Where to look for what was started if nobody knows whether it was.
@@ -273,6 +261,7 @@ impl Procedure {
 
     fn check_settles(&self, resource: &Resource) -> Result<(), String> {
         let Some(settles) = &self.settles else { return Ok(()) };
+        settles.check_values()?;
         text_column(resource, &settles.column)?;
         match resource.method(&settles.read_by) {
             Some(method) if matches!(method.answer, Answer::Row(_)) => self.check_reader(resource, method, true),

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::{Listening, Ran, Silent, oceanflight, query, run};
+use super::{Listening, Ran, Silent, oceanflight, query, run, signals};
 
 const TRANSFER: &str = "EXEC images.transfer @image_id='62137902', @region='sfo3'";
 /// The request of [`TRANSFER`], and an answer to it.
@@ -25,6 +25,17 @@ fn a_lost_answer_has_an_exit_code_of_its_own() {
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(6), ""), "{ran:?}");
     assert!(ran.stderr.starts_with("error: POST /v2/images/62137902/actions may have been carried out"), "{ran:?}");
     assert!(ran.stderr.contains("\nhint: look before doing it again: SELECT "), "{ran:?}");
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_has_the_same_exit_code_and_says_that_it_was_accepted() {
+    let ran = query(&["--fault", "POST ** answer-after=202 null", TRANSFER]);
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(6), ""), "{ran:?}");
+    let accepted =
+        "error: DigitalOcean accepted POST /v2/images/62137902/actions (202), but its answer can't be read: ";
+    assert!(ran.stderr.starts_with(accepted), "{ran:?}");
+    assert!(ran.stderr.contains("\nhint: do not send it again; look at what it started: SELECT "), "{ran:?}");
 }
 
 #[test]
@@ -83,25 +94,73 @@ fn a_simulated_account_that_is_served_is_written_to() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_waits_for_the_post_and_tells_what_it_started() {
+fn a_signal_waits_for_the_post_and_tells_what_it_started() {
+    for signal in signals() {
+        let (api, url) = Silent::start();
+        let mut command = oceanflight(&["query", "--api-url", &url, "--log", "oceanflight::audit=info", TRANSFER]);
+        command.env("DIGITALOCEAN_TOKEN", "t").stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let post = api.asked_for(POST);
+
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        std::io::BufRead::read_line(&mut stderr, &mut said).unwrap();
+        assert_eq!(said, "waiting for the answer to 1 request that may not be dropped\n", "{signal}");
+        post.answer(201, STARTED);
+        std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
+        let ran = Ran::from(child.wait_with_output().unwrap());
+
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(130), ""), "{signal}: {ran:?} {said}");
+        let told = "note: id 7 of digitalocean.compute.image_actions was started\nerror: stopped\n";
+        assert!(said.ends_with(told), "{signal}: {said}");
+        assert!(said.contains("oceanflight::audit") && said.contains("status=\"201\""), "{signal}: {said}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_that_is_closed_is_one_signal_however_often_it_says_so() {
+    if !signals().contains(&"-HUP") {
+        return;
+    }
     let (api, url) = Silent::start();
-    let mut command = oceanflight(&["query", "--api-url", &url, TRANSFER]);
-    command.env("DIGITALOCEAN_TOKEN", "t").stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let mut command = oceanflight(&["serve", "--listen", "127.0.0.1:0", "--allow-writes", "--api-url", &url]);
+    command.env("DIGITALOCEAN_TOKEN", "t");
+    let mut server = Listening::start("grpc://", command);
+    let client = oceanflight(&["query", "--server", &server.url, "--format", "jsonl", TRANSFER])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let post = api.asked_for(POST);
 
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
-    let mut said = String::new();
-    std::io::BufRead::read_line(&mut stderr, &mut said).unwrap();
-    assert_eq!(said, "waiting for the answer to 1 request that may not be dropped\n");
+    server.signal("-HUP");
+    server.line_with("stopping; ");
+    server.signal("-HUP");
     post.answer(201, STARTED);
-    std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
-    let ran = Ran::from(child.wait_with_output().unwrap());
+    let ran = Ran::from(client.wait_with_output().unwrap());
+    let (said, code) = server.ended();
 
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(130), ""), "{ran:?} {said}");
-    let told = "note: id 7 of digitalocean.compute.image_actions was started\nerror: stopped\n";
-    assert!(said.ends_with(told), "{said}");
+    assert!(ran.code == Some(0) && ran.stdout.contains("\"id\":7"), "{ran:?}");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("oceanflight::audit") && said.contains("status=\"201\""), "{said}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_that_was_started_to_ignore_a_closed_terminal_ignores_it() {
+    let serve = format!("trap '' HUP; exec {} serve --demo --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_oceanflight"));
+    let mut command = Command::new("sh");
+    command.env_clear().env("HOME", "/nonexistent").args(["-c", &serve]).stdin(Stdio::null());
+    let server = Listening::start("grpc://", command);
+
+    server.signal("-HUP");
+    assert_eq!(run(&["query", "--server", &server.url, TRANSFER]).code, Some(0));
+    server.signal("-TERM");
+    let (said, code) = server.ended();
+
+    assert_eq!((code, said.matches("stopping; ").count()), (Some(0), 1), "{said}");
 }
 
 #[cfg(unix)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{ACTIONS, Ran, Silent, oceanflight, query};
+use super::{ACTIONS, Ran, Silent, oceanflight, query, signals};
 
 /// Page 2 is no page: nothing to try again.
 const FAULT: &[&str] = &["--fault", "GET /v2/images/*/actions page=2 body={}"];
@@ -73,8 +73,8 @@ fn a_full_disk_is_an_error() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_ends_a_query_with_130() {
-    for signal in ["-INT", "-TERM"] {
+fn a_signal_ends_a_query_with_130() {
+    for signal in signals() {
         let (silent, url) = Silent::start();
         let mut command = oceanflight(&["query", "--api-url", &url, ACTIONS]);
         command.env("DIGITALOCEAN_TOKEN", "t").stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -13,12 +13,12 @@ use oceanflight::{api, engine, flight, server};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
-use super::{ACTIONS, Listening, Ran, Silent, oceanflight};
+use super::{ACTIONS, Listening, Ran, Silent, oceanflight, signals};
 
 #[cfg(unix)]
 #[test]
 fn a_signal_stops_a_server_with_nothing_to_do() {
-    for signal in ["-INT", "-TERM"] {
+    for signal in signals() {
         let server = Listening::start("grpc://", oceanflight(&["serve", "--demo", "--listen", "127.0.0.1:0"]));
         assert!(server.url.starts_with("grpc://127.0.0.1:") && !server.url.ends_with(":0"), "{}", server.url);
 

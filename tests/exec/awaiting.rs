@@ -40,11 +40,59 @@ async fn an_action_that_is_over_at_once_is_read_no_more() {
 }
 
 #[tokio::test]
-async fn pending_is_not_the_end() {
-    let stage = stage_that_settles(Duration::ZERO).await;
-    stage.inject("POST ** set=/action/status \"pending\"");
+async fn only_a_status_that_is_declared_is_the_end() {
+    for status in ["queued", "new", "pending", "In-Progress", "archived", "complete", "completed ", ""] {
+        let stage = stage_that_settles(Duration::ZERO).await;
+        stage.inject(&format!("POST ** set=/action/status \"{status}\""));
+        stage.inject(&format!("GET /v2/images/*/actions/* times=2 set=/action/status \"{status}\""));
 
-    assert_eq!(one(&stage.rows(&awaiting("1h")).await)["status"], "completed");
+        let action = one(&stage.rows(&awaiting("1h")).await);
+
+        assert_eq!((&action["status"], stage.posts()), (&"completed".into(), 1), "{status}");
+        assert_eq!(stage.requests().len(), 1 + 3, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn no_status_is_not_the_end() {
+    for fault in ["set=/action/status null", "without=/action/status"] {
+        let stage = stage_that_settles(Duration::ZERO).await;
+        stage.inject(&format!("POST ** {fault}"));
+        stage.inject(&format!("GET /v2/images/*/actions/* times=2 {fault}"));
+
+        let action = one(&stage.rows(&awaiting("1h")).await);
+
+        assert_eq!((&action["status"], stage.posts()), (&"completed".into(), 1), "{fault}");
+        assert_eq!(stage.requests().len(), 1 + 3, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_status_in_capital_letters_is_the_same_status() {
+    let stage = stage_that_settles(Duration::ZERO).await;
+    stage.inject("POST ** set=/action/status \"IN-PROGRESS\"");
+    stage.inject("GET /v2/images/*/actions/* times=1 set=/action/status \"in-progress\"");
+    stage.inject("GET /v2/images/*/actions/* skip=1 times=1 set=/action/status \"Queued\"");
+    stage.inject("GET /v2/images/*/actions/* skip=2 set=/action/status \"COMPLETED\"");
+
+    let action = one(&stage.rows(&awaiting("1h")).await);
+
+    // The row is as the API has it.
+    assert_eq!((&action["status"], stage.posts()), (&"COMPLETED".into(), 1));
+    assert_eq!(stage.requests().len(), 1 + 3);
+}
+
+#[tokio::test]
+async fn a_failure_in_capital_letters_is_a_failure() {
+    for fault in ["POST **", "GET /v2/images/*/actions/*"] {
+        let stage = stage_that_settles(Duration::ZERO).await;
+        stage.inject(&format!("{fault} set=/action/status \"ERRORED\""));
+
+        let error = stage.error(&awaiting("1h")).await;
+
+        assert_eq!((error.kind(), stage.posts()), (Kind::Aborted, 1), "{fault}");
+        assert!(error.to_string().ends_with(" was started, and is ERRORED"), "{fault}: {error}");
+    }
 }
 
 #[tokio::test]
@@ -67,41 +115,40 @@ async fn an_action_that_errored_is_an_error_with_its_id() {
 }
 
 #[tokio::test]
-async fn time_that_runs_out_is_an_error_with_its_id() {
-    let stage = stage().await;
+async fn time_that_runs_out_is_an_error_with_its_id_and_its_last_status() {
+    let cases = [
+        ("set=/action/status \"in-progress\"", "the status `in-progress`"),
+        ("set=/action/status \"queued\"", "the status `queued`"),
+        ("set=/action/status \"New York\"", "the status `New York`"),
+        ("set=/action/status null", "no status"),
+    ];
 
-    let error = stage.error(&awaiting("30ms")).await;
+    for (fault, status) in cases {
+        let stage = stage_that_settles(Duration::ZERO).await;
+        stage.inject(&format!("GET /v2/images/*/actions/* {fault}"));
 
-    let id = stage.actions(IMAGE)[0]["id"].clone();
-    assert_eq!((error.kind(), stage.posts()), (Kind::Unknown, 1));
-    assert!(
-        error.to_string().starts_with(&format!("id {id} of digitalocean.compute.image_actions was started, and is")),
-        "{error}"
-    );
-    assert!(error.to_string().ends_with("in-progress after 30ms"), "{error}");
+        let error = stage.error(&awaiting("30ms")).await;
+
+        let id = stage.actions(IMAGE)[0]["id"].clone();
+        let table = "digitalocean.compute.image_actions";
+        assert_eq!((error.kind(), stage.posts()), (Kind::Unknown, 1), "{fault}");
+        assert_eq!(
+            error.report(),
+            format!(
+                "id {id} of {table} was started, and still has {status} after 30ms\n\
+                 hint: look at it with SELECT * FROM {table} WHERE image_id = 62137902 AND id = {id}"
+            )
+        );
+    }
 }
 
 #[tokio::test]
-async fn an_action_that_cannot_be_watched_is_an_error_with_its_id_and_the_cause() {
-    let stage = stage().await;
-    stage.inject("GET /v2/images/*/actions/* status=403");
-
-    let error = stage.error(&awaiting("1h")).await;
-
-    let id = stage.actions(IMAGE)[0]["id"].clone();
-    assert_eq!((error.kind(), stage.posts()), (Kind::Unknown, 1));
-    let report = error.report();
-    assert!(report.starts_with(&format!("id {id} of ")) && report.contains(": 403 "), "{report}");
-}
-
-#[tokio::test]
-async fn polling_outlives_what_passes() {
+async fn a_time_that_is_over_at_once_is_enough_for_one_look() {
     let stage = stage_that_settles(Duration::ZERO).await;
-    // More than one question has attempts.
-    stage.inject("GET /v2/images/*/actions/* times=9 status=503");
 
-    assert_eq!(one(&stage.rows(&awaiting("1h")).await)["status"], "completed");
-    assert_eq!(stage.posts(), 1);
+    let action = one(&stage.rows(&awaiting("1ns")).await);
+
+    assert_eq!((&action["status"], stage.posts(), stage.requests().len()), (&"completed".into(), 1, 2));
 }
 
 #[tokio::test]
@@ -126,7 +173,7 @@ async fn polling_ends_with_the_client_and_the_post_does_not() {
         _ = answer.rows.next() => panic!("a row before the end"),
         () = stage.demo.account().received(2) => {}
     }
-    assert!(answer.progress.activity().unwrap().contains(" is in-progress"));
+    assert!(answer.progress.activity().unwrap().ends_with(" has the status `in-progress`"));
     assert!(
         answer.progress.written().unwrap().unwrap().ends_with(" of digitalocean.compute.image_actions was started")
     );

@@ -13,14 +13,22 @@ async fn lost(stage: &Stage, sql: &str) -> String {
 
 #[tokio::test]
 async fn an_action_that_was_started_all_the_same_is_listed_and_not_answered() {
-    for fault in ["reset-after", "status-after=500", "status-after=504", "truncated", "cut", "without=action"] {
+    for (fault, answer) in [
+        ("reset-after", "its answer is lost"),
+        ("status-after=500", "its answer does not tell"),
+        ("status-after=504", "its answer does not tell"),
+        ("status-after=408", "its answer does not tell"),
+        ("status-after=499", "its answer does not tell"),
+        ("status-after=600", "its answer does not tell"),
+    ] {
         let stage = stage().await;
         stage.inject(&format!("POST ** {fault}"));
 
         let report = lost(&stage, TRANSFER).await;
 
         let id = stage.actions(IMAGE)[0]["id"].as_i64().unwrap();
-        assert!(report.starts_with(&format!("{PATH} may have been carried out, and its answer is lost: ")), "{report}");
+        assert!(report.starts_with(&format!("{PATH} may have been carried out, and {answer}: ")), "{report}");
+        assert!(!report.contains("refused"), "{report}");
         assert_eq!(report.contains("(request 0000"), fault != "reset-after", "{report}");
         let there =
             format!("; begun there since, or up to 2 s before: id {id}, type transfer, status in-progress\nhint: look");
@@ -31,7 +39,9 @@ async fn an_action_that_was_started_all_the_same_is_listed_and_not_answered() {
 
 #[tokio::test]
 async fn what_was_not_started_is_not_claimed() {
-    for fault in ["reset", "status=500", "status=503", "html=502", "html=200", "body={}"] {
+    for fault in
+        ["reset", "status=500", "status=503", "html=502", "html=200", "body={}", "redirect=http://127.0.0.1:1/"]
+    {
         let stage = stage().await;
         stage.inject(&format!("POST ** {fault}"));
 
@@ -39,6 +49,34 @@ async fn what_was_not_started_is_not_claimed() {
 
         assert!(report.contains("; nothing has begun there since, so far\n"), "{fault}: {report}");
         assert_eq!((stage.posts(), stage.requests()), (0, POST_AND_LOOK.map(str::to_owned).to_vec()), "{fault}");
+    }
+}
+
+/// Statuses that the API has no use for: a proxy may answer so for an API that has carried the request out.
+#[tokio::test]
+async fn a_redirect_a_304_and_a_101_do_not_say_that_nothing_was_done() {
+    for code in [101, 300, 301, 302, 303, 304, 307, 308] {
+        for is_located in [false, true] {
+            let stage = stage().await;
+            // Whoever follows it posts a second time.
+            let location = format!("{}/v2/images/62137902/actions", stage.demo.url());
+            let headers = if is_located { vec![("location".to_owned(), location.clone())] } else { vec![] };
+            let effect = Effect::AnswerAfter { code, body: String::new(), headers };
+            stage.demo.account().inject(Fault::on("POST", "**").then(effect));
+
+            let report = lost(&stage, TRANSFER).await;
+
+            let id = stage.actions(IMAGE)[0]["id"].as_i64().unwrap();
+            let told = match (code, is_located) {
+                (101, _) => format!("{PATH} was answered with 101 (request "),
+                (_, true) => format!("{PATH} was answered with a redirect ({code}) to `{location}` (request "),
+                (_, false) => format!("{PATH} was answered with {code}, a redirect without a location (request "),
+            };
+            let start = format!("{PATH} may have been carried out, and its answer does not tell: {told}");
+            assert!(report.starts_with(&start), "{report}");
+            assert!(report.contains(&format!(": id {id}, type transfer, status in-progress\nhint: check --api-url, and look before doing it again: SELECT ")), "{report}");
+            assert_eq!((stage.posts(), stage.requests()), (1, POST_AND_LOOK.map(str::to_owned).to_vec()), "{code}");
+        }
     }
 }
 

@@ -109,7 +109,10 @@ async fn what_the_api_refuses_is_an_error_with_its_words_and_is_not_sent_again()
         ("EXEC images.convert @image_id=1", "", Kind::NotFound, "404 not_found"),
         (TRANSFER, "POST ** status=401", Kind::Unauthenticated, "401"),
         (TRANSFER, "POST ** status=403", Kind::PermissionDenied, "give it the update scope"),
-        (TRANSFER, "POST ** redirect=http://127.0.0.1:1/", Kind::FailedPrecondition, "redirect"),
+        (TRANSFER, "POST ** status=409", Kind::Aborted, "DigitalOcean refused POST"),
+        (TRANSFER, "POST ** status=410", Kind::NotFound, "DigitalOcean refused POST"),
+        (TRANSFER, "POST ** html=405", Kind::FailedPrecondition, "DigitalOcean refused POST"),
+        (TRANSFER, "POST ** status=451", Kind::FailedPrecondition, "DigitalOcean refused POST"),
     ];
 
     for (sql, fault, kind, expected) in cases {

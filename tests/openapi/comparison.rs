@@ -64,7 +64,20 @@ impl<'a> Comparison<'a> {
         self.parameters(&procedure.path, &operation);
         self.body(procedure, &self.document.request(&operation));
         let row = self.row(&procedure.name, &procedure.row, &operation);
+        self.settles(procedure, &row);
         self.columns(&row);
+    }
+
+    /// The values that are an end are among those that the document has for the column.
+    fn settles(&mut self, procedure: &Procedure, row: &Shape<'_>) {
+        let Some(settles) = &procedure.settles else { return };
+        let schemas = row.properties.get(settles.column.as_str()).map_or(&[][..], Vec::as_slice);
+        let theirs = self.document.shape(schemas).values;
+        for (key, ours) in [("succeeded", &settles.succeeded), ("failed", &settles.failed)] {
+            if !theirs.is_empty() && !ours.iter().all(|value| theirs.contains(value)) {
+                self.differ(format!("methods.{}.settles.{key}", procedure.name), &any_of(&theirs), &listed(ours));
+            }
+        }
     }
 
     fn operation(&mut self, name: &str, path: &Path, verb: &str) -> Option<Operation<'a>> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::api::Where;
+use crate::api::{Fault as ApiFault, Where};
 use crate::error::{Error, Failure, Kind};
 
 /// A procedure that was not called, or of whose call this is not the end that was hoped for.
@@ -43,21 +43,23 @@ pub enum Fault {
         /// What was to be called.
         procedure: String,
     },
-    /// The request may have been carried out, and its answer is lost.
+    /// The request was carried out, or may have been, and there is no answer that can be read.
     Lost(Box<Lost>),
     /// It was started, and failed.
-    Failed(Started),
+    Failed(Box<Started>),
     /// It was started, and the time to wait is over.
     Unfinished {
-        /// What was started.
-        started: Started,
+        /// What was started, as it was when it was last read.
+        started: Box<Started>,
         /// How long it was waited for.
         limit: Duration,
+        /// Why it could not be read in the end, where that is so.
+        unread: Option<Error>,
     },
     /// It was started, and cannot be watched.
     Unwatched {
         /// What was started.
-        started: Started,
+        started: Box<Started>,
         /// Why.
         cause: Error,
     },
@@ -68,12 +70,14 @@ pub enum Fault {
     },
 }
 
-/// A request of which nobody knows what became.
+/// A request of which nobody knows what it started.
 #[derive(Clone, Debug)]
 pub struct Lost {
     /// The request.
     pub at: Where,
-    /// What happened to the answer.
+    /// The HTTP status of the answer, where one came: a success says that the request was carried out.
+    pub status: Option<u16>,
+    /// What is wrong with the answer.
     pub cause: Error,
     /// What began since then.
     pub appeared: Appeared,
@@ -107,14 +111,73 @@ pub enum Appeared {
     Untraced,
 }
 
+impl Lost {
+    /// The status that says that the request was carried out.
+    fn accepted(&self) -> Option<u16> {
+        self.status.filter(|status| (200..300).contains(status))
+    }
+
+    /// What is wrong with the body of an accepted request's answer; the sentence has named the request already.
+    fn unreadable(&self) -> String {
+        match self.cause.downcast_ref() {
+            Some(ApiFault::NoBody { .. }) => "it has no body".into(),
+            Some(ApiFault::NotJson { content_type: Some(content_type), .. }) => {
+                format!("it is no JSON object (content-type `{content_type}`)")
+            }
+            Some(ApiFault::NotJson { content_type: None, .. }) => "it is no JSON object".into(),
+            Some(ApiFault::Cut { .. }) => "it ended before its end".into(),
+            Some(ApiFault::Slow { limit, .. }) => {
+                format!("it was not complete within {}", humantime::format_duration(*limit))
+            }
+            Some(ApiFault::TooLarge { limit, .. }) => format!("it is larger than {limit} bytes"),
+            Some(_) | None => self.cause.line(),
+        }
+    }
+
+    fn hint(&self) -> String {
+        let look = &self.look;
+        match (self.accepted(), self.cause.downcast_ref()) {
+            (Some(_), _) => format!("do not send it again; look at what it started: {look}"),
+            // The API has no such answers.
+            (None, Some(ApiFault::Redirect { .. } | ApiFault::Status { status: ..=399, .. })) => {
+                format!("check --api-url, and look before doing it again: {look}")
+            }
+            (None, _) => format!("look before doing it again: {look}"),
+        }
+    }
+}
+
 impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, cause, appeared, request_id, .. } = self;
-        let cause = cause.line();
-        write!(f, "{at} may have been carried out, and its answer is lost: {cause}")?;
+        let Self { at, status, cause, appeared, request_id, .. } = self;
+        let cause = match (self.accepted(), status) {
+            (Some(status), _) => {
+                write!(f, "DigitalOcean accepted {at} ({status}), but its answer can't be read: ")?;
+                self.unreadable()
+            }
+            (None, Some(_)) => {
+                write!(f, "{at} may have been carried out, and its answer does not tell: ")?;
+                cause.line()
+            }
+            (None, None) => {
+                write!(f, "{at} may have been carried out, and its answer is lost: ")?;
+                cause.line()
+            }
+        };
+        f.write_str(&cause)?;
         let request_id = request_id.iter().find(|id| !cause.contains(id.as_str()));
         request_id.into_iter().try_for_each(|id| write!(f, " (request {id})"))?;
         appeared.fmt(f)
+    }
+}
+
+impl Started {
+    /// ``the status `queued` ``, or that there is none.
+    pub(super) fn status(&self) -> String {
+        match &self.status {
+            Some(status) => format!("the status `{status}`"),
+            None => "no status".into(),
+        }
     }
 }
 
@@ -154,11 +217,20 @@ impl fmt::Display for Fault {
             Self::Failed(started) => {
                 write!(f, "{started} was started, and is {}", started.status.as_deref().unwrap_or("over"))
             }
-            Self::Unfinished { started, limit } => {
-                let status = started.status.as_deref().unwrap_or("without a status");
-                write!(f, "{started} was started, and is {status} after {}", humantime::format_duration(*limit))
+            Self::Unfinished { started, limit, unread } => {
+                let (status, limit) = (started.status(), humantime::format_duration(*limit));
+                match unread {
+                    None => write!(f, "{started} was started, and still has {status} after {limit}"),
+                    Some(_) => write!(
+                        f,
+                        "{started} was started, had {status} when it was last read, and can't be read after {limit}"
+                    ),
+                }
             }
-            Self::Unwatched { started, .. } => write!(f, "{started} was started, and cannot be watched"),
+            Self::Unwatched { started, .. } => {
+                let status = started.status();
+                write!(f, "{started} was started, had {status} when it was last read, and cannot be watched")
+            }
             Self::Vanished { what } => write!(f, "{what} may have been carried out, and its task is gone"),
         }
     }
@@ -167,7 +239,7 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Unwatched { cause, .. } => Some(cause),
+            Self::Unwatched { cause, .. } | Self::Unfinished { unread: Some(cause), .. } => Some(cause),
             _ => None,
         }
     }
@@ -197,7 +269,7 @@ impl Failure for Fault {
             Self::Argument { .. } => "write a constant, a function of constants, or a parameter".into(),
             Self::Wait { .. } => "write it as '90s', '10m' or '1h'; 24h is the longest".into(),
             Self::NoEnd { .. } => "leave AWAIT out".into(),
-            Self::Lost(lost) => format!("look before doing it again: {}", lost.look),
+            Self::Lost(lost) => lost.hint(),
             Self::Failed(started) | Self::Unfinished { started, .. } | Self::Unwatched { started, .. } => {
                 format!("look at it with {}", started.look)
             }

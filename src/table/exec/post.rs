@@ -12,7 +12,7 @@ use super::fault::{Appeared, Fault, Lost};
 use super::plan::Call;
 use super::{audit, settle};
 use crate::api::{Body, Fault as ApiFault, QueryContext, Request, Where};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::resource::{Answer, Binding, Callable, Invocation, Method, Resource, Traces, Value};
 use crate::rows::Decoder;
 use crate::table::fault::Fault as TableFault;
@@ -38,18 +38,19 @@ async fn until_answered(call: &Call, who: String, query: &QueryContext) -> Resul
         audit::log(call, &who, &sent);
         head = sent.head;
     });
-    let at = Where { method: "POST", path: path.clone() };
-    let cause = match answered.await {
+    let cause: Error = match answered.await {
         Ok(body) => match row(&callable.answers, &Answer::Row(callable.procedure.row.clone()), &body, binding) {
             Ok(row) => return Ok(row),
-            Err(fault) => TableFault::Unreadable { at: at.clone(), fault }.into(),
+            Err(fault) => fault.into(),
         },
         Err(fault) if fault.may_have_been_carried_out() => fault.into(),
         Err(fault) => return Err(fault.into()),
     };
+    let at = Where { method: "POST", path: path.clone() };
     let appeared = appeared(call, begin, query).await;
-    let (look, request_id) = (look(callable, binding), head.and_then(|head| head.request_id));
-    Err(Fault::Lost(Box::new(Lost { at, cause, appeared, request_id, look })).into())
+    let (status, request_id) = head.map(|head| (head.status, head.request_id)).unzip();
+    let (request_id, look) = (request_id.flatten(), look(callable, binding));
+    Err(Fault::Lost(Box::new(Lost { at, status, cause, appeared, request_id, look })).into())
 }
 
 /// A body's row, with all columns of its table.

@@ -10,90 +10,98 @@ use super::plan::Call;
 use super::post::{self, cell, request};
 use super::{Permission, Polling};
 use crate::api::{Fault as ApiFault, QueryContext};
-use crate::error::{Error, Kind, Result};
-use crate::resource::{Binding, Callable, Resource, Settles, Value};
+use crate::error::{Error, Result};
+use crate::resource::{Binding, Callable, Phase, Resource, Settles, Value};
+use crate::rows;
 use crate::table::fault::Fault as TableFault;
 
 /// When the time is over, it is looked at once more, for so long.
 const LAST_LOOK: Duration = Duration::from_secs(10);
 
-/// The row at the end. What passes (a 5xx, a connection, the budget) does not end it before its time; a stop does.
+/// The row at the end. What may pass (a 404 of what is new, a 5xx, a connection, the budget) does not end it before
+/// its time; a stop does. It is read at least once, and for the last time when the time is over.
 pub(super) async fn until_settled(
     call: &Call,
-    row: RecordBatch,
+    mut row: RecordBatch,
     limit: Duration,
     permission: &Permission,
     query: &QueryContext,
 ) -> Result<RecordBatch> {
-    tokio::select! {
-        biased;
-        ended = poll(call, row.clone(), limit, permission.polling, query) => ended,
-        () = permission.records.stopped() => {
-            let started = call.callable.procedure.settles.as_ref().map(|settles| started(call, settles, &row));
-            match started {
-                Some(started) => Err(Fault::Unwatched { started, cause: Fault::Stopping.into() }.into()),
-                None => Ok(row),
-            }
-        }
-    }
-}
-
-async fn poll(
-    call: &Call,
-    mut row: RecordBatch,
-    limit: Duration,
-    polling: Polling,
-    query: &QueryContext,
-) -> Result<RecordBatch> {
     let Some(settles) = &call.callable.procedure.settles else { return Ok(row) };
+    let Polling { first_pause: mut pause, longest_pause } = permission.polling;
     let deadline = Instant::now() + limit;
-    let mut pause = polling.first_pause;
-    let mut unread = None;
+    let (mut unread, mut was_last) = (None, false);
     loop {
         let started = started(call, settles, &row);
-        let is = |statuses: &[String]| started.status.as_ref().is_some_and(|status| statuses.contains(status));
-        if is(&settles.failed) {
-            return Err(Fault::Failed(started).into());
+        match settles.phase(started.status.as_deref()) {
+            Phase::Succeeded => return Ok(row),
+            Phase::Failed => return Err(Fault::Failed(started).into()),
+            Phase::Open => {}
         }
-        if started.status.is_some() && !is(&settles.open) {
-            return Ok(row);
+        if was_last {
+            return Err(Fault::Unfinished { started, limit, unread }.into());
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(match unread {
-                Some(cause) => Fault::Unwatched { started, cause }.into(),
-                None => Fault::Unfinished { started, limit }.into(),
-            });
-        }
-        query.now(format!("{started} is {}", started.status.as_deref().unwrap_or("without a status")));
-        sleep(pause.min(left)).await;
-        pause = pause.mul_f64(1.5).min(polling.longest_pause);
-        let patience = deadline.max(Instant::now() + LAST_LOOK);
-        unread = match timeout_at(patience, read(call, settles, &row, query)).await {
-            Ok(Ok(read)) => {
+        was_last = left <= pause;
+        query.now(format!("{started} has {}", started.status()));
+        let reading = async {
+            sleep(pause.min(left)).await;
+            read(call, settles, &row, deadline.max(Instant::now() + LAST_LOOK), query).await
+        };
+        let reading = tokio::select! {
+            biased;
+            reading = reading => reading,
+            () = permission.records.stopped() => Err(Fault::Stopping.into()),
+        };
+        unread = match reading {
+            Ok(read) => {
                 row = read;
                 None
             }
-            Ok(Err(cause)) if passes(&cause) => Some(cause),
-            Ok(Err(cause)) => return Err(Fault::Unwatched { started, cause }.into()),
-            Err(_) => return Err(Fault::Unfinished { started, limit }.into()),
+            Err(cause) if may_pass(&cause) => Some(cause),
+            Err(cause) => return Err(Fault::Unwatched { started, cause }.into()),
         };
+        pause = pause.mul_f64(1.5).min(longest_pause);
     }
 }
 
-/// Whether the next question may be answered although this one was not.
-fn passes(error: &Error) -> bool {
-    let cut = matches!(error.downcast_ref(), Some(ApiFault::Cut { .. }));
-    cut || matches!(error.kind(), Kind::Unavailable | Kind::ResourceExhausted | Kind::DeadlineExceeded)
+/// Whether the next reading may succeed although this one did not.
+fn may_pass(error: &Error) -> bool {
+    match error.downcast_ref::<ApiFault>() {
+        // The API itself has told the id: its own "not found" is only late. One of somebody else is not.
+        Some(fault) => fault.may_pass() || fault.is_not_found(),
+        // What lost its end may look like anything.
+        None => matches!(error.downcast_ref(), Some(TableFault::Unreadable { .. })),
+    }
 }
 
-async fn read(call: &Call, settles: &Settles, row: &RecordBatch, query: &QueryContext) -> Result<RecordBatch> {
+/// The row as it is now.
+async fn read(
+    call: &Call,
+    settles: &Settles,
+    row: &RecordBatch,
+    until: Instant,
+    query: &QueryContext,
+) -> Result<RecordBatch> {
     let (answers, binding) = (&call.callable.answers, &call.invocation.binding);
     let method = answers.method(&settles.read_by).expect("the declaration's check finds the method");
-    let request = request(answers, method, binding, Some(id(answers, row)));
-    let body = call.client.get(&request, query).await?;
-    let row = post::row(answers, &method.answer, &body, binding);
-    Ok(row.map_err(|fault| TableFault::Unreadable { at: request.at(), fault })?)
+    let wanted = id(answers, row);
+    let request = request(answers, method, binding, Some(wanted.clone()));
+    let limit = until.saturating_duration_since(Instant::now());
+    let body = timeout_at(until, call.client.get(&request, query)).await;
+    let body = body.unwrap_or_else(|_| Err(ApiFault::Slow { at: request.at(), limit, attempts: 1 }))?;
+    let read = post::row(answers, &method.answer, &body, binding).and_then(|read| of_id(answers, read, &wanted));
+    Ok(read.map_err(|fault| TableFault::Unreadable { at: request.at(), fault })?)
+}
+
+/// The row, if it is the one that was asked for: another one's status says nothing.
+fn of_id(resource: &Resource, read: RecordBatch, wanted: &Value) -> Result<RecordBatch, rows::Fault> {
+    let id = id(resource, &read);
+    if id == *wanted {
+        return Ok(read);
+    }
+    let problem = format!("it is {id}, and {wanted} was asked for");
+    Err(rows::Fault::Field { field: resource.row_id().to_owned(), row: None, problem })
 }
 
 /// The row's own id, which decoding has made sure of.
@@ -109,13 +117,13 @@ pub(super) fn started_text(callable: &Callable, row: &RecordBatch) -> String {
     format!("{} {} of {answers}", answers.row_id(), id(answers, row))
 }
 
-fn started(call: &Call, settles: &Settles, row: &RecordBatch) -> Started {
+fn started(call: &Call, settles: &Settles, row: &RecordBatch) -> Box<Started> {
     let resource = &call.callable.answers;
     let status = row.column_by_name(&settles.column).map(|column| column.as_string::<i32>());
     let status = status.filter(|status| status.is_valid(0)).map(|status| status.value(0).to_owned());
     let id = id(resource, row);
     let look = look(resource, &call.invocation.binding, Some(&id));
-    Started { table: resource.to_string(), id: format!("{} {id}", resource.row_id()), status, look }
+    Box::new(Started { table: resource.to_string(), id: format!("{} {id}", resource.row_id()), status, look })
 }
 
 /// The query that shows a row, or all of those that the binding stands for.

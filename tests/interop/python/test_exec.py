@@ -456,17 +456,19 @@ class TestBadDays:
     """What is sent is sent once, whatever becomes of the answer."""
 
     @pytest.mark.parametrize(
-        "fault, hint",
+        "fault, hint, expected",
         [
-            ("reset-after", ""),
-            ("reset-after", "/*+ AWAIT */ "),
-            ("status-after=500", ""),
-            ("cut", ""),
-            ("without=action", ""),
+            ("reset-after", "", "may have been carried out, and its answer is lost"),
+            ("reset-after", "/*+ AWAIT */ ", "may have been carried out, and its answer is lost"),
+            ("status-after=500", "", "may have been carried out, and its answer does not tell"),
+            ("answer-after=304", "", "may have been carried out, and its answer does not tell"),
+            ("cut", "", "(201), but its answer can't be read"),
+            ("without=action", "", "(201), but its answer can't be read"),
+            ("answer-after=204", "/*+ AWAIT */ ", "(204), but its answer can't be read"),
         ],
     )
     def test_a_lost_answer_is_an_error_that_tells_what_has_begun(
-        self, ask, account, faults, posts, sent, fault, hint
+        self, ask, account, faults, posts, sent, fault, hint, expected
     ):
         image, region = account.transfer()
         faults(f"POST /v2/images/{image}/actions times=1 {fault}")
@@ -477,7 +479,7 @@ class TestBadDays:
         message = readable(error, LONGER)
         begun = f"id {newest(ask, image, region)}, type transfer, status"
         assert (sent(), posts()) == (1, 1)
-        assert "may have been carried out" in message and begun in message
+        assert expected in message and begun in message
         look = re.search(r"SELECT .* LIMIT 10", message)[0]
         assert newest(ask, image, region) in ask(look)["id"].to_pylist()
 
@@ -493,8 +495,9 @@ class TestBadDays:
         "fault, limit, expected",
         [
             ("set=/action/status errored", "10m", "is errored"),
-            ("set=/action/status in-progress", "1s", "is in-progress after 1s"),
-            ("status=404", "10m", "cannot be watched"),
+            ("set=/action/status queued", "1s", "still has the status `queued` after 1s"),
+            ("status=404", "1s", "can't be read after 1s: DigitalOcean refused GET"),
+            ("status=403", "10m", "cannot be watched"),
         ],
     )
     def test_an_await_that_fails_names_the_action(self, ask, account, faults, posts, fault, limit, expected):

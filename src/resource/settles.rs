@@ -1,0 +1,91 @@
+//! How it is known that what a [`Procedure`](super::Procedure) started is over.
+
+use serde::Deserialize;
+
+/// How the end of what a [`Procedure`](super::Procedure) started is known.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settles {
+    /// The column that tells.
+    pub column: String,
+    /// What it holds where it succeeded.
+    pub succeeded: Vec<String>,
+    /// What it holds where it failed.
+    pub failed: Vec<String>,
+    /// The method that reads the row again.
+    pub read_by: String,
+}
+
+/// How far something is that a [`Procedure`](super::Procedure) started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not at its end, as far as is known.
+    Open,
+    /// At a good end.
+    Succeeded,
+    /// At a bad end.
+    Failed,
+}
+
+impl Settles {
+    /// How far something is with this status. Only a status that the declaration names is an end, in capital letters
+    /// or not: the API may call a new action `queued` tomorrow, and that is not an end.
+    pub fn phase(&self, status: Option<&str>) -> Phase {
+        let Some(status) = status else { return Phase::Open };
+        let is_one_of = |names: &[String]| names.iter().any(|name| name.eq_ignore_ascii_case(status));
+        if is_one_of(&self.succeeded) {
+            Phase::Succeeded
+        } else if is_one_of(&self.failed) {
+            Phase::Failed
+        } else {
+            Phase::Open
+        }
+    }
+
+    pub(super) fn check_values(&self) -> Result<(), String> {
+        if self.succeeded.is_empty() {
+            return Err(format!("no value of `{}` is a success", self.column));
+        }
+        match self.failed.iter().find(|name| self.phase(Some(name)) == Phase::Succeeded) {
+            Some(name) => Err(format!("`{name}` is a success and a failure")),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settles(succeeded: &[&str], failed: &[&str]) -> Settles {
+        let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let (column, read_by) = ("status".to_owned(), "things_get".to_owned());
+        Settles { column, succeeded: texts(succeeded), failed: texts(failed), read_by }
+    }
+
+    #[test]
+    fn only_a_status_that_is_declared_is_an_end() {
+        let settles = settles(&["completed", "done"], &["errored"]);
+
+        for status in ["completed", "Completed", "COMPLETED", "done"] {
+            assert_eq!(settles.phase(Some(status)), Phase::Succeeded, "{status}");
+        }
+        for status in ["errored", "Errored", "ERRORED"] {
+            assert_eq!(settles.phase(Some(status)), Phase::Failed, "{status}");
+        }
+        for status in ["in-progress", "pending", "queued", "new", "", " completed", "complete", "archived"] {
+            assert_eq!(settles.phase(Some(status)), Phase::Open, "{status}");
+        }
+        assert_eq!(settles.phase(None), Phase::Open);
+    }
+
+    #[test]
+    fn a_success_has_to_be_declared_and_is_no_failure() {
+        assert_eq!(settles(&["completed"], &[]).check_values(), Ok(()));
+        assert_eq!(settles(&[], &["errored"]).check_values(), Err("no value of `status` is a success".to_owned()));
+        assert_eq!(
+            settles(&["over"], &["errored", "Over"]).check_values(),
+            Err("`Over` is a success and a failure".to_owned())
+        );
+    }
+}

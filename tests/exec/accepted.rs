@@ -1,0 +1,187 @@
+//! A POST that is answered with a success that can't be read: it was carried out, and that is what is said.
+
+use arrow_flight::sql::{CommandPreparedStatementUpdate, CommandStatementUpdate};
+
+use super::*;
+use crate::flight::{number, row, serve, statement, text};
+
+/// What is sent: one POST, and a look at the list. Never the POST again, and nothing that waits for an id.
+const POST_AND_LOOK: [&str; 2] = [PATH, "GET /v2/images/62137902/actions?page=1"];
+
+const JSON: &str = "it is no JSON object (content-type `application/json; charset=utf-8`)";
+
+/// Faults that carry the POST out and answer it so, the status of the answer, and what is wrong with it.
+const ANSWERS: &[(&str, u16, &str)] = &[
+    ("answer-after=200", 200, "it has no body"),
+    ("answer-after=202", 202, "it has no body"),
+    ("answer-after=204", 204, "it has no body"),
+    ("answer-after=202 null", 202, JSON),
+    ("answer-after=201 []", 201, JSON),
+    ("answer-after=201 7", 201, JSON),
+    ("answer-after=200 <html>accepted</html>", 200, "it is no JSON object (content-type `text/html`)"),
+    ("answer-after=201 {}", 201, "the body has no `action`"),
+    ("answer-after=201 {\"action\": null}", 201, "the body has no `action`"),
+    ("answer-after=201 {\"action\": [7]}", 201, "`action`: it is a list"),
+    ("answer-after=201 {\"action\": {}}", 201, "`id` of row 0: it is missing"),
+    ("answer-after=201 {\"id\": 7, \"status\": \"completed\"}", 201, "the body has no `action`"),
+    ("answer-after=201 {\"action\": {\"id\": null, \"status\": \"completed\"}}", 201, "`id` of row 0: it is missing"),
+    (
+        "answer-after=201 {\"action\": {\"id\": 99999999999999999999, \"status\": \"completed\"}}",
+        201,
+        "`id` of row 0: `99999999999999999999` is no integer of 64 bits",
+    ),
+    ("answer-after=201 {\"action\": {\"id\": 7", 201, "it ended before its end"),
+    ("answer-after=201 {\"action\": {\"id\": 7}", 201, "the body is no JSON: "),
+    ("answer-after=201 {\"action\": {\"id\": 7}} {}", 201, "the body is no JSON: "),
+    ("set=/action/started_at \"yesterday\"", 201, "`started_at` of row 0: `yesterday` is no time"),
+    ("without=action", 201, "the body has no `action`"),
+    ("without=/action/id", 201, "`id` of row 0: it is missing"),
+    ("truncated", 201, "it ended before its end"),
+    ("cut", 201, "it ended before its end"),
+];
+
+async fn unread(stage: &Stage, sql: &str) -> String {
+    let error = stage.error(sql).await;
+    assert_eq!(error.kind(), Kind::Unknown, "{sql}: {}", error.report());
+    error.report()
+}
+
+#[tokio::test]
+async fn a_success_that_cannot_be_read_was_carried_out_and_is_not_sent_again() {
+    for (fault, status, problem) in ANSWERS {
+        let stage = stage().await;
+        stage.inject(&format!("POST ** {fault}"));
+
+        let report = unread(&stage, TRANSFER).await;
+
+        let id = stage.actions(IMAGE)[0]["id"].as_i64().unwrap();
+        let accepted = format!("DigitalOcean accepted {PATH} ({status}), but its answer can't be read: {problem}");
+        assert!(report.starts_with(&accepted), "{fault}: {report}");
+        // A gateway's page has no id of the request.
+        assert_eq!(report.contains("(request 0000"), !fault.contains("<html>"), "{fault}: {report}");
+        let there = format!(
+            "; begun there since, or up to 2 s before: id {id}, type transfer, status in-progress\n\
+             hint: do not send it again; look at what it started: SELECT "
+        );
+        assert!(report.contains(&there), "{fault}: {report}");
+        assert_eq!((stage.posts(), stage.requests()), (1, POST_AND_LOOK.map(str::to_owned).to_vec()), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn an_await_of_it_waits_for_nothing() {
+    for fault in ["answer-after=204", "answer-after=202 null", "without=/action/id", "cut"] {
+        let stage = stage_that_settles(Duration::ZERO).await;
+        stage.inject(&format!("POST ** {fault}"));
+
+        let report = unread(&stage, &format!("{TRANSFER}, @@await='1h'")).await;
+
+        assert!(report.starts_with("DigitalOcean accepted POST "), "{fault}: {report}");
+        assert_eq!((stage.posts(), stage.requests()), (1, POST_AND_LOOK.map(str::to_owned).to_vec()), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn the_query_that_is_told_shows_what_was_started() {
+    let stage = stage().await;
+    stage.inject("POST ** times=1 answer-after=202 null");
+
+    let report = unread(&stage, TRANSFER).await;
+
+    let query = report.rsplit_once("look at what it started: ").unwrap().1;
+    assert_eq!(json(&stage.rows(query).await)[0]["id"], stage.actions(IMAGE)[0]["id"]);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_was_a_success_too() {
+    let change = |options: &mut oceanflight::api::Options| options.max_body_bytes = 64;
+    let stage =
+        Stage::with_query(demo::Options { limits: Limits::off(), ..Default::default() }, change, writes()).await;
+
+    let report = unread(&stage, TRANSFER).await;
+
+    assert!(
+        report.starts_with(&format!("DigitalOcean accepted {PATH} (201), but its answer can't be read: ")),
+        "{report}"
+    );
+    assert!(report.contains("it is larger than 64 bytes (request "), "{report}");
+    assert!(report.contains("; what has begun there since cannot be read: the answer to GET "), "{report}");
+    assert_eq!((stage.posts(), stage.requests()), (1, POST_AND_LOOK.map(str::to_owned).to_vec()));
+}
+
+/// A slow machine may not even get the status in time: then once more, with more time.
+#[tokio::test]
+async fn an_answer_that_never_ends_was_a_success_too() {
+    for limit in [1, 4, 16, 64].map(Duration::from_secs) {
+        let change = |options: &mut oceanflight::api::Options| options.attempt_timeout = limit;
+        let options = demo::Options { limits: Limits::off(), ..Default::default() };
+        let stage = Stage::with_query(options, change, writes()).await;
+        stage.inject("POST ** drip=1ms");
+
+        let report = unread(&stage, TRANSFER).await;
+
+        let posts = stage.requests().into_iter().filter(|request| request == PATH).count();
+        assert_eq!(posts, 1);
+        let accepted = format!("DigitalOcean accepted {PATH} (201), but its answer can't be read: it was not complete");
+        if report.starts_with(&accepted) {
+            return;
+        }
+    }
+    panic!("the status never came");
+}
+
+#[tokio::test]
+async fn a_ticket_that_is_read_again_tells_the_same_and_sends_nothing() {
+    let stage = stage().await;
+    stage.inject("POST ** times=1 answer-after=204");
+    let server = serve(stage.engine.clone()).await;
+    let info = server.info(&statement(TRANSFER)).await.unwrap();
+
+    let first = server.rows(&info).await.unwrap_err();
+    let again = server.rows(&info).await.unwrap_err();
+
+    assert_eq!((first.code(), first.message()), (tonic::Code::Unknown, again.message()));
+    assert!(first.message().starts_with("DigitalOcean accepted POST "), "{first}");
+    assert_eq!((stage.posts(), stage.requests()), (1, POST_AND_LOOK.map(str::to_owned).to_vec()));
+}
+
+#[tokio::test]
+async fn an_update_that_is_accepted_without_a_row_is_unknown_and_not_counted() {
+    let stage = stage().await;
+    stage.inject("POST ** answer-after=202");
+    let server = serve(stage.engine.clone()).await;
+    let command = CommandStatementUpdate { query: TRANSFER.into(), transaction_id: None };
+
+    let empty = RecordBatch::new_empty(arrow::datatypes::Schema::empty().into());
+    let refused = server.put(&command, empty).await.unwrap_err();
+
+    assert_eq!((refused.code(), stage.posts()), (tonic::Code::Unknown, 1));
+    assert!(refused.message().starts_with("DigitalOcean accepted POST "), "{refused}");
+}
+
+#[tokio::test]
+async fn of_several_rows_the_first_that_cannot_be_read_stops() {
+    let stage = stage().await;
+    let server = serve(stage.engine.clone()).await;
+    stage.inject("POST ** skip=1 times=1 answer-after=202 {}");
+    let images = arrow::compute::concat(&[&number(62_137_902), &number(62_137_902), &number(62_137_902)]).unwrap();
+    let regions = arrow::compute::concat(&[&text("sfo3"), &text("ams3"), &text("lon1")]).unwrap();
+    let handle = server.handle("EXEC images.transfer @image_id=?, @region=?").await;
+    let command = CommandPreparedStatementUpdate { prepared_statement_handle: handle };
+
+    let refused = server.put(&command, row(vec![images, regions])).await.unwrap_err();
+
+    assert_eq!(refused.code(), tonic::Code::Unknown);
+    let message = refused.message();
+    assert!(
+        message.starts_with("row 2 of 3: DigitalOcean accepted POST /v2/images/62137902/actions (202), but"),
+        "{message}"
+    );
+    assert!(
+        message.contains("; done before it: id ") && message.contains("; the rows behind it were not sent"),
+        "{message}"
+    );
+    assert!(message.contains("\nhint: do not send it again; look at what it started: SELECT "), "{message}");
+    assert!(message.ends_with("; the rows before row 2 are done, too: bind none of them again"), "{message}");
+    assert_eq!(stage.posts(), 2);
+}
