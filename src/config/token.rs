@@ -146,6 +146,9 @@ fn check(text: &str) -> Result<Secret, Fault> {
     if token.is_empty() {
         return Err(Fault::Empty);
     }
+    if token.starts_with(['"', '\'']) || token.ends_with(['"', '\'']) {
+        return Err(Fault::Quotes);
+    }
     if token.contains('\n') {
         return Err(Fault::SeveralLines);
     }

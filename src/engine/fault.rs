@@ -140,7 +140,9 @@ pub enum Fault {
     Timeout(Duration),
     /// Memory or another of DataFusion's own limits.
     Resources(String),
-    /// A fault of this program or of DataFusion.
+    /// A statement that DataFusion plans or computes into a contradiction; its own words.
+    Engine(String),
+    /// A fault of this program.
     Internal(String),
 }
 
@@ -203,6 +205,7 @@ impl fmt::Display for Fault {
             }
             Self::Timeout(limit) => write!(f, "the query took longer than {}", humantime::format_duration(*limit)),
             Self::Resources(message) => write!(f, "the query needs more than it may have: {message}"),
+            Self::Engine(message) => write!(f, "DataFusion cannot run this statement: {message}"),
             Self::Internal(message) => write!(f, "internal error: {message}"),
         }
     }
@@ -243,6 +246,7 @@ impl Failure for Fault {
             | Self::Invalid(_)
             | Self::Value(_)
             | Self::Unsupported(_)
+            | Self::Engine(_)
             | Self::ParameterCount { .. }
             | Self::ParameterRows { .. }
             | Self::ParameterType { .. }
@@ -283,7 +287,7 @@ impl Failure for Fault {
                  derived table that is joined"
                     .into()
             }
-            Self::Text(_) => "TRY_CAST(… AS BIGINT) is NULL where a text is no number".into(),
+            Self::Text(_) => "TRY_CAST(… AS …) is NULL where a text is not of the type".into(),
             Self::Correlated => {
                 "number the rows with row_number() OVER (PARTITION BY … ORDER BY …) in a derived table, \
                                  and join that on the key and the number"
@@ -306,8 +310,9 @@ impl Failure for Fault {
             }
             Self::TypeOfValue { .. } => "write the value into the statement, or cast the column to one type".into(),
             Self::Timeout(_) => "ask for less, or raise query.timeout".into(),
+            Self::Engine(_) => "write it another way, and please report it with the statement".into(),
             Self::Internal(_) => {
-                "this is a fault of oceanflight or DataFusion: please report it with the statement".into()
+                "this is a fault of oceanflight: please report it with the statement".into()
             }
             Self::ReadOnly(_)
             | Self::Invalid(_)
@@ -362,6 +367,8 @@ fn read(error: &DataFusionError) -> Fault {
         DataFusionError::Plan(message) | DataFusionError::Configuration(message) => {
             Fault::Invalid(first_lines(message))
         }
+        DataFusionError::Internal(message) => Fault::Engine(first_lines(message)),
+        DataFusionError::External(error) => Fault::Value(first_lines(&error.to_string())),
         DataFusionError::SQL(error, _) => Fault::Invalid(error.to_string()),
         DataFusionError::SchemaError(error, _) => read_schema(error),
         DataFusionError::NotImplemented(message) if message.contains("OuterReferenceColumn") => Fault::Correlated,
@@ -379,8 +386,6 @@ fn read(error: &DataFusionError) -> Fault {
         DataFusionError::Context(..)
         | DataFusionError::Shared(_)
         | DataFusionError::Diagnostic(..)
-        | DataFusionError::External(_)
-        | DataFusionError::Internal(_)
         | DataFusionError::ExecutionJoin(_)
         | DataFusionError::ObjectStore(_)
         | DataFusionError::ParquetError(_)
@@ -430,10 +435,20 @@ pub(super) fn message(error: &DataFusionError) -> String {
     read(error.find_root()).to_string()
 }
 
-/// Without the backtrace that DataFusion may have put behind a message.
+/// Without the backtrace that DataFusion may have put behind a message, and without what it tells its developers.
 fn first_lines(message: &str) -> String {
-    message.split("\n\nbacktrace:").next().unwrap_or(message).trim().to_owned()
+    let message = message.split("\n\nbacktrace:").next().unwrap_or(message);
+    let message = message.split("\nThis issue was likely caused by a bug").next().unwrap_or(message);
+    let message = message.replace("Internal error: ", "").replace("Error during planning: ", "");
+    let message = message.trim();
+    match message.char_indices().nth(MOST_OF_A_MESSAGE) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.to_owned(),
+    }
 }
+
+/// In characters. Some of DataFusion's messages hold a whole plan.
+const MOST_OF_A_MESSAGE: usize = 600;
 
 #[cfg(test)]
 mod tests {
@@ -460,13 +475,14 @@ mod tests {
     }
 
     #[test]
-    fn a_users_mistake_is_theirs_and_a_broken_plan_is_ours() {
+    fn what_a_statement_asks_for_is_its_mistake_and_the_rest_is_ours() {
         let kind = |error| from_datafusion(error).kind();
 
         assert_eq!(kind(DataFusionError::Plan("no".into())), Kind::InvalidArgument);
         assert_eq!(kind(DataFusionError::NotImplemented("no".into())), Kind::InvalidArgument);
         assert_eq!(kind(ArrowError::DivideByZero.into()), Kind::InvalidArgument);
         assert_eq!(kind(DataFusionError::ResourcesExhausted("no".into())), Kind::ResourceExhausted);
-        assert_eq!(kind(DataFusionError::Internal("no".into())), Kind::Internal);
+        assert_eq!(kind(DataFusionError::Internal("no".into())), Kind::InvalidArgument);
+        assert_eq!(kind(DataFusionError::Ffi("no".into())), Kind::Internal);
     }
 }

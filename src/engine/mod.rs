@@ -15,6 +15,7 @@ mod parameters;
 mod plans;
 mod running;
 mod session;
+mod session_functions;
 mod show;
 mod subqueries;
 

@@ -20,7 +20,7 @@ use super::fault::from_datafusion;
 use super::filters_above_aggregates::optimizer_rules;
 use super::subqueries::SubqueriesToJoins;
 use super::yielding::YieldWhereRowsMultiply;
-use super::{Options, meta};
+use super::{Options, meta, session_functions};
 use crate::error::Result;
 use crate::resource::Registry;
 use crate::table::FiltersIntoScans;
@@ -32,7 +32,7 @@ use crate::table::{self, Account};
 pub(super) fn session(accounts: &[Arc<Account>], resources: &Registry, options: &Options) -> Result<SessionContext> {
     let memory_bytes = options.memory_bytes;
     let runtime = RuntimeEnvBuilder::new().with_memory_limit(memory_bytes, 1.0).build_arc().map_err(from_datafusion)?;
-    let state = SessionStateBuilder::new()
+    let mut state = SessionStateBuilder::new()
         .with_config(config(accounts))
         .with_runtime_env(runtime)
         .with_default_features()
@@ -41,6 +41,7 @@ pub(super) fn session(accounts: &[Arc<Account>], resources: &Registry, options: 
         .with_optimizer_rules(optimizer_rules())
         .with_physical_optimizer_rules(rules(options.missing_key))
         .build();
+    session_functions::register(&mut state).map_err(from_datafusion)?;
     let context = SessionContext::new_with_state(state);
     for (name, catalog) in table::catalogs(accounts, resources).map_err(from_datafusion)? {
         context.register_catalog(name, catalog);

@@ -1,0 +1,61 @@
+//! Functions that tell of the session: `current_catalog`, `current_schema()` and `current_user` and their other names.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+/// Who asks, as far as SQL can tell: there is no login yet.
+const ANONYMOUS: &str = "anonymous";
+
+/// Makes the functions known, with what is true of this session.
+pub(super) fn register(state: &mut SessionState) -> Result<()> {
+    let defaults = state.config_options().catalog.clone();
+    let functions = [
+        ("current_catalog", &["current_database"][..], defaults.default_catalog),
+        ("current_schema", &[][..], defaults.default_schema),
+        ("current_user", &["session_user", "current_role"][..], ANONYMOUS.to_owned()),
+    ];
+    for (name, aliases, value) in functions {
+        let aliases = aliases.iter().map(|alias| (*alias).to_owned()).collect();
+        let signature = Signature::nullary(Volatility::Stable);
+        let function = OfSession { name: name.to_owned(), aliases, value, signature };
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+    }
+    Ok(())
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct OfSession {
+    name: String,
+    aliases: Vec<String>,
+    value: String,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for OfSession {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Ok(ColumnarValue::Scalar(ScalarValue::Utf8(Some(self.value.clone()))))
+    }
+}
