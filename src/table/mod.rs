@@ -8,7 +8,7 @@
 //! - [`bind`]: joins that give a scan its keys.
 //! - `stream`, `list`, `unique`, `ids`: an execution; a list that is complete; several as one; the ids seen.
 //! - [`Memo`]: lists that are read once a query.
-//! - `totals`: how long lists were, for EXPLAIN's estimates.
+//! - `totals`: how long lists were, for EXPLAIN's estimates; `findings`: which are shorter than they say.
 //! - `number`: counts that EXPLAIN ANALYZE shows as they are.
 //! - [`exec`]: the procedures of a resource, called once.
 
@@ -19,6 +19,7 @@ mod catalog;
 pub mod exec;
 mod explain;
 mod fault;
+mod findings;
 mod ids;
 mod keys;
 mod list;
@@ -50,7 +51,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use access::{Call, choose};
 pub use account::Account;
 pub use catalog::catalogs;
-pub use fault::Fault;
+pub use fault::{Fault, Lack};
 pub(crate) use memo::Memo;
 pub use pins::Pins;
 use scan::ResourceScan;
