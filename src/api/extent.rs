@@ -173,7 +173,7 @@ impl Extent {
 
     /// How many rows came while the list was read, as far as that is known. So many may stand on two pages.
     pub fn growth(&self) -> u64 {
-        match (self.total_of(1), self.total()) {
+        match (self.first_total(), self.total()) {
             (Some(first), Some(total)) if total >= self.rows() => total - first,
             _ => 0,
         }
@@ -181,8 +181,8 @@ impl Extent {
 
     /// Whether rows went while it was read: a later page tells a smaller total.
     pub fn has_shrunk(&self) -> bool {
-        let Some(first) = self.total_of(1) else { return false };
-        (2..=self.asked()).filter_map(|number| self.total_of(number)).any(|total| total < first)
+        let Some(first) = self.first_total() else { return false };
+        (1..=self.asked()).filter_map(|number| self.total_of(number)).any(|total| total < first)
     }
 
     /// The first page that is too short, and not the last.
@@ -218,6 +218,11 @@ impl Extent {
             page.rows < size && !is_last
         });
         pages.map(move |(page, own)| Hole { page, rows: own.rows, size })
+    }
+
+    /// The first total that can be right: page 1's, as a rule.
+    fn first_total(&self) -> Option<u64> {
+        (1..=self.asked()).find_map(|number| self.total_of(number))
     }
 
     /// The total that a page tells, unless it has more rows up to there, or more that follow.
@@ -428,7 +433,8 @@ mod tests {
         let shrunk = read(None, &[(200, Some(300), "next"), (98, Some(298), "end")]);
         assert_eq!((shrunk.0, shrunk.1.has_shrunk()), (vec![1, 2], true));
 
-        let unknown = read(None, &[(200, None, "next"), (103, Some(303), "end")]).1;
-        assert_eq!(unknown.growth(), 0);
+        let late = [(200, None, "next"), (200, Some(503), "next"), (100, Some(500), "end")];
+        let late = read(None, &late).1;
+        assert_eq!((late.growth(), late.has_shrunk()), (0, true));
     }
 }

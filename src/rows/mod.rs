@@ -398,6 +398,44 @@ mod tests {
         assert_eq!(batch.column(1).as_string::<i32>().value(0), "completed");
     }
 
+    fn got(table: &str, method: &str, key: (&str, Value), body: &str) -> Result<Rows, Fault> {
+        let resource = Registry::built_in().find("compute", table).unwrap();
+        let id = resource.arrow_schema().index_of(resource.row_id()).unwrap();
+        let binding = Binding::default().with(key.0, key.1);
+        Decoder::of_method(resource, resource.method(method).unwrap(), &[id]).decode(body.as_bytes(), &binding)
+    }
+
+    #[test]
+    fn a_get_answers_the_row_that_was_asked_for() {
+        let action = |id| got("image_actions", "image_actions_get", ("id", Value::Int(5)), id);
+        let snapshot = |id| got("snapshots", "snapshots_get", ("id", Value::Text("ab-1".into())), id);
+
+        assert!(action(r#"{"action": {"id": 5}}"#).is_ok());
+        assert!(snapshot(r#"{"snapshot": {"id": "ab-1"}}"#).is_ok());
+        assert!(snapshot(r#"{"snapshot": {"id": "AB-1"}}"#).is_ok(), "for the query's own filter to drop");
+        let other = |asked: &str, answered: &str| Fault::OtherRow {
+            field: "id".into(),
+            asked: asked.into(),
+            answered: answered.into(),
+        };
+        assert_eq!(action(r#"{"action": {"id": 6}}"#).unwrap_err(), other("5", "6"));
+        assert_eq!(snapshot(r#"{"snapshot": {"id": "ab-2"}}"#).unwrap_err(), other("ab-1", "ab-2"));
+    }
+
+    #[test]
+    fn what_is_null_in_the_envelope_is_as_if_it_were_not_there() {
+        for (links, has_links) in [
+            ("", false),
+            (r#", "links": null"#, false),
+            (r#", "links": {"pages": null}, "meta": null"#, true),
+            (r#", "links": {"pages": {"next": null}}, "meta": {"total": null}"#, true),
+            (r#", "links": {"pages": {"next": ""}}, "meta": {}"#, true),
+        ] {
+            let rows = decode(&["id"], &format!(r#"{{"actions": []{links}}}"#)).unwrap();
+            assert_eq!((rows.total, rows.next, rows.has_links), (None, None, has_links), "{links}");
+        }
+    }
+
     #[test]
     fn an_empty_list_and_absent_links_are_no_error() {
         for body in [

@@ -252,13 +252,18 @@ fn in_turn(list: List) -> BoxStream<'static, Result<RecordBatch>> {
 fn tell_of(beyond: &Beyond, resource: &Resource, rows: &RecordBatch, request: &Request, query: &QueryContext) {
     let Beyond { field, text, row, count } = beyond;
     let id = rows.column_by_name(resource.row_id()).and_then(|ids| array_value_to_string(ids, *row).ok());
-    let id = id.map(|id| format!("{} {id}", resource.row_id())).unwrap_or_else(|| format!("row {row}"));
-    warn!(path = request.at().path, field, text, id, count, "a time that nanoseconds cannot hold is NULL");
+    let id = id.map_or_else(|| format!("row {row}"), |id| format!("{} {}", resource.row_id(), plain(&id)));
+    let (path, text) = (request.at().path, plain(text));
+    warn!(path, field, text, id, count, "a time that nanoseconds cannot hold is NULL");
     query.notice(format!(
-        "{field} of {resource} is NULL where nanoseconds cannot hold the time (years 1677 to 2262): {count} rows of \
-         {}, the first has {id} and `{text}`",
-        request.at().path
+        "{field} of {resource} is NULL in {count} rows of {path}, because nanoseconds hold only the years 1677 to 2262: \
+         the first has {id} and `{text}`"
     ));
+}
+
+/// The API's own text, as it may stand in a line.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(100).collect()
 }
 
 /// The rows that a filter lets through.
