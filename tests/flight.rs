@@ -91,6 +91,11 @@ impl Running {
         Self { address, client, stop: watch::channel(false).0 }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(crate) async fn info(&self, command: &impl ProstMessageExt) -> Result<FlightInfo, Status> {
         Ok(self.client.clone().get_flight_info(descriptor(command)).await?.into_inner())
     }

@@ -12,6 +12,7 @@
 //! - `flight`: gRPC over a socket: commands, handles, errors.
 //! - `readme`: what the README shows, run.
 //! - `statements`: mistakes, parameters, metadata of the engine.
+//! - `lists`: lists that are cut, repeated, or wrong in what they tell of themselves.
 //! - `layers`: who imports whom, and that no table's name stands in code.
 //! - `openapi`: the declarations against DigitalOcean's document.
 //! - `support`: what they share.
@@ -24,6 +25,7 @@ mod faults;
 mod flight;
 mod joins;
 mod layers;
+mod lists;
 mod names;
 mod openapi;
 mod price;

@@ -3,7 +3,7 @@
 //!
 //! - [`Client`]: one account's connection to the API. Cheap to clone.
 //! - [`QueryContext`]: what all requests of one query share: its time limit, its counts, its notices.
-//! - [`page`]: a list's pages, side by side, in order.
+//! - [`page`]: a list's pages, side by side, in order. [`Extent`]: where the list ends.
 //! - [`limit`]: the account's budget of requests, and how many are in flight.
 //! - [`retry`]: what is sent again, and when.
 //!
@@ -12,6 +12,7 @@
 mod body;
 mod client;
 mod context;
+mod extent;
 mod fault;
 pub mod limit;
 pub mod page;
@@ -21,5 +22,6 @@ pub mod retry;
 pub use body::{Body, Head};
 pub use client::{Client, Options, PER_PAGE, Request, Sent, is_loopback};
 pub use context::{Count, Counts, QueryContext, SentEnough};
+pub use extent::{Extent, Hole, Short};
 pub use fault::{Fault, Where};
 pub use read_ahead::ReadAhead;

@@ -1,9 +1,10 @@
 //! A list's pages: the first one tells how many there are, the others are fetched side by side,
-//! and they come out in the list's order.
+//! and they come out in the list's order. Where a list ends, and which pages are read again, is for
+//! [`Extent`] to say.
 //!
 //! A page's request runs in a task of its own, and so is read to its end, and gives its permit
 //! back, whether or not anybody takes the rows. How many pages are on their way is bounded by
-//! [`ReadAhead`]. Only an absent `next` ends a list.
+//! [`ReadAhead`].
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
-use super::client::PER_PAGE;
+use super::extent::{Extent, Short};
 use super::read_ahead::Slot;
 use super::{Body, Client, Fault, QueryContext, ReadAhead, Request};
 use crate::error::Error;
@@ -21,10 +22,21 @@ use crate::error::Error;
 pub struct Decoded<T> {
     /// Its rows.
     pub rows: T,
+    /// How many these are.
+    pub count: usize,
     /// The list's length as this page tells it.
     pub total: Option<u64>,
     /// The link to the page after it.
     pub next: Option<String>,
+    /// Whether it has links at all, and so says that there is no next where it names none.
+    pub has_links: bool,
+}
+
+impl<T> Decoded<T> {
+    /// Whether an answer that was to be all of a list says that there is more of it.
+    pub fn is_part(&self) -> bool {
+        self.next.is_some() || self.total.is_some_and(|total| total > self.count as u64)
+    }
 }
 
 /// Turns a body into rows; runs in the page's task.
@@ -67,14 +79,23 @@ impl<T: Send + 'static> Fetch<T> {
     }
 }
 
+/// A page, and how it came to be read.
+#[derive(Debug)]
+pub struct Taken<T> {
+    /// What it holds.
+    pub decoded: Decoded<T>,
+    /// Whether it was asked for out of its order, once or again.
+    pub again: bool,
+}
+
 /// One reading of a list, page by page. Dropping it stops its requests.
 #[derive(Debug)]
 pub struct Pages<T> {
     fetch: Arc<Fetch<T>>,
     request: Request,
     /// Pages that nobody would want are not fetched ahead.
-    most: u64,
-    taken: u64,
+    rows_wanted: u64,
+    extent: Extent,
     scheduled: u64,
     ended: bool,
     /// Asks for room in the pages' order; a new one begins when the last one is done.
@@ -86,48 +107,75 @@ pub struct Pages<T> {
 type Coming<T> = Task<Result<(Decoded<T>, Slot), Error>>;
 
 impl<T: Send + 'static> Pages<T> {
-    /// Nothing is sent before the first page is asked for. `rows_wanted` bounds what is fetched ahead of need.
-    pub fn new(fetch: Arc<Fetch<T>>, request: Request, rows_wanted: Option<usize>) -> Self {
+    /// Nothing is sent before the first page is asked for. `rows_wanted` bounds what is fetched ahead of need; `known`
+    /// is what was proved of the list's length when it was read before.
+    pub fn new(fetch: Arc<Fetch<T>>, request: Request, rows_wanted: Option<usize>, known: Option<Short>) -> Self {
         let (schedule, coming) = unbounded_channel();
-        let most = rows_wanted.map_or(u64::MAX, |rows| rows.div_ceil(PER_PAGE).max(1) as u64);
-        Self { fetch, request, most, taken: 0, scheduled: 0, ended: false, scheduler: None, coming, schedule }
+        let rows_wanted = rows_wanted.map_or(u64::MAX, |rows| rows as u64);
+        let extent = Extent::new(known);
+        Self { fetch, request, rows_wanted, extent, scheduled: 0, ended: false, scheduler: None, coming, schedule }
     }
 
-    /// The next page in order, or `None` after the last.
+    /// The next page in order, then those that are asked for again, or `None` after the last.
     ///
     /// Not cancel-safe: a list whose `next` was dropped half-way has ended.
     ///
     /// # Errors
     /// The page's [`Fault`], or what `decode` says of it; the list ends there.
-    pub async fn next(&mut self) -> Result<Option<Decoded<T>>, Error> {
-        if self.ended {
+    pub async fn next(&mut self) -> Result<Option<Taken<T>>, Error> {
+        if std::mem::replace(&mut self.ended, true) {
             return Ok(None);
         }
-        if self.taken == self.scheduled {
-            self.schedule(self.taken + 1..=self.taken + 1);
-        }
-        self.ended = true; // unless the page is there and names a next one
-        let page = self.coming.recv().await.expect("`schedule` is kept, so the channel stays open");
-        let (decoded, _slot) = page.join().await?;
-        self.taken += 1;
+        let again = !self.extent.has_more();
+        let (number, decoded) = if again {
+            let Some(number) = self.extent.missing() else { return Ok(None) };
+            (number, self.alone(number).await?)
+        } else {
+            (self.extent.asked() + 1, self.in_order().await?)
+        };
         if let Some(next) = &decoded.next {
-            self.check_progress(next)?;
-            self.schedule_ahead(decoded.total);
-            self.ended = false;
+            self.check_progress(number, next)?;
         }
-        Ok(Some(decoded))
+        self.extent.note(number, &decoded);
+        self.schedule_ahead();
+        self.ended = false;
+        Ok(Some(Taken { decoded, again }))
     }
 
-    /// Page 1 tells of all the others. What it does not tell of is asked for one by one, as long as there is a
-    /// `next`, and so is what a LIMIT may make superfluous.
-    fn schedule_ahead(&mut self, total: Option<u64>) {
-        let told = total.unwrap_or_default().div_ceil(PER_PAGE as u64).min(self.most);
-        if self.taken == 1 && total.is_some() {
-            let pages = total.unwrap_or_default().div_ceil(PER_PAGE as u64).saturating_sub(1);
+    /// What the pages so far tell of the list's length.
+    pub fn extent(&self) -> &Extent {
+        &self.extent
+    }
+
+    async fn in_order(&mut self) -> Result<Decoded<T>, Error> {
+        let taken = self.extent.asked();
+        if taken == self.scheduled {
+            self.schedule(taken + 1..=taken + 1);
+        }
+        let page = self.coming.recv().await.expect("`schedule` is kept, so the channel stays open");
+        page.join().await.map(|(decoded, _slot)| decoded)
+    }
+
+    /// A page out of its order. What was asked for ahead is not wanted any more, and must not keep its room.
+    async fn alone(&mut self, number: u64) -> Result<Decoded<T>, Error> {
+        self.scheduler = None;
+        (self.schedule, self.coming) = unbounded_channel();
+        self.scheduled = self.extent.asked().max(number);
+        self.fetch.query.count(|counts| &counts.needed, 1);
+        Arc::clone(&self.fetch).one(self.request.page(number)).await
+    }
+
+    /// Page 1 tells of all the others. What it does not tell of is asked for one by one, and so is what a LIMIT may make
+    /// superfluous.
+    fn schedule_ahead(&mut self) {
+        let taken = self.extent.asked();
+        if taken == 1 && self.extent.total().is_some() {
+            let pages = self.extent.ahead(u64::MAX).saturating_sub(1);
             self.fetch.query.count(|counts| &counts.needed, usize::try_from(pages).unwrap_or(usize::MAX));
         }
-        if self.taken == 1 && told > 1 {
-            self.schedule(2..=told);
+        let ahead = self.extent.ahead(self.rows_wanted);
+        if taken == self.scheduled && ahead > taken && self.extent.has_more() {
+            self.schedule(taken + 1..=ahead);
         }
     }
 
@@ -147,12 +195,11 @@ impl<T: Send + 'static> Pages<T> {
     }
 
     /// A server whose `next` leads back would be read for ever.
-    fn check_progress(&self, next: &str) -> Result<(), Fault> {
-        let page = page_number(next);
-        if page.is_some_and(|page| page > self.taken) {
+    fn check_progress(&self, number: u64, next: &str) -> Result<(), Fault> {
+        if page_number(next).is_some_and(|page| page > number) {
             return Ok(());
         }
-        Err(Fault::NoProgress { at: self.request.page(self.taken).at(), next: next.chars().take(200).collect() })
+        Err(Fault::NoProgress { at: self.request.page(number).at(), next: next.chars().take(200).collect() })
     }
 }
 

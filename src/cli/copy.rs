@@ -15,6 +15,7 @@ use super::signal::Signals;
 use super::upstream::Upstream;
 use crate::engine::{Answer, Progress};
 use crate::error::Result;
+use crate::flight::client::{Notes, Remote};
 
 /// A statement that was asked.
 pub(super) struct Asked {
@@ -22,6 +23,8 @@ pub(super) struct Asked {
     rows: BoxStream<'static, Result<RecordBatch>>,
     /// Known only where this process reads the pages.
     progress: Option<Progress>,
+    /// Known only where a server does.
+    notes: Notes,
     /// Stays as long as there may be rows.
     _upstream: Option<Upstream>,
 }
@@ -30,12 +33,13 @@ impl Asked {
     /// In this process.
     pub(super) fn here(answer: Answer, upstream: Upstream) -> Self {
         let Answer { schema, rows, progress, .. } = answer;
-        Self { schema, rows, progress: Some(progress), _upstream: Some(upstream) }
+        Self { schema, rows, progress: Some(progress), notes: Notes::default(), _upstream: Some(upstream) }
     }
 
     /// On a server.
-    pub(super) fn elsewhere(schema: SchemaRef, rows: BoxStream<'static, Result<RecordBatch>>) -> Self {
-        Self { schema, rows, progress: None, _upstream: None }
+    pub(super) fn elsewhere(remote: Remote) -> Self {
+        let Remote { schema, rows, notes } = remote;
+        Self { schema, rows, progress: None, notes, _upstream: None }
     }
 
     /// What it does, after so many rows.
@@ -56,7 +60,7 @@ impl Asked {
 
     /// What is to be said about the rows.
     pub(super) fn notices(&self) -> Vec<String> {
-        self.progress.as_ref().map(Progress::notices).unwrap_or_default()
+        self.progress.as_ref().map_or_else(|| self.notes.get(), Progress::notices)
     }
 }
 

@@ -160,8 +160,7 @@ impl Whom {
         match self {
             Self::Server(server) => {
                 // The account's token is for the API's host alone.
-                let (schema, rows) = flight::client::query(&server, sql, None).await?;
-                Ok(Asked::elsewhere(schema, rows))
+                Ok(Asked::elsewhere(flight::client::query(&server, sql, None).await?))
             }
             Self::Here(upstream) => Ok(Asked::here(upstream.engine.run(sql, None).await?, *upstream)),
         }

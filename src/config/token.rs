@@ -62,6 +62,8 @@ pub enum Fault {
     TooLong,
     /// It has white space inside.
     WhiteSpace,
+    /// It stands in quotes, which would be sent with it.
+    Quotes,
     /// It has a control character.
     ControlCharacter,
 }
@@ -74,6 +76,7 @@ impl fmt::Display for Fault {
             Self::SeveralLines => "has more than one line",
             Self::NotText => "is not ASCII text",
             Self::TooLong => "is larger than any token",
+            Self::Quotes => "is in quotes, which are no part of a token",
             Self::WhiteSpace => "has white space inside of the token",
             Self::ControlCharacter => "has a control character",
         })

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::requests::Recorded;
 
 /// What is asked.
+#[derive(Clone)]
 pub(super) struct Asked {
     pub(super) method: String,
     pub(super) path: String,
@@ -40,6 +41,13 @@ impl Asked {
             token: header(AUTHORIZATION).and_then(bearer).map(str::to_owned),
             body,
         }
+    }
+
+    /// The same request with another value for a parameter of its query.
+    pub(super) fn with(mut self, name: &str, value: u64) -> Self {
+        self.query.retain(|(own, _)| own != name);
+        self.query.push((name.to_owned(), value.to_string()));
+        self
     }
 
     pub(super) fn recorded(&self) -> Recorded {

@@ -110,31 +110,66 @@ fn drip(whole: Bytes, every: Duration) -> impl stream::Stream<Item = io::Result<
 /// Takes out a top-level field, or what a JSON pointer names.
 pub(super) fn without(body: &mut Value, field: &str) {
     let (parent, name) = match field.rsplit_once('/') {
-        Some((parent, name)) => (body.pointer_mut(parent), name),
-        None => (Some(body), field),
+        Some((parent, name)) => (parent, name),
+        None => ("", field),
     };
-    match parent {
-        Some(Value::Object(map)) => {
-            map.remove(name);
-        }
-        Some(Value::Array(list)) => {
-            if let Some(place) = name.parse().ok().filter(|place| *place < list.len()) {
-                list.remove(place);
+    for parent in places(body, parent) {
+        match body.pointer_mut(&parent) {
+            Some(Value::Object(map)) => {
+                map.remove(name);
             }
+            Some(Value::Array(list)) => {
+                if let Some(place) = name.parse().ok().filter(|place| *place < list.len()) {
+                    list.remove(place);
+                }
+            }
+            _ => {}
         }
-        _ => {}
     }
 }
 
 /// Puts a value where a JSON pointer points, also where an object has no such field yet.
 pub(super) fn set(body: &mut Value, pointer: &str, value: &Value) {
-    if let Some(place) = body.pointer_mut(pointer) {
-        *place = value.clone();
-    } else if let Some((parent, name)) = pointer.rsplit_once('/')
-        && let Some(Value::Object(map)) = body.pointer_mut(parent)
-    {
-        map.insert(name.to_owned(), value.clone());
+    for pointer in places(body, pointer) {
+        if let Some(place) = body.pointer_mut(&pointer) {
+            *place = value.clone();
+        } else if let Some((parent, name)) = pointer.rsplit_once('/')
+            && let Some(Value::Object(map)) = body.pointer_mut(parent)
+        {
+            map.insert(name.to_owned(), value.clone());
+        }
     }
+}
+
+/// The pointers that one with `*` stands for.
+fn places(body: &Value, pointer: &str) -> Vec<String> {
+    let Some((list, rest)) = pointer.split_once("/*") else { return vec![pointer.to_owned()] };
+    let length = body.pointer(list).and_then(Value::as_array).map_or(0, Vec::len);
+    (0..length).flat_map(|place| places(body, &format!("{list}/{place}{rest}"))).collect()
+}
+
+/// Leaves the first so many rows of a page, the lists at the top.
+pub(super) fn cut_rows(body: &mut Value, rows: usize) {
+    let lists = body.as_object_mut().into_iter().flat_map(|body| body.values_mut()).filter_map(Value::as_array_mut);
+    lists.for_each(|list| list.truncate(rows));
+}
+
+/// Gives a page the rows of another.
+pub(super) fn with_rows_of(body: &mut Value, other: &Value) {
+    let fields = body.as_object_mut().into_iter().flatten().filter(|(_, value)| value.is_array());
+    fields.for_each(|(name, rows)| *rows = other[name.as_str()].clone());
+}
+
+/// The body as text, in which a key stands a second time, behind the first.
+pub(super) fn twice(mut body: Value, pointer: &str, value: &Value) -> String {
+    // Sorts behind every key of the API's.
+    const MARK: &str = "~twice";
+    let Some((parent, name)) = pointer.rsplit_once('/') else { return body.to_string() };
+    if let Some(Value::Object(map)) = body.pointer_mut(parent) {
+        map.insert(MARK.to_owned(), Value::from(MARK));
+    }
+    let mark = Value::from(MARK);
+    body.to_string().replacen(&format!("{mark}:{mark}"), &format!("{}:{value}", Value::from(name)), 1)
 }
 
 #[cfg(test)]
@@ -164,5 +199,39 @@ mod tests {
         set(&mut body, "/actions/7/id", &json!(0));
 
         assert_eq!(body, json!({"actions": [{"id": 1.5, "region": "nyc1"}]}));
+    }
+    #[test]
+    fn a_star_is_every_place_of_a_list() {
+        let mut body = json!({"actions": [{"id": 1, "tags": [{"a": 1}, {"a": 2}]}, {"id": 2, "tags": []}]});
+
+        set(&mut body, "/actions/*/id", &json!(7));
+        set(&mut body, "/actions/*/tags/*/a", &json!(0));
+        without(&mut body, "/actions/*/none");
+        assert_eq!(body, json!({"actions": [{"id": 7, "tags": [{"a": 0}, {"a": 0}]}, {"id": 7, "tags": []}]}));
+
+        without(&mut body, "/actions/*/tags");
+        assert_eq!(body, json!({"actions": [{"id": 7}, {"id": 7}]}));
+    }
+
+    #[test]
+    fn a_key_stands_twice_at_any_depth() {
+        let body = json!({"actions": [{"id": 1, "type": "x"}], "links": {}});
+
+        assert_eq!(
+            twice(body.clone(), "/actions", &json!([])),
+            r#"{"actions":[{"id":1,"type":"x"}],"links":{},"actions":[]}"#
+        );
+        assert_eq!(twice(body, "/actions/0/id", &json!(2)), r#"{"actions":[{"id":1,"type":"x","id":2}],"links":{}}"#);
+    }
+
+    #[test]
+    fn the_rows_of_a_page_are_cut_or_those_of_another() {
+        let mut body = json!({"actions": [1, 2, 3], "meta": {"total": 3}});
+
+        cut_rows(&mut body, 2);
+        assert_eq!(body, json!({"actions": [1, 2], "meta": {"total": 3}}));
+
+        with_rows_of(&mut body, &json!({"actions": [9], "meta": {"total": 1}}));
+        assert_eq!(body, json!({"actions": [9], "meta": {"total": 3}}));
     }
 }

@@ -92,15 +92,28 @@ pub enum Effect {
         /// From byte to byte.
         every: Duration,
     },
-    /// The answer lacks this top-level field, or what this JSON pointer names.
+    /// The answer lacks this top-level field, or what this JSON pointer names, in which `*` is every place of a list.
     Without(String),
     /// The answer has another value here.
     Set {
-        /// A JSON pointer, such as `/actions/3/id`.
+        /// A JSON pointer, such as `/actions/3/id`; `*` is every place of a list.
         pointer: String,
         /// What stands there instead.
         value: Value,
     },
+    /// The answer has this key twice: as it is, and after that with another value.
+    Twice {
+        /// A JSON pointer to the key, such as `/actions` or `/actions/3/id`.
+        pointer: String,
+        /// The second value.
+        value: Value,
+    },
+    /// The server gives at most so many rows a page, whatever `per_page` says.
+    PerPage(u64),
+    /// Of a page's rows only the first so many are there; its links and its total are not touched.
+    Short(usize),
+    /// The rows are those of this page, whichever is asked for; the links and the total are those of the page asked for.
+    RowsOfPage(u64),
     /// The request is carried out so much later.
     Delay(Duration),
     /// The request waits for a permit, and takes it: tests need no sleeps.
@@ -177,7 +190,15 @@ impl Effect {
             | Self::CutBody
             | Self::Truncated
             | Self::Drip { .. } => true,
-            Self::Without(_) | Self::Set { .. } | Self::Delay(_) | Self::Hold(_) | Self::Rows(_) => false,
+            Self::Without(_)
+            | Self::Set { .. }
+            | Self::Twice { .. }
+            | Self::PerPage(_)
+            | Self::Short(_)
+            | Self::RowsOfPage(_)
+            | Self::Delay(_)
+            | Self::Hold(_)
+            | Self::Rows(_) => false,
         }
     }
 }

@@ -9,7 +9,7 @@
 //! GET /v2/images set=/images/0/id "seven"
 //! ```
 //!
-//! Without a method any method is meant, without a path any path. `body` and `set`
+//! Without a method any method is meant, without a path any path. `body`, `set` and `twice`
 //! take the rest of the text; everything else may stand in any order.
 
 use std::fmt;
@@ -37,8 +37,12 @@ const EFFECTS: &[(&str, &str)] = &[
     ("cut", "the connection ends half-way through the body"),
     ("truncated", "the JSON ends half-way"),
     ("drip[=DURATION]", "byte by byte, and no end"),
-    ("without=FIELD", "a field, or a JSON pointer, is taken out of the answer"),
-    ("set=POINTER VALUE", "the rest of the text stands at a JSON pointer"),
+    ("without=FIELD", "a field, or a JSON pointer, is taken out of the answer; /actions/*/id for all rows"),
+    ("set=POINTER VALUE", "the rest of the text stands at a JSON pointer, in which * is every place of a list"),
+    ("twice=POINTER VALUE", "the key at a JSON pointer stands there twice, the second time with the rest of the text"),
+    ("per-page=N", "a page has at most N rows, whatever is asked for"),
+    ("short=N", "only the first N rows of a page are there"),
+    ("rows-of-page=N", "the rows of page N, whichever is asked for"),
     ("delay=DURATION", "carried out so much later"),
     ("add=N", "so many new rows at the front of the list first"),
     ("append=N", "so many new rows at its end first"),
@@ -142,11 +146,13 @@ impl Reading {
                 return Ok(true);
             }
             "set" => {
-                let pointer = value.filter(|pointer| pointer.starts_with('/'));
-                let wanted = "a JSON pointer, and a value after a space";
-                let pointer = pointer.filter(|_| !rest.is_empty()).ok_or_else(|| wrong(word, wanted))?;
-                let value = serde_json::from_str(rest).unwrap_or_else(|_| Value::from(rest));
-                self.effect(word, Effect::Set { pointer: pointer.to_owned(), value })?;
+                let (pointer, value) = pointer_and_value(word, value, rest)?;
+                self.effect(word, Effect::Set { pointer, value })?;
+                return Ok(true);
+            }
+            "twice" => {
+                let (pointer, value) = pointer_and_value(word, value, rest)?;
+                self.effect(word, Effect::Twice { pointer, value })?;
                 return Ok(true);
             }
             _ => {
@@ -200,6 +206,9 @@ fn effect(word: &str, name: &str, value: Option<&str>) -> Result<Effect, FaultEr
         "drip" if value.is_none() => Ok(Effect::Drip { every: Duration::from_millis(200) }),
         "drip" => Ok(Effect::Drip { every: duration(word, value)? }),
         "without" => Ok(Effect::Without(text(word, value, "a field's name")?)),
+        "per-page" => Ok(Effect::PerPage(number(word, value)?)),
+        "short" => Ok(Effect::Short(number(word, value)?)),
+        "rows-of-page" => Ok(Effect::RowsOfPage(number(word, value)?)),
         "delay" => Ok(Effect::Delay(duration(word, value)?)),
         "add" => Ok(Effect::Rows(Change::AddFirst(number(word, value)?))),
         "append" => Ok(Effect::Rows(Change::AddLast(number(word, value)?))),
@@ -208,6 +217,12 @@ fn effect(word: &str, name: &str, value: Option<&str>) -> Result<Effect, FaultEr
         "remove-at" => Ok(Effect::Rows(Change::RemoveAt(number(word, value)?))),
         _ => Err(FaultError::UnknownWord(word.to_owned())),
     }
+}
+
+fn pointer_and_value(word: &str, pointer: Option<&str>, rest: &str) -> Result<(String, Value), FaultError> {
+    let pointer = pointer.filter(|pointer| pointer.starts_with('/') && !rest.is_empty());
+    let pointer = pointer.ok_or_else(|| wrong(word, "a JSON pointer, and a value after a space"))?;
+    Ok((pointer.to_owned(), serde_json::from_str(rest).unwrap_or_else(|_| Value::from(rest))))
 }
 
 fn wrong(word: &str, wanted: &'static str) -> FaultError {

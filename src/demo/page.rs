@@ -25,6 +25,11 @@ impl Page {
         Ok(Self { number: number(query, "page", 1)?.max(1), rows: number(query, "per_page", USUAL)?.clamp(1, LARGEST) })
     }
 
+    /// How many rows are asked for at most.
+    pub(super) fn rows(self) -> u64 {
+        self.rows
+    }
+
     /// The rows of this page in a list of `total`.
     pub(super) fn range(self, total: usize) -> Range<usize> {
         let start = (self.number - 1).saturating_mul(self.rows);

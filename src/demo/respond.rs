@@ -15,6 +15,7 @@ use super::connection::Line;
 use super::control;
 use super::delivery::{self, Delivery};
 use super::fault::Effect;
+use super::page::Page;
 use super::route::Found;
 
 /// No request of this API is longer.
@@ -71,8 +72,25 @@ async fn end(account: &Account, asked: &Asked) -> End {
     if let Some(end) = effects.iter().find_map(instead) {
         return end;
     }
-    let answer = api::answer(account, asked);
+    let answer = answer(account, asked, &effects);
     effects.iter().fold(whole(answer), after)
+}
+
+/// What the API answers, where it may take the page or its size for another.
+fn answer(account: &Account, asked: &Asked, effects: &[Effect]) -> Answer {
+    let size = effects.iter().find_map(|effect| if let Effect::PerPage(rows) = effect { Some(*rows) } else { None });
+    let asked = match (size, Page::of(&asked.query)) {
+        (Some(most), Ok(page)) => asked.clone().with("per_page", page.rows().min(most)),
+        _ => asked.clone(),
+    };
+    let mut answer = api::answer(account, &asked);
+    let page = effects.iter().find_map(|effect| if let Effect::RowsOfPage(page) = effect { Some(*page) } else { None });
+    if let (Some(page), Body::Json(body)) = (page, &mut answer.body)
+        && let Body::Json(other) = api::answer(account, &asked.with("page", page)).body
+    {
+        delivery::with_rows_of(body, &other);
+    }
+    answer
 }
 
 /// Whether the token is good and has requests left.
@@ -116,7 +134,11 @@ async fn before(account: &Account, asked: &Asked, effect: &Effect) {
         | Effect::Truncated
         | Effect::Drip { .. }
         | Effect::Without(_)
-        | Effect::Set { .. } => {}
+        | Effect::Set { .. }
+        | Effect::Twice { .. }
+        | Effect::PerPage(_)
+        | Effect::Short(_)
+        | Effect::RowsOfPage(_) => {}
     }
 }
 
@@ -157,6 +179,10 @@ fn instead(effect: &Effect) -> Option<End> {
         | Effect::Drip { .. }
         | Effect::Without(_)
         | Effect::Set { .. }
+        | Effect::Twice { .. }
+        | Effect::PerPage(_)
+        | Effect::Short(_)
+        | Effect::RowsOfPage(_)
         | Effect::Delay(_)
         | Effect::Hold(_)
         | Effect::Rows(_) => return None,
@@ -181,6 +207,12 @@ fn after(end: End, effect: &Effect) -> End {
         Effect::Set { pointer, value } => {
             change_body(&mut answer, |body| delivery::set(body, pointer, value));
         }
+        Effect::Short(rows) => change_body(&mut answer, |body| delivery::cut_rows(body, *rows)),
+        Effect::Twice { pointer, value } => {
+            if let Body::Json(body) = answer.body {
+                answer.body = Body::Raw(delivery::twice(body, pointer, value));
+            }
+        }
         Effect::Status { .. }
         | Effect::RateLimited { .. }
         | Effect::Html { .. }
@@ -188,6 +220,8 @@ fn after(end: End, effect: &Effect) -> End {
         | Effect::Redirect(_)
         | Effect::Hang
         | Effect::Reset
+        | Effect::PerPage(_)
+        | Effect::RowsOfPage(_)
         | Effect::Delay(_)
         | Effect::Hold(_)
         | Effect::Rows(_) => {}

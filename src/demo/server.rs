@@ -270,6 +270,10 @@ mod tests {
             ("rate-limited", 429, "too_many_requests"),
             ("without=actions", 200, "\"meta\""),
             ("set=/actions/0/id 1.5", 200, "\"id\":1.5,"),
+            ("set=/actions/*/id 15", 200, "\"id\":15,"),
+            ("twice=/meta null", 200, "},\"meta\":null}"),
+            ("per-page=7", 200, "page=2&per_page=7"),
+            ("short=0", 200, "\"actions\":[],"),
         ] {
             let demo = start().await;
             demo.account().inject(text.parse().unwrap());
@@ -279,6 +283,17 @@ mod tests {
             assert_eq!(reply.status, status, "{text}");
             assert!(reply.body.contains(part), "{text}: {}", reply.body);
         }
+    }
+
+    #[tokio::test]
+    async fn the_rows_of_another_page_come_with_the_links_of_the_one_asked_for() {
+        let demo = start_with(Effect::RowsOfPage(1)).await;
+
+        let second = get(&demo, &format!("{ACTIONS}?page=2&per_page=20")).await.json();
+        let first = get(&demo, &format!("{ACTIONS}?page=1&per_page=20")).await.json();
+
+        assert_eq!(second["actions"], first["actions"]);
+        assert!(second["links"]["pages"]["next"].as_str().unwrap().contains("page=3"), "{second}");
     }
 
     #[tokio::test]

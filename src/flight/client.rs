@@ -5,7 +5,7 @@
 //! their kind and hint.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -90,17 +90,42 @@ impl Failure for Fault {
     }
 }
 
+/// A statement that runs on a server.
+pub struct Remote {
+    /// The columns of its rows.
+    pub schema: SchemaRef,
+    /// Its rows as they come.
+    pub rows: BoxStream<'static, Result<RecordBatch>>,
+    /// What the server says about them; all of it is there when the rows are.
+    pub notes: Notes,
+}
+
+/// What a server says about rows, in the `app_metadata` of its messages.
+#[derive(Clone, Debug, Default)]
+pub struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Notes {
+    /// What it has said so far.
+    pub fn get(&self) -> Vec<String> {
+        self.0.lock().expect("nothing panics while it is held").clone()
+    }
+
+    /// A note a line, without what could steer a terminal. What is no text is for another client.
+    fn keep(&self, app_metadata: &[u8]) {
+        let plain = |line: &str| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let lines = std::str::from_utf8(app_metadata).unwrap_or_default().lines().map(plain);
+        self.0.lock().expect("nothing panics while it is held").extend(lines);
+    }
+}
+
 /// Runs a statement on a server: its schema, and its rows as they come.
 ///
 /// # Errors
 /// What the server answers, as it meant it; Unavailable where there is none, and
 /// InvalidArgument for an address that is none.
-pub async fn query(
-    server: &str,
-    sql: &str,
-    token: Option<&Secret>,
-) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch>>)> {
-    let mut client = Client { service: connect(server).await?, authorization: authorization(token)? };
+pub async fn query(server: &str, sql: &str, token: Option<&Secret>) -> Result<Remote> {
+    let (notes, authorization) = (Notes::default(), authorization(token)?);
+    let mut client = Client { service: connect(server).await?, authorization, notes: notes.clone() };
     let info = client.info(sql).await?;
     // Only the ticket of an EXEC expires.
     let writes = info.endpoint.iter().any(|endpoint| endpoint.expiration_time.is_some());
@@ -110,13 +135,14 @@ pub async fn query(
     let schema: Schema = info.try_decode_schema().map_err(|error| Fault::Answer(error.into()))?;
     let rows = stream::iter(tickets).then(move |ticket| client.clone().rows(ticket)).try_flatten();
     let rows = rows.map_err(move |error| if writes { lost_if_broken(error) } else { error }).boxed();
-    Ok((Arc::new(schema), rows))
+    Ok(Remote { schema: Arc::new(schema), rows, notes })
 }
 
 #[derive(Clone)]
 struct Client {
     service: FlightServiceClient<Channel>,
     authorization: Option<MetadataValue<Ascii>>,
+    notes: Notes,
 }
 
 impl Client {
@@ -130,6 +156,7 @@ impl Client {
     async fn rows(mut self, ticket: Ticket) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let request = self.request(ticket);
         let messages = self.service.do_get(request).await.map_err(answered)?.into_inner();
+        let messages = messages.inspect_ok(move |message| self.notes.keep(&message.app_metadata));
         let batches = FlightRecordBatchStream::new_from_flight_data(messages.map_err(FlightError::from));
         Ok(batches.map_err(unreadable).boxed())
     }

@@ -4,21 +4,28 @@
 //! differ from what it is given (dictionaries become their values: JDBC fails on a
 //! dictionary column without rows), and clients compare DoGet's schema with the one
 //! they were told. So everything that tells a schema tells [`on_the_wire`].
+//!
+//! What is to be said about rows (a list that is shorter than its total) is known when they have all been sent. It
+//! comes in the `app_metadata` of one more message, a line each; its batch has no rows, because there are clients that
+//! cannot read a message without any. Where there is nothing to say there is no such message.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use arrow::ipc::writer::IpcWriteOptions;
+use arrow::error::ArrowError;
+use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, IpcMessage, SchemaAsIpc};
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::FutureExt;
+use futures::future::ready;
+use futures::stream::{self, BoxStream, Stream, StreamExt};
 use tokio::sync::watch;
 use tonic::Status;
 
 use super::fault::Fault;
 use super::status;
-use crate::engine::Answer;
+use crate::engine::{Answer, Progress};
 use crate::error::{Error, Result};
 
 /// An answer to DoGet.
@@ -27,17 +34,24 @@ pub(super) struct Rows {
     batches: BoxStream<'static, Result<RecordBatch>>,
     /// An EXEC's stream ends by itself when the server stops, with the row or the error that it has by then.
     ends_itself: bool,
+    /// Where there may be something to say about the rows.
+    progress: Option<Progress>,
 }
 
 impl From<Answer> for Rows {
     fn from(answer: Answer) -> Self {
-        Self { schema: answer.schema, batches: answer.rows, ends_itself: answer.writes }
+        Self {
+            schema: answer.schema,
+            batches: answer.rows,
+            ends_itself: answer.writes,
+            progress: Some(answer.progress),
+        }
     }
 }
 
 impl From<RecordBatch> for Rows {
     fn from(batch: RecordBatch) -> Self {
-        Self { schema: batch.schema(), batches: stream::iter([Ok(batch)]).boxed(), ends_itself: false }
+        Self { schema: batch.schema(), batches: stream::iter([Ok(batch)]).boxed(), ends_itself: false, progress: None }
     }
 }
 
@@ -45,10 +59,39 @@ impl Rows {
     /// The messages of DoGet. They end at the first error, and with UNAVAILABLE when the server stops.
     pub(super) fn encode(self, stopping: watch::Receiver<bool>) -> BoxStream<'static, Result<FlightData, Status>> {
         let batches = self.batches.map(|batch| batch.map_err(carried));
+        let schema = on_the_wire(self.schema.clone());
         let frames = FlightDataEncoderBuilder::new().with_schema(self.schema).build(batches);
-        let frames = frames.map(|frame| frame.map_err(status::of_encoder)).boxed();
+        let frames = frames.map(|frame| frame.map_err(status::of_encoder));
+        let frames = until_error(frames.chain(last_words(self.progress, schema))).boxed();
         if self.ends_itself { frames } else { until_stopped(frames, stopping) }
     }
+}
+
+/// Nothing follows an error.
+fn until_error<T: Send>(
+    frames: impl Stream<Item = Result<T, Status>> + Send,
+) -> impl Stream<Item = Result<T, Status>> + Send {
+    frames.scan(false, |failed, frame| {
+        let ended = std::mem::replace(failed, frame.is_err());
+        ready((!ended).then_some(frame))
+    })
+}
+
+/// The message that says what is to be said, if anything is; made when all rows are sent.
+fn last_words(progress: Option<Progress>, schema: SchemaRef) -> impl Stream<Item = Result<FlightData, Status>> + Send {
+    let words = async move {
+        let notices = progress.map(|progress| progress.notices()).unwrap_or_default();
+        let message = (!notices.is_empty()).then(|| message_without_rows(schema, notices.join("\n")));
+        stream::iter(message.map(|message| message.map_err(|error| status::of_encoder(error.into()))))
+    };
+    words.into_stream().flatten()
+}
+
+fn message_without_rows(schema: SchemaRef, app_metadata: String) -> Result<FlightData, ArrowError> {
+    let (batch, options) = (RecordBatch::new_empty(schema), IpcWriteOptions::default());
+    let (mut tracker, mut context) = (DictionaryTracker::new(false), IpcWriteContext::default());
+    let (_, encoded) = IpcDataGenerator::default().encode(&batch, &mut tracker, &options, &mut context)?;
+    Ok(FlightData::from(encoded).with_app_metadata(app_metadata))
 }
 
 /// The schema that a client gets to see of `schema`.
@@ -118,7 +161,8 @@ mod tests {
     #[tokio::test]
     async fn an_empty_answer_still_has_its_schema() {
         let batches = stream::empty().boxed();
-        let frames = Rows { schema: numbers(0).schema(), batches, ends_itself: false }.encode(running());
+        let frames =
+            Rows { schema: numbers(0).schema(), batches, ends_itself: false, progress: None }.encode(running());
 
         let frames: Vec<FlightData> = frames.try_collect().await.unwrap();
 
@@ -129,7 +173,8 @@ mod tests {
     #[tokio::test]
     async fn nothing_follows_an_error() {
         let batches = stream::iter([Ok(numbers(1)), Err(Fault::ManyRows { most: 1 }.into()), Ok(numbers(1))]).boxed();
-        let frames = Rows { schema: numbers(0).schema(), batches, ends_itself: false }.encode(running());
+        let frames =
+            Rows { schema: numbers(0).schema(), batches, ends_itself: false, progress: None }.encode(running());
 
         let frames: Vec<_> = frames.collect().await;
 
@@ -141,7 +186,8 @@ mod tests {
     async fn a_stream_ends_when_the_server_stops() {
         let (stop, stopping) = watch::channel(false);
         let batches = stream::iter([Ok(numbers(1))]).chain(stream::pending()).boxed();
-        let mut frames = Rows { schema: numbers(0).schema(), batches, ends_itself: false }.encode(stopping);
+        let mut frames =
+            Rows { schema: numbers(0).schema(), batches, ends_itself: false, progress: None }.encode(stopping);
         frames.try_next().await.unwrap();
         frames.try_next().await.unwrap();
 

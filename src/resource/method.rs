@@ -6,7 +6,7 @@
 //! description = "…"
 //! get = "/v2/images"                 # parameters in braces are columns
 //! rows = "images"                    # the body's key; or `row = "image"` for a single object
-//! paged = true
+//! paged = true                       # else one request, and pages only if its answer says that there are any
 //!
 //! # A predicate on a column becomes a query parameter. The first one that applies to a request is sent.
 //! filters = [
@@ -59,7 +59,8 @@ pub enum Answer {
     Rows {
         /// The body's key.
         key: String,
-        /// Whether `page` and `per_page` are understood.
+        /// Whether `page` and `per_page` are sent from the first request on. Without it a list is one request, unless
+        /// its answer says that there is more.
         paged: bool,
     },
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::findings::Findings;
 use super::totals::Totals;
 use crate::api::Client;
 use crate::resource::{Registry, Resource};
@@ -16,12 +17,14 @@ pub struct Account {
     /// What its API is asked with.
     pub client: Client,
     pub(super) totals: Totals,
+    pub(super) findings: Findings,
 }
 
 impl Account {
     /// An account of DigitalOcean's, in the catalog of the provider's own name.
     pub fn digitalocean(client: Client) -> Self {
-        Self { name: PROVIDER.into(), provider: PROVIDER.into(), client, totals: Totals::default() }
+        let (totals, findings) = (Totals::default(), Findings::default());
+        Self { name: PROVIDER.into(), provider: PROVIDER.into(), client, totals, findings }
     }
 
     /// The same, in another catalog.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::api::Where;
+use crate::api::{Hole, Where};
 use crate::error::{Error, Failure, Kind};
 use crate::rows;
 
@@ -45,7 +45,48 @@ pub enum Fault {
         at: Where,
         /// How often it was read.
         readings: u32,
+        /// How many rows the last reading found.
+        found: u64,
+        /// How many there are, as its pages say.
+        total: Option<u64>,
     },
+    /// A list whose pages contradict each other in how long it is.
+    Incomplete {
+        /// Its first page.
+        at: Where,
+        /// How many rows were found.
+        found: u64,
+        /// How many there are, as its pages say.
+        total: Option<u64>,
+        /// Why that is not the whole list.
+        lack: Lack,
+    },
+}
+
+/// What is wrong with a list that is incomplete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// A page has fewer rows than others, each time it is read, although it is not the last.
+    Hole(Hole),
+    /// Rows have the ids of other rows.
+    Repeated,
+    /// Page after page is empty, and still there is said to be more.
+    Endless,
+    /// The API does not know the page after these.
+    Unknown,
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hole(Hole { page, rows, size }) => {
+                write!(f, "page {page} has {rows} rows, others have {size}, and it is not the last")
+            }
+            Self::Repeated => f.write_str("its pages repeat ids of rows that came before"),
+            Self::Endless => f.write_str("the pages after these are empty, but do not end"),
+            Self::Unknown => f.write_str("the next page is answered with 404"),
+        }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -59,8 +100,14 @@ impl fmt::Display for Fault {
                 write!(f, "DigitalOcean does not say the {column} of a row of `{table}`: its {field} is null")
             }
             Self::Unreadable { at, fault } => write!(f, "the answer to {at} cannot be read: {fault}"),
-            Self::Changing { at, readings } => {
-                write!(f, "the list of {at} changed while it was read, {readings} times")
+            Self::Changing { at, readings, found, total } => {
+                write!(f, "the list of {at} changed while it was read, {readings} times: {found} rows were found")?;
+                total.iter().try_for_each(|total| write!(f, " of {total}"))
+            }
+            Self::Incomplete { at, found, total, lack } => {
+                write!(f, "the list of {at} is incomplete: {found} rows were found")?;
+                total.iter().try_for_each(|total| write!(f, " of {total}"))?;
+                write!(f, "; {lack}")
             }
         }
     }
@@ -74,7 +121,7 @@ impl Failure for Fault {
             Self::NeedsKey { .. } | Self::InexactKey { .. } => Kind::InvalidArgument,
             Self::Unreadable { fault, .. } => fault.kind(),
             Self::Untold { .. } => Kind::FailedPrecondition,
-            Self::Changing { .. } => Kind::Aborted,
+            Self::Changing { .. } | Self::Incomplete { .. } => Kind::Aborted,
         }
     }
 
@@ -91,10 +138,18 @@ impl Failure for Fault {
             Self::Untold { column, .. } => format!("name the {column} as well, or do not select it"),
             Self::InexactKey { .. } => "CAST the key to BIGINT".into(),
             Self::Unreadable { fault: rows::Fault::NotJson(_), .. } => "check --api-url, or try again".into(),
+            Self::Unreadable { fault: rows::Fault::Repeated { .. } | rows::Fault::OtherRow { .. }, .. } => {
+                "run the query again; if that does not help, report it to DigitalOcean".into()
+            }
             Self::Unreadable { .. } => {
                 "SELECT only the columns that you need; please report it, the API may have changed".into()
             }
             Self::Changing { .. } => "run the query again".into(),
+            Self::Incomplete { .. } => {
+                "run the query again; if that does not help, DigitalOcean's pages of this list are wrong: a LIMIT, or a \
+                 WHERE that selects single ids, may still work"
+                    .into()
+            }
         })
     }
 }

@@ -1,12 +1,17 @@
 //! One list, whole: every row that was there throughout, and none twice.
 //!
+//! What a page tells may be wrong: where the list ends, and which pages are asked for once more, [`Extent`] says. What
+//! remains is judged here, by the rows' ids.
+//!
 //! The API's pages are numbered. A row that is added meanwhile pushes another one onto the next
-//! page, where it comes a second time: rows are told apart by their ids. A row that is removed
-//! pulls another one onto a page that was read already, where it is missed. So the unique ids are
-//! held against the length that page 1 told, and where they are fewer (or a later page told a
-//! shorter length) the list is read again, and rows that were not sent yet are sent. Two readings
-//! with the same ids are the answer, whatever the API counts; a list that is different each time
-//! is an error.
+//! page, where it comes a second time: rows are told apart by their ids, and sent once. A row that is removed
+//! pulls another one onto a page that was read already, where it is missed. So a list is read again
+//! where a later page tells a smaller total, or where more rows come twice than were added while it was read;
+//! rows that were not sent yet are sent.
+//!
+//! Two readings that are alike prove nothing: pages can be cut short in the same way twice. A list with fewer rows than
+//! its total is an answer only where the pages after it were asked for and are empty; then the answer says so, and the
+//! finding is kept for the next query. Every other contradiction is an error.
 
 use std::sync::Arc;
 
@@ -14,128 +19,233 @@ use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;
 use tracing::warn;
 
-use super::fault::Fault;
+use super::Account;
+use super::fault::{Fault, Lack};
 use super::ids::Ids;
 use crate::api::page::{Decoded, Fetch, Pages};
-use crate::api::{Fault as Missing, Request};
+use crate::api::{Extent, Fault as Missing, Request, Short};
 use crate::error::{Error, Result};
 
 /// How often a list is read before it is given up.
 const MOST_READINGS: u32 = 3;
+/// So many pages without a new row, one after another, are those of a server that does not look at the page's number.
+const MOST_STALE: u32 = 3;
+
+/// What a list is read with.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub(super) account: Arc<Account>,
+    pub(super) fetch: Arc<Fetch<RecordBatch>>,
+    pub(super) request: Request,
+    /// Bounds what is fetched ahead of need, and nothing else.
+    pub(super) rows_wanted: Option<usize>,
+    /// Where the rows' id stands in a batch.
+    pub(super) id: usize,
+}
 
 /// The rows of one list, page by page.
 #[derive(Debug)]
 pub(super) struct List {
-    fetch: Arc<Fetch<RecordBatch>>,
-    request: Request,
-    rows_wanted: Option<usize>,
-    /// Where the rows' id stands in a batch.
-    id: usize,
-    pages: Pages<RecordBatch>,
+    source: Source,
+    state: State,
     sent: Ids,
     readings: u32,
     /// From the second reading on; the first one's are those in `sent`.
     current: Option<Ids>,
     previous: Option<Ids>,
-    told: Told,
+    stale: u32,
 }
 
-/// The list's length as the pages of one reading tell it.
-#[derive(Debug, Default)]
-struct Told {
-    first: Option<u64>,
-    shrank: bool,
+#[derive(Debug)]
+enum State {
+    /// The list is declared to be a single answer, which is still to be asked for.
+    Single,
+    Paged(Box<Pages<RecordBatch>>),
+    Ended,
 }
 
 /// What a reading that came to its end means.
 enum Verdict {
     Complete,
-    Steady,
+    /// It is complete, although its total says more.
+    Short(Short),
     Again,
+    /// It was different each time.
     Changing,
+    Incomplete(Lack),
 }
 
 impl List {
-    /// Starts to read. `rows_wanted` bounds what is fetched ahead of need, and nothing else.
-    pub(super) fn new(fetch: Arc<Fetch<RecordBatch>>, request: Request, rows_wanted: Option<usize>, id: usize) -> Self {
-        let pages = Pages::new(Arc::clone(&fetch), request.clone(), rows_wanted);
-        let (sent, told) = (Ids::default(), Told::default());
-        Self { fetch, request, rows_wanted, id, pages, sent, readings: 1, current: None, previous: None, told }
+    /// Starts to read a list that has pages.
+    pub(super) fn paged(source: Source) -> Self {
+        let state = State::Paged(Box::new(source.pages()));
+        Self { state, ..Self::single(source) }
+    }
+
+    /// Starts to read a list that is declared to be a single answer. Should that say that there is more, its pages are
+    /// read after all.
+    pub(super) fn single(source: Source) -> Self {
+        let (state, sent) = (State::Single, Ids::default());
+        Self { source, state, sent, readings: 1, current: None, previous: None, stale: 0 }
     }
 
     /// The next rows that were not sent yet, or `None` when the list is complete.
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            let page = self.pages.next().await.map_err(|error| self.unless_gone(error))?;
-            if let Some(page) = page {
-                return self.unsent(&page).map(Some);
+            let pages = match &mut self.state {
+                State::Single => return self.single_answer().await.map(Some),
+                State::Ended => return Ok(None),
+                State::Paged(pages) => pages,
+            };
+            let taken = pages.next().await;
+            if let Some(taken) = taken.map_err(|error| self.unless_gone(error))? {
+                return self.unsent(&taken.decoded, taken.again).map(Some);
             }
-            match self.verdict() {
-                Verdict::Complete => return Ok(None),
-                Verdict::Steady => {
-                    self.warn("the API counts more rows than it lists");
-                    return Ok(None);
-                }
-                Verdict::Again => self.read_again(),
-                Verdict::Changing => {
-                    return Err(Fault::Changing { at: self.request.page(1).at(), readings: self.readings }.into());
-                }
-            }
+            self.judge()?;
         }
     }
 
-    /// A list that is gone when it is read again is no empty list: rows of it were sent.
+    async fn single_answer(&mut self) -> Result<RecordBatch> {
+        self.state = State::Ended;
+        let decoded = Arc::clone(&self.source.fetch).one(self.source.request.clone()).await?;
+        let rows = self.unsent(&decoded, true)?;
+        if decoded.is_part() {
+            let path = self.source.request.at().path;
+            warn!(path, rows = decoded.count, total = decoded.total, "a list declared without pages has more of them");
+            self.current = Some(Ids::default());
+            self.state = State::Paged(Box::new(self.source.pages()));
+        }
+        Ok(rows)
+    }
+
+    /// A list that is gone when it is read again is no empty list: rows of it were sent. And a page that the API does
+    /// not know is no empty page, where its other pages say that there are more rows.
     fn unless_gone(&self, error: Error) -> Error {
-        let gone = error.downcast_ref::<Missing>().is_some_and(Missing::is_not_found);
-        if gone && self.readings > 1 {
-            return Fault::Changing { at: self.request.page(1).at(), readings: self.readings }.into();
+        match error.downcast_ref::<Missing>() {
+            Some(fault) if !fault.is_not_found() => error,
+            Some(_) if self.extent().is_over() => self.incomplete(Lack::Unknown).into(),
+            Some(_) if self.readings > 1 => self.changing().into(),
+            Some(_) | None => error,
         }
-        error
     }
 
-    fn unsent(&mut self, page: &Decoded<RecordBatch>) -> Result<RecordBatch> {
-        self.told.note(page.total);
-        let ids = page.rows.column(self.id);
+    fn unsent(&mut self, page: &Decoded<RecordBatch>, again: bool) -> Result<RecordBatch> {
+        let ids = page.rows.column(self.source.id);
+        let before = self.found();
         if let Some(current) = &mut self.current {
             current.add(ids);
         }
         let new = self.sent.add(ids);
+        if !again {
+            let is_stale = page.count > 0 && self.found() == before;
+            self.stale = if is_stale { self.stale + 1 } else { 0 };
+            if self.stale >= MOST_STALE {
+                return Err(self.incomplete(Lack::Repeated).into());
+            }
+        }
         Ok(filter_record_batch(&page.rows, &new).expect("the mask is as long as the batch"))
     }
 
+    /// How many ids this reading has found.
+    fn found(&self) -> u64 {
+        self.current.as_ref().unwrap_or(&self.sent).len() as u64
+    }
+
+    /// Ends the list, or begins another reading.
+    fn judge(&mut self) -> Result<()> {
+        match self.verdict() {
+            Verdict::Complete => self.state = State::Ended,
+            Verdict::Short(short) => {
+                self.note(short);
+                self.state = State::Ended;
+            }
+            Verdict::Again => self.read_again(),
+            Verdict::Changing => return Err(self.changing().into()),
+            Verdict::Incomplete(lack) => return Err(self.incomplete(lack).into()),
+        }
+        Ok(())
+    }
+
     fn verdict(&self) -> Verdict {
-        let found = self.current.as_ref().unwrap_or(&self.sent);
-        if !self.told.shrank && self.told.first.is_none_or(|total| found.len() as u64 >= total) {
+        let (extent, found) = (self.extent(), self.found());
+        let repeated = extent.rows().saturating_sub(found);
+        if extent.has_shrunk() {
+            // A total may be wrong on one page alone, in each reading.
+            let is_whole = extent.hole().is_none() && extent.short().is_none() && repeated == 0;
+            return if is_whole && self.is_steady() { Verdict::Complete } else { self.again(Verdict::Changing) };
+        }
+        if extent.total() == Some(found) {
             return Verdict::Complete;
         }
-        match (&self.current, &self.previous) {
-            (Some(current), Some(previous)) if current == previous => Verdict::Steady,
-            _ if self.readings < MOST_READINGS => Verdict::Again,
-            _ => Verdict::Changing,
+        if let Some(hole) = extent.hole() {
+            return Verdict::Incomplete(Lack::Hole(hole));
+        }
+        if extent.is_endless() {
+            return Verdict::Incomplete(Lack::Endless);
+        }
+        if repeated > extent.growth() {
+            let otherwise = if self.is_steady() { Verdict::Incomplete(Lack::Repeated) } else { Verdict::Changing };
+            return self.again(otherwise);
+        }
+        match extent.short() {
+            Some(short) if repeated == 0 => Verdict::Short(short),
+            Some(_) => self.again(Verdict::Changing),
+            None => Verdict::Complete,
+        }
+    }
+
+    fn again(&self, otherwise: Verdict) -> Verdict {
+        if self.readings < MOST_READINGS { Verdict::Again } else { otherwise }
+    }
+
+    /// Whether this reading has found the same rows as the one before.
+    fn is_steady(&self) -> bool {
+        self.current.is_some() && self.current == self.previous
+    }
+
+    fn extent(&self) -> &Extent {
+        match &self.state {
+            State::Paged(pages) => pages.extent(),
+            State::Single | State::Ended => unreachable!("what is judged has pages"),
         }
     }
 
     fn read_again(&mut self) {
-        self.warn("the list changed while it was read, reading it again");
+        let (path, total) = (self.source.request.page(1).at().path, self.extent().total());
+        warn!(path, readings = self.readings, total, found = self.found(), "reading a list again that changed");
         self.previous = Some(self.current.take().unwrap_or_else(|| self.sent.clone()));
         self.current = Some(Ids::default());
-        self.told = Told::default();
         self.readings += 1;
-        self.pages = Pages::new(Arc::clone(&self.fetch), self.request.clone(), self.rows_wanted);
+        self.stale = 0;
+        self.state = State::Paged(Box::new(self.source.pages()));
     }
 
-    fn warn(&self, what: &str) {
-        let (path, found) = (self.request.page(1).at().path, self.current.as_ref().unwrap_or(&self.sent).len());
-        warn!(path, readings = self.readings, total = self.told.first, found, "{what}");
+    /// Tells, and keeps, that a list is shorter than its total.
+    fn note(&self, short: Short) {
+        let Source { account, fetch, request, .. } = &self.source;
+        let (path, Short { rows, total }) = (request.at().path, short);
+        warn!(path, total, rows, "the API counts more rows than it lists");
+        fetch.query.notice(format!(
+            "DigitalOcean counts {total} rows in {path} and lists {rows}: the pages after these are empty"
+        ));
+        account.findings.keep(request, short);
+    }
+
+    fn changing(&self) -> Fault {
+        let total = self.extent().total();
+        Fault::Changing { at: self.source.request.page(1).at(), readings: self.readings, found: self.found(), total }
+    }
+
+    fn incomplete(&self, lack: Lack) -> Fault {
+        let extent = self.extent();
+        let total = extent.total().or_else(|| (lack == Lack::Repeated).then(|| extent.rows()));
+        Fault::Incomplete { at: self.source.request.page(1).at(), found: self.found(), total, lack }
     }
 }
 
-impl Told {
-    fn note(&mut self, total: Option<u64>) {
-        match (self.first, total) {
-            (Some(first), Some(now)) => self.shrank |= now < first,
-            (None, now) => self.first = now,
-            (Some(_), None) => {}
-        }
+impl Source {
+    fn pages(&self) -> Pages<RecordBatch> {
+        let known = self.account.findings.of(&self.request);
+        Pages::new(Arc::clone(&self.fetch), self.request.clone(), self.rows_wanted, known)
     }
 }

@@ -8,7 +8,7 @@
 //! - [`bind`]: joins that give a scan its keys.
 //! - `stream`, `list`, `unique`, `ids`: an execution; a list that is complete; several as one; the ids seen.
 //! - [`Memo`]: lists that are read once a query.
-//! - `totals`: how long lists were, for EXPLAIN's estimates.
+//! - `totals`: how long lists were, for EXPLAIN's estimates; `findings`: which are shorter than they say.
 //! - `number`: counts that EXPLAIN ANALYZE shows as they are.
 //! - [`exec`]: the procedures of a resource, called once.
 
@@ -20,6 +20,7 @@ pub mod exec;
 mod explain;
 mod fault;
 mod filters;
+mod findings;
 mod ids;
 mod keys;
 mod list;
@@ -51,7 +52,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use access::{Call, choose};
 pub use account::Account;
 pub use catalog::catalogs;
-pub use fault::Fault;
+pub use fault::{Fault, Lack};
 pub(crate) use filters::FiltersIntoScans;
 pub(crate) use memo::Memo;
 pub use pins::Pins;

@@ -98,7 +98,10 @@ impl Reading {
         let own = &self.resource;
         let only = own.methods.iter().flat_map(|method| method.only.iter().map(|(field, _)| field.as_str()));
         let pinned = self.pins.iter().map(|(column, _)| column);
-        let names = only.chain(pinned).chain([own.row_id()]);
+        let gets = own.methods.iter().filter(|method| method.is_get());
+        let in_path = gets.flat_map(|method| method.path.parameters()).map(|name| own.canonical(name));
+        let in_path = in_path.filter(|name| own.column(name).is_some_and(|column| column.source == Source::Field));
+        let names = only.chain(pinned).chain(in_path).chain([own.row_id()]);
         names.map(|name| own.planned_schema().index_of(name).expect("declarations name columns of their own")).collect()
     }
 

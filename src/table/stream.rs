@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Int64Type};
+use arrow::util::display::array_value_to_string;
 use datafusion::common::cast::as_boolean_array;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
@@ -17,15 +18,15 @@ use tracing::warn;
 
 use super::access::{self, Call};
 use super::fault::{Fault, to_datafusion};
-use super::list::List;
+use super::list::{List, Source};
 use super::memo::Memo;
 use super::reading::Reading;
 use super::unique::unique;
 use crate::api::page::{Decoded, Fetch};
 use crate::api::{self, Counts, QueryContext, ReadAhead, Request};
 use crate::error::{Error, Result};
-use crate::resource::{Answer, Value};
-use crate::rows::Decoder;
+use crate::resource::{Answer, Method, Resource, Value};
+use crate::rows::{Beyond, Decoder};
 
 /// A scan reads so many pages ahead, and so many bytes.
 const PAGES_AHEAD: usize = 16;
@@ -137,13 +138,12 @@ impl Execution {
         let method = self.reading.method(call.method);
         let (first, rows) = match &method.answer {
             Answer::Rows { paged: true, .. } => {
-                let id = self.reading.place(self.reading.resource.row_id());
-                let list = List::new(fetch, request.clone(), self.reading.rows_wanted(method), id);
-                let pages =
-                    stream::try_unfold(list, async |mut list| Ok(list.next().await?.map(|batch| (batch, list))));
-                (request.page(1), pages.boxed())
+                (request.page(1), in_turn(List::paged(self.source(method, fetch, request))))
             }
-            Answer::Rows { paged: false, .. } | Answer::Row(_) => {
+            Answer::Rows { paged: false, .. } => {
+                (request.clone(), in_turn(List::single(self.source(method, fetch, request))))
+            }
+            Answer::Row(_) => {
                 let first = request.clone();
                 let once = stream::once(async move { fetch.one(request).await.map(|decoded| decoded.rows) });
                 (first, once.boxed())
@@ -151,6 +151,11 @@ impl Execution {
         };
         let (own, call) = (Arc::clone(self), call.clone());
         rows.filter_map(move |batch| std::future::ready(own.unless_not_found(batch, &first, &call))).boxed()
+    }
+
+    fn source(&self, method: &Method, fetch: Arc<Fetch<RecordBatch>>, request: Request) -> Source {
+        let (account, id) = (Arc::clone(&self.reading.account), self.reading.place(self.reading.resource.row_id()));
+        Source { account, fetch, request, rows_wanted: self.reading.rows_wanted(method), id }
     }
 
     fn reader(&self, method: usize) -> &Arc<Reader> {
@@ -167,12 +172,15 @@ impl Execution {
     fn fetch(&self, call: &Call, ahead: &Arc<ReadAhead>) -> Fetch<RecordBatch> {
         let (reader, query) = (Arc::clone(self.reader(call.method)), Arc::clone(&self.query));
         let (binding, account) = (call.binding.clone(), Arc::clone(&self.reading.account));
+        let resource = Arc::clone(&self.reading.resource);
         let decode = move |body: &api::Body, request: &Request| {
             let unreadable = |fault| Error::from(Fault::Unreadable { at: request.at(), fault });
             let rows = reader.decoder.decode(body.bytes(), &binding).map_err(unreadable)?;
             query.count(|counts| &counts.rows, rows.batch.num_rows());
             rows.total.iter().for_each(|total| account.totals.keep(request, *total));
-            Ok(Decoded { rows: rows.batch, total: rows.total, next: rows.next })
+            rows.beyond.iter().for_each(|beyond| tell_of(beyond, &resource, &rows.batch, request, &query));
+            let (count, total, next, has_links) = (rows.batch.num_rows(), rows.total, rows.next, rows.has_links);
+            Ok(Decoded { rows: rows.batch, count, total, next, has_links })
         };
         let (client, query) = (self.reading.account.client.clone(), Arc::clone(&self.query));
         Fetch { client, query, ahead: Arc::clone(ahead), decode: Box::new(decode) }
@@ -233,6 +241,29 @@ impl Execution {
         };
         Ok((batch.num_rows() > 0).then_some(batch))
     }
+}
+
+/// A list's rows, page by page.
+fn in_turn(list: List) -> BoxStream<'static, Result<RecordBatch>> {
+    stream::try_unfold(list, async |mut list| Ok(list.next().await?.map(|batch| (batch, list)))).boxed()
+}
+
+/// Tells of a NULL that stands for a time which the column cannot hold.
+fn tell_of(beyond: &Beyond, resource: &Resource, rows: &RecordBatch, request: &Request, query: &QueryContext) {
+    let Beyond { field, text, row, count } = beyond;
+    let id = rows.column_by_name(resource.row_id()).and_then(|ids| array_value_to_string(ids, *row).ok());
+    let id = id.map_or_else(|| format!("row {row}"), |id| format!("{} {}", resource.row_id(), plain(&id)));
+    let (path, text) = (request.at().path, plain(text));
+    warn!(path, field, text, id, count, "a time that nanoseconds cannot hold is NULL");
+    query.notice(format!(
+        "{field} of {resource} is NULL in {count} rows of {path}, because nanoseconds hold only the years 1677 to 2262: \
+         the first has {id} and `{text}`"
+    ));
+}
+
+/// The API's own text, as it may stand in a line.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(100).collect()
 }
 
 /// The rows that a filter lets through.

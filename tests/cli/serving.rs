@@ -89,7 +89,7 @@ async fn stopping(grace: Duration) -> (Arc<Semaphore>, JoinHandle<Result<usize>>
     let engine = engine(&account).await;
     let shutdown = async { stopped.await.unwrap() };
     let query = tokio::spawn(async move {
-        let (_, mut rows) = flight::client::query(&address, ACTIONS, None).await?;
+        let mut rows = flight::client::query(&address, ACTIONS, None).await?.rows;
         let mut count = 0;
         while let Some(batch) = rows.next().await {
             count += batch?.num_rows();

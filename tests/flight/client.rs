@@ -7,10 +7,11 @@ async fn a_statement_is_answered_with_its_schema_and_rows() {
     let server = start().await;
     let address = server.address.replace("http", "grpc");
 
-    let (schema, rows) = flight::client::query(&address, TABLES, None).await.unwrap();
+    let answer = flight::client::query(&address, TABLES, None).await.unwrap();
 
-    let rows: Vec<RecordBatch> = rows.try_collect().await.unwrap();
-    assert_eq!(rows[0].schema(), schema);
+    let rows: Vec<RecordBatch> = answer.rows.try_collect().await.unwrap();
+    assert_eq!(rows[0].schema(), answer.schema);
+    assert!(answer.notes.get().is_empty());
     assert_eq!(texts(&rows[0], 1), ["image_actions"]);
 }
 

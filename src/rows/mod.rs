@@ -1,70 +1,40 @@
 //! JSON bytes and a declaration to a [`RecordBatch`]. Pure.
 //!
-//! The whole body, envelope included, is read as one row of a schema made from the declaration
-//! (`{actions: List<Struct<the columns wanted>>, links, meta}`) by arrow-json, straight from the
+//! The whole body is read as one row of a schema made from the declaration (`envelope`:
+//! `{actions: List<Struct<the columns wanted>>, links, meta}`) by arrow-json, straight from the
 //! bytes; fields that nobody asked for become no arrays.
 //!
 //! arrow-json alone would be too kind: it reads `1.5` into an integer as 1, a number into a timestamp
-//! as nanoseconds, and says nothing where `actions` is missing. So integers and timestamps are read as
-//! text and parsed here, and what must be there is looked for. Where it fails, its message has no field in it: [`Decoder::decode`] then looks again,
-//! slowly, for the field and the row.
+//! as nanoseconds, takes the last of two equal keys, and says nothing where `actions` is missing. So integers and
+//! timestamps are read as text and parsed here (`text`), keys are looked at once more (`keys`), and what must be there
+//! is looked for. Where it fails, its message has no field in it: [`Decoder::decode`] then looks again, slowly, for the
+//! field and the row.
+//!
+//! *An id that comes twice in one page* is an error, whether or not the two rows are alike. A page is one answer, made
+//! at one moment: rows that come or go meanwhile cannot put a row into it twice, and which of the two is meant nobody
+//! knows. What is selected must not decide it either, and that may be nothing but the id.
 
-use std::fmt;
+mod envelope;
+mod fault;
+mod keys;
+mod text;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray, StructArray,
-    TimestampNanosecondArray, new_null_array,
+    new_null_array,
 };
-use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
 use serde_json::Value as Json;
 
-use crate::error::{Failure, Kind};
+pub use self::fault::Fault;
+pub use self::text::Beyond;
+use self::text::{Parser, as_text};
 use crate::resource::{Answer, Binding, Method, Resource, Source, Value};
-
-/// A body that does not hold what the declaration says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// It is no JSON, or goes on after its end.
-    NotJson(String),
-    /// The key that holds the rows is missing, or null.
-    NoRows {
-        /// `actions`.
-        key: String,
-    },
-    /// A field is not what it is declared to be.
-    Field {
-        /// `started_at`.
-        field: String,
-        /// Which row of the body, from 0, where that is known.
-        row: Option<usize>,
-        /// What is wrong with it.
-        problem: String,
-    },
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotJson(problem) => write!(f, "the body is no JSON: {problem}"),
-            Self::NoRows { key } => write!(f, "the body has no `{key}`"),
-            Self::Field { field, row: Some(row), problem } => write!(f, "`{field}` of row {row}: {problem}"),
-            Self::Field { field, row: None, problem } => write!(f, "`{field}`: {problem}"),
-        }
-    }
-}
-
-impl std::error::Error for Fault {}
-
-impl Failure for Fault {
-    fn kind(&self) -> Kind {
-        Kind::DataLoss
-    }
-}
 
 /// What a body holds.
 #[derive(Debug)]
@@ -75,6 +45,10 @@ pub struct Rows {
     pub total: Option<u64>,
     /// `links.pages.next`.
     pub next: Option<String>,
+    /// Whether there are `links`, with or without a `next`: without them the page does not say that it is the last.
+    pub has_links: bool,
+    /// Times that are NULL here because nanoseconds cannot hold them.
+    pub beyond: Vec<Beyond>,
 }
 
 /// Reads the bodies of one kind of answer into some of its resource's columns.
@@ -87,6 +61,10 @@ pub struct Decoder {
     envelope: SchemaRef,
     columns: Vec<OutputColumn>,
     schema: SchemaRef,
+    /// Of a list, the place of the column that tells its rows apart.
+    id: Option<usize>,
+    /// Of a single object, the columns that the path names it by, and their places.
+    asked: Vec<(String, usize)>,
 }
 
 #[derive(Debug)]
@@ -113,7 +91,8 @@ impl Decoder {
 
     /// For the answers of a method, which may give a parameter's column in a field.
     pub fn of_method(resource: &Resource, method: &Method, columns: &[usize]) -> Self {
-        Self::with(resource, &method.answer, |column| method.gives(column), columns)
+        let decoder = Self::with(resource, &method.answer, |column| method.gives(column), columns);
+        Self { asked: asked(resource, method, columns), ..decoder }
     }
 
     fn with<'a>(
@@ -123,6 +102,8 @@ impl Decoder {
         columns: &[usize],
     ) -> Self {
         let mut fields: Vec<FieldRef> = Vec::new();
+        let id = columns.iter().position(|at| resource.columns[*at].name == resource.row_id());
+        let id = id.filter(|_| matches!(answer, Answer::Rows { .. }));
         let columns: Vec<OutputColumn> = columns
             .iter()
             .map(|at| OutputColumn {
@@ -134,7 +115,8 @@ impl Decoder {
             .collect();
         let schema = Arc::new(Schema::new(columns.iter().map(|column| Arc::clone(&column.field)).collect::<Vec<_>>()));
         let fields = Fields::from(fields);
-        Self { answer: answer.clone(), envelope: envelope(answer, &fields), fields, columns, schema }
+        let (answer, envelope) = (answer.clone(), envelope::schema(answer, &fields));
+        Self { answer, envelope, fields, columns, schema, id, asked: Vec::new() }
     }
 
     /// The schema of the batches.
@@ -148,17 +130,54 @@ impl Decoder {
     /// [`Fault`], which names the field.
     pub fn decode(&self, body: &[u8], binding: &Binding) -> Result<Rows, Fault> {
         let envelope = read(&self.envelope, body).map_err(|error| self.explain(body, &error))?;
+        keys::check(self.envelope.fields(), body)?;
         let objects = self.objects(envelope.column(0))?;
+        let mut parser = Parser::default();
         let mut read = Vec::with_capacity(self.fields.len());
         for (at, field) in self.fields.iter().enumerate() {
-            read.push(from_text(objects.column(at), field.name(), field_type(&self.columns, at))?);
+            read.push(parser.column(objects.column(at), field_type(&self.columns, at), field.name())?);
         }
         let columns = self.columns.iter().map(|column| output(column, &read, binding, objects.len()));
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let rows = RecordBatchOptions::new().with_row_count(Some(objects.len()));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &rows)
             .expect("the columns have the schema's types, and no nulls where there must be none");
-        Ok(Rows { batch, total: total(&envelope)?, next: next(&envelope) })
+        self.check_ids(&batch)?;
+        self.check_row(&batch, binding)?;
+        let (total, next, has_links) =
+            (envelope::total(&envelope)?, envelope::next(&envelope), envelope::has_links(&envelope));
+        Ok(Rows { batch, total, next, has_links, beyond: parser.beyond })
+    }
+
+    /// No id comes twice in one page.
+    fn check_ids(&self, batch: &RecordBatch) -> Result<(), Fault> {
+        let Some(id) = self.id else { return Ok(()) };
+        let mut first = HashMap::with_capacity(batch.num_rows());
+        let mut again = None;
+        for row in 0..batch.num_rows() {
+            let id = key(batch.column(id), row);
+            if let Some(before) = first.get(&id).copied() {
+                again = again.or(Some([before, row]));
+            } else {
+                first.insert(id, row);
+            }
+        }
+        let Some(rows) = again else { return Ok(()) };
+        let (field, value) = (self.schema.field(id).name().clone(), cell(batch.column(id), rows[0]));
+        Err(Fault::Repeated { field, value, rows, of: batch.num_rows(), ids: first.len() })
+    }
+
+    /// A request for one row is answered with that row. Text that differs in capital letters alone is another value
+    /// for SQL, but not for every API: such a row is left for the query's own filter to drop.
+    fn check_row(&self, batch: &RecordBatch, binding: &Binding) -> Result<(), Fault> {
+        for (column, at) in &self.asked {
+            let Some(asked) = binding.get(column).map(Value::to_string) else { continue };
+            let answered = cell(batch.column(*at), 0);
+            if !answered.eq_ignore_ascii_case(&asked) {
+                return Err(Fault::OtherRow { field: column.clone(), asked, answered });
+            }
+        }
+        Ok(())
     }
 
     /// The objects of the body, as one struct array.
@@ -238,35 +257,6 @@ fn field_type(columns: &[OutputColumn], place: usize) -> &DataType {
     column.expect("a field is read for a column").field.data_type()
 }
 
-/// `{actions: List<Struct<…>>, links: {pages: {next}}, meta: {total}}`
-fn envelope(answer: &Answer, fields: &Fields) -> SchemaRef {
-    let object = DataType::Struct(fields.clone());
-    Arc::new(Schema::new(match answer {
-        Answer::Row(key) => vec![Field::new(key, object, true)],
-        Answer::Rows { key, .. } => {
-            let next = Fields::from(vec![Field::new("next", DataType::Utf8, true)]);
-            let pages = Fields::from(vec![Field::new("pages", DataType::Struct(next), true)]);
-            let total = Fields::from(vec![Field::new("total", DataType::Utf8, true)]);
-            vec![
-                Field::new(key, DataType::new_list(object, true), true),
-                Field::new("links", DataType::Struct(pages), true),
-                Field::new("meta", DataType::Struct(total), true),
-            ]
-        }
-    }))
-}
-
-/// The type with every integer and timestamp as text.
-fn as_text(data_type: &DataType) -> DataType {
-    let field = |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(as_text(field.data_type())));
-    match data_type {
-        DataType::Int64 | DataType::Timestamp(..) => DataType::Utf8,
-        DataType::List(item) => DataType::List(field(item)),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
-        other => other.clone(),
-    }
-}
-
 /// One JSON object as one row.
 fn read(schema: &SchemaRef, body: &[u8]) -> Result<RecordBatch, ArrowError> {
     let builder = ReaderBuilder::new(Arc::clone(schema)).with_batch_size(1).with_coerce_primitive(true);
@@ -280,40 +270,37 @@ fn read(schema: &SchemaRef, body: &[u8]) -> Result<RecordBatch, ArrowError> {
     }
 }
 
-/// The column in its declared type, integers and timestamps parsed.
-fn from_text(column: &ArrayRef, name: &str, wanted: &DataType) -> Result<ArrayRef, Fault> {
-    match wanted {
-        DataType::Int64 => {
-            let integers = parsed(column.as_string(), name, "no integer of 64 bits", |text| text.parse::<i64>().ok())?;
-            return Ok(Arc::new(Int64Array::from(integers)));
-        }
-        DataType::Timestamp(_, zone) => {
-            let times = parsed(column.as_string(), name, "no time", |text| string_to_timestamp_nanos(text).ok())?;
-            return Ok(Arc::new(TimestampNanosecondArray::from(times).with_timezone_opt(zone.clone())));
-        }
-        _ => {}
-    }
-    if column.data_type() == wanted {
-        return Ok(Arc::clone(column));
-    }
-    let cast = cast_with_options(column, wanted, &CastOptions { safe: false, ..CastOptions::default() });
-    cast.map_err(|error| Fault::Field { field: name.to_owned(), row: None, problem: plain(&error) })
+/// The columns that a single object's path names it by, where they are fields of the answer.
+fn asked(resource: &Resource, method: &Method, columns: &[usize]) -> Vec<(String, usize)> {
+    let is_field = |name: &str| resource.column(name).is_some_and(|column| column.source == Source::Field);
+    let place = |name: &str| columns.iter().position(|at| resource.columns[*at].name == name);
+    let names = method.path.parameters().map(|parameter| resource.canonical(parameter));
+    let names = names.filter(|name| method.is_get() && is_field(name));
+    names.filter_map(|name| Some((name.to_owned(), place(name)?))).collect()
 }
 
-fn parsed<T>(
-    texts: &StringArray,
-    name: &str,
-    otherwise: &str,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Result<Vec<Option<T>>, Fault> {
-    let parse = |(row, text): (usize, Option<&str>)| match text {
-        None => Ok(None),
-        Some(text) => parse(text).map(Some).ok_or_else(|| {
-            let problem = format!("`{text}` is {otherwise}");
-            Fault::Field { field: name.to_owned(), row: Some(row), problem }
-        }),
-    };
-    texts.iter().enumerate().map(parse).collect()
+/// An id, as what it is compared by.
+#[derive(PartialEq, Eq, Hash)]
+enum Key<'a> {
+    Number(i64),
+    Text(&'a str),
+    Null,
+}
+
+fn key(column: &ArrayRef, row: usize) -> Key<'_> {
+    match column.data_type() {
+        _ if column.is_null(row) => Key::Null,
+        DataType::Int64 => Key::Number(column.as_primitive::<Int64Type>().value(row)),
+        _ => Key::Text(column.as_string::<i32>().value(row)),
+    }
+}
+
+fn cell(column: &ArrayRef, row: usize) -> String {
+    match key(column, row) {
+        Key::Number(number) => number.to_string(),
+        Key::Text(text) => text.to_owned(),
+        Key::Null => "null".into(),
+    }
 }
 
 fn output(column: &OutputColumn, read: &[ArrayRef], binding: &Binding, rows: usize) -> Result<ArrayRef, Fault> {
@@ -331,24 +318,6 @@ fn output(column: &OutputColumn, read: &[ArrayRef], binding: &Binding, rows: usi
         return Err(Fault::Field { field: column.field.name().clone(), row, problem: "it is missing".into() });
     }
     Ok(array)
-}
-
-fn total(envelope: &RecordBatch) -> Result<Option<u64>, Fault> {
-    let Some(meta) = envelope.column_by_name("meta").filter(|meta| meta.is_valid(0)) else { return Ok(None) };
-    let total = meta.as_struct().column(0).as_string::<i32>();
-    let problem = |text: &str| Fault::Field {
-        field: "meta.total".into(),
-        row: None,
-        problem: format!("`{text}` is no number of rows"),
-    };
-    total.is_valid(0).then(|| total.value(0).parse().map_err(|_| problem(total.value(0)))).transpose()
-}
-
-fn next(envelope: &RecordBatch) -> Option<String> {
-    let links = envelope.column_by_name("links").filter(|links| links.is_valid(0))?;
-    let pages = links.as_struct().column(0);
-    let next = pages.is_valid(0).then(|| pages.as_struct().column(0).as_string::<i32>())?;
-    next.is_valid(0).then(|| next.value(0).to_owned())
 }
 
 fn kind_of(json: &Json) -> &'static str {
@@ -429,6 +398,44 @@ mod tests {
         assert_eq!(batch.column(1).as_string::<i32>().value(0), "completed");
     }
 
+    fn got(table: &str, method: &str, key: (&str, Value), body: &str) -> Result<Rows, Fault> {
+        let resource = Registry::built_in().find("compute", table).unwrap();
+        let id = resource.arrow_schema().index_of(resource.row_id()).unwrap();
+        let binding = Binding::default().with(key.0, key.1);
+        Decoder::of_method(resource, resource.method(method).unwrap(), &[id]).decode(body.as_bytes(), &binding)
+    }
+
+    #[test]
+    fn a_get_answers_the_row_that_was_asked_for() {
+        let action = |id| got("image_actions", "image_actions_get", ("id", Value::Int(5)), id);
+        let snapshot = |id| got("snapshots", "snapshots_get", ("id", Value::Text("ab-1".into())), id);
+
+        assert!(action(r#"{"action": {"id": 5}}"#).is_ok());
+        assert!(snapshot(r#"{"snapshot": {"id": "ab-1"}}"#).is_ok());
+        assert!(snapshot(r#"{"snapshot": {"id": "AB-1"}}"#).is_ok(), "for the query's own filter to drop");
+        let other = |asked: &str, answered: &str| Fault::OtherRow {
+            field: "id".into(),
+            asked: asked.into(),
+            answered: answered.into(),
+        };
+        assert_eq!(action(r#"{"action": {"id": 6}}"#).unwrap_err(), other("5", "6"));
+        assert_eq!(snapshot(r#"{"snapshot": {"id": "ab-2"}}"#).unwrap_err(), other("ab-1", "ab-2"));
+    }
+
+    #[test]
+    fn what_is_null_in_the_envelope_is_as_if_it_were_not_there() {
+        for (links, has_links) in [
+            ("", false),
+            (r#", "links": null"#, false),
+            (r#", "links": {"pages": null}, "meta": null"#, true),
+            (r#", "links": {"pages": {"next": null}}, "meta": {"total": null}"#, true),
+            (r#", "links": {"pages": {"next": ""}}, "meta": {}"#, true),
+        ] {
+            let rows = decode(&["id"], &format!(r#"{{"actions": []{links}}}"#)).unwrap();
+            assert_eq!((rows.total, rows.next, rows.has_links), (None, None, has_links), "{links}");
+        }
+    }
+
     #[test]
     fn an_empty_list_and_absent_links_are_no_error() {
         for body in [
@@ -461,7 +468,11 @@ mod tests {
             (r#"{"actions": [{"id": 1}, {"id": 2, "region": "nyc1"}]}"#, "`region` of row 1"),
             (r#"{"actions": [{"id": 1, "started_at": "yesterday"}]}"#, "`started_at` of row 0"),
             (r#"{"actions": [{"id": 1, "started_at": 1605371361}]}"#, "`1605371361` is no time"),
-            (r#"{"actions": [{"id": 1, "completed_at": "0001-01-01T00:00:00Z"}]}"#, "is no time"),
+            (r#"{"actions": [{"id": 1, "completed_at": "0000-00-00T00:00:00Z"}]}"#, "is no time"),
+            (r#"{"actions": [{"id": 1}], "meta": {"total": 1}, "actions": []}"#, "the key `actions` stands twice"),
+            (r#"{"actions": [{"id": 1, "id": 2}]}"#, "the key `actions.id` stands twice"),
+            (r#"{"actions": [], "links": {"pages": {"next": "x", "next": "y"}}}"#, "the key `links.pages.next` stands"),
+            (r#"{"actions": [{"id": 2}, {"id": 1}, {"id": 2}]}"#, "rows 0 and 2 have the same id, 2: 3 rows have only"),
             (r#"{"actions": [7]}"#, "`actions` of row 0: it is a number"),
             (r#"{"actions": {"id": 1}}"#, "`actions`: it is an object"),
             (r#"{"actions": null}"#, "the body has no `actions`"),

@@ -1,0 +1,53 @@
+//! What stands around the rows of a body: `{actions: […], links: {pages: {next}}, meta: {total}}`.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+
+use super::fault::Fault;
+use crate::resource::Answer;
+
+/// The schema that a whole body is read with, as one row.
+pub(super) fn schema(answer: &Answer, fields: &Fields) -> SchemaRef {
+    let object = DataType::Struct(fields.clone());
+    Arc::new(Schema::new(match answer {
+        Answer::Row(key) => vec![Field::new(key, object, true)],
+        Answer::Rows { key, .. } => {
+            let next = Fields::from(vec![Field::new("next", DataType::Utf8, true)]);
+            let pages = Fields::from(vec![Field::new("pages", DataType::Struct(next), true)]);
+            let total = Fields::from(vec![Field::new("total", DataType::Utf8, true)]);
+            vec![
+                Field::new(key, DataType::new_list(object, true), true),
+                Field::new("links", DataType::Struct(pages), true),
+                Field::new("meta", DataType::Struct(total), true),
+            ]
+        }
+    }))
+}
+
+/// `meta.total`.
+pub(super) fn total(body: &RecordBatch) -> Result<Option<u64>, Fault> {
+    let Some(meta) = body.column_by_name("meta").filter(|meta| meta.is_valid(0)) else { return Ok(None) };
+    let total = meta.as_struct().column(0).as_string::<i32>();
+    let problem = |text: &str| Fault::Field {
+        field: "meta.total".into(),
+        row: None,
+        problem: format!("`{text}` is no number of rows"),
+    };
+    total.is_valid(0).then(|| total.value(0).parse().map_err(|_| problem(total.value(0)))).transpose()
+}
+
+/// Whether it has `links`, whatever is in them.
+pub(super) fn has_links(body: &RecordBatch) -> bool {
+    body.column_by_name("links").is_some_and(|links| links.is_valid(0))
+}
+
+/// `links.pages.next`. `pages` may be null, which means the same as leaving it out; so does an empty `next`.
+pub(super) fn next(body: &RecordBatch) -> Option<String> {
+    let links = body.column_by_name("links").filter(|links| links.is_valid(0))?;
+    let pages = links.as_struct().column(0);
+    let next = pages.is_valid(0).then(|| pages.as_struct().column(0).as_string::<i32>())?;
+    let next = next.is_valid(0).then(|| next.value(0))?;
+    (!next.is_empty()).then(|| next.to_owned())
+}

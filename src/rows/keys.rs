@@ -1,0 +1,233 @@
+//! Keys that stand twice in one object of a body.
+//!
+//! JSON does not say which of the two values counts, and arrow-json takes the last one without a word: of
+//! `{"actions": [...], "actions": []}` it would read an empty list. So the body is walked once more, along the schema
+//! that it is read with; what that does not name is skipped.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use arrow::datatypes::{DataType, Fields};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::fault::Fault;
+
+/// Looks for a key of `fields`, at any depth, that stands twice in one object.
+///
+/// # Errors
+/// [`Fault::Twice`]; or [`Fault::NotJson`], for a body that arrow-json took and serde_json does not.
+pub(super) fn check(fields: &Fields, body: &[u8]) -> Result<(), Fault> {
+    let twice = RefCell::default();
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let walked = Object { fields, path: None, twice: &twice }.deserialize(&mut json);
+    match (twice.into_inner(), walked) {
+        (Some(key), _) => Err(Fault::Twice { key }),
+        (None, Err(error)) => Err(Fault::NotJson(error.to_string())),
+        (None, Ok(())) => Ok(()),
+    }
+}
+
+/// The keys from the body down to a value, the last one first.
+#[derive(Clone, Copy)]
+struct Path<'a> {
+    key: &'a str,
+    above: Option<&'a Path<'a>>,
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(above) = self.above {
+            write!(f, "{above}.")?;
+        }
+        f.write_str(self.key)
+    }
+}
+
+/// A value of this type, or of another: that is for arrow-json to refuse.
+struct Typed<'a> {
+    data_type: &'a DataType,
+    path: &'a Path<'a>,
+    twice: &'a RefCell<Option<String>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Typed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        let Self { data_type, path, twice } = self;
+        match data_type {
+            DataType::Struct(fields) => Object { fields, path: Some(path), twice }.deserialize(json),
+            DataType::List(item) => json.deserialize_any(Items(Typed { data_type: item.data_type(), path, twice })),
+            _ => json.deserialize_ignored_any(IgnoredAny).map(|_| ()),
+        }
+    }
+}
+
+struct Object<'a> {
+    fields: &'a Fields,
+    path: Option<&'a Path<'a>>,
+    twice: &'a RefCell<Option<String>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Object<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+/// What a visitor does with a value that is neither an object nor a list.
+macro_rules! passing_over_scalars {
+    () => {
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a value")
+        }
+
+        fn visit_unit<E>(self) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<(), E> {
+            Ok(())
+        }
+    };
+}
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = ();
+
+    passing_over_scalars!();
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = vec![false; self.fields.len()];
+        while let Some(field) = map.next_key_seed(Known(self.fields))? {
+            let Some(at) = field else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let path = Path { key: self.fields[at].name(), above: self.path };
+            if std::mem::replace(&mut seen[at], true) {
+                *self.twice.borrow_mut() = Some(path.to_string());
+                return Err(A::Error::custom("a key stands twice"));
+            }
+            let value = Typed { data_type: self.fields[at].data_type(), path: &path, twice: self.twice };
+            map.next_value_seed(value)?;
+        }
+        Ok(())
+    }
+}
+
+/// The values of a list.
+struct Items<'a>(Typed<'a>);
+
+impl<'de> Visitor<'de> for Items<'_> {
+    type Value = ();
+
+    passing_over_scalars!();
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let Self(Typed { data_type, path, twice }) = self;
+        while items.next_element_seed(Typed { data_type, path, twice })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+}
+
+/// A key, and where it stands among these fields.
+struct Known<'a>(&'a Fields);
+
+impl<'de> DeserializeSeed<'de> for Known<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Option<usize>, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Known<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Option<usize>, E> {
+        Ok(self.0.iter().position(|field| field.name() == key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::Field;
+
+    use super::*;
+
+    /// `{things: [{id, place: {name}}], links: {next}}`
+    fn fields() -> Fields {
+        let text = |name: &str| Field::new(name, DataType::Utf8, true);
+        let object = |fields: Vec<Field>| DataType::Struct(Fields::from(fields));
+        let thing = object(vec![text("id"), Field::new("place", object(vec![text("name")]), true)]);
+        let links = Field::new("links", object(vec![text("next")]), true);
+        Fields::from(vec![Field::new("things", DataType::new_list(thing, true), true), links])
+    }
+
+    #[test]
+    fn a_key_that_is_read_stands_once_in_an_object() {
+        for (body, key) in [
+            (r#"{"things": [], "things": [{"id": "1"}]}"#, "things"),
+            (r#"{"links": {"next": "a"}, "things": [], "links": null}"#, "links"),
+            (r#"{"links": {"next": "a", "next": "b"}}"#, "links.next"),
+            (r#"{"things": [{"id": "1"}, {"id": "2", "id": "2"}]}"#, "things.id"),
+            (r#"{"things": [{"place": {"name": null, "name": 1}}]}"#, "things.place.name"),
+            (r#"{"things": [{"id": "1", "\u0069d": "2"}]}"#, "things.id"),
+        ] {
+            assert_eq!(check(&fields(), body.as_bytes()), Err(Fault::Twice { key: key.to_owned() }), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_read_and_what_is_of_another_type_is_passed_over() {
+        for body in [
+            r#"{"other": 1, "other": {"id": 1, "id": 2}, "things": [{"id": [1], "x": 1, "x": 2}]}"#,
+            r#"{"things": [null, 7, "x", [[]], 1.5, true], "links": [{"next": 1}]}"#,
+            r#"{"things": {"id": 1}, "links": -3}"#,
+            r#"{"things": [{"id": "1"}, {"id": "1"}]}"#,
+            "[]",
+        ] {
+            assert_eq!(check(&fields(), body.as_bytes()), Ok(()), "{body}");
+        }
+    }
+
+    #[test]
+    fn deep_values_that_nobody_reads_are_no_fault() {
+        let deep = format!(r#"{{"other": {}{}, "things": []}}"#, "[".repeat(10_000), "]".repeat(10_000));
+
+        assert_eq!(check(&fields(), deep.as_bytes()), Ok(()));
+    }
+}

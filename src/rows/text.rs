@@ -1,0 +1,251 @@
+//! Integers and times, which arrow-json reads as text, in their declared types; at any depth.
+//!
+//! arrow-json would read `1.5` into an integer as 1, and a number into a timestamp as nanoseconds.
+//!
+//! The API writes "never" as `""` or as the first moment of the year 1 (Go's zero time): both are NULL. A time that
+//! 64 bits of nanoseconds cannot hold (before 1677-09-21, after 2262-04-11) is NULL as well, since any other value
+//! would be a wrong one; because NULL is not what the API said, [`Beyond`] tells of it.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, ListArray, StringArray, StructArray, TimestampNanosecondArray,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::kernels::cast_utils::string_to_datetime;
+use arrow::datatypes::{DataType, FieldRef, Fields};
+use chrono::{Datelike, Utc};
+
+use super::fault::Fault;
+
+/// Times of one field that a column of nanoseconds cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beyond {
+    /// `next_backup_window.start`.
+    pub field: String,
+    /// The first of them.
+    pub text: String,
+    /// The row that it stands in, from 0.
+    pub row: usize,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// The type with every integer and timestamp as text.
+pub(super) fn as_text(data_type: &DataType) -> DataType {
+    let field = |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(as_text(field.data_type())));
+    match data_type {
+        DataType::Int64 | DataType::Timestamp(..) => DataType::Utf8,
+        DataType::List(item) => DataType::List(field(item)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
+        other => other.clone(),
+    }
+}
+
+/// Parses columns, and keeps what they cannot hold.
+#[derive(Debug, Default)]
+pub(super) struct Parser {
+    pub(super) beyond: Vec<Beyond>,
+}
+
+/// Where an array stands: its field, and the row of the body that each of its places belongs to.
+struct Place<'a> {
+    field: &'a str,
+    row: &'a dyn Fn(usize) -> usize,
+}
+
+/// What a text says of a time.
+enum Time {
+    At(i64),
+    Never,
+    Beyond,
+}
+
+impl Parser {
+    /// The column of this field in its declared type.
+    pub(super) fn column(&mut self, texts: &ArrayRef, wanted: &DataType, field: &str) -> Result<ArrayRef, Fault> {
+        self.read(texts, wanted, &Place { field, row: &|at| at })
+    }
+
+    fn read(&mut self, texts: &ArrayRef, wanted: &DataType, place: &Place<'_>) -> Result<ArrayRef, Fault> {
+        match wanted {
+            _ if texts.data_type() == wanted => Ok(Arc::clone(texts)),
+            DataType::Int64 => Ok(Arc::new(integers(texts.as_string(), place)?)),
+            DataType::Timestamp(_, zone) => {
+                Ok(Arc::new(self.times(texts.as_string(), place)?.with_timezone_opt(zone.clone())))
+            }
+            DataType::List(item) => self.list(texts.as_list(), item, place),
+            DataType::Struct(fields) => self.object(texts.as_struct(), fields, place),
+            other => unreachable!("`as_text` leaves a {other} as it is"),
+        }
+    }
+
+    fn list(&mut self, texts: &ListArray, item: &FieldRef, place: &Place<'_>) -> Result<ArrayRef, Fault> {
+        let row = |at| (place.row)(owner(texts.offsets(), at));
+        let values = self.read(texts.values(), item.data_type(), &Place { field: place.field, row: &row })?;
+        Ok(Arc::new(ListArray::new(Arc::clone(item), texts.offsets().clone(), values, texts.nulls().cloned())))
+    }
+
+    fn object(&mut self, texts: &StructArray, fields: &Fields, place: &Place<'_>) -> Result<ArrayRef, Fault> {
+        let columns = fields.iter().zip(texts.columns()).map(|(field, column)| {
+            let name = format!("{}.{}", place.field, field.name());
+            self.read(column, field.data_type(), &Place { field: &name, row: place.row })
+        });
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        Ok(Arc::new(StructArray::new(fields.clone(), columns, texts.nulls().cloned())))
+    }
+
+    fn times(&mut self, texts: &StringArray, place: &Place<'_>) -> Result<TimestampNanosecondArray, Fault> {
+        let times = texts.iter().enumerate().map(|(at, text)| {
+            let Some(text) = text else { return Ok(None) };
+            match time(text).ok_or_else(|| wrong(place, at, text, "no time"))? {
+                Time::At(nanoseconds) => Ok(Some(nanoseconds)),
+                Time::Never => Ok(None),
+                Time::Beyond => {
+                    self.keep(place, at, text);
+                    Ok(None)
+                }
+            }
+        });
+        times.collect()
+    }
+
+    fn keep(&mut self, place: &Place<'_>, at: usize, text: &str) {
+        match self.beyond.iter_mut().find(|beyond| beyond.field == place.field) {
+            Some(beyond) => beyond.count += 1,
+            None => self.beyond.push(Beyond {
+                field: place.field.to_owned(),
+                text: text.to_owned(),
+                row: (place.row)(at),
+                count: 1,
+            }),
+        }
+    }
+}
+
+fn integers(texts: &StringArray, place: &Place<'_>) -> Result<Int64Array, Fault> {
+    let parse = |(at, text): (usize, Option<&str>)| {
+        let integer = text.map(|text| text.parse().map_err(|_| wrong(place, at, text, "no integer of 64 bits")));
+        integer.transpose()
+    };
+    texts.iter().enumerate().map(parse).collect()
+}
+
+fn wrong(place: &Place<'_>, at: usize, text: &str, otherwise: &str) -> Fault {
+    let problem = format!("`{text}` is {otherwise}");
+    Fault::Field { field: place.field.to_owned(), row: Some((place.row)(at)), problem }
+}
+
+fn time(text: &str) -> Option<Time> {
+    if text.is_empty() {
+        return Some(Time::Never);
+    }
+    let at = string_to_datetime(&Utc, text).ok()?;
+    Some(match at.timestamp_nanos_opt() {
+        Some(nanoseconds) => Time::At(nanoseconds),
+        None if at.year() == 1 => Time::Never,
+        None => Time::Beyond,
+    })
+}
+
+/// The list that has the value at a place among its own.
+fn owner(offsets: &OffsetBuffer<i32>, at: usize) -> usize {
+    offsets.partition_point(|offset| usize::try_from(*offset).is_ok_and(|offset| offset <= at)) - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ListBuilder, StringBuilder};
+    use arrow::datatypes::{Field, Int64Type, TimeUnit, TimestampNanosecondType};
+
+    use super::*;
+
+    fn timestamp() -> DataType {
+        DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()))
+    }
+
+    fn texts(values: &[Option<&str>]) -> ArrayRef {
+        Arc::new(StringArray::from(values.to_vec()))
+    }
+
+    #[test]
+    fn the_apis_never_is_null_in_each_of_its_forms() {
+        let never = ["", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00", "0001-01-01T00:00:00.000Z", "0001-01-01"];
+        let mut parser = Parser::default();
+
+        let column = parser.column(&texts(&never.map(Some)), &timestamp(), "ended_at").unwrap();
+
+        assert_eq!(column.null_count(), never.len());
+        assert!(parser.beyond.is_empty());
+    }
+
+    #[test]
+    fn the_first_and_the_last_nanosecond_are_values() {
+        let values = ["1677-09-21T00:12:43.145224193Z", "2262-04-11T23:47:16.854775807Z", "1969-12-31T23:59:59Z"];
+
+        let column = Parser::default().column(&texts(&values.map(Some)), &timestamp(), "ended_at").unwrap();
+
+        let times = column.as_primitive::<TimestampNanosecondType>();
+        assert_eq!(times.values()[1..], [i64::MAX, -1_000_000_000]);
+        assert_eq!(times.null_count(), 0);
+    }
+
+    #[test]
+    fn a_time_that_nanoseconds_cannot_hold_is_null_and_told() {
+        let values = [Some("2020-11-14T16:29:21Z"), Some("9999-12-31T23:59:59Z"), None, Some("1600-01-01T00:00:00Z")];
+        let mut parser = Parser::default();
+
+        let column = parser.column(&texts(&values), &timestamp(), "ended_at").unwrap();
+
+        assert_eq!(column.null_count(), 3);
+        let text = "9999-12-31T23:59:59Z".to_owned();
+        assert_eq!(parser.beyond, [Beyond { field: "ended_at".into(), text, row: 1, count: 2 }]);
+    }
+
+    /// `[["1"], [], ["2", "x"]]`
+    fn lists() -> ArrayRef {
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        for values in [&["1"][..], &[], &["2", "x"]] {
+            lists.append_value(values.iter().map(|value| Some(*value)));
+        }
+        Arc::new(lists.finish())
+    }
+
+    #[test]
+    fn what_is_wrong_within_a_list_is_said_with_its_row() {
+        let wanted = DataType::new_list(DataType::Int64, true);
+
+        let fault = Parser::default().column(&lists(), &wanted, "ids").unwrap_err();
+
+        assert_eq!(fault.to_string(), "`ids` of row 2: `x` is no integer of 64 bits");
+    }
+
+    #[test]
+    fn lists_and_objects_keep_their_shape() {
+        let object = |times: ArrayRef| -> ArrayRef {
+            let field = Field::new("start", times.data_type().clone(), true);
+            let nulls = Some(vec![true, false, true].into());
+            Arc::new(StructArray::new(Fields::from(vec![field]), vec![times], nulls))
+        };
+        let window = object(texts(&[Some("1970-01-01T00:00:01Z"), None, Some("0001-01-01T00:00:00Z")]));
+        let wanted = DataType::Struct(Fields::from(vec![Field::new("start", timestamp(), true)]));
+
+        let read = Parser::default().column(&window, &wanted, "window").unwrap();
+        let ids = Parser::default().column(&numbers(), &DataType::new_list(DataType::Int64, true), "ids").unwrap();
+
+        let start = read.as_struct().column(0).as_primitive::<TimestampNanosecondType>();
+        assert_eq!((start.value(0), start.is_null(2), read.is_null(1)), (1_000_000_000, true, true));
+        let expected = [Some(vec![Some(1)]), Some(vec![]), None, Some(vec![Some(2), Some(3)])];
+        assert_eq!(*ids.as_list::<i32>(), ListArray::from_iter_primitive::<Int64Type, _, _>(expected));
+    }
+
+    /// `[["1"], [], null, ["2", "3"]]`
+    fn numbers() -> ArrayRef {
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        lists.append_value([Some("1")]);
+        lists.append_value([None::<&str>; 0]);
+        lists.append_null();
+        lists.append_value([Some("2"), Some("3")]);
+        Arc::new(lists.finish())
+    }
+}

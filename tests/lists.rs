@@ -1,0 +1,59 @@
+//! What a list does not say: pages without links or totals, with wrong ones, too short, empty, or repeated. The answer
+//! is the whole list, each row once, or an error that names both counts.
+
+mod answers;
+mod cut;
+mod ends;
+mod unpaged;
+
+use oceanflight::error::Kind;
+
+use crate::support::{Asked, IMAGE, Stage, integers};
+
+const LIST: &str = "SELECT id FROM image_actions WHERE image_id = 62137902";
+const PAGES: &str = "GET /v2/images/*/actions";
+
+/// A list of so many rows, and these faults of its pages.
+async fn stage(rows: usize, faults: &[&str]) -> Stage {
+    let stage = Stage::new(&[(IMAGE, rows)]).await;
+    faults.iter().for_each(|fault| stage.inject(&format!("{PAGES} {fault}")));
+    stage
+}
+
+/// All ids, in the list's own order.
+fn all(stage: &Stage) -> Vec<i64> {
+    stage.actions(IMAGE).iter().map(|action| action["id"].as_i64().unwrap()).collect()
+}
+
+/// With these faults instead of those before, the list is whole, each row once; the pages that were asked for.
+async fn whole(stage: &Stage, faults: &[&str]) -> Vec<u64> {
+    instead(stage, faults);
+    let Asked { rows, progress } = stage.ask(LIST).await.unwrap_or_else(|error| panic!("{faults:?}: {error:?}"));
+    let (mut read, mut expected) = (integers(&rows, "id"), all(stage));
+    read.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(read, expected, "{faults:?}");
+    assert!(progress.notices().is_empty(), "{faults:?}: {:?}", progress.notices());
+    pages(stage)
+}
+
+fn instead(stage: &Stage, faults: &[&str]) {
+    stage.demo.account().clear_faults();
+    stage.demo.account().clear_requests();
+    faults.iter().for_each(|fault| stage.inject(&format!("{PAGES} {fault}")));
+}
+
+/// The pages that were asked for since the last call, in the order of their numbers.
+fn pages(stage: &Stage) -> Vec<u64> {
+    let page = |request: &String| request.rsplit_once("page=").map_or(0, |(_, page)| page.parse().unwrap());
+    let mut pages: Vec<u64> = stage.requests().iter().map(page).collect();
+    pages.sort_unstable();
+    pages
+}
+
+/// The error of the list with these faults instead of those before.
+async fn error(stage: &Stage, faults: &[&str]) -> (Kind, String) {
+    instead(stage, faults);
+    let error = stage.error(LIST).await;
+    (error.kind(), error.report())
+}
