@@ -1,5 +1,6 @@
 //! The tests, one binary: each links DataFusion.
 //!
+//! - `answers`: the value that SQL says, or an error: types, subqueries, parameters, dialects.
 //! - `cli`: the program: arguments, exit codes, what is printed where, signals.
 //! - `scan`: statements to requests to rows, against the simulated account over HTTP.
 //! - `conformance`: every table times every shape of query, over the wire.
@@ -18,6 +19,7 @@
 //! - `support`: what they share.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod answers;
 mod cli;
 mod conformance;
 mod exec;

@@ -55,10 +55,14 @@ async fn what_would_be_answered_wrongly_is_refused_in_words() {
 
     for (sql, says) in [
         ("SELECT count(*) FROM images TABLESAMPLE BERNOULLI(10)", "TABLESAMPLE"),
-        ("SELECT id IN (SELECT image_id FROM image_actions) AS x FROM images", "hint: LEFT JOIN the subquery's"),
         (
-            "SELECT count(*) FROM image_actions WHERE region_slug NOT IN (SELECT image_id::TEXT FROM image_actions)",
-            "NOT EXISTS",
+            "SELECT id FROM images i WHERE (SELECT a.id FROM image_actions a WHERE a.image_id = i.id) = 1",
+            "hint: aggregate it",
+        ),
+        (
+            "SELECT i.id FROM images i WHERE i.id IN (SELECT a.image_id FROM image_actions a \
+             WHERE a.image_id = i.id ORDER BY a.id LIMIT 1)",
+            "row_number()",
         ),
     ] {
         let report = stage.error(sql).await.report();

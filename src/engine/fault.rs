@@ -311,9 +311,7 @@ impl Failure for Fault {
             Self::TypeOfValue { .. } => "write the value into the statement, or cast the column to one type".into(),
             Self::Timeout(_) => "ask for less, or raise query.timeout".into(),
             Self::Engine(_) => "write it another way, and please report it with the statement".into(),
-            Self::Internal(_) => {
-                "this is a fault of oceanflight: please report it with the statement".into()
-            }
+            Self::Internal(_) => "this is a fault of oceanflight: please report it with the statement".into(),
             Self::ReadOnly(_)
             | Self::Invalid(_)
             | Self::Value(_)

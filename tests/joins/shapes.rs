@@ -354,15 +354,14 @@ pub(super) const SHAPES: &[Shape] = &[
     Shape {
         name: "NOT IN a query of actions",
         sql: "SELECT id FROM images WHERE id NOT IN (SELECT image_id FROM image_actions)",
-        answer: Answer::Refused("NOT EXISTS"),
-        ..REFUSED
+        ..BOUND
     },
     Shape {
         name: "NOT IN a query of some actions",
         sql: "SELECT id FROM images WHERE NOT public \
               AND id NOT IN (SELECT image_id FROM image_actions WHERE status = 'errored')",
-        answer: Answer::Refused("NOT EXISTS"),
-        ..REFUSED
+        asks: Asks::Each(OWN_IMAGES),
+        ..BOUND
     },
     Shape {
         name: "NOT IN a query that names its images",

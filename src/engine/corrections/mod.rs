@@ -10,7 +10,7 @@ mod function;
 mod values;
 
 pub(super) use arguments::Arguments;
-pub(super) use values::Values;
+pub(super) use values::{Values, time_with_seconds};
 
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::error::Result;

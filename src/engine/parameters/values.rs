@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 
+use crate::engine::corrections::time_with_seconds;
 use crate::engine::fault::{Fault, from_datafusion};
 use crate::error::Result;
 
@@ -57,11 +58,20 @@ fn value(batch: &RecordBatch, at: usize, wanted: &DataType) -> Result<ScalarValu
 
 /// The value as the wanted type, or what is wrong with it.
 fn converted(bound: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, String> {
+    let with_seconds = with_seconds(bound, wanted);
+    let bound = with_seconds.as_ref().unwrap_or(bound);
     let column = checked_cast(bound, wanted)?;
     if !is_the_same(bound, &column)? {
         return Err(lost(bound.data_type(), wanted).into());
     }
     Ok(column)
+}
+
+/// `2026-06-01 00:00`, as in a statement itself.
+fn with_seconds(bound: &ArrayRef, wanted: &DataType) -> Option<ArrayRef> {
+    let is_time = matches!(wanted, DataType::Timestamp(..));
+    let text = bound.as_string_opt::<i32>().filter(|text| is_time && text.is_valid(0))?;
+    Some(Arc::new(StringArray::from(vec![time_with_seconds(text.value(0))?])))
 }
 
 fn checked_cast(bound: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, String> {
@@ -114,7 +124,7 @@ fn lost(bound: &DataType, wanted: &DataType) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Float64Array, Int32Array, StringArray};
+    use arrow::array::{Float64Array, Int32Array};
 
     use super::*;
 

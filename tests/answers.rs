@@ -1,0 +1,189 @@
+//! The value that SQL says, or an error with a hint: the wire's types, what DataFusion plans wrongly, other dialects.
+//!
+//! - `predicates`: IN, EXISTS, ANY and ALL against an oracle that goes through all rows.
+//! - `parameters`: what type a statement gives to each, and which values it takes.
+
+mod parameters;
+mod predicates;
+
+use oceanflight::error::Kind;
+use serde_json::{Value, json};
+
+use crate::support::{Stage, json as rows_of};
+
+/// The values of a statement's rows, in the order of its columns, without their names.
+async fn values(stage: &Stage, sql: &str) -> Vec<Vec<Value>> {
+    let rows = stage.rows(sql).await;
+    let names: Vec<String> = rows.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let row = |row: Value| names.iter().map(|name| row[name].clone()).collect();
+    rows_of(&rows).into_iter().map(row).collect()
+}
+
+async fn assert_values(cases: &[(&str, Value)]) {
+    let stage = Stage::new(&[]).await;
+    for (sql, expected) in cases {
+        assert_eq!(json!(values(&stage, sql).await), *expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_column_has_the_type_that_all_of_its_values_fit_in() {
+    assert_values(&[
+        ("SELECT 1 AS x UNION ALL SELECT 2.5", json!([[1.0], [2.5]])),
+        ("SELECT NULL AS x UNION ALL SELECT 5", json!([[null], [5]])),
+        ("SELECT CAST(1 AS SMALLINT) AS x UNION ALL SELECT 70000", json!([[1], [70000]])),
+        ("SELECT CASE WHEN false THEN 0 ELSE 0.25 END AS x", json!([[0.25]])),
+        (
+            "SELECT DATE '2024-01-01' AS x UNION ALL SELECT TIMESTAMP '2024-01-01 10:00:00'",
+            json!([["2024-01-01T00:00:00"], ["2024-01-01T10:00:00"]]),
+        ),
+        (
+            "SELECT CAST(1.5 AS DECIMAL(10, 1)) AS x UNION ALL SELECT CAST(1.55 AS DECIMAL(10, 2)) ORDER BY x",
+            json!([[1.5], [1.55]]),
+        ),
+        ("SELECT lag(x, 1, 0.5) OVER (ORDER BY x) AS y FROM (VALUES (1), (2)) t(x)", json!([[0.5], [1.0]])),
+        (
+            "SELECT arrow_cast('a', 'RunEndEncoded(\"run_ends\": non-null Int32, \"values\": Utf8)') AS x",
+            json!([["a"]]),
+        ),
+        ("SELECT arrow_cast('a', 'Dictionary(Int32, Utf8)') AS x", json!([["a"]])),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_rate_of_counts_is_no_integer() {
+    let stage = Stage::new(&[]).await;
+    let sql = "SELECT type, CASE WHEN count(*) = 0 THEN 0 ELSE 1.0 * count(*) FILTER (WHERE status = 'errored') / count(*) \
+               END AS rate FROM image_actions WHERE image_id = 62137902 GROUP BY type ORDER BY rate DESC LIMIT 1";
+
+    let rows = values(&stage, sql).await;
+
+    let rate = rows[0][1].as_f64().unwrap();
+    assert!(rate > 0.0 && rate < 1.0, "{rate}");
+}
+
+#[tokio::test]
+async fn the_schema_is_the_same_from_prepare_to_the_last_batch() {
+    let stage = Stage::new(&[]).await;
+    for sql in [
+        "SELECT 1 AS x UNION ALL SELECT 2.5",
+        "SELECT lag(1, 1, 0.5) OVER () AS x",
+        "SELECT NULL AS x UNION ALL SELECT 5",
+    ] {
+        let prepared = stage.engine.prepare(sql).await.unwrap().schema;
+        let checked = stage.engine.check(sql, None).await.unwrap();
+        let rows = stage.rows(sql).await;
+
+        assert_eq!(prepared, checked, "{sql}");
+        assert_eq!(prepared, rows.schema(), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn what_datafusion_plans_wrongly_is_planned_right() {
+    let rows = "WITH l (id, k, x) AS (VALUES (1, 1, 1), (2, 1, 2), (6, NULL, 2)), \
+                r (id, k, v) AS (VALUES (1, 1, 1), (2, 1, 3), (4, 2, 2))";
+    // The condition on l.k is not checked on r.k, which has the same name below the join.
+    let pushed = format!(
+        "{rows} SELECT l.id FROM l JOIN r s ON s.k = l.x WHERE s.v < 5 AND l.k + s.v <= (SELECT 17) ORDER BY 1"
+    );
+    assert_values(&[
+        (&pushed, json!([[1], [1], [2]])),
+        // A constant condition stays above an aggregate that makes a row of none.
+        (
+            "SELECT a.x, t.n FROM (VALUES (1)) a(x) LEFT JOIN (SELECT count(*) AS n FROM images) t ON false",
+            json!([[1, null]]),
+        ),
+        (
+            "SELECT a.x, t.n FROM (VALUES (1)) a(x) LEFT JOIN (SELECT count(*) AS n FROM images) t ON 1 = 2",
+            json!([[1, null]]),
+        ),
+        (
+            "SELECT a.x, t.n FROM (VALUES (1)) a(x) LEFT JOIN (SELECT 7 AS k, count(*) AS n FROM images) t ON t.k = 8",
+            json!([[1, null]]),
+        ),
+        ("SELECT (SELECT v FROM (VALUES (1)) t(v) LIMIT 0) AS x", json!([[null]])),
+        ("SELECT (2 > (SELECT v FROM (VALUES (1)) t(v) LIMIT 0)) IS NULL AS x", json!([[true]])),
+        ("SELECT extract(year FROM TIMESTAMP '2024-01-01 00:00:00') <= 4 AS x", json!([[false]])),
+        ("SELECT count(*) AS n FROM images WHERE extract(year FROM created_at) > 4", json!([[41]])),
+        ("SELECT NULL IS DISTINCT FROM true AND false AS x", json!([[false]])),
+        ("SELECT 1 IS NOT DISTINCT FROM 1 OR false AS x", json!([[true]])),
+        ("SELECT 1 IS DISTINCT FROM (true AND false)::INT AS x", json!([[true]])),
+        ("SELECT y, y, CAST(y AS DOUBLE) FROM (VALUES (1)) t(y)", json!([[1, 1, 1.0]])),
+        (
+            "SELECT to_timestamp(x, '%Y', '%Y-%m-%d') AS x FROM (VALUES ('2020-01-02'), ('2021-01-02')) t(x)",
+            json!([["2020-01-02T00:00:00Z"], ["2021-01-02T00:00:00Z"]]),
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_other_dialects_write_works_where_it_means_the_same() {
+    assert_values(&[
+        ("SELECT TOP 1 id FROM images ORDER BY id", json!([[7_555_620]])),
+        ("SELECT id FROM images ORDER BY id FETCH FIRST ROW ONLY", json!([[7_555_620]])),
+        ("SELECT id FROM images ORDER BY id OFFSET 1 ROWS FETCH NEXT 2 ROWS ONLY", json!([[7_555_621], [7_938_269]])),
+        (
+            "SELECT current_catalog, current_database(), current_schema(), current_user, session_user",
+            json!([["digitalocean", "digitalocean", "compute", "anonymous", "anonymous"]]),
+        ),
+        ("SELECT TIMESTAMP '2026-06-01 00:00' AS x", json!([["2026-06-01T00:00:00"]])),
+        ("SELECT count(*) > 0 AS x FROM images WHERE created_at > '2020-01-01T00:00Z'", json!([[true]])),
+        ("SELECT count(*) AS x FROM snapshots WHERE id = 62137902 OR id IN (62137902, 1)", json!([[1]])),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_not_understood_says_what_to_write() {
+    let stage = Stage::new(&[]).await;
+    for (sql, says) in [
+        ("SELECT TOP 10 PERCENT id FROM images", "rank() OVER"),
+        ("SELECT id FROM images ORDER BY id FETCH FIRST 1 ROW WITH TIES", "rank() OVER"),
+        ("SELECT TOP 1 id FROM images LIMIT 2", "write one of them"),
+        ("CREATE TEMPORARY TABLE t AS SELECT 1", "only read"),
+        ("INSERT INTO images VALUES (1)", "only read"),
+        ("USE digitalocean", "in full"),
+        ("BEGIN", "no transactions"),
+        ("COMMIT", "no transactions"),
+        ("SELECT @@version", "version()"),
+        ("SELECT year(created_at) FROM images", "date_part"),
+        ("SELECT lenght('a')", "`length`?"),
+        ("SELECT i.id, r FROM images i CROSS JOIN UNNEST(i.regions) AS u(r)", "unnest(i.regions)"),
+        ("SELECT unnest(unnest([[1]])) AS a", "derived table"),
+        ("SELECT id FROM images WHERE id = :x", "`$1`"),
+    ] {
+        let error = stage.error(sql).await;
+        let report = error.report();
+        assert_eq!(error.kind(), Kind::InvalidArgument, "{sql}: {report}");
+        assert!(report.contains(says), "{sql}: {report}");
+    }
+    assert!(stage.requests().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_that_a_user_can_type_is_told_as_an_internal_error() {
+    let stage = Stage::new(&[]).await;
+    for sql in [
+        "SELECT sum('a')",
+        "SELECT substr('a', 'b')",
+        "SELECT round('a', 2)",
+        "SELECT array_resize([1, 2], -5, 2)",
+        "SELECT arrow_typeof(unnest({'a': 1}))",
+        "SELECT regexp_replace('a', '(', 'b')",
+        "SELECT concat_ws()",
+        "SELECT * FROM images PIVOT (count(*) FOR status IN ('a'))",
+        "SELECT id FROM images WHERE id LIKE ANY (SELECT 'a')",
+        "SELECT (SELECT id FROM images)",
+    ] {
+        let error = stage.error(sql).await;
+        let report = error.report();
+        assert_eq!(error.kind(), Kind::InvalidArgument, "{sql}: {report}");
+        for word in ["nternal error", "bug report", "DataFusion's code"] {
+            assert!(!report.contains(word), "{sql}: {report}");
+        }
+        assert!(report.chars().count() < 900, "{sql}: {report}");
+    }
+}

@@ -1,0 +1,159 @@
+//! Parameters: the type that a statement gives to each, and the values that it takes.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Date32Array, Decimal128Array, DurationMicrosecondArray, Float64Array, Int32Array, Int64Array,
+    RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::DataType;
+use futures::TryStreamExt;
+use serde_json::{Value, json};
+
+use crate::support::{Stage, json as rows_of};
+
+/// The first column of the rows, each with the type that the result has in SQL's words.
+async fn bound(stage: &Stage, sql: &str, value: ArrayRef) -> Result<Vec<Value>, String> {
+    let row = RecordBatch::try_from_iter_with_nullable([("0", value, true)]).unwrap();
+    let rows = async {
+        let answer = stage.engine.run(sql, Some(&row)).await?;
+        answer.rows.try_collect::<Vec<_>>().await
+    };
+    let rows = rows.await.map_err(|error| error.report())?;
+    let name = |rows: &RecordBatch| rows.schema().field(0).name().clone();
+    Ok(rows.iter().flat_map(|rows| rows_of(rows).into_iter().map(|row| row[name(rows)].clone())).collect())
+}
+
+fn number(value: i64) -> ArrayRef {
+    Arc::new(Int64Array::from(vec![value]))
+}
+
+fn text(value: &str) -> ArrayRef {
+    Arc::new(StringArray::from(vec![value]))
+}
+
+fn float(value: f64) -> ArrayRef {
+    Arc::new(Float64Array::from(vec![value]))
+}
+
+fn decimal(value: i128) -> ArrayRef {
+    Arc::new(Decimal128Array::from(vec![value]).with_precision_and_scale(10, 3).unwrap())
+}
+
+/// 2020-01-01 05:00
+fn time() -> ArrayRef {
+    Arc::new(TimestampMicrosecondArray::from(vec![1_577_854_800_000_000]))
+}
+
+#[tokio::test]
+async fn a_parameter_takes_the_type_of_its_place() {
+    let stage = Stage::new(&[]).await;
+    for (sql, expected) in [
+        ("SELECT CAST(? AS BIGINT)", DataType::Int64),
+        ("SELECT coalesce(?, id) FROM images", DataType::Int64),
+        ("SELECT nullif(?, name) FROM images", DataType::Utf8),
+        ("SELECT round(?, 2)", DataType::Float64),
+        ("SELECT -?", DataType::Float64),
+        ("SELECT sum(?) FROM images", DataType::Float64),
+        ("SELECT ? + 1", DataType::Int64),
+        ("SELECT 1 UNION ALL SELECT ?", DataType::Int64),
+        ("SELECT lag(id, ?) OVER () FROM images", DataType::Int64),
+        ("SELECT lag(name, 1, ?) OVER () FROM images", DataType::Utf8),
+        ("SELECT id FROM images WHERE size_gigabytes > ?", DataType::Float64),
+        ("SELECT id FROM images WHERE array_has(tags, ?)", DataType::Utf8),
+        ("SELECT CASE WHEN ? THEN 1 ELSE 2 END", DataType::Boolean),
+        ("SELECT id FROM images WHERE id IN (1, ?)", DataType::Int64),
+        ("SELECT id FROM images WHERE id BETWEEN 1 AND ?", DataType::Int64),
+        ("SELECT id FROM images LIMIT ?", DataType::Int64),
+        ("SELECT id FROM images WHERE id = (SELECT max(?) FROM droplets)", DataType::Int64),
+        ("EXPLAIN SELECT id FROM images WHERE id = ?", DataType::Int64),
+        ("SELECT ?", DataType::Utf8),
+        ("SELECT TRY_CAST(? AS BIGINT)", DataType::Utf8),
+    ] {
+        let prepared = stage.engine.prepare(sql).await.unwrap_or_else(|error| panic!("{sql}: {}", error.report()));
+        assert_eq!(prepared.parameters.field(0).data_type(), &expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn the_value_that_arrives_is_the_one_that_was_set() {
+    let stage = Stage::new(&[]).await;
+    for (sql, value, expected) in [
+        ("SELECT CAST(? AS BIGINT)", text("5"), json!(5)),
+        ("SELECT CAST(? AS INT)", float(5.0), json!(5)),
+        ("SELECT CAST(? AS DOUBLE)", number(5), json!(5.0)),
+        ("SELECT round(?, 2)", float(1.237), json!(1.24)),
+        ("SELECT CAST(? AS VARCHAR)", float(5.5), json!("5.5")),
+        ("SELECT CAST(? AS DECIMAL(10, 2))", decimal(1_500), json!(1.5)),
+        ("SELECT CAST(? AS TIMESTAMP)", text("2020-01-01 05:00"), json!("2020-01-01T05:00:00")),
+        ("SELECT CAST(? AS TIMESTAMP)", time(), json!("2020-01-01T05:00:00")),
+        (
+            "SELECT CAST(? AS TIMESTAMP)",
+            Arc::new(Date32Array::from(vec![18_262])) as ArrayRef,
+            json!("2020-01-01T00:00:00"),
+        ),
+        ("SELECT coalesce(?, 7)", Arc::new(Int32Array::from(vec![None])) as ArrayRef, json!(7)),
+        ("SELECT TRY_CAST(? AS BIGINT)", text("abc"), json!(null)),
+        ("SELECT count(*) FROM account.actions WHERE started_at > now() - ?", text("36500 days"), json!(911)),
+        (
+            "SELECT count(*) FROM account.actions WHERE started_at > now() - ?",
+            Arc::new(DurationMicrosecondArray::from(vec![3_000_000_000_000_000])) as ArrayRef,
+            json!(911),
+        ),
+    ] {
+        assert_eq!(bound(&stage, sql, value).await, Ok(vec![expected]), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_its_type_cannot_hold_is_refused() {
+    let stage = Stage::new(&[]).await;
+    for (sql, value, problem) in [
+        ("SELECT CAST(? AS BIGINT)", float(5.5), "fraction"),
+        ("SELECT CAST(? AS SMALLINT)", number(70_000), "70000"),
+        ("SELECT CAST(? AS DATE)", time(), "time of day"),
+        ("SELECT CAST(? AS DECIMAL(10, 2))", decimal(1_555), "more digits"),
+        ("SELECT CAST(? AS DECIMAL(10, 2))", text("1.555"), "more digits"),
+        ("SELECT CAST(? AS DOUBLE)", number((1 << 53) + 1), "more digits"),
+        ("SELECT CAST(? AS BIGINT)", text("abc"), "abc"),
+    ] {
+        let report = bound(&stage, sql, value).await.unwrap_err();
+        assert!(report.contains(problem) && report.contains("parameter 1"), "{sql}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn a_type_that_a_value_decides_is_refused_with_a_hint() {
+    let stage = Stage::new(&[]).await;
+
+    let report = stage.engine.prepare("SELECT arrow_cast(1, ?)").await.unwrap_err().report();
+
+    assert!(!report.contains("nternal"), "{report}");
+}
+
+#[tokio::test]
+async fn several_rows_are_several_results_one_after_another() {
+    let stage = Stage::new(&[]).await;
+
+    let rows = bound(&stage, "SELECT x FROM (VALUES (?), (10)) t(x)", Arc::new(Int64Array::from(vec![1, 2, 3]))).await;
+
+    assert_eq!(rows.unwrap(), [json!(1), json!(10), json!(2), json!(10), json!(3), json!(10)]);
+    let requests = bound(
+        &stage,
+        "SELECT id FROM images WHERE id = ?",
+        Arc::new(Int64Array::from(vec![62_137_902, 5, 62_137_904])),
+    );
+    assert_eq!(requests.await.unwrap(), [json!(62_137_902), json!(62_137_904)]);
+    assert_eq!(stage.requests(), ["GET /v2/images/62137902", "GET /v2/images/5", "GET /v2/images/62137904"]);
+}
+
+#[tokio::test]
+async fn several_rows_of_which_one_is_wrong_send_nothing() {
+    let stage = Stage::new(&[]).await;
+
+    let report =
+        bound(&stage, "SELECT id FROM images WHERE id = ?", Arc::new(StringArray::from(vec!["62137902", "x"])));
+
+    assert!(report.await.unwrap_err().contains("parameter 1"));
+    assert!(stage.requests().is_empty());
+}

@@ -1,0 +1,182 @@
+//! Predicates with a subquery against an oracle: SQL's three values, computed by going through all rows.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::values;
+use crate::support::Stage;
+
+type Number = Option<i64>;
+/// True, false, or NULL.
+type Truth = Option<bool>;
+
+const LEFT: [(Number, Number); 6] =
+    [(Some(1), Some(1)), (Some(1), Some(2)), (Some(2), None), (None, Some(2)), (Some(3), Some(9)), (None, None)];
+const NULLS: [(Number, Number); 5] =
+    [(Some(1), Some(1)), (Some(1), None), (Some(2), Some(2)), (None, Some(9)), (Some(2), Some(7))];
+const NO_NULLS: [(Number, Number); 3] = [(Some(1), Some(1)), (Some(1), Some(3)), (Some(2), Some(2))];
+const ONLY_NULLS: [(Number, Number); 2] = [(Some(1), None), (Some(2), None)];
+
+/// Which rows of r a row of l asks about, as SQL and as a condition.
+const CORRELATIONS: [(&str, fn(Number, Number) -> Truth); 3] =
+    [("true", |_, _| Some(true)), ("r.k = l.k", equal), ("r.k <= l.k", |r, l| Some(r? <= l?))];
+
+const OPERATORS: [(&str, fn(i64, i64) -> bool); 6] = [
+    ("=", |a, b| a == b),
+    ("<>", |a, b| a != b),
+    ("<", |a, b| a < b),
+    ("<=", |a, b| a <= b),
+    (">", |a, b| a > b),
+    (">=", |a, b| a >= b),
+];
+
+fn equal(a: Number, b: Number) -> Truth {
+    Some(a? == b?)
+}
+
+fn not(truth: Truth) -> Truth {
+    truth.map(|truth| !truth)
+}
+
+fn any(of: impl Iterator<Item = Truth>) -> Truth {
+    of.fold(Some(false), |all, one| match (all, one) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (None, _) | (_, None) => None,
+        _ => Some(false),
+    })
+}
+
+fn relation(name: &str, rows: &[(Number, Number)]) -> String {
+    let text = |number: Number| number.map_or_else(|| "CAST(NULL AS BIGINT)".to_owned(), |number| number.to_string());
+    let rows: Vec<String> = rows.iter().map(|(k, v)| format!("({}, {})", text(*k), text(*v))).collect();
+    format!("{name} (k, v) AS (SELECT * FROM (VALUES (0, 0), {}) t WHERE column1 IS DISTINCT FROM 0)", rows.join(", "))
+}
+
+/// A predicate in SQL, and its value for each row of l.
+struct Case {
+    sql: String,
+    expected: Vec<Truth>,
+}
+
+/// Every predicate over r, for the left side `left` (l.v, a constant, NULL).
+fn cases(r: &[(Number, Number)], left: &str, of: impl Fn(Number) -> Number) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (condition, meets) in CORRELATIONS {
+        let asked = |k: Number| r.iter().filter(move |row| meets(row.0, k) == Some(true)).map(|row| row.1);
+        let subquery = format!("(SELECT r.v FROM r WHERE {condition})");
+        for (op, compare) in OPERATORS {
+            let compared = |(k, v): &(Number, Number), all: bool| {
+                let left = of(*v);
+                let each = asked(*k).map(|c| Some(compare(left?, c?)));
+                if all { not(any(each.map(not))) } else { any(each) }
+            };
+            for (quantifier, all) in [("ANY", false), ("ALL", true)] {
+                let expected = LEFT.iter().map(|row| compared(row, all)).collect();
+                cases.push(Case { sql: format!("{left} {op} {quantifier} {subquery}"), expected });
+            }
+        }
+        let is_in = |(k, v): &(Number, Number)| any(asked(*k).map(|c| equal(of(*v), c)));
+        cases.push(Case { sql: format!("{left} IN {subquery}"), expected: LEFT.iter().map(is_in).collect() });
+        let not_in = |row: &(Number, Number)| not(is_in(row));
+        cases.push(Case { sql: format!("{left} NOT IN {subquery}"), expected: LEFT.iter().map(not_in).collect() });
+        let exists = |(k, _): &(Number, Number)| Some(asked(*k).next().is_some());
+        cases.push(Case { sql: format!("EXISTS {subquery}"), expected: LEFT.iter().map(exists).collect() });
+        let count = |(k, _): &(Number, Number)| Some(asked(*k).count() > 1);
+        let counted = format!("(SELECT count(*) FROM r WHERE {condition}) > 1");
+        cases.push(Case { sql: counted, expected: LEFT.iter().map(count).collect() });
+        // An aggregate has a row also of no rows.
+        let has_row = format!("EXISTS (SELECT max(r.v) FROM r WHERE {condition})");
+        cases.push(Case { sql: has_row, expected: vec![Some(true); LEFT.len()] });
+        let greatest = |(k, v): &(Number, Number)| Some(of(*v)? >= asked(*k).flatten().max()?);
+        let max = format!("{left} >= ALL (SELECT max(r.v) FROM r WHERE {condition})");
+        cases.push(Case { sql: max, expected: LEFT.iter().map(greatest).collect() });
+    }
+    cases
+}
+
+/// One statement that asks a predicate in every position, for a row of l each: its value, whether a WHERE keeps the row
+/// for it, for its opposite, for IS NULL of it, and beside an OR.
+fn statement(tables: &str, predicate: &str) -> String {
+    let mut sql = format!("WITH {tables}");
+    write!(sql, " SELECT l.k, l.v, {predicate} AS p, CASE WHEN {predicate} THEN 1 ELSE 0 END AS c FROM l").unwrap();
+    sql
+}
+
+#[tokio::test]
+async fn a_predicate_has_the_value_that_going_through_all_rows_gives() {
+    let stage = Stage::new(&[]).await;
+    let mut asked = 0;
+    for r in [&NULLS[..], &NO_NULLS, &ONLY_NULLS, &[]] {
+        let tables = format!("{}, {}", relation("l", &LEFT), relation("r", r));
+        let lefts: [(&str, fn(Number) -> Number); 3] =
+            [("l.v", |v| v), ("2", |_| Some(2)), ("CAST(NULL AS BIGINT)", |_| None)];
+        for (left, of) in lefts {
+            for Case { sql, expected } in cases(r, left, of) {
+                let rows = values(&stage, &statement(&tables, &sql)).await;
+                assert_eq!(rows.len(), LEFT.len(), "{sql}");
+                let found = |(k, v): &(Number, Number)| {
+                    let row = rows.iter().find(|row| row[0] == json!(k) && row[1] == json!(v));
+                    row.map(|row| (row[2].clone(), row[3].clone())).unwrap()
+                };
+                for (row, expected) in LEFT.iter().zip(expected) {
+                    let wanted: (Value, Value) = (json!(expected), json!(i64::from(expected == Some(true))));
+                    assert_eq!(found(row), wanted, "{sql} for {row:?}, r = {r:?}");
+                }
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 600, "{asked}");
+}
+
+#[tokio::test]
+async fn a_where_keeps_the_rows_for_which_a_predicate_is_true() {
+    let stage = Stage::new(&[]).await;
+    let tables = format!("{}, {}", relation("l", &LEFT), relation("r", &NULLS));
+    for Case { sql, expected } in cases(&NULLS, "l.v", |v| v) {
+        for (position, keeps) in [
+            (format!("{sql}"), expected.iter().filter(|truth| **truth == Some(true)).count()),
+            (format!("NOT ({sql})"), expected.iter().filter(|truth| **truth == Some(false)).count()),
+            (format!("({sql}) IS NULL"), expected.iter().filter(|truth| truth.is_none()).count()),
+            (
+                format!("l.v = 9 OR ({sql})"),
+                LEFT.iter().zip(&expected).filter(|(row, truth)| row.1 == Some(9) || **truth == Some(true)).count(),
+            ),
+            (
+                format!("l.k IS NOT NULL AND ({sql})"),
+                LEFT.iter().zip(&expected).filter(|(row, truth)| row.0.is_some() && **truth == Some(true)).count(),
+            ),
+        ] {
+            let rows = values(&stage, &format!("WITH {tables} SELECT l.k FROM l WHERE {position}")).await;
+            assert_eq!(rows.len(), keeps, "{position}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_subquery_may_read_the_table_of_the_outer_query() {
+    let stage = Stage::new(&[]).await;
+
+    let largest = "SELECT name FROM images WHERE size_gigabytes >= ALL (SELECT size_gigabytes FROM images WHERE \
+                   size_gigabytes IS NOT NULL)";
+    assert_eq!(values(&stage, largest).await.len(), 1);
+    let others = "SELECT count(*) FROM images WHERE id <> ANY (SELECT id FROM images)";
+    assert_eq!(values(&stage, others).await, [[json!(41)]]);
+}
+
+#[tokio::test]
+async fn a_subquery_that_may_answer_differently_is_not_read_twice() {
+    let stage = Stage::new(&[]).await;
+
+    let report = stage
+        .error(
+            "SELECT id FROM images i WHERE (i.id IN (SELECT d.id FROM droplets d WHERE d.id > i.id + random())) IS NULL",
+        )
+        .await
+        .report();
+    assert!(report.contains("hint: "), "{report}");
+    // Read once: facts about all of its rows.
+    let once = "SELECT count(*) FROM images WHERE (id > ALL (SELECT d.id FROM droplets d LIMIT 3)) IS NULL";
+    assert_eq!(values(&stage, once).await, [[json!(0)]]);
+}
