@@ -304,7 +304,12 @@ impl<'a> Joins<'a> {
     /// The subquery as the right side of a join: under a name that nothing else has, its columns, too.
     fn side(&mut self, subquery: LogicalPlan) -> Result<Side> {
         let (subquery, outer_value) = without_outer_value(subquery)?;
-        let Uncorrelated { plan, conditions } = uncorrelated(subquery)?;
+        let Uncorrelated { plan, conditions } = if scalar::is_of_one_group(&subquery) && is_correlated(&subquery)? {
+            check_repeatable(&lit(true), &self.plan)?;
+            scalar::for_each_value(&self.plan, &subquery, self.names)?
+        } else {
+            uncorrelated(subquery)?
+        };
         let alias = self.names.next();
         let first = plan.schema().columns().into_iter().next();
         let mut columns = Columns { alias: alias.clone(), own: vec![first.map_or_else(|| lit(true), Expr::Column)] };

@@ -24,7 +24,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::lit;
 
-use super::correlation::{Uncorrelated, uncorrelated};
+use super::correlation::{Uncorrelated, resolved, uncorrelated};
 use super::{Names, refused};
 use crate::engine::fault::Fault;
 
@@ -81,27 +81,48 @@ fn is_equality_of_columns(condition: &Expr) -> bool {
 }
 
 /// The rows of `outer` with one more column, the subquery's value for each, and that column.
-pub(super) fn with_value(outer: LogicalPlan, subquery: &LogicalPlan, names: &mut Names) -> Result<(LogicalPlan, Expr)> {
-    let mut made = Made { outer: &outer, values: Vec::new(), names };
-    let rows = made.rows(subquery)?;
-    let Made { values, names, .. } = made;
+pub(super) fn with_value(
+    outer: LogicalPlan,
+    subquery: &LogicalPlan,
+    names: &mut Names,
+) -> Result<(LogicalPlan, Expr)> {
+    let Uncorrelated { plan, conditions } = for_each_value(&outer, subquery, names)?;
     let alias = names.next();
-    let value = Expr::Column(Column::new(Some(alias.as_str()), "value"));
-    let first = rows.schema().columns().into_iter().next().ok_or_else(|| refused(Fault::Correlated))?;
-    let mut columns = vec![Expr::Column(first).alias("value")];
-    columns.extend(values.iter().enumerate().map(|(at, _)| key(at)));
-    let right = LogicalPlanBuilder::from(rows).project(columns)?.alias(alias.as_str())?.build()?;
-    let same = values.iter().enumerate().map(|(at, outer)| {
-        let own = Expr::Column(Column::new(Some(alias.as_str()), key_name(at)));
-        Expr::BinaryExpr(BinaryExpr::new(
-            Box::new(Expr::Column(outer.clone())),
-            Operator::IsNotDistinctFrom,
-            Box::new(own),
-        ))
-    });
-    let same: Vec<Expr> = same.collect();
-    let plan = LogicalPlanBuilder::from(outer).join_on(right, JoinType::Left, same)?.build()?;
-    Ok((plan, value))
+    let mut columns = plan.schema().columns().into_iter().map(Expr::Column);
+    let value = columns.next().ok_or_else(|| refused(Fault::Correlated))?.alias("value");
+    let plan = LogicalPlanBuilder::from(plan).project(std::iter::once(value).chain(columns))?.alias(alias.as_str())?;
+    let under_alias = |condition: Expr| {
+        let condition = condition.transform(|part| match part {
+            Expr::Column(column) => {
+                Ok(Transformed::yes(Expr::Column(Column::new(Some(alias.as_str()), column.name))))
+            }
+            other => Ok(Transformed::no(other)),
+        });
+        resolved(condition.data()?, outer.schema())
+    };
+    let same = conditions.into_iter().map(under_alias).collect::<Result<Vec<_>>>()?;
+    let plan = LogicalPlanBuilder::from(outer.clone()).join_on(plan.build()?, JoinType::Left, same)?.build()?;
+    Ok((plan, Expr::Column(Column::new(Some(alias.as_str()), "value"))))
+}
+
+/// Whether a subquery is an aggregate without GROUP BY, with perhaps a HAVING above it.
+pub(super) fn is_of_one_group(subquery: &LogicalPlan) -> bool {
+    aggregate_of(subquery).is_some_and(|aggregate| aggregate.group_expr.is_empty())
+}
+
+/// The rows of such a subquery for each of the values that it speaks of: its own columns, and then the values. The
+/// conditions say for which values an outer row is.
+pub(super) fn for_each_value(outer: &LogicalPlan, subquery: &LogicalPlan, names: &mut Names) -> Result<Uncorrelated> {
+    let mut made = Made { outer, values: Vec::new(), names };
+    let plan = made.rows(subquery)?;
+    let mut conditions = Vec::new();
+    for (at, value) in made.values.iter().enumerate() {
+        let (_, field) = outer.schema().qualified_field_from_column(value)?;
+        let value = Expr::OuterReferenceColumn(Arc::clone(field), value.clone());
+        let (left, right) = (Box::new(value), Box::new(key(at)));
+        conditions.push(Expr::BinaryExpr(BinaryExpr::new(left, Operator::IsNotDistinctFrom, right)));
+    }
+    Ok(Uncorrelated { plan, conditions })
 }
 
 fn key_name(at: usize) -> String {
