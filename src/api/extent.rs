@@ -135,8 +135,10 @@ impl Extent {
         if holes.clone().count() > MOST_HOLES {
             return None;
         }
-        let hole = holes.find(|hole| self.reads(hole.page) < MOST_READS).map(|hole| hole.page);
-        hole.or_else(|| self.unproved()).or_else(|| self.promised())
+        match holes.next() {
+            Some(hole) => (self.reads(hole.page) < MOST_READS).then_some(hole.page),
+            None => self.unproved().or_else(|| self.promised()),
+        }
     }
 
     /// The page that is missing in the proof that a list is short.
@@ -353,8 +355,7 @@ mod tests {
 
         let (asked, extent) = read(None, &pages);
 
-        assert_eq!(asked[..4], [1, 2, 3, 4]);
-        assert_eq!(asked.iter().filter(|page| **page == 2).count(), 3);
+        assert_eq!(asked, [1, 2, 3, 4, 2, 2]);
         assert_eq!(extent.hole(), Some(Hole { page: 2, rows: 20, size: 200 }));
         assert_eq!(extent.short(), Some(Short { rows: 470, total: 650 }));
     }
@@ -422,7 +423,7 @@ mod tests {
     #[test]
     fn an_empty_page_that_the_one_before_it_promised_is_read_again() {
         assert_eq!(asked(&[(200, None, "next"), (0, None, "end")]), [1, 2, 2]);
-        assert_eq!(asked(&[(200, Some(200), "next"), (0, Some(200), "end")]), [1, 2, 2]);
+        assert_eq!(asked(&[(200, Some(200), "next"), (0, Some(200), "end")]), [1, 2], "the total agrees");
     }
 
     #[test]

@@ -82,6 +82,16 @@ async fn a_total_that_is_too_high_is_proved_wrong_once_and_told_each_time() {
 }
 
 #[tokio::test]
+async fn a_total_that_only_the_last_page_tells_too_high_is_proved_wrong_as_well() {
+    let stage = stage(650, &["page=4 set=/meta/total 700"]).await;
+
+    let Asked { rows, progress } = stage.ask(LIST).await.unwrap();
+
+    assert_eq!((rows.num_rows(), pages(&stage)), (650, vec![1, 2, 3, 4, 4, 5]));
+    assert!(progress.notices()[0].contains("counts 700 rows"), "{:?}", progress.notices());
+}
+
+#[tokio::test]
 async fn a_list_that_is_empty_but_counted_is_no_row_and_a_note() {
     let stage = stage(0, &["set=/meta/total 3"]).await;
 
