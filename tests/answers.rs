@@ -29,12 +29,12 @@ async fn assert_values(cases: &[(&str, Value)]) {
 #[tokio::test]
 async fn a_column_has_the_type_that_all_of_its_values_fit_in() {
     assert_values(&[
-        ("SELECT 1 AS x UNION ALL SELECT 2.5", json!([[1.0], [2.5]])),
-        ("SELECT NULL AS x UNION ALL SELECT 5", json!([[null], [5]])),
-        ("SELECT CAST(1 AS SMALLINT) AS x UNION ALL SELECT 70000", json!([[1], [70000]])),
+        ("SELECT 1 AS x UNION ALL SELECT 2.5 ORDER BY x", json!([[1.0], [2.5]])),
+        ("SELECT NULL AS x UNION ALL SELECT 5 ORDER BY x", json!([[5], [null]])),
+        ("SELECT CAST(1 AS SMALLINT) AS x UNION ALL SELECT 70000 ORDER BY x", json!([[1], [70000]])),
         ("SELECT CASE WHEN false THEN 0 ELSE 0.25 END AS x", json!([[0.25]])),
         (
-            "SELECT DATE '2024-01-01' AS x UNION ALL SELECT TIMESTAMP '2024-01-01 10:00:00'",
+            "SELECT DATE '2024-01-01' AS x UNION ALL SELECT TIMESTAMP '2024-01-01 10:00:00' ORDER BY x",
             json!([["2024-01-01T00:00:00"], ["2024-01-01T10:00:00"]]),
         ),
         (
@@ -110,7 +110,16 @@ async fn what_datafusion_plans_wrongly_is_planned_right() {
         ("SELECT NULL IS DISTINCT FROM true AND false AS x", json!([[false]])),
         ("SELECT 1 IS NOT DISTINCT FROM 1 OR false AS x", json!([[true]])),
         ("SELECT 1 IS DISTINCT FROM (true AND false)::INT AS x", json!([[true]])),
-        ("SELECT y, y, CAST(y AS DOUBLE) FROM (VALUES (1)) t(y)", json!([[1, 1, 1.0]])),
+        ("SELECT y, y, CAST(y AS DOUBLE), Y FROM (VALUES (1)) t(y)", json!([[1, 1, 1.0, 1]])),
+        ("SELECT q2.x_2 FROM (SELECT x, x, x_2 FROM (SELECT 1 AS x, 2 AS x_2) q) q2", json!([[2]])),
+        ("SELECT x FROM (VALUES (1), (2)) t(x) WHERE NOT x IS DISTINCT FROM 1 AND x = 99", json!([])),
+        ("SELECT x FROM (VALUES (1), (2)) t(x) WHERE x = 99 AND x IS DISTINCT FROM 1 OR x = 2", json!([[2]])),
+        ("SELECT x FROM (VALUES (1), (2)) t(x) WHERE x IS NOT DISTINCT FROM 1 OR x = 2 AND x = 1", json!([[1]])),
+        // An outer column has the type of the UNION, not that of its first branch.
+        ("SELECT v FROM (SELECT 1 AS v UNION ALL SELECT 2.5) q WHERE EXISTS (SELECT 1 FROM (VALUES (2), (1)) r(c) WHERE r.c = q.v)",
+            json!([[1.0]])),
+        ("SELECT v FROM (SELECT 1 AS v UNION ALL SELECT 2.5) q WHERE (SELECT count(*) FROM (VALUES (2)) r(c) WHERE r.c < q.v) = 1",
+            json!([[2.5]])),
         (
             "SELECT to_timestamp(x, '%Y', '%Y-%m-%d') AS x FROM (VALUES ('2020-01-02'), ('2021-01-02')) t(x)",
             json!([["2020-01-02T00:00:00Z"], ["2021-01-02T00:00:00Z"]]),

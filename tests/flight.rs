@@ -10,7 +10,7 @@ mod statements;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StringArray, UnionArray};
+use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, NullArray, RecordBatch, StringArray, UnionArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Fields, Int64Type, Schema, SchemaRef, UnionFields, UnionMode};
 use arrow_flight::decode::FlightRecordBatchStream;

@@ -1,13 +1,14 @@
 //! What is written in other dialects of SQL, or read wrongly by the parser: rewritten where that is sound, else refused
 //! with what to write instead.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::{ExplainStatement, Statement as Ast};
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Fetch, Function, Ident, LimitClause, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-    Statement, TableFactor, Top, TopQuantity, Value, VisitMut, VisitorMut,
+    Statement, TableFactor, Top, TopQuantity, UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions,
 };
 
 use super::Fault;
@@ -71,13 +72,14 @@ impl VisitorMut for Translating<'_> {
     type Break = Fault;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Fault> {
-        let result = limit_of_fetch(query).and_then(|()| limit_of_top(query)).and_then(|()| named(&mut query.body));
+        let result =
+            limit_of_fetch(query).and_then(|()| limit_of_top(query)).and_then(|()| number_columns(&mut query.body));
         result.map_or_else(ControlFlow::Break, ControlFlow::Continue)
     }
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Fault> {
         match table {
-            TableFactor::UNNEST { array_exprs, .. } if array_exprs.iter().any(is_column) => {
+            TableFactor::UNNEST { array_exprs, .. } if array_exprs.iter().any(speaks_of_columns) => {
                 ControlFlow::Break(Fault::Dialect {
                     written: table.to_string(),
                     instead: "select it: `SELECT i.id, unnest(i.regions) AS region FROM images i`, as a derived table \
@@ -90,7 +92,7 @@ impl VisitorMut for Translating<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Fault> {
-        turn_distinct(expr);
+        bind_distinct(expr);
         match expr {
             Expr::Function(function) => match self.check_function(function) {
                 Ok(()) => ControlFlow::Continue(()),
@@ -162,7 +164,7 @@ fn elsewhere(name: &str) -> Option<&'static str> {
         "len" | "datalength" => "`length(x)`",
         "charindex" | "locate" => "`strpos(text, part)`",
         "group_concat" | "listagg" => "`string_agg(x, ',')`",
-        "convert" | "to_number" | "safe_cast" => "`CAST(x AS type)`, or TRY_CAST for NULL where it fails",
+        "to_number" | "safe_cast" => "`CAST(x AS type)`, or TRY_CAST for NULL where it fails",
         "ucase" => "`upper(x)`",
         "lcase" => "`lower(x)`",
         "array_contains_all" => "`array_has_all(list, …)`",
@@ -224,35 +226,47 @@ fn ties(written: &str) -> Fault {
 }
 
 /// A second column of the same name gets a number: DataFusion takes no two of one name, other databases do.
-fn named(body: &mut SetExpr) -> Result<(), Fault> {
+fn number_columns(body: &mut SetExpr) -> Result<(), Fault> {
     match body {
-        SetExpr::Select(select) => number_columns(select),
+        SetExpr::Select(select) => number_columns_of(select),
         SetExpr::SetOperation { left, right, .. } => {
-            named(left)?;
-            named(right)?;
+            for branch in [left, right] {
+                if let SetExpr::Select(select) = branch.as_ref()
+                    && let Some(top) = &select.top
+                {
+                    let instead = "put the branch in brackets, with a LIMIT".into();
+                    return Err(Fault::Dialect { written: top.to_string(), instead });
+                }
+                number_columns(branch)?;
+            }
         }
         _ => {}
     }
     Ok(())
 }
 
-fn number_columns(select: &mut Select) {
-    let mut names: Vec<String> = Vec::new();
-    for item in &mut select.projection {
-        let name = match item {
-            SelectItem::UnnamedExpr(expr) => column_name(expr),
-            SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
-            _ => continue,
-        };
-        let mut number = 1;
-        let numbered = |number: usize| if number == 1 { name.clone() } else { format!("{name}_{number}") };
-        while names.contains(&numbered(number)) {
-            number += 1;
+fn number_columns_of(select: &mut Select) {
+    let names: Vec<Option<String>> = select.projection.iter().map(item_name).collect();
+    let mut taken: Vec<String> = names.iter().flatten().cloned().collect();
+    for (at, item) in select.projection.iter_mut().enumerate() {
+        let (Some(name), SelectItem::UnnamedExpr(expr)) = (&names[at], &*item) else { continue };
+        if !names[..at].iter().flatten().any(|other| is_alike(other, name)) {
+            continue;
         }
-        if let (SelectItem::UnnamedExpr(expr), true) = (&*item, number > 1) {
-            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', numbered(number)) };
-        }
-        names.push(numbered(number));
+        let own = name.rsplit('.').next().unwrap_or(name);
+        let free =
+            (2..).map(|number| format!("{own}_{number}")).find(|free| !taken.iter().any(|own| is_alike(own, free)));
+        let Some(free) = free else { continue };
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', free.as_str()) };
+        taken.push(free);
+    }
+}
+
+fn item_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::UnnamedExpr(expr) => Some(column_name(expr)),
+        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+        _ => None,
     }
 }
 
@@ -261,34 +275,122 @@ fn column_name(expr: &Expr) -> String {
     match expr {
         Expr::Nested(inner) => column_name(inner),
         Expr::Cast { expr, .. } => column_name(expr),
+        Expr::Identifier(name) => folded(name),
+        Expr::CompoundIdentifier(parts) => parts.iter().map(folded).collect::<Vec<_>>().join("."),
+        Expr::Function(_) => expr.to_string().to_lowercase(),
         other => other.to_string(),
     }
 }
 
-/// `a IS DISTINCT FROM b AND c` is read as `a IS DISTINCT FROM (b AND c)`. What is in brackets is told apart.
-fn turn_distinct(expr: &mut Expr) {
-    while let Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right) = expr {
-        let Expr::BinaryOp { op: BinaryOperator::And | BinaryOperator::Or | BinaryOperator::Xor, .. } = right.as_ref()
-        else {
-            return;
-        };
-        let negated = matches!(expr, Expr::IsNotDistinctFrom(..));
-        let (Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right)) =
-            std::mem::replace(expr, Expr::value(Value::Null))
-        else {
-            return;
-        };
-        let Expr::BinaryOp { left: middle, op, right } = *right else { return };
-        let mut inner =
-            if negated { Expr::IsNotDistinctFrom(left, middle) } else { Expr::IsDistinctFrom(left, middle) };
-        turn_distinct(&mut inner);
-        *expr = Expr::BinaryOp { left: Box::new(inner), op, right };
+fn folded(name: &Ident) -> String {
+    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
+}
+
+/// Whether two names are of one column: `a` may be that of `l.a`, but `l.a` is not `r.a`.
+fn is_alike(one: &str, other: &str) -> bool {
+    let bare = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
+    one == other || (one.contains('.') != other.contains('.') && bare(one) == bare(other))
+}
+
+/// The parser reads `a IS DISTINCT FROM b AND c` as `a IS DISTINCT FROM (b AND c)`. So the terms of such an expression
+/// are put in a row again, as they were written, and bound anew: NOT, then AND, then XOR, then OR. An AND in brackets
+/// stays where it is.
+fn bind_distinct(expr: &mut Expr) {
+    if !holds_wrong_distinct(expr) {
+        return;
+    }
+    let mut terms = VecDeque::new();
+    in_a_row(std::mem::replace(expr, Expr::value(Value::Null)), &mut terms);
+    *expr = bound(&mut terms, 0);
+}
+
+/// A part of an expression outside of brackets.
+enum Term {
+    Operator(BinaryOperator),
+    Not,
+    Value(Expr),
+}
+
+fn is_logic(op: &BinaryOperator) -> bool {
+    matches!(op, BinaryOperator::And | BinaryOperator::Or | BinaryOperator::Xor)
+}
+
+fn holds_wrong_distinct(expr: &Expr) -> bool {
+    match expr {
+        Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right) => {
+            matches!(right.as_ref(), Expr::BinaryOp { op, .. } if is_logic(op)) || holds_wrong_distinct(right)
+        }
+        Expr::BinaryOp { left, op, right } if is_logic(op) => holds_wrong_distinct(left) || holds_wrong_distinct(right),
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => holds_wrong_distinct(expr),
+        _ => false,
+    }
+}
+
+fn in_a_row(expr: Expr, terms: &mut VecDeque<Term>) {
+    match expr {
+        Expr::BinaryOp { left, op, right } if is_logic(&op) => {
+            in_a_row(*left, terms);
+            terms.push_back(Term::Operator(op));
+            in_a_row(*right, terms);
+        }
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => {
+            terms.push_back(Term::Not);
+            in_a_row(*expr, terms);
+        }
+        Expr::IsDistinctFrom(left, right) => compared(*right, terms, |right| Expr::IsDistinctFrom(left, right)),
+        Expr::IsNotDistinctFrom(left, right) => compared(*right, terms, |right| Expr::IsNotDistinctFrom(left, right)),
+        other => terms.push_back(Term::Value(other)),
+    }
+}
+
+/// The first term of the right side is what is compared with.
+fn compared(right: Expr, terms: &mut VecDeque<Term>, compare: impl FnOnce(Box<Expr>) -> Expr) {
+    let mut right_terms = VecDeque::new();
+    in_a_row(right, &mut right_terms);
+    let mut first = right_terms.pop_front();
+    let mut nots = 0;
+    while let Some(Term::Not) = first {
+        nots += 1;
+        first = right_terms.pop_front();
+    }
+    if let Some(Term::Value(mut value)) = first {
+        for _ in 0..nots {
+            value = Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(value) };
+        }
+        terms.push_back(Term::Value(compare(Box::new(value))));
+    }
+    terms.extend(right_terms);
+}
+
+const LEVELS: [BinaryOperator; 3] = [BinaryOperator::Or, BinaryOperator::Xor, BinaryOperator::And];
+
+fn bound(terms: &mut VecDeque<Term>, level: usize) -> Expr {
+    let Some(own) = LEVELS.get(level) else { return bound_not(terms) };
+    let mut expr = bound(terms, level + 1);
+    while matches!(terms.front(), Some(Term::Operator(op)) if op == own) {
+        terms.pop_front();
+        let right = Box::new(bound(terms, level + 1));
+        expr = Expr::BinaryOp { left: Box::new(expr), op: own.clone(), right };
+    }
+    expr
+}
+
+fn bound_not(terms: &mut VecDeque<Term>) -> Expr {
+    match terms.pop_front() {
+        Some(Term::Not) => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(bound_not(terms)) },
+        Some(Term::Value(value)) => value,
+        // The parser has put a value between any two operators.
+        Some(Term::Operator(_)) | None => Expr::value(Value::Null),
     }
 }
 
 /// Whether an expression speaks of a table's column.
-fn is_column(expr: &Expr) -> bool {
-    matches!(expr, Expr::CompoundIdentifier(_) | Expr::Identifier(_))
+fn speaks_of_columns(expr: &Expr) -> bool {
+    let found = visit_expressions(expr, |part| match part {
+        Expr::CompoundIdentifier(_) | Expr::Identifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
 }
 
 fn calls_unnest(function: &Function) -> bool {

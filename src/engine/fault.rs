@@ -127,6 +127,18 @@ pub enum Fault {
         /// Why the value is not that.
         problem: String,
     },
+    /// A value that is no text, bound to a parameter of which the statement does not say the type.
+    UntoldParameter {
+        /// From 1.
+        number: usize,
+        /// The value's type.
+        bound: String,
+    },
+    /// A parameter that is used as two types.
+    TornParameter {
+        /// From 1.
+        number: usize,
+    },
     /// A column whose type depends on the value of a parameter, which is bound after the type was told.
     TypeOfValue {
         /// The column.
@@ -150,18 +162,16 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(message) => f.write_str(message),
-            Self::Subquery => {
-                f.write_str("IN (SELECT …) and EXISTS are answered in a condition alone, not in a list of columns")
-            }
+            Self::Subquery => f.write_str("a subquery cannot be answered at this place of the statement"),
             Self::Unrepeatable { why } => {
-                write!(f, "the subquery has to be read more than once, and {why} may give other rows each time")
+                write!(f, "{why} may change the subquery's rows between two readings, and this predicate needs two")
             }
             Self::SeveralRows => {
                 f.write_str("a subquery that stands for one value may have several rows for a row of the outer query")
             }
             Self::Correlated => f.write_str(
-                "a subquery that refers to the outer query has an ORDER BY, a LIMIT or a condition that cannot be \
-                 answered for all of its rows at once",
+                "a subquery depends on the outer row in a way that cannot be turned into a join (a LIMIT, a UNION, a \
+                 window, or a condition below one of them)",
             ),
             Self::TooManyRequests { most, needed } => {
                 write!(f, "the query needs at least {needed} requests, and may send {most}")
@@ -198,8 +208,13 @@ impl fmt::Display for Fault {
                 )
             }
             Self::ParameterType { number, wanted, problem } => {
-                write!(f, "parameter {number} is to be {wanted}: {problem}")
+                write!(f, "parameter {number} has the type {wanted} here: {problem}")
             }
+            Self::UntoldParameter { number, bound } => write!(
+                f,
+                "nothing in the statement tells the type of parameter {number}, and a value of type {bound} is bound"
+            ),
+            Self::TornParameter { number } => write!(f, "parameter {number} is used as two different types"),
             Self::TypeOfValue { column, told, found } => {
                 write!(f, "column `{column}` was described as {told}, but with the bound value it is {found}")
             }
@@ -250,6 +265,8 @@ impl Failure for Fault {
             | Self::ParameterCount { .. }
             | Self::ParameterRows { .. }
             | Self::ParameterType { .. }
+            | Self::TornParameter { .. }
+            | Self::UntoldParameter { .. }
             | Self::TypeOfValue { .. } => Kind::InvalidArgument,
             Self::Timeout(_) => Kind::DeadlineExceeded,
             Self::Resources(_) | Self::TooManyRequests { .. } => Kind::ResourceExhausted,
@@ -278,7 +295,7 @@ impl Failure for Fault {
                 }
             }
             Self::Row { cause, .. } => return cause.hint(),
-            Self::Subquery => "LEFT JOIN the subquery's DISTINCT rows, and ask whether its column IS NOT NULL".into(),
+            Self::Subquery => "compute it in a derived table, and join that".into(),
             Self::SeveralRows => {
                 "aggregate it, such as `(SELECT max(…) FROM … WHERE …)`; `= ANY (…)` compares with all rows".into()
             }
@@ -307,6 +324,10 @@ impl Failure for Fault {
             Self::ParameterCount { .. } => "bind a value to each `?` or `$n`; `oceanflight query` binds none".into(),
             Self::ParameterRows { .. } => {
                 "execute it as an update (executemany), which carries it out once for each row".into()
+            }
+            Self::UntoldParameter { .. } => "write CAST(? AS type) in its place".into(),
+            Self::TornParameter { .. } => {
+                "write CAST(… AS type) around each, with one type; or use a parameter for each place".into()
             }
             Self::TypeOfValue { .. } => "write the value into the statement, or cast the column to one type".into(),
             Self::Timeout(_) => "ask for less, or raise query.timeout".into(),

@@ -15,7 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use super::corrections::{Arguments, Values};
+use super::corrections::{Arguments, OuterTypes, Values};
 use super::fault::from_datafusion;
 use super::filters_above_aggregates::optimizer_rules;
 use super::subqueries::SubqueriesToJoins;
@@ -50,10 +50,11 @@ pub(super) fn session(accounts: &[Arc<Account>], resources: &Registry, options: 
     Ok(context)
 }
 
-/// DataFusion's own, and around them what it gets wrong.
+/// DataFusion's rules, with our corrections before and after them.
 fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(Arguments)];
     rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(OuterTypes));
     rules.push(Arc::new(Values));
     rules.push(Arc::new(SubqueriesToJoins));
     rules

@@ -52,13 +52,14 @@ impl Engine {
         let id = called(&plan).ok_or(Fault::NotAnUpdate)?.row_id().to_owned();
         self.check_writes(&plan)?;
         let bound = bound.filter(|rows| rows.num_columns() > 0);
+        let (rows, most) = (bound.map_or(1, RecordBatch::num_rows), self.options.max_writes);
+        if rows > most {
+            return Err(Fault::TooManyWrites { rows, most }.into());
+        }
         let rows: Vec<Option<RecordBatch>> = match bound {
             None => vec![None],
             Some(rows) => (0..rows.num_rows()).map(|row| Some(rows.slice(row, 1))).collect(),
         };
-        if rows.len() > self.options.max_writes {
-            return Err(Fault::TooManyWrites { rows: rows.len(), most: self.options.max_writes }.into());
-        }
         let mut each = Vec::with_capacity(rows.len());
         for row in rows {
             each.push(physical_plan(&state, plan.clone(), row.as_ref(), &prepared.schema, &parameters).await?);

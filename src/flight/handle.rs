@@ -24,6 +24,9 @@ mod proto {
     include!(concat!(env!("OUT_DIR"), "/oceanflight.v1.rs"));
 }
 
+/// The most rows of parameters that one query is executed for, and so the most that a handle holds.
+pub(super) const MOST_ROWS: usize = 1_000;
+
 /// Of what a handle's fields mean.
 pub(super) const VERSION: u32 = 1;
 
@@ -122,7 +125,7 @@ fn decode_row(bytes: &[u8]) -> Result<Option<RecordBatch>, Fault> {
     let mut buffer = Buffer::from(bytes);
     let decoded = catch_unwind(AssertUnwindSafe(|| StreamDecoder::new().decode(&mut buffer)));
     match decoded {
-        Ok(Ok(Some(rows))) if rows.num_rows() > 0 => Ok(Some(rows)),
+        Ok(Ok(Some(rows))) if (1..=MOST_ROWS).contains(&rows.num_rows()) => Ok(Some(rows)),
         _ => Err(Fault::NotAHandle),
     }
 }
@@ -181,6 +184,14 @@ mod tests {
             parameters[at] = to;
 
             let _ = decode_row(&parameters);
+        }
+
+        #[test]
+        fn rows_beyond_the_bound_are_refused(rows in MOST_ROWS + 1..2_000_000_000) {
+            let nulls: ArrayRef = Arc::new(arrow::array::NullArray::new(rows));
+            let rows = RecordBatch::try_from_iter_with_nullable([("1", nulls, true)]).unwrap();
+
+            prop_assert!(decode_row(&encode_row(Some(&rows)).unwrap()).is_err());
         }
 
         #[test]

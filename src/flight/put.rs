@@ -16,13 +16,11 @@ use tonic::{Status, Streaming};
 use super::Service;
 use super::command;
 use super::fault::{Fault, Place};
+use super::handle::MOST_ROWS;
 use super::prepared;
 use super::statement;
 use super::status::Answered;
 use crate::error::{Error, Result};
-
-/// The most rows of parameters that one query is executed for.
-const MOST_ROWS: usize = 1_000;
 
 /// Does what the first message's descriptor says with the rows of all messages.
 pub(super) async fn answer(service: &Service, mut messages: Streaming<FlightData>, who: &str) -> Result<PutResult> {

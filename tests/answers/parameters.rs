@@ -65,7 +65,6 @@ async fn a_parameter_takes_the_type_of_its_place() {
         ("SELECT id FROM images WHERE id IN (1, ?)", DataType::Int64),
         ("SELECT id FROM images WHERE id BETWEEN 1 AND ?", DataType::Int64),
         ("SELECT id FROM images LIMIT ?", DataType::Int64),
-        ("SELECT id FROM images WHERE id = (SELECT max(?) FROM droplets)", DataType::Int64),
         ("EXPLAIN SELECT id FROM images WHERE id = ?", DataType::Int64),
         ("SELECT ?", DataType::Utf8),
         ("SELECT TRY_CAST(? AS BIGINT)", DataType::Utf8),
@@ -94,11 +93,13 @@ async fn the_value_that_arrives_is_the_one_that_was_set() {
         ),
         ("SELECT coalesce(?, 7)", Arc::new(Int32Array::from(vec![None])) as ArrayRef, json!(7)),
         ("SELECT TRY_CAST(? AS BIGINT)", text("abc"), json!(null)),
-        ("SELECT count(*) FROM account.actions WHERE started_at > now() - ?", text("36500 days"), json!(911)),
+        ("SELECT count(*) > 900 FROM account.actions WHERE started_at > now() - ?", text("36500 days"), json!(true)),
+        ("SELECT CAST(? AS BIGINT)", Arc::new(NullArray::new(1)) as ArrayRef, json!(null)),
+        ("SELECT ?", number(7), json!("7")),
         (
-            "SELECT count(*) FROM account.actions WHERE started_at > now() - ?",
+            "SELECT count(*) > 900 FROM account.actions WHERE started_at > now() - ?",
             Arc::new(DurationMicrosecondArray::from(vec![3_000_000_000_000_000])) as ArrayRef,
-            json!(911),
+            json!(true),
         ),
     ] {
         assert_eq!(bound(&stage, sql, value).await, Ok(vec![expected]), "{sql}");
@@ -112,9 +113,14 @@ async fn a_value_that_its_type_cannot_hold_is_refused() {
         ("SELECT CAST(? AS BIGINT)", float(5.5), "fraction"),
         ("SELECT CAST(? AS SMALLINT)", number(70_000), "70000"),
         ("SELECT CAST(? AS DATE)", time(), "time of day"),
-        ("SELECT CAST(? AS DECIMAL(10, 2))", decimal(1_555), "more digits"),
-        ("SELECT CAST(? AS DECIMAL(10, 2))", text("1.555"), "more digits"),
-        ("SELECT CAST(? AS DOUBLE)", number((1 << 53) + 1), "more digits"),
+        ("SELECT CAST(? AS DATE)", text("2020-01-01 05:00:00"), "time of day"),
+        ("SELECT CAST(? AS BIGINT)", time(), "Timestamp"),
+        ("SELECT CAST(? AS TIMESTAMP)", number(1_577_854_800), "Int64"),
+        ("SELECT CAST(? AS BIGINT)", Arc::new(BooleanArray::from(vec![true])) as ArrayRef, "Boolean"),
+        ("SELECT now() - ? < now()", number(60), "Int64"),
+        ("SELECT CAST(? AS DECIMAL(10, 2))", decimal(1_555), "without a change"),
+        ("SELECT CAST(? AS DECIMAL(10, 2))", text("1.555"), "without a change"),
+        ("SELECT CAST(? AS DOUBLE)", number((1 << 53) + 1), "without a change"),
         ("SELECT CAST(? AS BIGINT)", text("abc"), "abc"),
     ] {
         let report = bound(&stage, sql, value).await.unwrap_err();
@@ -129,6 +135,33 @@ async fn a_type_that_a_value_decides_is_refused_with_a_hint() {
     let report = stage.engine.prepare("SELECT arrow_cast(1, ?)").await.unwrap_err().report();
 
     assert!(!report.contains("nternal"), "{report}");
+}
+
+#[tokio::test]
+async fn a_number_is_not_compared_as_text() {
+    let stage = Stage::new(&[]).await;
+    let row = |sql: &str| {
+        let columns = [("0", number(10), true), ("1", number(9), true)];
+        let row = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+        let (engine, sql) = (stage.engine.clone(), sql.to_owned());
+        async move { engine.check(&sql, Some(&row)).await.err().map(|error| error.report()) }
+    };
+
+    for sql in ["SELECT ? < ?", "SELECT greatest(?, ?)", "SELECT max(x) FROM (VALUES (?), (?)) t(x)"] {
+        let report = row(sql).await.unwrap_or_else(|| panic!("{sql}: no error"));
+        assert!(report.contains("CAST(? AS"), "{sql}: {report}");
+    }
+    assert_eq!(row("SELECT CAST(? AS BIGINT) < ?").await, None);
+}
+
+#[tokio::test]
+async fn a_parameter_of_two_types_is_refused() {
+    let stage = Stage::new(&[]).await;
+
+    let report = stage.engine.prepare("SELECT CAST($1 AS DATE), CAST($1 AS TIMESTAMP)").await.unwrap_err().report();
+
+    assert!(report.contains("two different types") && report.contains("hint: "), "{report}");
+    assert!(stage.engine.prepare("SELECT $1 IS NULL OR id = $1 FROM images").await.is_ok());
 }
 
 #[tokio::test]

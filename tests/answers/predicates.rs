@@ -49,8 +49,8 @@ fn any(of: impl Iterator<Item = Truth>) -> Truth {
 
 fn relation(name: &str, rows: &[(Number, Number)]) -> String {
     let text = |number: Number| number.map_or_else(|| "CAST(NULL AS BIGINT)".to_owned(), |number| number.to_string());
-    let rows: Vec<String> = rows.iter().map(|(k, v)| format!("({}, {})", text(*k), text(*v))).collect();
-    format!("{name} (k, v) AS (SELECT * FROM (VALUES (0, 0), {}) t WHERE column1 IS DISTINCT FROM 0)", rows.join(", "))
+    let rows = rows.iter().map(|(k, v)| format!(", ({}, {})", text(*k), text(*v))).collect::<String>();
+    format!("{name} (k, v) AS (SELECT * FROM (VALUES (0, 0){rows}) t WHERE column1 IS DISTINCT FROM 0)")
 }
 
 /// A predicate in SQL, and its value for each row of l.
@@ -169,14 +169,57 @@ async fn a_subquery_may_read_the_table_of_the_outer_query() {
 async fn a_subquery_that_may_answer_differently_is_not_read_twice() {
     let stage = Stage::new(&[]).await;
 
-    let report = stage
-        .error(
-            "SELECT id FROM images i WHERE (i.id IN (SELECT d.id FROM droplets d WHERE d.id > i.id + random())) IS NULL",
-        )
-        .await
-        .report();
-    assert!(report.contains("hint: "), "{report}");
+    let twice = "SELECT x FROM (VALUES (1), (NULL)) t(x) WHERE (x IN (SELECT d.id FROM droplets d WHERE d.id > x + \
+                 random())) IS NULL";
+    let report = stage.error(twice).await.report();
+    assert!(report.contains("between two readings") && report.contains("hint: "), "{report}");
     // Read once: facts about all of its rows.
     let once = "SELECT count(*) FROM images WHERE (id > ALL (SELECT d.id FROM droplets d LIMIT 3)) IS NULL";
     assert_eq!(values(&stage, once).await, [[json!(0)]]);
+}
+
+#[tokio::test]
+async fn rows_that_are_counted_come_as_often_as_in_the_subquery() {
+    let stage = Stage::new(&[]).await;
+    let tables = "WITH l(a, b) AS (VALUES (1, 10), (2, 20), (3, NULL), (NULL, 40), (0, 10)), \
+                  r(c, d) AS (VALUES (1, 10), (1, 10), (2, 10), (NULL, 10), (3, 20), (0, 40), (1, NULL)), \
+                  s(e, f) AS (VALUES (1, 1), (1, 2), (NULL, 3), (3, 5))";
+    let answered = async |sql: &str| match stage.ask(&format!("{tables} {sql}")).await {
+        Ok(_) => Some(json!(values(&stage, &format!("{tables} {sql}")).await)),
+        Err(error) => {
+            assert!(error.hint().is_some(), "{sql}: {}", error.report());
+            None
+        }
+    };
+
+    for (sql, expected) in [
+        (
+            "SELECT a, (SELECT count(*) FROM r WHERE r.c IN (SELECT e FROM s WHERE s.f < l.b)) AS n FROM l WHERE a = 1",
+            json!([[1, 4]]),
+        ),
+        (
+            "SELECT a, (SELECT count(*) FROM (SELECT DISTINCT c, d FROM r WHERE r.d < l.b) q) AS n FROM l WHERE a = 2",
+            json!([[2, 3]]),
+        ),
+        (
+            "SELECT a FROM l WHERE EXISTS (SELECT c FROM (SELECT DISTINCT c, d FROM r WHERE r.d = l.b) q GROUP BY c \
+          HAVING count(*) > 1)",
+            json!([]),
+        ),
+        (
+            "SELECT a FROM l WHERE EXISTS (SELECT c FROM r WHERE r.d = l.b INTERSECT SELECT CAST(NULL AS BIGINT)) ORDER BY a",
+            json!([[0], [1]]),
+        ),
+        (
+            "SELECT a FROM l WHERE a NOT IN (SELECT c FROM r WHERE r.d = l.b AND EXISTS (SELECT 1 FROM s)) ORDER BY a",
+            json!([[2], [3]]),
+        ),
+        ("SELECT a, (SELECT count(*) + l.b FROM r WHERE r.d = l.b) AS n FROM l WHERE a = 2", json!([[2, 21]])),
+        ("SELECT a, (SELECT count(*) FROM r WHERE r.d < l.b) AS n FROM l WHERE a = 2", json!([[2, 4]])),
+        ("SELECT a FROM l WHERE a IN (SELECT max(c) FROM r WHERE r.d = l.b HAVING count(*) > 1)", json!([])),
+    ] {
+        if let Some(found) = answered(sql).await {
+            assert_eq!(found, expected, "{sql}");
+        }
+    }
 }

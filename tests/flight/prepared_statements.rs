@@ -202,15 +202,28 @@ async fn a_wrong_number_of_values_is_refused() {
 }
 
 #[tokio::test]
-async fn several_rows_are_refused() {
+async fn several_rows_are_answered_one_after_another() {
     let server = start().await;
     let handle = server.handle("SELECT CAST(? AS BIGINT)").await;
-    let two: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let three: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
 
-    let refused = server.bind(&handle, row(vec![two])).await.unwrap_err();
+    let bound = server.bind(&handle, row(vec![three])).await.unwrap();
+
+    let info = server.info(&prepared(&bound)).await.unwrap();
+    let rows = server.rows(&info).await.unwrap();
+    assert_eq!(rows.column(0).as_primitive::<Int64Type>().values(), &[1, 2, 3]);
+}
+
+#[tokio::test]
+async fn rows_are_bounded_before_they_take_memory() {
+    let server = start().await;
+    let handle = server.handle("SELECT CAST(? AS BIGINT)").await;
+
+    // A billion nulls are a hundred bytes.
+    let refused = server.bind(&handle, row(vec![Arc::new(NullArray::new(1_000_000_000))])).await.unwrap_err();
 
     assert_eq!(refused.code(), Code::InvalidArgument);
-    assert!(readable(&refused).contains("executemany"), "{refused}");
+    assert!(readable(&refused).contains("more than 1000 rows"), "{refused}");
 }
 
 #[tokio::test]

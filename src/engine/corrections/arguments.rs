@@ -61,12 +61,12 @@ fn with_common_default(mut window: Box<WindowFunction>, schema: &DFSchema) -> Re
     Ok(Transformed::yes(Expr::WindowFunction(window)))
 }
 
-/// A whole number as the text that it is compared with. DataFusion would read each text as a number, and fail on the
+/// A whole number as the text of it, beside a column of text: `id = 7` asks for the text `7`. DataFusion would read each text as a number, and fail on the
 /// first that is none: ids are numbers in one row and UUIDs in the next.
 fn as_text_beside(number: Expr, text: &Expr, schema: &DFSchema) -> Expr {
     let is_text = |data_type: DataType| matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
     match (&number, text) {
-        (Expr::Literal(value, metadata), Expr::Column(_))
+        (Expr::Literal(value, metadata), Expr::Column(_) | Expr::OuterReferenceColumn(..))
             if value.data_type().is_integer() && !value.is_null() && text.get_type(schema).is_ok_and(is_text) =>
         {
             Expr::Literal(ScalarValue::Utf8(Some(value.to_string())), metadata.clone())

@@ -2,14 +2,17 @@
 //!
 //! - [`Arguments`] runs before type coercion: `lag(x, 1, 0.5)` over integers loses the half, and `text = 7` fails on
 //!   the first text that is no number.
-//! - [`Values`] runs after it: a time without seconds, a scalar subquery without rows over a column that is never NULL,
+//! - [`OuterTypes`] runs after it: what a subquery compares an outer column with has to know the column's type.
+//! - [`Values`] runs last: a time without seconds, a scalar subquery without rows over a column that is never NULL,
 //!   and functions that do not keep what their plan says (`function`).
 
 mod arguments;
 mod function;
+mod outer_types;
 mod values;
 
 pub(super) use arguments::Arguments;
+pub(super) use outer_types::OuterTypes;
 pub(super) use values::{Values, time_with_seconds};
 
 use datafusion::common::tree_node::{Transformed, TransformedResult};

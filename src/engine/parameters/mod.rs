@@ -13,6 +13,7 @@ mod function;
 mod types;
 mod values;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, SchemaRef, TimeUnit};
@@ -32,6 +33,16 @@ pub(super) struct Parameterized {
     count: usize,
 }
 
+/// The types of parameters, and the numbers of those that nothing tells the type of: they are text.
+struct Types {
+    types: Vec<DataType>,
+    untold: BTreeSet<usize>,
+}
+
+/// On the field of a parameter that is text because nothing tells its type, and that is more than shown: a number would be
+/// compared as text.
+const TEXT_ALONE: &str = "text alone";
+
 impl Parameterized {
     /// The statement, of which `count` is the number of parameters.
     pub(super) fn new(mut ast: Ast, count: usize) -> Self {
@@ -42,16 +53,21 @@ impl Parameterized {
     /// The plan, and the types of its parameters: "1", "2", …, all nullable. A parameter whose type nothing tells is
     /// text.
     pub(super) async fn plan(&self, state: &mut SessionState) -> Result<(LogicalPlan, SchemaRef)> {
-        let types = self.types(state).await?;
+        let Types { types, untold } = self.types(state).await?;
         let plan = self.plan_with(state, &types).await?;
-        let field = |(at, data_type): (usize, &DataType)| Field::new((at + 1).to_string(), data_type.clone(), true);
+        let used = if untold.is_empty() { BTreeSet::new() } else { types::used(&plan).map_err(from_datafusion)? };
+        let field = |(at, data_type): (usize, &DataType)| {
+            let field = Field::new((at + 1).to_string(), data_type.clone(), true);
+            let text_alone = untold.contains(&(at + 1)) && used.contains(&(at + 1));
+            if text_alone { field.with_metadata([(TEXT_ALONE.to_owned(), String::new())].into()) } else { field }
+        };
         Ok((plan, Arc::new(Schema::new(types.iter().enumerate().map(field).collect::<Vec<_>>()))))
     }
 
-    async fn types(&self, state: &mut SessionState) -> Result<Vec<DataType>> {
+    async fn types(&self, state: &mut SessionState) -> Result<Types> {
         let unknown = vec![DataType::Null; self.count];
         if self.count == 0 {
-            return Ok(unknown);
+            return Ok(Types { types: unknown, untold: BTreeSet::new() });
         }
         // `now() - ?` could subtract a time as well as an interval; where it is compared with a time, only the second has
         // a meaning. `sum(?)` and `-?` want a number, of whichever kind.
@@ -72,15 +88,19 @@ impl Parameterized {
 
     /// The types that the places of parameters ask for. Where they ask for none, and `guess` has none: text, or a number
     /// where text does not fit.
-    async fn types_from(&self, state: &mut SessionState, guess: Vec<DataType>) -> Result<Vec<DataType>> {
+    async fn types_from(&self, state: &mut SessionState, guess: Vec<DataType>) -> Result<Types> {
         let asked = types::asked_for(&self.analysed(state, &guess).await?, &guess).map_err(from_datafusion)?;
         let filled = |with: DataType| -> Vec<DataType> {
             asked.iter().map(|own| if *own == DataType::Null { with.clone() } else { own.clone() }).collect()
         };
         let (texts, numbers) = (filled(DataType::Utf8), filled(DataType::Float64));
+        let untold = asked.iter().enumerate().filter(|(_, own)| **own == DataType::Null).map(|(at, _)| at + 1);
         match self.analysed(state, &texts).await {
-            Ok(_) => Ok(texts),
-            Err(error) => self.analysed(state, &numbers).await.map(|_| numbers).map_err(|_| error),
+            Ok(_) => Ok(Types { types: texts, untold: untold.collect() }),
+            Err(error) => match self.analysed(state, &numbers).await {
+                Ok(_) => Ok(Types { types: numbers, untold: BTreeSet::new() }),
+                Err(_) => Err(error),
+            },
         }
     }
 

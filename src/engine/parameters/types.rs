@@ -1,25 +1,58 @@
 //! The types of parameters, read from a plan after type coercion.
 
+use std::collections::BTreeSet;
+
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, Limit, LogicalPlan};
 
 use super::function::number;
+use crate::engine::fault::Fault;
+use crate::error::Error;
 
 /// The types that are asked for, Null where none is. The first place that asks for one counts.
 pub(super) fn asked_for(plan: &LogicalPlan, guess: &[DataType]) -> Result<Vec<DataType>> {
-    let mut asked = Asked(guess.to_vec());
+    let mut asked = Asked { types: guess.to_vec(), torn: None };
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::Limit(limit) = node {
             asked.by_limit(limit)?;
         }
         node.apply_expressions(|expr| asked.by(expr, node))
     })?;
-    Ok(asked.0.into_iter().map(plain).collect())
+    if let Some(number) = asked.torn {
+        return Err(DataFusionError::External(Box::new(Error::from(Fault::TornParameter { number }))));
+    }
+    Ok(asked.types.into_iter().map(plain).collect())
 }
 
-struct Asked(Vec<DataType>);
+/// The parameters that are more than shown: compared, ordered by, or given to a function. Of a column that is a
+/// parameter, and of `? IS NULL`, nobody needs a type.
+pub(super) fn used(plan: &LogicalPlan) -> Result<BTreeSet<usize>> {
+    let mut used = BTreeSet::new();
+    plan.apply_with_subqueries(|node| {
+        let shows = matches!(node, LogicalPlan::Projection(_));
+        node.apply_expressions(|expr| {
+            let shown = shows.then(|| number(&expr.clone().unalias())).flatten();
+            expr.apply(|part| {
+                match part {
+                    Expr::IsNull(inner) | Expr::IsNotNull(inner) if number(inner).is_some() => {
+                        return Ok(TreeNodeRecursion::Jump);
+                    }
+                    _ => used.extend(number(part).filter(|own| Some(*own) != shown)),
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(used)
+}
+
+struct Asked {
+    types: Vec<DataType>,
+    /// A parameter that two places ask for as different types.
+    torn: Option<usize>,
+}
 
 impl Asked {
     fn by(&mut self, expr: &Expr, node: &LogicalPlan) -> Result<TreeNodeRecursion> {
@@ -27,7 +60,9 @@ impl Asked {
             match part {
                 // TRY_CAST asks for nothing: it is there for values that are perhaps of another type.
                 Expr::Cast(Cast { expr, field }) => self.note(expr, field.data_type()),
-                Expr::WindowFunction(window) => self.by_window(&window.params.args, node)?,
+                Expr::WindowFunction(window) if matches!(window.fun.name(), "lag" | "lead" | "nth_value") => {
+                    self.by_window(&window.params.args, node)?;
+                }
                 _ => {}
             }
             Ok(TreeNodeRecursion::Continue)
@@ -45,9 +80,12 @@ impl Asked {
     }
 
     fn note(&mut self, expr: &Expr, data_type: &DataType) {
-        let known = number(expr).and_then(|number| self.0.get_mut(number - 1));
-        if let Some(known) = known.filter(|known| **known == DataType::Null) {
-            *known = data_type.clone();
+        let known = number(expr).and_then(|number| self.types.get_mut(number - 1).map(|known| (number, known)));
+        match known {
+            Some((_, known)) if *known == DataType::Null => *known = data_type.clone(),
+            // As the type of one place the value could lose what the other needs.
+            Some((number, known)) if plain(known.clone()) != plain(data_type.clone()) => self.torn = Some(number),
+            Some(_) | None => {}
         }
     }
 

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 
+use super::TEXT_ALONE;
 use crate::engine::corrections::time_with_seconds;
 use crate::engine::fault::{Fault, from_datafusion};
 use crate::error::Result;
@@ -20,7 +21,14 @@ pub(in crate::engine) fn nulls(wanted: &Schema) -> Result<Vec<ScalarValue>> {
 
 /// The values of the one row that is bound, in the types of `wanted`.
 pub(in crate::engine) fn values(bound: Option<&RecordBatch>, wanted: &Schema) -> Result<Vec<ScalarValue>, Fault> {
-    each(bound, wanted, |batch, at| value(batch, at, wanted.field(at).data_type()))
+    each(bound, wanted, |batch, at| {
+        let (field, bound) = (wanted.field(at), batch.column(at).data_type());
+        let is_text = matches!(bound, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null);
+        if field.metadata().contains_key(TEXT_ALONE) && !is_text {
+            return Err(Fault::UntoldParameter { number: at + 1, bound: bound.to_string() });
+        }
+        value(batch, at, field.data_type())
+    })
 }
 
 /// The same as they are bound: a cast makes an image of `true`, and an EXEC would act on it.
@@ -62,7 +70,7 @@ fn converted(bound: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, String> {
     let bound = with_seconds.as_ref().unwrap_or(bound);
     let column = checked_cast(bound, wanted)?;
     if !is_the_same(bound, &column)? {
-        return Err(lost(bound.data_type(), wanted).into());
+        return Err(lost(bound.data_type(), wanted));
     }
     Ok(column)
 }
@@ -84,15 +92,22 @@ fn checked_cast(bound: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, String>
 
 /// Whether a cast has kept the value: Arrow casts 1.5 to 1, a time to its day and 1.555 to 1.56, and says nothing.
 fn is_the_same(bound: &ArrayRef, cast_to: &ArrayRef) -> Result<bool, String> {
-    if bound.data_type() == cast_to.data_type() || bound.is_null(0) {
+    if bound.data_type() == cast_to.data_type() || bound.logical_null_count() > 0 {
         return Ok(true);
+    }
+    if !are_of_one_kind(bound.data_type(), cast_to.data_type()) {
+        return Ok(false);
     }
     match (bound.data_type(), cast_to.data_type()) {
         (
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View,
             DataType::Decimal128(..) | DataType::Decimal256(..),
         ) => keeps_digits(bound, cast_to),
-        // Of a text nothing is left out by the others: what it cannot be read as is an error.
+        (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, DataType::Date32 | DataType::Date64) => {
+            // A day alone: Arrow drops a time of day behind it.
+            let text = checked_cast(bound, &DataType::Utf8)?;
+            Ok(text.as_string::<i32>().value(0).trim().len() <= 10)
+        }
         (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, _) => Ok(true),
         // A text shows all of a value.
         (_, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => Ok(true),
@@ -100,6 +115,21 @@ fn is_the_same(bound: &ArrayRef, cast_to: &ArrayRef) -> Result<bool, String> {
         (DataType::Duration(_), DataType::Interval(_)) => Ok(true),
         (own, _) => Ok(cast(cast_to, own).is_ok_and(|back| back.as_ref() == bound.as_ref())),
     }
+}
+
+/// Whether a value of one type can be meant as one of the other. Arrow casts 60 to 60 ns, a time to a count of
+/// nanoseconds and true to 1: nobody who sets a number means a time.
+fn are_of_one_kind(bound: &DataType, wanted: &DataType) -> bool {
+    let is_text = |own: &DataType| matches!(own, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let is_span = |own: &DataType| matches!(own, DataType::Duration(_) | DataType::Interval(_));
+    let is_time = |own: &DataType| own.is_temporal() && !is_span(own);
+    let is_bool = |own: &DataType| matches!(own, DataType::Boolean);
+    is_text(bound)
+        || is_text(wanted)
+        || (bound.is_numeric() == wanted.is_numeric()
+            && is_span(bound) == is_span(wanted)
+            && is_time(bound) == is_time(wanted)
+            && is_bool(bound) == is_bool(wanted))
 }
 
 /// Whether a decimal has all digits of the text that it was read from.
@@ -114,11 +144,11 @@ fn keeps_digits(text: &ArrayRef, decimal: &ArrayRef) -> Result<bool, String> {
     Ok(!has_exponent && digits.trim_end_matches('0').len() <= scale)
 }
 
-fn lost(bound: &DataType, wanted: &DataType) -> &'static str {
-    match (bound.is_temporal(), wanted.is_integer()) {
-        (true, _) => "the value has a part that this type has no place for, such as a time of day",
-        (false, true) => "the value has a fraction",
-        (false, false) => "the value has more digits than this type",
+fn lost(bound: &DataType, wanted: &DataType) -> String {
+    match (are_of_one_kind(bound, wanted), bound.is_floating() && wanted.is_integer()) {
+        (false, _) => format!("a value of type {bound} is bound"),
+        (true, true) => "the value has a fraction".into(),
+        (true, false) => format!("the value of type {bound} does not fit without a change, such as a time of day"),
     }
 }
 

@@ -1,10 +1,11 @@
 //! What a subquery says of the outer query's columns, taken out of it.
 //!
 //! `SELECT c FROM t WHERE t.k = o.k AND t.z > 5` asks about `t.k = o.k` in the join's condition, and about `t.z > 5`
-//! below it. A condition may be taken up through an operator only if the subquery has a row that meets it above the
-//! operator exactly where it has one below:
+//! below it. A condition may move above an operator only if that does not change whether a matching row exists, and
+//! below an aggregate, how many there are:
 //!
-//! - filters, projections, aliases, DISTINCT, sorts and inner joins, whatever the condition;
+//! - filters, projections, aliases, sorts and inner joins, whatever the condition;
+//! - DISTINCT and semi joins, where nothing counts the rows;
 //! - the kept side of an outer, semi or anti join;
 //! - an aggregate with GROUP BY, if each condition is an equality: then the rows of a group all meet it or none does,
 //!   once the aggregate groups by the equality's inner side, too.
@@ -15,7 +16,7 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::{Column, DFSchema, NullEquality};
 use datafusion::error::Result;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
@@ -39,7 +40,15 @@ pub(super) struct Uncorrelated {
 /// # Errors
 /// [`Fault::Correlated`]: it speaks of outer columns where no condition can be taken up from.
 pub(super) fn uncorrelated(subquery: LogicalPlan) -> Result<Uncorrelated> {
-    take(subquery, &mut 0)
+    Taking { made: 0, rows_count: false }.take(subquery)
+}
+
+/// The same for rows that are counted, or otherwise aggregated: each comes as often as in the subquery.
+///
+/// # Errors
+/// As [`uncorrelated`].
+pub(super) fn uncorrelated_rows(rows: LogicalPlan) -> Result<Uncorrelated> {
+    Taking { made: 0, rows_count: true }.take(rows)
 }
 
 /// Whether a subquery speaks of outer columns.
@@ -83,36 +92,134 @@ pub(super) fn resolved(condition: Expr, schema: &DFSchema) -> Result<Expr> {
         .data()
 }
 
-fn take(plan: LogicalPlan, made: &mut usize) -> Result<Uncorrelated> {
-    if !is_correlated(&plan)? {
-        return Ok(Uncorrelated { plan, conditions: Vec::new() });
-    }
-    match plan {
-        LogicalPlan::Filter(filter) => from_filter(filter, made),
-        LogicalPlan::Projection(projection) => from_projection(projection, made),
-        LogicalPlan::SubqueryAlias(alias) => from_alias(alias, made),
-        // Neither the number nor the order of rows matters.
-        LogicalPlan::Distinct(Distinct::All(input)) => take(Arc::unwrap_or_clone(input), made),
-        LogicalPlan::Sort(sort)
-            if sort.fetch.is_none() && !speaks_of_outer(&sort.expr.iter().map(|own| &own.expr), &sort.input)? =>
-        {
-            take(Arc::unwrap_or_clone(sort.input), made)
-        }
-        LogicalPlan::Aggregate(aggregate) => from_aggregate(aggregate, made),
-        LogicalPlan::Join(join) => from_join(join, made),
-        _ => Err(refused(Fault::Correlated)),
-    }
+/// The way down a subquery, and its conditions on their way up.
+struct Taking {
+    /// How many columns were made for conditions.
+    made: usize,
+    /// Whether it matters how often a row comes: below an aggregate.
+    rows_count: bool,
 }
 
-fn from_filter(filter: Filter, made: &mut usize) -> Result<Uncorrelated> {
-    let Uncorrelated { plan, mut conditions } = take(Arc::unwrap_or_clone(filter.input), made)?;
-    let (outer, own) = split(split_conjunction_owned(filter.predicate), plan.schema())?;
-    conditions.extend(outer);
-    let plan = match conjunction(own) {
-        Some(own) => LogicalPlanBuilder::from(plan).filter(own)?.build()?,
-        None => plan,
-    };
-    Ok(Uncorrelated { plan, conditions })
+impl Taking {
+    fn take(&mut self, plan: LogicalPlan) -> Result<Uncorrelated> {
+        if !is_correlated(&plan)? {
+            return Ok(Uncorrelated { plan, conditions: Vec::new() });
+        }
+        match plan {
+            LogicalPlan::Filter(filter) => self.from_filter(filter),
+            LogicalPlan::Projection(projection) => self.from_projection(projection),
+            LogicalPlan::SubqueryAlias(alias) => self.from_alias(alias),
+            // A value may come more than once where only its being there matters.
+            LogicalPlan::Distinct(Distinct::All(input)) if !self.rows_count => self.take(Arc::unwrap_or_clone(input)),
+            LogicalPlan::Sort(sort)
+                if sort.fetch.is_none() && !speaks_of_outer(&sort.expr.iter().map(|own| &own.expr), &sort.input)? =>
+            {
+                self.take(Arc::unwrap_or_clone(sort.input))
+            }
+            LogicalPlan::Aggregate(aggregate) => self.from_aggregate(aggregate),
+            LogicalPlan::Join(join) => self.from_join(join),
+            _ => Err(refused(Fault::Correlated)),
+        }
+    }
+
+    fn from_filter(&mut self, filter: Filter) -> Result<Uncorrelated> {
+        let Uncorrelated { plan, mut conditions } = self.take(Arc::unwrap_or_clone(filter.input))?;
+        let (outer, own) = split(split_conjunction_owned(filter.predicate), plan.schema())?;
+        conditions.extend(outer);
+        let plan = match conjunction(own) {
+            Some(own) => LogicalPlanBuilder::from(plan).filter(own)?.build()?,
+            None => plan,
+        };
+        Ok(Uncorrelated { plan, conditions })
+    }
+
+    fn from_projection(&mut self, projection: Projection) -> Result<Uncorrelated> {
+        let Uncorrelated { plan, conditions } = self.take(Arc::unwrap_or_clone(projection.input))?;
+        if speaks_of_outer(&projection.expr.iter(), &plan)? {
+            return Err(refused(Fault::Correlated));
+        }
+        let mut columns = projection.expr;
+        let conditions = carried(conditions, &mut columns, &mut self.made)?;
+        Ok(Uncorrelated { plan: LogicalPlanBuilder::from(plan).project(columns)?.build()?, conditions })
+    }
+
+    fn from_alias(&mut self, alias: SubqueryAlias) -> Result<Uncorrelated> {
+        let Uncorrelated { plan, conditions } = self.take(Arc::unwrap_or_clone(alias.input))?;
+        let plan = LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(Arc::new(plan), alias.alias.clone())?);
+        let mut under_alias = |condition: Expr| {
+            condition
+                .transform(|part| {
+                    let Expr::Column(column) = part else { return Ok(Transformed::no(part)) };
+                    Ok(Transformed::yes(Expr::Column(Column::new(Some(alias.alias.clone()), column.name))))
+                })
+                .data()
+        };
+        Ok(Uncorrelated { plan, conditions: conditions.into_iter().map(&mut under_alias).collect::<Result<_>>()? })
+    }
+
+    fn from_aggregate(&mut self, aggregate: Aggregate) -> Result<Uncorrelated> {
+        let grouping_sets = matches!(aggregate.group_expr[..], [Expr::GroupingSet(_)]);
+        self.rows_count = true;
+        let Uncorrelated { plan, conditions } = self.take(Arc::unwrap_or_clone(aggregate.input))?;
+        let expressions = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
+        if aggregate.group_expr.is_empty() || grouping_sets || speaks_of_outer(&expressions, &plan)? {
+            return Err(refused(Fault::Correlated));
+        }
+        let mut groups = aggregate.group_expr;
+        let mut above = Vec::new();
+        for condition in conditions {
+            if condition.column_refs().is_empty() {
+                above.push(condition); // all rows of every group meet it, or none does
+                continue;
+            }
+            let (inner, outer) = sides(condition, plan.schema())?;
+            let name = key_name(&mut self.made);
+            groups.push(inner.alias(name.name.clone()));
+            above.push(Expr::Column(name).eq(outer));
+        }
+        let plan = LogicalPlanBuilder::from(plan).aggregate(groups, aggregate.aggr_expr)?.build()?;
+        Ok(Uncorrelated { plan, conditions: above })
+    }
+
+    fn from_join(&mut self, join: Join) -> Result<Uncorrelated> {
+        let (left, right) = (Arc::unwrap_or_clone(join.left), Arc::unwrap_or_clone(join.right));
+        // An inner join has a row exactly where a semi join has one, but perhaps several.
+        let join_type = match join.join_type {
+            JoinType::LeftSemi if !self.rows_count => JoinType::Inner,
+            other => other,
+        };
+        let (takes_left, takes_right) = match join_type {
+            JoinType::Inner => (true, true),
+            JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => (true, false),
+            JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => (false, true),
+            JoinType::Full => (false, false),
+        };
+        if (is_correlated(&left)? && !takes_left) || (is_correlated(&right)? && !takes_right) {
+            return Err(refused(Fault::Correlated));
+        }
+        let (left, right) = (self.take(left)?, self.take(right)?);
+        let both = left.plan.schema().join(right.plan.schema())?;
+        let terms = join.filter.map(split_conjunction_owned).unwrap_or_default();
+        let (outer, mut own) = split(terms, &both)?;
+        let keys_are_own = !speaks_of_outer(&join.on.iter().flat_map(|(left, right)| [left, right]), &left.plan)?;
+        if !keys_are_own || (!outer.is_empty() && join_type != JoinType::Inner) {
+            return Err(refused(Fault::Correlated));
+        }
+        let mut keys = join.on;
+        if join.null_equality == NullEquality::NullEqualsNull {
+            // INTERSECT and EXCEPT take NULL for equal to NULL, which a join's keys do not.
+            own.extend(keys.drain(..).map(|(left, right)| {
+                Expr::BinaryExpr(BinaryExpr::new(Box::new(left), Operator::IsNotDistinctFrom, Box::new(right)))
+            }));
+        }
+        let conditions = [left.conditions, right.conditions, outer].concat();
+        let builder = LogicalPlanBuilder::from(left.plan);
+        let plan = match (keys.is_empty(), conjunction(own)) {
+            (true, None) if join_type == JoinType::Inner => builder.cross_join(right.plan)?,
+            (_, own) => builder.join_with_expr_keys(right.plan, join_type, keys.into_iter().unzip(), own)?,
+        };
+        Ok(Uncorrelated { plan: plan.build()?, conditions })
+    }
 }
 
 /// Terms that speak of outer columns, and those that do not.
@@ -129,16 +236,6 @@ fn split(terms: Vec<Expr>, schema: &DFSchema) -> Result<(Vec<Expr>, Vec<Expr>)> 
         }
     }
     Ok((outer, own))
-}
-
-fn from_projection(projection: Projection, made: &mut usize) -> Result<Uncorrelated> {
-    let Uncorrelated { plan, conditions } = take(Arc::unwrap_or_clone(projection.input), made)?;
-    if speaks_of_outer(&projection.expr.iter(), &plan)? {
-        return Err(refused(Fault::Correlated));
-    }
-    let mut columns = projection.expr;
-    let conditions = carried(conditions, &mut columns, made)?;
-    Ok(Uncorrelated { plan: LogicalPlanBuilder::from(plan).project(columns)?.build()?, conditions })
 }
 
 /// The conditions over new columns, which are added to those that an operator passes on.
@@ -167,43 +264,6 @@ fn key_name(made: &mut usize) -> Column {
     Column::new_unqualified(format!("__outer_key_{made}"))
 }
 
-fn from_alias(alias: SubqueryAlias, made: &mut usize) -> Result<Uncorrelated> {
-    let Uncorrelated { plan, conditions } = take(Arc::unwrap_or_clone(alias.input), made)?;
-    let plan = LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(Arc::new(plan), alias.alias.clone())?);
-    let mut under_alias = |condition: Expr| {
-        condition
-            .transform(|part| {
-                let Expr::Column(column) = part else { return Ok(Transformed::no(part)) };
-                Ok(Transformed::yes(Expr::Column(Column::new(Some(alias.alias.clone()), column.name))))
-            })
-            .data()
-    };
-    Ok(Uncorrelated { plan, conditions: conditions.into_iter().map(&mut under_alias).collect::<Result<_>>()? })
-}
-
-fn from_aggregate(aggregate: Aggregate, made: &mut usize) -> Result<Uncorrelated> {
-    let grouping_sets = matches!(aggregate.group_expr[..], [Expr::GroupingSet(_)]);
-    let Uncorrelated { plan, conditions } = take(Arc::unwrap_or_clone(aggregate.input), made)?;
-    let expressions = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
-    if aggregate.group_expr.is_empty() || grouping_sets || speaks_of_outer(&expressions, &plan)? {
-        return Err(refused(Fault::Correlated));
-    }
-    let mut groups = aggregate.group_expr;
-    let mut above = Vec::new();
-    for condition in conditions {
-        if condition.column_refs().is_empty() {
-            above.push(condition); // all rows of every group meet it, or none does
-            continue;
-        }
-        let (inner, outer) = sides(condition, plan.schema())?;
-        let name = key_name(made);
-        groups.push(inner.alias(name.name.clone()));
-        above.push(Expr::Column(name).eq(outer));
-    }
-    let plan = LogicalPlanBuilder::from(plan).aggregate(groups, aggregate.aggr_expr)?.build()?;
-    Ok(Uncorrelated { plan, conditions: above })
-}
-
 /// The inner and the outer side of `inner = outer`.
 fn sides(condition: Expr, schema: &DFSchema) -> Result<(Expr, Expr)> {
     let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else {
@@ -216,36 +276,6 @@ fn sides(condition: Expr, schema: &DFSchema) -> Result<(Expr, Expr)> {
         (false, true) if !speaks_of_inner(&left) => Ok((*right, *left)),
         _ => Err(refused(Fault::Correlated)),
     }
-}
-
-fn from_join(join: Join, made: &mut usize) -> Result<Uncorrelated> {
-    let (left, right) = (Arc::unwrap_or_clone(join.left), Arc::unwrap_or_clone(join.right));
-    // Whether there is a row: a semi join has one exactly where an inner join has.
-    let join_type = if join.join_type == JoinType::LeftSemi { JoinType::Inner } else { join.join_type };
-    let (takes_left, takes_right) = match join_type {
-        JoinType::Inner => (true, true),
-        JoinType::Left | JoinType::LeftAnti | JoinType::LeftMark => (true, false),
-        JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => (false, true),
-        JoinType::LeftSemi | JoinType::Full => (false, false),
-    };
-    if (is_correlated(&left)? && !takes_left) || (is_correlated(&right)? && !takes_right) {
-        return Err(refused(Fault::Correlated));
-    }
-    let (left, right) = (take(left, made)?, take(right, made)?);
-    let both = left.plan.schema().join(right.plan.schema())?;
-    let terms = join.filter.map(split_conjunction_owned).unwrap_or_default();
-    let (outer, own) = split(terms, &both)?;
-    let keys_are_own = !speaks_of_outer(&join.on.iter().flat_map(|(left, right)| [left, right]), &left.plan)?;
-    if !keys_are_own || (!outer.is_empty() && join_type != JoinType::Inner) {
-        return Err(refused(Fault::Correlated));
-    }
-    let conditions = [left.conditions, right.conditions, outer].concat();
-    let builder = LogicalPlanBuilder::from(left.plan);
-    let plan = match (join.on.is_empty(), conjunction(own)) {
-        (true, None) if join_type == JoinType::Inner => builder.cross_join(right.plan)?,
-        (_, own) => builder.join_with_expr_keys(right.plan, join_type, join.on.into_iter().unzip(), own)?,
-    };
-    Ok(Uncorrelated { plan: plan.build()?, conditions })
 }
 
 fn speaks_of_outer<'a>(expressions: &(impl Iterator<Item = &'a Expr> + Clone), input: &LogicalPlan) -> Result<bool> {

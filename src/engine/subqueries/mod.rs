@@ -78,6 +78,9 @@ impl AnalyzerRule for SubqueriesToJoins {
     }
 }
 
+/// What the names of subqueries begin with that have become a join's side.
+const SUBQUERY: &str = "__subquery_";
+
 /// Names that no statement has: one for each subquery that becomes a join's side.
 #[derive(Debug, Default)]
 struct Names(usize);
@@ -85,11 +88,14 @@ struct Names(usize);
 impl Names {
     fn next(&mut self) -> String {
         self.0 += 1;
-        format!("__subquery_{}", self.0)
+        format!("{SUBQUERY}{}", self.0)
     }
 }
 
 fn rewrite(node: LogicalPlan, names: &mut Names) -> Result<Transformed<LogicalPlan>> {
+    if matches!(node, LogicalPlan::Values(_)) && node.expressions().iter().any(holds_subquery) {
+        return Err(refused(Fault::Subquery)); // DataFusion computes the rows of VALUES before any subquery
+    }
     let mut any = false;
     for expr in node.expressions() {
         any |= asks(&expr)?;
@@ -115,6 +121,10 @@ fn rewrite(node: LogicalPlan, names: &mut Names) -> Result<Transformed<LogicalPl
         _ => Err(refused(Fault::Subquery)),
     };
     rewritten.map(Transformed::yes)
+}
+
+fn holds_subquery(expr: &Expr) -> bool {
+    expr.exists(|part| Ok(matches!(part, Expr::ScalarSubquery(_)))).unwrap_or(true)
 }
 
 /// The rows of `input` for which all `terms` are true.

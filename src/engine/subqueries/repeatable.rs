@@ -9,7 +9,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, Limit, LogicalPlan, Sort};
 
-use super::refused;
+use super::{SUBQUERY, refused};
 use crate::engine::fault::Fault;
 use crate::table::ResourceTable;
 
@@ -21,6 +21,7 @@ pub(super) fn check_repeatable(left: &Expr, subquery: &LogicalPlan) -> Result<()
     }
     subquery.apply_with_subqueries(|node| {
         if let LogicalPlan::Limit(limit) = node
+            && !is_of_question(limit)
             && !is_total(limit)
         {
             return Err(refused(Fault::Unrepeatable { why: "a LIMIT without an ORDER BY that tells all rows apart" }));
@@ -31,6 +32,11 @@ pub(super) fn check_repeatable(left: &Expr, subquery: &LogicalPlan) -> Result<()
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(())
+}
+
+/// Whether it is the LIMIT that `joins` puts where one row tells as much as all.
+fn is_of_question(limit: &Limit) -> bool {
+    matches!(limit.input.as_ref(), LogicalPlan::SubqueryAlias(own) if own.alias.table().starts_with(SUBQUERY))
 }
 
 /// Whether rows that an ORDER BY leaves in any order are alike, so that it does not matter which of them are kept.

@@ -19,12 +19,13 @@ use std::sync::Arc;
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
     Aggregate, BinaryExpr, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, SubqueryAlias,
 };
 use datafusion::prelude::lit;
 
-use super::correlation::{Uncorrelated, resolved, uncorrelated};
+use super::correlation::{Uncorrelated, is_correlated, resolved, uncorrelated_rows};
 use super::{Names, refused};
 use crate::engine::fault::Fault;
 
@@ -40,13 +41,27 @@ pub(super) enum Shape {
 /// [`Fault::SeveralRows`]: it may have more than one row; [`Fault::Correlated`].
 pub(super) fn shape(subquery: &LogicalPlan) -> Result<Shape> {
     let Some(aggregate) = aggregate_of(subquery) else { return Err(refused(several_rows(subquery))) };
-    let Uncorrelated { conditions, .. } = uncorrelated(LogicalPlan::clone(&aggregate.input))?;
-    let equalities = conditions.iter().all(is_equality_of_columns);
-    match (equalities, aggregate.group_expr.is_empty()) {
+    match (is_plain(subquery, aggregate)?, aggregate.group_expr.is_empty()) {
         (true, _) => Ok(Shape::Plain),
         (false, true) => Ok(Shape::Aggregate),
         (false, false) => Err(refused(Fault::Correlated)),
     }
+}
+
+/// Whether all that the subquery says of the outer query are equalities of columns, in a filter right below the
+/// aggregate.
+fn is_plain(subquery: &LogicalPlan, aggregate: &Aggregate) -> Result<bool> {
+    let LogicalPlan::Filter(filter) = aggregate.input.as_ref() else { return Ok(false) };
+    let mut above = aggregate.aggr_expr.iter().chain(&aggregate.group_expr).any(Expr::contains_outer);
+    let mut node = subquery;
+    while !matches!(node, LogicalPlan::Aggregate(_)) {
+        above |= node.contains_outer_reference();
+        let [input] = node.inputs()[..] else { return Ok(false) };
+        node = input;
+    }
+    let terms = split_conjunction(&filter.predicate);
+    let equalities = terms.into_iter().filter(|term| term.contains_outer()).all(is_equality_of_columns);
+    Ok(!above && equalities && !is_correlated(&filter.input)?)
 }
 
 fn several_rows(subquery: &LogicalPlan) -> Fault {
@@ -81,11 +96,7 @@ fn is_equality_of_columns(condition: &Expr) -> bool {
 }
 
 /// The rows of `outer` with one more column, the subquery's value for each, and that column.
-pub(super) fn with_value(
-    outer: LogicalPlan,
-    subquery: &LogicalPlan,
-    names: &mut Names,
-) -> Result<(LogicalPlan, Expr)> {
+pub(super) fn with_value(outer: LogicalPlan, subquery: &LogicalPlan, names: &mut Names) -> Result<(LogicalPlan, Expr)> {
     let Uncorrelated { plan, conditions } = for_each_value(&outer, subquery, names)?;
     let alias = names.next();
     let mut columns = plan.schema().columns().into_iter().map(Expr::Column);
@@ -93,9 +104,7 @@ pub(super) fn with_value(
     let plan = LogicalPlanBuilder::from(plan).project(std::iter::once(value).chain(columns))?.alias(alias.as_str())?;
     let under_alias = |condition: Expr| {
         let condition = condition.transform(|part| match part {
-            Expr::Column(column) => {
-                Ok(Transformed::yes(Expr::Column(Column::new(Some(alias.as_str()), column.name))))
-            }
+            Expr::Column(column) => Ok(Transformed::yes(Expr::Column(Column::new(Some(alias.as_str()), column.name)))),
             other => Ok(Transformed::no(other)),
         });
         resolved(condition.data()?, outer.schema())
@@ -180,7 +189,7 @@ impl Made<'_> {
     }
 
     fn aggregate(&mut self, aggregate: &Aggregate) -> Result<LogicalPlan> {
-        let Uncorrelated { plan, conditions } = uncorrelated(LogicalPlan::clone(&aggregate.input))?;
+        let Uncorrelated { plan, conditions } = uncorrelated_rows(LogicalPlan::clone(&aggregate.input))?;
         let conditions = conditions.into_iter().map(|own| self.over_values(own)).collect::<Result<Vec<_>>>()?;
         let values: Vec<Expr> =
             self.values.iter().enumerate().map(|(at, own)| Expr::Column(own.clone()).alias(key_name(at))).collect();

@@ -1,0 +1,79 @@
+//! After type coercion: outer columns as the type that they have by then.
+//!
+//! A subquery's mention of an outer column holds the column's type from before coercion. Where a UNION or a CASE below
+//! the outer query has changed it, `r.c = outer.v` compares an integer with a float, and fails when it runs. So the
+//! types are brought up to date, and the plan is coerced once more.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{Column, DFSchema};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison};
+use datafusion::logical_expr::{Expr, LogicalPlan, Subquery};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
+
+use super::rewritten;
+
+/// See the module above.
+#[derive(Debug)]
+pub(in crate::engine) struct OuterTypes;
+
+impl AnalyzerRule for OuterTypes {
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        let changed = Cell::new(false);
+        let current = rewritten(plan, |expr, schema| {
+            expr.transform_up(|part| match part {
+                Expr::ScalarSubquery(own) => {
+                    up_to_date(own, schema, &changed).map(|own| own.update_data(Expr::ScalarSubquery))
+                }
+                Expr::Exists(Exists { subquery, negated }) => {
+                    let own = up_to_date(subquery, schema, &changed)?;
+                    Ok(own.update_data(|subquery| Expr::Exists(Exists { subquery, negated })))
+                }
+                Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
+                    let own = up_to_date(subquery, schema, &changed)?;
+                    Ok(own.update_data(|subquery| Expr::InSubquery(InSubquery { expr, subquery, negated })))
+                }
+                Expr::SetComparison(SetComparison { expr, subquery, op, quantifier }) => {
+                    let own = up_to_date(subquery, schema, &changed)?;
+                    Ok(own
+                        .update_data(|subquery| Expr::SetComparison(SetComparison { expr, subquery, op, quantifier })))
+                }
+                other => Ok(Transformed::no(other)),
+            })
+        })?;
+        if changed.get() { TypeCoercion::new().analyze(current, config) } else { Ok(current) }
+    }
+
+    fn name(&self) -> &str {
+        "outer_types"
+    }
+}
+
+/// The subquery with the types that the outer columns have in `schema`.
+fn up_to_date(subquery: Subquery, schema: &DFSchema, changed: &Cell<bool>) -> Result<Transformed<Subquery>> {
+    let before = changed.get();
+    let current = |column: &Column| schema.qualified_field_from_column(column).ok().map(|(_, field)| Arc::clone(field));
+    let renew = |expr: Expr| {
+        expr.transform_up(|part| match part {
+            Expr::OuterReferenceColumn(field, column) => match current(&column) {
+                Some(now) if now.data_type() != field.data_type() => {
+                    changed.set(true);
+                    Ok(Transformed::yes(Expr::OuterReferenceColumn(now, column)))
+                }
+                _ => Ok(Transformed::no(Expr::OuterReferenceColumn(field, column))),
+            },
+            other => Ok(Transformed::no(other)),
+        })
+    };
+    let plan = LogicalPlan::clone(&subquery.subquery);
+    let plan = plan.transform_up_with_subqueries(|node| node.map_expressions(renew)).data()?;
+    let outer_ref_columns = subquery.outer_ref_columns.iter().cloned().map(|own| renew(own).data());
+    let outer_ref_columns = outer_ref_columns.collect::<Result<Vec<_>>>()?;
+    let current = Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: subquery.spans };
+    Ok(Transformed::new_transformed(current, changed.get() != before))
+}
