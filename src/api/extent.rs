@@ -12,6 +12,8 @@
 //!   with rows was read twice, and every page after it, up to the total and at least one, is empty; the first of these
 //!   was asked twice.
 //!
+//! - A list whose pages are smaller than was asked for is not accepted as short: each may have been cut alike.
+//!
 //! A total that its own page contradicts, because more rows stand up to there, is no total.
 
 use super::client::PER_PAGE;
@@ -196,6 +198,12 @@ impl Extent {
     pub fn short(&self) -> Option<Short> {
         let (rows, total) = (self.rows(), self.total()?);
         (rows < total).then_some(Short { rows, total })
+    }
+
+    /// The rows of a full page, where several pages have fewer than were asked for. The server may have a smaller page
+    /// size; or it may have cut each page alike, which shows nowhere but in the total.
+    pub fn small_size(&self) -> Option<u64> {
+        (self.last_with_rows() > 1 && self.size < PER_PAGE as u64).then_some(self.size)
     }
 
     /// Whether the last page says that there is no other.

@@ -74,6 +74,8 @@ pub enum Lack {
     Endless,
     /// The API does not know the page after these.
     Unknown,
+    /// Its pages are smaller than was asked for, and may have been cut.
+    Small,
 }
 
 impl fmt::Display for Lack {
@@ -85,6 +87,7 @@ impl fmt::Display for Lack {
             Self::Repeated => f.write_str("its pages repeat ids of rows that came before"),
             Self::Endless => f.write_str("the pages after these are empty, but do not end"),
             Self::Unknown => f.write_str("the next page is answered with 404"),
+            Self::Small => f.write_str("its pages have fewer rows than were asked for, and may have been cut"),
         }
     }
 }

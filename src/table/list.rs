@@ -188,6 +188,7 @@ impl List {
             return self.again(otherwise);
         }
         match extent.short() {
+            Some(_) if extent.small_size().is_some() => Verdict::Incomplete(Lack::Small),
             Some(short) if repeated == 0 => Verdict::Short(short),
             Some(_) => self.again(Verdict::Changing),
             None => Verdict::Complete,
