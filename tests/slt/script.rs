@@ -1,27 +1,27 @@
-//! A test file as the records that the server is asked.
+//! Turns a test file into the records to run.
 
 use std::path::Path;
 
-use sqllogictest::{Condition, Connection, QueryExpect, Record, StatementExpect, parse_file};
+use sqllogictest::{Condition, Connection, ExpectedError, Location, QueryExpect, Record, StatementExpect, parse_file};
 
-use super::connection::REFUSED;
+use super::connection::REJECTED;
 use super::session::{Query, Session, Skip};
 use super::value::Column;
 
-/// What is done with a record.
+/// What to do with a record.
 pub(super) enum Step {
-    /// Ask, and compare.
-    Ask { at: String, record: Record<Column>, ordered: bool },
-    /// Say so.
+    /// Run it. `ordered` tells whether the order of its rows counts.
+    Run { at: String, record: Record<Column>, ordered: bool },
+    /// Count it as skipped.
     Skip(Skip),
-    /// What concerns the records after it: how they are sorted, …
-    Note(Record<Column>),
+    /// Apply it: it sets how later results are compared.
+    Control(Record<Column>),
 }
 
-/// The labels by which a file names the engine that it is run on.
+/// Labels in `onlyif` and `skipif` that stand for DataFusion.
 const LABELS: &[&str] = &["DataFusion", "Datafusion"];
 
-/// The steps of a file; `directory` is where names of files begin.
+/// The steps of a file. Places are relative to `directory`.
 pub(super) fn steps(directory: &Path, file: &Path) -> Vec<Step> {
     let records = parse_file::<Column>(file).unwrap_or_else(|error| panic!("{error}"));
     let name = file.strip_prefix(directory).unwrap().display().to_string();
@@ -29,75 +29,58 @@ pub(super) fn steps(directory: &Path, file: &Path) -> Vec<Step> {
     records.into_iter().filter_map(|record| step(&mut session, &name, record)).collect()
 }
 
-fn step(session: &mut Session, file: &str, record: Record<Column>) -> Option<Step> {
-    match record {
-        Record::Statement { loc, conditions, sql, expected, .. } => {
-            if !concerns(&conditions) {
-                return None;
-            }
-            let at = place(file, &loc);
+fn step(session: &mut Session, file: &str, mut record: Record<Column>) -> Option<Step> {
+    let (loc, conditions, connection, sql, fails) = match &mut record {
+        Record::Statement { loc, conditions, connection, sql, expected, .. } => {
             let fails = matches!(expected, StatementExpect::Error(_));
-            let asked = session.query(&sql, fails);
-            if !fails {
-                session.after(&sql);
+            if fails {
+                *expected = StatementExpect::Error(any_rejection());
             }
-            let expected = if fails { StatementExpect::Error(refused()) } else { expected };
-            Some(asked_or_skipped(at, asked, |sql| Record::Statement {
-                loc,
-                conditions: Vec::new(),
-                connection: Connection::Default,
-                sql,
-                expected,
-                retry: None,
-            }))
+            (loc, conditions, connection, sql, fails)
         }
-        Record::Query { loc, conditions, sql, expected, .. } => {
-            if !concerns(&conditions) {
-                return None;
-            }
-            let at = place(file, &loc);
+        Record::Query { loc, conditions, connection, sql, expected, .. } => {
             let fails = matches!(expected, QueryExpect::Error(_));
-            let asked = session.query(&sql, fails);
-            if !fails {
-                session.after(&sql);
+            if fails {
+                *expected = QueryExpect::Error(any_rejection());
             }
-            let expected = if fails { QueryExpect::Error(refused()) } else { expected };
-            Some(asked_or_skipped(at, asked, |sql| Record::Query {
-                loc,
-                conditions: Vec::new(),
-                connection: Connection::Default,
-                sql,
-                expected,
-                retry: None,
-            }))
+            (loc, conditions, connection, sql, fails)
         }
-        Record::Control(_) | Record::HashThreshold { .. } => Some(Step::Note(record)),
-        _ => None,
+        Record::Control(_) | Record::HashThreshold { .. } => return Some(Step::Control(record)),
+        _ => return None,
+    };
+    if !concerns_datafusion(conditions) {
+        return None;
+    }
+    let query = session.query(sql, fails);
+    if !fails {
+        session.after(sql);
+    }
+    conditions.clear();
+    *connection = Connection::Default;
+    match query {
+        Err(why) => Some(Step::Skip(why)),
+        Ok(Query { sql: given, ordered }) => {
+            let at = place(file, loc);
+            *sql = given;
+            Some(Step::Run { at, record, ordered })
+        }
     }
 }
 
-fn asked_or_skipped(at: String, asked: Result<Query, Skip>, record: impl FnOnce(String) -> Record<Column>) -> Step {
-    match asked {
-        Ok(Query { sql, ordered }) => Step::Ask { at, record: record(sql), ordered },
-        Err(why) => Step::Skip(why),
-    }
+/// An error with any text. The texts are DataFusion's, and this server has its own.
+fn any_rejection() -> ExpectedError {
+    ExpectedError::SqlState(REJECTED.to_owned())
 }
 
-/// An error that says what is wrong with the statement, whatever its text.
-fn refused() -> sqllogictest::ExpectedError {
-    sqllogictest::ExpectedError::SqlState(REFUSED.to_owned())
-}
-
-/// Whether a record is for DataFusion.
-fn concerns(conditions: &[Condition]) -> bool {
+fn concerns_datafusion(conditions: &[Condition]) -> bool {
     conditions.iter().all(|condition| match condition {
         Condition::OnlyIf { label } => LABELS.contains(&label.as_str()),
         Condition::SkipIf { label } => !LABELS.contains(&label.as_str()),
     })
 }
 
-/// `file.slt:7`, or `file.slt+part.slt.part:7` in a file that it includes.
-fn place(file: &str, location: &sqllogictest::Location) -> String {
+/// `file.slt:7`; in an included file `file.slt+part.slt.part:7`.
+fn place(file: &str, location: &Location) -> String {
     let own = Path::new(location.file()).file_name().unwrap().to_string_lossy();
     let line = location.line();
     if file.ends_with(own.as_ref()) { format!("{file}:{line}") } else { format!("{file}+{own}:{line}") }

@@ -1,15 +1,16 @@
-//! What the statements of a file have done to the session so far: tables, options, functions.
+//! The state of a session after some statements of a file: its tables, options and functions.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use datafusion::config::ConfigOptions;
 use datafusion::sql::parser::{ResetStatement, Statement as Ast};
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Set, Statement, Value};
 
 use super::statement;
-use super::tables::{Lacks, Tables};
+use super::tables::{Missing, Tables};
 
-/// Options that change how a query is planned or explained, and nothing about its rows.
+/// Options that do not change the rows of a query, by their beginnings.
 const HARMLESS: &[&str] = &[
     "datafusion.catalog.information_schema",
     "datafusion.execution.batch_size",
@@ -27,127 +28,144 @@ const HARMLESS: &[&str] = &[
     "datafusion.runtime.",
 ];
 
-/// Where the server's own option is another than DataFusion's: what it is.
-const SERVERS_OWN: &[(&str, &str)] = &[("datafusion.execution.time_zone", "UTC")];
+const TIME_ZONE: &str = "datafusion.execution.time_zone";
+
+/// Options that the server sets to another value than DataFusion's default.
+const SERVERS_OWN: &[(&str, &str)] = &[(TIME_ZONE, "UTC")];
+
+/// Stands for an option that is not known.
+const UNKNOWN: &str = "?";
 
 /// Why a record is not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Skip {
-    /// No query: DDL, SET, COPY, SHOW, …
+    /// DDL, SET, COPY, SHOW and the like.
     NoQuery,
-    /// Its plan, not its rows.
+    /// Its result is a plan.
     Explain,
-    /// A table that no query can say, for a reason.
-    Lacks(Lacks),
+    /// It reads a table that the server cannot be given.
+    Missing(Missing),
     /// An option is set that changes rows.
     Option,
-    /// An error is expected, and an option may be why.
-    ErrorOfAnOption,
-    /// A function that the file creates.
+    /// It expects an error, which an option may cause.
+    ErrorUnderAnOption,
+    /// It calls a function that the file creates.
     Function,
 }
 
-/// The session's state.
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoQuery => "no queries",
+            Self::Explain => "EXPLAIN",
+            Self::Missing(Missing::Rows) => "with tables whose rows are not in the file",
+            Self::Missing(Missing::Registered) => "with tables of DataFusion's own runner",
+            Self::Missing(Missing::Length) => "with large tables",
+            Self::Option => "under an option that changes rows",
+            Self::ErrorUnderAnOption => "errors under an option",
+            Self::Function => "with functions of the file",
+        })
+    }
+}
+
+/// A session's state.
 #[derive(Default)]
 pub(super) struct Session {
     tables: Tables,
+    /// Options whose value is neither DataFusion's default nor the server's.
     options: BTreeMap<String, String>,
     functions: Vec<String>,
 }
 
+/// A query that the server can run.
+#[derive(Debug)]
+pub(super) struct Query {
+    pub(super) sql: String,
+    /// Whether it has an ORDER BY.
+    pub(super) ordered: bool,
+}
+
 impl Session {
-    /// The statement as the server can answer it.
+    /// Prepares a statement for the server. `fails` tells whether it expects an error.
+    ///
+    /// # Errors
+    /// The reason not to run it.
     pub(super) fn query(&self, sql: &str, fails: bool) -> Result<Query, Skip> {
         let ast = statement::parse(sql);
-        if let Some(Ast::Explain(_)) = ast {
-            return Err(Skip::Explain);
-        }
-        if !statement::is_query(sql) {
-            return Err(Skip::NoQuery);
-        }
-        self.may_run(sql, fails)?;
-        if ast.as_ref().is_some_and(statement::makes_a_table) {
-            return Err(Skip::NoQuery);
+        match &ast {
+            Some(Ast::Explain(_)) => return Err(Skip::Explain),
+            Some(ast) if statement::makes_a_table(ast) => return Err(Skip::NoQuery),
+            _ if !statement::is_query(sql) => return Err(Skip::NoQuery),
+            _ => self.allows(sql, fails)?,
         }
         match ast {
-            // A table that never was is why the statement fails.
-            Some(ast) if fails && !self.tables.knows_any(&ast) && !statement::reads_schema(&ast) => {
+            // The error may be that there is no such table.
+            Some(ast) if fails && !self.tables.has_any(&ast) && !statement::reads_information_schema(&ast) => {
                 Ok(Query { sql: sql.to_owned(), ordered: true })
             }
             Some(ast) => {
-                let given = self.tables.given_to(sql, &ast).map_err(Skip::Lacks)?;
+                let given = self.tables.given_to(sql, &ast).map_err(Skip::Missing)?;
                 Ok(Query { sql: given, ordered: statement::is_ordered(&ast) })
             }
             None => Ok(Query { sql: sql.to_owned(), ordered: true }),
         }
     }
 
-    /// Whether an option is set that changes rows.
-    fn is_changed(&self) -> bool {
-        self.options.keys().any(|option| !HARMLESS.iter().any(|harmless| option.starts_with(harmless)))
-    }
-
-    fn may_run(&self, sql: &str, fails: bool) -> Result<(), Skip> {
-        if self.is_changed() {
+    fn allows(&self, sql: &str, fails: bool) -> Result<(), Skip> {
+        if self.rows_depend_on_options() {
             return Err(Skip::Option);
         }
         if fails && !self.options.is_empty() {
-            return Err(Skip::ErrorOfAnOption);
+            return Err(Skip::ErrorUnderAnOption);
         }
-        if statement::names_any(sql, &self.functions) && !self.functions.is_empty() {
+        if !self.functions.is_empty() && statement::names_any(sql, &self.functions) {
             return Err(Skip::Function);
         }
         Ok(())
     }
 
-    /// Takes note of what a statement that succeeds changes.
+    fn rows_depend_on_options(&self) -> bool {
+        self.options.keys().any(|option| !HARMLESS.iter().any(|harmless| option.starts_with(harmless)))
+    }
+
+    /// Applies what a statement changes, which succeeds in DataFusion.
     pub(super) fn after(&mut self, sql: &str) {
         let Some(ast) = statement::parse(sql) else {
-            // Whatever it did: what comes after it is not run.
-            return if statement::is_query(sql) { () } else { self.option_is("?", sql) };
+            // It may have changed anything: skip the rest of the file.
+            if !statement::is_query(sql) {
+                self.options.insert(UNKNOWN.to_owned(), sql.to_owned());
+            }
+            return;
         };
         match &ast {
             Ast::Reset(ResetStatement::Variable(name)) => drop(self.options.remove(&option(name))),
             Ast::Statement(statement) => match statement.as_ref() {
                 Statement::Set(set) => self.set(set),
                 Statement::CreateFunction(function) => self.functions.push(function.name.to_string()),
-                Statement::DropFunction(drop) => {
-                    self.functions.extend(drop.func_desc.iter().map(|function| function.name.to_string()));
+                Statement::DropFunction(dropped) => {
+                    self.functions.extend(dropped.func_desc.iter().map(|function| function.name.to_string()));
                 }
-                _ if self.is_changed() => self.tables.after_unknown(&ast),
+                _ if self.rows_depend_on_options() => self.tables.after_unknown(&ast),
                 _ => self.tables.after(&ast),
             },
             _ => self.tables.after(&ast),
         }
     }
 
-    fn option_is(&mut self, name: &str, value: &str) {
-        self.options.insert(name.to_owned(), value.to_owned());
-    }
-
     fn set(&mut self, set: &Set) {
         let (name, value) = match set {
             Set::SingleAssignment { variable, values, .. } => (option(variable), values.first()),
             Set::SetTimeZone { value, .. } => (TIME_ZONE.to_owned(), Some(value)),
-            _ => ("?".to_owned(), None),
+            _ => (UNKNOWN.to_owned(), None),
         };
         let value = value.map(text).unwrap_or_default();
-        if is_as_served(&name, &value) {
+        if is_usual(&name, &value) {
             self.options.remove(&name);
         } else {
-            self.option_is(&name, &value);
+            self.options.insert(name, value);
         }
     }
 }
-
-/// A statement to run.
-pub(super) struct Query {
-    pub(super) sql: String,
-    /// Whether the rows' order is part of the answer.
-    pub(super) ordered: bool,
-}
-
-const TIME_ZONE: &str = "datafusion.execution.time_zone";
 
 /// An option's full name.
 fn option(name: &ObjectName) -> String {
@@ -167,10 +185,63 @@ fn text(value: &Expr) -> String {
     }
 }
 
-/// Whether the server's session has this value, or DataFusion's has it, whose other records run as well.
-fn is_as_served(name: &str, value: &str) -> bool {
+/// Whether an option has DataFusion's default, or the value that the server sets.
+fn is_usual(name: &str, value: &str) -> bool {
     let defaults = ConfigOptions::default().entries();
     let default = defaults.iter().find(|entry| entry.key == name).and_then(|entry| entry.value.as_deref());
     default.is_some_and(|default| default.eq_ignore_ascii_case(value))
-        || SERVERS_OWN.iter().any(|(own, served)| *own == name && served.eq_ignore_ascii_case(value))
+        || SERVERS_OWN.iter().any(|(own, server)| *own == name && server.eq_ignore_ascii_case(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(statements: &[&str]) -> Session {
+        let mut session = Session::default();
+        statements.iter().for_each(|sql| session.after(sql));
+        session
+    }
+
+    #[test]
+    fn a_query_is_skipped_while_an_option_changes_its_rows() {
+        let dialect = "SET datafusion.sql_parser.dialect = 'Hive'";
+
+        assert_eq!(after(&[dialect]).query("SELECT 1", false).unwrap_err(), Skip::Option);
+        assert!(after(&[dialect, "RESET datafusion.sql_parser.dialect"]).query("SELECT 1", false).is_ok());
+        assert!(after(&[dialect, "SET datafusion.sql_parser.dialect = 'generic'"]).query("SELECT 1", false).is_ok());
+        assert!(after(&["SET datafusion.optimizer.max_passes = 1"]).query("SELECT 1", false).is_ok());
+        assert!(after(&["SET TIME ZONE = 'UTC'"]).query("SELECT 1", false).is_ok());
+        assert_eq!(after(&["SET TIME ZONE = '+08:00'"]).query("SELECT 1", false).unwrap_err(), Skip::Option);
+    }
+
+    #[test]
+    fn an_error_under_an_option_is_skipped() {
+        let session = after(&["SET datafusion.runtime.memory_limit = '1M'"]);
+
+        assert!(session.query("SELECT 1", false).is_ok());
+        assert_eq!(session.query("SELECT 1", true).unwrap_err(), Skip::ErrorUnderAnOption);
+    }
+
+    #[test]
+    fn a_statement_that_is_no_query_is_skipped() {
+        let session = Session::default();
+
+        assert_eq!(session.query("EXPLAIN SELECT 1", false).unwrap_err(), Skip::Explain);
+        for sql in ["SHOW TABLES", "SET x = 1", "SELECT 1 INTO t", "COPY (SELECT 1) TO 'x.csv'"] {
+            assert_eq!(session.query(sql, false).unwrap_err(), Skip::NoQuery, "{sql}");
+        }
+        for sql in ["(SELECT 1) ORDER BY 1", "VALUES (1)", "-- a comment\nWITH t AS (SELECT 1) SELECT * FROM t"] {
+            assert!(session.query(sql, false).is_ok(), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_query_that_fails_for_want_of_a_table_is_run() {
+        let session = after(&["CREATE EXTERNAL TABLE known STORED AS CSV LOCATION 'x.csv'"]);
+
+        assert!(session.query("SELECT * FROM unknown", true).is_ok());
+        assert_eq!(session.query("SELECT * FROM unknown", false).unwrap_err(), Skip::Missing(Missing::Registered));
+        assert_eq!(session.query("SELECT * FROM known", true).unwrap_err(), Skip::Missing(Missing::Rows));
+    }
 }

@@ -1,4 +1,4 @@
-//! What a statement's text and tree say: its kind, and what it reads and changes.
+//! What kind of statement a text is, and what it reads and changes.
 
 use datafusion::common::TableReference;
 use datafusion::sql::parser::{DFParser, DFParserBuilder, Statement as Ast};
@@ -10,31 +10,31 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
-/// What answers rows without any table.
+/// Functions that stand where tables do.
 const TABLE_FUNCTIONS: &[&str] = &["generate_series", "range"];
 
-/// What answers something else each time.
+/// Functions whose value differs between calls.
 const VOLATILE: &[&str] =
     &["random", "uuid", "now", "current_timestamp", "current_date", "current_time", "today", "localtimestamp"];
 
-/// What the server takes.
+/// The first words of queries.
 const QUERIES: &[Keyword] = &[Keyword::SELECT, Keyword::WITH, Keyword::VALUES];
 
-/// The only statement of a text.
+/// Parses a text. `None` if it is not one statement of DataFusion's default dialect.
 pub(super) fn parse(sql: &str) -> Option<Ast> {
     let mut statements = DFParser::parse_sql_with_dialect(sql, &GenericDialect {}).ok()?;
     if statements.len() == 1 { statements.pop_front() } else { None }
 }
 
-/// Whether the text is a query, also one that does not parse.
+/// Whether a text begins like a query. It may fail to parse.
 pub(super) fn is_query(sql: &str) -> bool {
-    // A text that has no tokens is one that DataFusion refuses.
+    // DataFusion rejects a text that cannot be split into tokens.
     let Some(tokens) = tokens(sql) else { return sql.trim_start().to_uppercase().starts_with("SELECT") };
     let first = tokens.iter().find(|token| token.token != Token::LParen);
     first.is_some_and(|token| QUERIES.iter().any(|query| is(token, *query)))
 }
 
-/// Whether the rows come in an order that the statement tells.
+/// Whether a query has an ORDER BY of its own.
 pub(super) fn is_ordered(ast: &Ast) -> bool {
     match ast {
         Ast::Statement(statement) => match statement.as_ref() {
@@ -45,20 +45,20 @@ pub(super) fn is_ordered(ast: &Ast) -> bool {
     }
 }
 
-/// Whether it is `SELECT … INTO …`.
+/// Whether a statement is `SELECT … INTO …`.
 pub(super) fn makes_a_table(ast: &Ast) -> bool {
     let Ast::Statement(statement) = ast else { return false };
     let Statement::Query(query) = statement.as_ref() else { return false };
     matches!(query.body.as_ref(), SetExpr::Select(select) if select.into.is_some())
 }
 
-/// Whether it reads `information_schema`, which DataFusion's own runner has to be told to have.
-pub(super) fn reads_schema(ast: &Ast) -> bool {
+/// Whether a query reads `information_schema`, which this server always has and DataFusion only if an option is set.
+pub(super) fn reads_information_schema(ast: &Ast) -> bool {
     let tables = resolve_table_references(ast, true).map(|(tables, _)| tables).unwrap_or_default();
     tables.iter().any(|table| table.schema() == Some("information_schema"))
 }
 
-/// Whether the text calls one of these functions.
+/// Whether a text contains one of these words.
 pub(super) fn names_any(sql: &str, names: &[impl AsRef<str>]) -> bool {
     let Some(tokens) = tokens(sql) else { return true };
     tokens.iter().any(|token| match &token.token {
@@ -75,18 +75,18 @@ pub(super) fn is_table_function(table: &TableReference) -> bool {
     table.schema().is_none() && TABLE_FUNCTIONS.contains(&table.table())
 }
 
-/// Whether a text, which was made of a tree, parses to that tree.
+/// Whether a query's text, which was printed from its tree, parses to that tree again.
 pub(super) fn says_the_same(sql: &str, query: &Query) -> bool {
     matches!(parse(sql), Some(Ast::Statement(statement)) if matches!(&*statement, Statement::Query(own) if **own == *query))
 }
 
-/// As [`says_the_same`], of an expression.
+/// Like [`says_the_same`], for an expression.
 pub(super) fn expression_says_the_same(sql: &str, expression: &Expr) -> bool {
     let parser = DFParserBuilder::new(sql).with_dialect(&GenericDialect {}).build();
     parser.and_then(|mut parser| parser.parse_into_expr()).is_ok_and(|own| own.expr == *expression)
 }
 
-/// The query with more common table expressions before its own. `None` where it has no place for them.
+/// Adds common table expressions before a query's own.
 pub(super) fn with(sql: &str, expressions: &[String]) -> Option<String> {
     if expressions.is_empty() {
         return Some(sql.to_owned());
@@ -104,7 +104,7 @@ pub(super) fn with(sql: &str, expressions: &[String]) -> Option<String> {
     Some(format!("{with} {expressions}, {own}"))
 }
 
-/// The tables that a statement changes, which is neither CREATE, INSERT nor DROP.
+/// The tables that a statement other than CREATE, INSERT and DROP changes.
 pub(super) fn changed(statement: &Statement) -> Vec<&ObjectName> {
     match statement {
         Statement::Update(update) => named(&update.table).into_iter().collect(),
@@ -125,7 +125,7 @@ fn named(table: &TableWithJoins) -> Option<&ObjectName> {
     }
 }
 
-/// Without white space and comments.
+/// The tokens of a text, without white space and comments.
 fn tokens(sql: &str) -> Option<Vec<TokenWithSpan>> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().ok()?;
     Some(tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect())
@@ -135,7 +135,7 @@ fn is(token: &TokenWithSpan, keyword: Keyword) -> bool {
     matches!(&token.token, Token::Word(word) if word.keyword == keyword)
 }
 
-/// A place in a text, in bytes. Lines and columns count from 1, columns in characters.
+/// The byte offset of a place in a text. Lines and columns count from 1, columns in characters.
 fn offset(sql: &str, place: Location) -> Option<usize> {
     let line: usize = sql.split_inclusive('\n').take(place.line as usize - 1).map(str::len).sum();
     let column = sql.get(line..)?.char_indices().map(|(at, _)| at).nth(place.column as usize - 1);

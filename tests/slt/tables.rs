@@ -1,7 +1,8 @@
-//! Tables that the statements of a test file make, as queries that answer their rows.
+//! The tables that a file makes, as queries that return their rows.
 //!
-//! The server takes no CREATE TABLE. What a file puts into a table is known, so a later SELECT can have it as a common
-//! table expression: `CREATE TABLE t(a INT) AS VALUES (1)` makes `WITH "t" AS (SELECT CAST(…) AS "a" FROM …) SELECT …`.
+//! The server rejects CREATE TABLE. But the rows are in the file, so later queries get the table as a common table
+//! expression: after `CREATE TABLE t(a INT) AS VALUES (1)`, `SELECT a FROM t` becomes
+//! `WITH "t" AS (SELECT CAST(c0 AS INT) AS "a" FROM (VALUES (CAST(1 AS INT))) AS given(c0)) SELECT a FROM t`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,34 +18,34 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::statement;
 
-/// A longer statement is not worth its time.
+/// Longer statements take too long to plan.
 const MOST_BYTES: usize = 8_000;
 
-/// What the statements of a file have made so far.
+/// The tables that the statements of a file have made so far.
 #[derive(Default)]
 pub(super) struct Tables(BTreeMap<TableReference, Made>);
 
-/// Why a statement cannot be run as it is meant.
+/// Why a query cannot get its tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Lacks {
-    /// A table that was made in a way that no query can say.
-    Table,
-    /// A table that DataFusion's own runner registers, or information_schema, which describes another catalog here.
+pub(super) enum Missing {
+    /// A table whose rows the file does not say, or not in a way that a query can.
+    Rows,
+    /// A table that DataFusion's own runner registers, or information_schema, which describes other tables here.
     Registered,
-    /// The statement would be longer than [`MOST_BYTES`].
+    /// The query would be longer than [`MOST_BYTES`].
     Length,
 }
 
 enum Made {
-    /// Rows that were put in; the columns, where they are told.
+    /// A table: its columns, if they are declared, and its rows.
     Table { columns: Option<Vec<Column>>, rows: Arc<Rows> },
-    /// A query over the tables as they are when it is used.
+    /// A view: a query that reads the tables as they are when it runs.
     View(String),
-    /// From a file, with a primary key, changed by UPDATE, …
+    /// A table whose rows are not known: read from a file, changed by UPDATE, with a primary key.
     Unknown,
 }
 
-/// A query, and the tables as they were that it reads.
+/// A query, and the tables that it reads, as they were when it ran.
 #[derive(Debug, PartialEq)]
 struct Rows {
     query: String,
@@ -61,47 +62,47 @@ struct Column {
 }
 
 impl Tables {
-    /// The statement with the tables that it reads before it.
-    pub(super) fn given_to(&self, sql: &str, ast: &Ast) -> Result<String, Lacks> {
+    /// Puts the tables that a query reads in front of it.
+    pub(super) fn given_to(&self, sql: &str, ast: &Ast) -> Result<String, Missing> {
         let reads = self.reads(ast)?;
         let mut ordered = Vec::new();
-        put_in_order(&reads, &mut ordered).ok_or(Lacks::Table)?;
+        put_in_order(&reads, &mut ordered).ok_or(Missing::Rows)?;
         if own_expressions(ast).iter().any(|own| ordered.iter().any(|(name, _)| name == own)) {
-            return Err(Lacks::Table);
+            return Err(Missing::Rows);
         }
         let expressions: Vec<String> =
             ordered.iter().map(|(name, rows)| format!("{} AS ({})", quoted(name), rows.query)).collect();
-        let sql = statement::with(sql, &expressions).ok_or(Lacks::Table)?;
-        if sql.len() > MOST_BYTES { Err(Lacks::Length) } else { Ok(sql) }
+        let sql = statement::with(sql, &expressions).ok_or(Missing::Rows)?;
+        if sql.len() > MOST_BYTES { Err(Missing::Length) } else { Ok(sql) }
     }
 
-    /// Whether any of the tables that the statement reads was made by the file.
-    pub(super) fn knows_any(&self, ast: &Ast) -> bool {
+    /// Whether the file made any of the tables that a query reads.
+    pub(super) fn has_any(&self, ast: &Ast) -> bool {
         resolve_table_references(ast, true).is_ok_and(|(read, _)| read.iter().any(|table| self.0.contains_key(table)))
     }
 
-    /// The tables that a statement reads.
-    fn reads(&self, ast: &Ast) -> Result<Reads, Lacks> {
-        let (read, _) = resolve_table_references(ast, true).map_err(|_| Lacks::Table)?;
+    /// The tables that a query reads.
+    fn reads(&self, ast: &Ast) -> Result<Reads, Missing> {
+        let (read, _) = resolve_table_references(ast, true).map_err(|_| Missing::Rows)?;
         let tables = read.into_iter().filter(|table| !statement::is_table_function(table));
         tables.map(|table| Ok((table.table().to_owned(), self.rows(&table)?))).collect()
     }
 
-    fn rows(&self, table: &TableReference) -> Result<Arc<Rows>, Lacks> {
+    fn rows(&self, table: &TableReference) -> Result<Arc<Rows>, Missing> {
         match self.0.get(table) {
             // A common table expression has no schema.
-            Some(_) if table.schema().is_some() => Err(Lacks::Table),
+            Some(_) if table.schema().is_some() => Err(Missing::Rows),
             Some(Made::Table { rows, .. }) => Ok(Arc::clone(rows)),
             Some(Made::View(query)) => {
-                let reads = self.reads(&statement::parse(query).ok_or(Lacks::Table)?)?;
+                let reads = self.reads(&statement::parse(query).ok_or(Missing::Rows)?)?;
                 Ok(Arc::new(Rows { query: query.clone(), reads }))
             }
-            Some(Made::Unknown) => Err(Lacks::Table),
-            None => Err(Lacks::Registered),
+            Some(Made::Unknown) => Err(Missing::Rows),
+            None => Err(Missing::Registered),
         }
     }
 
-    /// Takes note of what a statement changes.
+    /// Applies what a statement changes.
     pub(super) fn after(&mut self, ast: &Ast) {
         match ast {
             Ast::CreateExternalTable(table) => self.forget(&table.name),
@@ -110,7 +111,7 @@ impl Tables {
         }
     }
 
-    /// As [`Tables::after`], where it is not known what the statement puts into a table.
+    /// Like [`Tables::after`], but the rows that the statement writes are not known.
     pub(super) fn after_unknown(&mut self, ast: &Ast) {
         match ast {
             Ast::Statement(statement) => match statement.as_ref() {
@@ -186,7 +187,7 @@ impl Tables {
         Some(Made::Table { columns: Some(columns.clone()), rows })
     }
 
-    /// The query's rows, its columns being those that are given, in the types and the order of all columns.
+    /// A query's rows, whose columns are `given`, with the types and in the order of all columns.
     fn cast(&self, query: &Query, given: &[&Column], all: &[Column]) -> Option<Rows> {
         let Rows { query: source, reads } = match values(query) {
             Some(rows) => Rows { query: cast_values(rows, given)?, reads: Reads::new() },
@@ -203,7 +204,7 @@ impl Tables {
         Some(Rows { query, reads })
     }
 
-    /// The query, and the rows that its tables have now.
+    /// A query, and its tables as they are now.
     fn now(&self, query: &Query) -> Option<Rows> {
         let text = query.to_string();
         let ast = statement::parse(&text)?;
@@ -216,17 +217,17 @@ impl Tables {
 }
 
 impl Column {
-    /// A value in the column's type.
+    /// Casts a value as writing it into the column does.
     fn cast(&self, value: &str) -> String {
         match &self.data_type[..] {
-            // CAST takes an integer for seconds, a table takes it for nanoseconds.
+            // CAST takes an integer as seconds; writing it into a column takes it as nanoseconds.
             "TIMESTAMP" => format!("arrow_cast({value}, 'Timestamp(Nanosecond, None)')"),
             data_type => format!("CAST({value} AS {data_type})"),
         }
     }
 }
 
-/// What a query needs, each before what reads it. `None` where two tables have one name.
+/// Lists tables before those that read them. `None` if one name stands for two tables.
 fn put_in_order<'a>(reads: &'a Reads, ordered: &mut Vec<(&'a str, &'a Rows)>) -> Option<()> {
     for (name, rows) in reads {
         put_in_order(&rows.reads, ordered)?;
@@ -239,13 +240,12 @@ fn put_in_order<'a>(reads: &'a Reads, ordered: &mut Vec<(&'a str, &'a Rows)>) ->
     Some(())
 }
 
-/// The names of a statement's own common table expressions.
+/// The names of a query's own common table expressions.
 fn own_expressions(ast: &Ast) -> Vec<String> {
     let own = resolve_table_references(ast, true).map(|(_, own)| own).unwrap_or_default();
     own.iter().map(|own| own.table().to_owned()).collect()
 }
 
-/// A view's columns are those of its query.
 fn viewed(view: &CreateView) -> Option<Made> {
     let query = view.query.to_string();
     let ast = statement::parse(&query)?;
@@ -259,7 +259,7 @@ fn column_of<'a>(columns: &'a [Column], name: &ObjectName) -> Option<&'a Column>
     columns.iter().find(|column| column.name == name)
 }
 
-/// The rows of a query that is nothing but VALUES.
+/// The rows of a query that consists of VALUES.
 fn values(query: &Query) -> Option<&[Parens<Vec<Expr>>]> {
     match query.body.as_ref() {
         SetExpr::Values(values) if query.order_by.is_none() && query.limit_clause.is_none() && query.with.is_none() => {
@@ -269,7 +269,7 @@ fn values(query: &Query) -> Option<&[Parens<Vec<Expr>>]> {
     }
 }
 
-/// Each value in its column's type, as an INSERT puts it there: a column of VALUES alone has one type for all rows.
+/// VALUES with each value in its column's type. A plain VALUES would first find one type for all rows of a column.
 fn cast_values(rows: &[Parens<Vec<Expr>>], columns: &[&Column]) -> Option<String> {
     let row = |row: &Parens<Vec<Expr>>| {
         let cast = |(value, column): (&Expr, &&Column)| column.cast(&value.to_string());
@@ -283,14 +283,14 @@ fn cast_values(rows: &[Parens<Vec<Expr>>], columns: &[&Column]) -> Option<String
     Some(format!("VALUES {}", rows?.join(", ")))
 }
 
-/// No row.
+/// A query without rows.
 fn empty(columns: &[Column]) -> String {
     let typed: Vec<String> =
         columns.iter().map(|column| format!("{} AS {}", column.cast("NULL"), quoted(&column.name))).collect();
     format!("SELECT {} WHERE false", typed.join(", "))
 }
 
-/// `None` for a key, which lets a query name columns that it does not group by, and for what nobody uses.
+/// `None` for a primary key: it lets a query select columns that it does not group by.
 fn column(definition: &ColumnDef) -> Option<Column> {
     let mut default = None;
     for option in &definition.options {
@@ -316,4 +316,83 @@ fn normalized(name: &Ident) -> String {
 
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(statements: &[&str], query: &str) -> Result<String, Missing> {
+        let mut tables = Tables::default();
+        statements.iter().for_each(|sql| tables.after(&statement::parse(sql).unwrap()));
+        tables.given_to(query, &statement::parse(query).unwrap())
+    }
+
+    #[test]
+    fn a_table_becomes_a_common_table_expression() {
+        let create = "CREATE TABLE t(a INT, b TEXT) AS VALUES (1, 'x')";
+
+        let sql = given(&[create], "SELECT b FROM t").unwrap();
+
+        assert_eq!(
+            sql,
+            "WITH \"t\" AS (SELECT CAST(c0 AS INT) AS \"a\", CAST(c1 AS TEXT) AS \"b\" \
+             FROM (VALUES (CAST(1 AS INT), CAST('x' AS TEXT))) AS given(c0, c1)) SELECT b FROM t"
+        );
+    }
+
+    #[test]
+    fn a_query_keeps_its_own_common_table_expressions() {
+        let create = "CREATE TABLE t AS VALUES (1)";
+
+        let sql = given(&[create], "-- first\nWITH RECURSIVE u AS (SELECT 1) SELECT * FROM t, u").unwrap();
+
+        let expected = "-- first\nWITH RECURSIVE \"t\" AS (VALUES (1)),  u AS (SELECT 1) SELECT * FROM t, u";
+        assert_eq!(sql, expected);
+        assert_eq!(given(&[create], "WITH t AS (SELECT * FROM t) SELECT * FROM t"), Err(Missing::Rows));
+    }
+
+    #[test]
+    fn rows_that_are_inserted_are_added_in_the_order_of_the_columns() {
+        let statements = ["CREATE TABLE t(a INT, b INT DEFAULT 7)", "INSERT INTO t (a) VALUES (1)"];
+
+        let sql = given(&statements, "SELECT * FROM t").unwrap();
+
+        assert!(
+            sql.contains("WHERE false UNION ALL SELECT CAST(c0 AS INT) AS \"a\", CAST(7 AS INT) AS \"b\""),
+            "{sql}"
+        );
+    }
+
+    #[test]
+    fn a_table_keeps_the_rows_that_it_was_made_of_and_a_view_does_not() {
+        let before =
+            ["CREATE TABLE t(a INT)", "CREATE TABLE copied AS SELECT a FROM t", "CREATE VIEW seen AS SELECT a FROM t"];
+        let statements = [&before[..], &["INSERT INTO t VALUES (1)"]].concat();
+
+        assert!(!given(&statements, "SELECT * FROM copied").unwrap().contains("UNION ALL"));
+        assert!(given(&statements, "SELECT * FROM seen").unwrap().contains("UNION ALL"));
+        // Here `t` would stand for both.
+        assert_eq!(given(&statements, "SELECT * FROM copied, seen"), Err(Missing::Rows));
+    }
+
+    #[test]
+    fn a_table_whose_rows_are_not_known_is_missing() {
+        for statements in [
+            &["CREATE TABLE t(a INT PRIMARY KEY) AS VALUES (1)"][..],
+            &["CREATE TABLE t(a INT, UNIQUE (a)) AS VALUES (1)"],
+            &["CREATE TABLE t AS SELECT now()"],
+            &["CREATE TABLE t AS SELECT * FROM elsewhere"],
+            &["CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 'x.csv'"],
+            &["CREATE TABLE t(a INT) AS VALUES (1)", "UPDATE t SET a = 2"],
+            &["CREATE TABLE t(a INT) AS VALUES (1)", "DELETE FROM t"],
+            &["CREATE TABLE t AS VALUES (1)", "INSERT INTO t VALUES (2)"],
+        ] {
+            assert_eq!(given(statements, "SELECT * FROM t"), Err(Missing::Rows), "{statements:?}");
+        }
+        assert_eq!(
+            given(&["CREATE TABLE t AS VALUES (1)", "DROP TABLE t"], "SELECT * FROM t"),
+            Err(Missing::Registered)
+        );
+    }
 }

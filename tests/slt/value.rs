@@ -1,4 +1,4 @@
-//! Values and column types as text, as DataFusion's own runner writes them into its test files.
+//! Prints values and column types as DataFusion's own runner does.
 //!
 //! The rules are those of `src/engines/conversion.rs` and `src/engines/datafusion_engine/normalize.rs` in the crate
 //! `datafusion-sqllogictest`.
@@ -15,11 +15,11 @@ use bigdecimal::BigDecimal;
 use datafusion::config::{ConfigField, FormatOptions};
 use sqllogictest::ColumnType;
 
-/// How many decimal places of a float are compared.
+/// Decimal places of a float that are compared.
 const FLOAT_PLACES: i64 = 12;
 const NULL: &str = "NULL";
 
-/// A column's type, as far as the test files tell types apart.
+/// The type of a column, as far as the test files tell types apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Column {
     Boolean,
@@ -75,7 +75,7 @@ fn column(data_type: &DataType) -> Column {
     }
 }
 
-/// The rows, a text for each value. The lines of a last value that has several are rows of their own.
+/// The rows, with a text for each value. If the last value of a row has several lines, each of them becomes a row.
 pub(super) fn rows(batch: &RecordBatch) -> Vec<Vec<String>> {
     (0..batch.num_rows())
         .map(|row| batch.columns().iter().map(|column| cell(column, row)).collect())
@@ -83,7 +83,7 @@ pub(super) fn rows(batch: &RecordBatch) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// A first row without the last value, and one for each line of it: numbered, its indentation as dashes.
+/// The row without its last value, then a row for each line of that value, numbered and with dashes for indentation.
 fn lines_as_rows(mut row: Vec<String>) -> Vec<Vec<String>> {
     let Some(last) = row.pop_if(|last| last.contains('\n')) else { return vec![row] };
     let line = |(at, line): (usize, &str)| {
@@ -125,7 +125,7 @@ fn cell(column: &ArrayRef, row: usize) -> String {
     }
 }
 
-/// A NaN's sign differs between machines, and is left out.
+/// NaN is printed without its sign, which differs between machines.
 fn float(value: f64, digits: impl FnOnce() -> String) -> String {
     if value.is_nan() {
         "NaN".to_owned()
@@ -137,7 +137,7 @@ fn float(value: f64, digits: impl FnOnce() -> String) -> String {
 }
 
 fn decimal<T: DecimalType>(column: &ArrayRef, row: usize, scale: i8) -> String {
-    // The precision only bounds what `format_decimal` writes.
+    // `format_decimal` does not use the precision.
     rounded(&T::format_decimal(column.as_primitive::<T>().value(row), u8::MAX, scale), scale.into())
 }
 
@@ -154,4 +154,37 @@ fn other(column: &ArrayRef, row: usize) -> String {
     options.set("null", NULL).unwrap();
     let options = (&options).try_into().unwrap();
     ArrayFormatter::try_new(column.as_ref(), &options).unwrap().value(row).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Decimal128Array, Float64Array, Int64Array, StringArray};
+
+    use super::*;
+
+    fn printed(column: ArrayRef) -> Vec<String> {
+        let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
+        rows(&batch).concat()
+    }
+
+    #[test]
+    fn values_are_printed_as_in_the_test_files() {
+        let floats = [1.0, -0.5, 1e20, 0.1 + 0.2, f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+        let printed_floats = ["1", "-0.5", "100000000000000000000", "0.3", "NaN", "Infinity", "-Infinity"];
+        let decimals = Decimal128Array::from(vec![1200, -5]).with_precision_and_scale(10, 3).unwrap();
+
+        assert_eq!(printed(Arc::new(Float64Array::from(floats.to_vec()))), printed_floats);
+        assert_eq!(printed(Arc::new(decimals)), ["1.2", "-0.005"]);
+        assert_eq!(printed(Arc::new(StringArray::from(vec![Some(""), Some("a"), None]))), ["(empty)", "a", "NULL"]);
+        assert_eq!(printed(Arc::new(Int64Array::from(vec![None, Some(7)]))), ["NULL", "7"]);
+    }
+
+    #[test]
+    fn the_lines_of_a_last_value_are_rows() {
+        let plan = StringArray::from(vec!["Sort: a\n  Scan: t"]);
+
+        assert_eq!(lines_as_rows(vec!["plan".into(), plan.value(0).into()])[1..], [["01)Sort: a"], ["02)--Scan: t"]]);
+    }
 }
