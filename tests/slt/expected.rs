@@ -26,6 +26,8 @@ pub(super) enum Holds {
     Nothing,
     /// The rows are those of the file. Only column types differ.
     Rows,
+    /// The rows are those of the file, but times have the zone UTC.
+    Instants,
     /// The result is that of DataFusion alone in a session with the server's options.
     Session,
 }
