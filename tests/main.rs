@@ -12,6 +12,7 @@
 //! - `faults`: what the upstream can do wrong, and the budget.
 //! - `flight`: gRPC over a socket: commands, handles, errors.
 //! - `readme`: what the README shows, run.
+//! - `slt`: DataFusion's own test files over the wire.
 //! - `statements`: mistakes, parameters, metadata of the engine.
 //! - `lists`: lists that are cut, repeated, or wrong in what they tell of themselves.
 //! - `layers`: who imports whom, and that no table's name stands in code.
@@ -34,5 +35,6 @@ mod price;
 mod readme;
 mod scan;
 mod show;
+mod slt;
 mod statements;
 mod support;

@@ -22,6 +22,7 @@ use super::Stage;
 pub(crate) struct Wire {
     pub(crate) stage: Stage,
     pub(crate) client: FlightSqlServiceClient<Channel>,
+    address: String,
     _stop: watch::Sender<bool>,
 }
 
@@ -53,10 +54,16 @@ impl Wire {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopping) = watch::channel(false);
         let server = Server::builder().add_service(flight::service(stage.engine.clone(), stopping));
-        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
-        let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
-        let client = FlightServiceClient::new(channel).max_decoding_message_size(flight::MESSAGE_BYTES);
-        Self { stage, client: FlightSqlServiceClient::new_from_inner(client), _stop: stop }
+        // Without it each answer of a debug build waits for a delayed ACK.
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        tokio::spawn(server.serve_with_incoming(incoming));
+        let client = connect(&address).await;
+        Self { stage, client, address, _stop: stop }
+    }
+
+    /// Another connection to the server.
+    pub(crate) async fn connect(&self) -> FlightSqlServiceClient<Channel> {
+        connect(&self.address).await
     }
 
     /// The rows of a statement, whose schema is the same in all three places; it must not fail.
@@ -89,6 +96,12 @@ impl Wire {
         assert_eq!(&informed, sent.as_ref(), "{sql}: FlightInfo and DoGet");
         Ok(concat_batches(sent, &batches).unwrap())
     }
+}
+
+async fn connect(address: &str) -> FlightSqlServiceClient<Channel> {
+    let channel = Channel::from_shared(address.to_owned()).unwrap().connect().await.unwrap();
+    let client = FlightServiceClient::new(channel).max_decoding_message_size(flight::MESSAGE_BYTES);
+    FlightSqlServiceClient::new_from_inner(client)
 }
 
 impl Refusal {
