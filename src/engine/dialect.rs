@@ -7,8 +7,9 @@ use std::ops::ControlFlow;
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::{ExplainStatement, Statement as Ast};
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Fetch, Function, Ident, LimitClause, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-    Statement, TableFactor, Top, TopQuantity, UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions,
+    BinaryOperator, Expr, Fetch, Function, FunctionArguments, Ident, LimitClause, ObjectNamePart, Query, Select,
+    SelectItem, SetExpr, Statement, TableFactor, Top, TopQuantity, UnaryOperator, Value, VisitMut, VisitorMut,
+    visit_expressions,
 };
 
 use super::Fault;
@@ -111,15 +112,8 @@ impl Translating<'_> {
     fn check_function(&self, function: &Function) -> Result<(), Fault> {
         let [ObjectNamePart::Identifier(ident)] = &function.name.0[..] else { return Ok(()) };
         let name = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
-        if name == "unnest" && calls_unnest(function) {
-            return Err(Fault::Dialect {
-                written: "unnest(unnest(…))".into(),
-                instead: "unnest the inner list in a derived table, and its elements outside: `SELECT unnest(x) FROM \
-                          (SELECT unnest(…) AS x FROM …)`"
-                    .into(),
-            });
-        }
-        if self.is_known(&name) {
+        // Without arguments and brackets it is a keyword, or a column that is called like one: `user`.
+        if matches!(function.args, FunctionArguments::None) || self.is_known(&name) {
             return Ok(());
         }
         let near = elsewhere(&name).map(str::to_owned).or_else(|| self.nearest(&name).map(|near| format!("`{near}`?")));
@@ -147,7 +141,7 @@ impl Translating<'_> {
 }
 
 /// What DataFusion plans by itself.
-const PLANNED: [&str; 6] = ["unnest", "struct", "row", "grouping", "cube", "rollup"];
+const PLANNED: [&str; 7] = ["unnest", "struct", "row", "grouping", "cube", "rollup", "make_map"];
 
 /// What other dialects call something that there is.
 fn elsewhere(name: &str) -> Option<&'static str> {
@@ -228,7 +222,10 @@ fn ties(written: &str) -> Fault {
 /// A second column of the same name gets a number: DataFusion takes no two of one name, other databases do.
 fn number_columns(body: &mut SetExpr) -> Result<(), Fault> {
     match body {
-        SetExpr::Select(select) => number_columns_of(select),
+        SetExpr::Select(select) => {
+            check_unnests(select)?;
+            number_columns_of(select);
+        }
         SetExpr::SetOperation { left, right, .. } => {
             for branch in [left, right] {
                 if let SetExpr::Select(select) = branch.as_ref()
@@ -308,7 +305,7 @@ fn bind_distinct(expr: &mut Expr) {
 enum Term {
     Operator(BinaryOperator),
     Not,
-    Value(Expr),
+    Value(Box<Expr>),
 }
 
 fn is_logic(op: &BinaryOperator) -> bool {
@@ -339,7 +336,7 @@ fn in_a_row(expr: Expr, terms: &mut VecDeque<Term>) {
         }
         Expr::IsDistinctFrom(left, right) => compared(*right, terms, |right| Expr::IsDistinctFrom(left, right)),
         Expr::IsNotDistinctFrom(left, right) => compared(*right, terms, |right| Expr::IsNotDistinctFrom(left, right)),
-        other => terms.push_back(Term::Value(other)),
+        other => terms.push_back(Term::Value(Box::new(other))),
     }
 }
 
@@ -355,9 +352,9 @@ fn compared(right: Expr, terms: &mut VecDeque<Term>, compare: impl FnOnce(Box<Ex
     }
     if let Some(Term::Value(mut value)) = first {
         for _ in 0..nots {
-            value = Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(value) };
+            value = Box::new(Expr::UnaryOp { op: UnaryOperator::Not, expr: value });
         }
-        terms.push_back(Term::Value(compare(Box::new(value))));
+        terms.push_back(Term::Value(Box::new(compare(value))));
     }
     terms.extend(right_terms);
 }
@@ -378,7 +375,7 @@ fn bound(terms: &mut VecDeque<Term>, level: usize) -> Expr {
 fn bound_not(terms: &mut VecDeque<Term>) -> Expr {
     match terms.pop_front() {
         Some(Term::Not) => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(bound_not(terms)) },
-        Some(Term::Value(value)) => value,
+        Some(Term::Value(value)) => *value,
         // The parser has put a value between any two operators.
         Some(Term::Operator(_)) | None => Expr::value(Value::Null),
     }
@@ -393,6 +390,22 @@ fn speaks_of_columns(expr: &Expr) -> bool {
     found.is_break()
 }
 
-fn calls_unnest(function: &Function) -> bool {
-    function.args.to_string().to_lowercase().trim_start_matches('(').starts_with("unnest(")
+/// DataFusion loses the name of `unnest(unnest(…)) AS x`.
+fn check_unnests(select: &Select) -> Result<(), Fault> {
+    let is_unnest = |function: &Function| function.name.to_string().eq_ignore_ascii_case("unnest");
+    let nested = |item: &SelectItem| match item {
+        SelectItem::ExprWithAlias { expr: Expr::Function(outer), .. } if is_unnest(outer) => {
+            outer.args.to_string().to_lowercase().trim_start_matches('(').starts_with("unnest(")
+        }
+        _ => false,
+    };
+    match select.projection.iter().any(nested) {
+        false => Ok(()),
+        true => Err(Fault::Dialect {
+            written: "unnest(unnest(…)) AS …".into(),
+            instead:
+                "unnest the inner list in a derived table: `SELECT unnest(x) AS y FROM (SELECT unnest(…) AS x FROM …)`"
+                    .into(),
+        }),
+    }
 }

@@ -10,6 +10,11 @@ use crate::support::Stage;
 type Number = Option<i64>;
 /// True, false, or NULL.
 type Truth = Option<bool>;
+/// Whether a row of r, by its key, is one that a row of l asks about.
+type Meets = fn(Number, Number) -> Truth;
+type Compare = fn(i64, i64) -> bool;
+/// The left side of a predicate, by l.v.
+type Left = fn(Number) -> Number;
 
 const LEFT: [(Number, Number); 6] =
     [(Some(1), Some(1)), (Some(1), Some(2)), (Some(2), None), (None, Some(2)), (Some(3), Some(9)), (None, None)];
@@ -19,10 +24,10 @@ const NO_NULLS: [(Number, Number); 3] = [(Some(1), Some(1)), (Some(1), Some(3)),
 const ONLY_NULLS: [(Number, Number); 2] = [(Some(1), None), (Some(2), None)];
 
 /// Which rows of r a row of l asks about, as SQL and as a condition.
-const CORRELATIONS: [(&str, fn(Number, Number) -> Truth); 3] =
+const CORRELATIONS: [(&str, Meets); 3] =
     [("true", |_, _| Some(true)), ("r.k = l.k", equal), ("r.k <= l.k", |r, l| Some(r? <= l?))];
 
-const OPERATORS: [(&str, fn(i64, i64) -> bool); 6] = [
+const OPERATORS: [(&str, Compare); 6] = [
     ("=", |a, b| a == b),
     ("<>", |a, b| a != b),
     ("<", |a, b| a < b),
@@ -40,11 +45,8 @@ fn not(truth: Truth) -> Truth {
 }
 
 fn any(of: impl Iterator<Item = Truth>) -> Truth {
-    of.fold(Some(false), |all, one| match (all, one) {
-        (Some(true), _) | (_, Some(true)) => Some(true),
-        (None, _) | (_, None) => None,
-        _ => Some(false),
-    })
+    let all: Vec<Truth> = of.collect();
+    if all.contains(&Some(true)) { Some(true) } else { (!all.contains(&None)).then_some(false) }
 }
 
 fn relation(name: &str, rows: &[(Number, Number)]) -> String {
@@ -109,8 +111,7 @@ async fn a_predicate_has_the_value_that_going_through_all_rows_gives() {
     let mut asked = 0;
     for r in [&NULLS[..], &NO_NULLS, &ONLY_NULLS, &[]] {
         let tables = format!("{}, {}", relation("l", &LEFT), relation("r", r));
-        let lefts: [(&str, fn(Number) -> Number); 3] =
-            [("l.v", |v| v), ("2", |_| Some(2)), ("CAST(NULL AS BIGINT)", |_| None)];
+        let lefts: [(&str, Left); 3] = [("l.v", |v| v), ("2", |_| Some(2)), ("CAST(NULL AS BIGINT)", |_| None)];
         for (left, of) in lefts {
             for Case { sql, expected } in cases(r, left, of) {
                 let rows = values(&stage, &statement(&tables, &sql)).await;
@@ -136,7 +137,7 @@ async fn a_where_keeps_the_rows_for_which_a_predicate_is_true() {
     let tables = format!("{}, {}", relation("l", &LEFT), relation("r", &NULLS));
     for Case { sql, expected } in cases(&NULLS, "l.v", |v| v) {
         for (position, keeps) in [
-            (format!("{sql}"), expected.iter().filter(|truth| **truth == Some(true)).count()),
+            (sql.clone(), expected.iter().filter(|truth| **truth == Some(true)).count()),
             (format!("NOT ({sql})"), expected.iter().filter(|truth| **truth == Some(false)).count()),
             (format!("({sql}) IS NULL"), expected.iter().filter(|truth| truth.is_none()).count()),
             (

@@ -117,6 +117,12 @@ async fn a_next_that_leads_back_or_nowhere_is_an_error() {
         assert_eq!(kind, Kind::DataLoss, "{next}");
         assert!(report.contains("does not lead on"), "{next}: {report}");
     }
+}
+
+#[tokio::test]
+async fn an_empty_next_is_none() {
+    let stage = stage(650, &[]).await;
+
     assert_eq!(whole(&stage, &["page=4 set=/links/pages/next \"\""]).await, [1, 2, 3, 4]);
 }
 

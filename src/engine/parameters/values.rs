@@ -197,7 +197,7 @@ mod tests {
     fn what_does_not_fit_is_refused_with_its_number() {
         let text = Arc::new(StringArray::from(vec!["abc"]));
         let refused = values(Some(&bound(vec![text])), &wanted(DataType::Int64)).unwrap_err();
-        assert!(refused.to_string().starts_with("parameter 1 is to be Int64: "), "{refused}");
+        assert!(refused.to_string().starts_with("parameter 1 has the type Int64 here: "), "{refused}");
 
         let none = values(None, &wanted(DataType::Int64)).unwrap_err();
         assert!(matches!(none, Fault::ParameterCount { wanted: 1, bound: 0 }));

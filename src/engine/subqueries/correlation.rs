@@ -106,9 +106,9 @@ impl Taking {
             return Ok(Uncorrelated { plan, conditions: Vec::new() });
         }
         match plan {
-            LogicalPlan::Filter(filter) => self.from_filter(filter),
-            LogicalPlan::Projection(projection) => self.from_projection(projection),
-            LogicalPlan::SubqueryAlias(alias) => self.from_alias(alias),
+            LogicalPlan::Filter(filter) => self.through_filter(filter),
+            LogicalPlan::Projection(projection) => self.through_projection(projection),
+            LogicalPlan::SubqueryAlias(alias) => self.through_alias(alias),
             // A value may come more than once where only its being there matters.
             LogicalPlan::Distinct(Distinct::All(input)) if !self.rows_count => self.take(Arc::unwrap_or_clone(input)),
             LogicalPlan::Sort(sort)
@@ -116,13 +116,13 @@ impl Taking {
             {
                 self.take(Arc::unwrap_or_clone(sort.input))
             }
-            LogicalPlan::Aggregate(aggregate) => self.from_aggregate(aggregate),
-            LogicalPlan::Join(join) => self.from_join(join),
+            LogicalPlan::Aggregate(aggregate) => self.through_aggregate(aggregate),
+            LogicalPlan::Join(join) => self.through_join(join),
             _ => Err(refused(Fault::Correlated)),
         }
     }
 
-    fn from_filter(&mut self, filter: Filter) -> Result<Uncorrelated> {
+    fn through_filter(&mut self, filter: Filter) -> Result<Uncorrelated> {
         let Uncorrelated { plan, mut conditions } = self.take(Arc::unwrap_or_clone(filter.input))?;
         let (outer, own) = split(split_conjunction_owned(filter.predicate), plan.schema())?;
         conditions.extend(outer);
@@ -133,7 +133,7 @@ impl Taking {
         Ok(Uncorrelated { plan, conditions })
     }
 
-    fn from_projection(&mut self, projection: Projection) -> Result<Uncorrelated> {
+    fn through_projection(&mut self, projection: Projection) -> Result<Uncorrelated> {
         let Uncorrelated { plan, conditions } = self.take(Arc::unwrap_or_clone(projection.input))?;
         if speaks_of_outer(&projection.expr.iter(), &plan)? {
             return Err(refused(Fault::Correlated));
@@ -143,7 +143,7 @@ impl Taking {
         Ok(Uncorrelated { plan: LogicalPlanBuilder::from(plan).project(columns)?.build()?, conditions })
     }
 
-    fn from_alias(&mut self, alias: SubqueryAlias) -> Result<Uncorrelated> {
+    fn through_alias(&mut self, alias: SubqueryAlias) -> Result<Uncorrelated> {
         let Uncorrelated { plan, conditions } = self.take(Arc::unwrap_or_clone(alias.input))?;
         let plan = LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(Arc::new(plan), alias.alias.clone())?);
         let mut under_alias = |condition: Expr| {
@@ -157,7 +157,7 @@ impl Taking {
         Ok(Uncorrelated { plan, conditions: conditions.into_iter().map(&mut under_alias).collect::<Result<_>>()? })
     }
 
-    fn from_aggregate(&mut self, aggregate: Aggregate) -> Result<Uncorrelated> {
+    fn through_aggregate(&mut self, aggregate: Aggregate) -> Result<Uncorrelated> {
         let grouping_sets = matches!(aggregate.group_expr[..], [Expr::GroupingSet(_)]);
         self.rows_count = true;
         let Uncorrelated { plan, conditions } = self.take(Arc::unwrap_or_clone(aggregate.input))?;
@@ -181,7 +181,7 @@ impl Taking {
         Ok(Uncorrelated { plan, conditions: above })
     }
 
-    fn from_join(&mut self, join: Join) -> Result<Uncorrelated> {
+    fn through_join(&mut self, join: Join) -> Result<Uncorrelated> {
         let (left, right) = (Arc::unwrap_or_clone(join.left), Arc::unwrap_or_clone(join.right));
         // An inner join has a row exactly where a semi join has one, but perhaps several.
         let join_type = match join.join_type {

@@ -370,6 +370,38 @@ public class Jdbc {
                 same(List.of(), ids(statement));
             }
         });
+        check(connection, "a parameter of a CAST has its type", open -> {
+            try (PreparedStatement statement = open.prepareStatement("SELECT CAST(? AS BIGINT), coalesce(?, 'none')")) {
+                same(Types.BIGINT, statement.getParameterMetaData().getParameterType(1));
+                statement.setLong(1, 5);
+                statement.setString(2, "some");
+                same(List.of("5 some"), rows(statement.executeQuery(), row -> row.getLong(1) + " " + row.getString(2)));
+            }
+        });
+        check(connection, "times, days and intervals arrive as they were set", open -> {
+            String sql = "SELECT CAST(CAST(? AS TIMESTAMP) AS VARCHAR), CAST(CAST(? AS DATE) AS VARCHAR),"
+                    + " CAST(CAST(? AS TIME) AS VARCHAR), count(*) FROM account.actions WHERE started_at > now() - ?";
+            try (PreparedStatement statement = open.prepareStatement(sql)) {
+                statement.setTimestamp(1, java.sql.Timestamp.valueOf("2024-02-03 04:05:06.789"));
+                statement.setDate(2, java.sql.Date.valueOf("2024-02-03"));
+                statement.setTime(3, java.sql.Time.valueOf("05:06:07"));
+                statement.setString(4, "36500 days");
+                String expected = "2024-02-03T04:05:06.789 2024-02-03 05:06:07 true";
+                same(List.of(expected), rows(statement.executeQuery(), row -> row.getString(1) + " " + row.getString(2) + " "
+                        + row.getString(3) + " " + (row.getLong(4) > 900)));
+            }
+        });
+        check(connection, "a column has the type that all of its values fit in", open -> {
+            same(List.of(1.0, 2.5), ask(open, "SELECT 1 AS x UNION ALL SELECT 2.5 ORDER BY x", row -> row.getDouble(1)));
+            same(List.of(0.5, 1.0),
+                    ask(open, "SELECT lag(x, 1, 0.5) OVER (ORDER BY x) AS y FROM (VALUES (1), (2)) t(x)", row -> row.getDouble(1)));
+        });
+        check(connection, "a NOT IN beside NULL, and one in a SELECT list", open -> {
+            String sql = "SELECT count(*) FROM images WHERE id = 5 OR id NOT IN (SELECT CAST(NULL AS BIGINT))";
+            same(List.of(0L), ask(open, sql, row -> row.getLong(1)));
+            same(List.of(false, true), ask(open, "SELECT DISTINCT public NOT IN (SELECT true) AS p FROM images ORDER BY p",
+                    row -> row.getBoolean(1)));
+        });
         check(connection, "a parameter whose type nothing tells is text", open -> {
             try (PreparedStatement statement = open.prepareStatement("SELECT ? AS echo")) {
                 statement.setString(1, "so be it");

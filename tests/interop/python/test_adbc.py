@@ -379,3 +379,56 @@ class TestPandas:
         assert len(frame) == page.ACTIONS
         assert frame["id"].dtype == "int64"
         assert str(frame["started_at"].dtype) == "datetime64[ns, UTC]"
+
+
+class TestRightAnswers:
+    @pytest.mark.parametrize(
+        ("sql", "expected"),
+        [
+            ("SELECT 1 AS x UNION ALL SELECT 2.5 ORDER BY x", [1.0, 2.5]),
+            ("SELECT lag(x, 1, 0.5) OVER (ORDER BY x) AS y FROM (VALUES (1), (2)) t(x)", [0.5, 1.0]),
+            ("SELECT count(*) FROM images WHERE id = 5 OR id NOT IN (SELECT CAST(NULL AS BIGINT))", [0]),
+            ("SELECT DISTINCT public NOT IN (SELECT true) AS p FROM images ORDER BY p", [False, True]),
+        ],
+    )
+    def test_a_value_is_what_sql_says(self, ask, sql, expected):
+        assert ask(sql).column(0).to_pylist() == expected
+
+    def test_the_largest_is_as_large_as_all(self, ask):
+        largest = "size_gigabytes >= ALL (SELECT size_gigabytes FROM images WHERE size_gigabytes IS NOT NULL)"
+
+        assert ask(f"SELECT name FROM images WHERE {largest}").num_rows == 1
+
+    @pytest.mark.parametrize(
+        ("sql", "value", "expected"),
+        [
+            ("SELECT CAST(? AS BIGINT)", 5, 5),
+            ("SELECT CAST(? AS BIGINT)", None, None),
+            ("SELECT coalesce(?, 7)", None, 7),
+            ("SELECT round(?, 2)", 1.237, 1.24),
+            ("SELECT count(*) > 900 FROM account.actions WHERE started_at > now() - ?", datetime.timedelta(days=36500), True),
+            ("SELECT CAST(? AS TIMESTAMP)", datetime.datetime(2024, 2, 3, 4, 5), pandas.Timestamp(2024, 2, 3, 4, 5)),
+        ],
+    )
+    def test_the_value_that_arrives_is_the_one_that_was_set(self, connection, sql, value, expected):
+        with connection.cursor() as cursor:
+            cursor.execute(sql, (value,))
+            assert one(cursor.fetch_arrow_table()) == expected
+
+    @pytest.mark.parametrize(
+        ("sql", "value"),
+        [
+            ("SELECT CAST(? AS BIGINT)", 5.5),
+            ("SELECT CAST(? AS DATE)", datetime.datetime(2024, 2, 3, 4, 5)),
+            ("SELECT count(*) FROM account.actions WHERE started_at > ?", 1577854800),
+        ],
+    )
+    def test_a_value_that_does_not_fit_is_refused(self, connection, sql, value):
+        with connection.cursor() as cursor, pytest.raises(ProgrammingError, match="parameter 1 has the type"):
+            cursor.execute(sql, (value,))
+
+    def test_several_rows_are_several_results(self, connection):
+        rows = pyarrow.record_batch([pyarrow.array([1, 2, 3])], ["0"])
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT CAST(? AS BIGINT) AS x", rows)
+            assert cursor.fetch_arrow_table()["x"].to_pylist() == [1, 2, 3]

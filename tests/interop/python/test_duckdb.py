@@ -21,17 +21,17 @@ SEED = "oceanflight"
 
 # The refusals of the battery: how many statements at most (with OCEANFLIGHT_BATTERY=1), and why they are refused.
 REFUSED = {
-    "a subquery that refers to the outer query has an ORDER BY, a LIMIT or a condition that cannot be answered for"
-    " all of its rows at once": (
+    "a subquery depends on the outer row in a way that cannot be turned into a join (a LIMIT, a UNION, a window, or a"
+    " condition below one of them)": (
         93,
         "a correlated LIMIT, UNION, HAVING or window is computed for each outer row; as a join it is computed once",
     ),
-    "a subquery that stands for one value may have several rows for a row of the outer query": (
+    "a subquery that is used as a value may return several rows": (
         21,
         "`x = (SELECT v FROM r WHERE r.id = l.k)`: nothing tells that an id is there once",
     ),
-    "the subquery has to be read more than once, and a LIMIT without an ORDER BY that tells all rows apart may give"
-    " other rows each time": (
+    "a LIMIT without an ORDER BY that tells all rows apart may change the subquery's rows between two readings, and"
+    " this predicate needs two": (
         8,
         "IN asks for the rows and for the NULLs, and the LIMIT's order is by a column that is not selected",
     ),
