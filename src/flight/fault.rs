@@ -158,7 +158,7 @@ impl Failure for Fault {
             Self::ParameterCount { .. } | Self::NoRow { .. } => {
                 "bind a value for every `?` or `$n`, NULL where there is none"
             }
-            Self::ManyRows { .. } => "bind fewer rows at a time; for an EXEC, query.max_writes is the most",
+            Self::ManyRows { .. } => "bind fewer rows at a time; query.max_writes bounds those of an EXEC",
             Self::UnknownCommand(_)
             | Self::BrokenCommand(_)
             | Self::Misplaced { .. }

@@ -298,7 +298,7 @@ class TestMany:
         [
             ([(page.IMAGE, "ams3"), (page.IMAGE, None)], "needs `region`"),
             ([(page.IMAGE, "ams3"), (None, "ams3")], "needs `image_id`"),
-            ([(page.IMAGE, "ams3")] * 21, "21 rows"),
+            ([(page.IMAGE, "ams3")] * 21, "more than 20 rows"),
         ],
         ids=["no region", "no image", "too many"],
     )
