@@ -166,9 +166,7 @@ impl fmt::Display for Fault {
             Self::Unrepeatable { why } => {
                 write!(f, "{why} may change the subquery's rows between two readings, and this predicate needs two")
             }
-            Self::SeveralRows => {
-                f.write_str("a subquery that stands for one value may have several rows for a row of the outer query")
-            }
+            Self::SeveralRows => f.write_str("a subquery that is used as a value may return several rows"),
             Self::Correlated => f.write_str(
                 "a subquery depends on the outer row in a way that cannot be turned into a join (a LIMIT, a UNION, a \
                  window, or a condition below one of them)",

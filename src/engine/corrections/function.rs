@@ -13,9 +13,10 @@ use datafusion::logical_expr::{
 ///
 /// - `date_part`, whose comparisons DataFusion 55 turns into comparisons of times: `extract(year FROM t) < 4` is then
 ///   NULL, since nanoseconds do not reach back to year 4;
+/// - `abs`, which claims to keep an order that it does not;
 /// - `to_timestamp` and its like, which promise a time in the session's zone, and with formats return one without.
 pub(super) fn corrected(function: &Arc<ScalarUDF>) -> Option<Arc<ScalarUDF>> {
-    let is_wrong = function.name() == "date_part" || function.name().starts_with("to_timestamp");
+    let is_wrong = matches!(function.name(), "abs" | "date_part") || function.name().starts_with("to_timestamp");
     if !is_wrong || function.inner().is::<Corrected>() {
         return None;
     }

@@ -201,7 +201,7 @@ impl Made<'_> {
         let rows = LogicalPlanBuilder::from(plan).project(columns)?.build()?;
         let joined = LogicalPlanBuilder::from(values).join_on(rows, JoinType::Left, conditions)?.build()?;
 
-        let matched = Expr::Column(Column::new_unqualified(matched)).is_true();
+        let matched = Expr::Column(Column::new_unqualified(matched));
         let counted = aggregate.aggr_expr.iter().map(|own| of_matched(own.clone(), &matched));
         let groups: Vec<Expr> = (0..self.values.len()).map(key).collect();
         let made = LogicalPlanBuilder::from(joined).aggregate(groups, counted.collect::<Result<Vec<_>>>()?)?.build()?;
