@@ -18,12 +18,14 @@ pub(super) struct Listed {
 }
 
 /// What is compared although the record differs.
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Holds {
     /// Nothing: any difference is accepted.
     #[default]
     Nothing,
+    /// The rows are those of the file, perhaps in another order.
+    AnyOrder,
     /// The rows are those of the file. Only column types differ.
     Rows,
     /// The rows are those of the file, but times have the zone UTC.
