@@ -23,7 +23,7 @@ SEED = "oceanflight"
 REFUSED = {
     "a subquery depends on the outer row in a way that cannot be turned into a join (a LIMIT, a UNION, a window, or a"
     " condition below one of them)": (
-        93,
+        77,
         "a correlated LIMIT, UNION, HAVING or window is computed for each outer row; as a join it is computed once",
     ),
     "a subquery that is used as a value may return several rows": (
