@@ -131,6 +131,7 @@ async fn what_datafusion_plans_wrongly_is_planned_right() {
 #[tokio::test]
 async fn what_other_dialects_write_works_where_it_means_the_same() {
     assert_values(&[
+        ("SELECT unnest_outer(x) AS y FROM (VALUES ([1]), (NULL)) t(x) ORDER BY y", json!([[1], [null]])),
         ("SELECT TOP 1 id FROM images ORDER BY id", json!([[7_555_620]])),
         ("SELECT id FROM images ORDER BY id FETCH FIRST ROW ONLY", json!([[7_555_620]])),
         ("SELECT id FROM images ORDER BY id OFFSET 1 ROWS FETCH NEXT 2 ROWS ONLY", json!([[7_555_621], [7_938_269]])),

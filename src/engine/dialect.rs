@@ -141,7 +141,7 @@ impl Translating<'_> {
 }
 
 /// What DataFusion plans by itself.
-const PLANNED: [&str; 7] = ["unnest", "struct", "row", "grouping", "cube", "rollup", "make_map"];
+const PLANNED: [&str; 8] = ["unnest", "unnest_outer", "struct", "row", "grouping", "cube", "rollup", "make_map"];
 
 /// What other dialects call something that there is.
 fn elsewhere(name: &str) -> Option<&'static str> {
