@@ -161,7 +161,7 @@ async fn what_is_not_understood_says_what_to_write() {
         ("SELECT @@version", "version()"),
         ("SELECT year(created_at) FROM images", "date_part"),
         ("SELECT lenght('a')", "`length`?"),
-        ("SELECT i.id, r FROM images i CROSS JOIN UNNEST(i.regions) AS u(r)", "unnest(i.regions)"),
+        ("SELECT i.id, r FROM images i CROSS JOIN UNNEST(i.regions) AS u(r)", "unnest(t.list)"),
         ("SELECT unnest(unnest([[1]])) AS a", "derived table"),
         ("SELECT id FROM images WHERE id = :x", "`$1`"),
     ] {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use datafusion::execution::SessionState;
-use datafusion::sql::parser::{ExplainStatement, Statement as Ast};
+use datafusion::sql::parser::Statement as Ast;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Fetch, Function, FunctionArguments, Ident, LimitClause, ObjectNamePart, Query, Select,
     SelectItem, SetExpr, Statement, TableFactor, Top, TopQuantity, UnaryOperator, Value, VisitMut, VisitorMut,
@@ -14,29 +14,24 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::Fault;
 use crate::error::nearest;
+use crate::sql::{identifier, statement_of_mut};
 
 /// Rewrites a statement into the dialect that is planned.
 ///
 /// # Errors
 /// [`Fault::ReadOnly`], [`Fault::Dialect`] and [`Fault::UnknownFunction`].
 pub(super) fn translate(state: &SessionState, ast: &mut Ast) -> Result<(), Fault> {
-    match ast {
-        Ast::Statement(statement) => {
-            check_statement(statement)?;
-            match Statement::visit(statement, &mut Translating { state }) {
-                ControlFlow::Continue(()) => Ok(()),
-                ControlFlow::Break(fault) => Err(fault),
-            }
-        }
-        Ast::Explain(ExplainStatement { statement, .. }) => translate(state, statement),
-        Ast::CreateExternalTable(_) | Ast::CopyTo(_) | Ast::Reset(_) => Ok(()),
+    let Some(statement) = statement_of_mut(ast) else { return Ok(()) };
+    check_statement(statement)?;
+    match statement.visit(&mut Translating { state }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(fault) => Err(fault),
     }
 }
 
 /// What is no query says why it is refused before anybody looks for its tables.
 fn check_statement(statement: &Statement) -> Result<(), Fault> {
-    let text = statement.to_string();
-    let words: Vec<&str> = text.split_whitespace().take(2).collect();
+    let words = |count| statement.to_string().split_whitespace().take(count).collect::<Vec<_>>().join(" ");
     match statement {
         Statement::Insert(_)
         | Statement::Update(_)
@@ -49,12 +44,12 @@ fn check_statement(statement: &Statement) -> Result<(), Fault> {
         | Statement::CreateSchema { .. }
         | Statement::CreateDatabase { .. }
         | Statement::AlterTable(_)
-        | Statement::Drop { .. } => Err(Fault::ReadOnly(words.join(" "))),
+        | Statement::Drop { .. } => Err(Fault::ReadOnly(words(2))),
         Statement::StartTransaction { .. }
         | Statement::Commit { .. }
         | Statement::Rollback { .. }
         | Statement::Savepoint { .. } => Err(Fault::Dialect {
-            written: words[0].to_owned(),
+            written: words(1),
             instead: "leave it out: each statement is one of its own, there are no transactions".into(),
         }),
         Statement::Use(_) => Err(Fault::Dialect {
@@ -83,7 +78,7 @@ impl VisitorMut for Translating<'_> {
             TableFactor::UNNEST { array_exprs, .. } if array_exprs.iter().any(speaks_of_columns) => {
                 ControlFlow::Break(Fault::Dialect {
                     written: table.to_string(),
-                    instead: "select it: `SELECT i.id, unnest(i.regions) AS region FROM images i`, as a derived table \
+                    instead: "select it: `SELECT t.id, unnest(t.list) AS x FROM t`, as a derived table \
                               where its rows are filtered"
                         .into(),
                 })
@@ -111,7 +106,7 @@ impl VisitorMut for Translating<'_> {
 impl Translating<'_> {
     fn check_function(&self, function: &Function) -> Result<(), Fault> {
         let [ObjectNamePart::Identifier(ident)] = &function.name.0[..] else { return Ok(()) };
-        let name = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
+        let name = identifier(ident);
         // Without arguments and brackets it is a keyword, or a column that is called like one: `user`.
         if matches!(function.args, FunctionArguments::None) || self.is_known(&name) {
             return Ok(());
@@ -262,7 +257,7 @@ fn number_columns_of(select: &mut Select) {
 fn item_name(item: &SelectItem) -> Option<String> {
     match item {
         SelectItem::UnnamedExpr(expr) => Some(column_name(expr)),
-        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+        SelectItem::ExprWithAlias { alias, .. } => Some(identifier(alias)),
         _ => None,
     }
 }
@@ -272,15 +267,11 @@ fn column_name(expr: &Expr) -> String {
     match expr {
         Expr::Nested(inner) => column_name(inner),
         Expr::Cast { expr, .. } => column_name(expr),
-        Expr::Identifier(name) => folded(name),
-        Expr::CompoundIdentifier(parts) => parts.iter().map(folded).collect::<Vec<_>>().join("."),
+        Expr::Identifier(name) => identifier(name),
+        Expr::CompoundIdentifier(parts) => parts.iter().map(identifier).collect::<Vec<_>>().join("."),
         Expr::Function(_) => expr.to_string().to_lowercase(),
         other => other.to_string(),
     }
-}
-
-fn folded(name: &Ident) -> String {
-    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
 }
 
 /// Whether two names are of one column: `a` may be that of `l.a`, but `l.a` is not `r.a`.

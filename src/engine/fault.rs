@@ -351,6 +351,11 @@ fn kind_of_row(cause: Kind, nothing_done: bool) -> Kind {
     }
 }
 
+/// A fault on its way through DataFusion, out of which [`from_datafusion`] takes it again.
+pub(super) fn to_datafusion(fault: Fault) -> DataFusionError {
+    DataFusionError::External(Box::new(Error::from(fault)))
+}
+
 /// Our own error again where there is one inside; else what DataFusion's own means.
 pub(super) fn from_datafusion(error: DataFusionError) -> Error {
     let root = error.find_root();

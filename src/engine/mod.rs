@@ -415,9 +415,10 @@ impl Engine {
     ) -> Result<(LogicalPlan, SchemaRef)> {
         dialect::translate(state, &mut ast)?;
         names::complete(state, &self.resources, &mut ast)?;
-        let planned = Parameterized::new(ast.clone(), parameters).plan(state).await;
+        let statement = Parameterized::new(ast, parameters);
+        let planned = statement.plan(state).await;
         if planned.is_err() {
-            self.check_tables(state, &ast).await?;
+            self.check_tables(state, statement.ast()).await?;
         }
         planned
     }

@@ -4,28 +4,22 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::execution::SessionState;
-use datafusion::sql::parser::{ExplainStatement, Statement as Ast};
-use datafusion::sql::sqlparser::ast::{
-    Ident, ObjectName, ObjectNamePart, Query, Statement, TableFactor, VisitMut, VisitorMut,
-};
+use datafusion::sql::parser::Statement as Ast;
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Query, TableFactor, VisitMut, VisitorMut};
 
 use super::Fault;
 use crate::resource::{Registry, Resource};
+use crate::sql::{identifier, statement_of_mut};
 
 /// Writes out the bare names of tables that are in another service than the default one.
 ///
 /// # Errors
 /// [`Fault::Unsupported`] for TABLESAMPLE, which DataFusion reads and then does nothing about.
 pub(super) fn complete(state: &SessionState, registry: &Registry, ast: &mut Ast) -> Result<(), Fault> {
-    match ast {
-        Ast::Statement(statement) => {
-            match Statement::visit(statement, &mut Completing { state, registry, scopes: Vec::new() }) {
-                ControlFlow::Continue(()) => Ok(()),
-                ControlFlow::Break(fault) => Err(fault),
-            }
-        }
-        Ast::Explain(ExplainStatement { statement, .. }) => complete(state, registry, statement),
-        _ => Ok(()),
+    let completing = &mut Completing { state, registry, scopes: Vec::new() };
+    match statement_of_mut(ast).map(|statement| statement.visit(completing)) {
+        Some(ControlFlow::Break(fault)) => Err(fault),
+        Some(ControlFlow::Continue(())) | None => Ok(()),
     }
 }
 
@@ -74,7 +68,7 @@ impl VisitorMut for Completing<'_> {
             scope.seen = place;
         }
         let tables = query.with.iter().flat_map(|with| &with.cte_tables);
-        let (names, queries) = tables.map(|table| (folded(&table.alias.name), &raw const *table.query)).unzip();
+        let (names, queries) = tables.map(|table| (identifier(&table.alias.name), &raw const *table.query)).unzip();
         let recursive = query.with.as_ref().is_some_and(|with| with.recursive);
         self.scopes.push(Scope { names, queries, seen: 0, recursive });
         ControlFlow::Continue(())
@@ -100,7 +94,7 @@ impl VisitorMut for Completing<'_> {
 
     fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<Fault> {
         let name = match &relation.0[..] {
-            [ObjectNamePart::Identifier(name)] => folded(name),
+            [ObjectNamePart::Identifier(name)] => identifier(name),
             _ => return ControlFlow::Continue(()),
         };
         if let Some(resource) = elsewhere(self.state, self.registry, &name).filter(|_| !self.is_given(&name)) {
@@ -109,9 +103,4 @@ impl VisitorMut for Completing<'_> {
         }
         ControlFlow::Continue(())
     }
-}
-
-/// A name as DataFusion looks it up: in small letters where it is not quoted.
-fn folded(name: &Ident) -> String {
-    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
 }

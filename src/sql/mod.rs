@@ -249,7 +249,8 @@ fn name(parser: &mut Parser<'_>) -> Result<Vec<String>, Fault> {
     parts.ok_or_else(|| Fault::Syntax(format!("`{name}` is no name")))
 }
 
-fn identifier(ident: &Ident) -> String {
+/// A name as it is looked up: in lower case where it is not quoted.
+pub fn identifier(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),
@@ -452,15 +453,29 @@ fn number_parameters(tokens: &mut [TokenWithSpan]) -> Result<usize, Fault> {
     if questions > 0 && highest > 0 { Err(Fault::MixedParameters) } else { Ok(questions.max(highest)) }
 }
 
+/// The statement, or the one that an EXPLAIN explains; nothing where it is one of DataFusion's own, such as COPY.
+pub fn statement_of(ast: &Ast) -> Option<&SqlStatement> {
+    match ast {
+        Ast::Statement(statement) => Some(statement),
+        Ast::Explain(ExplainStatement { statement, .. }) => statement_of(statement),
+        _ => None,
+    }
+}
+
+/// As [`statement_of`].
+pub fn statement_of_mut(ast: &mut Ast) -> Option<&mut SqlStatement> {
+    match ast {
+        Ast::Statement(statement) => Some(statement),
+        Ast::Explain(ExplainStatement { statement, .. }) => statement_of_mut(statement),
+        _ => None,
+    }
+}
+
 /// `:name` is a placeholder that the parser makes of two tokens.
 fn check_placeholders(ast: &Ast) -> Result<(), Fault> {
-    match ast {
-        Ast::Statement(statement) => match SqlStatement::visit(statement, &mut Placeholders) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(fault) => Err(fault),
-        },
-        Ast::Explain(ExplainStatement { statement, .. }) => check_placeholders(statement),
-        _ => Ok(()),
+    match statement_of(ast).map(|statement| statement.visit(&mut Placeholders)) {
+        Some(ControlFlow::Break(fault)) => Err(fault),
+        Some(ControlFlow::Continue(())) | None => Ok(()),
     }
 }
 

@@ -15,11 +15,13 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use datafusion::sql::parser::{ExplainStatement, Statement as Ast};
+use datafusion::sql::parser::Statement as Ast;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr as SqlExpr, Function, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Statement,
-    Value, VisitMut, VisitorMut,
+    BinaryOperator, Expr as SqlExpr, Function, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value,
+    VisitMut, VisitorMut, visit_expressions,
 };
+
+use crate::sql::{statement_of, statement_of_mut};
 
 /// The function that stands for a parameter until a value is bound.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -115,12 +117,8 @@ fn place(expr: &Expr) -> Option<usize> {
 
 /// Writes `"$1"()` for `$1`.
 pub(super) fn replace_placeholders(ast: &mut Ast) {
-    match ast {
-        Ast::Statement(statement) => {
-            let _ = Statement::visit(statement, &mut Replacing);
-        }
-        Ast::Explain(ExplainStatement { statement, .. }) => replace_placeholders(statement),
-        _ => {}
+    if let Some(statement) = statement_of_mut(ast) {
+        let _ = statement.visit(&mut Replacing);
     }
 }
 
@@ -155,30 +153,15 @@ fn call(name: &str) -> SqlExpr {
 
 /// The numbers of the parameters that are added or subtracted, in a statement whose placeholders are replaced.
 pub(super) fn added_to_times(ast: &Ast) -> BTreeSet<usize> {
-    let mut added = Added::default();
-    let mut ast = ast.clone();
-    let mut inner = &mut ast;
-    while let Ast::Explain(ExplainStatement { statement, .. }) = inner {
-        inner = statement;
-    }
-    if let Ast::Statement(statement) = inner {
-        let _ = Statement::visit(statement, &mut added);
-    }
-    added.0
-}
-
-#[derive(Default)]
-struct Added(BTreeSet<usize>);
-
-impl VisitorMut for Added {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &mut SqlExpr) -> ControlFlow<()> {
+    let mut added = BTreeSet::new();
+    let Some(statement) = statement_of(ast) else { return added };
+    let _ = visit_expressions(statement, |expr| {
         if let SqlExpr::BinaryOp { left, op: BinaryOperator::Plus | BinaryOperator::Minus, right } = expr {
-            self.0.extend([left, right].into_iter().filter_map(|side| called(side)));
+            added.extend([left, right].into_iter().filter_map(|side| called(side)));
         }
-        ControlFlow::Continue(())
-    }
+        ControlFlow::<()>::Continue(())
+    });
+    added
 }
 
 fn called(expr: &SqlExpr) -> Option<usize> {

@@ -50,6 +50,11 @@ impl Parameterized {
         Self { ast, count }
     }
 
+    /// The statement, which reads the same tables as before.
+    pub(super) fn ast(&self) -> &Ast {
+        &self.ast
+    }
+
     /// The plan, and the types of its parameters: "1", "2", …, all nullable. A parameter whose type nothing tells is
     /// text.
     pub(super) async fn plan(&self, state: &mut SessionState) -> Result<(LogicalPlan, SchemaRef)> {
@@ -90,6 +95,9 @@ impl Parameterized {
     /// where text does not fit.
     async fn types_from(&self, state: &mut SessionState, guess: Vec<DataType>) -> Result<Types> {
         let asked = types::asked_for(&self.analysed(state, &guess).await?, &guess).map_err(from_datafusion)?;
+        if !asked.contains(&DataType::Null) {
+            return Ok(Types { types: asked, untold: BTreeSet::new() });
+        }
         let filled = |with: DataType| -> Vec<DataType> {
             asked.iter().map(|own| if *own == DataType::Null { with.clone() } else { own.clone() }).collect()
         };

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, Limit, LogicalPlan};
 
 use super::function::number;
-use crate::engine::fault::Fault;
-use crate::error::Error;
+use crate::engine::fault::{Fault, to_datafusion};
 
 /// The types that are asked for, Null where none is. The first place that asks for one counts.
 pub(super) fn asked_for(plan: &LogicalPlan, guess: &[DataType]) -> Result<Vec<DataType>> {
@@ -21,7 +20,7 @@ pub(super) fn asked_for(plan: &LogicalPlan, guess: &[DataType]) -> Result<Vec<Da
         node.apply_expressions(|expr| asked.by(expr, node))
     })?;
     if let Some(number) = asked.torn {
-        return Err(DataFusionError::External(Box::new(Error::from(Fault::TornParameter { number }))));
+        return Err(to_datafusion(Fault::TornParameter { number }));
     }
     Ok(asked.types.into_iter().map(plain).collect())
 }

@@ -48,7 +48,7 @@ use std::sync::Arc;
 use datafusion::common::Column;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
@@ -58,8 +58,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use self::joins::{Joins, Scalars};
 use self::predicate::asks;
-use super::fault::Fault;
-use crate::error::Error;
+use super::fault::{Fault, to_datafusion as refused};
 
 /// Rewrites every predicate with a subquery. It has to run after type coercion, which makes both sides of a comparison
 /// the same type.
@@ -249,8 +248,4 @@ fn connective(expr: &Expr) -> Option<(&Expr, Operator, &Expr)> {
         }
         _ => None,
     }
-}
-
-fn refused(fault: Fault) -> DataFusionError {
-    DataFusionError::External(Box::new(Error::from(fault)))
 }
