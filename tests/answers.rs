@@ -2,9 +2,11 @@
 //!
 //! - `predicates`: IN, EXISTS, ANY and ALL against an oracle that goes through all rows.
 //! - `parameters`: what type a statement gives to each, and which values it takes.
+//! - `types`: random expressions have the types that DataFusion gives them without a server around it.
 
 mod parameters;
 mod predicates;
+mod types;
 
 use oceanflight::error::Kind;
 use serde_json::{Value, json};
@@ -126,6 +128,62 @@ async fn what_datafusion_plans_wrongly_is_planned_right() {
         ),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn a_sum_and_an_average_are_added_up_in_a_type_that_is_wide_enough() {
+    let most = i64::MAX;
+    let ages = "(SELECT TIMESTAMP '2024-01-01' - TIMESTAMP '1900-01-01' AS d FROM generate_series(1, 4))";
+    assert_values(&[
+        (&format!("SELECT sum(a) AS x FROM (VALUES ({most}), ({most}), (-{most})) t(a)"), json!([[most]])),
+        (
+            &format!(
+                "SELECT sum(a) OVER (ORDER BY b ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS x \
+                      FROM (VALUES (1, {most}), (2, -1), (3, 5)) t(b, a) ORDER BY b"
+            ),
+            json!([[most], [most - 1], [4]]),
+        ),
+        (
+            &format!(
+                "SELECT g, sum(DISTINCT a) AS x FROM (VALUES (1, {most}), (1, {most}), (2, 3)) t(g, a) GROUP BY g \
+                      ORDER BY g"
+            ),
+            json!([[1, most], [2, 3]]),
+        ),
+        ("SELECT sum(a) AS x FROM (VALUES (1), (NULL)) t(a) WHERE a IS NULL", json!([[null]])),
+        (
+            &format!("SELECT arrow_typeof(avg(d)) AS t, avg(d) = max(d) AS x FROM {ages} t"),
+            json!([["Duration(ns)", true]]),
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn arithmetic_whose_result_does_not_fit_is_refused() {
+    let stage = Stage::new(&[]).await;
+    let (most, least) = (i64::MAX, i64::MIN);
+    for sql in [
+        format!("SELECT {most} + 1"),
+        format!("SELECT a + 1 FROM (VALUES ({most})) t(a)"),
+        format!("SELECT {least} - 1"),
+        format!("SELECT a * 2 FROM (VALUES ({most})) t(a)"),
+        format!("SELECT -a FROM (VALUES ({least})) t(a)"),
+        format!("SELECT a / -1 FROM (VALUES ({least})) t(a)"),
+        "SELECT CAST(100 AS TINYINT) + CAST(100 AS TINYINT)".into(),
+        format!("SELECT a FROM (VALUES ({most})) t(a) WHERE a + 1 < 0"),
+        format!("SELECT sum(a) FROM (VALUES ({most}), (1)) t(a)"),
+        format!("SELECT g, sum(a) FROM (VALUES (1, {most}), (1, 1)) t(g, a) GROUP BY g"),
+        format!("SELECT sum(a) OVER (ORDER BY a) FROM (VALUES ({most}), (1)) t(a)"),
+        "SELECT sum(TIMESTAMP '2024-01-01' - TIMESTAMP '1900-01-01') FROM generate_series(1, 4)".into(),
+        "SELECT sum(CAST(99999999999999999999999999999999999999 AS DECIMAL(38, 0))) FROM generate_series(1, 4)".into(),
+    ] {
+        let error = stage.error(&sql).await;
+        let report = error.report();
+        assert_eq!(error.kind(), Kind::InvalidArgument, "{sql}: {report}");
+        assert!(report.contains("does not fit its type"), "{sql}: {report}");
+        assert!(report.contains("wider type"), "{sql}: {report}");
+    }
 }
 
 #[tokio::test]

@@ -102,6 +102,8 @@ pub enum Fault {
     },
     /// The statement means nothing; the planner's words.
     Invalid(String),
+    /// A result that its type has not enough bits for; the engine's words, such as "2147483647 + 1".
+    Overflow(String),
     /// Values that the statement cannot be computed with; the engine's words.
     Value(String),
     /// SQL that DataFusion does not do.
@@ -162,6 +164,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(message) => f.write_str(message),
+            Self::Overflow(what) => write!(f, "the result does not fit its type: {what}"),
             Self::Subquery => f.write_str("a subquery cannot be answered at this place of the statement"),
             Self::Unrepeatable { why } => {
                 write!(f, "{why} may change the subquery's rows between two readings, and this predicate needs two")
@@ -249,6 +252,7 @@ impl Failure for Fault {
             | Self::NotAnUpdate
             | Self::TooManyWrites { .. }
             | Self::Text(_)
+            | Self::Overflow(_)
             | Self::Correlated
             | Self::Subquery
             | Self::Unrepeatable { .. }
@@ -302,6 +306,7 @@ impl Failure for Fault {
                  derived table that is joined"
                     .into()
             }
+            Self::Overflow(_) => "compute in a wider type: `CAST(x AS DECIMAL(38, 0)) + 1`".into(),
             Self::Text(_) => "TRY_CAST(… AS …) is NULL where a text is not of the type".into(),
             Self::Correlated => {
                 "number the rows with row_number() OVER (PARTITION BY … ORDER BY …) in a derived table, \
@@ -432,8 +437,10 @@ fn read_arrow(error: &ArrowError) -> Fault {
         ArrowError::CastError(message)
         | ArrowError::ParseError(message)
         | ArrowError::ComputeError(message)
-        | ArrowError::ArithmeticOverflow(message)
         | ArrowError::InvalidArgumentError(message) => Fault::Value(message.clone()),
+        ArrowError::ArithmeticOverflow(message) => {
+            Fault::Overflow(message.trim_start_matches("Overflow happened on: ").to_owned())
+        }
         ArrowError::DivideByZero => Fault::Value("division by zero".into()),
         ArrowError::NotYetImplemented(message) => Fault::Unsupported(message.clone()),
         ArrowError::MemoryError(message) => Fault::Resources(message.clone()),

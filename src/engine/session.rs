@@ -15,7 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use super::corrections::{Arguments, OuterTypes, Values};
+use super::corrections::{AfterCoercion, BeforeCoercion, OuterTypes, sums};
 use super::fault::from_datafusion;
 use super::filters_above_aggregates::optimizer_rules;
 use super::subqueries::SubqueriesToJoins;
@@ -42,6 +42,7 @@ pub(super) fn session(accounts: &[Arc<Account>], resources: &Registry, options: 
         .with_physical_optimizer_rules(rules(options.missing_key))
         .build();
     session_functions::register(&mut state).map_err(from_datafusion)?;
+    sums::register(&mut state).map_err(from_datafusion)?;
     let context = SessionContext::new_with_state(state);
     for (name, catalog) in table::catalogs(accounts, resources).map_err(from_datafusion)? {
         context.register_catalog(name, catalog);
@@ -52,10 +53,10 @@ pub(super) fn session(accounts: &[Arc<Account>], resources: &Registry, options: 
 
 /// DataFusion's rules, with our corrections before and after them.
 fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(Arguments)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(BeforeCoercion)];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(OuterTypes));
-    rules.push(Arc::new(Values));
+    rules.push(Arc::new(AfterCoercion));
     rules.push(Arc::new(SubqueriesToJoins));
     rules
 }

@@ -1,19 +1,23 @@
 //! Expressions that DataFusion 55 plans to a wrong value, or to none, rewritten to what SQL says.
 //!
-//! - [`Arguments`] runs before type coercion: `lag(x, 1, 0.5)` over integers loses the half, and `text = 7` fails on
+//! - [`BeforeCoercion`] runs before type coercion: `lag(x, 1, 0.5)` over integers loses the half, and `text = 7` fails on
 //!   the first text that is no number.
 //! - [`OuterTypes`] runs after it: what a subquery compares an outer column with has to know the column's type.
-//! - [`Values`] runs last: a time without seconds, a scalar subquery without rows over a column that is never NULL,
-//!   and functions that do not keep what their plan says (`function`).
+//! - [`AfterCoercion`] runs last: a time without seconds, a scalar subquery without rows over a column that is never
+//!   NULL, functions that do not keep what their plan says (`function`), and arithmetic of integers that drops bits
+//!   (`checked`).
+//! - The aggregates of `sums` take the place of DataFusion's in the session.
 
-mod arguments;
+mod after_coercion;
+mod before_coercion;
+mod checked;
 mod function;
 mod outer_types;
-mod values;
+pub(super) mod sums;
 
-pub(super) use arguments::Arguments;
+pub(super) use after_coercion::{AfterCoercion, time_with_seconds};
+pub(super) use before_coercion::BeforeCoercion;
 pub(super) use outer_types::OuterTypes;
-pub(super) use values::{Values, time_with_seconds};
 
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::error::Result;

@@ -14,15 +14,15 @@ use super::rewritten;
 
 /// See the module above.
 #[derive(Debug)]
-pub(in crate::engine) struct Arguments;
+pub(in crate::engine) struct BeforeCoercion;
 
-impl AnalyzerRule for Arguments {
+impl AnalyzerRule for BeforeCoercion {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         rewritten(plan, |expr, schema| expr.transform_up(|part| corrected(part, schema)))
     }
 
     fn name(&self) -> &str {
-        "correct_arguments"
+        "correct_before_coercion"
     }
 }
 

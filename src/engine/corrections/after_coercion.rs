@@ -5,30 +5,38 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, ScalarValue};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, Subquery, TryCast};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::{function, rewritten};
+use super::{checked, function, rewritten};
 
 /// See the module above.
 #[derive(Debug)]
-pub(in crate::engine) struct Values;
+pub(in crate::engine) struct AfterCoercion;
 
-impl AnalyzerRule for Values {
+impl AnalyzerRule for AfterCoercion {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        rewritten(plan, |expr, _| expr.transform_up(corrected))
+        rewritten(plan, |expr, schema| expr.transform_up(|part| corrected(part, schema)))
     }
 
     fn name(&self) -> &str {
-        "correct_values"
+        "correct_after_coercion"
     }
 }
 
-fn corrected(expr: Expr) -> Result<Transformed<Expr>> {
+fn corrected(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
+        Expr::BinaryExpr(binary) => match checked::arithmetic(&binary, schema) {
+            Some(checked) => Ok(Transformed::yes(checked)),
+            None => Ok(Transformed::no(Expr::BinaryExpr(binary))),
+        },
+        Expr::Negative(operand) => match checked::negation(&operand, schema) {
+            Some(checked) => Ok(Transformed::yes(checked)),
+            None => Ok(Transformed::no(Expr::Negative(operand))),
+        },
         Expr::Cast(Cast { expr, field }) if field.data_type().is_temporal() => {
             Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(with_seconds(*expr, field.data_type())), field })))
         }

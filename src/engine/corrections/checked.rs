@@ -1,0 +1,100 @@
+//! `+`, `-`, `*` and the sign of integers, which are an error where the result has more bits than its type.
+//!
+//! DataFusion's are of two's complement: `9223372036854775807 + 1` is -9223372036854775808.
+
+use std::sync::Arc;
+
+use arrow::compute::kernels::numeric;
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{DFSchema, internal_err};
+use datafusion::error::Result;
+use datafusion::logical_expr::{
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
+};
+use datafusion::physical_expr_common::datum::apply;
+
+/// The checked form of the arithmetic of two integers.
+///
+/// The operands have their common type already.
+pub(super) fn arithmetic(binary: &BinaryExpr, schema: &DFSchema) -> Option<Expr> {
+    let operation = match binary.op {
+        Operator::Plus => Operation::Add,
+        Operator::Minus => Operation::Subtract,
+        Operator::Multiply => Operation::Multiply,
+        _ => return None,
+    };
+    let is_integer = |side: &Expr| side.get_type(schema).is_ok_and(|data_type| data_type.is_integer());
+    (is_integer(&binary.left) && is_integer(&binary.right))
+        .then(|| operation.call(vec![(*binary.left).clone(), (*binary.right).clone()]))
+}
+
+/// The checked form of an integer's negation.
+pub(super) fn negation(operand: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let is_integer = operand.get_type(schema).is_ok_and(|data_type| data_type.is_signed_integer());
+    is_integer.then(|| Operation::Negate.call(vec![operand.clone()]))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Operation {
+    Add,
+    Subtract,
+    Multiply,
+    Negate,
+}
+
+impl Operation {
+    fn call(self, operands: Vec<Expr>) -> Expr {
+        let signature = Signature::any(operands.len(), Volatility::Immutable);
+        ScalarUDF::new_from_impl(Checked { operation: self, signature }).call(operands)
+    }
+}
+
+/// One operation, over one type of integers.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Checked {
+    operation: Operation,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Checked {
+    fn name(&self) -> &str {
+        match self.operation {
+            Operation::Add => "checked_add",
+            Operation::Subtract => "checked_subtract",
+            Operation::Multiply => "checked_multiply",
+            Operation::Negate => "checked_negate",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        match arg_types {
+            [operand] => Ok(operand.clone()),
+            [left, right] if left == right => Ok(left.clone()),
+            _ => internal_err!("{} of {arg_types:?}", self.name()),
+        }
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
+        let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
+        Ok(Arc::new(Field::new(self.name(), self.return_type(&types)?, is_nullable)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match (self.operation, &args.args[..]) {
+            (Operation::Add, [left, right]) => apply(left, right, numeric::add),
+            (Operation::Subtract, [left, right]) => apply(left, right, numeric::sub),
+            (Operation::Multiply, [left, right]) => apply(left, right, numeric::mul),
+            (Operation::Negate, [operand]) => {
+                let negated = numeric::neg(&*operand.to_array(args.number_rows)?)?;
+                Ok(ColumnarValue::Array(negated))
+            }
+            (_, operands) => internal_err!("{} of {} operands", self.name(), operands.len()),
+        }
+    }
+}
