@@ -197,6 +197,58 @@ async fn rows_that_are_counted_come_as_often_as_in_the_subquery() {
         ),
         ("SELECT a, (SELECT count(*) FROM r WHERE r.d < l.b) AS n FROM l WHERE a = 2", json!([[2, 4]])),
         ("SELECT a FROM l WHERE a IN (SELECT max(c) FROM r WHERE r.d = l.b HAVING count(*) > 1)", json!([])),
+        (
+            "SELECT a FROM l WHERE EXISTS (SELECT c FROM (SELECT DISTINCT c, d FROM r WHERE r.d = l.b) q GROUP BY c \
+             HAVING count(*) > 1)",
+            json!([]),
+        ),
+    ] {
+        assert_eq!(json!(values(&stage, &format!("{COUNTED} {sql}")).await), expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_lateral_table_has_the_rows_of_each_outer_row() {
+    let stage = Stage::new(&[]).await;
+    for (sql, expected) in [
+        (
+            "SELECT a, t.c FROM l, LATERAL (SELECT DISTINCT c FROM r WHERE r.d = l.b) t WHERE a = 1 ORDER BY c",
+            json!([[1, 1], [1, 2], [1, null]]),
+        ),
+        (
+            "SELECT a, t.n FROM l, LATERAL (SELECT count(*) AS n FROM r WHERE r.d < l.b) t ORDER BY a",
+            json!([[0, 0], [1, 0], [2, 4], [3, 0], [null, 5]]),
+        ),
+        (
+            "SELECT a, t.n FROM l, LATERAL (SELECT count(*) AS n FROM r WHERE r.d = l.b HAVING count(*) > 1) t ORDER BY a",
+            json!([[0, 4], [1, 4]]),
+        ),
+        (
+            "SELECT a, t.m, t.n FROM l LEFT JOIN LATERAL (SELECT max(c) AS m, count(*) + 1 AS n FROM r WHERE r.d = l.b) t \
+          ON t.n > 2 ORDER BY a",
+            json!([[0, 2, 5], [1, 2, 5], [2, null, null], [3, null, null], [null, null, null]]),
+        ),
+        (
+            "SELECT a, t.x FROM l, LATERAL (SELECT l.a + r.c AS x FROM r WHERE r.d > l.b) t ORDER BY a, x",
+            json!([[0, 0], [0, 3], [1, 1], [1, 4], [2, 2]]),
+        ),
+        (
+            "SELECT a, t.x FROM l LEFT JOIN LATERAL (SELECT l.a AS x, r.d FROM r WHERE r.c = l.a) t ON t.d < 20 ORDER BY a",
+            json!([[0, null], [1, 1], [1, 1], [2, 2], [3, null], [null, null]]),
+        ),
+        (
+            "SELECT a, t.x, u.y FROM l, LATERAL (SELECT l.a + l.b AS x) t, LATERAL (SELECT t.x * l.a AS y) u WHERE a = 2",
+            json!([[2, 22, 44]]),
+        ),
+        (
+            "SELECT a, t.k FROM l, LATERAL (SELECT e, count(*) AS k FROM s WHERE s.e = l.a GROUP BY e) t ORDER BY a",
+            json!([[1, 2], [3, 1]]),
+        ),
+        (
+            "SELECT a FROM l WHERE EXISTS (SELECT 1 FROM s, LATERAL (SELECT 1 AS y FROM r WHERE r.c = s.e AND r.d = l.b) t) \
+          ORDER BY a",
+            json!([[0], [1], [2]]),
+        ),
     ] {
         assert_eq!(json!(values(&stage, &format!("{COUNTED} {sql}")).await), expected, "{sql}");
     }
@@ -208,8 +260,10 @@ async fn rows_that_a_join_would_count_more_than_once_are_refused_with_a_hint() {
     for sql in [
         "SELECT (SELECT count(*) FROM r WHERE r.c IN (SELECT e FROM s WHERE s.f < l.b)) FROM l",
         "SELECT (SELECT count(*) FROM (SELECT DISTINCT c, d FROM r WHERE r.d < l.b) q) FROM l",
-        "SELECT a FROM l WHERE EXISTS (SELECT c FROM (SELECT DISTINCT c, d FROM r WHERE r.d = l.b) q GROUP BY c HAVING count(*) > 1)",
         "SELECT (SELECT count(*) + l.b FROM r WHERE r.d = l.b) FROM l",
+        "SELECT * FROM l, LATERAL (SELECT DISTINCT c FROM r WHERE r.d < l.b) t",
+        "SELECT * FROM l, LATERAL (SELECT row_number() OVER () AS n FROM r WHERE r.d = l.b) t",
+        "SELECT * FROM l, LATERAL (SELECT c FROM r WHERE r.d = l.b ORDER BY c LIMIT 1) t",
     ] {
         let report = stage.error(&format!("{COUNTED} {sql}")).await.report();
         assert!(report.contains("cannot be turned into a join") && report.contains("hint: "), "{sql}: {report}");

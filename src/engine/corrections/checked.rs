@@ -48,6 +48,19 @@ impl Operation {
         let signature = Signature::any(operands.len(), Volatility::Immutable);
         ScalarUDF::new_from_impl(Checked { operation: self, signature }).call(operands)
     }
+
+    /// What the statement says.
+    fn written(self, operands: &[Expr]) -> Option<Expr> {
+        let op = match (self, operands) {
+            (Self::Negate, [operand]) => return Some(Expr::Negative(Box::new(operand.clone()))),
+            (Self::Add, _) => Operator::Plus,
+            (Self::Subtract, _) => Operator::Minus,
+            (Self::Multiply, _) => Operator::Multiply,
+            (Self::Negate, _) => return None,
+        };
+        let [left, right] = operands else { return None };
+        Some(Expr::BinaryExpr(BinaryExpr::new(Box::new(left.clone()), op, Box::new(right.clone()))))
+    }
 }
 
 /// One operation, over one type of integers.
@@ -64,6 +77,14 @@ impl ScalarUDFImpl for Checked {
             Operation::Subtract => "checked_subtract",
             Operation::Multiply => "checked_multiply",
             Operation::Negate => "checked_negate",
+        }
+    }
+
+    /// The name of what was written: a GROUP BY is found again by it.
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        match self.operation.written(args) {
+            Some(written) => Ok(written.schema_name().to_string()),
+            None => internal_err!("{} of {} operands", self.name(), args.len()),
         }
     }
 

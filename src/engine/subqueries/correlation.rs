@@ -5,7 +5,7 @@
 //! below an aggregate, how many there are:
 //!
 //! - filters, projections, aliases, sorts and inner joins, whatever the condition;
-//! - DISTINCT and semi joins, where nothing counts the rows;
+//! - DISTINCT and semi joins, where nothing counts the rows; where something does, DISTINCT is an aggregate;
 //! - the kept side of an outer, semi or anti join;
 //! - an aggregate with GROUP BY, if each condition is an equality: then the rows of a group all meet it or none does,
 //!   once the aggregate groups by the equality's inner side, too.
@@ -111,6 +111,10 @@ impl Taking {
             LogicalPlan::SubqueryAlias(alias) => self.through_alias(alias),
             // A value may come more than once where only its being there matters.
             LogicalPlan::Distinct(Distinct::All(input)) if !self.rows_count => self.take(Arc::unwrap_or_clone(input)),
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                let columns = input.schema().columns().into_iter().map(Expr::Column).collect();
+                self.through_aggregate(Aggregate::try_new(input, columns, Vec::new())?)
+            }
             LogicalPlan::Sort(sort)
                 if sort.fetch.is_none() && !speaks_of_outer(&sort.expr.iter().map(|own| &own.expr), &sort.input)? =>
             {

@@ -32,11 +32,12 @@
 //! Where that is not possible, the statement is refused with a hint. So is a subquery that would have to be read twice
 //! and may answer differently the second time (`repeatable`).
 //!
-//! Scalar subqueries are DataFusion's to join, except where it cannot (`scalar`).
+//! Scalar subqueries are DataFusion's to join, except where it cannot (`scalar`). LATERAL is a join, too (`lateral`).
 
 mod correlation;
 mod facts;
 mod joins;
+mod lateral;
 mod nullability;
 mod predicate;
 mod repeatable;
@@ -94,6 +95,11 @@ impl Names {
 fn rewrite(node: LogicalPlan, names: &mut Names) -> Result<Transformed<LogicalPlan>> {
     if matches!(node, LogicalPlan::Values(_)) && node.expressions().iter().any(holds_subquery) {
         return Err(refused(Fault::Subquery)); // DataFusion computes the rows of VALUES before any subquery
+    }
+    if let LogicalPlan::Join(join) = &node
+        && let Some(subquery) = lateral::subquery(join)?
+    {
+        return lateral::joined(join, subquery, names).map(Transformed::yes);
     }
     let mut any = false;
     for expr in node.expressions() {

@@ -1,0 +1,143 @@
+//! LATERAL: a derived table that speaks of the rows on its left.
+//!
+//! DataFusion 55 takes the conditions out of it as if it were asked for existence: a DISTINCT then returns its rows more
+//! than once, a window counts rows of other outer rows, a HAVING is dropped (apache/datafusion issue 21198), and an
+//! aggregate over an inequality fails. Here each row of the derived table comes as often as it says:
+//!
+//! ```text
+//! left JOIN LATERAL (SELECT f(left, rows) FROM rows WHERE condition(left, rows)) t ON on(left, t)
+//!
+//! SELECT left, f(left, rows)
+//! FROM left JOIN rows ON condition(left, rows) AND on(left, f(left, rows))
+//! ```
+//!
+//! An aggregate without GROUP BY is made for each of the values that it speaks of (`scalar`).
+
+use std::sync::Arc;
+
+use datafusion::common::Column;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::error::Result;
+use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, when};
+use datafusion::prelude::lit;
+
+use super::correlation::{Uncorrelated, is_correlated, resolved, uncorrelated_rows};
+use super::repeatable::check_repeatable;
+use super::{Names, refused, scalar};
+use crate::engine::fault::Fault;
+
+/// The derived table on a join's right side, if it speaks of an outer row.
+pub(super) fn subquery(join: &Join) -> Result<Option<&LogicalPlan>> {
+    let right = match join.right.as_ref() {
+        LogicalPlan::SubqueryAlias(alias) => alias.input.as_ref(),
+        other => other,
+    };
+    let LogicalPlan::Subquery(subquery) = right else { return Ok(None) };
+    Ok(is_correlated(&subquery.subquery)?.then_some(subquery.subquery.as_ref()))
+}
+
+/// The join with that table's rows.
+///
+/// # Errors
+/// [`Fault::Correlated`]: its conditions cannot be taken out of it.
+pub(super) fn joined(join: &Join, subquery: &LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
+    if !matches!(join.join_type, JoinType::Inner | JoinType::Left) {
+        return Err(refused(Fault::Correlated));
+    }
+    let left = LogicalPlan::clone(&join.left);
+    let right = Right::new(&left, subquery, names)?;
+
+    let mut conditions = right.conditions.clone();
+    for (own, other) in &join.on {
+        conditions.push(right.over_values(join, binary_expr(own.clone(), Operator::Eq, other.clone()))?);
+    }
+    if let Some(term) = &join.filter {
+        conditions.push(right.over_values(join, term.clone())?);
+    }
+    let conditions = conditions.into_iter().reduce(Expr::and).unwrap_or_else(|| lit(true));
+
+    let mut columns: Vec<Expr> = left.schema().columns().into_iter().map(Expr::Column).collect();
+    for (value, name) in right.values.iter().zip(join.right.schema().columns()) {
+        let value = match join.join_type {
+            JoinType::Left => when(right.matched.clone(), value.clone()).end()?,
+            _ => value.clone(),
+        };
+        columns.push(value.alias_qualified(name.relation, name.name));
+    }
+    LogicalPlanBuilder::from(left).join_on(right.plan, join.join_type, [conditions])?.project(columns)?.build()
+}
+
+/// The rows of the derived table for all outer rows.
+struct Right {
+    plan: LogicalPlan,
+    /// What the derived table says of the outer rows.
+    conditions: Vec<Expr>,
+    /// Its columns, over `plan` and the outer rows.
+    values: Vec<Expr>,
+    /// A column that is true: beside an outer row without a match it is NULL.
+    matched: Expr,
+}
+
+impl Right {
+    fn new(left: &LogicalPlan, subquery: &LogicalPlan, names: &mut Names) -> Result<Self> {
+        let (rows, values) = without_outer_values(subquery)?;
+        let Uncorrelated { plan, conditions } = match is_correlated(rows)? {
+            true if scalar::is_of_one_group(rows) => {
+                check_repeatable(&lit(true), left)?;
+                scalar::for_each_value(left, rows, names)?
+            }
+            _ => uncorrelated_rows(rows.clone())?,
+        };
+        let (alias, schema) = (names.next(), Arc::clone(plan.schema()));
+        let column = |place: usize| Expr::Column(Column::new(Some(alias.as_str()), format!("column_{place}")));
+        let renamed = |expr: Expr| {
+            let renamed = expr.transform(|part| match part {
+                Expr::Column(own) => Ok(Transformed::yes(column(schema.index_of_column(&own)?))),
+                other => Ok(Transformed::no(other)),
+            });
+            resolved(renamed.data()?, left.schema())
+        };
+        let conditions = conditions.into_iter().map(renamed).collect::<Result<_>>()?;
+        let values = match values {
+            Some(values) => values.iter().cloned().map(|value| renamed(value.unalias())).collect::<Result<_>>()?,
+            None => (0..rows.schema().fields().len()).map(column).collect(),
+        };
+        let mut columns: Vec<Expr> = Vec::new();
+        for (place, own) in schema.columns().into_iter().enumerate() {
+            columns.push(Expr::Column(own).alias(format!("column_{place}")));
+        }
+        let matched = column(columns.len());
+        columns.push(lit(true).alias(format!("column_{}", columns.len())));
+        let plan = LogicalPlanBuilder::from(plan).project(columns)?.alias(alias.as_str())?.build()?;
+        Ok(Self { plan, conditions, values, matched })
+    }
+
+    /// A condition of the join's ON, which names the derived table's columns, over their values.
+    fn over_values(&self, join: &Join, condition: Expr) -> Result<Expr> {
+        let named = join.right.schema();
+        condition
+            .transform(|part| match part {
+                Expr::Column(column) if named.has_column(&column) => {
+                    Ok(Transformed::yes(self.values[named.index_of_column(&column)?].clone()))
+                }
+                other => Ok(Transformed::no(other)),
+            })
+            .data()
+    }
+}
+
+/// A derived table that computes something of outer columns, as its rows without that, and what it computes.
+fn without_outer_values(subquery: &LogicalPlan) -> Result<(&LogicalPlan, Option<&[Expr]>)> {
+    match subquery {
+        LogicalPlan::Projection(own) if own.expr.iter().any(Expr::contains_outer) => {
+            let holds_subquery = |expr: &Expr| expr.exists(|part| Ok(matches!(part, Expr::ScalarSubquery(_))));
+            for expr in &own.expr {
+                if holds_subquery(expr)? {
+                    return Err(refused(Fault::Correlated));
+                }
+            }
+            Ok((own.input.as_ref(), Some(&own.expr)))
+        }
+        _ => Ok((subquery, None)),
+    }
+}
