@@ -222,6 +222,8 @@ async fn what_is_not_understood_says_what_to_write() {
         ("SELECT i.id, r FROM images i CROSS JOIN UNNEST(i.regions) AS u(r)", "unnest(t.list)"),
         ("SELECT unnest(unnest([[1]])) AS a", "derived table"),
         ("SELECT id FROM images WHERE id = :x", "`$1`"),
+        ("SELECT id FROM images a, images b", "more than one column"),
+        ("SELECT a AS b FROM (VALUES (1, 2)) o(a, b) ORDER BY o.b", "another name with AS"),
     ] {
         let error = stage.error(sql).await;
         let report = error.report();

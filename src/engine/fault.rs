@@ -48,6 +48,8 @@ pub enum Fault {
         /// Those there are.
         known: Vec<String>,
     },
+    /// A name that more than one column has.
+    AmbiguousColumn(String),
     /// A method, a service or a provider that there is none of.
     Unknown {
         /// `method`.
@@ -164,6 +166,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(message) => f.write_str(message),
+            Self::AmbiguousColumn(name) => write!(f, "`{name}` is the name of more than one column here"),
             Self::Overflow(what) => write!(f, "the result does not fit its type: {what}"),
             Self::Subquery => f.write_str("a subquery cannot be answered at this place of the statement"),
             Self::Unrepeatable { why } => {
@@ -247,6 +250,7 @@ impl Failure for Fault {
             Self::Row { done, cause, .. } => kind_of_row(cause.kind(), done.is_empty()),
             Self::UnknownTable { .. }
             | Self::UnknownColumn { .. }
+            | Self::AmbiguousColumn(_)
             | Self::Unknown { .. }
             | Self::NotCalled { .. }
             | Self::NotAnUpdate
@@ -305,6 +309,9 @@ impl Failure for Fault {
                 "order the subquery by all columns that it selects, or by the table's id; or compute it once, in a \
                  derived table that is joined"
                     .into()
+            }
+            Self::AmbiguousColumn(_) => {
+                "write the table's name before the column's, or give one of the columns another name with AS".into()
             }
             Self::Overflow(_) => "compute in a wider type: `CAST(x AS DECIMAL(38, 0)) + 1`".into(),
             Self::Text(_) => "TRY_CAST(… AS …) is NULL where a text is not of the type".into(),
@@ -423,8 +430,13 @@ fn read(error: &DataFusionError) -> Fault {
 }
 
 fn read_schema(error: &SchemaError) -> Fault {
-    let SchemaError::FieldNotFound { field, valid_fields } = error else {
-        return Fault::Invalid(error.to_string());
+    let (field, valid_fields) = match error {
+        SchemaError::FieldNotFound { field, valid_fields } => (field, valid_fields),
+        SchemaError::AmbiguousReference { field } => return Fault::AmbiguousColumn(field.flat_name()),
+        SchemaError::DuplicateQualifiedField { qualifier, name } => {
+            return Fault::AmbiguousColumn(format!("{qualifier}.{name}"));
+        }
+        SchemaError::DuplicateUnqualifiedField { name } => return Fault::AmbiguousColumn(name.clone()),
     };
     let known: Vec<String> = valid_fields.iter().map(|column| column.name.clone()).collect();
     let nearest = nearest(&field.name, known.iter().map(String::as_str)).map(str::to_owned);
