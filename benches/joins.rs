@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures::TryStreamExt;
 use oceanflight::api::{self, Client, limit};
 use oceanflight::demo::{Limits, Options, Running};
-use oceanflight::engine::{self, Engine};
+use oceanflight::engine::{self, Engine, Principal};
 use oceanflight::secret::Secret;
 use tokio::runtime::Runtime;
 
@@ -47,7 +47,7 @@ async fn median(engine: &Engine, sql: &str) -> Duration {
     let mut times = Vec::new();
     for run in 0..=RUNS {
         let begin = Instant::now();
-        let rows: Vec<_> = engine.run(sql, None).await.unwrap().rows.try_collect().await.unwrap();
+        let rows: Vec<_> = engine.run(&Principal::local(), sql, None).await.unwrap().rows.try_collect().await.unwrap();
         assert!(!rows.is_empty());
         times.extend((run > 0).then(|| begin.elapsed()));
     }

@@ -13,7 +13,7 @@ use datafusion::prelude::{Expr, col, lit};
 use futures::TryStreamExt;
 use oceanflight::api::{self, Client, limit};
 use oceanflight::demo::{self, Limits, Running};
-use oceanflight::engine::{self, Engine};
+use oceanflight::engine::{self, Engine, Principal};
 use oceanflight::resource::{Binding, Registry, Resource, Value};
 use oceanflight::rows::Decoder;
 use oceanflight::secret::Secret;
@@ -86,7 +86,8 @@ fn query(criterion: &mut Criterion) {
     ] {
         group.bench_function(name, |bencher| {
             bencher.to_async(&runtime).iter(async || {
-                let rows: Vec<_> = engine.run(sql, None).await.unwrap().rows.try_collect().await.unwrap();
+                let rows: Vec<_> =
+                    engine.run(&Principal::local(), sql, None).await.unwrap().rows.try_collect().await.unwrap();
                 black_box(rows)
             });
         });

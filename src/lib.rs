@@ -15,6 +15,7 @@
 //! - [`engine`]: SQL in, a stream of record batches out.
 //! - [`sql`]: text to one parsed statement, EXEC, SHOW and DESCRIBE among them. No I/O.
 //! - [`table`]: DataFusion's side of a resource: filters to pins, pins to requests, the scan; and EXEC, once.
+//! - [`query`]: who asks.
 //! - [`rows`]: JSON bytes and a declaration to a record batch. Pure.
 //! - [`api`]: the only HTTP client: paging, retries, the account's budget.
 //! - [`resource`]: the declarations. No I/O.
@@ -28,6 +29,7 @@ pub mod demo;
 pub mod engine;
 pub mod error;
 pub mod flight;
+pub mod query;
 pub mod resource;
 pub mod rows;
 pub mod secret;

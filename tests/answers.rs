@@ -8,6 +8,7 @@ mod parameters;
 mod predicates;
 mod types;
 
+use oceanflight::engine::Principal;
 use oceanflight::error::Kind;
 use serde_json::{Value, json};
 
@@ -73,8 +74,8 @@ async fn the_schema_is_the_same_from_prepare_to_the_last_batch() {
         "SELECT lag(1, 1, 0.5) OVER () AS x",
         "SELECT NULL AS x UNION ALL SELECT 5",
     ] {
-        let prepared = stage.engine.prepare(sql).await.unwrap().schema;
-        let checked = stage.engine.check(sql, None).await.unwrap();
+        let prepared = stage.engine.prepare(&Principal::local(), sql).await.unwrap().schema;
+        let checked = stage.engine.ticket(&Principal::local(), sql, None).await.unwrap().schema;
         let rows = stage.rows(sql).await;
 
         assert_eq!(prepared, checked, "{sql}");

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use oceanflight::demo::{Effect, Fault};
+use oceanflight::engine::Principal;
 use oceanflight::error::Kind;
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -171,7 +172,7 @@ async fn the_actions_of_many_images_are_asked_for_side_by_side() {
 async fn a_client_that_takes_one_batch_and_sleeps_stops_the_requests() {
     let stage = stage_of(200, 200).await;
     let sql = "SELECT a.id FROM images i JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 200";
-    let mut idle = stage.engine.run(sql, None).await.unwrap();
+    let mut idle = stage.engine.run(&Principal::local(), sql, None).await.unwrap();
     let mut rows = idle.rows.next().await.unwrap().unwrap().num_rows();
 
     let asked_for_one_batch = asked_in_the_end(&stage).await;
@@ -194,7 +195,7 @@ async fn dropping_a_join_half_way_stops_its_requests() {
     let later = Fault::on("GET", "/v2/images/*/actions").skip(20).then(Effect::Hold(Arc::clone(&gate)));
     account.inject(later);
     let sql = "SELECT a.id FROM images i JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 200 ORDER BY a.id";
-    let mut answer = stage.engine.run(sql, None).await.unwrap();
+    let mut answer = stage.engine.run(&Principal::local(), sql, None).await.unwrap();
     tokio::select! {
         first = answer.rows.next() => panic!("the join is held: {first:?}"),
         () = account.received(1 + 20 + 4) => {}

@@ -17,12 +17,13 @@ mod source;
 const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("secret", &[]),
+    ("query", &["error"]),
     ("resource", &["error"]),
     ("rows", &["resource", "error"]),
     ("api", &["secret", "error"]),
     ("sql", &["resource", "error"]),
-    ("table", &["rows", "api", "resource", "error"]),
-    ("engine", &["sql", "table", "api", "resource", "error"]),
+    ("table", &["rows", "api", "query", "resource", "error"]),
+    ("engine", &["sql", "table", "api", "query", "resource", "error"]),
     ("flight", &["engine", "secret", "error"]),
     ("demo", &[]),
     ("config", &["engine", "api", "secret", "error"]),
@@ -240,7 +241,7 @@ mod checker {
         }
         assert_eq!(
             found("\nuse crate::{\n    api,\n    engine::Engine,\n};"),
-            ["4: `table` imports `crate::engine::Engine`; it may import only rows, api, resource, error"]
+            ["4: `table` imports `crate::engine::Engine`; it may import only rows, api, query, resource, error"]
         );
     }
 

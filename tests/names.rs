@@ -2,7 +2,7 @@
 
 use oceanflight::api::Client;
 use oceanflight::demo::{self, Limits, Running};
-use oceanflight::engine::{self, Account, Engine};
+use oceanflight::engine::{self, Account, Engine, Principal};
 
 use crate::support::{Stage, ask, client_options, integers, json, single};
 
@@ -124,7 +124,7 @@ async fn exec_show_and_describe_know_the_accounts() {
     assert_eq!(rows("SHOW RESOURCES IN staging.account").await[0]["id"], "staging.account.actions");
     assert_eq!(rows("DESCRIBE staging.compute.images").await, rows("DESCRIBE images").await);
     assert_eq!(rows("SHOW PROVIDERS").await.len(), 1, "two accounts of one provider");
-    let tables = engine.tables().await.unwrap();
+    let tables = engine.tables(&Principal::local()).await.unwrap();
     let staging = tables.iter().find(|table| table.full_name() == "staging.compute.images").unwrap();
     assert!(staging.description.is_some());
 }

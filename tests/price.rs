@@ -3,6 +3,7 @@
 use futures::StreamExt;
 use oceanflight::demo::{self, Limits};
 use oceanflight::engine;
+use oceanflight::engine::Principal;
 use oceanflight::error::Kind;
 
 use crate::support::{Stage, json, single};
@@ -113,11 +114,17 @@ async fn a_query_that_is_sure_to_need_more_is_refused_before_its_first_request()
     hint: name fewer values, or raise query.max_requests; EXPLAIN shows what is asked for
     ");
     assert_eq!(error.kind(), Kind::ResourceExhausted);
-    assert!(stage.engine.check(six, None).await.is_err(), "a client is told before it asks for rows");
+    assert!(
+        stage.engine.ticket(&Principal::local(), six, None).await.is_err(),
+        "a client is told before it asks for rows"
+    );
     assert!(plan(&stage, &format!("EXPLAIN {six}")).await.contains("requests=6"), "EXPLAIN shows it all the same");
-    assert!(stage.engine.check(&format!("{six} LIMIT 1"), None).await.is_err(), "a count reads all of them");
+    assert!(
+        stage.engine.ticket(&Principal::local(), &format!("{six} LIMIT 1"), None).await.is_err(),
+        "a count reads all of them"
+    );
     let some = "SELECT id FROM image_actions WHERE image_id IN (1, 2, 3, 4, 5, 6) LIMIT 1";
-    stage.engine.check(some, None).await.unwrap();
+    stage.engine.ticket(&Principal::local(), some, None).await.unwrap();
     assert!(stage.requests().is_empty());
 }
 
@@ -161,7 +168,7 @@ async fn an_error_tells_what_is_known_of_how_many_it_would_need() {
 #[tokio::test]
 async fn a_preview_that_is_closed_early_does_not_get_there() {
     let stage = stage(200, 200, 100).await;
-    let mut answer = stage.engine.run("SELECT * FROM image_actions", None).await.unwrap();
+    let mut answer = stage.engine.run(&Principal::local(), "SELECT * FROM image_actions", None).await.unwrap();
 
     let mut rows = 0;
     while rows < 1_000 {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use oceanflight::demo::{self, Effect, Fault};
 use oceanflight::engine;
+use oceanflight::engine::Principal;
 use oceanflight::error::Kind;
 use serde_json::{Value as Json, json};
 use tokio::sync::Semaphore;
@@ -292,7 +293,7 @@ async fn filtered_rows_leave_with_their_page() {
 
     for filter in ["", "AND status = 'completed'"] {
         let sql = format!("SELECT id FROM image_actions WHERE image_id = 62137902 {filter}");
-        let mut answer = stage.engine.run(&sql, None).await.unwrap();
+        let mut answer = stage.engine.run(&Principal::local(), &sql, None).await.unwrap();
         let first = answer.rows.next().await.unwrap().unwrap();
         assert!(first.num_rows() > 0, "the first rows are here while the last page is held");
     }
@@ -305,7 +306,11 @@ async fn a_page_that_is_held_holds_nothing_before_it() {
     let last = Fault::on("GET", "/v2/images/*/actions").page(5).then(Effect::Hold(Arc::clone(&gate)));
     stage.demo.account().inject(last);
 
-    let mut answer = stage.engine.run("SELECT id FROM image_actions WHERE image_id = 62137902", None).await.unwrap();
+    let mut answer = stage
+        .engine
+        .run(&Principal::local(), "SELECT id FROM image_actions WHERE image_id = 62137902", None)
+        .await
+        .unwrap();
     let mut rows = 0;
     while rows < 800 {
         rows += answer.rows.next().await.unwrap().unwrap().num_rows();
@@ -358,7 +363,7 @@ async fn a_computed_column_leaves_with_its_page_and_in_order() {
     stage.demo.account().inject(Fault::on("GET", "/v2/images/*/actions").page(10).then(Effect::Hold(gate)));
 
     let sql = "SELECT id, upper(status) FROM image_actions WHERE image_id = 62137902";
-    let mut answer = stage.engine.run(sql, None).await.unwrap();
+    let mut answer = stage.engine.run(&Principal::local(), sql, None).await.unwrap();
     let first = answer.rows.next().await.unwrap().unwrap();
 
     let newest: Vec<_> =
@@ -381,7 +386,11 @@ async fn a_list_that_is_gone_when_it_is_read_again_is_aborted() {
 async fn a_client_that_stops_reading_stops_the_requests_and_slows_nobody() {
     let stage = Stage::new(&[(IMAGE, 20_000)]).await;
     let account = stage.demo.account();
-    let mut idle = stage.engine.run("SELECT id FROM image_actions WHERE image_id = 62137902", None).await.unwrap();
+    let mut idle = stage
+        .engine
+        .run(&Principal::local(), "SELECT id FROM image_actions WHERE image_id = 62137902", None)
+        .await
+        .unwrap();
     idle.rows.next().await.unwrap().unwrap();
     // Page 1 was taken. 16 more are read ahead, and then nothing until they are taken.
     account.received(17).await;
@@ -398,7 +407,11 @@ async fn dropping_an_answer_stops_its_requests() {
     let stage = Stage::new(&[(IMAGE, 20_000)]).await;
     let gate = Arc::new(Semaphore::new(0));
     stage.demo.account().inject(Fault::on("GET", "/v2/images/*/actions").skip(1).then(Effect::Hold(Arc::clone(&gate))));
-    let mut answer = stage.engine.run("SELECT id FROM image_actions WHERE image_id = 62137902", None).await.unwrap();
+    let mut answer = stage
+        .engine
+        .run(&Principal::local(), "SELECT id FROM image_actions WHERE image_id = 62137902", None)
+        .await
+        .unwrap();
     answer.rows.next().await.unwrap().unwrap();
     stage.demo.account().received(10).await;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, TimeUnit};
 use futures::TryStreamExt;
+use oceanflight::engine::Principal;
 use oceanflight::error::Kind;
 
 use crate::support::{Stage, integers, json, single};
@@ -51,7 +52,7 @@ fn bound(columns: Vec<ArrayRef>) -> RecordBatch {
 }
 
 async fn ask_bound(stage: &Stage, sql: &str, columns: Vec<ArrayRef>) -> Vec<RecordBatch> {
-    stage.engine.run(sql, Some(&bound(columns))).await.unwrap().rows.try_collect().await.unwrap()
+    stage.engine.run(&Principal::local(), sql, Some(&bound(columns))).await.unwrap().rows.try_collect().await.unwrap()
 }
 
 #[tokio::test]
@@ -88,7 +89,11 @@ async fn a_null_parameter_is_no_row_and_no_request() {
 async fn parameters_are_told_by_position_with_their_types() {
     let stage = Stage::new(&[]).await;
 
-    let prepared = stage.engine.prepare("SELECT ?, id FROM images WHERE id = ? AND name LIKE ?").await.unwrap();
+    let prepared = stage
+        .engine
+        .prepare(&Principal::local(), "SELECT ?, id FROM images WHERE id = ? AND name LIKE ?")
+        .await
+        .unwrap();
 
     let fields = prepared.parameters.fields();
     assert_eq!(fields.iter().map(|field| field.name().as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
@@ -108,7 +113,8 @@ async fn ten_parameters_keep_their_order() {
         .map(|(at, letter)| (at.to_string(), Arc::new(StringArray::from(vec![letter.to_string()])) as ArrayRef));
     let bound = RecordBatch::try_from_iter(letters.collect::<Vec<_>>()).unwrap();
 
-    let rows: Vec<_> = stage.engine.run(sql, Some(&bound)).await.unwrap().rows.try_collect().await.unwrap();
+    let rows: Vec<_> =
+        stage.engine.run(&Principal::local(), sql, Some(&bound)).await.unwrap().rows.try_collect().await.unwrap();
 
     assert_eq!(json(&rows[0])[0]["word"], "abcdefghijk");
 }
@@ -117,7 +123,7 @@ async fn ten_parameters_keep_their_order() {
 async fn a_parameter_of_no_known_type_is_text_in_the_answer_too() {
     let stage = Stage::new(&[]).await;
 
-    let prepared = stage.engine.prepare("SELECT ? AS x").await.unwrap();
+    let prepared = stage.engine.prepare(&Principal::local(), "SELECT ? AS x").await.unwrap();
 
     assert_eq!(prepared.schema.field(0).data_type(), &DataType::Utf8);
     let rows = ask_bound(&stage, "SELECT ? AS x", vec![Arc::new(Int64Array::from(vec![7]))]).await;
@@ -170,7 +176,12 @@ async fn table_functions_are_no_unknown_tables() {
 async fn the_columns_have_the_types_of_the_declaration() {
     let stage = Stage::new(&[]).await;
 
-    let schema = stage.engine.check("SELECT * FROM image_actions WHERE image_id = 1", None).await.unwrap();
+    let schema = stage
+        .engine
+        .ticket(&Principal::local(), "SELECT * FROM image_actions WHERE image_id = 1", None)
+        .await
+        .unwrap()
+        .schema;
 
     let data_type = |name: &str| schema.field_with_name(name).unwrap().data_type().clone();
     assert_eq!(schema.fields().len(), 11);
@@ -185,7 +196,7 @@ async fn the_columns_have_the_types_of_the_declaration() {
 async fn the_tables_are_told_without_a_request() {
     let stage = Stage::new(&[]).await;
 
-    let tables = stage.engine.tables().await.unwrap();
+    let tables = stage.engine.tables(&Principal::local()).await.unwrap();
 
     let actions = tables.iter().find(|table| table.name == "image_actions").unwrap();
     assert_eq!((actions.catalog.as_str(), actions.schema.as_str(), actions.kind), ("digitalocean", "compute", "TABLE"));

@@ -19,7 +19,7 @@ use super::simulated::{self, Simulated};
 use super::upstream::Upstream;
 use super::writing;
 use crate::config::{self, Environment, Settings};
-use crate::engine::Engine;
+use crate::engine::{Engine, Principal};
 use crate::error::Result;
 use crate::flight;
 
@@ -162,7 +162,9 @@ impl Whom {
                 // The account's token is for the API's host alone.
                 Ok(Asked::elsewhere(flight::client::query(&server, sql, None).await?))
             }
-            Self::Here(upstream) => Ok(Asked::here(upstream.engine.run(sql, None).await?, *upstream)),
+            Self::Here(upstream) => {
+                Ok(Asked::here(upstream.engine.run(&Principal::local(), sql, None).await?, *upstream))
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! SQL in, a stream of Arrow batches out; no HTTP and no gRPC.
 //!
-//! [`Engine::prepare`] and [`Engine::check`] plan, and send nothing; [`Engine::run`] runs.
+//! [`Engine::prepare`] and [`Engine::ticket`] plan, and send nothing; [`Engine::run`] runs.
 //! All three answer the same schema for the same statement. An EXEC is one, too: it runs once for each [`Engine::run`],
 //! or once for each [`Ticket`]; [`Engine::update`] runs it for each row that is bound.
 
@@ -51,6 +51,7 @@ use tables::nearest_table;
 
 use crate::api::{Client, QueryContext};
 use crate::error::Result;
+pub use crate::query::{Identity, Peer, Principal};
 use crate::resource::Registry;
 use crate::sql::{self, Body, Statement};
 pub use crate::table::Account;
@@ -106,22 +107,6 @@ pub struct Engine {
     resources: Arc<Registry>,
     options: Options,
     records: Arc<Records>,
-}
-
-/// Who asks, and for which execution of a statement.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// For the log.
-    pub who: String,
-    /// An EXEC is carried out once for each.
-    pub execution: Execution,
-}
-
-impl Caller {
-    /// Somebody in this process, once.
-    pub fn local() -> Self {
-        Self { who: "local".into(), execution: Execution::New }
-    }
 }
 
 /// What a ticket needs besides the statement.
@@ -202,6 +187,20 @@ struct Planned {
     query: Arc<QueryContext>,
 }
 
+/// One call of the engine that plans a statement.
+struct Call {
+    principal: Principal,
+    execution: Execution,
+    /// The one that answers clients: what is sent for an EXEC belongs there.
+    runtime: Handle,
+}
+
+impl Call {
+    fn new(principal: &Principal, execution: Execution) -> Self {
+        Self { principal: principal.clone(), execution, runtime: Handle::current() }
+    }
+}
+
 /// The time of an EXEC. It has bounds of its own (the budget's patience, the attempts' time, AWAIT's limit); the
 /// query's would cut it off where nobody knows what it did.
 const TIME_OF_AN_EXEC: Duration = Duration::from_secs(LONGEST_WAIT.as_secs() + 3_600);
@@ -230,34 +229,26 @@ impl Engine {
     ///
     /// # Errors
     /// [`sql::Fault`] and [`Fault`]: what is wrong with the statement.
-    pub async fn prepare(&self, sql: &str) -> Result<Prepared> {
-        let (engine, sql, runtime) = (self.clone(), sql.to_owned(), Handle::current());
+    pub async fn prepare(&self, principal: &Principal, sql: &str) -> Result<Prepared> {
+        let (engine, sql, call) = (self.clone(), sql.to_owned(), Call::new(principal, Execution::New));
         let planning = async move {
-            let Planned { plan, prepared, .. } = engine.plan(&sql, Caller::local(), runtime).await?;
+            let Planned { plan, prepared, .. } = engine.plan(&sql, call).await?;
             engine.check_writes(&plan)?;
             Ok(prepared)
         };
         self.apart(planning.boxed()).await
     }
 
-    /// Plans a statement to the end, with its parameters bound, so that a mistake shows before
+    /// Plans a statement to the end, with its parameters bound, for one execution later on: a mistake shows before
     /// anything runs. Nothing is sent.
     ///
     /// # Errors
     /// As [`Engine::prepare`], and a table that needs a value which the statement does not give.
-    pub async fn check(&self, sql: &str, bound: Option<&RecordBatch>) -> Result<SchemaRef> {
-        Ok(self.ticket(sql, bound).await?.schema)
-    }
-
-    /// As [`Engine::check`], for one execution later on.
-    ///
-    /// # Errors
-    /// As [`Engine::check`].
-    pub async fn ticket(&self, sql: &str, bound: Option<&RecordBatch>) -> Result<Ticket> {
-        let (engine, sql, bound, runtime) = (self.clone(), sql.to_owned(), bound.cloned(), Handle::current());
+    pub async fn ticket(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<Ticket> {
+        let (engine, sql, bound) = (self.clone(), sql.to_owned(), bound.cloned());
+        let call = Call::new(principal, Execution::New);
         let planning = async move {
-            let Planned { plan, prepared, parameters, writes, state, .. } =
-                engine.plan(&sql, Caller::local(), runtime).await?;
+            let Planned { plan, prepared, parameters, writes, state, .. } = engine.plan(&sql, call).await?;
             engine.check_writes(&plan)?;
             let plans = physical_plans(&state, plan, bound.as_ref(), &prepared.schema, &parameters).await?;
             engine.check_price(&plans)?;
@@ -270,20 +261,26 @@ impl Engine {
     /// another.
     ///
     /// # Errors
-    /// As [`Engine::check`]; what goes wrong later is an item of the stream.
-    pub async fn run(&self, sql: &str, bound: Option<&RecordBatch>) -> Result<Answer> {
-        self.run_for(Caller::local(), sql, bound).await
+    /// As [`Engine::ticket`]; what goes wrong later is an item of the stream.
+    pub async fn run(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<Answer> {
+        self.run_once(principal, Execution::New, sql, bound).await
     }
 
-    /// Runs a statement for somebody.
+    /// As [`Engine::run`], for an execution that may have begun already: an EXEC is carried out once for each.
     ///
     /// # Errors
     /// As [`Engine::run`].
-    pub async fn run_for(&self, caller: Caller, sql: &str, bound: Option<&RecordBatch>) -> Result<Answer> {
-        let (engine, sql, bound, runtime) = (self.clone(), sql.to_owned(), bound.cloned(), Handle::current());
+    pub async fn run_once(
+        &self,
+        principal: &Principal,
+        execution: Execution,
+        sql: &str,
+        bound: Option<&RecordBatch>,
+    ) -> Result<Answer> {
+        let (engine, sql, bound) = (self.clone(), sql.to_owned(), bound.cloned());
+        let call = Call::new(principal, execution);
         let planning = async move {
-            let Planned { plan, prepared, parameters, writes, state, query } =
-                engine.plan(&sql, caller, runtime).await?;
+            let Planned { plan, prepared, parameters, writes, state, query } = engine.plan(&sql, call).await?;
             let plans = physical_plans(&state, plan, bound.as_ref(), &prepared.schema, &parameters).await?;
             engine.check_price(&plans)?;
             // Some operators start tasks as soon as they are executed: these belong on the plans' threads, too.
@@ -323,17 +320,11 @@ impl Engine {
 
     /// A session of its own for one query: what the query may take, and whether it writes, travels in it, down to
     /// the leaves of its plan.
-    fn state(
-        &self,
-        time: Duration,
-        max_requests: u64,
-        caller: Caller,
-        runtime: Handle,
-    ) -> (SessionState, Arc<QueryContext>) {
+    fn state(&self, time: Duration, max_requests: u64, call: Call) -> (SessionState, Arc<QueryContext>) {
         let Options { max_wait, writes, polling, .. } = self.options;
         let query = Arc::new(QueryContext::new(time, max_wait, max_requests));
-        let (Caller { who, execution }, records) = (caller, Arc::clone(&self.records));
-        let permission = Permission { allowed: writes, who, execution, records, runtime, polling };
+        let (Call { principal, execution, runtime }, records) = (call, Arc::clone(&self.records));
+        let permission = Permission { allowed: writes, principal, execution, records, runtime, polling };
         let mut state = self.context.state();
         state.config_mut().set_extension(Arc::clone(&query));
         state.config_mut().set_extension(Arc::new(permission));
@@ -341,8 +332,7 @@ impl Engine {
         (state, query)
     }
 
-    /// `runtime` is the one that answers clients: what is sent for an EXEC belongs there.
-    async fn plan(&self, sql: &str, caller: Caller, runtime: Handle) -> Result<Planned> {
+    async fn plan(&self, sql: &str, call: Call) -> Result<Planned> {
         let Statement { body, parameters } = sql::parse(sql)?;
         let writes = matches!(body, Body::Exec(_));
         let (time, max_requests) = match writes {
@@ -350,8 +340,9 @@ impl Engine {
             true => (TIME_OF_AN_EXEC, u64::MAX),
             false => (self.options.timeout, self.options.max_requests),
         };
-        let (mut state, query) = self.state(time, max_requests, caller, runtime);
-        let (plan, parameters) = self.logical_plan(&mut state, body, parameters).await?;
+        let principal = call.principal.clone();
+        let (mut state, query) = self.state(time, max_requests, call);
+        let (plan, parameters) = self.logical_plan(&principal, &mut state, body, parameters).await?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
         let schema = wire::wire_schema(analysed(&state, &plan, &parameters)?.schema().as_arrow());
@@ -363,12 +354,13 @@ impl Engine {
     /// The plan, and the types of its parameters.
     async fn logical_plan(
         &self,
+        principal: &Principal,
         state: &mut SessionState,
         body: Body,
         parameters: usize,
     ) -> Result<(LogicalPlan, SchemaRef)> {
         let plan = match body {
-            Body::Sql(ast) => return self.plan_sql(state, *ast, parameters).await,
+            Body::Sql(ast) => return self.plan_sql(principal, state, *ast, parameters).await,
             Body::Exec(exec) => exec::plan(state, &self.resources, &exec)?,
             Body::ExplainExec { exec, verbose } => {
                 let plan = exec::plan(state, &self.resources, &exec)?;
@@ -377,13 +369,15 @@ impl Engine {
             }
             Body::Show(show) => {
                 let query = show::query(state, &self.resources, &show)?;
-                return self.plan_sql(state, query, parameters).await;
+                return self.plan_sql(principal, state, query, parameters).await;
             }
-            Body::Describe(describe) => match show::describe(state, &self.resources, &describe, &self.tables().await?)?
-            {
-                show::Described::Query(ast) => return self.plan_sql(state, *ast, parameters).await,
-                show::Described::Plan(plan) => plan,
-            },
+            Body::Describe(describe) => {
+                let tables = self.tables(principal).await?;
+                match show::describe(state, &self.resources, &describe, &tables)? {
+                    show::Described::Query(ast) => return self.plan_sql(principal, state, *ast, parameters).await,
+                    show::Described::Plan(plan) => plan,
+                }
+            }
         };
         let parameters = exec::parameters(&plan, parameters)?;
         Ok((plan, parameters))
@@ -409,6 +403,7 @@ impl Engine {
 
     async fn plan_sql(
         &self,
+        principal: &Principal,
         state: &mut SessionState,
         mut ast: Ast,
         parameters: usize,
@@ -418,21 +413,21 @@ impl Engine {
         let statement = Parameterized::new(ast, parameters);
         let planned = statement.plan(state).await;
         if planned.is_err() {
-            self.check_tables(state, statement.ast()).await?;
+            self.check_tables(principal, state, statement.ast()).await?;
         }
         planned
     }
 
     /// Why a statement cannot be planned, where it is an unknown table: DataFusion says so in a text
     /// of its own; here it is a value, with the nearest name.
-    async fn check_tables(&self, state: &SessionState, ast: &Ast) -> Result<()> {
+    async fn check_tables(&self, principal: &Principal, state: &SessionState, ast: &Ast) -> Result<()> {
         for reference in state.resolve_table_references(ast).map_err(from_datafusion)? {
             let is_function = state.table_functions().contains_key(reference.table());
             if is_function || matches!(self.context.table_exist(reference.clone()), Ok(true)) {
                 continue;
             }
             let name = reference.to_string();
-            let known = self.tables().await?;
+            let known = self.tables(principal).await?;
             return Err(Fault::UnknownTable { nearest: nearest_table(&name, &known), name }.into());
         }
         Ok(())

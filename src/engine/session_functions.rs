@@ -8,8 +8,7 @@ use datafusion::error::Result;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-/// Who asks, as far as SQL can tell: there is no login yet.
-const ANONYMOUS: &str = "anonymous";
+use crate::query::Identity;
 
 /// Makes the functions known, with what is true of this session.
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
@@ -17,7 +16,8 @@ pub(super) fn register(state: &mut SessionState) -> Result<()> {
     let functions = [
         ("current_catalog", &["current_database"][..], defaults.default_catalog),
         ("current_schema", &[][..], defaults.default_schema),
-        ("current_user", &["session_user", "current_role"][..], ANONYMOUS.to_owned()),
+        // Everybody is: there is no login yet.
+        ("current_user", &["session_user", "current_role"][..], Identity::Anonymous.to_string()),
     ];
     for (name, aliases, value) in functions {
         let aliases = aliases.iter().map(|alias| (*alias).to_owned()).collect();

@@ -10,11 +10,10 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use futures::FutureExt;
-use tokio::runtime::Handle;
 
 use super::fault::{Fault, from_datafusion};
 use super::plans::Apart;
-use super::{Caller, Engine, Execution, Planned, called, physical_plan};
+use super::{Call, Engine, Execution, Planned, Principal, called, physical_plan};
 use crate::error::Result;
 
 /// The rows' plans, in order.
@@ -29,11 +28,11 @@ impl Engine {
     /// Carries an EXEC out once for each row of `bound`, or once where it has no parameters. Answers how often.
     ///
     /// # Errors
-    /// As [`Engine::check`], before anything is sent; [`Fault::Row`], where some rows were carried out.
-    pub async fn update(&self, who: &str, sql: &str, bound: Option<&RecordBatch>) -> Result<usize> {
-        let (engine, sql, bound, runtime) = (self.clone(), sql.to_owned(), bound.cloned(), Handle::current());
-        let caller = Caller { who: who.to_owned(), execution: Execution::New };
-        let planning = async move { engine.plans(&sql, bound.as_ref(), caller, runtime).await };
+    /// As [`Engine::ticket`], before anything is sent; [`Fault::Row`], where some rows were carried out.
+    pub async fn update(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<usize> {
+        let (engine, sql, bound) = (self.clone(), sql.to_owned(), bound.cloned());
+        let call = Call::new(principal, Execution::New);
+        let planning = async move { engine.plans(&sql, bound.as_ref(), call).await };
         let Plans { each, id, context } = self.apart(planning.boxed()).await?;
         let (of, mut done) = (each.len(), Vec::new());
         for (at, plan) in each.into_iter().enumerate() {
@@ -47,8 +46,8 @@ impl Engine {
         Ok(of)
     }
 
-    async fn plans(&self, sql: &str, bound: Option<&RecordBatch>, caller: Caller, runtime: Handle) -> Result<Plans> {
-        let Planned { plan, prepared, parameters, state, .. } = self.plan(sql, caller, runtime).await?;
+    async fn plans(&self, sql: &str, bound: Option<&RecordBatch>, call: Call) -> Result<Plans> {
+        let Planned { plan, prepared, parameters, state, .. } = self.plan(sql, call).await?;
         let id = called(&plan).ok_or(Fault::NotAnUpdate)?.row_id().to_owned();
         self.check_writes(&plan)?;
         let bound = bound.filter(|rows| rows.num_columns() > 0);

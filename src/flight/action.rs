@@ -8,6 +8,7 @@ use super::Service;
 use super::command;
 use super::fault::{Fault, Place};
 use super::prepared;
+use crate::engine::Principal;
 use crate::error::Result;
 
 const CREATE: &str = "CreatePreparedStatement";
@@ -38,11 +39,11 @@ pub(super) fn list() -> [ActionType; 2] {
 }
 
 /// At most one result.
-pub(super) async fn answer(service: &Service, action: &Action) -> Result<Results> {
+pub(super) async fn answer(service: &Service, principal: &Principal, action: &Action) -> Result<Results> {
     match action.r#type.as_str() {
         CREATE => match body(action)? {
             Command::ActionCreatePreparedStatementRequest(request) => {
-                Ok(Some(result(&prepared::create(service, request).await?.as_any())).into_iter())
+                Ok(Some(result(&prepared::create(service, principal, request).await?.as_any())).into_iter())
             }
             other => Err(misplaced(&other).into()),
         },

@@ -11,19 +11,20 @@ use prost::Message;
 use super::Service;
 use super::fault::{Fault, Place};
 use super::stream::Rows;
+use crate::engine::Principal;
 use crate::error::Result;
 
 /// A command that answers rows, by the three calls that it can come with.
 #[tonic::async_trait]
 pub(super) trait Query: Send + Sync {
     /// GetSchema: what its rows look like. Nothing is sent upstream.
-    async fn schema(&self, service: &Service) -> Result<SchemaRef>;
+    async fn schema(&self, service: &Service, principal: &Principal) -> Result<SchemaRef>;
 
     /// GetFlightInfo: the same, and what to ask DoGet for. Nothing is sent upstream.
-    async fn ticket(&self, service: &Service) -> Result<Ticket>;
+    async fn ticket(&self, service: &Service, principal: &Principal) -> Result<Ticket>;
 
-    /// DoGet, for `who`.
-    async fn rows(&self, service: &Service, who: &str) -> Result<Rows>;
+    /// DoGet.
+    async fn rows(&self, service: &Service, principal: &Principal) -> Result<Rows>;
 }
 
 /// What GetFlightInfo answers.

@@ -12,7 +12,7 @@ use super::Service;
 use super::command::{Query, Ticket};
 use super::fault::Fault;
 use super::stream::Rows;
-use crate::engine::TableInfo;
+use crate::engine::{Principal, TableInfo};
 use crate::error::Result;
 
 /// The longest LIKE pattern, in characters: patterns become regular expressions.
@@ -38,16 +38,16 @@ pub(super) trait Metadata: ProstMessageExt {
 
 #[tonic::async_trait]
 impl<M: Metadata> Query for M {
-    async fn schema(&self, _service: &Service) -> Result<SchemaRef> {
+    async fn schema(&self, _: &Service, _: &Principal) -> Result<SchemaRef> {
         Ok(Metadata::schema(self))
     }
 
-    async fn ticket(&self, _service: &Service) -> Result<Ticket> {
+    async fn ticket(&self, _: &Service, _: &Principal) -> Result<Ticket> {
         Ok(Ticket { schema: Metadata::schema(self), command: self.as_any(), life: None })
     }
 
-    async fn rows(&self, service: &Service, _who: &str) -> Result<Rows> {
-        let known = Known { tables: service.engine.tables().await?, writes: service.engine.writes() };
+    async fn rows(&self, service: &Service, principal: &Principal) -> Result<Rows> {
+        let known = Known { tables: service.engine.tables(principal).await?, writes: service.engine.writes() };
         Ok(self.batch(&known)?.into())
     }
 }

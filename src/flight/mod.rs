@@ -65,7 +65,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use self::bound::Bound;
 use self::fault::Fault;
-use crate::engine::Engine;
+use crate::engine::{Engine, Principal};
 use crate::error::{Error, Result};
 
 mod action;
@@ -137,7 +137,8 @@ impl FlightService for Service {
     }
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Reply<FlightInfo> {
-        let info = self.info(request.into_inner()).await;
+        let principal = principal(&request);
+        let info = self.info(&principal, request.into_inner()).await;
         info.map(Response::new).map_err(failed)
     }
 
@@ -146,19 +147,20 @@ impl FlightService for Service {
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Reply<SchemaResult> {
-        let schema = self.schema(&request.into_inner()).await;
+        let principal = principal(&request);
+        let schema = self.schema(&principal, &request.into_inner()).await;
         schema.map(Response::new).map_err(failed)
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Reply<Self::DoGetStream> {
-        let who = who(&request);
-        let rows = self.rows(&request.into_inner(), &who).await.map_err(failed)?;
+        let principal = principal(&request);
+        let rows = self.rows(&principal, &request.into_inner()).await.map_err(failed)?;
         Ok(Response::new(rows.encode(self.stopping.clone())))
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Reply<Self::DoPutStream> {
-        let who = who(&request);
-        let result = put::answer(self, request.into_inner(), &who).await.map_err(failed)?;
+        let principal = principal(&request);
+        let result = put::answer(self, &principal, request.into_inner()).await.map_err(failed)?;
         Ok(one(result))
     }
 
@@ -167,7 +169,8 @@ impl FlightService for Service {
     }
 
     async fn do_action(&self, request: Request<Action>) -> Reply<Self::DoActionStream> {
-        let results = action::answer(self, &request.into_inner()).await.map_err(failed)?;
+        let principal = principal(&request);
+        let results = action::answer(self, &principal, &request.into_inner()).await.map_err(failed)?;
         Ok(Response::new(futures::stream::iter(results.map(Ok)).boxed()))
     }
 
@@ -177,9 +180,9 @@ impl FlightService for Service {
 }
 
 impl Service {
-    async fn info(&self, descriptor: FlightDescriptor) -> Result<FlightInfo> {
+    async fn info(&self, principal: &Principal, descriptor: FlightDescriptor) -> Result<FlightInfo> {
         let query = command::of_descriptor(&descriptor)?;
-        let command::Ticket { schema, command, life } = query.ticket(self).await?;
+        let command::Ticket { schema, command, life } = query.ticket(self, principal).await?;
         let mut endpoint = FlightEndpoint::new().with_ticket(Ticket::new(command.encode_to_vec()));
         endpoint.expiration_time = life.map(|life| (SystemTime::now() + life).into());
         // No location: the client is to ask where it asked for this. One that it cannot reach breaks it.
@@ -187,19 +190,19 @@ impl Service {
         Ok(FlightInfo { schema: stream::schema_bytes(&stream::on_the_wire(schema))?, ..info })
     }
 
-    async fn schema(&self, descriptor: &FlightDescriptor) -> Result<SchemaResult> {
-        let schema = command::of_descriptor(descriptor)?.schema(self).await?;
+    async fn schema(&self, principal: &Principal, descriptor: &FlightDescriptor) -> Result<SchemaResult> {
+        let schema = command::of_descriptor(descriptor)?.schema(self, principal).await?;
         Ok(SchemaResult { schema: stream::schema_bytes(&stream::on_the_wire(schema))? })
     }
 
-    async fn rows(&self, ticket: &Ticket, who: &str) -> Result<stream::Rows> {
-        command::of_ticket(&ticket.ticket)?.rows(self, who).await
+    async fn rows(&self, principal: &Principal, ticket: &Ticket) -> Result<stream::Rows> {
+        command::of_ticket(&ticket.ticket)?.rows(self, principal).await
     }
 }
 
-/// Who asks, as far as it is known: there is no authentication yet.
-fn who<T>(request: &Request<T>) -> String {
-    request.remote_addr().map_or_else(|| "unknown".to_owned(), |address| address.to_string())
+/// Who asks: there is no authentication yet.
+fn principal<T>(request: &Request<T>) -> Principal {
+    Principal::anonymous(request.remote_addr())
 }
 
 fn one<T: Send + 'static>(answer: T) -> Response<Stream<T>> {

@@ -22,15 +22,17 @@ use super::fault::{Fault, Place};
 use super::handle::Prepared;
 use super::statement;
 use super::stream::{self, Rows};
+use crate::engine::Principal;
 use crate::error::Result;
 
 /// Plans a statement, and answers a handle for it with the schemas of its rows and of its parameters.
 pub(super) async fn create(
     service: &Service,
+    principal: &Principal,
     request: ActionCreatePreparedStatementRequest,
 ) -> Result<ActionCreatePreparedStatementResult> {
     statement::refuse_transaction(request.transaction_id.as_ref())?;
-    let planned = service.engine.prepare(&request.query).await?;
+    let planned = service.engine.prepare(principal, &request.query).await?;
     let handle = Prepared { sql: request.query, parameters: None, nonce: nonce() };
     Ok(ActionCreatePreparedStatementResult {
         prepared_statement_handle: handle.encode()?,
@@ -49,11 +51,12 @@ pub(super) fn close(service: &Service, request: &ActionClosePreparedStatementReq
 /// Binds rows, in a new handle and for the old ones. No row unbinds what was bound.
 pub(super) async fn bind(
     service: &Service,
+    principal: &Principal,
     command: &CommandPreparedStatementQuery,
     rows: Option<RecordBatch>,
 ) -> Result<DoPutPreparedStatementResult> {
     let mut handle = Prepared::decode(&command.prepared_statement_handle)?;
-    let expected = service.engine.prepare(&handle.sql).await?.parameters.fields().len();
+    let expected = service.engine.prepare(principal, &handle.sql).await?.parameters.fields().len();
     handle.parameters = bindable(rows, expected)?;
     match &handle.parameters {
         Some(rows) => service.bound.remember(handle.nonce, rows.clone()),
@@ -65,20 +68,20 @@ pub(super) async fn bind(
 #[tonic::async_trait]
 impl Query for CommandPreparedStatementQuery {
     /// Before anything is bound it is the schema that the preparation told.
-    async fn schema(&self, service: &Service) -> Result<SchemaRef> {
+    async fn schema(&self, service: &Service, principal: &Principal) -> Result<SchemaRef> {
         let handle = current(service, self)?;
         match &handle.parameters {
-            None => Ok(service.engine.prepare(&handle.sql).await?.schema),
-            bound => service.engine.check(&handle.sql, bound.as_ref()).await,
+            None => Ok(service.engine.prepare(principal, &handle.sql).await?.schema),
+            bound => Ok(service.engine.ticket(principal, &handle.sql, bound.as_ref()).await?.schema),
         }
     }
 
-    async fn ticket(&self, service: &Service) -> Result<Ticket> {
+    async fn ticket(&self, service: &Service, principal: &Principal) -> Result<Ticket> {
         let handle = current(service, self)?;
-        statement::checked(service, &handle.sql, handle.parameters).await
+        statement::checked(service, principal, &handle.sql, handle.parameters).await
     }
 
-    async fn rows(&self, _service: &Service, _who: &str) -> Result<Rows> {
+    async fn rows(&self, _: &Service, _: &Principal) -> Result<Rows> {
         Err(Fault::Misplaced { command: "CommandPreparedStatementQuery".into(), place: Place::Ticket }.into())
     }
 }
@@ -96,16 +99,16 @@ fn current(service: &Service, command: &CommandPreparedStatementQuery) -> Result
 /// before.
 pub(super) async fn update(
     service: &Service,
+    principal: &Principal,
     command: &CommandPreparedStatementUpdate,
     rows: Option<RecordBatch>,
-    who: &str,
 ) -> Result<usize> {
     let handle = Prepared::decode(&command.prepared_statement_handle)?;
     let rows = match rows {
         Some(rows) => Some(by_position(&rows)?),
         None => handle.parameters.or_else(|| service.bound.rows(handle.nonce)),
     };
-    service.engine.update(who, &handle.sql, rows.as_ref()).await
+    service.engine.update(principal, &handle.sql, rows.as_ref()).await
 }
 
 /// The rows as they are bound to a statement with so many parameters.

@@ -20,25 +20,30 @@ use super::handle::MOST_ROWS;
 use super::prepared;
 use super::statement;
 use super::status::Answered;
+use crate::engine::Principal;
 use crate::error::{Error, Result};
 
 /// Does what the first message's descriptor says with the rows of all messages.
-pub(super) async fn answer(service: &Service, mut messages: Streaming<FlightData>, who: &str) -> Result<PutResult> {
+pub(super) async fn answer(
+    service: &Service,
+    principal: &Principal,
+    mut messages: Streaming<FlightData>,
+) -> Result<PutResult> {
     let mut first = messages.message().await.map_err(broken)?.ok_or(Fault::NoData)?;
     let descriptor = first.flight_descriptor.take().ok_or(Fault::NoCommand(Place::Descriptor))?;
     match command::read_descriptor(&descriptor)? {
         Command::CommandPreparedStatementQuery(command) => {
             let rows = rows(stream::iter([Ok(first)]).chain(messages).boxed(), MOST_ROWS).await?;
-            let result = prepared::bind(service, &command, rows).await?;
+            let result = prepared::bind(service, principal, &command, rows).await?;
             Ok(PutResult { app_metadata: result.encode_to_vec().into() })
         }
         Command::CommandStatementUpdate(command) => {
             statement::refuse_transaction(command.transaction_id.as_ref())?;
-            updated(service.engine.update(who, &command.query, None).await?)
+            updated(service.engine.update(principal, &command.query, None).await?)
         }
         Command::CommandPreparedStatementUpdate(command) => {
             let rows = rows(stream::iter([Ok(first)]).chain(messages).boxed(), service.engine.max_writes()).await?;
-            updated(prepared::update(service, &command, rows, who).await?)
+            updated(prepared::update(service, principal, &command, rows).await?)
         }
         command @ (Command::CommandStatementIngest(_) | Command::CommandStatementSubstraitPlan(_)) => {
             Err(Fault::Unimplemented(command::name(&command)).into())

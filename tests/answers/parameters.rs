@@ -8,6 +8,7 @@ use arrow::array::{
 };
 use arrow::datatypes::DataType;
 use futures::TryStreamExt;
+use oceanflight::engine::Principal;
 use serde_json::{Value, json};
 
 use crate::support::{Stage, json as rows_of};
@@ -16,7 +17,7 @@ use crate::support::{Stage, json as rows_of};
 async fn bound(stage: &Stage, sql: &str, value: ArrayRef) -> Result<Vec<Value>, String> {
     let row = RecordBatch::try_from_iter_with_nullable([("0", value, true)]).unwrap();
     let rows = async {
-        let answer = stage.engine.run(sql, Some(&row)).await?;
+        let answer = stage.engine.run(&Principal::local(), sql, Some(&row)).await?;
         answer.rows.try_collect::<Vec<_>>().await
     };
     let rows = rows.await.map_err(|error| error.report())?;
@@ -69,7 +70,11 @@ async fn a_parameter_takes_the_type_of_its_place() {
         ("SELECT ?", DataType::Utf8),
         ("SELECT TRY_CAST(? AS BIGINT)", DataType::Utf8),
     ] {
-        let prepared = stage.engine.prepare(sql).await.unwrap_or_else(|error| panic!("{sql}: {}", error.report()));
+        let prepared = stage
+            .engine
+            .prepare(&Principal::local(), sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {}", error.report()));
         assert_eq!(prepared.parameters.field(0).data_type(), &expected, "{sql}");
     }
 }
@@ -132,7 +137,7 @@ async fn a_value_that_its_type_cannot_hold_is_refused() {
 async fn a_type_that_a_value_decides_is_refused_with_a_hint() {
     let stage = Stage::new(&[]).await;
 
-    let report = stage.engine.prepare("SELECT arrow_cast(1, ?)").await.unwrap_err().report();
+    let report = stage.engine.prepare(&Principal::local(), "SELECT arrow_cast(1, ?)").await.unwrap_err().report();
 
     assert!(!report.contains("nternal"), "{report}");
 }
@@ -144,7 +149,7 @@ async fn a_number_is_not_compared_as_text() {
         let columns = [("0", number(10), true), ("1", number(9), true)];
         let row = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
         let (engine, sql) = (stage.engine.clone(), sql.to_owned());
-        async move { engine.check(&sql, Some(&row)).await.err().map(|error| error.report()) }
+        async move { engine.ticket(&Principal::local(), &sql, Some(&row)).await.err().map(|error| error.report()) }
     };
 
     for sql in ["SELECT ? < ?", "SELECT greatest(?, ?)", "SELECT max(x) FROM (VALUES (?), (?)) t(x)"] {
@@ -158,10 +163,15 @@ async fn a_number_is_not_compared_as_text() {
 async fn a_parameter_of_two_types_is_refused() {
     let stage = Stage::new(&[]).await;
 
-    let report = stage.engine.prepare("SELECT CAST($1 AS DATE), CAST($1 AS TIMESTAMP)").await.unwrap_err().report();
+    let report = stage
+        .engine
+        .prepare(&Principal::local(), "SELECT CAST($1 AS DATE), CAST($1 AS TIMESTAMP)")
+        .await
+        .unwrap_err()
+        .report();
 
     assert!(report.contains("two different types") && report.contains("hint: "), "{report}");
-    assert!(stage.engine.prepare("SELECT $1 IS NULL OR id = $1 FROM images").await.is_ok());
+    assert!(stage.engine.prepare(&Principal::local(), "SELECT $1 IS NULL OR id = $1 FROM images").await.is_ok());
 }
 
 #[tokio::test]

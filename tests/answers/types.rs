@@ -6,6 +6,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use fastrand::Rng;
 
 use crate::support::Stage;
+use oceanflight::engine::Principal;
 
 /// Columns of each type, with values that no expression below overflows with.
 const ROWS: &str = "WITH t AS (SELECT CAST(a AS SMALLINT) AS s, CAST(a AS INT) AS i, CAST(a AS BIGINT) AS b, \
@@ -33,7 +34,8 @@ async fn random_expressions_have_the_types_that_datafusion_gives_them() {
         let sql = statement(&mut random);
         // `NULL || NULL` has no type, for one.
         let Ok(expected) = in_process(&sql).await else { continue };
-        let (told, sent) = (stage.engine.prepare(&sql).await.unwrap().schema, stage.rows(&sql).await.schema());
+        let (told, sent) =
+            (stage.engine.prepare(&Principal::local(), &sql).await.unwrap().schema, stage.rows(&sql).await.schema());
 
         let types: Vec<DataType> = sent.fields().iter().map(|field| field.data_type().clone()).collect();
 

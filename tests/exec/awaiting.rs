@@ -3,6 +3,7 @@
 use futures::StreamExt;
 
 use super::*;
+use oceanflight::engine::Principal;
 
 fn awaiting(limit: &str) -> String {
     format!("{TRANSFER}, @@await='{limit}'")
@@ -167,7 +168,7 @@ async fn a_ticket_that_is_read_again_awaits_the_same_action() {
 async fn polling_ends_with_the_client_and_the_post_does_not() {
     let stage = stage().await;
     let gate = stage.hold("GET", "/v2/images/*/actions/*");
-    let mut answer = stage.engine.run(&awaiting("1h"), None).await.unwrap();
+    let mut answer = stage.engine.run(&Principal::local(), &awaiting("1h"), None).await.unwrap();
 
     tokio::select! {
         _ = answer.rows.next() => panic!("a row before the end"),

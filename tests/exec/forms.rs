@@ -4,6 +4,7 @@ use arrow::datatypes::{DataType, Schema};
 
 use super::*;
 use crate::flight::{decoded, prepared, row, serve, statement, text};
+use oceanflight::engine::Principal;
 
 /// Of image 62137902 to sfo3, each of them.
 const TRANSFERS: &[&str] = &[
@@ -61,9 +62,9 @@ async fn parameters_are_told_with_the_types_of_the_declaration_and_are_bound_by_
     let stage = stage().await;
     let sql = "EXEC images.transfer @region=?, @image_id=?, @@await=?";
 
-    let told = stage.engine.prepare(sql).await.unwrap();
+    let told = stage.engine.prepare(&Principal::local(), sql).await.unwrap();
     let bound = row(vec![text("sfo3"), text("62137902"), Arc::new(arrow::array::StringArray::new_null(1))]);
-    let answer = stage.engine.run(sql, Some(&bound)).await.unwrap();
+    let answer = stage.engine.run(&Principal::local(), sql, Some(&bound)).await.unwrap();
     let rows: Vec<RecordBatch> = futures::TryStreamExt::try_collect(answer.rows).await.unwrap();
 
     let types: Vec<_> = told.parameters.fields().iter().map(|field| field.data_type().clone()).collect();
@@ -84,7 +85,12 @@ async fn a_value_that_is_null_is_as_good_as_not_given() {
 #[tokio::test]
 async fn the_schema_is_the_tables_in_prepare_flight_info_get_schema_and_do_get() {
     let stage = stage().await;
-    let table = stage.engine.check("SELECT * FROM image_actions WHERE image_id = 1", None).await.unwrap();
+    let table = stage
+        .engine
+        .ticket(&Principal::local(), "SELECT * FROM image_actions WHERE image_id = 1", None)
+        .await
+        .unwrap()
+        .schema;
     let server = serve(stage.engine.clone()).await;
 
     for sql in [TRANSFER, "CALL images.convert(image_id => 62138001, await => '1h')"] {

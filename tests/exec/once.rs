@@ -2,7 +2,7 @@
 
 use futures::StreamExt;
 use oceanflight::api::Client;
-use oceanflight::engine::{Caller, Engine, Execution, Once};
+use oceanflight::engine::{Engine, Execution, Once, Principal};
 use tokio::net::TcpSocket;
 
 use super::*;
@@ -95,10 +95,10 @@ async fn the_ticket_of_another_process_is_refused() {
 #[tokio::test]
 async fn an_expired_ticket_is_refused() {
     let stage = stage().await;
-    let once = stage.engine.ticket(TRANSFER, None).await.unwrap().once.unwrap();
+    let once = stage.engine.ticket(&Principal::local(), TRANSFER, None).await.unwrap().once.unwrap();
     let execution = Execution::Ticket { once: Some(Once { expires_ms: 0, ..once }), digest: 0 };
 
-    let mut answer = stage.engine.run_for(Caller { who: "a test".into(), execution }, TRANSFER, None).await.unwrap();
+    let mut answer = stage.engine.run_once(&Principal::local(), execution, TRANSFER, None).await.unwrap();
 
     let refused = answer.rows.next().await.unwrap().unwrap_err();
     assert_eq!(refused.kind(), Kind::FailedPrecondition);
@@ -216,7 +216,7 @@ async fn a_connection_that_is_made_late_posts_once() {
     let engine = Engine::try_new(Client::try_new(options).unwrap(), writes()).unwrap();
     let account = demo::Account::new(demo::Options { limits: Limits::off(), ..demo::Options::default() }).unwrap();
 
-    let mut answer = engine.run(TRANSFER, None).await.unwrap();
+    let mut answer = engine.run(&Principal::local(), TRANSFER, None).await.unwrap();
     let progress = answer.progress.clone();
     let late = async {
         while progress.retries() == 0 {

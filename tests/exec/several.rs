@@ -8,6 +8,7 @@ use prost::Message;
 
 use super::*;
 use crate::flight::{Running, number, prepared, row, serve, text};
+use oceanflight::engine::Principal;
 
 const EACH: &str = "EXEC images.transfer @image_id=?, @region=?";
 
@@ -233,8 +234,9 @@ async fn a_client_that_goes_away_between_rows_leaves_the_rest_unsent() {
     let gate = stage.hold("POST", "**");
 
     let rows = to(&["sfo3", "ams3"]);
+    let principal = Principal::local();
     tokio::select! {
-        _ = stage.engine.update("a client", EACH, Some(&rows)) => panic!("nobody let it through"),
+        _ = stage.engine.update(&principal, EACH, Some(&rows)) => panic!("nobody let it through"),
         () = stage.demo.account().received(1) => {}
     }
     gate.add_permits(100);

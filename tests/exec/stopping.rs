@@ -1,6 +1,7 @@
 //! A server that stops while a POST is on its way.
 
 use futures::StreamExt;
+use oceanflight::engine::Principal;
 use oceanflight::server;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -43,7 +44,7 @@ async fn a_stop_waits_for_the_post_and_starts_no_other() {
 async fn a_stop_ends_an_await_with_the_actions_id() {
     let stage = stage().await;
     let gate = stage.hold("GET", "**");
-    let mut answer = stage.engine.run(&format!("{TRANSFER}, @@await='1h'"), None).await.unwrap();
+    let mut answer = stage.engine.run(&Principal::local(), &format!("{TRANSFER}, @@await='1h'"), None).await.unwrap();
 
     let stopped = async {
         stage.demo.account().received(2).await;

@@ -9,7 +9,7 @@ use arrow::json::ArrayWriter;
 use futures::TryStreamExt;
 use oceanflight::api::{self, Client, limit, retry};
 use oceanflight::demo::{self, Limits, Running};
-use oceanflight::engine::{self, Engine, Progress};
+use oceanflight::engine::{self, Engine, Principal, Progress};
 use oceanflight::error::Error;
 use oceanflight::secret::Secret;
 use serde_json::Value as Json;
@@ -107,7 +107,7 @@ pub(crate) fn client_options(url: &str) -> api::Options {
 
 /// Runs a statement to its end.
 pub(crate) async fn ask(engine: &Engine, sql: &str) -> Result<Asked, Error> {
-    let answer = engine.run(sql, None).await?;
+    let answer = engine.run(&Principal::local(), sql, None).await?;
     let batches: Vec<RecordBatch> = answer.rows.try_collect().await?;
     Ok(Asked { rows: concat_batches(&answer.schema, &batches).unwrap(), progress: answer.progress })
 }

@@ -6,13 +6,14 @@ use tracing::info;
 
 use super::plan::Call;
 use crate::api::{Head, Sent};
+use crate::query::Principal;
 
 /// Logs it.
-pub(super) fn log(call: &Call, who: &str, sent: &Sent) {
+pub(super) fn log(call: &Call, principal: &Principal, sent: &Sent) {
     let request_id = sent.head.as_ref().and_then(|head| head.request_id.as_deref());
     info!(
         target: "oceanflight::audit",
-        who,
+        who = %principal,
         method = call.callable.name(),
         path = sent.at.path,
         arguments = call.invocation.body,

@@ -28,6 +28,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::query::Principal;
+
 pub use fault::Fault;
 pub use node::{CallProcedure, Slot};
 pub use plan::CallProcedureExec;
@@ -47,7 +49,7 @@ pub struct Permission {
     /// Whether this server writes at all.
     pub allowed: bool,
     /// Who asked, for the audit line.
-    pub who: String,
+    pub principal: Principal,
     /// Which execution of the statement this is.
     pub execution: Execution,
     /// What was started, and how it ended.

@@ -122,12 +122,12 @@ impl ExecutionPlan for CallProcedureExec {
 
 /// The row as it was answered; or, where it is waited for, as it is at the end.
 async fn run(call: Arc<Call>, permission: Arc<Permission>, query: Arc<QueryContext>) -> error::Result<RecordBatch> {
-    let Permission { allowed, records, execution, who, runtime, .. } = permission.as_ref();
+    let Permission { allowed, records, execution, principal, runtime, .. } = permission.as_ref();
     if !allowed {
         return Err(Fault::Off { procedure: call.callable.name() }.into());
     }
     query.now(call.request());
-    let post = post::post(Arc::clone(&call), who.clone(), Arc::clone(&query));
+    let post = post::post(Arc::clone(&call), principal.clone(), Arc::clone(&query));
     let row = records.start(execution, call.request(), runtime, post)?.outcome().await?;
     match call.wait {
         None => Ok(row),

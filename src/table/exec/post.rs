@@ -13,6 +13,7 @@ use super::plan::Call;
 use super::{audit, settle};
 use crate::api::{Body, Fault as ApiFault, QueryContext, Request, Where};
 use crate::error::{Error, Result};
+use crate::query::Principal;
 use crate::resource::{Answer, Binding, Callable, Invocation, Method, Resource, Traces, Value};
 use crate::rows::Decoder;
 use crate::table::fault::Fault as TableFault;
@@ -21,21 +22,21 @@ use crate::table::fault::Fault as TableFault;
 const LOOK: Duration = Duration::from_secs(10);
 
 /// Sends the request, and keeps what came of it for who may have left by then.
-pub(super) async fn post(call: Arc<Call>, who: String, query: Arc<QueryContext>) -> Result<RecordBatch> {
-    let answered = until_answered(&call, who, &query).await;
+pub(super) async fn post(call: Arc<Call>, principal: Principal, query: Arc<QueryContext>) -> Result<RecordBatch> {
+    let answered = until_answered(&call, principal, &query).await;
     let started = |row: &RecordBatch| format!("{} was started", settle::started_text(&call.callable, row));
     query.has_written(answered.as_ref().map(started).map_err(Clone::clone));
     answered
 }
 
 /// Sends the request until it is answered, but never twice where the first may have been carried out.
-async fn until_answered(call: &Call, who: String, query: &QueryContext) -> Result<RecordBatch> {
+async fn until_answered(call: &Call, principal: Principal, query: &QueryContext) -> Result<RecordBatch> {
     let Call { callable, invocation, client, .. } = call;
     let Invocation { path, body, binding } = invocation;
     let begin = Instant::now();
     let mut head = None;
     let answered = client.post(path, body, query, |sent| {
-        audit::log(call, &who, &sent);
+        audit::log(call, &principal, &sent);
         head = sent.head;
     });
     let cause: Error = match answered.await {

@@ -1,0 +1,62 @@
+//! Who a statement is run for.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+/// Who asks, and from where.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Principal {
+    /// What it may see depends on this alone.
+    pub identity: Identity,
+    /// For the log.
+    pub peer: Peer,
+}
+
+/// Who somebody is known as.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// Nobody was asked.
+    Anonymous,
+}
+
+/// Where a call comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Peer {
+    /// This process.
+    Local,
+    /// A connection whose address is not known.
+    Unknown,
+    /// The other end of a connection.
+    Remote(SocketAddr),
+}
+
+impl Principal {
+    /// Somebody in this process.
+    pub fn local() -> Self {
+        Self { identity: Identity::Anonymous, peer: Peer::Local }
+    }
+
+    /// Somebody at the other end of a connection, who was not asked for a name.
+    pub fn anonymous(address: Option<SocketAddr>) -> Self {
+        Self { identity: Identity::Anonymous, peer: address.map_or(Peer::Unknown, Peer::Remote) }
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous => f.write_str("anonymous"),
+        }
+    }
+}
+
+/// As the log tells it: where a call came from.
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.peer {
+            Peer::Local => f.write_str("local"),
+            Peer::Unknown => f.write_str("unknown"),
+            Peer::Remote(address) => address.fmt(f),
+        }
+    }
+}
