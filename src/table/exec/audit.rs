@@ -13,7 +13,7 @@ pub(super) fn log(call: &Call, principal: &Principal, sent: &Sent) {
     let request_id = sent.head.as_ref().and_then(|head| head.request_id.as_deref());
     info!(
         target: "oceanflight::audit",
-        who = %principal,
+        who = principal.to_string(),
         method = call.callable.name(),
         path = sent.at.path,
         arguments = call.invocation.body,
