@@ -4,6 +4,7 @@
 mod client;
 mod metadata;
 mod nonsense;
+mod planned;
 mod prepared_statements;
 mod protocol;
 mod statements;

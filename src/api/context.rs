@@ -76,9 +76,9 @@ impl Count {
 }
 
 impl QueryContext {
-    /// Of a query that starts now.
-    pub fn new(timeout: Duration, max_wait: Duration, max_requests: u64) -> Self {
-        let deadline = Instant::now() + timeout;
+    /// Of a query that began at this time.
+    pub fn new(began: Instant, timeout: Duration, max_wait: Duration, max_requests: u64) -> Self {
+        let deadline = began + timeout;
         Self {
             deadline,
             timeout,
@@ -191,6 +191,6 @@ const MOST_NOTICES: usize = 20;
 
 impl Default for QueryContext {
     fn default() -> Self {
-        Self::new(Duration::from_secs(300), Duration::from_secs(60), u64::MAX)
+        Self::new(Instant::now(), Duration::from_secs(300), Duration::from_secs(60), u64::MAX)
     }
 }

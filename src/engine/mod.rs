@@ -12,53 +12,53 @@ mod filters_above_aggregates;
 mod meta;
 mod names;
 mod parameters;
+mod planning;
 mod plans;
 mod running;
 mod session;
 mod session_functions;
 mod show;
+mod statements;
 mod subqueries;
-
 mod tables;
+mod tickets;
 mod update;
 mod wire;
 mod yielding;
 
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::execution::SessionState;
-use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::explain::ExplainExec;
+use arrow::datatypes::SchemaRef;
+use datafusion::execution::{SessionState, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::parser::Statement as Ast;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{BoxStream, StreamExt};
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub use fault::Fault;
 use fault::from_datafusion;
-use parameters::Parameterized;
 use plans::Apart;
+pub use statements::Planned;
+use statements::Statements;
 pub use tables::TableInfo;
 use tables::nearest_table;
+use tickets::{Asked, Tickets};
 
 use crate::api::{Client, QueryContext};
 use crate::error::Result;
 pub use crate::query::{Identity, Peer, Principal};
 use crate::resource::Registry;
-use crate::sql::{self, Body, Statement};
 pub use crate::table::Account;
+use crate::table::Memo;
 pub use crate::table::bind::MissingKey;
 use crate::table::exec::{CallProcedure, Fault as ExecFault, LONGEST_WAIT, Permission, Records};
 pub use crate::table::exec::{Execution, Once, Polling, TICKET_LIFE};
-use crate::table::{self, Memo};
 
 /// What a query may take.
 #[derive(Clone, Debug)]
@@ -96,17 +96,26 @@ impl Default for Options {
     }
 }
 
-/// The session that every query's is a copy of. Behind a trait object, because the compiler otherwise proves for each
-/// future that holds an engine that all of DataFusion's session can be sent to another thread: half of its time.
-type Shared = Arc<dyn Deref<Target = SessionContext> + Send + Sync>;
+/// The session of all queries.
+struct Session {
+    context: SessionContext,
+    /// As it is at the start. Plans are made with it, unless they tell the time, or name parameters.
+    state: SessionState,
+}
+
+/// Behind a trait object, because the compiler otherwise proves for each future that holds an engine that all of
+/// DataFusion's session can be sent to another thread: half of its time.
+type Shared = Arc<dyn Deref<Target = Session> + Send + Sync>;
 
 /// Plans and runs statements over an account's tables. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    context: Shared,
+    session: Shared,
     resources: Arc<Registry>,
     options: Options,
     records: Arc<Records>,
+    statements: Arc<Statements>,
+    tickets: Arc<Tickets>,
 }
 
 /// What a ticket needs besides the statement.
@@ -175,29 +184,18 @@ impl Progress {
     }
 }
 
-/// A statement that is planned: the plan, its schema, its parameters, and the session that it runs in.
-struct Planned {
-    plan: LogicalPlan,
-    prepared: Prepared,
-    /// The types that the statement gives to its parameters.
-    parameters: SchemaRef,
-    /// Whether running it writes.
-    writes: bool,
-    state: SessionState,
-    query: Arc<QueryContext>,
-}
-
-/// One call of the engine that plans a statement.
+/// An execution of a statement, and on whose behalf it is.
 struct Call {
     principal: Principal,
     execution: Execution,
     /// The one that answers clients: what is sent for an EXEC belongs there.
     runtime: Handle,
+    began: Instant,
 }
 
 impl Call {
     fn new(principal: &Principal, execution: Execution) -> Self {
-        Self { principal: principal.clone(), execution, runtime: Handle::current() }
+        Self { principal: principal.clone(), execution, runtime: Handle::current(), began: Instant::now() }
     }
 }
 
@@ -222,7 +220,15 @@ impl Engine {
         let accounts: Vec<Arc<Account>> = accounts.into_iter().map(Arc::new).collect();
         let resources = Arc::new(Account::resources(&accounts));
         let context = session::session(&accounts, &resources, &options)?;
-        Ok(Self { context: Arc::new(Box::new(context)), resources, options, records: Arc::default() })
+        let session = Session { state: context.state(), context };
+        Ok(Self {
+            session: Arc::new(Box::new(session)),
+            resources,
+            options,
+            records: Arc::default(),
+            statements: Arc::default(),
+            tickets: Arc::default(),
+        })
     }
 
     /// Plans a statement without running it. Nothing is sent.
@@ -230,13 +236,9 @@ impl Engine {
     /// # Errors
     /// [`sql::Fault`] and [`Fault`]: what is wrong with the statement.
     pub async fn prepare(&self, principal: &Principal, sql: &str) -> Result<Prepared> {
-        let (engine, sql, call) = (self.clone(), sql.to_owned(), Call::new(principal, Execution::New));
-        let planning = async move {
-            let Planned { plan, prepared, .. } = engine.plan(&sql, call).await?;
-            engine.check_writes(&plan)?;
-            Ok(prepared)
-        };
-        self.apart(planning.boxed()).await
+        let statement = self.statement(principal, sql).await?;
+        self.check_writes(&statement.plan)?;
+        Ok(statement.prepared.clone())
     }
 
     /// Plans a statement to the end, with its parameters bound, for one execution later on: a mistake shows before
@@ -245,14 +247,16 @@ impl Engine {
     /// # Errors
     /// As [`Engine::prepare`], and a table that needs a value which the statement does not give.
     pub async fn ticket(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<Ticket> {
-        let (engine, sql, bound) = (self.clone(), sql.to_owned(), bound.cloned());
-        let call = Call::new(principal, Execution::New);
+        let statement = self.statement(principal, sql).await?;
+        self.check_writes(&statement.plan)?;
+        let (engine, principal, sql, bound) = (self.clone(), principal.clone(), sql.to_owned(), bound.cloned());
         let planning = async move {
-            let Planned { plan, prepared, parameters, writes, state, .. } = engine.plan(&sql, call).await?;
-            engine.check_writes(&plan)?;
-            let plans = physical_plans(&state, plan, bound.as_ref(), &prepared.schema, &parameters).await?;
-            engine.check_price(&plans)?;
-            Ok(Ticket { schema: prepared.schema, once: writes.then(|| engine.records.mint()) })
+            let plans = engine.physical_plans(&statement, bound.as_ref()).await?;
+            let once = statement.writes.then(|| engine.records.mint());
+            let schema = Arc::clone(&statement.prepared.schema);
+            let asked = Asked { principal: &principal, text: &sql, bound: bound.as_ref() };
+            engine.tickets.keep(&asked, &statement, plans);
+            Ok(Ticket { schema, once })
         };
         self.apart(planning.boxed()).await
     }
@@ -277,19 +281,32 @@ impl Engine {
         sql: &str,
         bound: Option<&RecordBatch>,
     ) -> Result<Answer> {
-        let (engine, sql, bound) = (self.clone(), sql.to_owned(), bound.cloned());
         let call = Call::new(principal, execution);
+        let (engine, principal, sql, bound) = (self.clone(), principal.clone(), sql.to_owned(), bound.cloned());
         let planning = async move {
-            let Planned { plan, prepared, parameters, writes, state, query } = engine.plan(&sql, call).await?;
-            let plans = physical_plans(&state, plan, bound.as_ref(), &prepared.schema, &parameters).await?;
-            engine.check_price(&plans)?;
+            let asked = Asked { principal: &principal, text: &sql, bound: bound.as_ref() };
+            let (statement, plans) = match engine.tickets.take(&asked) {
+                Some(planned) => planned,
+                None => {
+                    let statement = engine.planned_statement(&principal, &sql).await?;
+                    let plans = engine.physical_plans(&statement, bound.as_ref()).await?;
+                    (statement, plans)
+                }
+            };
+            let (context, query) = engine.task(call, statement.writes);
             // Some operators start tasks as soon as they are executed: these belong on the plans' threads, too.
-            let stream = running::one_after_another(plans, state.task_ctx()).map_err(from_datafusion)?;
-            Ok((prepared.schema, stream, query, writes))
+            let stream = running::one_after_another(plans, context).map_err(from_datafusion)?;
+            Ok((statement, stream, query))
         };
-        let (schema, stream, query, writes) = self.apart(planning.boxed()).await?;
+        let (statement, stream, query) = self.apart(planning.boxed()).await?;
+        let schema = Arc::clone(&statement.prepared.schema);
         let rows = running::rows(stream, Arc::clone(&schema), Arc::clone(&query)).boxed();
-        Ok(Answer { schema, rows, progress: Progress(query), writes })
+        Ok(Answer { schema, rows, progress: Progress(query), writes: statement.writes })
+    }
+
+    /// How much was planned so far. What was planned not long ago is found again, and not counted.
+    pub fn planned(&self) -> Planned {
+        self.statements.planned()
     }
 
     /// Whether EXEC is carried out.
@@ -318,69 +335,29 @@ impl Engine {
         timeout(limit, Apart::spawn(planning).join()).await.map_err(|_| Fault::Timeout(limit))?
     }
 
-    /// A session of its own for one query: what the query may take, and whether it writes, travels in it, down to
-    /// the leaves of its plan.
-    fn state(&self, time: Duration, max_requests: u64, call: Call) -> (SessionState, Arc<QueryContext>) {
-        let Options { max_wait, writes, polling, .. } = self.options;
-        let query = Arc::new(QueryContext::new(time, max_wait, max_requests));
-        let (Call { principal, execution, runtime }, records) = (call, Arc::clone(&self.records));
-        let permission = Permission { allowed: writes, principal, execution, records, runtime, polling };
-        let mut state = self.context.state();
-        state.config_mut().set_extension(Arc::clone(&query));
-        state.config_mut().set_extension(Arc::new(permission));
-        state.config_mut().set_extension(Arc::new(Memo::default()));
-        (state, query)
-    }
-
-    async fn plan(&self, sql: &str, call: Call) -> Result<Planned> {
-        let Statement { body, parameters } = sql::parse(sql)?;
-        let writes = matches!(body, Body::Exec(_));
+    /// What a query's plans find when they are executed: what the query may take, and whether it writes, travels down to
+    /// their leaves. They look for no function by its name.
+    fn task(&self, call: Call, writes: bool) -> (Arc<TaskContext>, Arc<QueryContext>) {
+        let Options { max_wait, writes: allowed, polling, .. } = self.options;
         let (time, max_requests) = match writes {
             // Its own bounds hold for an AWAIT's questions, too.
             true => (TIME_OF_AN_EXEC, u64::MAX),
             false => (self.options.timeout, self.options.max_requests),
         };
-        let principal = call.principal.clone();
-        let (mut state, query) = self.state(time, max_requests, call);
-        let (plan, parameters) = self.logical_plan(&principal, &mut state, body, parameters).await?;
-        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
-        let schema = wire::wire_schema(analysed(&state, &plan, &parameters)?.schema().as_arrow());
-        let told = parameters::told(&parameters);
-        let prepared = Prepared { schema, parameters: told };
-        Ok(Planned { plan, prepared, parameters, writes, state, query })
-    }
-
-    /// The plan, and the types of its parameters.
-    async fn logical_plan(
-        &self,
-        principal: &Principal,
-        state: &mut SessionState,
-        body: Body,
-        parameters: usize,
-    ) -> Result<(LogicalPlan, SchemaRef)> {
-        let plan = match body {
-            Body::Sql(ast) => return self.plan_sql(principal, state, *ast, parameters).await,
-            Body::Exec(exec) => exec::plan(state, &self.resources, &exec)?,
-            Body::ExplainExec { exec, verbose } => {
-                let plan = exec::plan(state, &self.resources, &exec)?;
-                let explained = LogicalPlanBuilder::from(plan).explain(verbose, false);
-                explained.and_then(LogicalPlanBuilder::build).map_err(from_datafusion)?
-            }
-            Body::Show(show) => {
-                let query = show::query(state, &self.resources, &show)?;
-                return self.plan_sql(principal, state, query, parameters).await;
-            }
-            Body::Describe(describe) => {
-                let tables = self.tables(principal).await?;
-                match show::describe(state, &self.resources, &describe, &tables)? {
-                    show::Described::Query(ast) => return self.plan_sql(principal, state, *ast, parameters).await,
-                    show::Described::Plan(plan) => plan,
-                }
-            }
-        };
-        let parameters = exec::parameters(&plan, parameters)?;
-        Ok((plan, parameters))
+        let Call { principal, execution, runtime, began } = call;
+        let query = Arc::new(QueryContext::new(began, time, max_wait, max_requests));
+        let records = Arc::clone(&self.records);
+        let permission = Permission { allowed, principal, execution, records, runtime, polling };
+        let state = &self.session.state;
+        let mut config = state.config().clone();
+        config.set_extension(Arc::clone(&query));
+        config.set_extension(Arc::new(permission));
+        config.set_extension(Arc::new(Memo::default()));
+        let id = state.session_id().to_owned();
+        let none = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
+        let context =
+            TaskContext::new(None, id, config, none.0, none.1, none.2, none.3, Arc::clone(state.runtime_env()));
+        (Arc::new(context), query)
     }
 
     /// Tells it early where writes are off; what runs is held to it by its plan ([`Permission`]).
@@ -390,48 +367,6 @@ impl Engine {
             Some(_) | None => Ok(()),
         }
     }
-
-    /// Refuses a query that is sure to need more requests than it may send. EXPLAIN shows its plan all the same.
-    fn check_price(&self, plans: &[Arc<dyn ExecutionPlan>]) -> Result<()> {
-        let plans = plans.iter().filter(|plan| !plan.is::<ExplainExec>());
-        let needed: u64 = plans.map(|plan| table::bind::least_requests(plan) as u64).sum();
-        match self.options.max_requests {
-            most if needed > most => Err(Fault::TooManyRequests { most, needed }.into()),
-            _ => Ok(()),
-        }
-    }
-
-    async fn plan_sql(
-        &self,
-        principal: &Principal,
-        state: &mut SessionState,
-        mut ast: Ast,
-        parameters: usize,
-    ) -> Result<(LogicalPlan, SchemaRef)> {
-        dialect::translate(state, &mut ast)?;
-        names::complete(state, &self.resources, &mut ast)?;
-        let statement = Parameterized::new(ast, parameters);
-        let planned = statement.plan(state).await;
-        if planned.is_err() {
-            self.check_tables(principal, state, statement.ast()).await?;
-        }
-        planned
-    }
-
-    /// Why a statement cannot be planned, where it is an unknown table: DataFusion says so in a text
-    /// of its own; here it is a value, with the nearest name.
-    async fn check_tables(&self, principal: &Principal, state: &SessionState, ast: &Ast) -> Result<()> {
-        for reference in state.resolve_table_references(ast).map_err(from_datafusion)? {
-            let is_function = state.table_functions().contains_key(reference.table());
-            if is_function || matches!(self.context.table_exist(reference.clone()), Ok(true)) {
-                continue;
-            }
-            let name = reference.to_string();
-            let known = self.tables(principal).await?;
-            return Err(Fault::UnknownTable { nearest: nearest_table(&name, &known), name }.into());
-        }
-        Ok(())
-    }
 }
 
 /// The call that a plan is, where it is one.
@@ -440,54 +375,4 @@ fn called(plan: &LogicalPlan) -> Option<&CallProcedure> {
         LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref(),
         _ => None,
     }
-}
-
-/// A plan for each row that is bound, or one where no parameters are. An EXEC has one row: more are an update.
-async fn physical_plans(
-    state: &SessionState,
-    plan: LogicalPlan,
-    bound: Option<&RecordBatch>,
-    schema: &Schema,
-    parameters: &Schema,
-) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
-    let rows = bound.filter(|rows| rows.num_columns() > 0 && rows.num_rows() > 1 && called(&plan).is_none());
-    let Some(rows) = rows else { return Ok(vec![physical_plan(state, plan, bound, schema, parameters).await?]) };
-    let mut plans = Vec::with_capacity(rows.num_rows());
-    for row in 0..rows.num_rows() {
-        let row = rows.slice(row, 1);
-        plans.push(physical_plan(state, plan.clone(), Some(&row), schema, parameters).await?);
-    }
-    Ok(plans)
-}
-
-async fn physical_plan(
-    state: &SessionState,
-    plan: LogicalPlan,
-    bound: Option<&RecordBatch>,
-    schema: &Schema,
-    parameters: &Schema,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    let values = match called(&plan) {
-        Some(_) => parameters::plain_values(bound, parameters)?,
-        None => parameters::values(bound, parameters)?,
-    };
-    let plan = parameters::bind(plan, &values).map_err(from_datafusion)?;
-    // EXPLAIN swallows what is wrong with the physical plan and shows the logical one.
-    if let LogicalPlan::Explain(explain) = &plan {
-        state.create_physical_plan(&explain.plan).await.map_err(from_datafusion)?;
-    }
-    let plan = state.create_physical_plan(&plan).await.map_err(from_datafusion)?;
-    wire::check(&plan.schema(), schema).map_err(|other| Fault::of_other_type(other, bound.is_some()))?;
-    Ok(plan)
-}
-
-/// The plan as it will run, with a NULL for each parameter: its schema is the one that clients are told. Only the
-/// analysed plan has it, because type coercion changes types: `SELECT 1 UNION ALL SELECT 2.5` is planned as integers.
-fn analysed(state: &SessionState, plan: &LogicalPlan, parameters: &Schema) -> Result<LogicalPlan> {
-    let plan = match parameters.fields().is_empty() {
-        true => plan.clone(),
-        // A column that is a parameter of no known type has a type only once something is bound.
-        false => parameters::bind(plan.clone(), &parameters::nulls(parameters)?).map_err(from_datafusion)?,
-    };
-    state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}).map_err(from_datafusion)
 }

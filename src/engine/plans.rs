@@ -4,6 +4,7 @@
 //! operators. On the threads that also answer gRPC, timers and signals, two such queries made a server of two cores
 //! deaf, to Ctrl-C as well. So plans have a runtime of their own; what waits for them stays awake, and keeps the time.
 
+use std::ops::Deref;
 use std::panic::resume_unwind;
 use std::sync::LazyLock;
 
@@ -47,5 +48,35 @@ impl<T: Send + 'static> Apart<T> {
 impl<T> Drop for Apart<T> {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// A value that is dropped on those threads: a plan is dropped by recursion, and as deep as it is planned.
+pub(super) struct DroppedApart<T: Send + 'static>(Option<T>);
+
+impl<T: Send + 'static> DroppedApart<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+
+    /// The value, for those threads again.
+    pub(super) fn into_inner(mut self) -> T {
+        self.0.take().expect("it is taken here alone")
+    }
+}
+
+impl<T: Send + 'static> Deref for DroppedApart<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("nobody has it once it is taken")
+    }
+}
+
+impl<T: Send + 'static> Drop for DroppedApart<T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.0.take() {
+            PLANS.spawn(async move { drop(value) });
+        }
     }
 }

@@ -39,8 +39,8 @@ impl Engine {
     /// [`Fault::Internal`].
     pub async fn tables(&self, _principal: &Principal) -> Result<Vec<TableInfo>> {
         let mut tables = Vec::new();
-        for catalog in session::catalog_names(&self.context) {
-            let Some(provider) = self.context.catalog(&catalog) else { continue };
+        for catalog in session::catalog_names(&self.session.context) {
+            let Some(provider) = self.session.context.catalog(&catalog) else { continue };
             let mut schemas = provider.schema_names();
             schemas.push(session::SYSTEM_SCHEMA.to_owned());
             schemas.sort();
@@ -54,11 +54,12 @@ impl Engine {
 
     async fn tables_of(&self, catalog: &str, schema: &str, tables: &mut Vec<TableInfo>) -> Result<()> {
         let reference = |name: &str| datafusion::common::TableReference::full(catalog, schema, name);
-        let provider = self.context.state_ref().read().schema_for_ref(reference("")).map_err(from_datafusion)?;
+        let provider =
+            self.session.context.state_ref().read().schema_for_ref(reference("")).map_err(from_datafusion)?;
         let mut names = provider.table_names();
         names.sort();
         for name in names {
-            let table = self.context.table_provider(reference(&name)).await.map_err(from_datafusion)?;
+            let table = self.session.context.table_provider(reference(&name)).await.map_err(from_datafusion)?;
             let resource = self.resources.named(&format!("{catalog}.{schema}.{name}"));
             tables.push(TableInfo {
                 catalog: catalog.to_owned(),

@@ -13,7 +13,8 @@ use futures::FutureExt;
 
 use super::fault::{Fault, from_datafusion};
 use super::plans::Apart;
-use super::{Call, Engine, Execution, Planned, Principal, called, physical_plan};
+use super::statements::PlannedStatement;
+use super::{Call, Engine, Execution, Principal, called};
 use crate::error::Result;
 
 /// The rows' plans, in order.
@@ -30,9 +31,9 @@ impl Engine {
     /// # Errors
     /// As [`Engine::ticket`], before anything is sent; [`Fault::Row`], where some rows were carried out.
     pub async fn update(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<usize> {
-        let (engine, sql, bound) = (self.clone(), sql.to_owned(), bound.cloned());
-        let call = Call::new(principal, Execution::New);
-        let planning = async move { engine.plans(&sql, bound.as_ref(), call).await };
+        let statement = self.statement(principal, sql).await?;
+        let (engine, bound, call) = (self.clone(), bound.cloned(), Call::new(principal, Execution::New));
+        let planning = async move { engine.plans(&statement, bound.as_ref(), call).await };
         let Plans { each, id, context } = self.apart(planning.boxed()).await?;
         let (of, mut done) = (each.len(), Vec::new());
         for (at, plan) in each.into_iter().enumerate() {
@@ -46,10 +47,9 @@ impl Engine {
         Ok(of)
     }
 
-    async fn plans(&self, sql: &str, bound: Option<&RecordBatch>, call: Call) -> Result<Plans> {
-        let Planned { plan, prepared, parameters, state, .. } = self.plan(sql, call).await?;
-        let id = called(&plan).ok_or(Fault::NotAnUpdate)?.row_id().to_owned();
-        self.check_writes(&plan)?;
+    async fn plans(&self, statement: &PlannedStatement, bound: Option<&RecordBatch>, call: Call) -> Result<Plans> {
+        let id = called(&statement.plan).ok_or(Fault::NotAnUpdate)?.row_id().to_owned();
+        self.check_writes(&statement.plan)?;
         let bound = bound.filter(|rows| rows.num_columns() > 0);
         let (rows, most) = (bound.map_or(1, RecordBatch::num_rows), self.options.max_writes);
         if rows > most {
@@ -61,9 +61,10 @@ impl Engine {
         };
         let mut each = Vec::with_capacity(rows.len());
         for row in rows {
-            each.push(physical_plan(&state, plan.clone(), row.as_ref(), &prepared.schema, &parameters).await?);
+            each.push(self.physical_plan(statement, row.as_ref()).await?);
         }
-        Ok(Plans { each, id, context: state.task_ctx() })
+        let (context, _) = self.task(call, statement.writes);
+        Ok(Plans { each, id, context })
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) fn register(state: &mut SessionState, types: &[DataType]) -> Result<(
 }
 
 /// The number of the parameter that an expression is.
-pub(super) fn number(expr: &Expr) -> Option<usize> {
+pub(in crate::engine) fn number(expr: &Expr) -> Option<usize> {
     let Expr::ScalarFunction(call) = expr else { return None };
     let inner: &dyn Any = call.func.inner().as_ref();
     inner.downcast_ref::<Parameter>().map(|own| own.number)

@@ -21,7 +21,7 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as Ast;
 
-pub(super) use function::bind;
+pub(super) use function::{bind, number};
 pub(super) use values::{nulls, plain_values, values};
 
 use super::fault::from_datafusion;

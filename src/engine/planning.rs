@@ -1,0 +1,187 @@
+//! From a statement's text to its plan, once, and from there to the plans that run.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::execution::SessionState;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::explain::ExplainExec;
+use datafusion::sql::parser::Statement as Ast;
+use futures::FutureExt;
+
+use super::fault::{Fault, from_datafusion};
+use super::parameters::{self, Parameterized};
+use super::statements::PlannedStatement;
+use super::tables::nearest_table;
+use super::tickets::Plans;
+use super::{Engine, Prepared, Principal, called, dialect, exec, fault, names, show, wire};
+use crate::error::Result;
+use crate::sql::{self, Body, Statement};
+use crate::table;
+
+impl Engine {
+    /// A statement as it was planned not long ago, or planned now, on the plans' threads.
+    pub(super) async fn statement(&self, principal: &Principal, sql: &str) -> Result<Arc<PlannedStatement>> {
+        if let Some(known) = self.statements.get(principal, sql) {
+            return Ok(known);
+        }
+        let (engine, principal, sql) = (self.clone(), principal.clone(), sql.to_owned());
+        self.apart(async move { engine.planned_statement(&principal, &sql).await }.boxed()).await
+    }
+
+    /// The same, on the thread that asks for it.
+    pub(super) async fn planned_statement(&self, principal: &Principal, sql: &str) -> Result<Arc<PlannedStatement>> {
+        if let Some(known) = self.statements.get(principal, sql) {
+            return Ok(known);
+        }
+        let Statement { body, parameters } = sql::parse(sql)?;
+        let writes = matches!(body, Body::Exec(_));
+        let mut state = self.session.context.state();
+        let (plan, parameters) = self.logical_plan(principal, &mut state, body, parameters).await?;
+        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
+        let schema = wire::wire_schema(analysed(&state, &plan, &parameters)?.schema().as_arrow());
+        let prepared = Prepared { schema, parameters: parameters::told(&parameters) };
+        Ok(self.statements.keep(principal, sql, PlannedStatement::new(plan, prepared, parameters, writes)))
+    }
+
+    /// The plan, and the types of its parameters.
+    async fn logical_plan(
+        &self,
+        principal: &Principal,
+        state: &mut SessionState,
+        body: Body,
+        parameters: usize,
+    ) -> Result<(LogicalPlan, SchemaRef)> {
+        let plan = match body {
+            Body::Sql(ast) => return self.plan_sql(principal, state, *ast, parameters).await,
+            Body::Exec(exec) => exec::plan(state, &self.resources, &exec)?,
+            Body::ExplainExec { exec, verbose } => {
+                let plan = exec::plan(state, &self.resources, &exec)?;
+                let explained = LogicalPlanBuilder::from(plan).explain(verbose, false);
+                explained.and_then(LogicalPlanBuilder::build).map_err(from_datafusion)?
+            }
+            Body::Show(show) => {
+                let query = show::query(state, &self.resources, &show)?;
+                return self.plan_sql(principal, state, query, parameters).await;
+            }
+            Body::Describe(describe) => {
+                let tables = self.tables(principal).await?;
+                match show::describe(state, &self.resources, &describe, &tables)? {
+                    show::Described::Query(ast) => return self.plan_sql(principal, state, *ast, parameters).await,
+                    show::Described::Plan(plan) => plan,
+                }
+            }
+        };
+        let parameters = exec::parameters(&plan, parameters)?;
+        Ok((plan, parameters))
+    }
+
+    async fn plan_sql(
+        &self,
+        principal: &Principal,
+        state: &mut SessionState,
+        mut ast: Ast,
+        parameters: usize,
+    ) -> Result<(LogicalPlan, SchemaRef)> {
+        dialect::translate(state, &mut ast)?;
+        names::complete(state, &self.resources, &mut ast)?;
+        let statement = Parameterized::new(ast, parameters);
+        let planned = statement.plan(state).await;
+        if planned.is_err() {
+            self.check_tables(principal, state, statement.ast()).await?;
+        }
+        planned
+    }
+
+    /// Why a statement cannot be planned, where it is an unknown table: DataFusion says so in a text
+    /// of its own; here it is a value, with the nearest name.
+    async fn check_tables(&self, principal: &Principal, state: &SessionState, ast: &Ast) -> Result<()> {
+        for reference in state.resolve_table_references(ast).map_err(from_datafusion)? {
+            let is_function = state.table_functions().contains_key(reference.table());
+            if is_function || matches!(self.session.context.table_exist(reference.clone()), Ok(true)) {
+                continue;
+            }
+            let name = reference.to_string();
+            let known = self.tables(principal).await?;
+            return Err(Fault::UnknownTable { nearest: nearest_table(&name, &known), name }.into());
+        }
+        Ok(())
+    }
+
+    /// A plan for each row that is bound, or one where no parameters are. An EXEC has one row: more are an update.
+    ///
+    /// # Errors
+    /// Also [`Fault::TooManyRequests`], where the plans are sure to need more than a query may send.
+    pub(super) async fn physical_plans(
+        &self,
+        statement: &PlannedStatement,
+        bound: Option<&RecordBatch>,
+    ) -> Result<Plans> {
+        let is_call = called(&statement.plan).is_some();
+        let rows = bound.filter(|rows| rows.num_columns() > 0 && rows.num_rows() > 1 && !is_call);
+        let plans = match rows {
+            None => vec![self.physical_plan(statement, bound).await?],
+            Some(rows) => {
+                let mut plans = Vec::with_capacity(rows.num_rows());
+                for row in 0..rows.num_rows() {
+                    plans.push(self.physical_plan(statement, Some(&rows.slice(row, 1))).await?);
+                }
+                plans
+            }
+        };
+        self.check_price(&plans)?;
+        Ok(plans)
+    }
+
+    /// The plan with a row of values.
+    pub(super) async fn physical_plan(
+        &self,
+        statement: &PlannedStatement,
+        bound: Option<&RecordBatch>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let PlannedStatement { plan, prepared, parameters, .. } = statement;
+        let values = match called(plan) {
+            Some(_) => parameters::plain_values(bound, parameters)?,
+            None => parameters::values(bound, parameters)?,
+        };
+        let plan = parameters::bind(LogicalPlan::clone(plan), &values).map_err(from_datafusion)?;
+        let its_own = statement.tells_time.then(|| self.session.context.state());
+        self.statements.count_optimized();
+        let plan = optimized(its_own.as_ref().unwrap_or(&self.session.state), &plan).await?;
+        wire::check(&plan.schema(), &prepared.schema).map_err(|other| Fault::of_other_type(other, bound.is_some()))?;
+        Ok(plan)
+    }
+
+    /// Refuses a query that is sure to need more requests than it may send. EXPLAIN shows its plan all the same.
+    fn check_price(&self, plans: &[Arc<dyn ExecutionPlan>]) -> Result<()> {
+        let plans = plans.iter().filter(|plan| !plan.is::<ExplainExec>());
+        let needed: u64 = plans.map(|plan| table::bind::least_requests(plan) as u64).sum();
+        match self.options.max_requests {
+            most if needed > most => Err(Fault::TooManyRequests { most, needed }.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn optimized(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+    // EXPLAIN swallows what is wrong with the physical plan and shows the logical one.
+    if let LogicalPlan::Explain(explain) = plan {
+        state.create_physical_plan(&explain.plan).await.map_err(from_datafusion)?;
+    }
+    state.create_physical_plan(plan).await.map_err(from_datafusion)
+}
+
+/// The plan as it will run, with a NULL for each parameter: its schema is the one that clients are told. Only the
+/// analysed plan has it, because type coercion changes types: `SELECT 1 UNION ALL SELECT 2.5` is planned as integers.
+fn analysed(state: &SessionState, plan: &LogicalPlan, parameters: &Schema) -> Result<LogicalPlan> {
+    let plan = match parameters.fields().is_empty() {
+        true => plan.clone(),
+        // A column that is a parameter of no known type has a type only once something is bound.
+        false => parameters::bind(plan.clone(), &parameters::nulls(parameters)?).map_err(from_datafusion)?,
+    };
+    state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}).map_err(from_datafusion)
+}

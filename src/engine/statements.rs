@@ -1,0 +1,190 @@
+//! Statements that were planned not long ago.
+//!
+//! A driver asks about one statement three or four times before its first row: it prepares it, binds a row, asks for the
+//! ticket, and runs it. The handles between these calls hold the text, so that any replica can answer them; the replica
+//! that planned the text finds the plan here.
+//!
+//! What is kept is the plan as it was planned, before analysis: its parameters are still functions (`parameters`), so it
+//! serves all values, and the analyzer's rules that look at literals see those of the values.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+
+use super::plans::DroppedApart;
+use super::{Prepared, Principal, parameters};
+use crate::query::Identity;
+
+/// How much memory the plans of recent statements may take.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// What a node of a plan and an expression take, roughly, with what they hold.
+const BYTES_OF_A_PART: usize = 512;
+
+/// A statement that is planned, for whatever is bound to it.
+pub(super) struct PlannedStatement {
+    pub(super) plan: DroppedApart<LogicalPlan>,
+    /// What clients are told of it.
+    pub(super) prepared: Prepared,
+    /// The types that the statement gives to its parameters.
+    pub(super) parameters: SchemaRef,
+    /// Whether running it writes.
+    pub(super) writes: bool,
+    /// Whether its value depends on when it is run: `now()`.
+    pub(super) tells_time: bool,
+    bytes: usize,
+}
+
+impl PlannedStatement {
+    pub(super) fn new(plan: LogicalPlan, prepared: Prepared, parameters: SchemaRef, writes: bool) -> Self {
+        let (tells_time, parts) = looked_through(&plan);
+        let bytes = parts * BYTES_OF_A_PART;
+        Self { plan: DroppedApart::new(plan), prepared, parameters, writes, tells_time, bytes }
+    }
+}
+
+/// Whether a plan calls a function that is stable within one query, and of how many nodes and expressions it consists.
+fn looked_through(plan: &LogicalPlan) -> (bool, usize) {
+    let (mut is_stable, mut parts) = (false, 0);
+    let mut look = |expr: &Expr| {
+        parts += 1;
+        // A parameter is planned as such a function, and is a literal in whatever is run.
+        if let (Expr::ScalarFunction(function), None) = (expr, parameters::number(expr)) {
+            is_stable |= function.func.signature().volatility == Volatility::Stable;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    };
+    let looked = plan.apply_with_subqueries(|node| node.apply_expressions(|expr| expr.apply(&mut look)));
+    (is_stable || looked.is_err(), parts + 1)
+}
+
+/// What a plan depends on. A session's options and the catalogs that somebody sees belong here as soon as two can differ.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    text: Arc<str>,
+    identity: Identity,
+}
+
+impl Key {
+    fn new(principal: &Principal, text: &str) -> Self {
+        Self { text: text.into(), identity: principal.identity.clone() }
+    }
+}
+
+/// The statements, those that were not asked for the longest time going first.
+pub(super) struct Statements {
+    recent: Cache<Key, Arc<PlannedStatement>>,
+    planned: AtomicU64,
+    optimized: AtomicU64,
+}
+
+impl Default for Statements {
+    fn default() -> Self {
+        let bytes = |key: &Key, statement: &Arc<PlannedStatement>| {
+            u32::try_from(key.text.len() + statement.bytes).unwrap_or(u32::MAX)
+        };
+        let recent = Cache::builder().max_capacity(MOST_BYTES).weigher(bytes).eviction_policy(EvictionPolicy::lru());
+        Self { recent: recent.build(), planned: AtomicU64::new(0), optimized: AtomicU64::new(0) }
+    }
+}
+
+impl Statements {
+    pub(super) fn get(&self, principal: &Principal, text: &str) -> Option<Arc<PlannedStatement>> {
+        self.recent.get(&Key::new(principal, text))
+    }
+
+    /// Keeps a statement that was just planned. An EXEC is planned each time: what it does is looked at twice.
+    pub(super) fn keep(&self, principal: &Principal, text: &str, statement: PlannedStatement) -> Arc<PlannedStatement> {
+        self.planned.fetch_add(1, Ordering::Relaxed);
+        let statement = Arc::new(statement);
+        if !statement.writes {
+            self.recent.insert(Key::new(principal, text), Arc::clone(&statement));
+        }
+        statement
+    }
+
+    /// Counts a plan that was made of a statement.
+    pub(super) fn count_optimized(&self) {
+        self.optimized.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What was made so far, rather than found.
+    pub(super) fn planned(&self) -> Planned {
+        Planned { statements: self.planned.load(Ordering::Relaxed), plans: self.optimized.load(Ordering::Relaxed) }
+    }
+}
+
+/// How much an engine has planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Statements that became a logical plan.
+    pub statements: u64,
+    /// Plans with their values, ready to be executed.
+    pub plans: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::Schema;
+    use datafusion::logical_expr::LogicalPlanBuilder;
+    use datafusion::prelude::{lit, now};
+
+    use super::*;
+
+    fn planned(plan: LogicalPlan, writes: bool) -> PlannedStatement {
+        let empty = Arc::new(Schema::empty());
+        let prepared = Prepared { schema: Arc::clone(&empty), parameters: Arc::clone(&empty) };
+        PlannedStatement::new(plan, prepared, empty, writes)
+    }
+
+    fn one() -> LogicalPlan {
+        LogicalPlanBuilder::empty(true).project([lit(1)]).unwrap().build().unwrap()
+    }
+
+    #[test]
+    fn a_statement_is_found_by_its_text_unless_it_writes() {
+        let (statements, local) = (Statements::default(), Principal::local());
+
+        statements.keep(&local, "SELECT 1", planned(one(), false));
+        statements.keep(&local, "EXEC it", planned(one(), true));
+
+        assert!(statements.get(&local, "SELECT 1").is_some());
+        assert!(
+            statements.get(&Principal::anonymous(None), "SELECT 1").is_some(),
+            "where a call comes from is no matter"
+        );
+        assert!(statements.get(&local, "SELECT  1").is_none());
+        assert!(statements.get(&local, "EXEC it").is_none());
+        assert_eq!(statements.planned(), Planned { statements: 2, plans: 0 });
+    }
+
+    #[test]
+    fn statements_are_kept_within_their_bytes() {
+        let (statements, local) = (Statements::default(), Principal::local());
+        let megabyte = "x".repeat(1 << 20);
+
+        for number in 0..100 {
+            statements.keep(&local, &format!("{number}{megabyte}"), planned(one(), false));
+        }
+        statements.recent.run_pending_tasks();
+
+        assert!(statements.recent.weighted_size() <= MOST_BYTES);
+        assert!(statements.get(&local, &format!("99{megabyte}")).is_some());
+        assert!(statements.get(&local, &format!("0{megabyte}")).is_none());
+    }
+
+    #[test]
+    fn a_statement_that_tells_the_time_is_known_as_such() {
+        let with_now = LogicalPlanBuilder::empty(true).project([now()]).unwrap().build().unwrap();
+
+        assert!(planned(with_now, false).tells_time);
+        assert!(!planned(one(), false).tells_time);
+    }
+}

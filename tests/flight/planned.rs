@@ -1,0 +1,82 @@
+//! How often a statement is planned, and that what was planned before answers no other statement.
+
+use oceanflight::engine::Planned;
+
+use super::*;
+
+async fn planned_by() -> (Engine, Running) {
+    let nobody = "http://127.0.0.1:9/".parse().unwrap();
+    let client = api::Client::try_new(api::Options::new(nobody, None)).unwrap();
+    let engine = Engine::try_new(client, engine::Options::default()).unwrap();
+    (engine.clone(), serve(engine).await)
+}
+
+#[tokio::test]
+async fn a_prepared_select_is_planned_once_from_prepare_to_do_get() {
+    let (engine, server) = planned_by().await;
+
+    let handle = server.handle("SELECT 1 + 41").await;
+    let info = server.info(&prepared(&handle)).await.unwrap();
+    let rows = server.rows(&info).await.unwrap();
+
+    assert_eq!(rows.column(0).as_primitive::<Int64Type>().value(0), 42);
+    assert_eq!(engine.planned(), Planned { statements: 1, plans: 1 });
+    // The plan is gone; the statement is not.
+    assert_eq!(server.rows(&info).await.unwrap(), rows);
+    assert_eq!(engine.planned(), Planned { statements: 1, plans: 2 });
+}
+
+#[tokio::test]
+async fn a_prepared_select_with_a_bound_row_is_planned_once_too() {
+    let (engine, server) = planned_by().await;
+
+    let handle = server.handle("SELECT CAST(? AS BIGINT) + 1").await;
+    let bound = server.bind(&handle, row(vec![number(41)])).await.unwrap();
+
+    assert_eq!(server.value(&bound).await, 42);
+    assert_eq!(engine.planned(), Planned { statements: 1, plans: 1 });
+    let bound = server.bind(&handle, row(vec![number(6)])).await.unwrap();
+    assert_eq!(server.value(&bound).await, 7);
+    assert_eq!(engine.planned(), Planned { statements: 1, plans: 2 });
+}
+
+#[tokio::test]
+async fn two_tickets_of_one_statement_have_their_own_rows() {
+    let (_, server) = planned_by().await;
+    let handle = server.handle("SELECT CAST(? AS BIGINT)").await;
+    let first = server.bind(&handle, row(vec![number(1)])).await.unwrap();
+    let second = server.bind(&handle, row(vec![number(2)])).await.unwrap();
+
+    let first = server.info(&prepared(&first)).await.unwrap();
+    let second = server.info(&prepared(&second)).await.unwrap();
+
+    let value = |rows: RecordBatch| rows.column(0).as_primitive::<Int64Type>().value(0);
+    assert_eq!(value(server.rows(&second).await.unwrap()), 2);
+    assert_eq!(value(server.rows(&first).await.unwrap()), 1);
+}
+
+#[tokio::test]
+async fn a_statement_that_tells_the_time_tells_that_of_its_do_get() {
+    let (_, server) = planned_by().await;
+    let info = server.info(&statement("SELECT CAST(now() AS BIGINT)")).await.unwrap();
+    let value = |rows: RecordBatch| rows.column(0).as_primitive::<Int64Type>().value(0);
+
+    let first = value(server.rows(&info).await.unwrap());
+    let second = value(server.rows(&info).await.unwrap());
+
+    assert!(first < second, "{first} {second}");
+}
+
+#[tokio::test]
+async fn a_statement_that_was_refused_is_refused_again() {
+    let (engine, server) = planned_by().await;
+
+    for _ in 0..2 {
+        assert_eq!(
+            server.info(&statement("SELECT nothing FROM images")).await.unwrap_err().code(),
+            Code::InvalidArgument
+        );
+    }
+
+    assert_eq!(engine.planned(), Planned { statements: 0, plans: 0 });
+}
