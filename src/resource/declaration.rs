@@ -460,6 +460,37 @@ mod tests {
         assert_eq!(things.to_string(), "digitalocean.compute.things");
     }
 
+    /// A procedure whose end is read at this path.
+    fn settled_by(path: &str) -> String {
+        let procedure = r#"
+        [methods.things_get]
+        description = "One thing."
+        verb = "select"
+        get = "PATH"
+        row = "thing"
+        [methods.things_post]
+        description = "Makes a thing."
+        verb = "exec"
+        post = "/v2/things"
+        row = "thing"
+        settles = { column = "state", succeeded = ["made"], failed = [], read_by = "things_get" }
+        [[columns]]
+        name = "state"
+        type = "Utf8"
+        description = "How far it is."
+        "#;
+        format!("{GOOD}{}", procedure.replace("PATH", path))
+    }
+
+    #[test]
+    fn what_a_procedure_started_is_read_by_its_own_id() {
+        let read = |path: &str| Resource::parse("digitalocean/compute/things", &settled_by(path));
+
+        assert!(read("/v2/things/{id}").is_ok() && read("/v2/things/{thing_id}").is_ok());
+        let problem = read("/v2/things/newest").unwrap_err().to_string();
+        assert!(problem.contains("the path of `things_get` does not name the row by its `id`"), "{problem}");
+    }
+
     #[test]
     fn a_mistaken_declaration_is_refused_with_its_name() {
         let cases = [

@@ -264,7 +264,10 @@ impl Procedure {
         settles.check_values()?;
         text_column(resource, &settles.column)?;
         match resource.method(&settles.read_by) {
-            Some(method) if matches!(method.answer, Answer::Row(_)) => self.check_reader(resource, method, true),
+            Some(method) if matches!(method.answer, Answer::Row(_)) => {
+                self.check_reader(resource, method, true)?;
+                asks_for_the_row(resource, method)
+            }
             _ => Err(format!("`{}` reads no single row", settles.read_by)),
         }
     }
@@ -294,6 +297,15 @@ impl Procedure {
             Some(name) => Err(format!("nothing fills `{name}` in the path of `{}`", method.name)),
             None => Ok(()),
         }
+    }
+}
+
+/// Whether an answer is the row's own can only be told where the request names the row.
+fn asks_for_the_row(resource: &Resource, method: &Method) -> Result<(), String> {
+    let id = resource.row_id();
+    match method.path.parameters().any(|name| resource.canonical(name) == id) {
+        true => Ok(()),
+        false => Err(format!("the path of `{}` does not name the row by its `{id}`", method.name)),
     }
 }
 

@@ -34,6 +34,8 @@ async fn what_may_pass_does_not_end_the_watch() {
         "body={\"action\": {}}",
         "body={\"action\": {\"status\": \"errored\"}}",
         "set=/action/id 99999999999999999999999",
+        "twice=/action/id 7",
+        "twice=/action/status \"completed\"",
     ];
 
     for fault in faults {
@@ -45,6 +47,24 @@ async fn what_may_pass_does_not_end_the_watch() {
         let id = &stage.actions(IMAGE)[0]["id"];
         assert_eq!((&action["id"], &action["status"]), (id, &"completed".into()), "{fault}");
         assert_eq!((stage.posts(), stage.requests().len()), (1, 1 + 9 + 1), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_another_action_is_not_the_end_of_this_one() {
+    for status in ["completed", "errored"] {
+        let stage = stage().await;
+        // Faults take part in the order in which they were injected: this is a whole answer of another action.
+        let other = format!("{{\"action\": {{\"id\": 7, \"status\": \"{status}\", \"resource_id\": 62137902}}}}");
+        stage.inject(&format!("{GET} body={other}"));
+
+        let error = stage.error(&awaiting("30ms")).await;
+
+        let (id, report) = (stage.actions(IMAGE)[0]["id"].clone(), error.report());
+        assert_eq!((error.kind(), stage.posts()), (Kind::Unknown, 1), "{status}: {report}");
+        let cause = format!("the request asked for id {id}, and the answer has id 7");
+        assert!(report.contains("had the status `in-progress` when it was last read"), "{status}: {report}");
+        assert!(report.contains(&cause), "{status}: {report}");
     }
 }
 
@@ -76,7 +96,8 @@ async fn time_that_runs_out_unread_tells_the_last_status_and_the_cause() {
         ("status=404", "404 not_found: The resource you requested could not be found. (request "),
         ("status=503", "503 service_unavailable: "),
         ("body={}", "the body has no `action`"),
-        ("set=/action/id 7", "`id`: it is 7, and "),
+        ("set=/action/id 7", "and the answer has id 7"),
+        ("twice=/action/id 7", "the key `action.id` stands twice in the same object"),
         ("html=200", "and a body that is no JSON object (content-type `text/html`)"),
     ];
 

@@ -40,7 +40,7 @@ async fn until_answered(call: &Call, principal: Principal, query: &QueryContext)
         head = sent.head;
     });
     let cause: Error = match answered.await {
-        Ok(body) => match row(&callable.answers, &Answer::Row(callable.procedure.row.clone()), &body, binding) {
+        Ok(body) => match row(callable, body.bytes(), binding) {
             Ok(row) => return Ok(row),
             Err(fault) => fault.into(),
         },
@@ -54,15 +54,12 @@ async fn until_answered(call: &Call, principal: Principal, query: &QueryContext)
     Err(Fault::Lost(Box::new(Lost { at, status, cause, appeared, request_id, look })).into())
 }
 
-/// A body's row, with all columns of its table.
-pub(super) fn row(
-    resource: &Resource,
-    answer: &Answer,
-    body: &Body,
-    binding: &Binding,
-) -> Result<RecordBatch, crate::rows::Fault> {
-    let columns: Vec<usize> = (0..resource.columns.len()).collect();
-    Ok(Decoder::new(resource, answer, &columns).decode(body.bytes(), binding)?.batch)
+/// The row of what was started, with all columns of its table. All of them are read, so a key of any of them that stands
+/// twice is an error.
+fn row(callable: &Callable, body: &[u8], binding: &Binding) -> Result<RecordBatch, crate::rows::Fault> {
+    let Callable { answers, procedure, .. } = callable;
+    let columns: Vec<usize> = (0..answers.columns.len()).collect();
+    Ok(Decoder::new(answers, &Answer::Row(procedure.row.clone()), &columns).decode(body, binding)?.batch)
 }
 
 /// What has begun since the request was sent, as far as its first page tells: the list has the newest first.

@@ -7,12 +7,12 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::fault::{Fault, Started};
 use super::plan::Call;
-use super::post::{self, cell, request};
+use super::post::{cell, request};
 use super::{Permission, Polling};
 use crate::api::{Fault as ApiFault, QueryContext};
 use crate::error::{Error, Result};
-use crate::resource::{Binding, Callable, Phase, Resource, Settles, Value};
-use crate::rows;
+use crate::resource::{Binding, Callable, Method, Phase, Resource, Settles, Value};
+use crate::rows::{self, Decoder};
 use crate::table::fault::Fault as TableFault;
 
 /// When the time is over, it is looked at once more, for so long.
@@ -90,18 +90,29 @@ async fn read(
     let limit = until.saturating_duration_since(Instant::now());
     let body = timeout_at(until, call.client.get(&request, query)).await;
     let body = body.unwrap_or_else(|_| Err(ApiFault::Slow { at: request.at(), limit, attempts: 1 }))?;
-    let read = post::row(answers, &method.answer, &body, binding).and_then(|read| of_id(answers, read, &wanted));
+    let read = row_of(answers, method, body.bytes(), binding, &wanted);
     Ok(read.map_err(|fault| TableFault::Unreadable { at: request.at(), fault })?)
 }
 
-/// The row, if it is the one that was asked for: another one's status says nothing.
-fn of_id(resource: &Resource, read: RecordBatch, wanted: &Value) -> Result<RecordBatch, rows::Fault> {
-    let id = id(resource, &read);
+/// The row of a body, if it is the one that was asked for: the status of another row says nothing. The decoder compares
+/// what the path names, text without regard to capital letters, because a query filters again. Nothing filters here, and
+/// the API has written the id itself: so the id is compared exactly.
+fn row_of(
+    resource: &Resource,
+    method: &Method,
+    body: &[u8],
+    binding: &Binding,
+    wanted: &Value,
+) -> Result<RecordBatch, rows::Fault> {
+    let binding = binding.without(resource.row_id()).with(resource.row_id(), wanted.clone());
+    let columns: Vec<usize> = (0..resource.columns.len()).collect();
+    let row = Decoder::of_method(resource, method, &columns).decode(body, &binding)?.batch;
+    let id = id(resource, &row);
     if id == *wanted {
-        return Ok(read);
+        return Ok(row);
     }
-    let problem = format!("it is {id}, and {wanted} was asked for");
-    Err(rows::Fault::Field { field: resource.row_id().to_owned(), row: None, problem })
+    let (field, asked, answered) = (resource.row_id().to_owned(), wanted.to_string(), id.to_string());
+    Err(rows::Fault::OtherRow { field, asked, answered })
 }
 
 /// The row's own id, which decoding has made sure of.
@@ -143,5 +154,58 @@ fn literal(value: &Value) -> String {
     match value {
         Value::Int(_) | Value::Bool(_) => value.to_string(),
         Value::Text(text) => format!("'{}'", text.replace('\'', "''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::Registry;
+
+    /// Reads a row by a get that names it by `asked`, in a table whose ids are numbers, or text.
+    fn read(table: &str, method: &str, asked: Value, body: &str) -> Result<RecordBatch, rows::Fault> {
+        let resource = Registry::built_in().find("compute", table).unwrap();
+        let binding = Binding::default().with("image_id", Value::Int(7));
+        row_of(resource, resource.method(method).unwrap(), body.as_bytes(), &binding, &asked)
+    }
+
+    fn action(body: &str) -> Result<RecordBatch, rows::Fault> {
+        read("image_actions", "image_actions_get", Value::Int(5), body)
+    }
+
+    #[test]
+    fn the_row_that_was_asked_for_is_taken() {
+        let row = action(r#"{"action": {"id": 5, "status": "completed"}}"#).unwrap();
+
+        assert_eq!(cell(&row, row.schema().index_of("status").unwrap(), 0), "completed");
+        assert_eq!(cell(&row, row.schema().index_of("image_id").unwrap(), 0), "7");
+    }
+
+    #[test]
+    fn another_row_is_an_error_whatever_its_status() {
+        let other = |asked: &str, answered: &str| rows::Fault::OtherRow {
+            field: "id".into(),
+            asked: asked.into(),
+            answered: answered.into(),
+        };
+
+        let numbers = action(r#"{"action": {"id": 6, "status": "completed"}}"#);
+        assert_eq!(numbers.unwrap_err(), other("5", "6"));
+        for answered in ["ab-2", "AB-1"] {
+            let body = format!(r#"{{"snapshot": {{"id": "{answered}"}}}}"#);
+            let texts = read("snapshots", "snapshots_get", Value::Text("ab-1".into()), &body);
+            assert_eq!(texts.unwrap_err(), other("ab-1", answered));
+        }
+    }
+
+    #[test]
+    fn a_row_whose_id_or_status_stands_twice_is_an_error() {
+        for (body, key) in [
+            (r#"{"action": {"id": 6, "status": "completed", "id": 5}}"#, "action.id"),
+            (r#"{"action": {"id": 5, "status": "completed", "status": "errored"}}"#, "action.status"),
+            (r#"{"action": {"id": 6}, "action": {"id": 5, "status": "completed"}}"#, "action"),
+        ] {
+            assert_eq!(action(body).unwrap_err(), rows::Fault::Twice { key: key.into() }, "{body}");
+        }
     }
 }
