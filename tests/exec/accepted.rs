@@ -36,6 +36,11 @@ const ANSWERS: &[(&str, u16, &str)] = &[
     ("set=/action/started_at \"yesterday\"", 201, "`started_at` of row 0: `yesterday` is no time"),
     ("without=action", 201, "the body has no `action`"),
     ("without=/action/id", 201, "`id` of row 0: it is missing"),
+    ("twice=/action/id 7", 201, "the key `action.id` stands twice in the same object"),
+    ("twice=/action/status \"completed\"", 201, "the key `action.status` stands twice in the same object"),
+    ("twice=/action/region/slug \"sfo3\"", 201, "the key `action.region.slug` stands twice in the same object"),
+    ("twice=/action {\"id\": 7, \"status\": \"completed\"}", 201, "the key `action` stands twice in the same object"),
+    ("twice=/action null", 201, "the key `action` stands twice in the same object"),
     ("truncated", 201, "it ended before its end"),
     ("cut", 201, "it ended before its end"),
 ];
@@ -70,7 +75,7 @@ async fn a_success_that_cannot_be_read_was_carried_out_and_is_not_sent_again() {
 
 #[tokio::test]
 async fn an_await_of_it_waits_for_nothing() {
-    for fault in ["answer-after=204", "answer-after=202 null", "without=/action/id", "cut"] {
+    for fault in ["answer-after=204", "answer-after=202 null", "without=/action/id", "twice=/action/id 7", "cut"] {
         let stage = stage_that_settles(Duration::ZERO).await;
         stage.inject(&format!("POST ** {fault}"));
 
