@@ -1,0 +1,170 @@
+//! Lists whose pages are read again and again, and which of them are asked for.
+
+use super::*;
+
+/// A page of so many rows, with this total; `next`, `end` (links without one), or `mute` (no links).
+fn page(rows: usize, total: Option<u64>, links: &str) -> Decoded<()> {
+    let next = (links == "next").then(|| "/?page=9".to_owned());
+    Decoded { rows: (), count: rows, total, next, has_links: links != "mute" }
+}
+
+/// Reads a list whose pages are these, again and again, the last one for all that follow: the pages that were
+/// asked for, and what they tell.
+fn read(known: Option<Short>, pages: &[(usize, Option<u64>, &str)]) -> (Vec<u64>, Extent) {
+    let (mut extent, mut asked) = (Extent::new(known), Vec::new());
+    loop {
+        let next = extent.has_more().then(|| extent.asked() + 1);
+        let Some(number) = next.or_else(|| extent.missing()) else { return (asked, extent) };
+        let (rows, total, links) = pages[index(number).min(pages.len() - 1)];
+        extent.note(number, &page(rows, total, links));
+        asked.push(number);
+    }
+}
+
+fn asked(pages: &[(usize, Option<u64>, &str)]) -> Vec<u64> {
+    read(None, pages).0
+}
+
+#[test]
+fn a_usual_list_is_read_once_and_no_further() {
+    assert_eq!(asked(&[(0, Some(0), "end")]), [1]);
+    assert_eq!(asked(&[(41, Some(41), "end")]), [1]);
+    assert_eq!(asked(&[(41, Some(41), "mute")]), [1]);
+    assert_eq!(asked(&[(200, Some(200), "end")]), [1]);
+    assert_eq!(asked(&[(200, Some(366), "next"), (166, Some(366), "end")]), [1, 2]);
+    assert_eq!(asked(&[(200, None, "next"), (166, None, "end")]), [1, 2]);
+    assert_eq!(asked(&[(166, None, "end")]), [1]);
+}
+
+#[test]
+fn where_the_total_says_more_pages_are_asked_for_by_number() {
+    for links in ["end", "mute"] {
+        let (asked, extent) = read(None, &[(200, Some(450), links), (200, Some(450), links), (50, Some(450), links)]);
+        assert_eq!((asked, extent.rows(), extent.short()), (vec![1, 2, 3], 450, None), "{links}");
+    }
+}
+
+#[test]
+fn pages_that_say_nothing_are_asked_for_until_one_is_empty() {
+    assert_eq!(asked(&[(200, None, "mute"), (50, None, "mute"), (0, None, "mute")]), [1, 2, 3]);
+    assert_eq!(asked(&[(20, None, "mute"), (0, None, "mute")]), [1, 2]);
+    assert_eq!(asked(&[(0, None, "mute")]), [1]);
+    assert_eq!(asked(&[(200, None, "end"), (0, None, "end")]), [1, 2], "full");
+}
+
+#[test]
+fn a_total_that_cannot_be_right_ends_nothing() {
+    let (asked, extent) = read(None, &[(200, Some(0), "next"), (200, Some(0), "mute"), (0, Some(0), "mute")]);
+    assert_eq!((asked, extent.rows()), (vec![1, 2, 3], 400));
+    let (asked, extent) = read(None, &[(200, Some(200), "next"), (50, Some(200), "end")]);
+    assert_eq!((asked, extent.rows(), extent.total()), (vec![1, 2], 250, None));
+}
+
+#[test]
+fn a_server_with_smaller_pages_is_read_with_their_size() {
+    let (asked, extent) = read(None, &[(50, Some(130), "next"), (50, Some(130), "next"), (30, Some(130), "end")]);
+
+    assert_eq!((asked, extent.hole(), extent.short()), (vec![1, 2, 3], None, None));
+}
+
+#[test]
+fn the_second_page_tells_how_large_pages_are() {
+    let mut extent = Extent::new(None);
+    extent.note(1, &page(50, Some(1_000), "next"));
+    assert_eq!(extent.ahead(u64::MAX), 1);
+
+    extent.note(2, &page(50, Some(1_000), "next"));
+
+    assert_eq!(extent.ahead(u64::MAX), 20);
+    assert_eq!(extent.ahead(120), 3);
+}
+
+#[test]
+fn a_page_that_is_too_short_is_read_again_and_else_a_hole() {
+    let pages = [(200, Some(650), "next"), (20, Some(650), "next"), (200, Some(650), "next"), (50, Some(650), "end")];
+
+    let (asked, extent) = read(None, &pages);
+
+    assert_eq!(asked, [1, 2, 3, 4, 2, 2]);
+    assert_eq!(extent.hole(), Some(Hole { page: 2, rows: 20, size: 200 }));
+    assert_eq!(extent.short(), Some(Short { rows: 470, total: 650 }));
+}
+
+#[test]
+fn a_page_that_is_whole_when_it_is_read_again_leaves_no_hole() {
+    for (first, then) in [((20, "next"), 200), ((0, "end"), 200)] {
+        let mut extent = Extent::new(None);
+        extent.note(1, &page(200, Some(650), "next"));
+        extent.note(2, &page(first.0, Some(650), first.1));
+        extent.note(3, &page(200, Some(650), "next"));
+        extent.note(4, &page(50, Some(650), "end"));
+        assert_eq!((extent.has_more(), extent.missing()), (false, Some(2)));
+
+        extent.note(2, &page(then, Some(650), "next"));
+
+        assert_eq!((extent.missing(), extent.hole(), extent.rows()), (None, None, 650));
+    }
+}
+
+#[test]
+fn a_first_page_that_is_shorter_than_the_second_is_read_again() {
+    let (asked, extent) = read(None, &[(20, None, "next"), (200, None, "next"), (50, None, "end")]);
+
+    assert_eq!(asked, [1, 2, 3, 1, 1]);
+    assert_eq!(extent.hole(), Some(Hole { page: 1, rows: 20, size: 200 }));
+}
+
+#[test]
+fn a_short_list_is_proved_by_the_last_rows_and_by_the_empty_pages_after_them() {
+    let (asked, extent) = read(None, &[(200, Some(302), "next"), (100, Some(302), "end"), (0, Some(302), "end")]);
+    assert_eq!(asked, [1, 2, 2, 3]);
+    assert_eq!(extent.short(), Some(Short { rows: 300, total: 302 }));
+
+    let (asked, _) = read(None, &[(200, Some(900), "end"), (200, Some(900), "end"), (0, Some(900), "end")]);
+    assert_eq!(asked, [1, 2, 3, 4, 5, 3]);
+
+    let (asked, extent) = read(None, &[(0, Some(3), "end"), (0, Some(3), "end")]);
+    assert_eq!((asked, extent.rows()), (vec![1, 1], 0));
+}
+
+#[test]
+fn what_was_proved_before_is_not_proved_again_while_both_numbers_stay() {
+    let known = Some(Short { rows: 300, total: 900 });
+    let pages = |rows| [(200, Some(900), "next"), (rows, Some(900), "end"), (0, Some(900), "end")];
+
+    assert_eq!(read(known, &pages(100)).0, [1, 2]);
+    assert_eq!(read(known, &pages(99)).0, [1, 2, 3, 4, 5, 2, 3]);
+    let mut extent = Extent::new(known);
+    extent.note(1, &page(200, Some(900), "next"));
+    assert_eq!(extent.ahead(u64::MAX), 2);
+}
+
+#[test]
+fn a_total_far_beyond_the_rows_is_not_asked_for_without_end() {
+    let (asked, extent) = read(None, &[(5, Some(1_000_000), "end"), (0, Some(1_000_000), "end")]);
+    assert!(extent.is_endless());
+    assert_eq!(asked.len(), 51);
+
+    let (asked, extent) = read(None, &[(200, None, "next"), (0, None, "next")]);
+    assert!(extent.is_endless(), "a `next` that never ends");
+    assert_eq!(asked.len(), 51);
+}
+
+#[test]
+fn an_empty_page_that_the_one_before_it_promised_is_read_again() {
+    assert_eq!(asked(&[(200, None, "next"), (0, None, "end")]), [1, 2, 2]);
+    assert_eq!(asked(&[(200, Some(200), "next"), (0, Some(200), "end")]), [1, 2], "the total agrees");
+}
+
+#[test]
+fn growth_and_shrinking_are_seen_in_the_totals() {
+    let grown = read(None, &[(200, Some(300), "next"), (103, Some(303), "end")]).1;
+    assert_eq!((grown.growth(), grown.has_shrunk()), (3, false));
+
+    let shrunk = read(None, &[(200, Some(300), "next"), (98, Some(298), "end")]);
+    assert_eq!((shrunk.0, shrunk.1.has_shrunk()), (vec![1, 2], true));
+
+    let late = [(200, None, "next"), (200, Some(503), "next"), (100, Some(500), "end")];
+    let late = read(None, &late).1;
+    assert_eq!((late.growth(), late.has_shrunk()), (0, true));
+}
