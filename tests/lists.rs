@@ -4,6 +4,7 @@
 mod answers;
 mod cut;
 mod ends;
+mod totals;
 mod unpaged;
 
 use oceanflight::error::Kind;

@@ -8,19 +8,26 @@
 //!   be the last: the next one is asked for, until one is empty.
 //! - The size of a page is the largest number of rows that a page had. The server may have made it smaller than what
 //!   was asked for. A page with fewer rows that is not the last is read again; one that stays short is a *hole*.
-//! - A list is *short* where its pages have fewer rows than its total. It is proved to be no longer where the last page
-//!   with rows was read twice, and every page after it, up to the total and at least one, is empty; the first of these
-//!   was asked twice.
-//!
-//! - A list whose pages are smaller than was asked for is not accepted as short: each may have been cut alike.
+//! - A list is *short* where its pages have fewer rows than its total. The proof that it has no more is: every page after
+//!   its last rows, up to the total, and at least one, is empty; the first of them is still empty when it is asked for
+//!   again; and the last page with rows, unless it is full, has no more when it is read again. No request of these can be
+//!   left out, because pages are empty or cut now and then.
+//! - Where more than [`MOST_PROOF`] pages would have to be empty, nothing is proved: the list is refused as soon as its
+//!   first empty page is still empty when it is asked for again.
+//! - A list whose pages are smaller than was asked for is not accepted as short: each may have been cut alike. So its
+//!   proof is not begun either.
 //!
 //! A total that its own page contradicts, because more rows stand up to there, is no total.
 
 use super::client::PER_PAGE;
 use super::page::Decoded;
 
-/// No more empty pages than this are asked for after the last rows.
-const MOST_EMPTY: u64 = 50;
+/// No more empty pages than this are asked for to prove that a list is short. It is a fifth of what the API allows in a
+/// minute, for a total that is 10,000 rows too high; and it is spent once in ten minutes, because the finding is kept.
+pub const MOST_PROOF: u64 = 50;
+/// So many empty pages that still name a `next` are followed where no total says that there are more rows: with the
+/// pages that are empty now and then, there may be rows behind them.
+const MOST_PROMISED: u64 = 3;
 /// A page that is shorter than the others is read this often at most.
 const MOST_READS: u32 = 3;
 /// More pages than this that are too short are not read again one by one.
@@ -46,12 +53,21 @@ pub struct Hole {
     pub size: u64,
 }
 
+/// The empty pages that would prove a list short, where these are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Far {
+    /// The first page without rows.
+    pub page: u64,
+    /// How many pages there are from this one up to the total.
+    pub pages: u64,
+}
+
 /// What the pages of one reading tell of the length of their list.
 #[derive(Debug, Default)]
 pub struct Extent {
     /// By their numbers.
     pages: Vec<Page>,
-    /// What was proved when the list was read before.
+    /// What was found when the list was read before: it is short, and that was proved or cannot be.
     known: Option<Short>,
     /// The rows of all pages, of the largest, and the largest total that can be right: a list may have thousands of
     /// pages, and each of them asks for these.
@@ -70,7 +86,7 @@ struct Page {
 }
 
 impl Extent {
-    /// Of a list that was `known` to be short when it was read before.
+    /// Of a list that was found to be short when it was read before.
     pub(super) fn new(known: Option<Short>) -> Self {
         Self { known, ..Self::default() }
     }
@@ -103,14 +119,15 @@ impl Extent {
     /// Whether the page after the last one is to be asked for.
     pub(super) fn has_more(&self) -> bool {
         let Some(last) = self.pages.last() else { return true };
-        if self.is_endless() {
+        if self.is_endless() || self.far().is_some() {
             return false;
         }
         if last.next {
             return true;
         }
         match self.total() {
-            Some(_) if self.is_known() => false,
+            // What was found before holds for the page after these as well, unless they end with a full one.
+            Some(_) if self.is_known() => last.rows >= self.full(),
             Some(total) if total > self.rows() => self.asked() < self.pages_of(total),
             Some(total) if total == self.rows() => false,
             Some(_) | None => last.rows > 0 && (!last.links || last.rows >= self.full()),
@@ -122,8 +139,9 @@ impl Extent {
         let total = self.total().unwrap_or(0);
         let rows = self.known.filter(|known| known.total == total).map_or(total, |known| known.rows);
         match self.pages[..] {
-            // It may be that the server's pages are smaller than what was asked for: the second one shows.
-            [ref first] if first.rows < PER_PAGE as u64 => 1,
+            // It may be that the server's pages are smaller than what was asked for: the second one shows. It also shows
+            // whether there is one at all, where links say that there is none.
+            [ref first] if first.rows < PER_PAGE as u64 || (first.links && !first.next) => 1,
             _ => self.pages_of(rows.min(wanted)),
         }
     }
@@ -143,19 +161,19 @@ impl Extent {
         }
     }
 
-    /// The page that is missing in the proof that a list is short.
+    /// The page that is missing in the proof that a list is short, or in that it is none.
     fn unproved(&self) -> Option<u64> {
         let short = self.short().filter(|_| !self.is_known())?;
-        let last = self.last_with_rows();
+        let (last, counted) = (self.last_with_rows(), self.pages_of(short.total));
+        let after = (last + 1..=counted.max(last + 1)).find(|number| self.reads(*number) == 0);
+        let again = |number: u64| (self.reads(number) < 2).then_some(number);
+        if self.far().is_some() {
+            return again(last + 1);
+        }
         let may_have_more = last > 0 && self.page(last).rows < self.full();
-        if may_have_more && self.reads(last) < 2 {
-            return Some(last);
-        }
-        let wanted = if last < self.pages_of(short.total) { 2 } else { 1 };
-        if self.reads(last + 1) < wanted {
-            return Some(last + 1);
-        }
-        (self.asked() < self.pages_of(short.total)).then_some(self.asked() + 1)
+        let last_again = if may_have_more { again(last) } else { None };
+        let first_again = || if last < counted { again(last + 1) } else { None };
+        last_again.or(after).or_else(first_again)
     }
 
     /// An empty page that the page before it named as its next, where no total says that there is nothing.
@@ -211,12 +229,22 @@ impl Extent {
         self.pages.last().is_some_and(|page| !page.next)
     }
 
-    /// Whether there is nothing after the last rows, one empty page after another, and still no end.
+    /// Whether there is nothing after the last rows, nor after the total, one empty page after another, and still no end.
     pub fn is_endless(&self) -> bool {
-        self.asked() - self.last_with_rows() >= MOST_EMPTY
+        let counted = self.total().map_or(0, |total| self.pages_of(total)).max(self.last_with_rows());
+        let promises = self.pages.last().is_some_and(|page| page.next);
+        promises && self.asked() >= counted + MOST_PROMISED
     }
 
-    /// Whether it is as short as it was known to be.
+    /// The pages that would have to be empty, if there is an empty one after the last rows, and they are too many.
+    pub fn far(&self) -> Option<Far> {
+        let (short, last) = (self.short()?, self.last_with_rows());
+        let most = if self.small_size().is_some() { 1 } else { MOST_PROOF };
+        let pages = self.pages_of(short.total).saturating_sub(last);
+        (self.asked() > last && pages > most).then_some(Far { page: last + 1, pages })
+    }
+
+    /// Whether it is as short as it was found to be.
     fn is_known(&self) -> bool {
         self.known.is_some() && self.known == self.short()
     }

@@ -22,6 +22,6 @@ pub mod retry;
 pub use body::{Body, Head};
 pub use client::{Client, Options, PER_PAGE, Request, Sent, is_loopback};
 pub use context::{Count, Counts, QueryContext, SentEnough};
-pub use extent::{Extent, Hole, Short};
+pub use extent::{Extent, Far, Hole, MOST_PROOF, Short};
 pub use fault::{Fault, Where};
 pub use read_ahead::ReadAhead;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::api::{Hole, Where};
+use crate::api::{Far, Hole, MOST_PROOF, Where};
 use crate::error::{Error, Failure, Kind};
 use crate::rows;
 
@@ -76,6 +76,18 @@ pub enum Lack {
     Unknown,
     /// Its pages are smaller than was asked for, and may have been cut.
     Small,
+    /// It would take too many pages to prove that there are no more rows.
+    Far(Far),
+}
+
+impl Lack {
+    /// Whether it is what the total is wrong by, and not a page that may come whole the next time.
+    pub(super) fn is_lasting(self) -> bool {
+        match self {
+            Self::Small | Self::Far(_) | Self::Unknown => true,
+            Self::Hole(_) | Self::Repeated | Self::Endless => false,
+        }
+    }
 }
 
 impl fmt::Display for Lack {
@@ -88,6 +100,10 @@ impl fmt::Display for Lack {
             Self::Endless => f.write_str("the pages after these are empty, but do not end"),
             Self::Unknown => f.write_str("the next page is answered with 404"),
             Self::Small => f.write_str("its pages have fewer rows than were asked for, and may have been cut"),
+            Self::Far(Far { page, pages }) => write!(
+                f,
+                "page {page} is empty, and there are {pages} pages up to that total: no more than {MOST_PROOF} are checked"
+            ),
         }
     }
 }
@@ -148,6 +164,11 @@ impl Failure for Fault {
                 "SELECT only the columns that you need; please report it, the API may have changed".into()
             }
             Self::Changing { .. } => "run the query again".into(),
+            Self::Incomplete { lack, total: Some(_), .. } if lack.is_lasting() => {
+                "this is remembered for 10 minutes, as long as the list has these rows and this total: run the query again \
+                 after that; a LIMIT, or a WHERE that selects single ids, may still work"
+                    .into()
+            }
             Self::Incomplete { .. } => {
                 "run the query again; if that does not help, DigitalOcean's pages of this list are wrong: a LIMIT, or a \
                  WHERE that selects single ids, may still work"

@@ -1,4 +1,5 @@
-//! Lists that were proved to be shorter than their totals say, so that the next query need not prove it again.
+//! Lists with fewer rows than their totals say: that this was proved, or why it cannot be. The next query need not find it
+//! out again.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -6,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::fault::Lack;
 use crate::api::{Request, Short};
 
 /// Findings beyond this many are forgotten, and proved again.
@@ -15,34 +17,44 @@ const LIFE: Duration = Duration::from_secs(600);
 
 /// The findings of one account, by path and query.
 #[derive(Debug, Default)]
-pub(super) struct Findings(Mutex<HashMap<String, Finding>>);
+pub(super) struct Findings(Mutex<HashMap<String, Kept>>);
+
+/// What was found of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    /// By how much it is shorter. It holds for no other two numbers.
+    pub(super) short: Short,
+    /// Why these rows are no answer; none where they are.
+    pub(super) lack: Option<Lack>,
+}
 
 #[derive(Debug)]
-struct Finding {
-    short: Short,
+struct Kept {
+    finding: Finding,
     until: Instant,
 }
 
 impl Findings {
     /// Keeps what was found of a list. What is known already does not live longer for being met again: it was not
     /// proved again.
-    pub(super) fn keep(&self, list: &Request, short: Short) {
+    pub(super) fn keep(&self, list: &Request, finding: Finding) {
         let mut findings = self.0.lock().expect("nothing panics while it is held");
         let now = Instant::now();
-        findings.retain(|_, finding| finding.until > now);
+        findings.retain(|_, kept| kept.until > now);
         if findings.len() >= MOST {
             findings.clear();
         }
-        let finding = findings.entry(list.at().path).or_insert(Finding { short, until: now + LIFE });
-        if finding.short != short {
-            *finding = Finding { short, until: now + LIFE };
+        let new = || Kept { finding, until: now + LIFE };
+        let kept = findings.entry(list.at().path).or_insert_with(new);
+        if kept.finding != finding {
+            *kept = new();
         }
     }
 
     /// What is known of a list.
-    pub(super) fn of(&self, list: &Request) -> Option<Short> {
+    pub(super) fn of(&self, list: &Request) -> Option<Finding> {
         let findings = self.0.lock().expect("nothing panics while it is held");
-        findings.get(&list.at().path).filter(|finding| finding.until > Instant::now()).map(|finding| finding.short)
+        findings.get(&list.at().path).filter(|kept| kept.until > Instant::now()).map(|kept| kept.finding)
     }
 }
 
@@ -54,7 +66,7 @@ mod tests {
         Request::new("/v2/things".into()).with_query(vec![("tag".into(), query.into())])
     }
 
-    const SHORT: Short = Short { rows: 300, total: 302 };
+    const SHORT: Finding = Finding { short: Short { rows: 300, total: 302 }, lack: None };
 
     #[tokio::test(start_paused = true)]
     async fn a_finding_is_kept_for_ten_minutes_and_not_longer_for_being_used() {
@@ -72,14 +84,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_new_finding_takes_the_place_of_the_old_one() {
         let findings = Findings::default();
-        let other = Short { rows: 301, total: 303 };
-        findings.keep(&list("a"), SHORT);
-        tokio::time::advance(LIFE / 2).await;
+        let others = [
+            Finding { short: Short { rows: 301, total: 303 }, ..SHORT },
+            Finding { lack: Some(Lack::Unknown), ..SHORT },
+        ];
+        for other in others {
+            findings.keep(&list("a"), SHORT);
+            tokio::time::advance(LIFE / 2).await;
 
-        findings.keep(&list("a"), other);
+            findings.keep(&list("a"), other);
 
-        tokio::time::advance(LIFE / 2).await;
-        assert_eq!(findings.of(&list("a")), Some(other));
+            tokio::time::advance(LIFE / 2).await;
+            assert_eq!(findings.of(&list("a")), Some(other));
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,8 +10,8 @@
 //! rows that were not sent yet are sent.
 //!
 //! Two readings that are alike prove nothing: pages can be cut short in the same way twice. A list with fewer rows than
-//! its total is an answer only where the pages after it were asked for and are empty; then the answer says so, and the
-//! finding is kept for the next query. Every other contradiction is an error.
+//! its total is an answer only where the pages after it were asked for and are empty; then the answer says so. Every other
+//! contradiction is an error. What was found of a list with a wrong total, answer or error, is kept for the next query.
 
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ use tracing::warn;
 
 use super::Account;
 use super::fault::{Fault, Lack};
+use super::findings::Finding;
 use super::ids::Ids;
 use crate::api::page::{Decoded, Fetch, Pages};
 use crate::api::{Extent, Fault as Missing, Request, Short};
@@ -48,6 +49,8 @@ pub(super) struct Source {
 pub(super) struct List {
     source: Source,
     state: State,
+    /// What was found when it was read for another query.
+    known: Option<Finding>,
     sent: Ids,
     readings: u32,
     /// From the second reading on; the first one's are those in `sent`.
@@ -78,15 +81,24 @@ enum Verdict {
 impl List {
     /// Starts to read a list that has pages.
     pub(super) fn paged(source: Source) -> Self {
-        let state = State::Paged(Box::new(source.pages()));
-        Self { state, ..Self::single(source) }
+        let mut list = Self::single(source);
+        list.begin();
+        list
     }
 
     /// Starts to read a list that is declared to be a single answer. Should that say that there is more, its pages are
     /// read after all.
     pub(super) fn single(source: Source) -> Self {
         let (state, sent) = (State::Single, Ids::default());
-        Self { source, state, sent, readings: 1, current: None, previous: None, stale: 0 }
+        Self { source, state, known: None, sent, readings: 1, current: None, previous: None, stale: 0 }
+    }
+
+    /// Begins a reading, with what is known of the list by then.
+    fn begin(&mut self) {
+        let Source { account, fetch, request, rows_wanted, .. } = &self.source;
+        self.known = account.findings.of(request);
+        let short = self.known.map(|known| known.short);
+        self.state = State::Paged(Box::new(Pages::new(Arc::clone(fetch), request.clone(), *rows_wanted, short)));
     }
 
     /// The next rows that were not sent yet, or `None` when the list is complete.
@@ -113,7 +125,7 @@ impl List {
             let path = self.source.request.at().path;
             warn!(path, rows = decoded.count, total = decoded.total, "a list declared without pages has more of them");
             self.current = Some(Ids::default());
-            self.state = State::Paged(Box::new(self.source.pages()));
+            self.begin();
         }
         Ok(rows)
     }
@@ -188,10 +200,23 @@ impl List {
             return self.again(otherwise);
         }
         match extent.short() {
-            Some(_) if extent.small_size().is_some() => Verdict::Incomplete(Lack::Small),
-            Some(short) if repeated == 0 => Verdict::Short(short),
-            Some(_) => self.again(Verdict::Changing),
+            Some(short) => self.of_short(short, repeated),
             None => Verdict::Complete,
+        }
+    }
+
+    /// What it means that a list has fewer rows than its total.
+    fn of_short(&self, short: Short, repeated: u64) -> Verdict {
+        if let Some(Finding { short: known, lack: Some(lack) }) = self.known
+            && known == short
+        {
+            return Verdict::Incomplete(lack);
+        }
+        match self.extent().far() {
+            _ if self.extent().small_size().is_some() => Verdict::Incomplete(Lack::Small),
+            Some(far) => Verdict::Incomplete(Lack::Far(far)),
+            None if repeated == 0 => Verdict::Short(short),
+            None => self.again(Verdict::Changing),
         }
     }
 
@@ -218,7 +243,7 @@ impl List {
         self.current = Some(Ids::default());
         self.readings += 1;
         self.stale = 0;
-        self.state = State::Paged(Box::new(self.source.pages()));
+        self.begin();
     }
 
     /// Tells, and keeps, that a list is shorter than its total.
@@ -229,7 +254,7 @@ impl List {
         fetch.query.notice(format!(
             "DigitalOcean counts {total} rows in {path} and lists {rows}: the pages after these are empty"
         ));
-        account.findings.keep(request, short);
+        account.findings.keep(request, Finding { short, lack: None });
     }
 
     fn changing(&self) -> Fault {
@@ -237,16 +262,15 @@ impl List {
         Fault::Changing { at: self.source.request.page(1).at(), readings: self.readings, found: self.found(), total }
     }
 
+    /// The error of an incomplete list, which is kept if the next query would find the same.
     fn incomplete(&self, lack: Lack) -> Fault {
-        let extent = self.extent();
+        let (extent, Source { account, request, .. }) = (self.extent(), &self.source);
+        if let Some(short) = extent.short()
+            && lack.is_lasting()
+        {
+            account.findings.keep(request, Finding { short, lack: Some(lack) });
+        }
         let total = extent.total().or_else(|| (lack == Lack::Repeated).then(|| extent.rows()));
-        Fault::Incomplete { at: self.source.request.page(1).at(), found: self.found(), total, lack }
-    }
-}
-
-impl Source {
-    fn pages(&self) -> Pages<RecordBatch> {
-        let known = self.account.findings.of(&self.request);
-        Pages::new(Arc::clone(&self.fetch), self.request.clone(), self.rows_wanted, known)
+        Fault::Incomplete { at: request.page(1).at(), found: self.found(), total, lack }
     }
 }

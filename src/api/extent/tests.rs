@@ -140,14 +140,65 @@ fn what_was_proved_before_is_not_proved_again_while_both_numbers_stay() {
 }
 
 #[test]
-fn a_total_far_beyond_the_rows_is_not_asked_for_without_end() {
-    let (asked, extent) = read(None, &[(5, Some(1_000_000), "end"), (0, Some(1_000_000), "end")]);
-    assert!(extent.is_endless());
-    assert_eq!(asked.len(), 51);
+fn a_total_far_beyond_the_rows_is_refused_after_two_readings_of_the_first_empty_page() {
+    let far = |page, pages| Some(Far { page, pages });
 
+    let (asked, extent) = read(None, &[(5, Some(1_000_000), "end"), (0, Some(1_000_000), "end")]);
+    assert_eq!((asked, extent.far()), (vec![1, 2, 2], far(2, 4_999)));
+
+    let (asked, extent) = read(None, &[(200, Some(900_000), "next"), (100, Some(900_000), "end"), (0, None, "next")]);
+    assert_eq!((asked, extent.far()), (vec![1, 2, 3, 3], far(3, 4_498)));
+
+    let (asked, extent) = read(None, &[(0, Some(900_000), "mute")]);
+    assert_eq!((asked, extent.far()), (vec![1, 1], far(1, 4_500)));
+}
+
+#[test]
+fn no_more_pages_are_proved_empty_than_is_said() {
+    let with = |pages: u64| read(None, &[(200, Some(200 * (1 + pages)), "end"), (0, None, "end")]);
+
+    let (asked, extent) = with(MOST_PROOF);
+    assert_eq!((asked.len() as u64, extent.far()), (1 + MOST_PROOF + 1, None));
+    let (asked, extent) = with(MOST_PROOF + 1);
+    assert_eq!((asked, extent.far()), (vec![1, 2, 2], Some(Far { page: 2, pages: MOST_PROOF + 1 })));
+}
+
+#[test]
+fn a_list_with_small_pages_is_not_proved_short_because_it_is_refused_anyway() {
+    let (asked, extent) = read(None, &[(20, Some(650), "next"), (20, Some(650), "end"), (0, Some(650), "end")]);
+
+    assert_eq!((asked, extent.small_size()), (vec![1, 2, 3, 3], Some(20)));
+}
+
+#[test]
+fn a_far_page_that_was_empty_once_is_no_end() {
+    let mut extent = Extent::new(None);
+    extent.note(1, &page(200, Some(20_000), "next"));
+    extent.note(2, &page(0, Some(20_000), "next"));
+    assert_eq!((extent.has_more(), extent.missing()), (false, Some(2)));
+
+    extent.note(2, &page(200, Some(20_000), "next"));
+
+    assert_eq!((extent.has_more(), extent.far()), (true, None));
+}
+
+#[test]
+fn a_next_on_empty_pages_is_followed_a_few_times() {
     let (asked, extent) = read(None, &[(200, None, "next"), (0, None, "next")]);
-    assert!(extent.is_endless(), "a `next` that never ends");
-    assert_eq!(asked.len(), 51);
+    assert_eq!((asked, extent.is_endless()), (vec![1, 2, 3, 4], true));
+
+    let (asked, extent) = read(None, &[(200, Some(302), "next"), (100, Some(302), "end"), (0, Some(302), "next")]);
+    assert_eq!((asked, extent.is_endless()), (vec![1, 2, 2, 3, 4, 5], true));
+}
+
+#[test]
+fn what_was_found_before_bounds_what_is_asked_for() {
+    let known = |rows| Some(Short { rows, total: 900_000 });
+
+    assert_eq!(read(known(5), &[(5, Some(900_000), "end")]).0, [1]);
+    assert_eq!(read(known(300), &[(200, Some(900_000), "next"), (100, Some(900_000), "end")]).0, [1, 2]);
+    // A full page may have another one behind it by now.
+    assert_eq!(read(known(200), &[(200, Some(900_000), "end"), (0, None, "end")]).0, [1, 2]);
 }
 
 #[test]

@@ -1,0 +1,146 @@
+//! Totals that are wrong: how many requests it takes to find out, and what the next query has to ask for.
+
+use oceanflight::error::Kind;
+
+use super::{LIST, PAGES, all, instead, pages, stage, whole};
+use crate::support::{Asked, Stage, integers, single};
+
+/// The kind and the report of the list's error, and the pages that were asked for.
+async fn refused(stage: &Stage) -> (Kind, String, Vec<u64>) {
+    let error = stage.error(LIST).await;
+    (error.kind(), error.report(), pages(stage))
+}
+
+/// The list's rows are all of the account's, each once; its notes, and the pages that were asked for.
+async fn noted(stage: &Stage) -> (Vec<String>, Vec<u64>) {
+    let Asked { rows, progress } = stage.ask(LIST).await.unwrap_or_else(|error| panic!("{}", error.report()));
+    assert_eq!(integers(&rows, "id"), all(stage));
+    (progress.notices(), pages(stage))
+}
+
+#[tokio::test]
+async fn a_total_that_is_too_far_from_the_rows_is_refused_after_three_requests() {
+    let stage = stage(5, &["set=/meta/total 1000000"]).await;
+
+    let (kind, report, asked) = refused(&stage).await;
+
+    assert_eq!((kind, asked), (Kind::Aborted, vec![1, 2, 2]));
+    let counts = "is incomplete: 5 rows were found of 1000000; page 2 is empty, and there are 4999 pages up to that total: \
+                  no more than 50 are checked";
+    assert!(report.contains(counts), "{report}");
+    assert!(report.contains("\nhint: this is remembered for 10 minutes, "), "{report}");
+}
+
+#[tokio::test]
+async fn what_was_refused_once_is_refused_the_next_time_as_soon_as_its_rows_are_read() {
+    let stage = stage(5, &["set=/meta/total 1000000"]).await;
+    refused(&stage).await;
+
+    for _ in 0..2 {
+        let (kind, report, asked) = refused(&stage).await;
+        assert_eq!((kind, asked), (Kind::Aborted, vec![1]));
+        assert!(report.contains("5 rows were found of 1000000; page 2 is empty, and there are 4999 pages"), "{report}");
+        assert!(report.contains("\nhint: this is remembered for 10 minutes, "), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_refused_is_answered_when_the_list_or_its_total_is_another() {
+    let stage = stage(5, &["set=/meta/total 1000000"]).await;
+    refused(&stage).await;
+
+    assert_eq!(whole(&stage, &[]).await, [1], "its total is right");
+    instead(&stage, &["set=/meta/total 7"]);
+    assert_eq!(noted(&stage).await.1, [1, 1, 2], "its total is another");
+    instead(&stage, &["set=/meta/total 1000000", "times=1 append=1"]);
+    assert_eq!(refused(&stage).await.2, [1, 2, 2], "its rows are others");
+    let one = stage.rows(&format!("{LIST} LIMIT 3")).await;
+    assert_eq!((one.num_rows(), pages(&stage)), (3, vec![1]), "a LIMIT needs no end");
+}
+
+#[tokio::test]
+async fn what_is_read_ahead_is_all_that_a_total_costs_that_looks_right_on_the_first_page() {
+    let stage = stage(300, &["set=/meta/total 900000"]).await;
+
+    let (kind, report, first) = refused(&stage).await;
+
+    assert_eq!(kind, Kind::Aborted);
+    assert!(report.contains("300 rows were found of 900000; page 3 is empty, and there are 4498 pages"), "{report}");
+    // 16 pages are asked for at the same time, and no more than one for each of the three that were taken.
+    assert!(first.len() <= 1 + 16 + 3 + 1, "{first:?}");
+    assert_eq!(refused(&stage).await.2, [1, 2]);
+}
+
+#[tokio::test]
+async fn a_list_that_ends_with_a_full_page_is_asked_for_one_more_each_time() {
+    for fault in ["set=/meta/total 900000", "set=/meta/total 900"] {
+        let stage = stage(200, &[fault]).await;
+        let first = stage.ask(LIST).await.is_ok();
+        pages(&stage);
+
+        assert_eq!((stage.ask(LIST).await.is_ok(), pages(&stage)), (first, vec![1, 2]), "{fault}");
+        // Its second page was empty when it was looked at, and has rows by now.
+        instead(&stage, &[]);
+        stage.inject(&format!("{PAGES} page=1 times=1 append=700"));
+        let rows = stage.rows(LIST).await;
+        assert_eq!(rows.num_rows(), 900, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_with_small_pages_is_refused_without_a_proof() {
+    let stage = stage(650, &["short=20"]).await;
+
+    let (kind, report, first) = refused(&stage).await;
+
+    assert_eq!(kind, Kind::Aborted);
+    assert!(report.contains("80 rows were found of 650; its pages have fewer rows than were asked for"), "{report}");
+    assert!(first.len() <= 2 + 16 + 4 + 1, "{first:?}");
+    assert_eq!(refused(&stage).await.2, [1, 2, 3, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_page_after_the_rows_that_the_api_does_not_know_is_remembered() {
+    let stage = stage(5, &["set=/meta/total 900", "page=2 status=404"]).await;
+
+    for asked in [&[1, 2][..], &[1], &[1]] {
+        let (kind, report, pages) = refused(&stage).await;
+        assert_eq!((kind, &pages[..]), (Kind::Aborted, asked));
+        assert!(report.contains("5 rows were found of 900; the next page is answered with 404"), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_stays_short_is_read_again_by_each_query() {
+    let stage = stage(650, &["page=2 short=20"]).await;
+
+    for _ in 0..2 {
+        assert_eq!(refused(&stage).await.2, [1, 2, 2, 2, 3, 4]);
+    }
+    assert_eq!(whole(&stage, &["page=2 times=1 short=20"]).await, [1, 2, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_next_that_empty_pages_name_for_ever_is_followed_three_times() {
+    let next = |page: u32| format!(r#"page={page} set=/links/pages/next "https://x/v2/y?page={}""#, page + 1);
+    let faults: Vec<String> = (1..=6).map(next).chain(["without=meta".into()]).collect();
+    let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
+    let stage = stage(200, &faults).await;
+
+    let (kind, report, asked) = refused(&stage).await;
+
+    assert_eq!((kind, asked), (Kind::Aborted, vec![1, 2, 3, 4]));
+    assert!(report.contains("200 rows were found; the pages after these are empty, but do not end"), "{report}");
+}
+
+#[tokio::test]
+async fn a_count_over_a_list_that_is_refused_from_memory_is_an_error_and_no_number() {
+    let stage = stage(5, &["set=/meta/total 1000000"]).await;
+    let count = "SELECT count(*) FROM image_actions WHERE image_id = 62137902";
+
+    for _ in 0..2 {
+        assert_eq!(stage.error(count).await.kind(), Kind::Aborted);
+    }
+    stage.demo.account().clear_faults();
+    assert_eq!(single(&stage.rows(count).await), 5);
+}
