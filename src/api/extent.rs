@@ -10,14 +10,16 @@
 //!   was asked for. A page with fewer rows that is not the last is read again; one that stays short is a *hole*.
 //! - A list is *short* where its pages have fewer rows than its total. The proof that it has no more is: every page after
 //!   its last rows, up to the total, and at least one, is empty; the first of them is still empty when it is asked for
-//!   again; and the last page with rows, unless it is full, has no more when it is read again. No request of these can be
-//!   left out, because pages are empty or cut now and then.
+//!   again; and the last page with rows has the same rows when it is read again. No request of these can be left out:
+//!   pages are empty or cut now and then, and rows move up where others are removed.
 //! - Where more than [`MOST_PROOF`] pages would have to be empty, nothing is proved: the list is refused as soon as its
 //!   first empty page is still empty when it is asked for again.
 //! - A list whose pages are smaller than was asked for is not accepted as short: each may have been cut alike. So its
 //!   proof is not begun either.
 //!
-//! A total that its own page contradicts, because more rows stand up to there, is no total.
+//! A total that its own page contradicts, because more rows stand up to there, is no total. Neither is that of a
+//! page after the last rows, where one before it has a total: some servers count the rows of the page there, and rows that
+//! come or go behind all others move none. What has moved is seen on the last page with rows.
 
 use super::client::PER_PAGE;
 use super::page::Decoded;
@@ -69,11 +71,12 @@ pub struct Extent {
     pages: Vec<Page>,
     /// What was found when the list was read before: it is short, and that was proved or cannot be.
     known: Option<Short>,
-    /// The rows of all pages, of the largest, and the largest total that can be right: a list may have thousands of
-    /// pages, and each of them asks for these.
+    /// The rows of all pages, of the largest, and the largest total that can be right, of pages with rows and of others:
+    /// a list may have thousands of pages, and each of them asks for these.
     rows: u64,
     size: u64,
     total: Option<u64>,
+    total_of_empty: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -83,6 +86,8 @@ struct Page {
     next: bool,
     links: bool,
     reads: u32,
+    /// Whether it had more rows before.
+    was_longer: bool,
 }
 
 impl Extent {
@@ -91,24 +96,33 @@ impl Extent {
         Self { known, ..Self::default() }
     }
 
-    /// Takes note of a page: the one after the last, or one that was read before. Of two readings the longer counts.
+    /// Takes note of a page: the one after the last, or one that was read before. Of two readings the longer counts; of
+    /// two that are as long, the first one's total, which is of the time when the other pages were read.
     pub(super) fn note<T>(&mut self, number: u64, page: &Decoded<T>) {
         let (rows, next, links) = (page.count as u64, page.next.is_some(), page.has_links);
-        let read = Page { rows, total: page.total, next, links, reads: 1 };
+        let read = Page { rows, total: page.total, next, links, reads: 1, was_longer: false };
         let is_new = number > self.asked();
+        // Empty pages before it are not behind the last rows any more.
+        let is_behind_empty = rows > 0 && self.pages.last().is_some_and(|before| before.rows == 0);
         match self.pages.get_mut(index(number)) {
-            Some(before) if before.rows > read.rows => before.reads += 1,
-            Some(before) => *before = Page { reads: before.reads + 1, ..read },
+            Some(before) => before.read_again(read),
             None => self.pages.push(read),
         }
-        if is_new && rows <= self.size {
+        if is_new && rows <= self.size && !is_behind_empty {
             self.rows += rows;
-            self.total = self.total.max(self.total_of(number));
+            self.count_total_of(number);
         } else {
             self.rows = self.pages.iter().map(|page| page.rows).sum();
             self.size = self.size.max(rows);
-            self.total = (1..=self.asked()).filter_map(|number| self.total_of(number)).max();
+            (self.total, self.total_of_empty) = (None, None);
+            (1..=self.asked()).for_each(|number| self.count_total_of(number));
         }
+    }
+
+    fn count_total_of(&mut self, number: u64) {
+        let total = self.total_of(number);
+        let largest = if self.is_telling(number) { &mut self.total } else { &mut self.total_of_empty };
+        *largest = total.max(*largest);
     }
 
     /// How many pages were asked for.
@@ -167,13 +181,15 @@ impl Extent {
         let (last, counted) = (self.last_with_rows(), self.pages_of(short.total));
         let after = (last + 1..=counted.max(last + 1)).find(|number| self.reads(*number) == 0);
         let again = |number: u64| (self.reads(number) < 2).then_some(number);
+        let last_again = || if last > 0 { again(last) } else { None };
         if self.far().is_some() {
             return again(last + 1);
         }
-        let may_have_more = last > 0 && self.page(last).rows < self.full();
-        let last_again = if may_have_more { again(last) } else { None };
-        let first_again = || if last < counted { again(last + 1) } else { None };
-        last_again.or(after).or_else(first_again)
+        if last >= counted {
+            return last_again().or(after);
+        }
+        // Rows that have moved up since are on the last page with rows, when it is read after the empty ones.
+        after.or_else(|| again(last + 1)).or_else(last_again)
     }
 
     /// An empty page that the page before it named as its next, where no total says that there is nothing.
@@ -190,7 +206,7 @@ impl Extent {
 
     /// The largest total that can be right.
     pub fn total(&self) -> Option<u64> {
-        self.total
+        self.total.or(self.total_of_empty)
     }
 
     /// How many rows came while the list was read, as far as that is known. So many may stand on two pages.
@@ -201,10 +217,12 @@ impl Extent {
         }
     }
 
-    /// Whether rows went while it was read: a later page tells a smaller total.
+    /// Whether rows went while it was read: a later page tells a smaller total, or the last one has fewer rows when it is
+    /// read again.
     pub fn has_shrunk(&self) -> bool {
+        let last = self.last_with_rows();
         let Some(first) = self.first_total() else { return false };
-        (1..=self.asked()).filter_map(|number| self.total_of(number)).any(|total| total < first)
+        (last > 0 && self.page(last).was_longer) || self.totals().any(|total| total < first)
     }
 
     /// The first page that is too short, and not the last.
@@ -260,7 +278,19 @@ impl Extent {
 
     /// The first total that can be right: page 1's, as a rule.
     fn first_total(&self) -> Option<u64> {
-        (1..=self.asked()).find_map(|number| self.total_of(number))
+        self.totals().next()
+    }
+
+    /// The totals that can be right, in the order of the pages.
+    fn totals(&self) -> impl Iterator<Item = u64> {
+        let are_told = self.total.is_some();
+        let numbers = (1..=self.asked()).filter(move |number| self.is_telling(*number) || !are_told);
+        numbers.filter_map(|number| self.total_of(number))
+    }
+
+    /// Whether the total of a page counts before those of others: it is not behind the last rows.
+    fn is_telling(&self, number: u64) -> bool {
+        number <= self.last_with_rows().max(1)
     }
 
     /// The total that a page tells, unless it has more rows up to there, or more that follow.
@@ -294,6 +324,20 @@ impl Extent {
 
     fn page(&self, number: u64) -> &Page {
         &self.pages[index(number)]
+    }
+}
+
+impl Page {
+    fn read_again(&mut self, read: Self) {
+        let reads = self.reads + 1;
+        if read.rows < self.rows {
+            self.was_longer = true;
+        } else if read.rows == self.rows {
+            *self = Self { total: self.total.or(read.total), was_longer: self.was_longer, ..read };
+        } else {
+            *self = read;
+        }
+        self.reads = reads;
     }
 }
 

@@ -78,6 +78,8 @@ pub enum Lack {
     Small,
     /// It would take too many pages to prove that there are no more rows.
     Far(Far),
+    /// Its pages tell different lengths, and the same ones when they are read again.
+    Contradicting,
 }
 
 impl Lack {
@@ -85,7 +87,7 @@ impl Lack {
     pub(super) fn is_lasting(self) -> bool {
         match self {
             Self::Small | Self::Far(_) | Self::Unknown => true,
-            Self::Hole(_) | Self::Repeated | Self::Endless => false,
+            Self::Hole(_) | Self::Repeated | Self::Endless | Self::Contradicting => false,
         }
     }
 }
@@ -104,6 +106,7 @@ impl fmt::Display for Lack {
                 f,
                 "page {page} is empty, and there are {pages} pages up to that total: no more than {MOST_PROOF} are checked"
             ),
+            Self::Contradicting => f.write_str("its pages contradict each other in how many rows it has"),
         }
     }
 }

@@ -184,7 +184,7 @@ impl List {
         if extent.has_shrunk() {
             // A total may be wrong on one page alone, in each reading.
             let is_whole = extent.hole().is_none() && extent.short().is_none() && repeated == 0;
-            return if is_whole && self.is_steady() { Verdict::Complete } else { self.again(Verdict::Changing) };
+            return if is_whole && self.is_steady() { Verdict::Complete } else { self.again(Lack::Contradicting) };
         }
         if extent.total() == Some(found) {
             return Verdict::Complete;
@@ -195,9 +195,9 @@ impl List {
         if extent.is_endless() {
             return Verdict::Incomplete(Lack::Endless);
         }
-        if repeated > extent.growth() {
-            let otherwise = if self.is_steady() { Verdict::Incomplete(Lack::Repeated) } else { Verdict::Changing };
-            return self.again(otherwise);
+        // More ids than its pages have rows: a page had others when it was read again, so rows have moved.
+        if repeated > extent.growth() || found > extent.rows() {
+            return self.again(Lack::Repeated);
         }
         match extent.short() {
             Some(short) => self.of_short(short, repeated),
@@ -216,12 +216,18 @@ impl List {
             _ if self.extent().small_size().is_some() => Verdict::Incomplete(Lack::Small),
             Some(far) => Verdict::Incomplete(Lack::Far(far)),
             None if repeated == 0 => Verdict::Short(short),
-            None => self.again(Verdict::Changing),
+            None => self.again(Lack::Repeated),
         }
     }
 
-    fn again(&self, otherwise: Verdict) -> Verdict {
-        if self.readings < MOST_READINGS { Verdict::Again } else { otherwise }
+    /// Reads a list again that has changed. A reading that found the same rows as the one before shows that nothing
+    /// changes, but that the pages are wrong.
+    fn again(&self, otherwise: Lack) -> Verdict {
+        match self.is_steady() {
+            true => Verdict::Incomplete(otherwise),
+            false if self.readings < MOST_READINGS => Verdict::Again,
+            false => Verdict::Changing,
+        }
     }
 
     /// Whether this reading has found the same rows as the one before.

@@ -1,8 +1,11 @@
-//! Totals that are wrong: how many requests it takes to find out, and what the next query has to ask for.
+//! Totals that are wrong: how many requests it takes to find out, and what the next query has to ask for; and totals that
+//! pages after the last rows tell.
+
+use std::collections::BTreeSet;
 
 use oceanflight::error::Kind;
 
-use super::{LIST, PAGES, all, instead, pages, stage, whole};
+use super::{LIST, PAGES, all, error, instead, pages, stage, whole};
 use crate::support::{Asked, Stage, integers, single};
 
 /// The kind and the report of the list's error, and the pages that were asked for.
@@ -131,6 +134,85 @@ async fn a_next_that_empty_pages_name_for_ever_is_followed_three_times() {
 
     assert_eq!((kind, asked), (Kind::Aborted, vec![1, 2, 3, 4]));
     assert!(report.contains("200 rows were found; the pages after these are empty, but do not end"), "{report}");
+}
+
+#[tokio::test]
+async fn the_total_of_a_page_after_the_last_rows_changes_nothing() {
+    for total in ["0", "299", "300", "301", "303", "null", "900000"] {
+        let stage = stage(300, &["set=/meta/total 302", &format!("page=3 set=/meta/total {total}")]).await;
+        let note = "DigitalOcean counts 302 rows in /v2/images/62137902/actions and lists 300";
+
+        for pages_asked in [&[1, 2, 2, 3][..], &[1, 2]] {
+            let (notes, asked) = noted(&stage).await;
+            assert_eq!(asked, pages_asked, "{total}");
+            assert!(notes.len() == 1 && notes[0].starts_with(note), "{total}: {notes:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn totals_of_several_empty_pages_change_nothing_either() {
+    for total in ["0", "899", "901"] {
+        let fault = format!("page=4 set=/meta/total {total}");
+        let stage = stage(300, &["set=/meta/total 900", "page=3 set=/meta/total 0", &fault]).await;
+
+        for pages_asked in [&[1, 2, 2, 3, 3, 4, 5][..], &[1, 2]] {
+            let (notes, asked) = noted(&stage).await;
+            assert_eq!((notes.len(), &asked[..]), (1, pages_asked), "{total}");
+        }
+    }
+}
+
+/// Pages are asked for at the same time, so the change may come before page 2 as well: then that one tells.
+#[tokio::test]
+async fn rows_that_move_up_where_the_last_page_has_become_empty_are_not_lost() {
+    for (change, told) in ["remove=1", "remove=2", "remove=250", "remove-at=0", "remove-last=1", "remove-last=300"]
+        .into_iter()
+        .flat_map(|change| ["0", "null", "400", "401", "402"].map(|told| (change, told)))
+    {
+        let stage = stage(401, &[]).await;
+        let change = format!("{PAGES} page=3 times=1 {change}");
+        stage.inject(&change);
+        stage.inject(&format!("{PAGES} page=3 set=/meta/total {told}"));
+
+        let rows = stage.rows(LIST).await;
+
+        let read: BTreeSet<i64> = integers(&rows, "id").into_iter().collect();
+        let after: BTreeSet<i64> = all(&stage).into_iter().collect();
+        assert_eq!(rows.num_rows(), read.len(), "{change}, {told}: none twice");
+        assert!(after.is_subset(&read), "{change}, {told}: none lost");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_change_while_a_list_is_proved_short_are_whole() {
+    for change in ["add=1", "add=2", "append=1", "remove=1", "remove-last=1", "remove=150"] {
+        // The real total, and two more: the list's own 300 rows, told as 302.
+        let stage = stage(300, &["page=1 set=/meta/total 302", "page=2 set=/meta/total 302"]).await;
+        let before: BTreeSet<i64> = all(&stage).into_iter().collect();
+        stage.inject(&format!("{PAGES} page=3 times=1 {change}"));
+
+        let rows = stage.rows(LIST).await;
+
+        let read: BTreeSet<i64> = integers(&rows, "id").into_iter().collect();
+        let after: BTreeSet<i64> = all(&stage).into_iter().collect();
+        assert_eq!(rows.num_rows(), read.len(), "{change}: none twice");
+        assert!(before.intersection(&after).all(|id| read.contains(id)), "{change}: none lost");
+    }
+}
+
+#[tokio::test]
+async fn a_smaller_total_on_a_page_with_rows_is_read_again_once() {
+    let stage = stage(366, &[]).await;
+    assert_eq!(whole(&stage, &["page=2 times=1 set=/meta/total 365"]).await, [1, 2], "its own rows contradict it");
+    assert_eq!(whole(&stage, &["page=1 times=1 set=/meta/total 367"]).await, [1, 1, 2, 2]);
+
+    for faults in [&["set=/meta/total 368", "page=2 set=/meta/total 367"][..], &["page=1 set=/meta/total 368"]] {
+        let (kind, report) = error(&stage, faults).await;
+        assert_eq!((kind, pages(&stage)), (Kind::Aborted, vec![1, 1, 2, 2]), "{faults:?}");
+        let counts = "366 rows were found of 368; its pages contradict each other in how many rows it has";
+        assert!(report.contains(counts), "{faults:?}: {report}");
+    }
 }
 
 #[tokio::test]

@@ -121,7 +121,7 @@ fn a_short_list_is_proved_by_the_last_rows_and_by_the_empty_pages_after_them() {
     assert_eq!(extent.short(), Some(Short { rows: 300, total: 302 }));
 
     let (asked, _) = read(None, &[(200, Some(900), "end"), (200, Some(900), "end"), (0, Some(900), "end")]);
-    assert_eq!(asked, [1, 2, 3, 4, 5, 3]);
+    assert_eq!(asked, [1, 2, 3, 4, 5, 3, 2]);
 
     let (asked, extent) = read(None, &[(0, Some(3), "end"), (0, Some(3), "end")]);
     assert_eq!((asked, extent.rows()), (vec![1, 1], 0));
@@ -133,7 +133,7 @@ fn what_was_proved_before_is_not_proved_again_while_both_numbers_stay() {
     let pages = |rows| [(200, Some(900), "next"), (rows, Some(900), "end"), (0, Some(900), "end")];
 
     assert_eq!(read(known, &pages(100)).0, [1, 2]);
-    assert_eq!(read(known, &pages(99)).0, [1, 2, 3, 4, 5, 2, 3]);
+    assert_eq!(read(known, &pages(99)).0, [1, 2, 3, 4, 5, 3, 2]);
     let mut extent = Extent::new(known);
     extent.note(1, &page(200, Some(900), "next"));
     assert_eq!(extent.ahead(u64::MAX), 2);
@@ -158,7 +158,7 @@ fn no_more_pages_are_proved_empty_than_is_said() {
     let with = |pages: u64| read(None, &[(200, Some(200 * (1 + pages)), "end"), (0, None, "end")]);
 
     let (asked, extent) = with(MOST_PROOF);
-    assert_eq!((asked.len() as u64, extent.far()), (1 + MOST_PROOF + 1, None));
+    assert_eq!((asked.len() as u64, extent.far()), (1 + MOST_PROOF + 2, None));
     let (asked, extent) = with(MOST_PROOF + 1);
     assert_eq!((asked, extent.far()), (vec![1, 2, 2], Some(Far { page: 2, pages: MOST_PROOF + 1 })));
 }
@@ -199,6 +199,32 @@ fn what_was_found_before_bounds_what_is_asked_for() {
     assert_eq!(read(known(300), &[(200, Some(900_000), "next"), (100, Some(900_000), "end")]).0, [1, 2]);
     // A full page may have another one behind it by now.
     assert_eq!(read(known(200), &[(200, Some(900_000), "end"), (0, None, "end")]).0, [1, 2]);
+}
+
+#[test]
+fn the_total_of_an_empty_page_counts_only_where_no_page_with_rows_has_one() {
+    for total in [0, 1, 299, 301, 302, 303, 900_000] {
+        let pages = [(200, Some(302), "next"), (100, Some(302), "end"), (0, Some(total), "end")];
+        let (asked, extent) = read(None, &pages);
+        assert_eq!((asked, extent.has_shrunk()), (vec![1, 2, 2, 3], false), "{total}");
+        assert_eq!((extent.short(), extent.growth()), (Some(Short { rows: 300, total: 302 }), 0), "{total}");
+    }
+    let (_, extent) = read(None, &[(200, None, "mute"), (0, Some(900), "mute")]);
+    assert_eq!(extent.short(), Some(Short { rows: 200, total: 900 }));
+}
+
+#[test]
+fn a_last_page_with_fewer_rows_when_it_is_read_again_has_shrunk() {
+    let mut extent = Extent::new(None);
+    extent.note(1, &page(200, Some(401), "next"));
+    extent.note(2, &page(200, Some(401), "next"));
+    extent.note(3, &page(0, Some(0), "end"));
+    extent.note(3, &page(0, Some(0), "end"));
+    assert_eq!((extent.has_shrunk(), extent.missing()), (false, Some(2)));
+
+    extent.note(2, &page(151, Some(351), "end"));
+
+    assert_eq!((extent.has_shrunk(), extent.missing()), (true, None));
 }
 
 #[test]
