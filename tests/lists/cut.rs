@@ -84,7 +84,7 @@ async fn whatever_pages_leave_out_the_list_is_whole_or_an_error() {
 
     for trial in 0..100 {
         let faults = random_faults(&mut dice);
-        instead(&stage, &faults.iter().map(String::as_str).collect::<Vec<_>>());
+        instead(&stage, &faults.iter().map(String::as_str).collect::<Vec<_>>()).await;
         match stage.ask(LIST).await {
             Ok(Asked { rows, progress }) => {
                 let read: BTreeSet<i64> = integers(&rows, "id").into_iter().collect();

@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 
 use oceanflight::error::Kind;
 
-use super::{LIST, PAGES, all, error, instead, pages, stage, whole};
+use super::{LIST, PAGES, all, error, forget_requests, instead, pages, stage, whole};
 use crate::support::{Asked, Stage, integers, single};
 
 /// The kind and the report of the list's error, and the pages that were asked for.
 async fn refused(stage: &Stage) -> (Kind, String, Vec<u64>) {
     let error = stage.error(LIST).await;
-    (error.kind(), error.report(), pages(stage))
+    let asked = pages(stage);
+    forget_requests(stage).await;
+    (error.kind(), error.report(), asked)
 }
 
 /// The list's rows are all of the account's, each once; its notes, and the pages that were asked for.
@@ -53,9 +55,9 @@ async fn what_was_refused_is_answered_when_the_list_or_its_total_is_another() {
     refused(&stage).await;
 
     assert_eq!(whole(&stage, &[]).await, [1], "its total is right");
-    instead(&stage, &["set=/meta/total 7"]);
+    instead(&stage, &["set=/meta/total 7"]).await;
     assert_eq!(noted(&stage).await.1, [1, 1, 2], "its total is another");
-    instead(&stage, &["set=/meta/total 1000000", "times=1 append=1"]);
+    instead(&stage, &["set=/meta/total 1000000", "times=1 append=1"]).await;
     assert_eq!(refused(&stage).await.2, [1, 2, 2], "its rows are others");
     let one = stage.rows(&format!("{LIST} LIMIT 3")).await;
     assert_eq!((one.num_rows(), pages(&stage)), (3, vec![1]), "a LIMIT needs no end");
@@ -83,7 +85,7 @@ async fn a_list_that_ends_with_a_full_page_is_asked_for_one_more_each_time() {
 
         assert_eq!((stage.ask(LIST).await.is_ok(), pages(&stage)), (first, vec![1, 2]), "{fault}");
         // Its second page was empty when it was looked at, and has rows by now.
-        instead(&stage, &[]);
+        instead(&stage, &[]).await;
         stage.inject(&format!("{PAGES} page=1 times=1 append=700"));
         let rows = stage.rows(LIST).await;
         assert_eq!(rows.num_rows(), 900, "{fault}");
