@@ -258,3 +258,34 @@ async fn nothing_that_a_user_can_type_is_told_as_an_internal_error() {
         assert!(report.chars().count() < 900, "{sql}: {report}");
     }
 }
+
+#[tokio::test]
+async fn a_function_that_there_is_none_of_is_told_with_the_nearest_whatever_its_capitals() {
+    let stage = Stage::new(&[]).await;
+    for (call, nearest) in [
+        ("\"COUNT\"(id)", "write `count`?"),
+        ("\"Sum\"(id)", "write `sum`?"),
+        ("COUNTT(id)", "write `count`?"),
+        ("\"UNNEST\"(tags)", "write `unnest`?"),
+        ("\"GETDATE\"()", "write `now()`"),
+    ] {
+        let report = stage.error(&format!("SELECT {call} FROM images")).await.report();
+        assert!(report.contains("there is no function") && report.contains(nearest), "{call}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn what_datafusion_would_tell_in_its_own_words_is_refused_with_a_hint() {
+    let stage = Stage::new(&[]).await;
+    for (sql, written) in [
+        ("SELECT id FROM images TABLESAMPLE (10 PERCENT)", "TABLESAMPLE"),
+        ("SELECT * FROM images PIVOT (count(*) FOR status IN ('a'))", "PIVOT"),
+        ("SELECT * FROM images UNPIVOT (x FOR y IN (slug, status))", "UNPIVOT"),
+        ("SELECT id FROM images LIMIT (SELECT 1)", "a subquery in LIMIT"),
+        ("SELECT id FROM images OFFSET (SELECT 1)", "a subquery in LIMIT"),
+    ] {
+        let report = stage.error(sql).await.report();
+        assert!(report.contains(&format!("`{written}")) && report.contains("hint: "), "{sql}: {report}");
+    }
+    assert!(stage.error("SET x = 1").await.report().contains("only read: SET x"));
+}

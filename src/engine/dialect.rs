@@ -7,13 +7,11 @@ use std::ops::ControlFlow;
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as Ast;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Fetch, Function, FunctionArguments, Ident, LimitClause, ObjectNamePart, Query, Select,
-    SelectItem, SetExpr, Statement, TableFactor, Top, TopQuantity, UnaryOperator, Value, VisitMut, VisitorMut,
-    visit_expressions,
+    BinaryOperator, Expr, Fetch, Function, Ident, LimitClause, Query, Select, SelectItem, SetExpr, Statement,
+    TableFactor, Top, TopQuantity, UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions,
 };
 
-use super::Fault;
-use crate::error::nearest;
+use super::{Fault, function_names};
 use crate::sql::{identifier, statement_of_mut};
 
 /// Rewrites a statement into the dialect that is planned.
@@ -44,6 +42,7 @@ fn check_statement(statement: &Statement) -> Result<(), Fault> {
         | Statement::CreateSchema { .. }
         | Statement::CreateDatabase { .. }
         | Statement::AlterTable(_)
+        | Statement::Set(_)
         | Statement::Drop { .. } => Err(Fault::ReadOnly(words(2))),
         Statement::StartTransaction { .. }
         | Statement::Commit { .. }
@@ -68,8 +67,10 @@ impl VisitorMut for Translating<'_> {
     type Break = Fault;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Fault> {
-        let result =
-            limit_of_fetch(query).and_then(|()| limit_of_top(query)).and_then(|()| number_columns(&mut query.body));
+        let result = limit_of_fetch(query)
+            .and_then(|()| limit_of_top(query))
+            .and_then(|()| check_limit(query))
+            .and_then(|()| number_columns(&mut query.body));
         result.map_or_else(ControlFlow::Break, ControlFlow::Continue)
     }
 
@@ -83,6 +84,18 @@ impl VisitorMut for Translating<'_> {
                         .into(),
                 })
             }
+            TableFactor::Table { sample: Some(_), .. } => ControlFlow::Break(Fault::Dialect {
+                written: "TABLESAMPLE".into(),
+                instead: "some rows by chance are `SELECT … ORDER BY random() LIMIT 10`".into(),
+            }),
+            TableFactor::Pivot { .. } => ControlFlow::Break(Fault::Dialect {
+                written: "PIVOT".into(),
+                instead: "write a column for each value: `sum(x) FILTER (WHERE status = 'completed')`".into(),
+            }),
+            TableFactor::Unpivot { .. } => ControlFlow::Break(Fault::Dialect {
+                written: "UNPIVOT".into(),
+                instead: "write a SELECT for each column, with UNION ALL between them".into(),
+            }),
             _ => ControlFlow::Continue(()),
         }
     }
@@ -90,10 +103,9 @@ impl VisitorMut for Translating<'_> {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Fault> {
         bind_distinct(expr);
         match expr {
-            Expr::Function(function) => match self.check_function(function) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(fault) => ControlFlow::Break(fault),
-            },
+            Expr::Function(function) => {
+                function_names::check(self.state, function).map_or_else(ControlFlow::Break, ControlFlow::Continue)
+            }
             Expr::Identifier(name) if name.value.starts_with("@@") => ControlFlow::Break(Fault::Dialect {
                 written: name.value.clone(),
                 instead: "`SELECT version()` tells the version of the engine; `SHOW ALL` its settings".into(),
@@ -101,69 +113,6 @@ impl VisitorMut for Translating<'_> {
             _ => ControlFlow::Continue(()),
         }
     }
-}
-
-impl Translating<'_> {
-    fn check_function(&self, function: &Function) -> Result<(), Fault> {
-        let [ObjectNamePart::Identifier(ident)] = &function.name.0[..] else { return Ok(()) };
-        let name = identifier(ident);
-        // Without arguments and brackets it is a keyword, or a column that is called like one: `user`.
-        if matches!(function.args, FunctionArguments::None) || self.is_known(&name) {
-            return Ok(());
-        }
-        let near = elsewhere(&name).map(str::to_owned).or_else(|| self.nearest(&name).map(|near| format!("`{near}`?")));
-        Err(Fault::UnknownFunction { name, instead: near })
-    }
-
-    fn is_known(&self, name: &str) -> bool {
-        // A parameter, and what the planner knows without a function of that name.
-        name.starts_with('$')
-            || PLANNED.contains(&name)
-            || self.state.scalar_functions().contains_key(name)
-            || self.state.aggregate_functions().contains_key(name)
-            || self.state.window_functions().contains_key(name)
-            || self.state.higher_order_functions().contains_key(name)
-            || self.state.table_functions().contains_key(name)
-    }
-
-    fn nearest(&self, name: &str) -> Option<String> {
-        let scalars = self.state.scalar_functions().keys().map(String::as_str);
-        let aggregates = self.state.aggregate_functions().keys().map(String::as_str);
-        let windows = self.state.window_functions().keys().map(String::as_str);
-        let near = nearest(name, scalars.chain(aggregates).chain(windows))?;
-        (strsim::normalized_damerau_levenshtein(name, near) >= 0.7).then(|| near.to_owned())
-    }
-}
-
-/// What DataFusion plans by itself.
-const PLANNED: [&str; 8] = ["unnest", "unnest_outer", "struct", "row", "grouping", "cube", "rollup", "make_map"];
-
-/// What other dialects call something that there is.
-fn elsewhere(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "year" | "month" | "day" | "hour" | "minute" | "second" | "week" | "quarter" | "dayofweek" | "dayofyear" => {
-            "`date_part('year', x)`, `'month'` and so on"
-        }
-        "getdate" | "sysdate" | "sysdatetime" | "systimestamp" | "utc_timestamp" => "`now()`",
-        "curdate" => "`current_date`",
-        "dateadd" | "date_add" | "adddate" => "`x + INTERVAL '1 day'`",
-        "datediff" | "timestampdiff" | "date_diff" => "`date_part('epoch', a - b)`, in seconds",
-        "isnull" | "nz" | "zeroifnull" => "`coalesce(x, …)`",
-        "iif" | "if" | "decode" => "`CASE WHEN … THEN … ELSE … END`",
-        "len" | "datalength" => "`length(x)`",
-        "charindex" | "locate" => "`strpos(text, part)`",
-        "group_concat" | "listagg" => "`string_agg(x, ',')`",
-        "to_number" | "safe_cast" => "`CAST(x AS type)`, or TRY_CAST for NULL where it fails",
-        "ucase" => "`upper(x)`",
-        "lcase" => "`lower(x)`",
-        "array_contains_all" => "`array_has_all(list, …)`",
-        "any_value" => "`first_value(x)`",
-        "toyear" => "`date_part('year', x)`",
-        "unix_timestamp" => "`to_unixtime(x)`",
-        "strftime" | "date_format" | "format_datetime" => "`to_char(x, '%Y-%m-%d')`",
-        "json_extract" | "json_value" | "get_json_object" => "`x['field']` of a struct",
-        _ => return None,
-    })
 }
 
 /// `FETCH FIRST 3 ROWS ONLY` is a LIMIT.
@@ -204,6 +153,21 @@ fn limit(query: &mut Query, rows: Expr) -> Result<(), Fault> {
         Some(_) => {
             Err(Fault::Dialect { written: "a LIMIT beside FETCH or TOP".into(), instead: "write one of them".into() })
         }
+    }
+}
+
+/// The number of rows is known before the query runs.
+fn check_limit(query: &Query) -> Result<(), Fault> {
+    let is_subquery = |expr: &Expr| match expr {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    match &query.limit_clause {
+        Some(clause) if visit_expressions(clause, is_subquery).is_break() => Err(Fault::Dialect {
+            written: "a subquery in LIMIT or OFFSET".into(),
+            instead: "write the number, or bind it to a parameter: `LIMIT ?`".into(),
+        }),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@ mod dialect;
 mod exec;
 mod fault;
 mod filters_above_aggregates;
+mod function_names;
 mod meta;
 mod names;
 mod parameters;
