@@ -122,6 +122,13 @@ pub enum Fault {
         /// How many were bound.
         rows: usize,
     },
+    /// A parameter where only something that is written in the statement can stand.
+    ParameterPlace {
+        /// What it would be there.
+        place: &'static str,
+        /// What to write.
+        instead: &'static str,
+    },
     /// A bound value of the wrong type.
     ParameterType {
         /// From 1.
@@ -130,6 +137,8 @@ pub enum Fault {
         wanted: String,
         /// Why the value is not that.
         problem: String,
+        /// What to bind or to write, perhaps.
+        instead: Option<&'static str>,
     },
     /// A value that is no text, bound to a parameter of which the statement does not say the type.
     UntoldParameter {
@@ -211,7 +220,8 @@ impl fmt::Display for Fault {
                     "{rows} rows of parameters were bound to an EXEC that is executed as a query, which takes one"
                 )
             }
-            Self::ParameterType { number, wanted, problem } => {
+            Self::ParameterPlace { place, .. } => write!(f, "a parameter cannot be {place}"),
+            Self::ParameterType { number, wanted, problem, .. } => {
                 write!(f, "parameter {number} has the type {wanted} here: {problem}")
             }
             Self::UntoldParameter { number, bound } => write!(
@@ -270,6 +280,7 @@ impl Failure for Fault {
             | Self::Engine(_)
             | Self::ParameterCount { .. }
             | Self::ParameterRows { .. }
+            | Self::ParameterPlace { .. }
             | Self::ParameterType { .. }
             | Self::TornParameter { .. }
             | Self::UntoldParameter { .. }
@@ -291,7 +302,10 @@ impl Failure for Fault {
                 "`SELECT * FROM oceanflight.meta.methods` lists what there is".into()
             }
             Self::NotCalled { query, .. } => format!("write {query}"),
-            Self::NotAnUpdate => "execute it as a query".into(),
+            // ADBC's executemany asks for an update, whose answer has a place for a count alone.
+            Self::NotAnUpdate => "execute it as a query; in Python, `cursor.execute(sql, record_batch)` in place of \
+                                  executemany returns the rows of each row of parameters"
+                .into(),
             Self::TooManyWrites { .. } => "bind fewer at a time, or raise query.max_writes".into(),
             Self::Row { row, done, cause, .. } if !done.is_empty() => {
                 // What is true of one statement ("ask again") is not of a batch that is half done.
@@ -335,6 +349,8 @@ impl Failure for Fault {
             Self::ParameterRows { .. } => {
                 "execute it as an update (executemany), which carries it out once for each row".into()
             }
+            Self::ParameterPlace { instead, .. } => (*instead).into(),
+            Self::ParameterType { instead, .. } => return instead.map(str::to_owned),
             Self::UntoldParameter { .. } => "write CAST(? AS type) in its place".into(),
             Self::TornParameter { .. } => {
                 "write CAST(… AS type) around each, with one type; or use a parameter for each place".into()
@@ -343,12 +359,9 @@ impl Failure for Fault {
             Self::Timeout(_) => "ask for less, or raise query.timeout".into(),
             Self::Engine(_) => "write it another way, and please report it with the statement".into(),
             Self::Internal(_) => "this is a fault of oceanflight: please report it with the statement".into(),
-            Self::ReadOnly(_)
-            | Self::Invalid(_)
-            | Self::Value(_)
-            | Self::Unsupported(_)
-            | Self::ParameterType { .. }
-            | Self::Resources(_) => return None,
+            Self::ReadOnly(_) | Self::Invalid(_) | Self::Value(_) | Self::Unsupported(_) | Self::Resources(_) => {
+                return None;
+            }
         })
     }
 }

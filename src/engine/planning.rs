@@ -89,7 +89,7 @@ impl Engine {
     ) -> Result<(LogicalPlan, SchemaRef)> {
         dialect::translate(state, &mut ast)?;
         names::complete(state, &self.resources, &mut ast)?;
-        let statement = Parameterized::new(ast, parameters);
+        let statement = Parameterized::try_new(ast, parameters)?;
         let planned = statement.plan(state).await;
         if planned.is_err() {
             self.check_tables(principal, state, statement.ast()).await?;

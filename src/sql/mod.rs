@@ -7,6 +7,7 @@
 mod exec;
 mod show;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::ControlFlow;
 
@@ -58,6 +59,8 @@ pub enum Body {
 pub enum Fault {
     /// It does not parse; the parser's own words.
     Syntax(String),
+    /// It does not parse where a parameter stands; the parser's own words.
+    AtParameter(String),
     /// Nothing but white space and comments.
     Empty,
     /// More operators than can be planned.
@@ -83,7 +86,7 @@ pub enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Syntax(message) => write!(f, "the SQL does not parse: {message}"),
+            Self::Syntax(message) | Self::AtParameter(message) => write!(f, "the SQL does not parse: {message}"),
             Self::Empty => f.write_str("there is no SQL statement in the text"),
             Self::TooLong => write!(f, "the statement has more than {MOST_OPERATORS} operators"),
             Self::Several(count) => write!(f, "the text holds {count} statements, and one is run at a time"),
@@ -108,6 +111,11 @@ impl Failure for Fault {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Syntax(_) | Self::Empty => None,
+            Self::AtParameter(_) => Some(
+                "a parameter stands for a value: write names, types and units in the statement, such as \
+                 `extract(year FROM now())`"
+                    .into(),
+            ),
             Self::TooLong => {
                 Some("write `x IN (…)` instead of `x = … OR x = …`; a list may be as long as it likes".into())
             }
@@ -142,11 +150,7 @@ pub fn parse(text: &str) -> Result<Statement, Fault> {
     if let Some(body) = own(&tokens)? {
         return Ok(Statement { body, parameters });
     }
-    let mut statements = DFParserBuilder::new(tokens)
-        .with_dialect(&DIALECT)
-        .build()
-        .and_then(|mut parser| parser.parse_statements())
-        .map_err(|error| Fault::Syntax(plain(&error)))?;
+    let mut statements = statements(tokens).map_err(|fault| as_written(text, fault))?;
     match (statements.pop_front(), statements.len()) {
         (None, _) => Err(Fault::Empty),
         (Some(ast), 0) => {
@@ -155,6 +159,40 @@ pub fn parse(text: &str) -> Result<Statement, Fault> {
         }
         (Some(_), more) => Err(Fault::Several(more + 1)),
     }
+}
+
+fn statements(tokens: Vec<TokenWithSpan>) -> Result<VecDeque<Ast>, Fault> {
+    let misplaced = has_misplaced_parameter(&tokens);
+    let builder = DFParserBuilder::new(tokens).with_dialect(&DIALECT);
+    let mut parser = builder.build().map_err(|error| Fault::Syntax(plain(&error)))?;
+    parser.parse_statements().map_err(|error| {
+        let (behind, next) = (parser.parser.get_current_token(), parser.parser.peek_token_ref());
+        let stands_there = [behind, next].iter().any(|token| matches!(token.token, Token::Placeholder(_)));
+        match stands_there || misplaced {
+            true => Fault::AtParameter(plain(&error)),
+            false => Fault::Syntax(plain(&error)),
+        }
+    })
+}
+
+/// Whether a parameter stands where only a name, a type or a part of a date can. The parser goes back before it reports
+/// some of these.
+fn has_misplaced_parameter(tokens: &[TokenWithSpan]) -> bool {
+    let tokens: Vec<&Token> =
+        tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_))).collect();
+    let keyword = |token: &Token| match token {
+        Token::Word(word) if word.quote_style.is_none() => word.keyword,
+        _ => Keyword::NoKeyword,
+    };
+    (1..tokens.len()).filter(|at| matches!(tokens[*at], Token::Placeholder(_))).any(|at| {
+        let is_extracted = at > 1 && *tokens[at - 1] == Token::LParen && keyword(tokens[at - 2]) == Keyword::EXTRACT;
+        is_extracted || matches!(keyword(tokens[at - 1]), Keyword::AS | Keyword::FROM | Keyword::JOIN | Keyword::TABLE)
+    })
+}
+
+/// The parser's words about the text itself, where each `?` was numbered before it was parsed.
+fn as_written(text: &str, numbered: Fault) -> Fault {
+    tokens(text).and_then(statements).err().unwrap_or(numbered)
 }
 
 const DIALECT: GenericDialect = GenericDialect {};
@@ -603,6 +641,23 @@ mod tests {
         assert!(parse(&format!("SELECT CASE {} END", "WHEN a = 1 AND b < 2 THEN 3 ".repeat(900))).is_ok());
         assert!(parse(&format!("SELECT {} 1", "a = 1, b < 2, f(c >= 3),".repeat(3_000))).is_ok());
         assert!(parse(&format!("SELECT 1 WHERE x IN ({})", vec!["1"; 50_000].join(", "))).is_ok());
+    }
+
+    #[test]
+    fn a_parameter_in_place_of_a_name_a_type_or_a_unit_is_told_apart() {
+        for text in [
+            "SELECT EXTRACT(? FROM now())",
+            "SELECT CAST(1 AS ?)",
+            "SELECT 1 AS ?",
+            "SELECT * FROM ?",
+            "SELECT 1 FROM t JOIN $1 ON true",
+            "SELECT INTERVAL '1' ?",
+        ] {
+            let fault = parse(text).unwrap_err();
+            assert!(matches!(fault, Fault::AtParameter(_)), "{text}: {fault:?}");
+            assert!(text.contains('$') || !fault.to_string().contains('$'), "{text}: {fault}");
+        }
+        assert!(matches!(parse("SELEC 1 + ?").unwrap_err(), Fault::Syntax(_)));
     }
 
     #[test]

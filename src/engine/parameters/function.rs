@@ -1,7 +1,7 @@
 //! A parameter as a function without arguments, `"$1"()`, in the place of DataFusion's placeholder.
 
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::parser::Statement as Ast;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr as SqlExpr, Function, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value,
-    VisitMut, VisitorMut, visit_expressions,
+    BinaryOperator, CastKind, Expr as SqlExpr, Function, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    Value, VisitMut, VisitorMut, visit_expressions,
 };
 
 use crate::sql::{statement_of, statement_of_mut};
@@ -162,6 +162,23 @@ pub(super) fn added_to_times(ast: &Ast) -> BTreeSet<usize> {
         ControlFlow::<()>::Continue(())
     });
     added
+}
+
+/// The numbers of the parameters that stand in a CAST each time, in a statement whose placeholders are replaced.
+pub(super) fn cast_by_statement(ast: &Ast) -> BTreeSet<usize> {
+    let (mut places, mut casts) = (BTreeMap::<usize, usize>::new(), BTreeMap::<usize, usize>::new());
+    let Some(statement) = statement_of(ast) else { return BTreeSet::new() };
+    let _ = visit_expressions(statement, |expr| {
+        match expr {
+            SqlExpr::Function(_) => called(expr).into_iter().for_each(|number| *places.entry(number).or_default() += 1),
+            SqlExpr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, .. } => {
+                called(expr).into_iter().for_each(|number| *casts.entry(number).or_default() += 1);
+            }
+            _ => {}
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    casts.into_iter().filter(|(number, count)| places.get(number) == Some(count)).map(|(number, _)| number).collect()
 }
 
 fn called(expr: &SqlExpr) -> Option<usize> {

@@ -7,9 +7,16 @@
 //! statement is planned once more, with parameters of these types; when it runs, the calls become literals (`values`).
 //! A statement without parameters is planned once.
 //!
+//! What DataFusion reads while it plans is rewritten or refused before all that: `INTERVAL ?` (`places`, `spans`,
+//! `series`).
+//!
 //! Clients are told slightly other types, which their drivers can write ([`told`]).
 
 mod function;
+mod places;
+mod series;
+mod spans;
+mod texts;
 mod types;
 mod values;
 
@@ -24,7 +31,7 @@ use datafusion::sql::parser::Statement as Ast;
 pub(super) use function::{bind, number};
 pub(super) use values::{nulls, plain_values, values};
 
-use super::fault::from_datafusion;
+use super::fault::{Fault, from_datafusion};
 use crate::error::Result;
 
 /// A statement with functions in place of its parameters.
@@ -43,11 +50,20 @@ struct Types {
 /// compared as text.
 const TEXT_ALONE: &str = "text alone";
 
+/// On the field of a parameter that stands in the statement's own CASTs alone, which round.
+const CAST_BY_STATEMENT: &str = "cast by the statement";
+
 impl Parameterized {
     /// The statement, of which `count` is the number of parameters.
-    pub(super) fn new(mut ast: Ast, count: usize) -> Self {
-        function::replace_placeholders(&mut ast);
-        Self { ast, count }
+    ///
+    /// # Errors
+    /// [`Fault::ParameterPlace`]
+    pub(super) fn try_new(mut ast: Ast, count: usize) -> Result<Self, Fault> {
+        if count > 0 {
+            places::prepare(&mut ast)?;
+            function::replace_placeholders(&mut ast);
+        }
+        Ok(Self { ast, count })
     }
 
     /// The statement, which reads the same tables as before.
@@ -61,10 +77,13 @@ impl Parameterized {
         let Types { types, untold } = self.types(state).await?;
         let plan = self.plan_with(state, &types).await?;
         let used = if untold.is_empty() { BTreeSet::new() } else { types::used(&plan).map_err(from_datafusion)? };
+        let cast = function::cast_by_statement(&self.ast);
         let field = |(at, data_type): (usize, &DataType)| {
-            let field = Field::new((at + 1).to_string(), data_type.clone(), true);
-            let text_alone = untold.contains(&(at + 1)) && used.contains(&(at + 1));
-            if text_alone { field.with_metadata([(TEXT_ALONE.to_owned(), String::new())].into()) } else { field }
+            let number = at + 1;
+            let text_alone = (untold.contains(&number) && used.contains(&number)).then_some(TEXT_ALONE);
+            let cast = cast.contains(&number).then_some(CAST_BY_STATEMENT);
+            let metadata = text_alone.into_iter().chain(cast).map(|key| (key.to_owned(), String::new())).collect();
+            Field::new(number.to_string(), data_type.clone(), true).with_metadata(metadata)
         };
         Ok((plan, Arc::new(Schema::new(types.iter().enumerate().map(field).collect::<Vec<_>>()))))
     }
@@ -94,7 +113,8 @@ impl Parameterized {
     /// The types that the places of parameters ask for. Where they ask for none, and `guess` has none: text, or a number
     /// where text does not fit.
     async fn types_from(&self, state: &mut SessionState, guess: Vec<DataType>) -> Result<Types> {
-        let asked = types::asked_for(&self.analysed(state, &guess).await?, &guess).map_err(from_datafusion)?;
+        let cast = function::cast_by_statement(&self.ast);
+        let asked = types::asked_for(&self.analysed(state, &guess).await?, &guess, &cast).map_err(from_datafusion)?;
         if !asked.contains(&DataType::Null) {
             return Ok(Types { types: asked, untold: BTreeSet::new() });
         }

@@ -11,7 +11,11 @@ use super::function::number;
 use crate::engine::fault::{Fault, to_datafusion};
 
 /// The types that are asked for, Null where none is. The first place that asks for one counts.
-pub(super) fn asked_for(plan: &LogicalPlan, guess: &[DataType]) -> Result<Vec<DataType>> {
+///
+/// A place that asks for a REAL gets a DOUBLE, except for a CAST of the statement's own (`cast`). Drivers bind floats as
+/// DOUBLE, and `real_column = 0.1` compares the two as DOUBLE in Postgres, and in DataFusion where 0.1 is written: the REAL
+/// next to 0.1 is another number, so the answer is false. Rounding the value to REAL would answer true.
+pub(super) fn asked_for(plan: &LogicalPlan, guess: &[DataType], cast: &BTreeSet<usize>) -> Result<Vec<DataType>> {
     let mut asked = Asked { types: guess.to_vec(), torn: None };
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::Limit(limit) = node {
@@ -22,7 +26,11 @@ pub(super) fn asked_for(plan: &LogicalPlan, guess: &[DataType]) -> Result<Vec<Da
     if let Some(number) = asked.torn {
         return Err(to_datafusion(Fault::TornParameter { number }));
     }
-    Ok(asked.types.into_iter().map(plain).collect())
+    let bound_as = |(at, data_type): (usize, DataType)| match plain(data_type) {
+        DataType::Float32 | DataType::Float16 if !cast.contains(&(at + 1)) => DataType::Float64,
+        other => other,
+    };
+    Ok(asked.types.into_iter().enumerate().map(bound_as).collect())
 }
 
 /// The parameters that are more than shown: compared, ordered by, or given to a function. Of a column that is a
@@ -91,9 +99,13 @@ impl Asked {
     /// The counts of LIMIT and OFFSET, which are not coerced.
     fn by_limit(&mut self, limit: &Limit) -> Result<()> {
         for count in limit.skip.iter().chain(&limit.fetch) {
-            count.apply(|part| {
-                self.note(part, &DataType::Int64);
-                Ok(TreeNodeRecursion::Continue)
+            count.apply(|part| match part {
+                // It says the type, and is noted as a cast.
+                Expr::Cast(_) | Expr::TryCast(_) => Ok(TreeNodeRecursion::Jump),
+                _ => {
+                    self.note(part, &DataType::Int64);
+                    Ok(TreeNodeRecursion::Continue)
+                }
             })?;
         }
         Ok(())

@@ -1,14 +1,27 @@
 //! Bound values: by position, as the type that the statement gives. The value that was set, or an error.
+//!
+//! The rule: a value is never changed without a word, and a CAST in the statement is a word.
+//!
+//! - A type that the parameter has from its place (`price = ?`) keeps all of the value, or the value is refused: a
+//!   fraction for an integer, a third decimal for a DECIMAL(10, 2), a time for a DATE.
+//! - `CAST(? AS DECIMAL(10, 2))`, REAL and DOUBLE round the fraction of a number, as CAST does in every database. What does
+//!   not fit is an error, never infinity, and never 0 for something else. An integer keeps each of its digits also
+//!   here: it is an id more often than a measure. Where databases do not agree on what a CAST does (1.5 AS BIGINT is 1 or
+//!   2, a time AS DATE loses its time of day), the value is refused.
+//! - A text for a REAL or DOUBLE is the nearest float, as `'0.1'` in a statement: decimals have no other. A text for a
+//!   time has no more decimals than the type, a text for an INTERVAL has a unit for each number (`texts`).
+//! - A number beside a REAL is compared as DOUBLE (`types`).
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, new_null_array};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema, Time64NanosecondType, TimeUnit};
 use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 
-use super::TEXT_ALONE;
+use super::texts::{self, Problem};
+use super::{CAST_BY_STATEMENT, TEXT_ALONE};
 use crate::engine::corrections::time_with_seconds;
 use crate::engine::fault::{Fault, from_datafusion};
 use crate::error::Result;
@@ -23,11 +36,11 @@ pub(in crate::engine) fn nulls(wanted: &Schema) -> Result<Vec<ScalarValue>> {
 pub(in crate::engine) fn values(bound: Option<&RecordBatch>, wanted: &Schema) -> Result<Vec<ScalarValue>, Fault> {
     each(bound, wanted, |batch, at| {
         let (field, bound) = (wanted.field(at), batch.column(at).data_type());
-        let is_text = matches!(bound, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null);
-        if field.metadata().contains_key(TEXT_ALONE) && !is_text {
+        let is_free = is_text(bound) || *bound == DataType::Null;
+        if field.metadata().contains_key(TEXT_ALONE) && !is_free {
             return Err(Fault::UntoldParameter { number: at + 1, bound: bound.to_string() });
         }
-        value(batch, at, field.data_type())
+        value(batch, at, field.data_type(), field.metadata().contains_key(CAST_BY_STATEMENT))
     })
 }
 
@@ -38,6 +51,7 @@ pub(in crate::engine) fn plain_values(bound: Option<&RecordBatch>, wanted: &Sche
             number: at + 1,
             wanted: wanted.field(at).data_type().to_string(),
             problem: error.to_string(),
+            instead: None,
         })
     })
 }
@@ -58,69 +72,125 @@ fn each(
     }
 }
 
-fn value(batch: &RecordBatch, at: usize, wanted: &DataType) -> Result<ScalarValue, Fault> {
-    let problem = |problem: String| Fault::ParameterType { number: at + 1, wanted: wanted.to_string(), problem };
-    let column = converted(batch.column(at), wanted).map_err(problem)?;
-    ScalarValue::try_from_array(&column, 0).map_err(|error| problem(error.to_string()))
+fn value(batch: &RecordBatch, at: usize, wanted: &DataType, rounds: bool) -> Result<ScalarValue, Fault> {
+    let fault = |Problem { what: problem, instead }: Problem| Fault::ParameterType {
+        number: at + 1,
+        wanted: wanted.to_string(),
+        problem,
+        instead,
+    };
+    let column = converted(batch.column(at), wanted, rounds).map_err(fault)?;
+    ScalarValue::try_from_array(&column, 0).map_err(|error| fault(Problem::new(error.to_string())))
 }
 
 /// The value as the wanted type, or what is wrong with it.
-fn converted(bound: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, String> {
-    let with_seconds = with_seconds(bound, wanted);
-    let bound = with_seconds.as_ref().unwrap_or(bound);
-    let column = checked_cast(bound, wanted)?;
-    if !is_the_same(bound, &column)? {
-        return Err(lost(bound.data_type(), wanted));
+fn converted(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<ArrayRef, Problem> {
+    if bound.data_type() == wanted {
+        return Ok(Arc::clone(bound));
     }
+    if bound.logical_null_count() > 0 {
+        return Ok(new_null_array(wanted, bound.len()));
+    }
+    if !are_of_one_kind(bound.data_type(), wanted) {
+        return Err(of_another_kind(bound.data_type(), wanted));
+    }
+    match is_text(bound.data_type()) {
+        true => converted_text(bound, wanted, rounds),
+        false => converted_value(bound, wanted, rounds),
+    }
+}
+
+fn converted_text(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<ArrayRef, Problem> {
+    let texts = checked_cast(bound, &DataType::Utf8)?;
+    let text = texts.as_string::<i32>().value(0);
+    texts::check(text, wanted, rounds)?;
+    let with_seconds = time_with_seconds(text).filter(|_| matches!(wanted, DataType::Timestamp(..)));
+    let text = with_seconds.as_deref().unwrap_or(text);
+    let column = checked_cast(&(Arc::new(StringArray::from(vec![text])) as ArrayRef), wanted)?;
+    if wanted.is_floating() {
+        let says = |words: &[char]| text.to_lowercase().split('e').next().is_some_and(|number| number.contains(words));
+        let is_infinite = text.to_lowercase().contains("inf");
+        check_float(&column, is_infinite, !says(&['1', '2', '3', '4', '5', '6', '7', '8', '9']))?;
+    }
+    check_time_of_day(&column)?;
     Ok(column)
 }
 
-/// `2026-06-01 00:00`, as in a statement itself.
-fn with_seconds(bound: &ArrayRef, wanted: &DataType) -> Option<ArrayRef> {
-    let is_time = matches!(wanted, DataType::Timestamp(..));
-    let text = bound.as_string_opt::<i32>().filter(|text| is_time && text.is_valid(0))?;
-    Some(Arc::new(StringArray::from(vec![time_with_seconds(text.value(0))?])))
+fn converted_value(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<ArrayRef, Problem> {
+    let column = checked_cast(bound, wanted)?;
+    let has_fraction = !bound.data_type().is_integer();
+    match wanted {
+        DataType::Decimal128(..) | DataType::Decimal256(..) if rounds && has_fraction => Ok(column),
+        DataType::Float16 | DataType::Float32 | DataType::Float64 if rounds && has_fraction => {
+            let own = float(bound)?;
+            check_float(&column, own.is_infinite(), own == 0.0)?;
+            Ok(column)
+        }
+        _ if is_the_same(bound, &column) => Ok(column),
+        _ => Err(lost(bound, wanted)),
+    }
 }
 
-fn checked_cast(bound: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, String> {
+/// Whether a float is what was meant by something that is infinite, or zero, or neither.
+fn check_float(column: &ArrayRef, infinite: bool, zero: bool) -> Result<(), Problem> {
+    let value = float(column)?;
+    match (value.is_infinite() && !infinite, value == 0.0 && !zero) {
+        (false, false) => Ok(()),
+        (true, _) => Err(Problem::new("the value is too large for the type")),
+        (_, true) => Err(Problem::new("the value is too small for the type, which would make it 0")),
+    }
+}
+
+fn float(column: &ArrayRef) -> Result<f64, Problem> {
+    Ok(checked_cast(column, &DataType::Float64)?.as_primitive::<Float64Type>().value(0))
+}
+
+/// Arrow reads `23:59:60` as a time of day that is none.
+fn check_time_of_day(column: &ArrayRef) -> Result<(), Problem> {
+    let seconds = match column.data_type() {
+        DataType::Time64(TimeUnit::Nanosecond) => {
+            column.as_primitive::<Time64NanosecondType>().value(0) / 1_000_000_000
+        }
+        _ => 0,
+    };
+    match seconds < 86_400 {
+        true => Ok(()),
+        false => Err(Problem::new("a day ends at 24:00:00")),
+    }
+}
+
+fn checked_cast(bound: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, Problem> {
     let options = CastOptions { safe: false, ..CastOptions::default() };
-    cast_with_options(bound, wanted, &options).map_err(|error| match error {
-        ArrowError::CastError(message) | ArrowError::ParseError(message) => message,
-        other => other.to_string(),
+    cast_with_options(bound, wanted, &options).map_err(|error| {
+        let what = match error {
+            ArrowError::CastError(message) | ArrowError::ParseError(message) => message,
+            other => other.to_string(),
+        };
+        match wanted {
+            DataType::Interval(_) => Problem::with_hint(what, texts::SPAN),
+            _ => Problem::new(what),
+        }
     })
 }
 
 /// Whether a cast has kept the value: Arrow casts 1.5 to 1, a time to its day and 1.555 to 1.56, and says nothing.
-fn is_the_same(bound: &ArrayRef, cast_to: &ArrayRef) -> Result<bool, String> {
-    if bound.data_type() == cast_to.data_type() || bound.logical_null_count() > 0 {
-        return Ok(true);
-    }
-    if !are_of_one_kind(bound.data_type(), cast_to.data_type()) {
-        return Ok(false);
-    }
+fn is_the_same(bound: &ArrayRef, cast_to: &ArrayRef) -> bool {
     match (bound.data_type(), cast_to.data_type()) {
-        (
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View,
-            DataType::Decimal128(..) | DataType::Decimal256(..),
-        ) => keeps_digits(bound, cast_to),
-        (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, DataType::Date32 | DataType::Date64) => {
-            // A day alone: Arrow drops a time of day behind it.
-            let text = checked_cast(bound, &DataType::Utf8)?;
-            Ok(text.as_string::<i32>().value(0).trim().len() <= 10)
-        }
-        (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, _) => Ok(true),
         // A text shows all of a value.
-        (_, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => Ok(true),
+        (_, own) if is_text(own) => true,
         // Both have parts of their own that a cast back does not bring into one form.
-        (DataType::Duration(_), DataType::Interval(_)) => Ok(true),
-        (own, _) => Ok(cast(cast_to, own).is_ok_and(|back| back.as_ref() == bound.as_ref())),
+        (DataType::Duration(_), DataType::Interval(_)) => true,
+        (own, _) => cast(cast_to, own).is_ok_and(|back| back.as_ref() == bound.as_ref()),
     }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
 /// Whether a value of one type can be meant as one of the other. Arrow casts 60 to 60 ns, a time to a count of
 /// nanoseconds and true to 1: nobody who sets a number means a time.
 fn are_of_one_kind(bound: &DataType, wanted: &DataType) -> bool {
-    let is_text = |own: &DataType| matches!(own, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     let is_span = |own: &DataType| matches!(own, DataType::Duration(_) | DataType::Interval(_));
     let is_time = |own: &DataType| own.is_temporal() && !is_span(own);
     let is_bool = |own: &DataType| matches!(own, DataType::Boolean);
@@ -132,23 +202,24 @@ fn are_of_one_kind(bound: &DataType, wanted: &DataType) -> bool {
             && is_bool(bound) == is_bool(wanted))
 }
 
-/// Whether a decimal has all digits of the text that it was read from.
-fn keeps_digits(text: &ArrayRef, decimal: &ArrayRef) -> Result<bool, String> {
-    let text = checked_cast(text, &DataType::Utf8)?;
-    let digits = text.as_string::<i32>().value(0).trim().split_once('.').map_or("", |(_, digits)| digits);
-    let scale = match decimal.data_type() {
-        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => usize::try_from(*scale).unwrap_or(0),
-        _ => 0,
-    };
-    let has_exponent = digits.contains(['e', 'E']);
-    Ok(!has_exponent && digits.trim_end_matches('0').len() <= scale)
+fn of_another_kind(bound: &DataType, wanted: &DataType) -> Problem {
+    let what = format!("a value of type {bound} is bound");
+    match wanted {
+        DataType::Interval(_) | DataType::Duration(_) => Problem::with_hint(what, texts::SPAN),
+        _ => Problem::new(what),
+    }
 }
 
-fn lost(bound: &DataType, wanted: &DataType) -> String {
-    match (are_of_one_kind(bound, wanted), bound.is_floating() && wanted.is_integer()) {
-        (false, _) => format!("a value of type {bound} is bound"),
-        (true, true) => "the value has a fraction".into(),
-        (true, false) => format!("the value of type {bound} does not fit without a change, such as a time of day"),
+fn lost(bound: &ArrayRef, wanted: &DataType) -> Problem {
+    let own = bound.data_type();
+    match wanted {
+        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => texts::more_decimals("the value", *scale),
+        _ if wanted.is_integer() && own.is_numeric() => Problem::new("the value has a fraction"),
+        _ if wanted.is_floating() && own.is_integer() => Problem::new("the value has more digits than the type keeps"),
+        _ if wanted.is_floating() => {
+            Problem::with_hint("the value has more digits than the type keeps", "write CAST(? AS DOUBLE) to round it")
+        }
+        _ => Problem::new(format!("the value of type {own} does not fit without a change, such as a time of day")),
     }
 }
 
@@ -191,6 +262,39 @@ mod tests {
         let half = bound(vec![Arc::new(Float64Array::from(vec![7.5]))]);
         let refused = values(Some(&half), &wanted(DataType::Int64)).unwrap_err();
         assert!(refused.to_string().contains("has a fraction"), "{refused}");
+    }
+
+    #[test]
+    fn a_cast_of_the_statement_rounds_and_a_place_does_not() {
+        let double = |value: f64| -> ArrayRef { Arc::new(Float64Array::from(vec![value])) };
+        let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
+        let value = |bound: &ArrayRef, wanted: DataType, rounds| {
+            let column = converted(bound, &wanted, rounds).map_err(|problem| problem.what)?;
+            Ok::<_, String>(ScalarValue::try_from_array(&column, 0).unwrap())
+        };
+        let real = |value| Ok(ScalarValue::Float32(Some(value)));
+
+        assert_eq!(value(&double(0.1), DataType::Float32, true), real(0.1));
+        assert!(value(&double(0.1), DataType::Float32, false).is_err());
+        assert_eq!(value(&text("0.1"), DataType::Float32, false), real(0.1));
+        assert_eq!(value(&double(f64::INFINITY), DataType::Float32, true), real(f32::INFINITY));
+        for (bound, wanted) in [
+            (double(1e300), DataType::Float32),
+            (double(1e-300), DataType::Float32),
+            (text("1e40"), DataType::Float32),
+            (text("1e400"), DataType::Float64),
+            (text("-1e-400"), DataType::Float64),
+        ] {
+            assert!(value(&bound, wanted.clone(), true).unwrap_err().contains("for the type"), "{bound:?} {wanted}");
+        }
+        for zero in ["0", "-0.0e5", "inf", "-Infinity", "NaN"] {
+            assert!(value(&text(zero), DataType::Float64, false).is_ok(), "{zero}");
+        }
+        let rounded = ScalarValue::Decimal128(Some(156), 10, 2);
+        for bound in [text("1.555"), double(1.555)] {
+            assert_eq!(value(&bound, DataType::Decimal128(10, 2), true), Ok(rounded.clone()));
+            assert!(value(&bound, DataType::Decimal128(10, 2), false).unwrap_err().contains("decimals"));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 """ADBC's Flight SQL driver, by its DB-API. pandas, Polars and DuckDB come the same way."""
 
 import datetime
+import decimal
 import re
 
 import adbc_driver_flightsql.dbapi
@@ -406,6 +407,12 @@ class TestRightAnswers:
             ("SELECT CAST(? AS BIGINT)", None, None),
             ("SELECT coalesce(?, 7)", None, 7),
             ("SELECT round(?, 2)", 1.237, 1.24),
+            ("SELECT CAST(? AS REAL) = CAST(0.1 AS REAL)", 0.1, True),
+            ("SELECT CAST(0.1 AS REAL) = ?", 0.1, False),
+            ("SELECT CAST(? AS DECIMAL(10, 2)) = 1.56", decimal.Decimal("1.555"), True),
+            ("SELECT DATE '2024-02-10' - INTERVAL ? DAY = DATE '2024-02-05'", 5, True),
+            ("SELECT count(*) FROM generate_series(1, ?)", 3, 3),
+            ("SELECT now() - INTERVAL ? < now()", "5 days", True),
             ("SELECT count(*) > 900 FROM account.actions WHERE started_at > now() - ?", datetime.timedelta(days=36500), True),
             ("SELECT CAST(? AS TIMESTAMP)", datetime.datetime(2024, 2, 3, 4, 5), pandas.Timestamp(2024, 2, 3, 4, 5)),
         ],
@@ -421,6 +428,11 @@ class TestRightAnswers:
             ("SELECT CAST(? AS BIGINT)", 5.5),
             ("SELECT CAST(? AS DATE)", datetime.datetime(2024, 2, 3, 4, 5)),
             ("SELECT count(*) FROM account.actions WHERE started_at > ?", 1577854800),
+            ("SELECT CAST(? AS REAL)", 1e300),
+            ("SELECT CAST(? AS INTERVAL)", "5"),
+            ("SELECT now() - ? < now()", 5),
+            ("SELECT CAST(1 AS DECIMAL(10, 2)) = ?", "1.555"),
+            ("SELECT CAST(? AS TIMESTAMP)", "2024-02-03T04:05:06.1234567891"),
         ],
     )
     def test_a_value_that_does_not_fit_is_refused(self, connection, sql, value):
@@ -432,3 +444,16 @@ class TestRightAnswers:
         with connection.cursor() as cursor:
             cursor.execute("SELECT CAST(? AS BIGINT) AS x", rows)
             assert cursor.fetch_arrow_table()["x"].to_pylist() == [1, 2, 3]
+
+    def test_executemany_of_a_query_is_refused_with_what_to_call(self, connection):
+        # The driver sends an update, whose answer is a count: it has no place for rows.
+        with connection.cursor() as cursor, pytest.raises(ProgrammingError, match="cursor.execute"):
+            cursor.executemany("SELECT CAST(? AS BIGINT) AS x", [(1,), (2,)])
+
+    @pytest.mark.parametrize(
+        "sql", ["SELECT now() AT TIME ZONE ?", "SELECT name FROM images ORDER BY ?", "SELECT EXTRACT(? FROM now())"]
+    )
+    def test_a_place_that_takes_no_parameter_has_a_hint(self, connection, sql):
+        with connection.cursor() as cursor, pytest.raises(ProgrammingError, match="hint: ") as refused:
+            cursor.execute(sql, ("x",))
+        assert "Function" not in readable(refused)
