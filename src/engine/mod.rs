@@ -9,7 +9,6 @@ mod dialect;
 mod exec;
 mod fault;
 mod filters_above_aggregates;
-mod function_names;
 mod meta;
 mod names;
 mod parameters;

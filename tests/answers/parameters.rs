@@ -70,7 +70,11 @@ async fn a_parameter_takes_the_type_of_its_place() {
         ("SELECT ?", DataType::Utf8),
         ("SELECT TRY_CAST(? AS BIGINT)", DataType::Utf8),
     ] {
-        let prepared = stage.engine.prepare(&Principal::local(), sql).await.unwrap_or_else(|error| panic!("{sql}: {}", error.report()));
+        let prepared = stage
+            .engine
+            .prepare(&Principal::local(), sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {}", error.report()));
         assert_eq!(prepared.parameters.field(0).data_type(), &expected, "{sql}");
     }
 }
@@ -269,7 +273,12 @@ async fn a_number_is_not_compared_as_text() {
 async fn a_parameter_of_two_types_is_refused() {
     let stage = Stage::new(&[]).await;
 
-    let report = stage.engine.prepare(&Principal::local(), "SELECT CAST($1 AS DATE), CAST($1 AS TIMESTAMP)").await.unwrap_err().report();
+    let report = stage
+        .engine
+        .prepare(&Principal::local(), "SELECT CAST($1 AS DATE), CAST($1 AS TIMESTAMP)")
+        .await
+        .unwrap_err()
+        .report();
 
     assert!(report.contains("two different types") && report.contains("hint: "), "{report}");
     assert!(stage.engine.prepare(&Principal::local(), "SELECT $1 IS NULL OR id = $1 FROM images").await.is_ok());

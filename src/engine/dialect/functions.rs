@@ -3,7 +3,7 @@
 use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::{Function, FunctionArguments, ObjectNamePart};
 
-use super::Fault;
+use crate::engine::Fault;
 use crate::error::nearest;
 use crate::sql::identifier;
 

@@ -1,0 +1,73 @@
+//! Columns of one name.
+
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem, SetExpr};
+
+use super::unnests;
+use crate::engine::Fault;
+use crate::sql::identifier;
+
+/// A second column of the same name gets a number: DataFusion takes no two of one name, other databases do.
+pub(super) fn number_columns(body: &mut SetExpr) -> Result<(), Fault> {
+    match body {
+        SetExpr::Select(select) => {
+            unnests::check_names(select)?;
+            number_columns_of(select);
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            for branch in [left, right] {
+                if let SetExpr::Select(select) = branch.as_ref()
+                    && let Some(top) = &select.top
+                {
+                    let instead = "put the branch in brackets, with a LIMIT".into();
+                    return Err(Fault::Dialect { written: top.to_string(), instead });
+                }
+                number_columns(branch)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn number_columns_of(select: &mut Select) {
+    let names: Vec<Option<String>> = select.projection.iter().map(item_name).collect();
+    let mut taken: Vec<String> = names.iter().flatten().cloned().collect();
+    for (at, item) in select.projection.iter_mut().enumerate() {
+        let (Some(name), SelectItem::UnnamedExpr(expr)) = (&names[at], &*item) else { continue };
+        if !names[..at].iter().flatten().any(|other| is_alike(other, name)) {
+            continue;
+        }
+        let own = name.rsplit('.').next().unwrap_or(name);
+        let free =
+            (2..).map(|number| format!("{own}_{number}")).find(|free| !taken.iter().any(|own| is_alike(own, free)));
+        let Some(free) = free else { continue };
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', free.as_str()) };
+        taken.push(free);
+    }
+}
+
+fn item_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::UnnamedExpr(expr) => Some(column_name(expr)),
+        SelectItem::ExprWithAlias { alias, .. } => Some(identifier(alias)),
+        _ => None,
+    }
+}
+
+/// The name that DataFusion gives a column, as far as two of them can be alike: a cast has its column's.
+fn column_name(expr: &Expr) -> String {
+    match expr {
+        Expr::Nested(inner) => column_name(inner),
+        Expr::Cast { expr, .. } => column_name(expr),
+        Expr::Identifier(name) => identifier(name),
+        Expr::CompoundIdentifier(parts) => parts.iter().map(identifier).collect::<Vec<_>>().join("."),
+        Expr::Function(_) => expr.to_string().to_lowercase(),
+        other => other.to_string(),
+    }
+}
+
+/// Whether two names are of one column: `a` may be that of `l.a`, but `l.a` is not `r.a`.
+fn is_alike(one: &str, other: &str) -> bool {
+    let bare = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
+    one == other || (one.contains('.') != other.contains('.') && bare(one) == bare(other))
+}

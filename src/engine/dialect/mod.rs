@@ -1,0 +1,118 @@
+//! What is written in other dialects of SQL, or read wrongly by the parser: rewritten where that is sound, else refused
+//! with what to write instead.
+
+mod column_names;
+mod functions;
+mod limits;
+mod precedence;
+mod unnests;
+
+use std::ops::ControlFlow;
+
+use datafusion::execution::SessionState;
+use datafusion::sql::parser::Statement as Ast;
+use datafusion::sql::sqlparser::ast::{Expr, Query, Statement, TableFactor, VisitMut, VisitorMut};
+
+use super::Fault;
+use crate::sql::statement_of_mut;
+
+/// Rewrites a statement into the dialect that is planned.
+///
+/// # Errors
+/// [`Fault::ReadOnly`], [`Fault::Dialect`] and [`Fault::UnknownFunction`].
+pub(super) fn translate(state: &SessionState, ast: &mut Ast) -> Result<(), Fault> {
+    let Some(statement) = statement_of_mut(ast) else { return Ok(()) };
+    check_statement(statement)?;
+    match statement.visit(&mut Translating { state }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(fault) => Err(fault),
+    }
+}
+
+/// What is no query says why it is refused before anybody looks for its tables.
+fn check_statement(statement: &Statement) -> Result<(), Fault> {
+    let words = |count| statement.to_string().split_whitespace().take(count).collect::<Vec<_>>().join(" ");
+    match statement {
+        Statement::Insert(_)
+        | Statement::Update(_)
+        | Statement::Delete(_)
+        | Statement::Merge(_)
+        | Statement::Truncate(_)
+        | Statement::CreateTable(_)
+        | Statement::CreateView(_)
+        | Statement::CreateIndex(_)
+        | Statement::CreateSchema { .. }
+        | Statement::CreateDatabase { .. }
+        | Statement::AlterTable(_)
+        | Statement::Set(_)
+        | Statement::Drop { .. } => Err(Fault::ReadOnly(words(2))),
+        Statement::StartTransaction { .. }
+        | Statement::Commit { .. }
+        | Statement::Rollback { .. }
+        | Statement::Savepoint { .. } => Err(Fault::Dialect {
+            written: words(1),
+            instead: "leave it out: each statement is one of its own, there are no transactions".into(),
+        }),
+        Statement::Use(_) => Err(Fault::Dialect {
+            written: "USE".into(),
+            instead: "write a table's name in full: `catalog.schema.table`; `SHOW TABLES` lists them".into(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+struct Translating<'a> {
+    state: &'a SessionState,
+}
+
+impl VisitorMut for Translating<'_> {
+    type Break = Fault;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Fault> {
+        let result = limits::limit_of_fetch(query)
+            .and_then(|()| limits::limit_of_top(query))
+            .and_then(|()| limits::check_limit(query))
+            .and_then(|()| column_names::number_columns(&mut query.body));
+        result.map_or_else(ControlFlow::Break, ControlFlow::Continue)
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Fault> {
+        match table {
+            TableFactor::UNNEST { array_exprs, .. } if array_exprs.iter().any(unnests::speaks_of_columns) => {
+                ControlFlow::Break(Fault::Dialect {
+                    written: table.to_string(),
+                    instead: "select it: `SELECT t.id, unnest(t.list) AS x FROM t`, as a derived table \
+                              where its rows are filtered"
+                        .into(),
+                })
+            }
+            TableFactor::Table { sample: Some(_), .. } => ControlFlow::Break(Fault::Dialect {
+                written: "TABLESAMPLE".into(),
+                instead: "some rows by chance are `SELECT … ORDER BY random() LIMIT 10`".into(),
+            }),
+            TableFactor::Pivot { .. } => ControlFlow::Break(Fault::Dialect {
+                written: "PIVOT".into(),
+                instead: "write a column for each value: `sum(x) FILTER (WHERE status = 'completed')`".into(),
+            }),
+            TableFactor::Unpivot { .. } => ControlFlow::Break(Fault::Dialect {
+                written: "UNPIVOT".into(),
+                instead: "write a SELECT for each column, with UNION ALL between them".into(),
+            }),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Fault> {
+        precedence::bind_distinct(expr);
+        match expr {
+            Expr::Function(function) => {
+                functions::check(self.state, function).map_or_else(ControlFlow::Break, ControlFlow::Continue)
+            }
+            Expr::Identifier(name) if name.value.starts_with("@@") => ControlFlow::Break(Fault::Dialect {
+                written: name.value.clone(),
+                instead: "`SELECT version()` tells the version of the engine; `SHOW ALL` its settings".into(),
+            }),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! UNNEST where DataFusion has none, or loses its name.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Expr, Function, Select, SelectItem, visit_expressions};
+
+use crate::engine::Fault;
+
+/// Whether an expression speaks of a table's column.
+pub(super) fn speaks_of_columns(expr: &Expr) -> bool {
+    let found = visit_expressions(expr, |part| match part {
+        Expr::CompoundIdentifier(_) | Expr::Identifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
+/// DataFusion loses the name of `unnest(unnest(…)) AS x`.
+pub(super) fn check_names(select: &Select) -> Result<(), Fault> {
+    let is_unnest = |function: &Function| function.name.to_string().eq_ignore_ascii_case("unnest");
+    let nested = |item: &SelectItem| match item {
+        SelectItem::ExprWithAlias { expr: Expr::Function(outer), .. } if is_unnest(outer) => {
+            outer.args.to_string().to_lowercase().trim_start_matches('(').starts_with("unnest(")
+        }
+        _ => false,
+    };
+    match select.projection.iter().any(nested) {
+        false => Ok(()),
+        true => Err(Fault::Dialect {
+            written: "unnest(unnest(…)) AS …".into(),
+            instead:
+                "unnest the inner list in a derived table: `SELECT unnest(x) AS y FROM (SELECT unnest(…) AS x FROM …)`"
+                    .into(),
+        }),
+    }
+}
