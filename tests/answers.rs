@@ -132,6 +132,27 @@ async fn what_datafusion_plans_wrongly_is_planned_right() {
 }
 
 #[tokio::test]
+async fn intervals_are_compared_by_their_length() {
+    let rows =
+        "(VALUES (INTERVAL '36 hours'), (INTERVAL '1 day'), (INTERVAL '1 month'), (INTERVAL '40 days'), (NULL)) t(x)";
+    assert_values(&[
+        ("SELECT INTERVAL '36 hours' > INTERVAL '1 day' AS x", json!([[true]])),
+        ("SELECT INTERVAL '24 hours' = INTERVAL '1 day' AS x", json!([[true]])),
+        ("SELECT INTERVAL '1 day' IN (INTERVAL '24 hours') AS x", json!([[true]])),
+        ("SELECT INTERVAL '1 day' IS DISTINCT FROM INTERVAL '24 hours' AS x", json!([[false]])),
+        ("SELECT count(*) AS n FROM images WHERE now() - created_at > INTERVAL '1 day'", json!([[41]])),
+        ("SELECT count(*) AS n FROM images WHERE now() - created_at BETWEEN INTERVAL '1 day' AND INTERVAL '50 years'",
+            json!([[41]])),
+        (&format!("SELECT min(x) = INTERVAL '1 day' AS a, max(x) = INTERVAL '40 days' AS b FROM {rows}"),
+            json!([[true, true]])),
+        (&format!("SELECT x = INTERVAL '36 hours' AS y FROM {rows} ORDER BY x LIMIT 2"), json!([[false], [true]])),
+        (&format!("SELECT x = INTERVAL '40 days' AS y FROM {rows} ORDER BY x DESC NULLS LAST LIMIT 1"), json!([[true]])),
+        ("SELECT sum(now() - created_at) > INTERVAL '1 day' AS x FROM images", json!([[true]])),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn a_sum_and_an_average_are_added_up_in_a_type_that_is_wide_enough() {
     let most = i64::MAX;
     let ages = "(SELECT TIMESTAMP '2024-01-01' - TIMESTAMP '1900-01-01' AS d FROM generate_series(1, 4))";
@@ -199,6 +220,9 @@ async fn what_other_dialects_write_works_where_it_means_the_same() {
             json!([["digitalocean", "digitalocean", "compute", "anonymous", "anonymous"]]),
         ),
         ("SELECT TIMESTAMP '2026-06-01 00:00' AS x", json!([["2026-06-01T00:00:00"]])),
+        ("SELECT TRY_CAST('23:59:60' AS TIME) AS x", json!([[null]])),
+        ("SELECT CAST('5' AS INTERVAL) = INTERVAL '5 seconds' AS x", json!([[true]])),
+        ("SELECT TIMESTAMP '2026-06-01 00:00:00' + '1.5'::INTERVAL AS x", json!([["2026-06-01T00:00:01.500"]])),
         ("SELECT count(*) > 0 AS x FROM images WHERE created_at > '2020-01-01T00:00Z'", json!([[true]])),
         ("SELECT count(*) AS x FROM snapshots WHERE id = 62137902 OR id IN (62137902, 1)", json!([[1]])),
     ])
@@ -223,6 +247,7 @@ async fn what_is_not_understood_says_what_to_write() {
         ("SELECT i.id, r FROM images i CROSS JOIN UNNEST(i.regions) AS u(r)", "unnest(t.list)"),
         ("SELECT unnest(unnest([[1]])) AS a", "derived table"),
         ("SELECT id FROM images WHERE id = :x", "`$1`"),
+        ("SELECT TIME '23:59:60'", "0 to 59"),
         ("SELECT id FROM images a, images b", "more than one column"),
         ("SELECT a AS b FROM (VALUES (1, 2)) o(a, b) ORDER BY o.b", "another name with AS"),
     ] {

@@ -179,7 +179,10 @@ impl fmt::Display for Fault {
             Self::Overflow(what) => write!(f, "the result does not fit its type: {what}"),
             Self::Subquery => f.write_str("a subquery cannot be answered at this place of the statement"),
             Self::Unrepeatable { why } => {
-                write!(f, "{why} may change the subquery's rows between two readings, and this predicate needs two")
+                write!(
+                    f,
+                    "{why} may change the subquery's rows between two readings, and it has to be read more than once"
+                )
             }
             Self::SeveralRows => f.write_str("a subquery that is used as a value may return several rows"),
             Self::Correlated => f.write_str(

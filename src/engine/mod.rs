@@ -241,11 +241,26 @@ impl Engine {
         Ok(statement.prepared.clone())
     }
 
-    /// Plans a statement to the end, with its parameters bound, for one execution later on: a mistake shows before
+    /// Plans a statement to the end, with its parameters bound, and says what its rows look like: a mistake shows before
     /// anything runs. Nothing is sent.
     ///
     /// # Errors
     /// As [`Engine::prepare`], and a table that needs a value which the statement does not give.
+    pub async fn check(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<SchemaRef> {
+        let statement = self.statement(principal, sql).await?;
+        self.check_writes(&statement.plan)?;
+        let (engine, bound) = (self.clone(), bound.cloned());
+        let planning = async move {
+            engine.physical_plans(&statement, bound.as_ref()).await?;
+            Ok(Arc::clone(&statement.prepared.schema))
+        };
+        self.apart(planning.boxed()).await
+    }
+
+    /// As [`Engine::check`], for one execution later on, which finds the plan again.
+    ///
+    /// # Errors
+    /// As [`Engine::check`].
     pub async fn ticket(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<Ticket> {
         let statement = self.statement(principal, sql).await?;
         self.check_writes(&statement.plan)?;
@@ -265,7 +280,7 @@ impl Engine {
     /// another.
     ///
     /// # Errors
-    /// As [`Engine::ticket`]; what goes wrong later is an item of the stream.
+    /// As [`Engine::check`]; what goes wrong later is an item of the stream.
     pub async fn run(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<Answer> {
         self.run_once(principal, Execution::New, sql, bound).await
     }

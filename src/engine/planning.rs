@@ -14,7 +14,7 @@ use futures::FutureExt;
 
 use super::fault::{Fault, from_datafusion};
 use super::parameters::{self, Parameterized};
-use super::statements::PlannedStatement;
+use super::statements::{Lasts, PlannedStatement, computes_while_planned};
 use super::tables::nearest_table;
 use super::tickets::Plans;
 use super::{Engine, Prepared, Principal, called, dialect, exec, fault, names, show, wire};
@@ -39,13 +39,15 @@ impl Engine {
         }
         let Statement { body, parameters } = sql::parse(sql)?;
         let writes = matches!(body, Body::Exec(_));
+        let planned_once = matches!(&body, Body::Sql(ast) if computes_while_planned(ast));
         let mut state = self.session.context.state();
         let (plan, parameters) = self.logical_plan(principal, &mut state, body, parameters).await?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
         let schema = wire::wire_schema(analysed(&state, &plan, &parameters)?.schema().as_arrow());
         let prepared = Prepared { schema, parameters: parameters::told(&parameters) };
-        Ok(self.statements.keep(principal, sql, PlannedStatement::new(plan, prepared, parameters, writes)))
+        let statement = PlannedStatement::new(plan, prepared, parameters, writes, planned_once);
+        Ok(self.statements.keep(principal, sql, statement))
     }
 
     /// The plan, and the types of its parameters.
@@ -149,7 +151,7 @@ impl Engine {
             None => parameters::values(bound, parameters)?,
         };
         let plan = parameters::bind(LogicalPlan::clone(plan), &values).map_err(from_datafusion)?;
-        let its_own = statement.tells_time.then(|| self.session.context.state());
+        let its_own = (statement.lasts != Lasts::Always).then(|| self.session.context.state());
         self.statements.count_optimized();
         let plan = optimized(its_own.as_ref().unwrap_or(&self.session.state), &plan).await?;
         wire::check(&plan.schema(), &prepared.schema).map_err(|other| Fault::of_other_type(other, bound.is_some()))?;

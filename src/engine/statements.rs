@@ -7,18 +7,22 @@
 //! What is kept is the plan as it was planned, before analysis: its parameters are still functions (`parameters`), so it
 //! serves all values, and the analyzer's rules that look at literals see those of the values.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use datafusion::sql::parser::Statement as Ast;
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, TableFactor, Visit, Visitor, visit_expressions};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::plans::DroppedApart;
 use super::{Prepared, Principal, parameters};
 use crate::query::Identity;
+use crate::sql;
 
 /// How much memory the plans of recent statements may take.
 const MOST_BYTES: u64 = 64 << 20;
@@ -35,17 +39,62 @@ pub(super) struct PlannedStatement {
     pub(super) parameters: SchemaRef,
     /// Whether running it writes.
     pub(super) writes: bool,
-    /// Whether its value depends on when it is run: `now()`.
-    pub(super) tells_time: bool,
+    /// How long the plan, and the plans that are made of it, are right.
+    pub(super) lasts: Lasts,
     bytes: usize,
 }
 
+/// For how long a plan is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lasts {
+    /// For ever.
+    Always,
+    /// The plan is; what is made of it has the time in it: `now()` is a literal once it is optimized.
+    UntilOptimized,
+    /// For this call: DataFusion computes the arguments of a table function while it plans,
+    /// `generate_series(now(), …)`.
+    Once,
+}
+
 impl PlannedStatement {
-    pub(super) fn new(plan: LogicalPlan, prepared: Prepared, parameters: SchemaRef, writes: bool) -> Self {
+    /// `planned_once`: whether planning has computed what may be another value the next time.
+    pub(super) fn new(
+        plan: LogicalPlan,
+        prepared: Prepared,
+        parameters: SchemaRef,
+        writes: bool,
+        planned_once: bool,
+    ) -> Self {
         let (tells_time, parts) = looked_through(&plan);
+        let lasts = match (planned_once || writes, tells_time) {
+            (true, _) => Lasts::Once,
+            (false, true) => Lasts::UntilOptimized,
+            (false, false) => Lasts::Always,
+        };
         let bytes = parts * BYTES_OF_A_PART;
-        Self { plan: DroppedApart::new(plan), prepared, parameters, writes, tells_time, bytes }
+        Self { plan: DroppedApart::new(plan), prepared, parameters, writes, lasts, bytes }
     }
+}
+
+/// Whether a table function's arguments call a function: planning computes them.
+pub(super) fn computes_while_planned(ast: &Ast) -> bool {
+    struct Looking;
+    impl Visitor for Looking {
+        type Break = ();
+
+        fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
+            let calls = |expr: &SqlExpr| match expr {
+                SqlExpr::Function(_) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            };
+            match table {
+                TableFactor::Table { args: Some(args), .. } => visit_expressions(args, calls),
+                TableFactor::Function { args, .. } => visit_expressions(args, calls),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    sql::statement_of(ast).is_some_and(|statement| statement.visit(&mut Looking).is_break())
 }
 
 /// Whether a plan calls a function that is stable within one query, and of how many nodes and expressions it consists.
@@ -98,11 +147,11 @@ impl Statements {
         self.recent.get(&Key::new(principal, text))
     }
 
-    /// Keeps a statement that was just planned. An EXEC is planned each time: what it does is looked at twice.
+    /// Keeps a statement that was just planned, if the plan is right later on, too. An EXEC is planned each time.
     pub(super) fn keep(&self, principal: &Principal, text: &str, statement: PlannedStatement) -> Arc<PlannedStatement> {
         self.planned.fetch_add(1, Ordering::Relaxed);
         let statement = Arc::new(statement);
-        if !statement.writes {
+        if statement.lasts != Lasts::Once {
             self.recent.insert(Key::new(principal, text), Arc::clone(&statement));
         }
         statement
@@ -141,7 +190,7 @@ mod tests {
     fn planned(plan: LogicalPlan, writes: bool) -> PlannedStatement {
         let empty = Arc::new(Schema::empty());
         let prepared = Prepared { schema: Arc::clone(&empty), parameters: Arc::clone(&empty) };
-        PlannedStatement::new(plan, prepared, empty, writes)
+        PlannedStatement::new(plan, prepared, empty, writes, false)
     }
 
     fn one() -> LogicalPlan {
@@ -184,7 +233,16 @@ mod tests {
     fn a_statement_that_tells_the_time_is_known_as_such() {
         let with_now = LogicalPlanBuilder::empty(true).project([now()]).unwrap().build().unwrap();
 
-        assert!(planned(with_now, false).tells_time);
-        assert!(!planned(one(), false).tells_time);
+        assert_eq!(planned(with_now, false).lasts, Lasts::UntilOptimized);
+        assert_eq!(planned(one(), false).lasts, Lasts::Always);
+        let folded = |sql: &str| match sql::parse(sql).unwrap().body {
+            sql::Body::Sql(ast) => computes_while_planned(&ast),
+            _ => panic!("{sql} is no query"),
+        };
+        assert!(folded("SELECT * FROM generate_series(1, CAST(date_part('epoch', now()) AS BIGINT))"));
+        assert!(folded(
+            "WITH t AS (SELECT * FROM range(current_date, current_date, INTERVAL '1 day')) SELECT 1 FROM t"
+        ));
+        assert!(!folded("SELECT now() FROM generate_series(1, 2 + 3)"));
     }
 }

@@ -1,28 +1,28 @@
 //! The plans of tickets: GetFlightInfo plans a statement to the end, and the DoGet that follows runs that plan.
 //!
 //! A ticket holds the statement and the row that was bound, so any replica can answer it. The process that planned it
-//! finds the plan here, for a while; a plan is run once, so whoever takes it takes it away.
+//! finds the plan here for a minute; a plan is run once, so whoever takes it takes it away.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::physical_plan::ExecutionPlan;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::Principal;
 use super::plans::DroppedApart;
-use super::statements::PlannedStatement;
+use super::statements::{Lasts, PlannedStatement};
 use crate::query::Identity;
 
-/// How long a plan is kept: clients go on to DoGet at once.
+/// How long a plan is kept at least, and twice that at most: clients go on to DoGet at once.
 const LIFE: Duration = Duration::from_secs(60);
 
 /// How many plans are kept.
 const MOST: usize = 64;
 
-/// The longest text, and the largest bound rows, of which a plan is kept.
+/// The longest text, and the largest bound row, of which a plan is kept: a plan is as large as they are.
 const MOST_BYTES: usize = 64 << 10;
 
 /// A statement, and what is bound to it.
@@ -35,9 +35,17 @@ pub(super) struct Asked<'a> {
 /// A plan for each row that is bound, or one.
 pub(super) type Plans = Vec<Arc<dyn ExecutionPlan>>;
 
-/// Plans that wait for their DoGet, the oldest first.
+/// Plans that wait for their DoGet.
 #[derive(Default)]
-pub(super) struct Tickets(Mutex<VecDeque<Kept>>);
+pub(super) struct Tickets(Arc<Mutex<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    /// The oldest first.
+    plans: VecDeque<Kept>,
+    /// Whether a task sees to it that each goes in time.
+    watched: bool,
+}
 
 struct Kept {
     identity: Identity,
@@ -65,10 +73,10 @@ fn has_the_values_of(one: Option<&RecordBatch>, other: Option<&RecordBatch>) -> 
 }
 
 impl Tickets {
-    /// Keeps the plans of a ticket, unless they are large. A plan that has folded the time in is of its moment alone.
+    /// Keeps the plan of a ticket, unless it is large, or has the time in it. Plans for many rows are not kept.
     pub(super) fn keep(&self, asked: &Asked, statement: &Arc<PlannedStatement>, plans: Plans) {
         let bound_bytes = asked.bound.map_or(0, RecordBatch::get_array_memory_size);
-        if statement.writes || statement.tells_time || asked.text.len().max(bound_bytes) > MOST_BYTES {
+        if statement.lasts != Lasts::Always || plans.len() > 1 || asked.text.len().max(bound_bytes) > MOST_BYTES {
             return;
         }
         let kept = Kept {
@@ -79,20 +87,38 @@ impl Tickets {
             plans: DroppedApart::new(plans),
             until: Instant::now() + LIFE,
         };
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push_back(kept);
-        let now = Instant::now();
-        while all.len() > MOST || all.front().is_some_and(|oldest| oldest.until <= now) {
-            all.pop_front();
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::mem::replace(&mut waiting.watched, true) {
+            tokio::spawn(drop_in_time(Arc::downgrade(&self.0)));
+        }
+        waiting.plans.push_back(kept);
+        if waiting.plans.len() > MOST {
+            waiting.plans.pop_front();
         }
     }
 
     /// The plans of such a ticket, for whoever asks first.
     pub(super) fn take(&self, asked: &Asked) -> Option<(Arc<PlannedStatement>, Plans)> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let place = all.iter().position(|kept| kept.until > now && kept.is_of(asked))?;
-        let kept = all.remove(place)?;
+        let plans = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).plans;
+        let place = plans.iter().position(|kept| kept.is_of(asked))?;
+        let kept = plans.remove(place)?;
         Some((kept.statement, kept.plans.into_inner()))
+    }
+}
+
+/// Drops each plan when its time is up, until there is none. The next plan that is kept begins this anew.
+async fn drop_in_time(tickets: Weak<Mutex<Waiting>>) {
+    loop {
+        sleep(LIFE).await;
+        let Some(tickets) = tickets.upgrade() else { return };
+        let mut waiting = tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        while waiting.plans.front().is_some_and(|oldest| oldest.until <= now) {
+            waiting.plans.pop_front();
+        }
+        if waiting.plans.is_empty() {
+            waiting.watched = false;
+            return;
+        }
     }
 }

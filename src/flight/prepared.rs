@@ -72,7 +72,7 @@ impl Query for CommandPreparedStatementQuery {
         let handle = current(service, self)?;
         match &handle.parameters {
             None => Ok(service.engine.prepare(principal, &handle.sql).await?.schema),
-            bound => Ok(service.engine.ticket(principal, &handle.sql, bound.as_ref()).await?.schema),
+            bound => service.engine.check(principal, &handle.sql, bound.as_ref()).await,
         }
     }
 

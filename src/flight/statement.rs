@@ -19,7 +19,7 @@ use crate::error::Result;
 impl Query for CommandStatementQuery {
     async fn schema(&self, service: &Service, principal: &Principal) -> Result<SchemaRef> {
         refuse_transaction(self.transaction_id.as_ref())?;
-        Ok(service.engine.ticket(principal, &self.query, None).await?.schema)
+        service.engine.check(principal, &self.query, None).await
     }
 
     async fn ticket(&self, service: &Service, principal: &Principal) -> Result<Ticket> {

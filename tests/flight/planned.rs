@@ -68,6 +68,28 @@ async fn a_statement_that_tells_the_time_tells_that_of_its_do_get() {
 }
 
 #[tokio::test]
+async fn a_table_function_that_tells_the_time_tells_that_of_its_do_get() {
+    let (engine, server) = planned_by().await;
+    let sql = "SELECT max(value) FROM range(0, CAST(date_part('second', now()) AS BIGINT))";
+
+    let info = server.info(&statement(sql)).await.unwrap();
+    server.rows(&info).await.unwrap();
+    server.rows(&info).await.unwrap();
+
+    assert_eq!(engine.planned(), Planned { statements: 3, plans: 3 });
+}
+
+#[tokio::test]
+async fn a_schema_that_is_asked_for_keeps_no_plan() {
+    let (engine, server) = planned_by().await;
+
+    server.schema(&statement("SELECT 1")).await.unwrap();
+    server.ask(&statement("SELECT 1")).await.unwrap();
+
+    assert_eq!(engine.planned(), Planned { statements: 1, plans: 2 });
+}
+
+#[tokio::test]
 async fn a_statement_that_was_refused_is_refused_again() {
     let (engine, server) = planned_by().await;
 

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, Subquery, TryCast};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::{checked, function, rewritten};
+use super::{checked, function, rewritten, spans};
+use crate::engine::fault::{Fault, to_datafusion as refused};
 
 /// See the module above.
 #[derive(Debug)]
@@ -19,7 +20,8 @@ pub(in crate::engine) struct AfterCoercion;
 
 impl AnalyzerRule for AfterCoercion {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        rewritten(plan, |expr, schema| expr.transform_up(|part| corrected(part, schema)))
+        let plan = rewritten(plan, |expr, schema| expr.transform_up(|part| corrected(part, schema)))?;
+        plan.transform_up_with_subqueries(with_intervals_in_order).data()
     }
 
     fn name(&self) -> &str {
@@ -29,19 +31,36 @@ impl AnalyzerRule for AfterCoercion {
 
 fn corrected(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
-        Expr::BinaryExpr(binary) => match checked::arithmetic(&binary, schema) {
-            Some(checked) => Ok(Transformed::yes(checked)),
-            None => Ok(Transformed::no(Expr::BinaryExpr(binary))),
+        Expr::BinaryExpr(binary) => {
+            match checked::arithmetic(&binary, schema).or_else(|| spans::compared(&binary, schema)) {
+                Some(corrected) => Ok(Transformed::yes(corrected)),
+                None => Ok(Transformed::no(Expr::BinaryExpr(binary))),
+            }
+        }
+        Expr::Between(between) => match spans::between(&between, schema) {
+            Some(corrected) => Ok(Transformed::yes(corrected)),
+            None => Ok(Transformed::no(Expr::Between(between))),
+        },
+        Expr::InList(list) => match spans::listed(&list, schema) {
+            Some(corrected) => Ok(Transformed::yes(corrected)),
+            None => Ok(Transformed::no(Expr::InList(list))),
+        },
+        Expr::AggregateFunction(call) => match spans::extreme(&call, schema) {
+            Some(corrected) => Ok(Transformed::yes(corrected)),
+            None => Ok(Transformed::no(Expr::AggregateFunction(call))),
         },
         Expr::Negative(operand) => match checked::negation(&operand, schema) {
             Some(checked) => Ok(Transformed::yes(checked)),
             None => Ok(Transformed::no(Expr::Negative(operand))),
         },
         Expr::Cast(Cast { expr, field }) if field.data_type().is_temporal() => {
-            Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(with_seconds(*expr, field.data_type())), field })))
+            let expr = Box::new(as_sql_reads_it(*expr, field.data_type())?);
+            Ok(Transformed::yes(Expr::Cast(Cast { expr, field })))
         }
         Expr::TryCast(TryCast { expr, field }) if field.data_type().is_temporal() => {
-            let expr = Box::new(with_seconds(*expr, field.data_type()));
+            let Ok(expr) = as_sql_reads_it(*expr, field.data_type()).map(Box::new) else {
+                return Ok(Transformed::yes(Expr::Literal(ScalarValue::try_from(field.data_type())?, None)));
+            };
             Ok(Transformed::yes(Expr::TryCast(TryCast { expr, field })))
         }
         Expr::ScalarFunction(ScalarFunction { func, args }) => match function::corrected(&func) {
@@ -53,17 +72,30 @@ fn corrected(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     }
 }
 
-/// `'2026-06-01 00:00'` with the seconds that Arrow's parser wants.
-fn with_seconds(text: Expr, wanted: &DataType) -> Expr {
-    match (&text, wanted) {
-        (Expr::Literal(ScalarValue::Utf8(Some(value)), metadata), DataType::Timestamp(..)) => {
-            match time_with_seconds(value) {
-                Some(value) => Expr::Literal(ScalarValue::Utf8(Some(value)), metadata.clone()),
-                None => text,
-            }
+/// A sort by intervals, by their lengths.
+fn with_intervals_in_order(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Sort(mut sort) = node else { return Ok(Transformed::no(node)) };
+    for own in &mut sort.expr {
+        if let Some(length) = spans::ordered(&own.expr, sort.input.schema()) {
+            own.expr = length;
         }
-        _ => text,
     }
+    Ok(Transformed::yes(LogicalPlan::Sort(sort)))
+}
+
+/// A text that Arrow's parser reads otherwise, or not at all, as what it means: `'2026-06-01 00:00'` has no seconds, and
+/// `'5'` is five seconds, of which Arrow makes five months.
+fn as_sql_reads_it(text: Expr, wanted: &DataType) -> Result<Expr> {
+    let Expr::Literal(ScalarValue::Utf8(Some(value)), metadata) = &text else { return Ok(text) };
+    let read = match wanted {
+        DataType::Timestamp(..) => time_with_seconds(value),
+        DataType::Interval(_) => value.trim().parse::<f64>().is_ok().then(|| format!("{value} seconds")),
+        DataType::Time32(_) | DataType::Time64(_) if value.trim().get(5..8) == Some(":60") => {
+            return Err(refused(Fault::Text(format!("'{value}' is no time of day: seconds go from 0 to 59"))));
+        }
+        _ => None,
+    };
+    Ok(read.map_or_else(|| text.clone(), |read| Expr::Literal(ScalarValue::Utf8(Some(read)), metadata.clone())))
 }
 
 /// The text of a time with seconds, where it has hours and minutes alone.

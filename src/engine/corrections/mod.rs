@@ -4,8 +4,8 @@
 //!   the first text that is no number.
 //! - [`OuterTypes`] runs after it: what a subquery compares an outer column with has to know the column's type.
 //! - [`AfterCoercion`] runs last: a time without seconds, a scalar subquery without rows over a column that is never
-//!   NULL, functions that do not keep what their plan says (`function`), and arithmetic of integers that drops bits
-//!   (`checked`).
+//!   NULL, functions that do not keep what their plan says (`function`), arithmetic of integers that drops bits
+//!   (`checked`), and comparisons of intervals (`spans`).
 //! - The aggregates of `sums` take the place of DataFusion's in the session.
 
 mod after_coercion;
@@ -13,6 +13,7 @@ mod before_coercion;
 mod checked;
 mod function;
 mod outer_types;
+mod spans;
 pub(super) mod sums;
 
 pub(super) use after_coercion::{AfterCoercion, time_with_seconds};

@@ -7,9 +7,11 @@
 //! ```text
 //! left JOIN LATERAL (SELECT f(left, rows) FROM rows WHERE condition(left, rows)) t ON on(left, t)
 //!
-//! SELECT left, f(left, rows)
-//! FROM left JOIN rows ON condition(left, rows) AND on(left, f(left, rows))
+//! inner: SELECT left, t FROM (SELECT left, f(left, rows) AS t FROM left JOIN rows ON condition(left, rows)) WHERE on(left, t)
+//! left:  SELECT left, f(left, rows) AS t FROM left LEFT JOIN rows ON condition(left, rows) AND on(left, f(left, rows))
 //! ```
+//!
+//! A left join computes `f` twice, and asks no subquery in its ON.
 //!
 //! An aggregate without GROUP BY is made for each of the values that it speaks of (`scalar`).
 
@@ -18,12 +20,14 @@ use std::sync::Arc;
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
+use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, when};
 use datafusion::prelude::lit;
 
 use super::correlation::{Uncorrelated, is_correlated, resolved, uncorrelated_rows};
+use super::predicate::asks;
 use super::repeatable::check_repeatable;
-use super::{Names, refused, scalar};
+use super::{Names, filtered, holds_subquery, refused, scalar};
 use crate::engine::fault::Fault;
 
 /// The derived table on a join's right side, if it speaks of an outer row.
@@ -46,13 +50,20 @@ pub(super) fn joined(join: &Join, subquery: &LogicalPlan, names: &mut Names) -> 
     }
     let left = LogicalPlan::clone(&join.left);
     let right = Right::new(&left, subquery, names)?;
+    let keys = join.on.iter().map(|(own, other)| binary_expr(own.clone(), Operator::Eq, other.clone()));
+    let on: Vec<Expr> = keys.chain(join.filter.clone().map(split_conjunction_owned).into_iter().flatten()).collect();
 
     let mut conditions = right.conditions.clone();
-    for (own, other) in &join.on {
-        conditions.push(right.over_values(join, binary_expr(own.clone(), Operator::Eq, other.clone()))?);
-    }
-    if let Some(term) = &join.filter {
-        conditions.push(right.over_values(join, term.clone())?);
+    if join.join_type == JoinType::Left {
+        if right.values.iter().any(Expr::is_volatile) {
+            return Err(refused(Fault::Unrepeatable { why: "a volatile function" }));
+        }
+        for term in &on {
+            if asks(term)? || holds_subquery(term) {
+                return Err(refused(Fault::Subquery));
+            }
+            conditions.push(right.over_values(join, term.clone())?);
+        }
     }
     let conditions = conditions.into_iter().reduce(Expr::and).unwrap_or_else(|| lit(true));
 
@@ -64,7 +75,12 @@ pub(super) fn joined(join: &Join, subquery: &LogicalPlan, names: &mut Names) -> 
         };
         columns.push(value.alias_qualified(name.relation, name.name));
     }
-    LogicalPlanBuilder::from(left).join_on(right.plan, join.join_type, [conditions])?.project(columns)?.build()
+    let rows = LogicalPlanBuilder::from(left).join_on(right.plan, join.join_type, [conditions])?;
+    let rows = rows.project(columns)?.build()?;
+    match join.join_type {
+        JoinType::Inner if !on.is_empty() => filtered(rows, on, names),
+        _ => Ok(rows),
+    }
 }
 
 /// The rows of the derived table for all outer rows.

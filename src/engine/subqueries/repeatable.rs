@@ -36,7 +36,11 @@ pub(super) fn check_repeatable(left: &Expr, subquery: &LogicalPlan) -> Result<()
 
 /// Whether it is the LIMIT that `joins` puts where one row tells as much as all.
 fn is_of_question(limit: &Limit) -> bool {
-    matches!(limit.input.as_ref(), LogicalPlan::SubqueryAlias(own) if own.alias.table().starts_with(SUBQUERY))
+    let rows = match limit.input.as_ref() {
+        LogicalPlan::Filter(own) => own.input.as_ref(),
+        other => other,
+    };
+    matches!(rows, LogicalPlan::SubqueryAlias(own) if own.alias.table().starts_with(SUBQUERY))
 }
 
 /// Whether rows that an ORDER BY leaves in any order are alike, so that it does not matter which of them are kept.
