@@ -245,6 +245,24 @@ async fn a_lateral_table_has_the_rows_of_each_outer_row() {
             json!([[1, 2], [3, 1]]),
         ),
         (
+            "SELECT count(*) FROM l JOIN LATERAL (SELECT l.b + r.d AS v FROM r) t ON (t.v NOT IN (SELECT e FROM s)) IS NULL",
+            json!([[35]]),
+        ),
+        (
+            "SELECT count(*) FROM l JOIN LATERAL (SELECT r.c AS v FROM r WHERE r.d = l.b) t ON EXISTS (SELECT 1 FROM s \
+          WHERE s.e = t.v)",
+            json!([[5]]),
+        ),
+        (
+            "SELECT count(*) FILTER (WHERE x <= 0.5) FROM l JOIN LATERAL (SELECT random() + 0 * l.a AS x FROM r) t ON \
+          t.x > 0.5",
+            json!([[0]]),
+        ),
+        (
+            "SELECT a, (SELECT count(*) FROM r WHERE r.d < l.b) AS n FROM l WHERE (b IN (SELECT f FROM s)) IS NULL",
+            json!([[3, 0]]),
+        ),
+        (
             "SELECT a FROM l WHERE EXISTS (SELECT 1 FROM s, LATERAL (SELECT 1 AS y FROM r WHERE r.c = s.e AND r.d = l.b) t) \
           ORDER BY a",
             json!([[0], [1], [2]]),
