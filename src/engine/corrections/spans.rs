@@ -1,0 +1,116 @@
+//! Intervals, compared by their length.
+//!
+//! An interval has months, days and nanoseconds. DataFusion compares these one after the other, so that `INTERVAL '36
+//! hours' > INTERVAL '1 day'` is false, and so is `now() - created_at > INTERVAL '1 day'` of whatever age. Here a month
+//! has 30 days and a day 24 hours, as in Postgres and DuckDB.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{ArrayRef, AsArray, Decimal128Array};
+use arrow::compute::cast;
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, IntervalMonthDayNanoType, IntervalUnit};
+use datafusion::common::DFSchema;
+use datafusion::error::Result;
+use datafusion::functions_aggregate::first_last::first_value_udaf;
+use datafusion::logical_expr::expr::{AggregateFunction, InList, Sort};
+use datafusion::logical_expr::{
+    Between, BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
+};
+
+const NANOSECONDS_OF_A_DAY: i128 = 24 * 3_600 * 1_000_000_000;
+const DAYS_OF_A_MONTH: i128 = 30;
+
+/// A comparison of two intervals, by their lengths.
+pub(super) fn compared(binary: &BinaryExpr, schema: &DFSchema) -> Option<Expr> {
+    let compares =
+        binary.op.supports_propagation() || matches!(binary.op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom);
+    if !compares || !is_interval(&binary.left, schema) || !is_interval(&binary.right, schema) {
+        return None;
+    }
+    let (left, right) = (length((*binary.left).clone()), length((*binary.right).clone()));
+    Some(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), binary.op, Box::new(right))))
+}
+
+/// `x BETWEEN a AND b`, by their lengths.
+pub(super) fn between(between: &Between, schema: &DFSchema) -> Option<Expr> {
+    let of = |expr: &Expr| Box::new(length(expr.clone()));
+    is_interval(&between.expr, schema).then(|| {
+        let (low, high) = (of(&between.low), of(&between.high));
+        Expr::Between(Between::new(of(&between.expr), between.negated, low, high))
+    })
+}
+
+/// `x IN (a, b)`, by their lengths.
+pub(super) fn listed(list: &InList, schema: &DFSchema) -> Option<Expr> {
+    is_interval(&list.expr, schema).then(|| {
+        let items = list.list.iter().cloned().map(length).collect();
+        Expr::InList(InList::new(Box::new(length((*list.expr).clone())), items, list.negated))
+    })
+}
+
+/// The shortest or longest interval: the first in the order of their lengths.
+pub(super) fn extreme(call: &AggregateFunction, schema: &DFSchema) -> Option<Expr> {
+    let ascending = match call.func.name() {
+        "min" => true,
+        "max" => false,
+        _ => return None,
+    };
+    let [value] = &call.params.args[..] else { return None };
+    if !is_interval(value, schema) {
+        return None;
+    }
+    let mut params = call.params.clone();
+    // Each comes once or more often, and the first is the same.
+    params.distinct = false;
+    params.order_by = vec![Sort::new(length(value.clone()), ascending, false)];
+    Some(Expr::AggregateFunction(AggregateFunction { func: first_value_udaf(), params }))
+}
+
+/// What rows are ordered by in the place of an interval.
+pub(super) fn ordered(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    is_interval(expr, schema).then(|| length(expr.clone()))
+}
+
+fn is_interval(expr: &Expr, schema: &DFSchema) -> bool {
+    expr.get_type(schema).is_ok_and(|data_type| matches!(data_type, DataType::Interval(_)))
+}
+
+/// The nanoseconds of an interval.
+fn length(interval: Expr) -> Expr {
+    static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+        Arc::new(ScalarUDF::new_from_impl(Length { signature: Signature::any(1, Volatility::Immutable) }))
+    });
+    FUNCTION.call(vec![interval])
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Length {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Length {
+    fn name(&self) -> &str {
+        "interval_length"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let intervals = args.args[0].to_array(args.number_rows)?;
+        let intervals = cast(&intervals, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+        let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
+        let lengths: Decimal128Array = intervals.unary(|interval| {
+            let days = i128::from(interval.months) * DAYS_OF_A_MONTH + i128::from(interval.days);
+            days * NANOSECONDS_OF_A_DAY + i128::from(interval.nanoseconds)
+        });
+        let lengths: ArrayRef = Arc::new(lengths.with_precision_and_scale(DECIMAL128_MAX_PRECISION, 0)?);
+        Ok(ColumnarValue::Array(lengths))
+    }
+}
