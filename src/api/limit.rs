@@ -29,7 +29,7 @@ pub struct Options {
     pub per_minute: usize,
     /// The shorter window.
     pub minute: Duration,
-    /// Requests in an [`Options::hour`], until the API's `ratelimit-limit` says another number.
+    /// Requests in an [`Options::hour`]. The API's `ratelimit-limit` can lower it, and never raise it.
     pub per_hour: usize,
     /// The longer window.
     pub hour: Duration,
@@ -181,6 +181,8 @@ struct Ledger {
     in_flight: usize,
     paused_until: Option<Instant>,
     told: Option<Remaining>,
+    /// The `ratelimit-limit` of the last answer that had one.
+    told_per_hour: Option<usize>,
 }
 
 /// The API's own count, which others' requests with the same token are in.
@@ -192,7 +194,7 @@ struct Remaining {
 
 impl Ledger {
     fn new(options: Options) -> Self {
-        Self { options, answered: VecDeque::new(), in_flight: 0, paused_until: None, told: None }
+        Self { options, answered: VecDeque::new(), in_flight: 0, paused_until: None, told: None, told_per_hour: None }
     }
 
     fn take(&mut self, now: Instant) -> Next {
@@ -210,10 +212,15 @@ impl Ledger {
     fn next(&self, now: Instant) -> Next {
         let windows = [
             self.wait_in(self.options.per_minute, self.options.minute, now),
-            self.wait_in(self.options.per_hour, self.options.hour, now),
+            self.wait_in(self.per_hour(), self.options.hour, now),
         ];
         let waits = windows.into_iter().chain([self.wait_for_pause(now), self.wait_for_others(now)]);
         waits.max_by_key(Next::rank).expect("there are four")
+    }
+
+    /// The lower one of what is set and what the API said last.
+    fn per_hour(&self) -> usize {
+        self.told_per_hour.map_or(self.options.per_hour, |told| told.min(self.options.per_hour))
     }
 
     fn wait_in(&self, most: usize, window: Duration, now: Instant) -> Next {
@@ -250,10 +257,11 @@ impl Ledger {
     fn answered(&mut self, now: Instant, told: Told) {
         self.in_flight -= 1;
         self.answered.push_back(now);
-        if let Some(limit) = told.limit.filter(|limit| *limit > 0 && self.options.per_hour != usize::MAX) {
-            self.options.per_hour = limit;
+        if self.options.per_hour == usize::MAX {
+            return;
         }
-        if let (Some(remaining), true) = (told.remaining, self.options.per_hour != usize::MAX) {
+        self.told_per_hour = told.limit.filter(|limit| *limit > 0).or(self.told_per_hour);
+        if let Some(remaining) = told.remaining {
             // Those in flight may not be in the API's count yet.
             let requests = remaining.saturating_sub(self.in_flight);
             self.told = Some(Remaining { requests, reset: now + told.reset.unwrap_or_default() });
@@ -264,7 +272,7 @@ impl Ledger {
     fn refuse_beyond(&mut self, patience: Instant, place: usize) -> Result<(), TooLong> {
         let now = Instant::now();
         self.forget_before(now);
-        let windows = [(self.options.per_minute, self.options.minute), (self.options.per_hour, self.options.hour)];
+        let windows = [(self.options.per_minute, self.options.minute), (self.per_hour(), self.options.hour)];
         let in_windows = windows.into_iter().map(|(most, window)| self.projected(most, window, now, place));
         let others = match (self.wait_for_pause(now), self.wait_for_others(now)) {
             (Next::At(pause), Next::At(reset)) => pause.max(reset),
@@ -398,6 +406,24 @@ mod tests {
         send(&limiter, told).await;
 
         assert_eq!((Instant::now() - start).as_secs(), 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_the_set_and_the_told_requests_an_hour_the_lower_number_counts() {
+        async fn sent_at_once(limiter: &Arc<Limiter>, limit: usize) -> usize {
+            tokio::time::advance(Duration::from_secs(3_600)).await;
+            let mut sent = 0;
+            while let Ok(mut permit) = limiter.acquire(SECOND).await {
+                permit.answered(Told { limit: Some(limit), ..Told::default() });
+                sent += 1;
+            }
+            sent
+        }
+        let limiter = limiter(250, 3);
+
+        assert_eq!(sent_at_once(&limiter, 5_000).await, 3, "the setting is not raised");
+        assert_eq!(sent_at_once(&limiter, 2).await, 2);
+        assert_eq!(sent_at_once(&limiter, 5_000).await, 3, "the first answer says so");
     }
 
     #[tokio::test(start_paused = true)]

@@ -226,7 +226,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("COUNT"),
         default: Some("5000"),
         scope: Scope::Upstream,
-        help: "How many requests are sent in an hour, until the API names another number. 0 is no limit.",
+        help: "How many requests are sent in an hour, or fewer where the API allows fewer. 0 is no limit.",
         store: |settings, text| parse::count(text).map(|count| settings.requests_per_hour = count),
     },
     Setting {
