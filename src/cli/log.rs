@@ -2,15 +2,18 @@
 
 use std::io::{self, IsTerminal};
 
+use tracing::warn;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-use crate::config::{LogFormat, Settings};
+use crate::config::{LogFormat, Resolved};
 
-/// Logs from now on, by the settings or else by the command's own `default` filter.
+/// Logs from now on, by the settings or else by the command's own `default` filter, and first of all what is strange
+/// about the settings.
 ///
 /// A process has one log: where there is one already, as in a test, it stays.
-pub(super) fn start(settings: &Settings, default: &str) {
+pub(super) fn start(resolved: &Resolved, default: &str) {
+    let settings = &resolved.settings;
     let filter = EnvFilter::new(settings.log.as_deref().unwrap_or(default));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -23,4 +26,7 @@ pub(super) fn start(settings: &Settings, default: &str) {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
+    for unknown in &resolved.unknown {
+        warn!("{unknown}");
+    }
 }

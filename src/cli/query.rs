@@ -67,8 +67,9 @@ fn elsewhere() -> Vec<&'static str> {
 }
 
 pub(super) async fn run(query: Query, environment: &Environment, console: &mut Console) -> Result<Exit> {
-    let settings = config::resolve(query.flags.layer.clone(), query.flags.file.as_deref(), environment)?.settings;
-    log::start(&settings, LOG);
+    let resolved = config::resolve(query.flags.layer.clone(), query.flags.file.as_deref(), environment)?;
+    log::start(&resolved, LOG);
+    let settings = resolved.settings;
     let format = Format::choose(query.format, query.output.as_deref())?;
     let sql = statement(&query, console)?;
     // The place for the rows before the statement runs: no EXEC is carried out for an answer that is lost.

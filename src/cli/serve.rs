@@ -29,8 +29,9 @@ pub(super) struct Serve {
 }
 
 pub(super) async fn run(serve: Serve, environment: &Environment, console: &mut Console) -> Result<Exit> {
-    let settings = config::resolve(serve.flags.layer, serve.flags.file.as_deref(), environment)?.settings;
-    log::start(&settings, "info");
+    let resolved = config::resolve(serve.flags.layer, serve.flags.file.as_deref(), environment)?;
+    log::start(&resolved, "info");
+    let settings = resolved.settings;
     let listen = settings.address()?;
     let mut signals = Signals::listen().map_err(Error::Signals)?;
     let listener = server::bind(listen).await?;

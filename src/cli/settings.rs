@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::console::Console;
+use super::console::{Console, say};
 use super::exit::Exit;
 use super::flags::Flags;
 use super::format::Format;
@@ -23,6 +23,9 @@ pub(super) struct Show {
 
 pub(super) fn run(show: Show, environment: &Environment, console: &mut Console) -> Result<Exit> {
     let resolved = config::resolve(show.flags.layer, show.flags.file.as_deref(), environment)?;
+    for unknown in &resolved.unknown {
+        say(&mut *console.stderr, &format!("warning: {unknown}"));
+    }
     listing(&resolved).print(show.format, console)?;
     Ok(Exit::Done)
 }

@@ -36,13 +36,6 @@ pub enum Error {
         /// The nearest key that there is.
         nearest: Option<&'static str>,
     },
-    /// A variable that starts with `OCEANFLIGHT_` and is none of ours.
-    UnknownVariable {
-        /// The variable.
-        name: String,
-        /// The nearest that there is.
-        nearest: Option<&'static str>,
-    },
     /// A variable whose value is not UTF-8.
     VariableNotText {
         /// The variable.
@@ -112,7 +105,6 @@ impl fmt::Display for Error {
             Self::UnknownKey { key, file, line, .. } => {
                 write!(f, "{}:{line}: there is no setting `{key}`", file.display())
             }
-            Self::UnknownVariable { name, .. } => write!(f, "there is no setting with the variable {name}"),
             Self::VariableNotText { name } => write!(f, "the value of {name} is not UTF-8"),
             Self::Syntax { file, line, message } => write!(f, "{}:{line}: {message}", file.display()),
             Self::Unreadable { file, .. } => write!(f, "the settings file {} cannot be read", file.display()),
@@ -142,7 +134,6 @@ impl Failure for Error {
         match self {
             Self::Value { .. }
             | Self::UnknownKey { .. }
-            | Self::UnknownVariable { .. }
             | Self::VariableNotText { .. }
             | Self::Syntax { .. }
             | Self::DemoAndUrl { .. } => Kind::InvalidArgument,
@@ -156,12 +147,8 @@ impl Failure for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownKey { nearest: Some(name), .. } | Self::UnknownVariable { nearest: Some(name), .. } => {
-                Some(format!("did you mean `{name}`?"))
-            }
-            Self::UnknownKey { nearest: None, .. } | Self::UnknownVariable { nearest: None, .. } => {
-                Some("`oceanflight settings` lists them all".into())
-            }
+            Self::UnknownKey { nearest: Some(name), .. } => Some(format!("did you mean `{name}`?")),
+            Self::UnknownKey { nearest: None, .. } => Some("`oceanflight settings` lists them all".into()),
             Self::Token { source: TokenSource::File(_), fault: TokenFault::Unreadable(_) } => {
                 Some("`token_file` is the name of a file, not the token itself".into())
             }

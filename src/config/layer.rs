@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Environment, Error, FILE_VARIABLE, SETTINGS, Setting, parse};
+use super::{Environment, Error, FILE_VARIABLE, SETTINGS, Setting, UnknownVariable, parse};
 use crate::error::nearest;
 
 /// Variables with our prefix that are for the tests and no setting.
@@ -68,6 +68,16 @@ fn is_of_kubernetes(name: &str) -> bool {
         || name == "OCEANFLIGHT_PORT"
 }
 
+/// The variables that start like ours and are no setting. They are no error: an environment has variables that nobody
+/// wrote, such as those of a service called `oceanflight-x`.
+pub(super) fn unknown_variables(environment: &Environment) -> Vec<UnknownVariable> {
+    let known = || SETTINGS.iter().map(|setting| setting.variable).chain([FILE_VARIABLE]);
+    let ours = environment.names().filter(|name| name.starts_with("OCEANFLIGHT_") && !is_of_kubernetes(name));
+    ours.filter(|name| !OTHERS.contains(name) && !known().any(|known| known == *name))
+        .map(|name| UnknownVariable { name: name.to_owned(), nearest: nearest(name, known()) })
+        .collect()
+}
+
 impl Layer {
     /// What the command line says.
     pub fn from_flags(flags: impl IntoIterator<Item = (&'static Setting, String)>) -> Self {
@@ -79,15 +89,8 @@ impl Layer {
     /// What the variables say.
     ///
     /// # Errors
-    /// A variable that starts like ours and is none of ours, or one that is not text.
+    /// A variable that is not text.
     pub fn from_environment(environment: &Environment) -> Result<Self, Error> {
-        let ours = environment.names().filter(|name| name.starts_with("OCEANFLIGHT_") && !is_of_kubernetes(name));
-        for name in ours.filter(|name| *name != FILE_VARIABLE && !OTHERS.contains(name)) {
-            if !SETTINGS.iter().any(|setting| setting.variable == name) {
-                let known = SETTINGS.iter().map(|setting| setting.variable).chain([FILE_VARIABLE]);
-                return Err(Error::UnknownVariable { name: name.to_owned(), nearest: nearest(name, known) });
-            }
-        }
         let mut entries = Vec::new();
         for setting in SETTINGS {
             if let Some(text) = environment.text(setting.variable)? {

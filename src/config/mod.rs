@@ -15,6 +15,7 @@ mod layer;
 mod parse;
 mod setting;
 mod token;
+mod warning;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ pub use error::Error;
 pub use layer::{Layer, Origin};
 pub use setting::{SETTINGS, Scope, Setting, Shape, reference};
 pub use token::{Fault as TokenFault, Source as TokenSource, Token};
+pub use warning::UnknownVariable;
 
 /// The variable that names the settings file.
 pub const FILE_VARIABLE: &str = "OCEANFLIGHT_CONFIG";
@@ -167,6 +169,8 @@ pub struct Resolved {
 
 /// Where a setting's value was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+    /// The variables that are ignored.
+    pub unknown: Vec<UnknownVariable>,
 pub struct Value {
     /// Which setting.
     pub setting: &'static Setting,
@@ -198,7 +202,7 @@ pub fn resolve(flags: Layer, file: Option<&Path>, environment: &Environment) -> 
     settle_upstream(&mut settings, &values)?;
     settings.token = token::find(&settings, origin_of(&values, "token_file"), environment)?;
     check_transport(&settings)?;
-    Ok(Resolved { settings, values })
+    Ok(Resolved { settings, values, unknown: layer::unknown_variables(environment) })
 }
 
 fn store(setting: &'static Setting, layers: &[Layer], settings: &mut Settings) -> Result<Value, Error> {

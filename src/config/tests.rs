@@ -111,10 +111,20 @@ fn a_token_in_the_file_is_refused_and_not_shown() {
 }
 
 #[test]
-fn an_unknown_variable_is_refused_with_the_nearest_name() {
-    let problem = problem(&[], &[("OCEANFLIGHT_LISTN", "127.0.0.1:1")]);
+fn an_unknown_variable_is_told_with_the_nearest_name_and_stops_nothing() {
+    let told = |name: &str| {
+        let resolved = resolve_with(&[], &[(name, "127.0.0.1:1")]).unwrap();
+        assert_eq!(resolved.settings, Settings::default(), "{name}");
+        resolved.unknown.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
 
-    assert!(problem.contains("the variable OCEANFLIGHT_LISTN\nhint: did you mean `OCEANFLIGHT_LISTEN`?"), "{problem}");
+    let typo = "OCEANFLIGHT_LISTN is ignored: there is no such setting; did you mean `OCEANFLIGHT_LISTEN`?";
+    assert_eq!(told("OCEANFLIGHT_LISTN"), [typo]);
+    let service = told("OCEANFLIGHT_X_SERVICE_HOST");
+    assert!(service[0].starts_with("OCEANFLIGHT_X_SERVICE_HOST is ignored: there is no such setting"), "{service:?}");
+    for known in ["OCEANFLIGHT_SERVICE_HOST", "OCEANFLIGHT_OPENAPI", "OTHER"] {
+        assert!(told(known).is_empty(), "{known}");
+    }
 }
 
 #[test]

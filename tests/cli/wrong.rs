@@ -82,10 +82,22 @@ fn a_wrong_flag_or_setting_exits_with_2() {
 }
 
 #[test]
-fn an_unknown_variable_or_key_exits_with_2_and_the_nearest_name() {
-    let variable = oceanflight(&["query", "SELECT 1"]).env("OCEANFLIGHT_LISTN", "x").output().unwrap();
-    refused(&variable.into(), 2, "hint: did you mean `OCEANFLIGHT_LISTEN`?");
+fn an_unknown_variable_is_a_warning_with_the_nearest_name() {
+    for command in [&["query", "--demo", "SELECT 1"][..], &["settings"]] {
+        let mut command = oceanflight(command);
+        command.env("OCEANFLIGHT_LISTN", "x").env("OCEANFLIGHT_X_SERVICE_HOST", "10.0.0.1");
 
+        let ran = Ran::from(command.output().unwrap());
+
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stderr.contains("OCEANFLIGHT_LISTN is ignored"), "{ran:?}");
+        assert!(ran.stderr.contains("did you mean `OCEANFLIGHT_LISTEN`?"), "{ran:?}");
+        assert!(ran.stderr.contains("OCEANFLIGHT_X_SERVICE_HOST is ignored"), "{ran:?}");
+    }
+}
+
+#[test]
+fn an_unknown_key_exits_with_2_and_the_nearest_name() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("of.toml");
     std::fs::write(&file, "[query]\ntimout = '1s'\n").unwrap();
