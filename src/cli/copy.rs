@@ -8,17 +8,20 @@ use futures::stream::BoxStream;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::error::Error;
-use super::format::{Format, Place};
+use super::format::{Format, Place, Rows};
 use super::output::Output;
+use super::plan::Plans;
 use super::progress::{self, Line};
 use super::signal::Signals;
 use super::upstream::Upstream;
-use crate::engine::{Answer, Progress};
+use crate::engine::{Answer, Progress, is_explain};
 use crate::error::Result;
 use crate::flight::client::{Notes, Remote};
 
 /// A statement that was asked.
 pub(super) struct Asked {
+    /// Whether it is an EXPLAIN.
+    explains: bool,
     schema: SchemaRef,
     rows: BoxStream<'static, Result<RecordBatch>>,
     /// Known only where this process reads the pages.
@@ -31,15 +34,29 @@ pub(super) struct Asked {
 
 impl Asked {
     /// In this process.
-    pub(super) fn here(answer: Answer, upstream: Upstream) -> Self {
+    pub(super) fn here(sql: &str, answer: Answer, upstream: Upstream) -> Self {
         let Answer { schema, rows, progress, .. } = answer;
-        Self { schema, rows, progress: Some(progress), notes: Notes::default(), _upstream: Some(upstream) }
+        let (explains, progress, notes) = (is_explain(sql), Some(progress), Notes::default());
+        Self { explains, schema, rows, progress, notes, _upstream: Some(upstream) }
     }
 
     /// On a server.
-    pub(super) fn elsewhere(remote: Remote) -> Self {
+    pub(super) fn elsewhere(sql: &str, remote: Remote) -> Self {
         let Remote { schema, rows, notes } = remote;
-        Self { schema, rows, progress: None, notes, _upstream: None }
+        Self { explains: is_explain(sql), schema, rows, progress: None, notes, _upstream: None }
+    }
+
+    /// Begins to write its rows. For people a plan is no table.
+    fn open<'a>(
+        &self,
+        format: Format,
+        place: Place,
+        output: &'a mut Output<'_>,
+    ) -> Result<Box<dyn Rows + 'a>, ArrowError> {
+        match format {
+            Format::Table if self.explains && Plans::are_in(&self.schema) => Ok(Box::new(Plans::new(output))),
+            _ => format.open(&self.schema, place, output),
+        }
     }
 
     /// What it does, after so many rows.
@@ -83,7 +100,7 @@ pub(super) async fn copy(
 ) -> Copied {
     let encode = |source: ArrowError| Error::Encode { format, source }.into();
     let mut rows = 0;
-    let mut writer = match format.open(&asked.schema, place, output) {
+    let mut writer = match asked.open(format, place, output) {
         Ok(writer) => writer,
         Err(error) => return Copied { rows, result: Err(encode(error)) },
     };

@@ -20,7 +20,6 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
 use super::error::Error;
-use super::plan::Plans;
 use super::table::Table;
 use super::text;
 
@@ -104,7 +103,6 @@ impl Format {
         out: &'a mut (dyn Write + Send),
     ) -> Result<Box<dyn Rows + 'a>, ArrowError> {
         Ok(match self {
-            Self::Table if Plans::are_in(schema) => Box::new(Plans::new(out)),
             Self::Table => Box::new(Table::new(schema, place, out)),
             Self::Csv => Box::new(Csv { schema: schema.clone(), out: csv::Writer::new(out), header: false }),
             Self::Json => Box::new(json_writer::<_, JsonArray>(out)),

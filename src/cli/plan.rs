@@ -19,7 +19,7 @@ pub(super) struct Plans<'a> {
 }
 
 impl<'a> Plans<'a> {
-    /// Whether rows are plans.
+    /// Whether the rows that an EXPLAIN answered are plans: a server of another version may answer something else.
     pub(super) fn are_in(schema: &SchemaRef) -> bool {
         schema.fields().iter().map(|field| field.name().as_str()).eq(COLUMNS)
     }

@@ -161,10 +161,10 @@ impl Whom {
         match self {
             Self::Server(server) => {
                 // The account's token is for the API's host alone.
-                Ok(Asked::elsewhere(flight::client::query(&server, sql, None).await?))
+                Ok(Asked::elsewhere(sql, flight::client::query(&server, sql, None).await?))
             }
             Self::Here(upstream) => {
-                Ok(Asked::here(upstream.engine.run(&Principal::local(), sql, None).await?, *upstream))
+                Ok(Asked::here(sql, upstream.engine.run(&Principal::local(), sql, None).await?, *upstream))
             }
         }
     }

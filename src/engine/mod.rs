@@ -55,6 +55,7 @@ use crate::error::Result;
 pub use crate::query::{Identity, Peer, Principal};
 use crate::resource::Registry;
 pub use crate::table::Account;
+pub use crate::sql::is_explain;
 use crate::table::Memo;
 pub use crate::table::bind::MissingKey;
 use crate::table::exec::{CallProcedure, Fault as ExecFault, LONGEST_WAIT, Permission, Records};

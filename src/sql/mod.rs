@@ -216,6 +216,12 @@ fn own(tokens: &[TokenWithSpan]) -> Result<Option<Body>, Fault> {
     Ok(Some(body))
 }
 
+/// Whether a statement begins with EXPLAIN, and so answers plans.
+pub fn is_explain(text: &str) -> bool {
+    let first = |token: &TokenWithSpan| significant(&token.token).filter(|word| word != ";");
+    tokens(text).is_ok_and(|tokens| tokens.iter().find_map(first).as_deref() == Some("EXPLAIN"))
+}
+
 /// How many words of EXPLAIN stand before an EXEC, and whether VERBOSE is among them; nothing where it is of a query.
 fn explained(words: &[&str]) -> Option<(Result<usize, Fault>, bool)> {
     let options = words.iter().skip(1).take_while(|word| !["EXEC", "CALL", "SELECT", "WITH"].contains(word)).count();
@@ -570,6 +576,16 @@ mod tests {
             ["EXPLAIN ANALYZE EXEC a.b.c.d", "EXPLAIN ANALYZE VERBOSE CALL a.b.c.d()", "EXPLAIN (ANALYZE) EXEC a.b.c.d"]
         {
             assert_eq!(parse(text).unwrap_err(), Fault::Analyze, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_explain_is_told_by_its_first_word() {
+        for text in ["EXPLAIN SELECT 1", "-- a\n explain /* b */ analyze SELECT 1", "; EXPLAIN EXEC a.b.c.d"] {
+            assert!(is_explain(text), "{text}");
+        }
+        for text in ["SELECT 'a' AS plan_type", "\"explain\" SELECT 1", "DESCRIBE t", "SELECT explain", "", "'"] {
+            assert!(!is_explain(text), "{text}");
         }
     }
 

@@ -29,6 +29,19 @@ fn each_format_is_printed() {
     }
 }
 
+/// An EXPLAIN's plan has lines; a table's cell has none.
+#[test]
+fn rows_with_the_columns_of_a_plan_are_a_table_and_an_explain_is_not() {
+    let server = Listening::start("grpc://", oceanflight(&["serve", "--demo", "--listen", "127.0.0.1:0"]));
+    for place in [&["query", "--demo"][..], &["query", "--server", &server.url]] {
+        let rows = run(&[place, &["SELECT 'a' AS plan_type, 'b' AS plan"]].concat());
+        let plan = run(&[place, &["-- why\nexplain SELECT 1"]].concat());
+
+        assert_eq!(rows.stdout, "plan_type | plan\n----------+-----\na         | b\n", "{rows:?}");
+        assert!(plan.stdout.starts_with("logical_plan:\n  Projection"), "{plan:?}");
+    }
+}
+
 #[test]
 fn binary_formats_go_into_a_pipe() {
     for (format, magic) in [("arrow", &b"\xff\xff\xff\xff"[..]), ("parquet", b"PAR1")] {
