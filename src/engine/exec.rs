@@ -85,7 +85,7 @@ fn find(state: &SessionState, registry: &Registry, parts: &[String]) -> Result<A
 /// [`Fault::Unknown`], with the nearest there is.
 pub(super) fn find_method(state: &SessionState, registry: &Registry, parts: &[String]) -> Result<Found, Fault> {
     let [.., name] = parts else { return Err(unknown_method(&parts.join("."), None)) };
-    let table = completed(state, registry, &parts[..parts.len() - 1], 3);
+    let table = completed(state, registry, &parts[..parts.len() - 1], 3)?;
     let nearest_one = || nearest_method(registry, parts);
     let Some(resource) = registry.named(&table) else { return Err(unknown_method(&parts.join("."), nearest_one())) };
     let callable = registry.callables().find(|own| Arc::ptr_eq(&own.resource, resource) && own.procedure.name == *name);
@@ -104,16 +104,24 @@ pub(super) fn find_method(state: &SessionState, registry: &Registry, parts: &[St
 
 /// `compute.images` is that of the default catalog: what a name of `depth` parts is in full. A table's bare name is
 /// looked for in the other services as well.
-pub(super) fn completed(state: &SessionState, registry: &Registry, parts: &[String], depth: usize) -> String {
+///
+/// # Errors
+/// [`Fault::AmbiguousTable`].
+pub(super) fn completed(
+    state: &SessionState,
+    registry: &Registry,
+    parts: &[String],
+    depth: usize,
+) -> Result<String, Fault> {
     if let ([name], 3) = (parts, depth)
-        && let Some(resource) = names::elsewhere(state, registry, name)
+        && let Some(resource) = names::elsewhere(state, registry, name)?
     {
-        return resource.to_string();
+        return Ok(resource.to_string());
     }
     let defaults = &state.config_options().catalog;
     let front = [defaults.default_catalog.clone(), defaults.default_schema.clone()];
     let missing = depth.saturating_sub(parts.len()).min(front.len());
-    front[..missing].iter().chain(parts).cloned().collect::<Vec<_>>().join(".")
+    Ok(front[..missing].iter().chain(parts).cloned().collect::<Vec<_>>().join("."))
 }
 
 fn unknown_method(name: &str, nearest: Option<String>) -> Fault {

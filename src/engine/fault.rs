@@ -39,6 +39,13 @@ pub enum Fault {
         /// The table that was meant, perhaps.
         nearest: Option<String>,
     },
+    /// A bare name of a table that several services have, and the default one has not.
+    AmbiguousTable {
+        /// As it was written.
+        name: String,
+        /// Those there are, in full.
+        tables: Vec<String>,
+    },
     /// A column that there is none of.
     UnknownColumn {
         /// As it was written.
@@ -193,6 +200,7 @@ impl fmt::Display for Fault {
                 write!(f, "the query needs at least {needed} requests, and may send {most}")
             }
             Self::UnknownTable { name, .. } => write!(f, "there is no table `{name}`"),
+            Self::AmbiguousTable { name, .. } => write!(f, "several services have a table `{name}`"),
             Self::UnknownColumn { name, .. } => write!(f, "there is no column `{name}`"),
             Self::Unknown { what, name, .. } => write!(f, "there is no {what} `{name}`"),
             Self::NotCalled { method, .. } => write!(f, "`{method}` reads, and is not called"),
@@ -262,6 +270,7 @@ impl Failure for Fault {
         match self {
             Self::Row { done, cause, .. } => kind_of_row(cause.kind(), done.is_empty()),
             Self::UnknownTable { .. }
+            | Self::AmbiguousTable { .. }
             | Self::UnknownColumn { .. }
             | Self::AmbiguousColumn(_)
             | Self::Unknown { .. }
@@ -340,6 +349,7 @@ impl Failure for Fault {
             Self::TooManyRequests { .. } => {
                 "name fewer values, or raise query.max_requests; EXPLAIN shows what is asked for".into()
             }
+            Self::AmbiguousTable { tables, .. } => format!("write `{}`", tables.join("` or `")),
             Self::UnknownTable { nearest: None, .. } => "`SHOW TABLES` lists them".into(),
             Self::UnknownColumn { nearest: None, known, .. } if known.is_empty() => return None,
             Self::UnknownColumn { nearest: None, known, .. } => format!("there are {}", known.join(", ")),

@@ -14,7 +14,8 @@ use crate::sql::{identifier, statement_of_mut};
 /// Writes out the bare names of tables that are in another service than the default one.
 ///
 /// # Errors
-/// [`Fault::Unsupported`] for TABLESAMPLE, which DataFusion reads and then does nothing about.
+/// [`Fault::Unsupported`] for TABLESAMPLE, which DataFusion reads and then does nothing about, and
+/// [`Fault::AmbiguousTable`].
 pub(super) fn complete(state: &SessionState, registry: &Registry, ast: &mut Ast) -> Result<(), Fault> {
     let completing = &mut Completing { state, registry, scopes: Vec::new() };
     match statement_of_mut(ast).map(|statement| statement.visit(completing)) {
@@ -24,13 +25,33 @@ pub(super) fn complete(state: &SessionState, registry: &Registry, ast: &mut Ast)
 }
 
 /// The table of a bare name, where it is in another service than the default one.
-pub(super) fn elsewhere<'a>(state: &SessionState, registry: &'a Registry, name: &str) -> Option<&'a Arc<Resource>> {
+///
+/// # Errors
+/// [`Fault::AmbiguousTable`], where several services have one.
+pub(super) fn elsewhere<'a>(
+    state: &SessionState,
+    registry: &'a Registry,
+    name: &str,
+) -> Result<Option<&'a Arc<Resource>>, Fault> {
     let defaults = &state.config_options().catalog;
-    let default = state.catalog_list().catalog(&defaults.default_catalog)?;
-    if default.schema(&defaults.default_schema)?.table_exist(name) {
-        return None;
+    let default = state.catalog_list().catalog(&defaults.default_catalog);
+    match default.and_then(|catalog| catalog.schema(&defaults.default_schema)) {
+        Some(schema) if !schema.table_exist(name) => only_table(registry, &defaults.default_catalog, name),
+        Some(_) | None => Ok(None),
     }
-    registry.iter().find(|own| own.catalog == defaults.default_catalog && own.table == name)
+}
+
+/// The table of this name in any service of a catalog.
+fn only_table<'a>(registry: &'a Registry, catalog: &str, name: &str) -> Result<Option<&'a Arc<Resource>>, Fault> {
+    let found: Vec<_> = registry.iter().filter(|own| own.catalog == catalog && own.table == name).collect();
+    match found[..] {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        _ => {
+            let tables = found.iter().map(ToString::to_string).collect();
+            Err(Fault::AmbiguousTable { name: name.to_owned(), tables })
+        }
+    }
 }
 
 /// A query that is visited, and the names that its WITH gives.
@@ -97,10 +118,40 @@ impl VisitorMut for Completing<'_> {
             [ObjectNamePart::Identifier(name)] => identifier(name),
             _ => return ControlFlow::Continue(()),
         };
-        if let Some(resource) = elsewhere(self.state, self.registry, &name).filter(|_| !self.is_given(&name)) {
+        if self.is_given(&name) {
+            return ControlFlow::Continue(());
+        }
+        let found = match elsewhere(self.state, self.registry, &name) {
+            Ok(found) => found,
+            Err(fault) => return ControlFlow::Break(fault),
+        };
+        if let Some(resource) = found {
             let parts = [&resource.catalog, &resource.schema, &resource.table];
             relation.0 = parts.map(|part| ObjectNamePart::Identifier(Ident::with_quote('"', part))).to_vec();
         }
         ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Failure;
+
+    #[test]
+    fn a_bare_name_that_several_services_have_is_an_error_that_lists_them() {
+        const REGIONS: &str = include_str!("../resource/digitalocean/compute/regions.toml");
+        let services = ["digitalocean/compute/regions", "digitalocean/spaces/regions"];
+        let registry = Registry::try_new(services.map(|name| (name, REGIONS))).unwrap();
+
+        let fault = only_table(&registry, "digitalocean", "regions").unwrap_err();
+
+        assert_eq!(fault.to_string(), "several services have a table `regions`");
+        let hint = fault.hint().unwrap();
+        assert_eq!(hint, "write `digitalocean.compute.regions` or `digitalocean.spaces.regions`");
+        assert!(only_table(&registry, "another_account", "regions").unwrap().is_none());
+        assert!(only_table(&registry, "digitalocean", "images").unwrap().is_none());
+        let built_in = Registry::built_in();
+        assert!(only_table(built_in, "digitalocean", "regions").unwrap().is_some());
     }
 }

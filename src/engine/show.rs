@@ -147,7 +147,7 @@ fn within(state: &SessionState, registry: &Registry, show: &Show) -> Result<Stri
     let from_the_front = registry.iter().any(|resource| starts_with(resource, parts));
     let full: Vec<String> = match from_the_front {
         true => parts.clone(),
-        false => completed(state, registry, parts, depth).split('.').map(str::to_owned).collect(),
+        false => completed(state, registry, parts, depth)?.split('.').map(str::to_owned).collect(),
     };
     if parts.len() > depth || !registry.iter().any(|resource| starts_with(resource, &full)) {
         let known = known(registry, depth, parts.len());
@@ -201,7 +201,7 @@ pub(super) fn describe(
             ))?)))
         }
         Thing::Table => {
-            let name = completed(state, registry, &describe.name, 3);
+            let name = completed(state, registry, &describe.name, 3)?;
             let table = tables.iter().find(|table| table.full_name() == name);
             let Some(table) = table else {
                 let name = describe.name.join(".");
