@@ -16,7 +16,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::corrections::{AfterCoercion, BeforeCoercion, OuterTypes, sums};
-use super::fault::from_datafusion;
+use super::fault::{Fault, from_datafusion};
 use super::filters_above_aggregates::optimizer_rules;
 use super::subqueries::SubqueriesToJoins;
 use super::yielding::YieldWhereRowsMultiply;
@@ -39,7 +39,7 @@ pub(super) fn session(accounts: &[Arc<Account>], resources: &Registry, options: 
         .with_query_planner(Arc::new(Planner(Arc::new(CallPlanner::new(accounts.to_vec())))))
         .with_analyzer_rules(analyzer_rules())
         .with_optimizer_rules(optimizer_rules())
-        .with_physical_optimizer_rules(rules(options.missing_key))
+        .with_physical_optimizer_rules(rules(options.missing_key)?)
         .build();
     session_functions::register(&mut state).map_err(from_datafusion)?;
     sums::register(&mut state).map_err(from_datafusion)?;
@@ -63,7 +63,7 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 
 /// DataFusion's own, but for the filters; bind joins just before the sides of joins are selected, and after all what
 /// looks at the whole plan.
-fn rules(missing_key: MissingKey) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+fn rules(missing_key: MissingKey) -> Result<Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>, Fault> {
     let own = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| match rule.name() {
         "FilterPushdown" => Some(Arc::new(FiltersIntoScans) as _),
         // Dynamic filters, which are off.
@@ -71,11 +71,17 @@ fn rules(missing_key: MissingKey) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + 
         _ => Some(rule),
     };
     let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().filter_map(own).collect();
-    let place = rules.iter().position(|rule| rule.name() == "join_selection").unwrap_or_default();
+    let place = place_of(&rules, "join_selection")?;
     rules.insert(place, Arc::new(BindJoins::new(missing_key)));
     rules.push(Arc::new(Limits));
     rules.push(Arc::new(YieldWhereRowsMultiply));
-    rules
+    Ok(rules)
+}
+
+/// Where DataFusion has a rule. Without it no place is right, and the program ends at its start.
+fn place_of(rules: &[Arc<dyn PhysicalOptimizerRule + Send + Sync>], name: &str) -> Result<usize, Fault> {
+    let place = rules.iter().position(|rule| rule.name() == name);
+    place.ok_or_else(|| Fault::Internal(format!("DataFusion has no rule `{name}`")))
 }
 
 /// DataFusion's own planner, which knows how a procedure is called.
@@ -126,4 +132,18 @@ pub(super) fn catalog_names(context: &SessionContext) -> Vec<String> {
     let mut names = context.catalog_names();
     names.sort();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_datafusion_does_not_have_is_an_error_and_not_the_first_place() {
+        let rules = rules(MissingKey::default()).unwrap();
+        let name = |place: usize| rules[place].name();
+
+        assert_eq!(name(place_of(&rules, "join_selection").unwrap() - 1), BindJoins::new(MissingKey::default()).name());
+        assert!(matches!(place_of(&rules, "no_such_rule"), Err(Fault::Internal(_))));
+    }
 }
