@@ -71,7 +71,8 @@ fn a_served_account_is_not_written_to_unless_that_is_said() {
         "who=\"127.0.0.1:",
         "method=\"digitalocean.compute.images.transfer\"",
         "path=\"/v2/images/62137902/actions\"",
-        r#"arguments="{\"region\":\"sfo3\",\"type\":\"transfer\"}""#,
+        "arguments=\"region, type\"",
+        "body_bytes=35",
         "attempt=1",
         "status=\"201\"",
         "request_id=\"00000000-",
@@ -79,7 +80,18 @@ fn a_served_account_is_not_written_to_unless_that_is_said() {
     ] {
         assert!(line.contains(part), "{part}: {line}");
     }
+    assert!(!line.contains("sfo3"), "an argument's value: {line}");
     demo.child.kill().unwrap();
+}
+
+#[test]
+fn the_values_of_arguments_are_logged_only_where_they_are_asked_for() {
+    let names = query(&["--log", "oceanflight::audit=info", TRANSFER]);
+    let values = query(&["--log", "oceanflight::audit::values=debug", TRANSFER]);
+
+    assert!(names.code == Some(0) && names.stderr.contains("arguments=\"region, type\""), "{names:?}");
+    assert!(!names.stderr.contains("sfo3"), "{names:?}");
+    assert!(values.stderr.contains(r#"body="{\"region\":\"sfo3\",\"type\":\"transfer\"}""#), "{values:?}");
 }
 
 #[test]
