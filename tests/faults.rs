@@ -143,6 +143,18 @@ async fn a_refusal_whose_body_is_cut_is_still_that_refusal() {
 }
 
 #[tokio::test]
+async fn a_pause_of_a_day_ends_at_the_longest_pause() {
+    let demo = demo::Options { limits: Limits::off(), ..demo::Options::default() };
+    let stage = Stage::with(demo, |options| options.limit.max_pause = Duration::from_secs(1)).await;
+    stage.inject("GET /v2/images/*/actions page=2 times=2 retry-after=86400");
+
+    let rows = stage.rows(LIST).await;
+
+    assert_eq!(integers(&rows, "id").len(), 366);
+    assert_eq!(stage.requests().len(), 4, "two pages, and twice again");
+}
+
+#[tokio::test]
 async fn what_does_not_pass_is_tried_four_times_or_once() {
     for (fault, requests) in
         [("status=500", 4), ("status=429", 4), ("status=401", 1), ("status=422", 1), ("html=200", 1)]
@@ -279,7 +291,7 @@ async fn six_hundred_lookups_stay_within_both_windows() {
         ..demo::Options::default()
     };
     let stage = Stage::with(demo, |options| {
-        options.limit = limit::Options { in_flight: 16, per_minute: 250, minute, per_hour: 400, hour };
+        options.limit = limit::Options { per_minute: 250, minute, per_hour: 400, hour, ..limit::Options::default() };
     })
     .await;
     let ids: Vec<_> = stage.actions(IMAGE).iter().map(|action| action["id"].as_i64().unwrap()).take(600).collect();

@@ -142,7 +142,7 @@ enum Attempt {
     Final(Fault),
     /// It may go better next time.
     Passing(Fault),
-    /// The API names the pause before the next.
+    /// The API named the pause before the next, which the budget keeps.
     Paused(Duration, Box<Fault>),
 }
 
@@ -213,7 +213,6 @@ impl Client {
                     (fault, self.pause(attempts - 1))
                 }
                 Err(Attempt::Paused(pause, fault)) => {
-                    self.0.limiter.pause(pause);
                     paused += pause;
                     if paused > query.max_wait {
                         return Err(self.used_up(request, query, TooLong { wait: pause }));
@@ -292,14 +291,14 @@ impl Client {
                 _ => Fault::Unreachable { at, host: self.0.options.base_url.authority().to_owned(), attempts, cause },
             })
         })?;
-        permit.answered(told(response.headers()));
         let (status, headers) = (response.status(), response.headers().clone());
+        let pause = permit.answered(told(status, &headers));
         let above = Head { status: status.as_u16(), request_id: request_id(&headers), date: date(&headers) };
         *head = Some(above.clone());
         if !status.is_success() {
             let bytes = read_some(response).await;
             drop(permit);
-            return Err(refusal(&bytes, at, status, &headers));
+            return Err(refusal(&bytes, at, status, &headers, pause));
         }
         let bytes = read(response, self.0.options.max_body_bytes, &at, attempts).await?;
         drop(permit);
@@ -432,7 +431,7 @@ struct ErrorBody {
     request_id: Option<serde_json::Value>,
 }
 
-fn refusal(bytes: &[u8], at: Where, status: StatusCode, headers: &HeaderMap) -> Attempt {
+fn refusal(bytes: &[u8], at: Where, status: StatusCode, headers: &HeaderMap, pause: Option<Duration>) -> Attempt {
     if status.is_redirection() {
         let location = text(headers, LOCATION.as_str());
         return Attempt::Final(Fault::Redirect { at, status: status.as_u16(), location });
@@ -445,11 +444,10 @@ fn refusal(bytes: &[u8], at: Where, status: StatusCode, headers: &HeaderMap) -> 
     let request_id = request_id.map(line).or_else(|| self::request_id(headers));
     let (status_code, id, message) = (status.as_u16(), id.map(line), message.map(line));
     let fault = Fault::Status { at, status: status_code, id, message, request_id };
-    match (status, retry_after(headers)) {
-        (StatusCode::TOO_MANY_REQUESTS, Some(pause)) => Attempt::Paused(pause, Box::new(fault)),
-        (StatusCode::TOO_MANY_REQUESTS, None) => Attempt::Passing(fault),
-        (status, _) if status.is_server_error() => Attempt::Passing(fault),
-        _ => Attempt::Final(fault),
+    match pause {
+        Some(pause) => Attempt::Paused(pause, Box::new(fault)),
+        None if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => Attempt::Passing(fault),
+        None => Attempt::Final(fault),
     }
 }
 
@@ -471,18 +469,20 @@ fn shortened(text: &str) -> String {
 /// Whole seconds, and never none: a refusal that asks for no pause would be asked again at once, for ever.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = text(headers, RETRY_AFTER.as_str())?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.clamp(1, 86_400)))
+    Some(Duration::from_secs(seconds.max(1)))
 }
 
-fn told(headers: &HeaderMap) -> Told {
+fn told(status: StatusCode, headers: &HeaderMap) -> Told {
+    let refused = status == StatusCode::TOO_MANY_REQUESTS;
     let number = |name| text(headers, name).and_then(|text| text.trim().parse::<u64>().ok());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let reset = number("ratelimit-reset").and_then(|at| Duration::from_secs(at).checked_sub(now));
     Told {
+        accepted: !refused,
+        pause: retry_after(headers).filter(|_| refused),
         limit: number("ratelimit-limit").and_then(|limit| limit.try_into().ok()),
         remaining: number("ratelimit-remaining").and_then(|left| left.try_into().ok()),
-        // A reset that lies hours ahead is no reset of a window of one hour.
-        reset: reset.map(|reset| reset.min(Duration::from_secs(3_600))),
+        reset,
     }
 }
 

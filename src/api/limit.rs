@@ -9,6 +9,9 @@
 //! What others use of the same token is learnt from the `ratelimit-*` headers, and a 429
 //! pauses everybody. Who would have to wait longer than allowed is refused at once.
 //!
+//! What the API says may be wrong: a pause of a day, one request an hour, a reset in milliseconds. So nothing that it says
+//! holds anybody back for longer than [`Options::max_pause`]. After that one request at a time asks again.
+//!
 //! The number in flight is bounded here as well: requests pass one after another through a
 //! turnstile, take a permit, and then their place in the budget.
 
@@ -33,12 +36,14 @@ pub struct Options {
     pub per_hour: usize,
     /// The longer window.
     pub hour: Duration,
+    /// The longest that an answer of the API holds requests back.
+    pub max_pause: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3_600));
-        Self { in_flight: 16, per_minute: 250, minute, per_hour: 5_000, hour }
+        Self { in_flight: 16, per_minute: 250, minute, per_hour: 5_000, hour, max_pause: Duration::from_secs(300) }
     }
 }
 
@@ -56,9 +61,13 @@ pub(super) struct TooLong {
     pub(super) wait: Duration,
 }
 
-/// What an answer's `ratelimit-*` headers say.
+/// What an answer says of the budget.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Told {
+    /// Whether it is an answer, and no 429.
+    pub(super) accepted: bool,
+    /// How long a 429 asks everybody to wait.
+    pub(super) pause: Option<Duration>,
     /// Requests an hour.
     pub(super) limit: Option<usize>,
     /// Requests that are left of them.
@@ -75,12 +84,14 @@ pub(super) struct Limiter {
     turnstile: tokio::sync::Mutex<()>,
     waiting: AtomicUsize,
     answered: Notify,
+    max_pause: Duration,
 }
 
 impl Limiter {
     pub(super) fn new(options: Options) -> Arc<Self> {
         Arc::new(Self {
             permits: Arc::new(Semaphore::new(options.in_flight)),
+            max_pause: options.max_pause,
             ledger: Mutex::new(Ledger::new(options)),
             turnstile: tokio::sync::Mutex::default(),
             waiting: AtomicUsize::new(0),
@@ -109,10 +120,10 @@ impl Limiter {
         }
     }
 
-    /// The API refused a request and said for how long: nobody sends before that.
-    pub(super) fn pause(&self, length: Duration) {
-        let mut ledger = self.ledger();
-        ledger.paused_until = ledger.paused_until.max(Some(Instant::now() + length));
+    /// The same, where nothing is longer than [`Options::max_pause`].
+    fn bounded(&self, told: Told) -> Told {
+        let most = |length: Duration| length.min(self.max_pause);
+        Told { pause: told.pause.map(most), reset: told.reset.map(most), ..told }
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -138,12 +149,15 @@ pub(super) struct Permit {
 }
 
 impl Permit {
-    /// The answer's head is here: from now on the request leaves the windows.
-    pub(super) fn answered(&mut self, told: Told) {
+    /// The answer's head is here: from now on the request leaves the windows. Answers how long everybody pauses, where
+    /// the answer asks for that.
+    pub(super) fn answered(&mut self, told: Told) -> Option<Duration> {
+        let told = self.limiter.bounded(told);
         if !std::mem::replace(&mut self.answered, true) {
             self.limiter.ledger().answered(Instant::now(), told);
             self.limiter.answered.notify_one();
         }
+        told.pause
     }
 }
 
@@ -179,10 +193,11 @@ struct Ledger {
     /// When the answers came, of the last hour, in order.
     answered: VecDeque<Instant>,
     in_flight: usize,
+    /// Set by a 429, and until an answer that is none.
     paused_until: Option<Instant>,
     told: Option<Remaining>,
-    /// The `ratelimit-limit` of the last answer that had one.
-    told_per_hour: Option<usize>,
+    /// The `ratelimit-limit` of the last answer that had one, and when that came.
+    told_per_hour: Option<(usize, Instant)>,
 }
 
 /// The API's own count, which others' requests with the same token are in.
@@ -212,15 +227,10 @@ impl Ledger {
     fn next(&self, now: Instant) -> Next {
         let windows = [
             self.wait_in(self.options.per_minute, self.options.minute, now),
-            self.wait_in(self.per_hour(), self.options.hour, now),
+            self.wait_in(self.options.per_hour, self.options.hour, now),
         ];
-        let waits = windows.into_iter().chain([self.wait_for_pause(now), self.wait_for_others(now)]);
-        waits.max_by_key(Next::rank).expect("there are four")
-    }
-
-    /// The lower one of what is set and what the API said last.
-    fn per_hour(&self) -> usize {
-        self.told_per_hour.map_or(self.options.per_hour, |told| told.min(self.options.per_hour))
+        let told = [self.wait_for_pause(now), self.wait_for_others(now), self.wait_for_told_limit(now)];
+        windows.into_iter().chain(told).max_by_key(Next::rank).expect("there are five")
     }
 
     fn wait_in(&self, most: usize, window: Duration, now: Instant) -> Next {
@@ -235,8 +245,25 @@ impl Ledger {
         }
     }
 
+    /// Behind a pause one request at a time asks whether it is over.
     fn wait_for_pause(&self, now: Instant) -> Next {
-        self.paused_until.filter(|until| *until > now).map_or(Next::Taken, Next::At)
+        match self.paused_until {
+            Some(until) if until > now => Next::At(until),
+            Some(_) if self.in_flight > 0 => Next::AfterAnAnswer,
+            Some(_) | None => Next::Taken,
+        }
+    }
+
+    /// An hour's window of what the API allows, where that is less than what is set.
+    fn wait_for_told_limit(&self, now: Instant) -> Next {
+        let Some((limit, said)) = self.told_per_hour else { return Next::Taken };
+        let ask_again = said + self.options.max_pause;
+        match self.wait_in(limit, self.options.hour, now) {
+            Next::At(_) if ask_again <= now && self.in_flight > 0 => Next::AfterAnAnswer,
+            Next::At(_) if ask_again <= now => Next::Taken,
+            Next::At(when) => Next::At(when.min(ask_again)),
+            other => other,
+        }
     }
 
     /// When the API says that nothing is left although the windows have room, somebody else uses the token:
@@ -257,10 +284,16 @@ impl Ledger {
     fn answered(&mut self, now: Instant, told: Told) {
         self.in_flight -= 1;
         self.answered.push_back(now);
+        match told.pause {
+            Some(pause) => self.paused_until = self.paused_until.max(Some(now + pause)),
+            None if told.accepted => self.paused_until = self.paused_until.filter(|until| *until > now),
+            None => {}
+        }
         if self.options.per_hour == usize::MAX {
             return;
         }
-        self.told_per_hour = told.limit.filter(|limit| *limit > 0).or(self.told_per_hour);
+        let limit = told.limit.filter(|limit| *limit > 0).map(|limit| (limit, now));
+        self.told_per_hour = limit.or(self.told_per_hour);
         if let Some(remaining) = told.remaining {
             // Those in flight may not be in the API's count yet.
             let requests = remaining.saturating_sub(self.in_flight);
@@ -272,14 +305,11 @@ impl Ledger {
     fn refuse_beyond(&mut self, patience: Instant, place: usize) -> Result<(), TooLong> {
         let now = Instant::now();
         self.forget_before(now);
-        let windows = [(self.options.per_minute, self.options.minute), (self.per_hour(), self.options.hour)];
+        let windows = [(self.options.per_minute, self.options.minute), (self.options.per_hour, self.options.hour)];
         let in_windows = windows.into_iter().map(|(most, window)| self.projected(most, window, now, place));
-        let others = match (self.wait_for_pause(now), self.wait_for_others(now)) {
-            (Next::At(pause), Next::At(reset)) => pause.max(reset),
-            (Next::At(when), _) | (_, Next::At(when)) => when,
-            _ => now,
-        };
-        let when = in_windows.chain([others]).max().expect("there are three");
+        let told = [self.wait_for_pause(now), self.wait_for_others(now), self.wait_for_told_limit(now)];
+        let told = told.into_iter().map(|next| if let Next::At(when) = next { when } else { now });
+        let when = in_windows.chain(told).max().expect("there are five");
         if when > patience { Err(TooLong { wait: when - now }) } else { Ok(()) }
     }
 
@@ -400,7 +430,7 @@ mod tests {
     async fn what_others_use_is_learnt_from_the_headers() {
         let limiter = limiter(250, 5_000);
         let start = Instant::now();
-        let told = Told { limit: Some(5_000), remaining: Some(0), reset: Some(30 * SECOND) };
+        let told = Told { limit: Some(5_000), remaining: Some(0), reset: Some(30 * SECOND), ..Told::default() };
         send(&limiter, told).await;
 
         send(&limiter, told).await;
@@ -429,7 +459,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reset_in_the_past_lets_one_request_through_at_a_time() {
         let limiter = limiter(250, 5_000);
-        let told = Told { limit: None, remaining: Some(0), reset: None };
+        let told = Told { remaining: Some(0), ..Told::default() };
         send(&limiter, told).await;
 
         let mut probe = limiter.acquire(SECOND).await.unwrap();
@@ -448,12 +478,12 @@ mod tests {
         for _ in 0..12 {
             others.push(limiter.acquire(SECOND).await.unwrap());
         }
-        first.answered(Told { limit: None, remaining: Some(10), reset: Some(3_000 * SECOND) });
+        first.answered(Told { remaining: Some(10), reset: Some(3_000 * SECOND), ..Told::default() });
 
         let mut waiting = Box::pin(limiter.acquire(SECOND));
         assert!(futures::poll!(&mut waiting).is_pending(), "no refusal before the others are answered");
         for mut other in others {
-            other.answered(Told { limit: None, remaining: Some(10), reset: Some(3_000 * SECOND) });
+            other.answered(Told { remaining: Some(10), reset: Some(3_000 * SECOND), ..Told::default() });
         }
 
         assert!(waiting.await.is_ok());
@@ -467,17 +497,75 @@ mod tests {
         assert!(limiter.acquire(SECOND).await.is_ok());
     }
 
+    fn refused(seconds: u64) -> Told {
+        Told { pause: Some(Duration::from_secs(seconds)), ..Told::default() }
+    }
+
+    const ACCEPTED: Told = Told { accepted: true, pause: None, limit: None, remaining: None, reset: None };
+
     #[tokio::test(start_paused = true)]
     async fn a_pause_holds_everybody() {
         let limiter = limiter(250, 5_000);
         let start = Instant::now();
-        limiter.pause(7 * SECOND);
+        send(&limiter, refused(7)).await;
 
         send(&limiter, Told::default()).await;
 
         assert_eq!((Instant::now() - start).as_secs(), 7);
-        limiter.pause(90 * SECOND);
+        send(&limiter, refused(90)).await;
         assert_eq!(limiter.acquire(60 * SECOND).await.unwrap_err().wait, 90 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_of_a_day_is_a_short_one_behind_which_one_request_at_a_time_asks() {
+        let limiter = limiter(250, 5_000);
+        let start = Instant::now();
+        assert_eq!(limiter.acquire(SECOND).await.unwrap().answered(refused(86_400)), Some(300 * SECOND));
+
+        let mut probe = limiter.acquire(600 * SECOND).await.unwrap();
+        assert_eq!((Instant::now() - start).as_secs(), 300);
+        let mut second = Box::pin(limiter.acquire(600 * SECOND));
+        assert!(futures::poll!(&mut second).is_pending(), "before the first is answered");
+        probe.answered(refused(86_400));
+        let mut second = second.await.unwrap();
+        assert_eq!((Instant::now() - start).as_secs(), 600, "it is still refused");
+
+        second.answered(ACCEPTED);
+        let all: Vec<_> = [limiter.acquire(SECOND).await, limiter.acquire(SECOND).await].into_iter().collect();
+        assert!(all.iter().all(Result::is_ok), "it is over");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_from_before_a_pause_does_not_end_it() {
+        let limiter = limiter(250, 5_000);
+        let (mut first, mut second) = (limiter.acquire(SECOND).await.unwrap(), limiter.acquire(SECOND).await.unwrap());
+
+        first.answered(refused(7));
+        second.answered(ACCEPTED);
+
+        assert_eq!(limiter.acquire(SECOND).await.unwrap_err().wait, 7 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_of_one_request_or_a_reset_far_away_is_asked_about_again() {
+        let one = Told { limit: Some(1), ..ACCEPTED };
+        let far = Told { remaining: Some(0), reset: Some(3_600 * SECOND), ..ACCEPTED };
+        for told in [one, far] {
+            let limiter = limiter(250, 5_000);
+            let start = Instant::now();
+            send(&limiter, told).await;
+            assert_eq!(limiter.acquire(60 * SECOND).await.unwrap_err().wait, 300 * SECOND, "{told:?}");
+
+            let mut probe = limiter.acquire(600 * SECOND).await.unwrap();
+            assert_eq!((Instant::now() - start).as_secs(), 300, "{told:?}");
+            let mut second = Box::pin(limiter.acquire(600 * SECOND));
+            assert!(futures::poll!(&mut second).is_pending(), "{told:?}: before the first is answered");
+            probe.answered(Told { limit: Some(5_000), remaining: Some(4_000), ..ACCEPTED });
+
+            assert!(second.await.is_ok());
+            assert!(limiter.acquire(SECOND).await.is_ok(), "{told:?}: it is over");
+            assert_eq!((Instant::now() - start).as_secs(), 300, "{told:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

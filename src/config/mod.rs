@@ -73,6 +73,8 @@ pub struct Settings {
     pub requests_per_minute: usize,
     /// Requests in an hour, likewise.
     pub requests_per_hour: usize,
+    /// The longest that an answer of the API holds requests back.
+    pub max_pause: Duration,
     /// What is logged; a command has a default of its own.
     pub log: Option<String>,
     /// How it is logged.
@@ -108,6 +110,7 @@ impl Default for Settings {
             max_body_bytes: 64 << 20,
             requests_per_minute: 250,
             requests_per_hour: 5_000,
+            max_pause: Duration::from_secs(300),
             log: None,
             log_format: LogFormat::Text,
         }
@@ -135,6 +138,7 @@ impl Settings {
         options.max_body_bytes = self.max_body_bytes;
         options.limit.per_minute = self.requests_per_minute;
         options.limit.per_hour = self.requests_per_hour;
+        options.limit.max_pause = self.max_pause;
         options
     }
 
@@ -165,12 +169,12 @@ pub struct Resolved {
     pub settings: Settings,
     /// One for each of [`SETTINGS`], in that order.
     pub values: Vec<Value>,
+    /// The variables that are ignored.
+    pub unknown: Vec<UnknownVariable>,
 }
 
 /// Where a setting's value was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-    /// The variables that are ignored.
-    pub unknown: Vec<UnknownVariable>,
 pub struct Value {
     /// Which setting.
     pub setting: &'static Setting,

@@ -230,6 +230,17 @@ pub static SETTINGS: &[Setting] = &[
         store: |settings, text| parse::count(text).map(|count| settings.requests_per_hour = count),
     },
     Setting {
+        key: "api.max_pause",
+        flag: "api-max-pause",
+        variable: "OCEANFLIGHT_API_MAX_PAUSE",
+        shape: Shape::Value("DURATION"),
+        default: Some("5m"),
+        scope: Scope::Upstream,
+        help: "The longest that an answer of the API (a 429, or its rate limit's headers) holds requests back. After that \
+               one request at a time asks again.",
+        store: |settings, text| parse::limit(text).map(|pause| settings.max_pause = pause),
+    },
+    Setting {
         key: "log",
         flag: "log",
         variable: "OCEANFLIGHT_LOG",
@@ -313,5 +324,6 @@ mod tests {
 
         assert_eq!(api.attempt_timeout, own.attempt_timeout);
         assert_eq!(api.max_body_bytes, own.max_body_bytes);
+        assert_eq!(api.limit.max_pause, own.limit.max_pause);
     }
 }
