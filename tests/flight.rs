@@ -24,10 +24,11 @@ use arrow_flight::sql::{
     CommandGetXdbcTypeInfo, CommandPreparedStatementQuery, CommandStatementIngest, CommandStatementQuery,
     DoPutPreparedStatementResult, ProstMessageExt, TicketStatementQuery,
 };
+use arrow_flight::utils::batches_to_flight_data;
 use arrow_flight::{Action, Empty, FlightData, FlightDescriptor, FlightInfo, IpcMessage, SchemaResult, Ticket};
 use bytes::Bytes;
-use futures::TryStreamExt;
 use futures::stream;
+use futures::{StreamExt, TryStreamExt};
 use oceanflight::engine::{self, Engine};
 use oceanflight::error::Kind;
 use oceanflight::{api, flight};

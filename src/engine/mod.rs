@@ -54,8 +54,8 @@ use crate::api::{Client, QueryContext};
 use crate::error::Result;
 pub use crate::query::{Identity, Peer, Principal};
 use crate::resource::Registry;
-pub use crate::table::Account;
 pub use crate::sql::is_explain;
+pub use crate::table::Account;
 use crate::table::Memo;
 pub use crate::table::bind::MissingKey;
 use crate::table::exec::{CallProcedure, Fault as ExecFault, LONGEST_WAIT, Permission, Records};
@@ -323,6 +323,11 @@ impl Engine {
     /// How much was planned so far. What was planned not long ago is found again, and not counted.
     pub fn planned(&self) -> Planned {
         self.statements.planned()
+    }
+
+    /// How long a query may take, reading its parameters included.
+    pub fn timeout(&self) -> Duration {
+        self.options.timeout
     }
 
     /// Whether EXEC is carried out.

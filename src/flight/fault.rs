@@ -71,6 +71,8 @@ pub(super) enum Fault {
     NoRow { expected: usize },
     /// More rows of parameters than a statement is executed for at once.
     ManyRows { most: usize },
+    /// More messages than a row of parameters takes, and no row.
+    ManyMessages { most: usize },
     /// A LIKE pattern longer than any name.
     LongPattern { characters: usize },
     /// Something of this server's own could not be encoded.
@@ -103,6 +105,7 @@ impl fmt::Display for Fault {
                 write!(f, "the statement has {}, and no row of values was bound", parameters(*expected))
             }
             Self::ManyRows { most } => write!(f, "more than {most} rows of parameters were bound"),
+            Self::ManyMessages { most } => write!(f, "{most} messages came without a row of parameters"),
             Self::LongPattern { characters } => {
                 write!(f, "a pattern of {characters} characters is longer than any name")
             }
@@ -135,6 +138,7 @@ impl Failure for Fault {
             | Self::ParameterCount { .. }
             | Self::NoRow { .. }
             | Self::ManyRows { .. }
+            | Self::ManyMessages { .. }
             | Self::LongPattern { .. } => Kind::InvalidArgument,
             Self::Unimplemented(_) | Self::Transaction => Kind::Unimplemented,
             Self::Authorization => Kind::Unauthenticated,
@@ -165,6 +169,7 @@ impl Failure for Fault {
             | Self::Unimplemented(_)
             | Self::NoData
             | Self::NotArrow(_)
+            | Self::ManyMessages { .. }
             | Self::LongPattern { .. }
             | Self::Encoding(_) => return None,
         };

@@ -13,7 +13,7 @@ use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow_flight::sql::{
     ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
-    CommandPreparedStatementQuery, CommandPreparedStatementUpdate, DoPutPreparedStatementResult,
+    CommandPreparedStatementQuery, DoPutPreparedStatementResult,
 };
 
 use super::Service;
@@ -52,10 +52,9 @@ pub(super) fn close(service: &Service, request: &ActionClosePreparedStatementReq
 pub(super) async fn bind(
     service: &Service,
     principal: &Principal,
-    command: &CommandPreparedStatementQuery,
+    mut handle: Prepared,
     rows: Option<RecordBatch>,
 ) -> Result<DoPutPreparedStatementResult> {
-    let mut handle = Prepared::decode(&command.prepared_statement_handle)?;
     let expected = service.engine.prepare(principal, &handle.sql).await?.parameters.fields().len();
     handle.parameters = bindable(rows, expected)?;
     match &handle.parameters {
@@ -100,10 +99,9 @@ fn current(service: &Service, command: &CommandPreparedStatementQuery) -> Result
 pub(super) async fn update(
     service: &Service,
     principal: &Principal,
-    command: &CommandPreparedStatementUpdate,
+    handle: Prepared,
     rows: Option<RecordBatch>,
 ) -> Result<usize> {
-    let handle = Prepared::decode(&command.prepared_statement_handle)?;
     let rows = match rows {
         Some(rows) => Some(by_position(&rows)?),
         None => handle.parameters.or_else(|| service.bound.rows(handle.nonce)),

@@ -227,6 +227,61 @@ async fn rows_are_bounded_before_they_take_memory() {
 }
 
 #[tokio::test]
+async fn a_client_that_sends_messages_without_a_row_is_refused() {
+    let server = start().await;
+    let handle = server.handle("SELECT CAST(? AS BIGINT)").await;
+    let none = row(vec![Arc::new(Int64Array::from(Vec::<i64>::new())) as ArrayRef]);
+    let begin = batches_to_flight_data(&none.schema(), vec![none]).unwrap();
+    let [schema, empty] = &begin[..] else { panic!("a schema, and a batch without rows: {begin:?}") };
+    let schema = schema.clone().with_descriptor(descriptor(&prepared(&handle)));
+
+    for more in [empty, &FlightData::new()] {
+        let more = std::iter::repeat_n(more.clone(), 2_000);
+        let messages: Vec<FlightData> = std::iter::once(schema.clone()).chain(more).collect();
+        let refused = server.client.clone().do_put(stream::iter(messages)).await.unwrap_err();
+
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert_eq!(readable(&refused), "1000 messages came without a row of parameters");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_stops_sending_has_the_time_of_a_query() {
+    let handle = start().await.handle("SELECT CAST(? AS BIGINT)").await;
+    let client = api::Client::try_new(api::Options::new("http://127.0.0.1:9/".parse().unwrap(), None)).unwrap();
+    let options = engine::Options { timeout: std::time::Duration::from_millis(50), ..engine::Options::default() };
+    let hasty = serve(Engine::try_new(client, options).unwrap()).await;
+    let first = FlightData::new().with_descriptor(descriptor(&prepared(&handle)));
+
+    let refused = hasty.client.clone().do_put(stream::iter([first]).chain(stream::pending())).await.unwrap_err();
+
+    assert_eq!(refused.code(), Code::DeadlineExceeded, "{refused}");
+}
+
+#[tokio::test]
+async fn rows_may_come_one_in_a_message() {
+    let server = start().await;
+    let handle = server.handle("SELECT CAST(? AS BIGINT)").await;
+    let rows = (0..1_000).map(|number| Ok(row(vec![Arc::new(Int64Array::from(vec![number])) as ArrayRef])));
+    let encoder = FlightDataEncoderBuilder::new().with_flight_descriptor(Some(descriptor(&prepared(&handle))));
+    let messages: Vec<FlightData> = encoder.build(stream::iter(rows)).try_collect().await.unwrap();
+    assert!(messages.len() > 1_000, "{}", messages.len());
+
+    assert!(server.client.clone().do_put(stream::iter(messages)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_handle_is_looked_at_before_the_rows() {
+    let server = start().await;
+    let command = descriptor(&prepared(&Bytes::from_static(b"nonsense")));
+    let data = FlightData::new().with_descriptor(command).with_data_header("nonsense");
+
+    let refused = server.client.clone().do_put(stream::iter([data])).await.unwrap_err();
+
+    assert!(readable(&refused).starts_with("the handle is not one of this server's"), "{refused}");
+}
+
+#[tokio::test]
 async fn no_row_is_refused_where_there_are_parameters_alone() {
     let server = start().await;
     let (with, without) = (server.handle(ADD).await, server.handle("SELECT 7").await);
