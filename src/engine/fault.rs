@@ -12,8 +12,8 @@ use crate::error::{Error, Failure, Kind, nearest};
 /// A statement that cannot be planned or run.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// A text that is not of the type that it is compared with or cast to; Arrow's message has both.
-    Text(String),
+    /// A value that is not of the type that it is compared with or cast to; Arrow's message has both.
+    Cast(String),
     /// A subquery whose rows cannot be found for all rows of the outer query at once.
     Correlated,
     /// A subquery in place of one value, which may have several rows.
@@ -181,7 +181,7 @@ pub enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(message) => f.write_str(message),
+            Self::Cast(message) => f.write_str(message),
             Self::AmbiguousColumn(name) => write!(f, "`{name}` is the name of more than one column here"),
             Self::Overflow(what) => write!(f, "the result does not fit its type: {what}"),
             Self::Subquery => f.write_str("a subquery cannot be answered at this place of the statement"),
@@ -277,7 +277,7 @@ impl Failure for Fault {
             | Self::NotCalled { .. }
             | Self::NotAnUpdate
             | Self::TooManyWrites { .. }
-            | Self::Text(_)
+            | Self::Cast(_)
             | Self::Overflow(_)
             | Self::Correlated
             | Self::Subquery
@@ -340,7 +340,7 @@ impl Failure for Fault {
                 "write the table's name before the column's, or give one of the columns another name with AS".into()
             }
             Self::Overflow(_) => "compute in a wider type: `CAST(x AS DECIMAL(38, 0)) + 1`".into(),
-            Self::Text(_) => "TRY_CAST(… AS …) is NULL where a text is not of the type".into(),
+            Self::Cast(_) => "TRY_CAST(… AS …) is NULL where a value is not of the type".into(),
             Self::Correlated => {
                 "number the rows with row_number() OVER (PARTITION BY … ORDER BY …) in a derived table, \
                                  and join that on the key and the number"
@@ -431,10 +431,6 @@ fn read(error: &DataFusionError) -> Fault {
         DataFusionError::External(error) => Fault::Value(first_lines(&error.to_string())),
         DataFusionError::SQL(error, _) => Fault::Invalid(error.to_string()),
         DataFusionError::SchemaError(error, _) => read_schema(error),
-        DataFusionError::NotImplemented(message) if message.contains("OuterReferenceColumn") => Fault::Correlated,
-        DataFusionError::NotImplemented(message) if message.starts_with("Physical plan does not support logical") => {
-            Fault::Subquery
-        }
         DataFusionError::NotImplemented(message) => Fault::Unsupported(first_lines(message)),
         DataFusionError::ArrowError(error, _) => read_arrow(error),
         DataFusionError::Execution(message) => Fault::Value(first_lines(message)),
@@ -471,9 +467,8 @@ fn read_schema(error: &SchemaError) -> Fault {
 
 fn read_arrow(error: &ArrowError) -> Fault {
     match error {
-        ArrowError::CastError(message) if message.starts_with("Cannot cast string") => Fault::Text(message.clone()),
-        ArrowError::CastError(message)
-        | ArrowError::ParseError(message)
+        ArrowError::CastError(message) => Fault::Cast(message.clone()),
+        ArrowError::ParseError(message)
         | ArrowError::ComputeError(message)
         | ArrowError::InvalidArgumentError(message) => Fault::Value(message.clone()),
         ArrowError::ArithmeticOverflow(message) => {
@@ -538,6 +533,22 @@ mod tests {
 
         for wrap in wraps {
             assert_eq!(carried_through(wrap).kind(), Kind::DeadlineExceeded);
+        }
+    }
+
+    #[test]
+    fn no_fault_is_chosen_by_the_words_of_an_error() {
+        let read = |error: DataFusionError| match from_datafusion(error).downcast_ref() {
+            Some(fault) => Fault::clone(fault),
+            None => panic!("no fault of this layer"),
+        };
+        for words in ["OuterReferenceColumn", "Physical plan does not support logical expression Exists", "no"] {
+            let fault = read(DataFusionError::NotImplemented(words.into()));
+            assert!(matches!(&fault, Fault::Unsupported(own) if own == words), "{fault:?}");
+        }
+        for words in ["Cannot cast string 'a' to value of Int64 type", "Can't cast value 300 to type Int8"] {
+            let fault = read(ArrowError::CastError(words.into()).into());
+            assert!(matches!(&fault, Fault::Cast(own) if own == words), "{fault:?}");
         }
     }
 

@@ -9,6 +9,7 @@ mod dialect;
 mod exec;
 mod fault;
 mod filters_above_aggregates;
+mod left_over;
 mod meta;
 mod names;
 mod parameters;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::Session;
+use datafusion::common::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -16,8 +17,9 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::corrections::{AfterCoercion, BeforeCoercion, OuterTypes, sums};
-use super::fault::{Fault, from_datafusion};
+use super::fault::{Fault, from_datafusion, to_datafusion};
 use super::filters_above_aggregates::optimizer_rules;
+use super::left_over::left_over;
 use super::subqueries::SubqueriesToJoins;
 use super::yielding::YieldWhereRowsMultiply;
 use super::{Options, meta, session_functions};
@@ -96,7 +98,10 @@ impl QueryPlanner for Planner {
         state: &dyn Session,
     ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
         let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::clone(&self.0) as _]);
-        planner.create_physical_plan(plan, state).await
+        planner.create_physical_plan(plan, state).await.map_err(|error| match error.find_root() {
+            DataFusionError::NotImplemented(_) => left_over(plan).map_or(error, to_datafusion),
+            _ => error,
+        })
     }
 }
 
