@@ -91,7 +91,7 @@ fn as_sql_reads_it(text: Expr, wanted: &DataType) -> Result<Expr> {
         DataType::Timestamp(..) => time_with_seconds(value),
         DataType::Interval(_) => value.trim().parse::<f64>().is_ok().then(|| format!("{value} seconds")),
         DataType::Time32(_) | DataType::Time64(_) if value.trim().get(5..8) == Some(":60") => {
-            return Err(refused(Fault::Text(format!("'{value}' is no time of day: seconds go from 0 to 59"))));
+            return Err(refused(Fault::Cast(format!("'{value}' is no time of day: seconds go from 0 to 59"))));
         }
         _ => None,
     };
