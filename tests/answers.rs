@@ -248,6 +248,7 @@ async fn what_is_not_understood_says_what_to_write() {
         ("SELECT unnest(unnest([[1]])) AS a", "derived table"),
         ("SELECT id FROM images WHERE id = :x", "`$1`"),
         ("SELECT TIME '23:59:60'", "0 to 59"),
+        ("SELECT \"$1\"()", "functions"),
         ("SELECT id FROM images a, images b", "more than one column"),
         ("SELECT a AS b FROM (VALUES (1, 2)) o(a, b) ORDER BY o.b", "another name with AS"),
     ] {

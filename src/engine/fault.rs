@@ -193,8 +193,8 @@ impl fmt::Display for Fault {
             }
             Self::SeveralRows => f.write_str("a subquery that is used as a value may return several rows"),
             Self::Correlated => f.write_str(
-                "a subquery depends on the outer row in a way that cannot be turned into a join (a LIMIT, a UNION, a \
-                 window, or a condition below one of them)",
+                "a subquery uses a column of the outer query where that cannot be turned into a join: below a LIMIT, a \
+                 UNION or a window, in an outer join, or in an aggregate",
             ),
             Self::TooManyRequests { most, needed } => {
                 write!(f, "the query needs at least {needed} requests, and may send {most}")
@@ -337,13 +337,15 @@ impl Failure for Fault {
                     .into()
             }
             Self::AmbiguousColumn(_) => {
-                "write the table's name before the column's, or give one of the columns another name with AS".into()
+                "write the table's name before the column's, or give one of the columns another name with AS; where both are \
+                 computed, compute one in a derived table"
+                    .into()
             }
             Self::Overflow(_) => "compute in a wider type: `CAST(x AS DECIMAL(38, 0)) + 1`".into(),
             Self::Cast(_) => "TRY_CAST(… AS …) is NULL where a value is not of the type".into(),
             Self::Correlated => {
-                "number the rows with row_number() OVER (PARTITION BY … ORDER BY …) in a derived table, \
-                                 and join that on the key and the number"
+                "join a derived table that has the key and, for the first rows of each key, row_number() OVER (PARTITION \
+                 BY … ORDER BY …); aggregate above the join"
                     .into()
             }
             Self::TooManyRequests { .. } => {

@@ -196,6 +196,14 @@ async fn rows_that_are_counted_come_as_often_as_in_the_subquery() {
             json!([[2], [3]]),
         ),
         ("SELECT a, (SELECT count(*) FROM r WHERE r.d < l.b) AS n FROM l WHERE a = 2", json!([[2, 4]])),
+        (
+            "SELECT a, (SELECT sum(r.d * l.b) FROM r) AS n FROM l ORDER BY a",
+            json!([[0, 1000], [1, 1000], [2, 2000], [3, null], [null, 4000]]),
+        ),
+        (
+            "SELECT a, (SELECT count(*) FILTER (WHERE r.d > l.b) FROM r WHERE r.c >= l.a) AS n FROM l ORDER BY a",
+            json!([[0, 2], [1, 1], [2, 0], [3, 0], [null, 0]]),
+        ),
         ("SELECT a FROM l WHERE a IN (SELECT max(c) FROM r WHERE r.d = l.b HAVING count(*) > 1)", json!([])),
         (
             "SELECT a FROM l WHERE EXISTS (SELECT c FROM (SELECT DISTINCT c, d FROM r WHERE r.d = l.b) q GROUP BY c \

@@ -26,9 +26,7 @@ pub(super) fn check(state: &SessionState, function: &Function) -> Result<(), Fau
 }
 
 fn is_known(state: &SessionState, name: &str) -> bool {
-    // A parameter, and what the planner knows without a function of that name.
-    name.starts_with('$')
-        || PLANNED.contains(&name)
+    PLANNED.contains(&name)
         || state.scalar_functions().contains_key(name)
         || state.aggregate_functions().contains_key(name)
         || state.window_functions().contains_key(name)

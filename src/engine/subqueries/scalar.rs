@@ -190,7 +190,14 @@ impl Made<'_> {
 
     fn aggregate(&mut self, aggregate: &Aggregate) -> Result<LogicalPlan> {
         let Uncorrelated { plan, conditions } = uncorrelated_rows(LogicalPlan::clone(&aggregate.input))?;
-        let conditions = conditions.into_iter().map(|own| self.over_values(own)).collect::<Result<Vec<_>>>()?;
+        let mut conditions = conditions.into_iter().map(|own| self.over_values(own)).collect::<Result<Vec<_>>>()?;
+        if conditions.is_empty() {
+            conditions.push(lit(true));
+        }
+        let mut aggregates = Vec::new();
+        for own in &aggregate.aggr_expr {
+            aggregates.push(self.over_values(own.clone())?);
+        }
         let values: Vec<Expr> =
             self.values.iter().enumerate().map(|(at, own)| Expr::Column(own.clone()).alias(key_name(at))).collect();
         let values = LogicalPlanBuilder::from(self.outer.clone()).project(values)?.distinct()?.build()?;
@@ -202,7 +209,7 @@ impl Made<'_> {
         let joined = LogicalPlanBuilder::from(values).join_on(rows, JoinType::Left, conditions)?.build()?;
 
         let matched = Expr::Column(Column::new_unqualified(matched));
-        let counted = aggregate.aggr_expr.iter().map(|own| of_matched(own.clone(), &matched));
+        let counted = aggregates.into_iter().map(|own| of_matched(own, &matched));
         let groups: Vec<Expr> = (0..self.values.len()).map(key).collect();
         let made = LogicalPlanBuilder::from(joined).aggregate(groups, counted.collect::<Result<Vec<_>>>()?)?.build()?;
         // What stands above looks for the aggregates by their names, and for the subquery's column in the first place.

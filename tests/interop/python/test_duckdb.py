@@ -21,8 +21,8 @@ SEED = "oceanflight"
 
 # The refusals of the battery: how many statements at most (with OCEANFLIGHT_BATTERY=1), and why they are refused.
 REFUSED = {
-    "a subquery depends on the outer row in a way that cannot be turned into a join (a LIMIT, a UNION, a window, or a"
-    " condition below one of them)": (
+    "a subquery uses a column of the outer query where that cannot be turned into a join: below a LIMIT, a UNION or a"
+    " window, in an outer join, or in an aggregate": (
         77,
         "a correlated LIMIT, UNION, HAVING or window is computed for each outer row; as a join it is computed once",
     ),
@@ -31,7 +31,7 @@ REFUSED = {
         "`x = (SELECT v FROM r WHERE r.id = l.k)`: nothing tells that an id is there once",
     ),
     "a LIMIT without an ORDER BY that tells all rows apart may change the subquery's rows between two readings, and"
-    " this predicate needs two": (
+    " it has to be read more than once": (
         8,
         "IN asks for the rows and for the NULLs, and the LIMIT's order is by a column that is not selected",
     ),
