@@ -57,7 +57,7 @@ pub use crate::query::{Identity, Peer, Principal};
 use crate::resource::Registry;
 pub use crate::sql::is_explain;
 pub use crate::table::Account;
-use crate::table::Memo;
+use crate::table::Run;
 pub use crate::table::bind::MissingKey;
 use crate::table::exec::{CallProcedure, Fault as ExecFault, LONGEST_WAIT, Permission, Records};
 pub use crate::table::exec::{Execution, Once, Polling, TICKET_LIFE};
@@ -360,7 +360,7 @@ impl Engine {
     /// What a query's plans find when they are executed: what the query may take, and whether it writes, travels down to
     /// their leaves. They look for no function by its name.
     fn task(&self, call: Call, writes: bool) -> (Arc<TaskContext>, Arc<QueryContext>) {
-        let Options { max_wait, writes: allowed, polling, .. } = self.options;
+        let Options { max_wait, writes: may_write, polling, .. } = self.options;
         let (time, max_requests) = match writes {
             // Its own bounds hold for an AWAIT's questions, too.
             true => (TIME_OF_AN_EXEC, u64::MAX),
@@ -369,12 +369,10 @@ impl Engine {
         let Call { principal, execution, runtime, began } = call;
         let query = Arc::new(QueryContext::new(began, time, max_wait, max_requests));
         let records = Arc::clone(&self.records);
-        let permission = Permission { allowed, principal, execution, records, runtime, polling };
+        let permission = may_write.then_some(Permission { principal, execution, records, runtime, polling });
         let state = &self.session.state;
         let mut config = state.config().clone();
-        config.set_extension(Arc::clone(&query));
-        config.set_extension(Arc::new(permission));
-        config.set_extension(Arc::new(Memo::default()));
+        config.set_extension(Arc::new(Run::new(Arc::clone(&query), permission)));
         let id = state.session_id().to_owned();
         let none = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
         let context =

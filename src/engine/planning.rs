@@ -187,3 +187,36 @@ fn analysed(state: &SessionState, plan: &LogicalPlan, parameters: &Schema) -> Re
     };
     state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}).map_err(from_datafusion)
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::execution::TaskContext;
+    use datafusion::physical_plan::collect;
+
+    use super::*;
+    use crate::api::{self, Client};
+    use crate::engine::Options;
+    use crate::error::Kind;
+
+    #[tokio::test]
+    async fn a_plan_that_is_executed_outside_of_a_query_is_an_error_and_sends_nothing() {
+        // Nobody answers there: what was sent would be another error.
+        let client = Client::try_new(api::Options::new("http://127.0.0.1:9".parse().unwrap(), None)).unwrap();
+        let engine = Engine::try_new(client, Options { writes: true, ..Options::default() }).unwrap();
+
+        for sql in [
+            "SELECT * FROM images WHERE id = 7",
+            "SELECT * FROM image_actions",
+            "SELECT a.* FROM (VALUES (7)) AS v (id) JOIN image_actions a ON a.image_id = v.id",
+            "EXEC digitalocean.compute.images.transfer @image_id = 7, @region = 'fra1'",
+        ] {
+            let statement = engine.statement(&Principal::local(), sql).await.unwrap();
+            let plan = engine.physical_plan(&statement, None).await.unwrap();
+
+            let error = from_datafusion(collect(plan, Arc::new(TaskContext::default())).await.unwrap_err());
+
+            assert_eq!(error.kind(), Kind::Internal, "{sql}: {}", error.report());
+            assert!(error.report().contains("outside of a query"), "{sql}: {}", error.report());
+        }
+    }
+}

@@ -16,6 +16,8 @@ pub enum Fault {
         /// `image_id`.
         columns: Vec<String>,
     },
+    /// A plan that is executed by a session without a run (`Run`).
+    NoRun,
     /// A key of a join that several numbers are equal to.
     InexactKey {
         /// As it is written.
@@ -115,6 +117,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NeedsKey { table, columns } => write!(f, "`{table}` needs a value of {}", columns.join(" and ")),
+            Self::NoRun => f.write_str("the plan is executed outside of a query"),
             Self::InexactKey { key, data_type } => {
                 write!(f, "the key {key} is a {data_type}, to which several numbers are equal")
             }
@@ -142,6 +145,7 @@ impl Failure for Fault {
         match self {
             Self::NeedsKey { .. } | Self::InexactKey { .. } => Kind::InvalidArgument,
             Self::Unreadable { fault, .. } => fault.kind(),
+            Self::NoRun => Kind::Internal,
             Self::Untold { .. } => Kind::FailedPrecondition,
             Self::Changing { .. } | Self::Incomplete { .. } => Kind::Aborted,
         }
@@ -157,6 +161,7 @@ impl Failure for Fault {
                     terms.join(" AND ")
                 )
             }
+            Self::NoRun => return None,
             Self::Untold { column, .. } => format!("name the {column} as well, or do not select it"),
             Self::InexactKey { .. } => "CAST the key to BIGINT".into(),
             Self::Unreadable { fault: rows::Fault::NotJson(_), .. } => "check --api-url, or try again".into(),

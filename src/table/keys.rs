@@ -18,6 +18,7 @@ use super::access::{self, Call};
 use super::fault::to_datafusion;
 use super::memo::Memo;
 use super::reading::Reading;
+use super::run::Run;
 use super::stream::Calls;
 use super::{Parent, same_value};
 use crate::api::QueryContext;
@@ -106,10 +107,9 @@ impl Keys {
 }
 
 /// The calls of one execution, as they become known.
-pub(super) fn calls(keys: &Keys, reading: &Reading, context: &Arc<TaskContext>) -> Result<Calls> {
+pub(super) fn calls(keys: &Keys, reading: &Reading, run: &Run, context: &Arc<TaskContext>) -> Result<Calls> {
     let reading = reading.clone();
-    let query = context.session_config().get_extension::<QueryContext>().unwrap_or_default();
-    let memo = context.session_config().get_extension::<Memo>().unwrap_or_default();
+    let (query, memo) = (Arc::clone(&run.query), Arc::clone(&run.memo));
     Ok(match keys {
         Keys::Known(calls) => told(calls.clone(), &reading, &query).boxed(),
         Keys::Open { sources, .. } => {

@@ -7,7 +7,7 @@
 //! - `keys`: where values come from that no filter names; `same_value`: keys of another type.
 //! - [`bind`]: joins that give a scan its keys.
 //! - `stream`, `list`, `unique`, `ids`: an execution; a list that is complete; several as one; the ids seen.
-//! - [`Memo`]: lists that are read once a query.
+//! - [`Run`]: what a plan looks up when it is executed; [`memo`]: lists that are read once a query.
 //! - `totals`: how long lists were, for EXPLAIN's estimates; `findings`: which are shorter than they say.
 //! - `number`: counts that EXPLAIN ANALYZE shows as they are.
 //! - [`exec`]: the procedures of a resource, called once.
@@ -28,6 +28,7 @@ mod memo;
 mod number;
 mod pins;
 mod reading;
+mod run;
 mod same_value;
 mod scan;
 mod stream;
@@ -54,8 +55,8 @@ pub use account::Account;
 pub use catalog::catalogs;
 pub use fault::{Fault, Lack};
 pub(crate) use filters::FiltersIntoScans;
-pub(crate) use memo::Memo;
 pub use pins::Pins;
+pub use run::Run;
 use scan::ResourceScan;
 
 use self::access::MOST_GETS;

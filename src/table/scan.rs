@@ -27,9 +27,9 @@ use futures::stream::poll_fn;
 
 use super::access::{self, Call};
 use super::keys::{Bound, Given, Keys, Source};
-use super::memo::Memo;
 use super::number::Number;
 use super::reading::Reading;
+use super::run::Run;
 use super::stream::Execution;
 use super::{explain, keys};
 use crate::api::Counts;
@@ -175,12 +175,13 @@ impl ExecutionPlan for ResourceScan {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
-        let execution = Execution::new(self.reading.clone(), &context, Arc::clone(&self.counts));
+        let run = Run::of(&context)?;
+        let execution = Execution::new(self.reading.clone(), &run, &context, Arc::clone(&self.counts));
         if let Some(says) = explain::covers(self) {
             execution.notice(says);
         }
-        let memo = context.session_config().get_extension::<Memo>().unwrap_or_default();
-        let mut rows = execution.rows(keys::calls(&self.keys, &self.reading, &context)?, memo);
+        let calls = keys::calls(&self.keys, &self.reading, &run, &context)?;
+        let mut rows = execution.rows(calls, Arc::clone(&run.memo));
         let observed = poll_fn(move |context| metrics.record_poll(rows.poll_next_unpin(context)));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), observed)))
     }

@@ -21,6 +21,7 @@ use super::fault::{Fault, to_datafusion};
 use super::list::{List, Source};
 use super::memo::Memo;
 use super::reading::Reading;
+use super::run::Run;
 use super::unique::unique;
 use crate::api::page::{Decoded, Fetch};
 use crate::api::{self, Counts, QueryContext, ReadAhead, Request};
@@ -59,9 +60,8 @@ struct Reader {
 }
 
 impl Execution {
-    pub(super) fn new(reading: Reading, context: &TaskContext, counts: Arc<Counts>) -> Arc<Self> {
-        let whole = context.session_config().get_extension::<QueryContext>().unwrap_or_default();
-        let query = Arc::new(QueryContext::part(&whole, counts));
+    pub(super) fn new(reading: Reading, run: &Run, context: &TaskContext, counts: Arc<Counts>) -> Arc<Self> {
+        let query = Arc::new(QueryContext::part(&run.query, counts));
         let ahead = ReadAhead::new(pages_ahead(&reading), BYTES_AHEAD);
         let readers = reading.resource.methods.iter().map(|_| OnceLock::new()).collect();
         Arc::new(Self { query, pool: Arc::clone(context.memory_pool()), ahead, readers, reading })

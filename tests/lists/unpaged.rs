@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
-use datafusion::prelude::SessionContext;
-use oceanflight::api::Client;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use oceanflight::api::{Client, QueryContext};
 use oceanflight::demo::{self, Limits};
 use oceanflight::error::{Error, Kind};
 use oceanflight::resource::Resource;
-use oceanflight::table::{Account, ResourceTable};
+use oceanflight::table::{Account, ResourceTable, Run};
 
 use crate::support::{Stage, client_options, integers};
 
@@ -36,7 +36,8 @@ async fn unpaged(rows: usize, faults: &[&str]) -> (Result<Vec<i64>, Kind>, Vec<S
     faults.iter().for_each(|fault| stage.inject(&format!("GET /v2/images {fault}")));
     let account = Account::digitalocean(Client::try_new(client_options(&stage.demo.url())).unwrap());
     let resource = Arc::new(Resource::parse("digitalocean/compute/unpaged", UNPAGED).unwrap());
-    let session = SessionContext::new();
+    let run = Run::new(Arc::new(QueryContext::default()), None);
+    let session = SessionContext::new_with_config(SessionConfig::new().with_extension(Arc::new(run)));
     session.register_table("unpaged", Arc::new(ResourceTable::new(Arc::new(account), resource, None))).unwrap();
     let batches = session.sql("SELECT id FROM unpaged").await.unwrap().collect().await;
     let ids = batches.map(|batches| batches.iter().flat_map(|batch| integers(batch, "id")).collect::<Vec<_>>());

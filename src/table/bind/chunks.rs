@@ -25,6 +25,7 @@ use super::BindJoinExec;
 use super::exec::Target;
 use crate::api::QueryContext;
 use crate::resource::Binding;
+use crate::table::Run;
 use crate::table::keys::passing;
 use crate::table::reading::Reading;
 use crate::table::same_value;
@@ -128,7 +129,7 @@ impl Chunks {
             (true, Some(target)) => Rule::OneForEachKey(target),
             (true, None) => Rule::Together,
         };
-        let query = context.session_config().get_extension::<QueryContext>().unwrap_or_default();
+        let query = Arc::clone(&Run::of(&context)?.query);
         let known = join.asked_for_each_key()?.map(|reading| Known { query, reading, lists: HashSet::new() });
         Ok(Self {
             join,

@@ -4,7 +4,7 @@
 //! CallProcedure       the logical plan: a procedure and expressions for its arguments      (node)
 //!    │ planned: the arguments are evaluated, checked, and become a request               (planner)
 //! CallProcedureExec   the physical plan: EXPLAIN shows the request, `execute` sends it     (plan)
-//!    │ executed, with the session's `Permission`
+//!    │ executed, with the run's `Permission`
 //! Records             starts the POST in a task of its own, or finds the one that a       (records)
 //!    │                ticket has started before; whoever waits may leave
 //!    ├─ post          the POST, its audit line, its row; what to tell if the answer is lost
@@ -42,12 +42,9 @@ pub const USUAL_WAIT: Duration = Duration::from_secs(600);
 /// The longest that a statement may say.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
 
-/// What an execution of a plan may write, and on whose behalf: an extension of the session's configuration. A plan
-/// that finds none writes nothing.
+/// That a run may write, and on whose behalf ([`super::Run`]). A plan that finds none writes nothing.
 #[derive(Debug)]
 pub struct Permission {
-    /// Whether this server writes at all.
-    pub allowed: bool,
     /// Who asked, for the audit line.
     pub principal: Principal,
     /// Which execution of the statement this is.

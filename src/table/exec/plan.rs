@@ -16,9 +16,10 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use futures::stream;
 
 use super::{Fault, Permission, post, settle};
-use crate::api::{Client, QueryContext};
+use crate::api::Client;
 use crate::error;
 use crate::resource::{Callable, Invocation};
+use crate::table::Run;
 use crate::table::fault::to_datafusion;
 
 /// A request that is ready to be sent, and whom to.
@@ -109,28 +110,24 @@ impl ExecutionPlan for CallProcedureExec {
 
     /// Nothing is sent before the stream is polled.
     fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let config = context.session_config();
-        let query = config.get_extension::<QueryContext>().unwrap_or_default();
-        let Some(permission) = config.get_extension::<Permission>() else {
-            return internal_err!("a CallProcedureExec without a Permission");
-        };
-        let call = Arc::clone(&self.call);
-        let row = async move { run(call, permission, query).await.map_err(to_datafusion) };
+        let (run, call) = (Run::of(&context)?, Arc::clone(&self.call));
+        let row = async move { row(call, &run).await.map_err(to_datafusion) };
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream::once(row))))
     }
 }
 
 /// The row as it was answered; or, where it is waited for, as it is at the end.
-async fn run(call: Arc<Call>, permission: Arc<Permission>, query: Arc<QueryContext>) -> error::Result<RecordBatch> {
-    let Permission { allowed, records, execution, principal, runtime, .. } = permission.as_ref();
-    if !allowed {
+async fn row(call: Arc<Call>, run: &Run) -> error::Result<RecordBatch> {
+    let Some(permission) = &run.permission else {
         return Err(Fault::Off { procedure: call.callable.name() }.into());
-    }
+    };
+    let Permission { records, execution, principal, runtime, .. } = permission;
+    let query = &run.query;
     query.now(call.request());
-    let post = post::post(Arc::clone(&call), principal.clone(), Arc::clone(&query));
+    let post = post::post(Arc::clone(&call), principal.clone(), Arc::clone(query));
     let row = records.start(execution, call.request(), runtime, post)?.outcome().await?;
     match call.wait {
         None => Ok(row),
-        Some(limit) => settle::until_settled(&call, row, limit, &permission, &query).await,
+        Some(limit) => settle::until_settled(&call, row, limit, permission, query).await,
     }
 }

@@ -1,0 +1,41 @@
+//! What a plan looks up when it is executed.
+//!
+//! A plan may be kept, and executed by another session than the one that planned it. So whatever is live is looked up
+//! in the session's configuration, in one extension. A session that lacks it is an error: a scan that made do without
+//! would ignore the query's time and its limit of requests.
+
+use std::sync::Arc;
+
+use datafusion::error::Result;
+use datafusion::execution::TaskContext;
+
+use super::exec::Permission;
+use super::fault::{Fault, to_datafusion};
+use super::memo::Memo;
+use crate::api::QueryContext;
+
+/// One run of a query's plans.
+#[derive(Debug)]
+pub struct Run {
+    /// The query's time, what it has sent so far, and what there is to tell.
+    pub(super) query: Arc<QueryContext>,
+    /// The lists that it has read. What these hold must not hold the run: neither would ever be dropped.
+    pub(super) memo: Arc<Memo>,
+    /// On whose behalf it writes; none, where it must write nothing.
+    pub(super) permission: Option<Permission>,
+}
+
+impl Run {
+    /// A run that begins now.
+    pub fn new(query: Arc<QueryContext>, permission: Option<Permission>) -> Self {
+        Self { query, memo: Arc::default(), permission }
+    }
+
+    /// The run that a plan is executed for.
+    ///
+    /// # Errors
+    /// [`Fault::NoRun`], where the session was not made for one.
+    pub(super) fn of(context: &TaskContext) -> Result<Arc<Self>> {
+        context.session_config().get_extension::<Self>().ok_or_else(|| to_datafusion(Fault::NoRun))
+    }
+}
