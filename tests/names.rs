@@ -1,8 +1,15 @@
 //! Bare names, and accounts as catalogs.
 
-use oceanflight::api::Client;
+use std::sync::Arc;
+
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::collect;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use oceanflight::api::{Client, QueryContext};
 use oceanflight::demo::{self, Limits, Running};
 use oceanflight::engine::{self, Account, Engine, Principal};
+use oceanflight::resource::Registry;
+use oceanflight::table::{Accounts, ResourceTable, Run};
 
 use crate::support::{Stage, ask, client_options, integers, json, single};
 
@@ -127,4 +134,35 @@ async fn exec_show_and_describe_know_the_accounts() {
     let tables = engine.tables(&Principal::local()).await.unwrap();
     let staging = tables.iter().find(|table| table.full_name() == "staging.compute.images").unwrap();
     assert!(staging.description.is_some());
+}
+
+/// A session that plans are executed in, with an account of this name.
+fn session_of(name: &str, demo: &Running) -> Arc<TaskContext> {
+    let account = Account::digitalocean(Client::try_new(client_options(&demo.url())).unwrap()).named(name);
+    let run = Run::new(Arc::new(QueryContext::default()), Arc::new(Accounts::new(vec![account])), None);
+    let config = SessionConfig::new().with_extension(Arc::new(run));
+    SessionContext::new_with_config(config).task_ctx()
+}
+
+#[tokio::test]
+async fn a_plan_asks_the_account_of_its_name_in_the_session_that_executes_it() {
+    let without = demo::Options { limits: Limits::off(), ..demo::Options::default() };
+    let with_image = demo::Options { totals: vec!["7=3".parse().unwrap()], ..without.clone() };
+    let (first, second) = (Running::start(without).await.unwrap(), Running::start(with_image).await.unwrap());
+    let images = Registry::built_in().find("compute", "images").unwrap();
+    let session = SessionContext::new();
+    session.register_table("images", Arc::new(ResourceTable::new(Arc::clone(images), None))).unwrap();
+    let plan = session.sql("SELECT id FROM images WHERE id = 7").await.unwrap().create_physical_plan().await.unwrap();
+    let rows = async |session| {
+        let batches = collect(Arc::clone(&plan), session).await?;
+        Ok::<_, datafusion::error::DataFusionError>(
+            batches.iter().flat_map(|rows| integers(rows, "id")).collect::<Vec<_>>(),
+        )
+    };
+
+    assert_eq!(rows(session_of("digitalocean", &first)).await.unwrap(), Vec::<i64>::new());
+    assert_eq!(rows(session_of("digitalocean", &second)).await.unwrap(), [7]);
+    let error = rows(session_of("staging", &second)).await.unwrap_err().to_string();
+    assert!(error.contains("`digitalocean`, which this session does not have"), "{error}");
+    assert_eq!((first.account().requests().len(), second.account().requests().len()), (1, 1));
 }

@@ -57,10 +57,10 @@ pub use crate::query::{Identity, Peer, Principal};
 use crate::resource::Registry;
 pub use crate::sql::is_explain;
 pub use crate::table::Account;
-use crate::table::Run;
 pub use crate::table::bind::MissingKey;
 use crate::table::exec::{CallProcedure, Fault as ExecFault, LONGEST_WAIT, Permission, Records};
 pub use crate::table::exec::{Execution, Once, Polling, TICKET_LIFE};
+use crate::table::{Accounts, Run};
 
 /// What a query may take.
 #[derive(Clone, Debug)]
@@ -113,6 +113,7 @@ type Shared = Arc<dyn Deref<Target = Session> + Send + Sync>;
 #[derive(Clone)]
 pub struct Engine {
     session: Shared,
+    accounts: Arc<Accounts>,
     resources: Arc<Registry>,
     options: Options,
     records: Arc<Records>,
@@ -219,12 +220,13 @@ impl Engine {
     /// # Errors
     /// As [`Engine::try_new`].
     pub fn over(accounts: Vec<Account>, options: Options) -> Result<Self> {
-        let accounts: Vec<Arc<Account>> = accounts.into_iter().map(Arc::new).collect();
-        let resources = Arc::new(Account::resources(&accounts));
+        let accounts = Arc::new(Accounts::new(accounts));
+        let resources = Arc::new(accounts.resources());
         let context = session::session(&accounts, &resources, &options)?;
         let session = Session { state: context.state(), context };
         Ok(Self {
             session: Arc::new(Box::new(session)),
+            accounts,
             resources,
             options,
             records: Arc::default(),
@@ -372,7 +374,7 @@ impl Engine {
         let permission = may_write.then_some(Permission { principal, execution, records, runtime, polling });
         let state = &self.session.state;
         let mut config = state.config().clone();
-        config.set_extension(Arc::new(Run::new(Arc::clone(&query), permission)));
+        config.set_extension(Arc::new(Run::new(Arc::clone(&query), Arc::clone(&self.accounts), permission)));
         let id = state.session_id().to_owned();
         let none = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
         let context =

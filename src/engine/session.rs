@@ -28,20 +28,20 @@ use crate::resource::Registry;
 use crate::table::FiltersIntoScans;
 use crate::table::bind::{BindJoins, Limits, MissingKey};
 use crate::table::exec::CallPlanner;
-use crate::table::{self, Account};
+use crate::table::{self, Accounts};
 
 /// The session that every query's is a copy of.
-pub(super) fn session(accounts: &[Arc<Account>], resources: &Registry, options: &Options) -> Result<SessionContext> {
+pub(super) fn session(accounts: &Arc<Accounts>, resources: &Registry, options: &Options) -> Result<SessionContext> {
     let memory_bytes = options.memory_bytes;
     let runtime = RuntimeEnvBuilder::new().with_memory_limit(memory_bytes, 1.0).build_arc().map_err(from_datafusion)?;
     let mut state = SessionStateBuilder::new()
         .with_config(config(accounts))
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_query_planner(Arc::new(Planner(Arc::new(CallPlanner::new(accounts.to_vec())))))
+        .with_query_planner(Arc::new(Planner))
         .with_analyzer_rules(analyzer_rules())
         .with_optimizer_rules(optimizer_rules())
-        .with_physical_optimizer_rules(rules(options.missing_key)?)
+        .with_physical_optimizer_rules(rules(accounts, options.missing_key)?)
         .build();
     session_functions::register(&mut state).map_err(from_datafusion)?;
     sums::register(&mut state).map_err(from_datafusion)?;
@@ -65,7 +65,7 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 
 /// DataFusion's own, but for the filters; bind joins just before the sides of joins are selected, and after all what
 /// looks at the whole plan.
-fn rules(missing_key: MissingKey) -> Result<Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>, Fault> {
+fn rules(accounts: &Arc<Accounts>, missing_key: MissingKey) -> Result<Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>, Fault> {
     let own = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| match rule.name() {
         "FilterPushdown" => Some(Arc::new(FiltersIntoScans) as _),
         // Dynamic filters, which are off.
@@ -75,7 +75,7 @@ fn rules(missing_key: MissingKey) -> Result<Vec<Arc<dyn PhysicalOptimizerRule + 
     let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().filter_map(own).collect();
     let place = place_of(&rules, "join_selection")?;
     rules.insert(place, Arc::new(BindJoins::new(missing_key)));
-    rules.push(Arc::new(Limits));
+    rules.push(Arc::new(Limits::new(Arc::clone(accounts))));
     rules.push(Arc::new(YieldWhereRowsMultiply));
     Ok(rules)
 }
@@ -88,7 +88,7 @@ fn place_of(rules: &[Arc<dyn PhysicalOptimizerRule + Send + Sync>], name: &str) 
 
 /// DataFusion's own planner, which knows how a procedure is called.
 #[derive(Debug)]
-struct Planner(Arc<CallPlanner>);
+struct Planner;
 
 #[async_trait]
 impl QueryPlanner for Planner {
@@ -97,7 +97,7 @@ impl QueryPlanner for Planner {
         plan: &LogicalPlan,
         state: &dyn Session,
     ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::clone(&self.0) as _]);
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(CallPlanner)]);
         planner.create_physical_plan(plan, state).await.map_err(|error| match error.find_root() {
             DataFusionError::NotImplemented(_) => left_over(plan).map_or(error, to_datafusion),
             _ => error,
@@ -106,8 +106,8 @@ impl QueryPlanner for Planner {
 }
 
 /// The first account's catalog is the default one.
-fn config(accounts: &[Arc<Account>]) -> SessionConfig {
-    let catalog = accounts.first().map_or("digitalocean", |account| account.name.as_str());
+fn config(accounts: &Accounts) -> SessionConfig {
+    let catalog = accounts.default_name().unwrap_or("digitalocean");
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(catalog, "compute")
         .with_create_default_catalog_and_schema(false)

@@ -1,11 +1,12 @@
-//! An account: a name, which is its catalog's, and the connection to its API.
+//! Accounts: a name, which is a catalog's, and the connection to an API. Plans have the name alone.
 
 use std::sync::Arc;
 
+use super::fault::Fault;
 use super::findings::Findings;
 use super::totals::Totals;
 use crate::api::Client;
-use crate::resource::{Registry, Resource};
+use crate::resource::Registry;
 
 /// One account of a provider. Its tables stand in the catalog of its name.
 #[derive(Debug)]
@@ -32,15 +33,39 @@ impl Account {
     pub fn named(self, name: &str) -> Self {
         Self { name: name.to_owned(), ..self }
     }
+}
 
-    /// The resources of these accounts, each in its own catalog.
-    pub fn resources(accounts: &[Arc<Self>]) -> Registry {
-        Registry::built_in().in_catalogs(accounts.iter().map(|own| (own.name.as_str(), own.provider.as_str())))
+/// The accounts of an engine: where a plan that runs finds the one that it names.
+#[derive(Debug)]
+pub struct Accounts(Vec<Arc<Account>>);
+
+impl Accounts {
+    /// These accounts, of which the first is the default.
+    pub fn new(accounts: Vec<Account>) -> Self {
+        Self(accounts.into_iter().map(Arc::new).collect())
     }
 
-    /// The account that a resource is shown in.
-    pub(super) fn of<'a>(accounts: &'a [Arc<Self>], resource: &Resource) -> Option<&'a Arc<Self>> {
-        accounts.iter().find(|account| account.name == resource.catalog)
+    /// All of them, the default one first.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.0.iter()
+    }
+
+    /// The name of the one that a statement means where it names none.
+    pub fn default_name(&self) -> Option<&str> {
+        self.0.first().map(|account| account.name.as_str())
+    }
+
+    /// The built-in resources, in each account's catalog.
+    pub fn resources(&self) -> Registry {
+        Registry::built_in().in_catalogs(self.iter().map(|own| (own.name.as_str(), own.provider.as_str())))
+    }
+
+    /// The account of a name.
+    ///
+    /// # Errors
+    /// [`Fault::NoAccount`].
+    pub(super) fn named(&self, name: &str) -> Result<&Arc<Account>, Fault> {
+        self.iter().find(|account| account.name == name).ok_or_else(|| Fault::NoAccount { name: name.to_owned() })
     }
 }
 

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
 use datafusion::error::Result;
 
-use super::{Account, ResourceTable};
+use super::{Account, Accounts, ResourceTable};
 use crate::resource::Registry;
 
 /// One catalog an account, named like it, with a schema for each part of its API.
 ///
 /// # Errors
 /// Two tables of one name.
-pub fn catalogs(accounts: &[Arc<Account>], resources: &Registry) -> Result<Vec<(String, Arc<dyn CatalogProvider>)>> {
+pub fn catalogs(accounts: &Accounts, resources: &Registry) -> Result<Vec<(String, Arc<dyn CatalogProvider>)>> {
     accounts.iter().map(|account| Ok((account.name.clone(), catalog(account, resources)?))).collect()
 }
 
-fn catalog(account: &Arc<Account>, resources: &Registry) -> Result<Arc<dyn CatalogProvider>> {
+fn catalog(account: &Account, resources: &Registry) -> Result<Arc<dyn CatalogProvider>> {
     let catalog = MemoryCatalogProvider::new();
     for resource in resources.iter().filter(|resource| resource.catalog == account.name) {
         let schema = match catalog.schema(&resource.schema) {
@@ -28,7 +28,7 @@ fn catalog(account: &Arc<Account>, resources: &Registry) -> Result<Arc<dyn Catal
             }
         };
         let parent = resources.parent_of(resource).cloned();
-        let table = ResourceTable::new(Arc::clone(account), Arc::clone(resource), parent);
+        let table = ResourceTable::new(Arc::clone(resource), parent);
         schema.register_table(resource.table.clone(), Arc::new(table))?;
     }
     Ok(Arc::new(catalog))

@@ -10,8 +10,8 @@ use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 
 use super::access::{self, describe};
 use super::keys::{Keys, Source};
+use super::reading::Expected;
 use super::scan::ResourceScan;
-use crate::api::PER_PAGE;
 use crate::resource::{Answer, Method};
 
 /// Writes an operator's details as EXPLAIN shows them: in a line, or a line each in a tree.
@@ -118,34 +118,13 @@ fn requests(scan: &ResourceScan, methods: &[&Method]) -> Option<String> {
         });
     };
     let least: usize = calls.iter().map(|call| scan.reading.method(call.method).union.len()).sum();
-    match (least, expected(scan).filter(|_| lists)) {
+    match (least, scan.reading.expected.filter(|_| lists)) {
         (0, _) => None,
         (_, Some(Expected { requests, rows })) => {
             Some(format!("{requests}, for the {rows} rows that there were last time"))
         }
         (least, None) => Some(format!("{least}{more}")),
     }
-}
-
-/// What a scan takes and answers, by what its lists had when they were last read.
-pub(super) struct Expected {
-    pub(super) requests: u64,
-    pub(super) rows: u64,
-}
-
-/// `None` where one of its lists was never read.
-pub(super) fn expected(scan: &ResourceScan) -> Option<Expected> {
-    let reading = &scan.reading;
-    let mut all = Expected { requests: 0, rows: 0 };
-    for call in scan.known_calls()? {
-        let is_list = !reading.method(call.method).is_get();
-        for request in reading.requests(call) {
-            let rows = if is_list { reading.account.totals.of(&request)? } else { 1 };
-            all.rows += rows;
-            all.requests += rows.div_ceil(PER_PAGE as u64).max(1);
-        }
-    }
-    Some(all)
 }
 
 /// How many keys it gets.
@@ -159,7 +138,7 @@ fn keys_expected(scan: &ResourceScan) -> Option<u64> {
 /// How many rows a plan answers at most, where it is a scan and what drops rows or leaves them as they are.
 pub(super) fn rows_expected(plan: &Arc<dyn ExecutionPlan>) -> Option<u64> {
     if let Some(scan) = plan.downcast_ref::<ResourceScan>() {
-        return expected(scan).map(|expected| expected.rows);
+        return scan.reading.expected.map(|expected| expected.rows);
     }
     let keeps = plan.is::<ProjectionExec>() || plan.is::<FilterExec>() || plan.is::<CooperativeExec>();
     plan.children().first().filter(|_| keeps).and_then(|child| rows_expected(child))

@@ -18,6 +18,11 @@ pub enum Fault {
     },
     /// A plan that is executed by a session without a run (`Run`).
     NoRun,
+    /// A plan that names an account which the session does not have.
+    NoAccount {
+        /// `digitalocean`.
+        name: String,
+    },
     /// A key of a join that several numbers are equal to.
     InexactKey {
         /// As it is written.
@@ -118,6 +123,9 @@ impl fmt::Display for Fault {
         match self {
             Self::NeedsKey { table, columns } => write!(f, "`{table}` needs a value of {}", columns.join(" and ")),
             Self::NoRun => f.write_str("the plan is executed outside of a query"),
+            Self::NoAccount { name } => {
+                write!(f, "the plan asks the account `{name}`, which this session does not have")
+            }
             Self::InexactKey { key, data_type } => {
                 write!(f, "the key {key} is a {data_type}, to which several numbers are equal")
             }
@@ -145,7 +153,7 @@ impl Failure for Fault {
         match self {
             Self::NeedsKey { .. } | Self::InexactKey { .. } => Kind::InvalidArgument,
             Self::Unreadable { fault, .. } => fault.kind(),
-            Self::NoRun => Kind::Internal,
+            Self::NoRun | Self::NoAccount { .. } => Kind::Internal,
             Self::Untold { .. } => Kind::FailedPrecondition,
             Self::Changing { .. } | Self::Incomplete { .. } => Kind::Aborted,
         }
@@ -161,7 +169,7 @@ impl Failure for Fault {
                     terms.join(" AND ")
                 )
             }
-            Self::NoRun => return None,
+            Self::NoRun | Self::NoAccount { .. } => return None,
             Self::Untold { column, .. } => format!("name the {column} as well, or do not select it"),
             Self::InexactKey { .. } => "CAST the key to BIGINT".into(),
             Self::Unreadable { fault: rows::Fault::NotJson(_), .. } => "check --api-url, or try again".into(),

@@ -1,6 +1,6 @@
 //! DataFusion's side of a resource.
 //!
-//! - [`Account`], [`catalogs`]: whose tables they are, and where they are found.
+//! - [`Accounts`], [`catalogs`]: whose tables they are, and where they are found.
 //! - [`ResourceTable`]: the `TableProvider`; from filters to a plan, nothing is sent.
 //! - [`ResourceScan`]: the `ExecutionPlan`; reads. What it reads is a `reading`, what EXPLAIN shows of it `explain`.
 //! - [`Pins`] (`pins`): filters to values. `access`: values to requests. Both pure.
@@ -51,7 +51,7 @@ use datafusion::physical_expr::utils::{collect_columns, conjunction_opt};
 use datafusion::physical_plan::ExecutionPlan;
 
 use access::{Call, choose};
-pub use account::Account;
+pub use account::{Account, Accounts};
 pub use catalog::catalogs;
 pub use fault::{Fault, Lack};
 pub(crate) use filters::FiltersIntoScans;
@@ -67,15 +67,15 @@ use crate::resource::{Resource, Value};
 /// A resource as a table of DataFusion's.
 #[derive(Debug)]
 pub struct ResourceTable {
-    account: Arc<Account>,
     resource: Arc<Resource>,
     parent: Option<Arc<Resource>>,
 }
 
 impl ResourceTable {
-    /// The table of a resource in an account. `parent` is the one that the resource names.
-    pub fn new(account: Arc<Account>, resource: Arc<Resource>, parent: Option<Arc<Resource>>) -> Self {
-        Self { account, resource, parent }
+    /// The table of a resource in the account that its catalog is named like. `parent` is the one that the resource
+    /// names.
+    pub fn new(resource: Arc<Resource>, parent: Option<Arc<Resource>>) -> Self {
+        Self { resource, parent }
     }
 
     /// Whether the table promises that a column is never NULL. Its plans do not say so, see ARCHITECTURE.md.
@@ -122,7 +122,7 @@ impl ResourceTable {
         let projection = own.values.iter().map(|(_, column)| place(column)).collect::<Option<Vec<_>>>()?;
         let schema = table.planned_schema().project(&projection).ok()?;
         let calls = choose(table, &pins).ok()?;
-        let reading = Reading::new(Arc::clone(&self.account), Arc::clone(table), pins, projection);
+        let reading = Reading::new(Arc::clone(table), pins, projection);
         let plan = Arc::new(ResourceScan::new(reading, Keys::Known(calls), Arc::new(schema)));
         Some(Parent { plan, columns: own.values.iter().map(|(column, _)| column.clone()).collect() })
     }
@@ -181,7 +181,7 @@ impl TableProvider for ResourceTable {
         };
         let residual = self.residual(state, filters)?;
         let schema = Arc::new(schema.project(&projection)?);
-        let mut reading = Reading::new(Arc::clone(&self.account), Arc::clone(&self.resource), pins, projection);
+        let mut reading = Reading::new(Arc::clone(&self.resource), pins, projection);
         reading.fetch = limit;
         if let Some(residual) = residual {
             let columns = collect_columns(&residual).iter().map(Column::index).collect();

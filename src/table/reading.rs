@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use datafusion::physical_expr::PhysicalExpr;
 
+use super::Pins;
 use super::access::{self, Call, is_fixed};
 use super::memo::Key;
-use super::{Account, Pins};
 use crate::api::Request;
 use crate::resource::{Method, Resource, Source, Value};
 
 /// What a scan reads.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
-    pub(super) account: Arc<Account>,
     pub(super) resource: Arc<Resource>,
     pub(super) pins: Pins,
     /// Places in the resource's schema, in the order of the scan's own.
@@ -33,6 +32,8 @@ pub(super) struct Reading {
     pub(super) limited: bool,
     /// How many keys a join gives it, by what lists had when they were last read.
     pub(super) keys_expected: Option<u64>,
+    /// What it takes, by what its lists had when they were last read; unknown, where one never was.
+    pub(super) expected: Option<Expected>,
     /// Whether no other scan of the plan reads its table.
     pub(super) alone: bool,
     /// Whether who gives it its keys has told the query of the lists that they are.
@@ -41,11 +42,17 @@ pub(super) struct Reading {
     pub(super) kept: bool,
 }
 
+/// What a scan takes and answers, by what its lists had when they were last read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Expected {
+    pub(super) requests: u64,
+    pub(super) rows: u64,
+}
+
 impl Reading {
-    pub(super) fn new(account: Arc<Account>, resource: Arc<Resource>, pins: Pins, projection: Vec<usize>) -> Self {
+    pub(super) fn new(resource: Arc<Resource>, pins: Pins, projection: Vec<usize>) -> Self {
         let columns = projection.clone();
         let mut reading = Self {
-            account,
             resource,
             pins,
             projection,
@@ -55,12 +62,18 @@ impl Reading {
             fetch: None,
             limited: false,
             keys_expected: None,
+            expected: None,
             alone: false,
             counted_ahead: false,
             kept: false,
         };
         reading.read_too(&reading.needed());
         reading
+    }
+
+    /// The name of the account that it asks.
+    pub(super) fn account(&self) -> &str {
+        &self.resource.catalog
     }
 
     /// `digitalocean.compute.images`, with the account's own name.

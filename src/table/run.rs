@@ -1,7 +1,7 @@
 //! What a plan looks up when it is executed.
 //!
-//! A plan may be kept, and executed by another session than the one that planned it. So whatever is live is looked up
-//! in the session's configuration, in one extension. A session that lacks it is an error: a scan that made do without
+//! A plan has names: it may be kept, and executed by another session than the one that planned it. Whatever is live, the
+//! accounts' connections and the query's counts, is looked up in the session's configuration, in one extension. A session that lacks it is an error: a scan that made do without
 //! would ignore the query's time and its limit of requests.
 
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 
+use super::Accounts;
 use super::exec::Permission;
 use super::fault::{Fault, to_datafusion};
 use super::memo::Memo;
@@ -21,14 +22,16 @@ pub struct Run {
     pub(super) query: Arc<QueryContext>,
     /// The lists that it has read. What these hold must not hold the run: neither would ever be dropped.
     pub(super) memo: Arc<Memo>,
+    /// Whom plans may ask.
+    pub(super) accounts: Arc<Accounts>,
     /// On whose behalf it writes; none, where it must write nothing.
     pub(super) permission: Option<Permission>,
 }
 
 impl Run {
     /// A run that begins now.
-    pub fn new(query: Arc<QueryContext>, permission: Option<Permission>) -> Self {
-        Self { query, memo: Arc::default(), permission }
+    pub fn new(query: Arc<QueryContext>, accounts: Arc<Accounts>, permission: Option<Permission>) -> Self {
+        Self { query, memo: Arc::default(), accounts, permission }
     }
 
     /// The run that a plan is executed for.

@@ -26,6 +26,7 @@ use futures::StreamExt;
 use futures::stream::poll_fn;
 
 use super::access::{self, Call};
+use super::fault::to_datafusion;
 use super::keys::{Bound, Given, Keys, Source};
 use super::number::Number;
 use super::reading::Reading;
@@ -177,6 +178,7 @@ impl ExecutionPlan for ResourceScan {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let run = Run::of(&context)?;
         let execution = Execution::new(self.reading.clone(), &run, &context, Arc::clone(&self.counts));
+        let execution = execution.map_err(to_datafusion)?;
         if let Some(says) = explain::covers(self) {
             execution.notice(says);
         }

@@ -17,6 +17,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tracing::warn;
 
 use super::access::{self, Call};
+use super::account::Account;
 use super::fault::{Fault, to_datafusion};
 use super::list::{List, Source};
 use super::memo::Memo;
@@ -43,6 +44,7 @@ pub(super) type Calls = BoxStream<'static, Result<Call, DataFusionError>>;
 /// One execution of a [`Reading`].
 pub(super) struct Execution {
     reading: Reading,
+    account: Arc<Account>,
     query: Arc<QueryContext>,
     pool: Arc<dyn MemoryPool>,
     ahead: Arc<ReadAhead>,
@@ -60,11 +62,17 @@ struct Reader {
 }
 
 impl Execution {
-    pub(super) fn new(reading: Reading, run: &Run, context: &TaskContext, counts: Arc<Counts>) -> Arc<Self> {
+    pub(super) fn new(
+        reading: Reading,
+        run: &Run,
+        context: &TaskContext,
+        counts: Arc<Counts>,
+    ) -> Result<Arc<Self>, Fault> {
+        let account = Arc::clone(run.accounts.named(reading.account())?);
         let query = Arc::new(QueryContext::part(&run.query, counts));
         let ahead = ReadAhead::new(pages_ahead(&reading), BYTES_AHEAD);
         let readers = reading.resource.methods.iter().map(|_| OnceLock::new()).collect();
-        Arc::new(Self { query, pool: Arc::clone(context.memory_pool()), ahead, readers, reading })
+        Ok(Arc::new(Self { query, account, pool: Arc::clone(context.memory_pool()), ahead, readers, reading }))
     }
 
     /// Tells the person who asked something that is no error.
@@ -154,7 +162,7 @@ impl Execution {
     }
 
     fn source(&self, method: &Method, fetch: Arc<Fetch<RecordBatch>>, request: Request) -> Source {
-        let (account, id) = (Arc::clone(&self.reading.account), self.reading.place(self.reading.resource.row_id()));
+        let (account, id) = (Arc::clone(&self.account), self.reading.place(self.reading.resource.row_id()));
         Source { account, fetch, request, rows_wanted: self.reading.rows_wanted(method), id }
     }
 
@@ -171,7 +179,7 @@ impl Execution {
 
     fn fetch(&self, call: &Call, ahead: &Arc<ReadAhead>) -> Fetch<RecordBatch> {
         let (reader, query) = (Arc::clone(self.reader(call.method)), Arc::clone(&self.query));
-        let (binding, account) = (call.binding.clone(), Arc::clone(&self.reading.account));
+        let (binding, account) = (call.binding.clone(), Arc::clone(&self.account));
         let resource = Arc::clone(&self.reading.resource);
         let decode = move |body: &api::Body, request: &Request| {
             let unreadable = |fault| Error::from(Fault::Unreadable { at: request.at(), fault });
@@ -182,7 +190,7 @@ impl Execution {
             let (count, total, next, has_links) = (rows.batch.num_rows(), rows.total, rows.next, rows.has_links);
             Ok(Decoded { rows: rows.batch, count, total, next, has_links })
         };
-        let (client, query) = (self.reading.account.client.clone(), Arc::clone(&self.query));
+        let (client, query) = (self.account.client.clone(), Arc::clone(&self.query));
         Fetch { client, query, ahead: Arc::clone(ahead), decode: Box::new(decode) }
     }
 

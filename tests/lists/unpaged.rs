@@ -9,7 +9,7 @@ use oceanflight::api::{Client, QueryContext};
 use oceanflight::demo::{self, Limits};
 use oceanflight::error::{Error, Kind};
 use oceanflight::resource::Resource;
-use oceanflight::table::{Account, ResourceTable, Run};
+use oceanflight::table::{Account, Accounts, ResourceTable, Run};
 
 use crate::support::{Stage, client_options, integers};
 
@@ -36,9 +36,9 @@ async fn unpaged(rows: usize, faults: &[&str]) -> (Result<Vec<i64>, Kind>, Vec<S
     faults.iter().for_each(|fault| stage.inject(&format!("GET /v2/images {fault}")));
     let account = Account::digitalocean(Client::try_new(client_options(&stage.demo.url())).unwrap());
     let resource = Arc::new(Resource::parse("digitalocean/compute/unpaged", UNPAGED).unwrap());
-    let run = Run::new(Arc::new(QueryContext::default()), None);
+    let run = Run::new(Arc::new(QueryContext::default()), Arc::new(Accounts::new(vec![account])), None);
     let session = SessionContext::new_with_config(SessionConfig::new().with_extension(Arc::new(run)));
-    session.register_table("unpaged", Arc::new(ResourceTable::new(Arc::new(account), resource, None))).unwrap();
+    session.register_table("unpaged", Arc::new(ResourceTable::new(resource, None))).unwrap();
     let batches = session.sql("SELECT id FROM unpaged").await.unwrap().collect().await;
     let ids = batches.map(|batches| batches.iter().flat_map(|batch| integers(batch, "id")).collect::<Vec<_>>());
     let ids = ids.map_err(|error| of_scan(error).kind());

@@ -16,23 +16,26 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use futures::stream;
 
 use super::{Fault, Permission, post, settle};
-use crate::api::Client;
 use crate::error;
 use crate::resource::{Callable, Invocation};
 use crate::table::Run;
 use crate::table::fault::to_datafusion;
 
-/// A request that is ready to be sent, and whom to.
+/// A request that is ready to be sent.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) callable: Arc<Callable>,
     pub(super) invocation: Invocation,
     /// How long to wait for the end of what it starts.
     pub(super) wait: Option<Duration>,
-    pub(super) client: Client,
 }
 
 impl Call {
+    /// The name of the account that it is sent to.
+    fn account(&self) -> &str {
+        &self.callable.resource.catalog
+    }
+
     /// `POST /v2/images/7/actions {"type":"convert"}`
     pub(super) fn request(&self) -> String {
         format!("POST {} {}", self.invocation.path, self.invocation.body)
@@ -122,12 +125,12 @@ async fn row(call: Arc<Call>, run: &Run) -> error::Result<RecordBatch> {
         return Err(Fault::Off { procedure: call.callable.name() }.into());
     };
     let Permission { records, execution, principal, runtime, .. } = permission;
-    let query = &run.query;
+    let (query, client) = (&run.query, &run.accounts.named(call.account())?.client);
     query.now(call.request());
-    let post = post::post(Arc::clone(&call), principal.clone(), Arc::clone(query));
+    let post = post::post(Arc::clone(&call), client.clone(), principal.clone(), Arc::clone(query));
     let row = records.start(execution, call.request(), runtime, post)?.outcome().await?;
     match call.wait {
         None => Ok(row),
-        Some(limit) => settle::until_settled(&call, row, limit, permission, query).await,
+        Some(limit) => settle::until_settled(&call, client, row, limit, permission, query).await,
     }
 }

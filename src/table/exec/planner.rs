@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::Session;
-use datafusion::common::internal_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
@@ -16,22 +15,14 @@ use super::node::{CallProcedure, Slot};
 use super::plan::{Call, CallProcedureExec};
 use super::values::{evaluate, to_json, wait};
 use crate::resource::{Arguments, Given};
-use crate::table::Account;
 use crate::table::fault::to_datafusion;
 
-/// Plans the calls that are sent to these accounts.
+/// Plans calls. Nothing is sent by that.
 #[derive(Debug)]
-pub struct CallPlanner {
-    accounts: Vec<Arc<Account>>,
-}
+pub struct CallPlanner;
 
 impl CallPlanner {
-    /// For these accounts.
-    pub fn new(accounts: Vec<Arc<Account>>) -> Self {
-        Self { accounts }
-    }
-
-    fn plan(&self, node: &CallProcedure, state: &dyn Session) -> Result<CallProcedureExec> {
+    fn plan(node: &CallProcedure, state: &dyn Session) -> Result<CallProcedureExec> {
         let mut arguments = Arguments::default();
         let mut limit = None;
         for (slot, expr) in node.given() {
@@ -45,11 +36,7 @@ impl CallPlanner {
         }
         let invocation = node.callable.invoke(&arguments).map_err(to_datafusion)?;
         let callable = Arc::clone(&node.callable);
-        let Some(account) = Account::of(&self.accounts, &callable.resource) else {
-            return internal_err!("{} is in no account's catalog", callable.resource);
-        };
-        let client = account.client.clone();
-        Ok(CallProcedureExec::new(Call { callable, invocation, wait: limit, client }))
+        Ok(CallProcedureExec::new(Call { callable, invocation, wait: limit }))
     }
 }
 
@@ -65,6 +52,6 @@ impl ExtensionPlanner for CallPlanner {
         _context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let Some(node) = node.as_any().downcast_ref::<CallProcedure>() else { return Ok(None) };
-        Ok(Some(Arc::new(self.plan(node, state)?)))
+        Ok(Some(Arc::new(Self::plan(node, state)?)))
     }
 }

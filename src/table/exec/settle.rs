@@ -9,7 +9,7 @@ use super::fault::{Fault, Started};
 use super::plan::Call;
 use super::post::{cell, request};
 use super::{Permission, Polling};
-use crate::api::{Fault as ApiFault, QueryContext};
+use crate::api::{Client, Fault as ApiFault, QueryContext};
 use crate::error::{Error, Result};
 use crate::resource::{Binding, Callable, Method, Phase, Resource, Settles, Value};
 use crate::rows::{self, Decoder};
@@ -22,6 +22,7 @@ const LAST_LOOK: Duration = Duration::from_secs(10);
 /// its time; a stop does. It is read at least once, and for the last time when the time is over.
 pub(super) async fn until_settled(
     call: &Call,
+    client: &Client,
     mut row: RecordBatch,
     limit: Duration,
     permission: &Permission,
@@ -46,7 +47,7 @@ pub(super) async fn until_settled(
         query.now(format!("{started} has {}", started.status()));
         let reading = async {
             sleep(pause.min(left)).await;
-            read(call, settles, &row, deadline.max(Instant::now() + LAST_LOOK), query).await
+            read(call, client, settles, &row, deadline.max(Instant::now() + LAST_LOOK), query).await
         };
         let reading = tokio::select! {
             biased;
@@ -78,6 +79,7 @@ fn may_pass(error: &Error) -> bool {
 /// The row as it is now.
 async fn read(
     call: &Call,
+    client: &Client,
     settles: &Settles,
     row: &RecordBatch,
     until: Instant,
@@ -88,7 +90,7 @@ async fn read(
     let wanted = id(answers, row);
     let request = request(answers, method, binding, Some(wanted.clone()));
     let limit = until.saturating_duration_since(Instant::now());
-    let body = timeout_at(until, call.client.get(&request, query)).await;
+    let body = timeout_at(until, client.get(&request, query)).await;
     let body = body.unwrap_or_else(|_| Err(ApiFault::Slow { at: request.at(), limit, attempts: 1 }))?;
     let read = row_of(answers, method, body.bytes(), binding, &wanted);
     Ok(read.map_err(|fault| TableFault::Unreadable { at: request.at(), fault })?)
