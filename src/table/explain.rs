@@ -85,7 +85,7 @@ fn request(scan: &ResourceScan, method: &Method) -> String {
 /// Where keys come from that the query's text does not name.
 fn keys_from(scan: &ResourceScan) -> Option<String> {
     let given = |source: &Source| match source {
-        Source::Join { number, from, .. } => {
+        Source::Join { number, from } => {
             let columns: Vec<_> = from.iter().map(|bound| bound.column.as_str()).collect();
             format!("{} from BindJoinExec {number}", columns.join(", "))
         }

@@ -15,6 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 
 use super::access::{self, Call};
+use super::chunk_keys::ChunkKeys;
 use super::fault::to_datafusion;
 use super::memo::Memo;
 use super::reading::Reading;
@@ -49,14 +50,11 @@ pub(super) enum Otherwise {
 /// A place in the plan that values come from.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
-    /// The other side of the join of this number; the values are there while it runs.
-    Join { number: usize, from: Vec<Bound>, given: Option<Given> },
+    /// The other side of the join of this number. While it runs, a chunk's values are in the context ([`ChunkKeys`]).
+    Join { number: usize, from: Vec<Bound> },
     /// Expressions that have one value each, which is known when the plan runs: a scalar subquery's.
     Late { column: String, expressions: Vec<Arc<dyn PhysicalExpr>> },
 }
-
-/// The keys of a chunk.
-pub(super) type Given = Arc<Vec<Binding>>;
 
 /// A parameter's column, and the pair of the join's keys that gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,10 +73,12 @@ impl Source {
         several.iter().map(|bound| bound.column.as_str()).chain(one)
     }
 
-    fn given(&self, reading: &Reading) -> Result<Vec<Binding>> {
+    fn given(&self, reading: &Reading, context: &TaskContext) -> Result<Vec<Binding>> {
         match self {
-            Self::Join { given: Some(given), .. } => Ok(given.to_vec()),
-            Self::Join { given: None, .. } => internal_err!("a scan that a join gives its keys ran without the join"),
+            Self::Join { number, from } => match ChunkKeys::given(context, *number, from) {
+                Some(given) => Ok(given.to_vec()),
+                None => internal_err!("a scan that a join gives its keys ran without the join"),
+            },
             Self::Late { column, expressions } => {
                 let wanted = data_type(reading, column);
                 let mut values = BTreeSet::new();
@@ -93,6 +93,15 @@ impl Source {
 }
 
 impl Keys {
+    /// Whether the query has been told of the lists that they are.
+    pub(super) fn are_counted(&self, context: &TaskContext) -> bool {
+        let Self::Open { sources, .. } = self else { return false };
+        sources.iter().any(|source| match source {
+            Source::Join { number, .. } => ChunkKeys::are_counted(context, *number),
+            Source::Late { .. } => false,
+        })
+    }
+
     /// The expressions that are evaluated for them.
     pub(super) fn expressions(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
         let sources = match self {
@@ -113,10 +122,11 @@ pub(super) fn calls(keys: &Keys, reading: &Reading, run: &Run, context: &Arc<Tas
     Ok(match keys {
         Keys::Known(calls) => told(calls.clone(), &reading, &query).boxed(),
         Keys::Open { sources, .. } => {
-            let sources = sources.clone();
+            let (sources, context) = (sources.clone(), Arc::clone(context));
             // Not before somebody wants rows: a scalar subquery has its value then.
-            let late =
-                async move { Ok::<_, DataFusionError>(told(open(&reading, &memo, &sources)?, &reading, &query)) };
+            let late = async move {
+                Ok::<_, DataFusionError>(told(open(&reading, &memo, &sources, &context)?, &reading, &query))
+            };
             stream::once(late).try_flatten().boxed()
         }
         Keys::Parent { plan, columns } => {
@@ -140,10 +150,10 @@ fn told(calls: Vec<Call>, reading: &Reading, query: &QueryContext) -> impl Strea
     stream::iter(calls).map(Ok)
 }
 
-fn open(reading: &Reading, memo: &Memo, sources: &[Source]) -> Result<Vec<Call>> {
+fn open(reading: &Reading, memo: &Memo, sources: &[Source], context: &TaskContext) -> Result<Vec<Call>> {
     let mut given = vec![Binding::default()];
     for source in sources {
-        given = both(&given, &source.given(reading)?);
+        given = both(&given, &source.given(reading, context)?);
     }
     wanted(reading, memo, given)
 }

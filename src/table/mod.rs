@@ -5,7 +5,7 @@
 //! - [`ResourceScan`]: the `ExecutionPlan`; reads. What it reads is a `reading`, what EXPLAIN shows of it `explain`.
 //! - [`Pins`] (`pins`): filters to values. `access`: values to requests. Both pure.
 //! - `keys`: where values come from that no filter names; `same_value`: keys of another type.
-//! - [`bind`]: joins that give a scan its keys.
+//! - [`bind`]: joins that give a scan its keys; `chunk_keys`: those of the chunk that runs.
 //! - `stream`, `list`, `unique`, `ids`: an execution; a list that is complete; several as one; the ids seen.
 //! - [`Run`]: what a plan looks up when it is executed; [`memo`]: lists that are read once a query.
 //! - `totals`: how long lists were, for EXPLAIN's estimates; `findings`: which are shorter than they say.
@@ -16,6 +16,7 @@ mod access;
 mod account;
 pub(crate) mod bind;
 mod catalog;
+mod chunk_keys;
 pub mod exec;
 mod explain;
 mod fault;

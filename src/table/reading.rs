@@ -36,8 +36,6 @@ pub(super) struct Reading {
     pub(super) expected: Option<Expected>,
     /// Whether no other scan of the plan reads its table.
     pub(super) alone: bool,
-    /// Whether who gives it its keys has told the query of the lists that they are.
-    pub(super) counted_ahead: bool,
     /// Whether its lists are kept for other scans, or for another time.
     pub(super) kept: bool,
 }
@@ -64,7 +62,6 @@ impl Reading {
             keys_expected: None,
             expected: None,
             alone: false,
-            counted_ahead: false,
             kept: false,
         };
         reading.read_too(&reading.needed());

@@ -27,7 +27,7 @@ use futures::stream::poll_fn;
 
 use super::access::{self, Call};
 use super::fault::to_datafusion;
-use super::keys::{Bound, Given, Keys, Source};
+use super::keys::{Keys, Source};
 use super::number::Number;
 use super::reading::Reading;
 use super::run::Run;
@@ -43,7 +43,7 @@ pub(crate) struct ResourceScan {
     pub(super) keys: Keys,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
-    /// Shared with the copies that a join makes of it, so that EXPLAIN ANALYZE tells of all.
+    /// Of all its executions, of which a bind join has one for each chunk: EXPLAIN ANALYZE tells of all.
     counts: Arc<Counts>,
 }
 
@@ -92,20 +92,6 @@ impl ResourceScan {
     /// Whether the keys that it asks for are those of one source.
     pub(super) fn has_one_source(&self) -> bool {
         matches!(&self.keys, Keys::Open { sources, .. } if sources.len() == 1)
-    }
-
-    /// The same, with the keys of the join of this number; `counted_ahead`: whether the query has been told of them.
-    pub(super) fn given(&self, join: usize, keys: &dyn Fn(&[Bound]) -> Option<Given>, counted_ahead: bool) -> Self {
-        let Keys::Open { sources, otherwise } = &self.keys else { return self.clone() };
-        let with_keys = |source: &Source| match source {
-            Source::Join { number, from, .. } if *number == join => {
-                Source::Join { number: join, from: from.clone(), given: keys(from) }
-            }
-            other => other.clone(),
-        };
-        let sources = sources.iter().map(with_keys).collect();
-        let reading = Reading { counted_ahead, ..self.reading.clone() };
-        self.with_keys(Keys::Open { sources, otherwise: otherwise.clone() }).with_reading(reading)
     }
 
     /// The calls that it is known to make before it runs; `None` where that shows later.
@@ -177,7 +163,13 @@ impl ExecutionPlan for ResourceScan {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let run = Run::of(&context)?;
-        let execution = Execution::new(self.reading.clone(), &run, &context, Arc::clone(&self.counts));
+        let execution = Execution::new(
+            self.reading.clone(),
+            &run,
+            &context,
+            Arc::clone(&self.counts),
+            self.keys.are_counted(&context),
+        );
         let execution = execution.map_err(to_datafusion)?;
         if let Some(says) = explain::covers(self) {
             execution.notice(says);

@@ -46,6 +46,8 @@ pub(super) struct Execution {
     reading: Reading,
     account: Arc<Account>,
     query: Arc<QueryContext>,
+    /// Whether who gives it its keys has told the query of the lists that they are.
+    counted_ahead: bool,
     pool: Arc<dyn MemoryPool>,
     ahead: Arc<ReadAhead>,
     /// By method.
@@ -67,12 +69,21 @@ impl Execution {
         run: &Run,
         context: &TaskContext,
         counts: Arc<Counts>,
+        counted_ahead: bool,
     ) -> Result<Arc<Self>, Fault> {
         let account = Arc::clone(run.accounts.named(reading.account())?);
         let query = Arc::new(QueryContext::part(&run.query, counts));
         let ahead = ReadAhead::new(pages_ahead(&reading), BYTES_AHEAD);
         let readers = reading.resource.methods.iter().map(|_| OnceLock::new()).collect();
-        Ok(Arc::new(Self { query, account, pool: Arc::clone(context.memory_pool()), ahead, readers, reading }))
+        Ok(Arc::new(Self {
+            query,
+            account,
+            counted_ahead,
+            pool: Arc::clone(context.memory_pool()),
+            ahead,
+            readers,
+            reading,
+        }))
     }
 
     /// Tells the person who asked something that is no error.
@@ -120,7 +131,7 @@ impl Execution {
     /// what the first one needs.
     fn fetched(self: &Arc<Self>, call: &Call, ahead: Option<&Arc<ReadAhead>>) -> Batches {
         let requests = self.reading.method(call.method).union.len();
-        if self.reading.kept && !self.reading.counted_ahead {
+        if self.reading.kept && !self.counted_ahead {
             self.query.count(|counts| &counts.needed, requests);
         }
         let parts = self.reading.requests(call).into_iter().map(|request| {

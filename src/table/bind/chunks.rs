@@ -265,8 +265,8 @@ impl Chunks {
         let Chunk { rows, keys, lists, .. } = take(&mut self.next);
         let distinct = lists.len();
         let given = keys.into_iter().map(|keys| Arc::new(keys.into_iter().collect::<Vec<_>>()));
-        let keys: Vec<_> = self.targets.iter().cloned().zip(given).collect();
-        let rows = self.join.join_chunk(rows, &keys, self.known.is_some(), &self.context)?;
+        let given = self.targets.iter().map(|target| target.from.clone()).zip(given).collect();
+        let rows = self.join.join_chunk(rows, given, self.known.is_some(), &self.context)?;
         self.running.push(Running { rows, keys: distinct });
         self.counted.chunks.add(1);
         self.counted.keys.add(distinct);

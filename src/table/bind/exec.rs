@@ -22,8 +22,9 @@ use datafusion::physical_plan::{
 
 use super::chunks::{Chunks, Counted};
 use crate::table::ResourceScan;
+use crate::table::chunk_keys::{ChunkKeys, Given, with_config};
 use crate::table::explain::{self, rows_expected};
-use crate::table::keys::{Bound, Given, Keys, Source, data_type};
+use crate::table::keys::{Bound, Keys, Source, data_type};
 use crate::table::reading::Reading;
 
 /// Joins chunks of its driving side, the left one, with what the bound side answers to their keys.
@@ -123,7 +124,7 @@ impl BindJoinExec {
         let Some(scan) = node.downcast_ref::<ResourceScan>() else { return Vec::new() };
         let Keys::Open { sources, .. } = &scan.keys else { return Vec::new() };
         let own = sources.iter().filter_map(|source| match source {
-            Source::Join { number, from, .. } if *number == self.number => Some((scan, from)),
+            Source::Join { number, from } if *number == self.number => Some((scan, from)),
             Source::Join { .. } | Source::Late { .. } => None,
         });
         own.collect()
@@ -144,27 +145,15 @@ impl BindJoinExec {
     pub(super) fn join_chunk(
         &self,
         rows: Vec<RecordBatch>,
-        keys: &[(Target, Given)],
+        given: Vec<(Vec<Bound>, Given)>,
         counted_ahead: bool,
-        context: &Arc<TaskContext>,
+        context: &TaskContext,
     ) -> Result<SendableRecordBatchStream> {
         let driving = MemorySourceConfig::try_new_exec(&[rows], self.join.left().schema(), None)?;
-        let bound = self.with_keys(reset_plan_states(Arc::clone(self.bound()))?, keys, counted_ahead)?;
+        let bound = reset_plan_states(Arc::clone(self.bound()))?;
+        let context = ChunkKeys::context(self.number, given, counted_ahead, context);
         let join = self.join.builder().with_new_children(vec![driving, bound])?;
-        join.with_partition_mode(PartitionMode::CollectLeft).reset_state().build_exec()?.execute(0, Arc::clone(context))
-    }
-
-    fn with_keys(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        keys: &[(Target, Given)],
-        counted_ahead: bool,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let given_to = |from: &[Bound]| {
-            let found = keys.iter().find(|(target, _)| target.from == from);
-            found.map(|(_, given)| Arc::clone(given))
-        };
-        self.with_scans(plan, |scan| scan.given(self.number, &given_to, counted_ahead))
+        join.with_partition_mode(PartitionMode::CollectLeft).reset_state().build_exec()?.execute(0, context)
     }
 
     /// A bound side with its scans changed that this join gives keys to.
@@ -265,14 +254,5 @@ fn in_small_batches(context: &TaskContext, rows: usize) -> Arc<TaskContext> {
     const FEWEST: usize = 32;
     let config = context.session_config();
     let batch = rows.max(FEWEST).min(config.batch_size());
-    Arc::new(TaskContext::new(
-        context.task_id(),
-        context.session_id(),
-        config.clone().with_batch_size(batch),
-        context.scalar_functions().clone(),
-        context.higher_order_functions().clone(),
-        context.aggregate_functions().clone(),
-        context.window_functions().clone(),
-        context.runtime_env(),
-    ))
+    with_config(context, config.clone().with_batch_size(batch))
 }

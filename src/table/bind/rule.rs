@@ -169,7 +169,7 @@ fn with_bound_child(join: &HashJoinExec, side: JoinSide, number: usize) -> Resul
         return Ok(None);
     }
     let keys = keys_of(join, side)?;
-    let make = |from| Source::Join { number, from, given: None };
+    let make = |from| Source::Join { number, from };
     let bound = trace::bind(child, &keys, &make)?;
     Ok(bound.map(|bound| match side {
         JoinSide::Left => (bound, Arc::clone(right)),

@@ -1,0 +1,104 @@
+//! The keys of a chunk, in the context that the chunk's bound side is executed with.
+//!
+//! A bind join executes its bound side once for each chunk. The plan is the same each time; the scans in it find the
+//! chunk's keys by the join's number, as they find everything else that is live in the session's configuration.
+
+use std::sync::Arc;
+
+use datafusion::execution::TaskContext;
+use datafusion::prelude::SessionConfig;
+
+use super::keys::Bound;
+use crate::resource::Binding;
+
+/// The keys of one target of a chunk.
+pub(super) type Given = Arc<Vec<Binding>>;
+
+/// The keys that a bind join has for the scans of its bound side, in one chunk.
+#[derive(Debug)]
+pub(super) struct ChunkKeys {
+    /// The join's.
+    number: usize,
+    given: Vec<(Vec<Bound>, Given)>,
+    /// Whether the query has been told of the lists that they are.
+    counted: bool,
+    /// Those of the join in whose bound side this one is.
+    outer: Option<Arc<Self>>,
+}
+
+impl ChunkKeys {
+    /// The context that a chunk's bound side is executed with.
+    pub(super) fn context(
+        number: usize,
+        given: Vec<(Vec<Bound>, Given)>,
+        counted: bool,
+        context: &TaskContext,
+    ) -> Arc<TaskContext> {
+        let outer = context.session_config().get_extension::<Self>();
+        let keys = Self { number, given, counted, outer };
+        with_config(context, context.session_config().clone().with_extension(Arc::new(keys)))
+    }
+
+    /// The keys of the chunk of this join that the context is of.
+    fn of(context: &TaskContext, number: usize) -> Option<Arc<Self>> {
+        let mut keys = context.session_config().get_extension::<Self>()?;
+        while keys.number != number {
+            keys = Arc::clone(keys.outer.as_ref()?);
+        }
+        Some(keys)
+    }
+
+    /// The keys for these columns.
+    pub(super) fn given(context: &TaskContext, number: usize, from: &[Bound]) -> Option<Given> {
+        let keys = Self::of(context, number)?;
+        keys.given.iter().find(|(own, _)| own == from).map(|(_, given)| Arc::clone(given))
+    }
+
+    /// Whether the query has been told of the lists that the keys are.
+    pub(super) fn are_counted(context: &TaskContext, number: usize) -> bool {
+        Self::of(context, number).is_some_and(|keys| keys.counted)
+    }
+}
+
+/// The same context with another configuration.
+pub(super) fn with_config(context: &TaskContext, config: SessionConfig) -> Arc<TaskContext> {
+    Arc::new(TaskContext::new(
+        context.task_id(),
+        context.session_id(),
+        config,
+        context.scalar_functions().clone(),
+        context.higher_order_functions().clone(),
+        context.aggregate_functions().clone(),
+        context.window_functions().clone(),
+        context.runtime_env(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::Value;
+
+    fn from(column: &str) -> Vec<Bound> {
+        vec![Bound { column: column.into(), key: 0 }]
+    }
+
+    fn key(value: i64) -> Given {
+        Arc::new(vec![Binding::default().with("image_id", Value::Int(value))])
+    }
+
+    #[test]
+    fn the_keys_of_a_chunk_are_found_by_the_number_of_its_join_also_within_another_ones() {
+        let none = TaskContext::default();
+        let outer = ChunkKeys::context(1, vec![(from("image_id"), key(7)), (from("id"), key(5))], true, &none);
+        let inner = ChunkKeys::context(2, vec![(from("image_id"), key(8))], false, &outer);
+
+        assert_eq!(ChunkKeys::given(&inner, 1, &from("image_id")), Some(key(7)));
+        assert_eq!(ChunkKeys::given(&inner, 1, &from("id")), Some(key(5)));
+        assert_eq!(ChunkKeys::given(&inner, 2, &from("image_id")), Some(key(8)));
+        assert_eq!(ChunkKeys::given(&outer, 2, &from("image_id")), None);
+        assert_eq!(ChunkKeys::given(&inner, 2, &from("id")), None);
+        assert!(ChunkKeys::are_counted(&inner, 1) && !ChunkKeys::are_counted(&inner, 2));
+        assert!(!ChunkKeys::are_counted(&none, 1));
+    }
+}
