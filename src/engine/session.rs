@@ -26,7 +26,7 @@ use super::{Options, meta, session_functions};
 use crate::error::Result;
 use crate::resource::Registry;
 use crate::table::FiltersIntoScans;
-use crate::table::bind::{BindJoins, Limits, MissingKey};
+use crate::table::bind::{BindJoins, MissingKey, ScanHints};
 use crate::table::exec::CallPlanner;
 use crate::table::{self, Accounts};
 
@@ -75,7 +75,7 @@ fn rules(accounts: &Arc<Accounts>, missing_key: MissingKey) -> Result<Vec<Arc<dy
     let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().filter_map(own).collect();
     let place = place_of(&rules, "join_selection")?;
     rules.insert(place, Arc::new(BindJoins::new(missing_key)));
-    rules.push(Arc::new(Limits::new(Arc::clone(accounts))));
+    rules.push(Arc::new(ScanHints::new(Arc::clone(accounts))));
     rules.push(Arc::new(YieldWhereRowsMultiply));
     Ok(rules)
 }

@@ -9,8 +9,8 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 
 use super::access::{self, describe};
+use super::hints::Expected;
 use super::keys::{Keys, Source};
-use super::reading::Expected;
 use super::scan::ResourceScan;
 use crate::resource::{Answer, Method};
 
@@ -118,7 +118,7 @@ fn requests(scan: &ResourceScan, methods: &[&Method]) -> Option<String> {
         });
     };
     let least: usize = calls.iter().map(|call| scan.reading.method(call.method).union.len()).sum();
-    match (least, scan.reading.expected.filter(|_| lists)) {
+    match (least, scan.reading.hints.expected.filter(|_| lists)) {
         (0, _) => None,
         (_, Some(Expected { requests, rows })) => {
             Some(format!("{requests}, for the {rows} rows that there were last time"))
@@ -131,14 +131,14 @@ fn requests(scan: &ResourceScan, methods: &[&Method]) -> Option<String> {
 fn keys_expected(scan: &ResourceScan) -> Option<u64> {
     match &scan.keys {
         Keys::Parent { plan, .. } => rows_expected(plan),
-        Keys::Open { .. } | Keys::Known(_) => scan.reading.keys_expected,
+        Keys::Open { .. } | Keys::Known(_) => scan.reading.hints.keys_expected,
     }
 }
 
 /// How many rows a plan answers at most, where it is a scan and what drops rows or leaves them as they are.
 pub(super) fn rows_expected(plan: &Arc<dyn ExecutionPlan>) -> Option<u64> {
     if let Some(scan) = plan.downcast_ref::<ResourceScan>() {
-        return scan.reading.expected.map(|expected| expected.rows);
+        return scan.reading.hints.expected.map(|expected| expected.rows);
     }
     let keeps = plan.is::<ProjectionExec>() || plan.is::<FilterExec>() || plan.is::<CooperativeExec>();
     plan.children().first().filter(|_| keeps).and_then(|child| rows_expected(child))

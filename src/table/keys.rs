@@ -95,10 +95,18 @@ impl Source {
 impl Keys {
     /// Whether the query has been told of the lists that they are.
     pub(super) fn are_counted(&self, context: &TaskContext) -> bool {
-        let Self::Open { sources, .. } = self else { return false };
-        sources.iter().any(|source| match source {
-            Source::Join { number, .. } => ChunkKeys::are_counted(context, *number),
-            Source::Late { .. } => false,
+        self.joins().any(|join| ChunkKeys::are_counted(context, join))
+    }
+
+    /// The numbers of the joins that they come from.
+    pub(super) fn joins(&self) -> impl Iterator<Item = usize> {
+        let sources = match self {
+            Self::Open { sources, .. } => &sources[..],
+            Self::Known(_) | Self::Parent { .. } => &[],
+        };
+        sources.iter().filter_map(|source| match source {
+            Source::Join { number, .. } => Some(*number),
+            Source::Late { .. } => None,
         })
     }
 
@@ -143,7 +151,7 @@ pub(super) fn calls(keys: &Keys, reading: &Reading, run: &Run, context: &Arc<Tas
 /// The calls one by one. The query is told of all of them at once, but for those whose lists are kept: they may be there
 /// already, and are counted when they are not.
 fn told(calls: Vec<Call>, reading: &Reading, query: &QueryContext) -> impl Stream<Item = Result<Call>> + Send + use<> {
-    if !reading.kept {
+    if !reading.hints.kept {
         let requests = calls.iter().map(|call| reading.method(call.method).union.len());
         query.count(|counts| &counts.needed, requests.sum());
     }
@@ -161,7 +169,7 @@ fn open(reading: &Reading, memo: &Memo, sources: &[Source], context: &TaskContex
 /// The calls for these keys, but for those that the scan's own filter drops.
 fn wanted(reading: &Reading, memo: &Memo, given: Vec<Binding>) -> Result<Vec<Call>> {
     let given = passing(reading, given)?;
-    let is_there = |call: &Call| reading.kept && memo.has(&reading.key(call));
+    let is_there = |call: &Call| reading.hints.kept && memo.has(&reading.key(call));
     access::calls(&reading.resource, &reading.pins, &given, is_there).map_err(to_datafusion)
 }
 

@@ -9,6 +9,7 @@
 //! - `stream`, `list`, `unique`, `ids`: an execution; a list that is complete; several as one; the ids seen.
 //! - [`Run`]: what a plan looks up when it is executed; [`memo`]: lists that are read once a query.
 //! - `totals`: how long lists were, for EXPLAIN's estimates; `findings`: which are shorter than they say.
+//! - `hints`: what a scan is told of the plan around it.
 //! - `number`: counts that EXPLAIN ANALYZE shows as they are.
 //! - [`exec`]: the procedures of a resource, called once.
 
@@ -22,6 +23,7 @@ mod explain;
 mod fault;
 mod filters;
 mod findings;
+mod hints;
 mod ids;
 mod keys;
 mod list;

@@ -7,6 +7,7 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use super::Pins;
 use super::access::{self, Call, is_fixed};
+use super::hints::Hints;
 use super::memo::Key;
 use crate::api::Request;
 use crate::resource::{Method, Resource, Source, Value};
@@ -28,23 +29,7 @@ pub(super) struct Reading {
     pub(super) residual: Option<Arc<dyn PhysicalExpr>>,
     /// Exactly so many rows at most.
     pub(super) fetch: Option<usize>,
-    /// Whether a LIMIT above may end it soon.
-    pub(super) limited: bool,
-    /// How many keys a join gives it, by what lists had when they were last read.
-    pub(super) keys_expected: Option<u64>,
-    /// What it takes, by what its lists had when they were last read; unknown, where one never was.
-    pub(super) expected: Option<Expected>,
-    /// Whether no other scan of the plan reads its table.
-    pub(super) alone: bool,
-    /// Whether its lists are kept for other scans, or for another time.
-    pub(super) kept: bool,
-}
-
-/// What a scan takes and answers, by what its lists had when they were last read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Expected {
-    pub(super) requests: u64,
-    pub(super) rows: u64,
+    pub(super) hints: Hints,
 }
 
 impl Reading {
@@ -58,11 +43,7 @@ impl Reading {
             predicate: None,
             residual: None,
             fetch: None,
-            limited: false,
-            keys_expected: None,
-            expected: None,
-            alone: false,
-            kept: false,
+            hints: Hints::default(),
         };
         reading.read_too(&reading.needed());
         reading
@@ -144,6 +125,6 @@ impl Reading {
             let mut pinned = self.pins.iter();
             pinned.all(|(column, _)| is_fixed(&self.resource, method, &self.pins, column))
         };
-        if all_pass && !self.kept { self.fetch } else { None }
+        if all_pass && !self.hints.kept { self.fetch } else { None }
     }
 }

@@ -115,7 +115,7 @@ impl Execution {
         memo: &Memo,
     ) -> BoxStream<'static, Result<(usize, RecordBatch), DataFusionError>> {
         let method = call.method;
-        let rows = if self.reading.kept {
+        let rows = if self.reading.hints.kept {
             let key = self.reading.key(&call);
             // A list that others read has room of its own: theirs must not wait for this scan's.
             memo.rows(key, &self.pool, || self.fetched(&call, None))
@@ -131,11 +131,11 @@ impl Execution {
     /// what the first one needs.
     fn fetched(self: &Arc<Self>, call: &Call, ahead: Option<&Arc<ReadAhead>>) -> Batches {
         let requests = self.reading.method(call.method).union.len();
-        if self.reading.kept && !self.counted_ahead {
+        if self.reading.hints.kept && !self.counted_ahead {
             self.query.count(|counts| &counts.needed, requests);
         }
         let parts = self.reading.requests(call).into_iter().map(|request| {
-            let own = || ReadAhead::new(if self.reading.limited { 1 } else { PAGES_AHEAD }, BYTES_AHEAD);
+            let own = || ReadAhead::new(if self.reading.hints.limited { 1 } else { PAGES_AHEAD }, BYTES_AHEAD);
             let ahead = ahead.map_or_else(own, Arc::clone);
             self.part(call, Arc::new(self.fetch(call, &ahead)), request)
         });
@@ -292,7 +292,7 @@ fn passing(filter: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<Record
 }
 
 fn pages_ahead(reading: &Reading) -> usize {
-    if reading.fetch.is_some() || reading.limited { PAGES_AHEAD_OF_A_LIMIT } else { PAGES_AHEAD }
+    if reading.fetch.is_some() || reading.hints.limited { PAGES_AHEAD_OF_A_LIMIT } else { PAGES_AHEAD }
 }
 
 /// Which rows have one of the wanted values in each of these columns.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use datafusion::catalog::memory::MemorySourceConfig;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{JoinType, internal_err};
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -23,7 +23,7 @@ use datafusion::physical_plan::{
 use super::chunks::{Chunks, Counted};
 use crate::table::ResourceScan;
 use crate::table::chunk_keys::{ChunkKeys, Given, with_config};
-use crate::table::explain::{self, rows_expected};
+use crate::table::explain;
 use crate::table::keys::{Bound, Keys, Source, data_type};
 use crate::table::reading::Reading;
 
@@ -70,6 +70,11 @@ impl BindJoinExec {
         Self { limited, ..self.clone() }
     }
 
+    /// The number that its scans name it by.
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+
     /// The side that is asked for the other's keys.
     pub(super) fn bound(&self) -> &Arc<dyn ExecutionPlan> {
         self.join.right()
@@ -97,18 +102,6 @@ impl BindJoinExec {
         Ok(targets)
     }
 
-    /// The bound side with its scans told how many keys there will be, by what lists had when they were last read.
-    pub(super) fn with_keys_expected(&self) -> Result<Self> {
-        let expected = rows_expected(self.join.left());
-        let bound = self.with_scans(Arc::clone(self.bound()), |scan| {
-            let mut reading = scan.reading.clone();
-            reading.keys_expected = [reading.keys_expected, expected].into_iter().flatten().min();
-            scan.with_reading(reading)
-        })?;
-        let join = self.join.builder().with_new_children(vec![Arc::clone(self.join.left()), bound])?.build()?;
-        Ok(Self { join: Arc::new(join), ..self.clone() })
-    }
-
     /// What the one scan reads that its keys are for, where each key is one more list to ask for.
     pub(super) fn asked_for_each_key(&self) -> Result<Option<Reading>> {
         let mut scans = Vec::new();
@@ -116,7 +109,7 @@ impl BindJoinExec {
             scans.extend(self.sources(node).into_iter().map(|(scan, _)| scan.clone()));
             Ok(TreeNodeRecursion::Continue)
         })?;
-        let one = scans.pop().filter(|scan| scans.is_empty() && scan.has_one_source() && scan.reading.alone);
+        let one = scans.pop().filter(|scan| scans.is_empty() && scan.has_one_source() && scan.reading.hints.alone);
         Ok(one.map(|scan| scan.reading))
     }
 
@@ -154,22 +147,6 @@ impl BindJoinExec {
         let context = ChunkKeys::context(self.number, given, counted_ahead, context);
         let join = self.join.builder().with_new_children(vec![driving, bound])?;
         join.with_partition_mode(PartitionMode::CollectLeft).reset_state().build_exec()?.execute(0, context)
-    }
-
-    /// A bound side with its scans changed that this join gives keys to.
-    fn with_scans(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        change: impl Fn(&ResourceScan) -> ResourceScan,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let changed = plan.transform_down(|node| {
-            let scan = node.downcast_ref::<ResourceScan>().filter(|_| !self.sources(&node).is_empty());
-            Ok(match scan {
-                Some(scan) => Transformed::yes(Arc::new(change(scan)) as _),
-                None => Transformed::no(node),
-            })
-        });
-        changed.data()
     }
 }
 

@@ -14,20 +14,21 @@
 //! - `trace`: from a join's key down to the scans that it is a parameter of.
 //! - `late`: keys that are values, known when the plan runs: scalar subqueries.
 //! - `exec`, `chunks`: the operator, and how its chunks follow each other.
-//! - `share`: which lists are kept, because the plan reads them more than once.
-//! - [`Limits`]: which joins and scans a LIMIT above may end soon.
+//! - [`ScanHints`] (`hints`): the last pass, which tells scans what the plan around them means for them: which lists are
+//!   kept, because the plan reads them more than once (`shared`), and what a LIMIT above may end soon (`limits`).
 
 mod chunks;
 mod exec;
+mod hints;
 mod late;
 mod limits;
 mod price;
 mod rule;
-mod share;
+mod shared;
 mod trace;
 
 use exec::BindJoinExec;
-pub(crate) use limits::Limits;
+pub(crate) use hints::ScanHints;
 pub(crate) use price::least_requests;
 pub(crate) use rule::BindJoins;
 pub use rule::MissingKey;

@@ -14,7 +14,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::work_table::WorkTableExec;
 
 use super::trace::{self, Key};
-use super::{BindJoinExec, late, share};
+use super::{BindJoinExec, late};
 use crate::table::fault::{Fault, to_datafusion};
 use crate::table::keys::{Keys, Otherwise, Source};
 use crate::table::{ResourceScan, access};
@@ -45,7 +45,7 @@ impl BindJoins {
 impl PhysicalOptimizerRule for BindJoins {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         if !has_open_scan(&plan)? {
-            return share::share(plan);
+            return Ok(plan);
         }
         let numbers = Cell::new(1);
         // From the top, so that a key of an outer join leads through the joins below it.
@@ -63,7 +63,7 @@ impl PhysicalOptimizerRule for BindJoins {
             }),
             None => Ok(Transformed::no(node)),
         });
-        share::share(plan.data()?)
+        plan.data()
     }
 
     fn name(&self) -> &str {
