@@ -77,6 +77,7 @@ pub struct Resource {
     pub parent: Option<Parent>,
     /// Where this departs from DigitalOcean's OpenAPI document, and why.
     pub differences: Vec<Difference>,
+    fingerprint: u64,
     arrow: SchemaRef,
     planned: SchemaRef,
 }
@@ -154,6 +155,11 @@ impl Failure for Invalid {
     }
 }
 
+/// FNV-1a: the same number in every process and version of this program, which the standard library's hashes are not.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -220,6 +226,7 @@ impl Resource {
             procedures,
             parent: written.parent,
             differences: written.differences,
+            fingerprint: fnv1a(text.as_bytes()),
         };
         resource.check().map_err(invalid)?;
         Ok(resource)
@@ -228,6 +235,11 @@ impl Resource {
     /// The same, in an account's catalog.
     pub(super) fn in_catalog(&self, catalog: &str) -> Self {
         Self { catalog: catalog.to_owned(), ..self.clone() }
+    }
+
+    /// Tells this declaration of the table from every other one: places in one mean nothing in another.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
     }
 
     /// The table's schema as DataFusion plans with it: every column nullable, and without descriptions.

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use arrow::datatypes::DataType;
+use serde::{Deserialize, Serialize};
 
 /// An id, or a name: what a request's path is filled in with, and what a key column is compared to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Value {
     /// Of an Int64 column.
     Int(i64),
@@ -48,7 +49,7 @@ impl fmt::Display for Value {
 }
 
 /// The values that one request is made with, by column.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Binding(Vec<(String, Value)>);
 
 impl Binding {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::Pins;
 use super::fault::Fault;
 use crate::resource::{Binding, Filter, Method, Resource, Source, Value};
@@ -10,7 +12,7 @@ use crate::resource::{Binding, Filter, Method, Resource, Source, Value};
 pub(super) const MOST_GETS: usize = 4;
 
 /// A method with what its path is filled in with: one request, or one list.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Call {
     /// The method's place among the resource's.
     pub method: usize,

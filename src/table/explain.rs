@@ -34,7 +34,8 @@ pub(super) fn write(
 pub(super) fn details(scan: &ResourceScan) -> Vec<(&'static str, String)> {
     let reading = &scan.reading;
     let methods = methods(scan);
-    let columns: Vec<_> = reading.projection.iter().map(|at| reading.resource.columns[*at].name.clone()).collect();
+    let columns: Vec<_> =
+        reading.spec.projection().iter().map(|at| reading.resource.columns[*at].name.clone()).collect();
     let mut details = vec![("table", reading.table())];
     details.push(match &methods[..] {
         [] => ("request", "none: no row can match".into()),
@@ -46,27 +47,27 @@ pub(super) fn details(scan: &ResourceScan) -> Vec<(&'static str, String)> {
     });
     let names: Vec<_> = methods.iter().map(|method| method.name.as_str()).collect();
     details.extend((!names.is_empty()).then(|| ("method", names.join(" or "))));
-    details.extend((!reading.pins.is_empty()).then(|| ("pins", describe(&reading.pins))));
+    details.extend((!reading.spec.pins().is_empty()).then(|| ("pins", describe(reading.spec.pins()))));
     details.extend(keys_from(scan).map(|from| ("keys", from)));
     details.extend(requests(scan, &methods).map(|requests| ("requests", requests)));
     details.push(("projection", format!("[{}]", columns.join(", "))));
-    details.extend(reading.predicate.iter().map(|predicate| ("filter", predicate.to_string())));
-    details.extend(reading.fetch.iter().map(|fetch| ("fetch", fetch.to_string())));
+    details.extend(reading.filters.predicate.iter().map(|predicate| ("filter", predicate.to_string())));
+    details.extend(reading.spec.fetch().iter().map(|fetch| ("fetch", fetch.to_string())));
     details
 }
 
 /// The methods that may be asked.
 fn methods(scan: &ResourceScan) -> Vec<&Method> {
     let reading = &scan.reading;
-    match scan.known_calls() {
+    match scan.keys().calls() {
         Some(calls) => calls.first().map(|call| reading.method(call.method)).into_iter().collect(),
         None => {
-            let given: Vec<&str> = match &scan.keys {
-                Keys::Open { sources, .. } => sources.iter().flat_map(Source::columns).collect(),
-                Keys::Parent { columns, .. } => columns.iter().map(String::as_str).collect(),
-                Keys::Known(_) => Vec::new(),
+            let given: Vec<&str> = match scan.keys() {
+                Keys::Bound(sources) => sources.iter().flat_map(Source::columns).collect(),
+                Keys::Parent { columns } => columns.iter().map(String::as_str).collect(),
+                Keys::Known(_) | Keys::Wanted(_) => Vec::new(),
             };
-            let has_value = |key: &str| given.contains(&key) || reading.pins.get(key).is_some();
+            let has_value = |key: &str| given.contains(&key) || reading.spec.pins().get(key).is_some();
             let (get, list) = access::candidates(&reading.resource, has_value);
             get.into_iter().chain(list).map(|(_, method)| method).collect()
         }
@@ -78,7 +79,7 @@ fn request(scan: &ResourceScan, method: &Method) -> String {
         let query: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if query.is_empty() { method.path.to_string() } else { format!("{}?{}", method.path, query.join("&")) }
     };
-    let queries: Vec<_> = access::queries(method, &scan.reading.pins).iter().map(with_query).collect();
+    let queries: Vec<_> = access::queries(method, scan.reading.spec.pins()).iter().map(with_query).collect();
     format!("GET {}", queries.join(" and GET "))
 }
 
@@ -89,12 +90,12 @@ fn keys_from(scan: &ResourceScan) -> Option<String> {
             let columns: Vec<_> = from.iter().map(|bound| bound.column.as_str()).collect();
             format!("{} from BindJoinExec {number}", columns.join(", "))
         }
-        Source::Late { column, .. } => format!("{column} from a value that is known when it runs"),
+        Source::Late { column } => format!("{column} from a value that is known when it runs"),
     };
-    match &scan.keys {
-        Keys::Known(_) => None,
-        Keys::Open { sources, .. } => Some(sources.iter().map(given).collect::<Vec<_>>().join(" and ")),
-        Keys::Parent { columns, .. } => {
+    match scan.keys() {
+        Keys::Known(_) | Keys::Wanted(_) => None,
+        Keys::Bound(sources) => Some(sources.iter().map(given).collect::<Vec<_>>().join(" and ")),
+        Keys::Parent { columns } => {
             let says = scan.reading.resource.parent.as_ref().map(|parent| parent.says.as_str()).unwrap_or_default();
             Some(format!("{} from the scan below ({says})", columns.join(", ")))
         }
@@ -103,7 +104,7 @@ fn keys_from(scan: &ResourceScan) -> Option<String> {
 
 /// Which keys a scan covers that none were given to.
 pub(super) fn covers(scan: &ResourceScan) -> Option<String> {
-    let (Keys::Parent { columns, .. }, Some(parent)) = (&scan.keys, &scan.reading.resource.parent) else { return None };
+    let (Keys::Parent { columns }, Some(parent)) = (scan.keys(), &scan.reading.resource.parent) else { return None };
     Some(format!("{} without a value of {} covers {}", scan.reading.table(), columns.join(", "), parent.says))
 }
 
@@ -111,14 +112,14 @@ pub(super) fn covers(scan: &ResourceScan) -> Option<String> {
 fn requests(scan: &ResourceScan, methods: &[&Method]) -> Option<String> {
     let lists = methods.iter().any(|method| matches!(method.answer, Answer::Rows { paged: true, .. }));
     let more = if lists { ", and one for every further 200 rows of a list" } else { "" };
-    let Some(calls) = scan.known_calls() else {
+    let Some(calls) = scan.keys().calls() else {
         return Some(match keys_expected(scan) {
             Some(keys) => format!("{keys}, one for each of the keys that there were last time{more}"),
             None => format!("1 for each of the keys{more}"),
         });
     };
     let least: usize = calls.iter().map(|call| scan.reading.method(call.method).union.len()).sum();
-    match (least, scan.reading.hints.expected.filter(|_| lists)) {
+    match (least, scan.reading.spec.hints().expected.filter(|_| lists)) {
         (0, _) => None,
         (_, Some(Expected { requests, rows })) => {
             Some(format!("{requests}, for the {rows} rows that there were last time"))
@@ -129,16 +130,16 @@ fn requests(scan: &ResourceScan, methods: &[&Method]) -> Option<String> {
 
 /// How many keys it gets.
 fn keys_expected(scan: &ResourceScan) -> Option<u64> {
-    match &scan.keys {
-        Keys::Parent { plan, .. } => rows_expected(plan),
-        Keys::Open { .. } | Keys::Known(_) => scan.reading.hints.keys_expected,
+    match scan.keys() {
+        Keys::Parent { .. } => scan.parent().ok().and_then(rows_expected),
+        Keys::Bound(_) | Keys::Wanted(_) | Keys::Known(_) => scan.reading.spec.hints().keys_expected,
     }
 }
 
 /// How many rows a plan answers at most, where it is a scan and what drops rows or leaves them as they are.
 pub(super) fn rows_expected(plan: &Arc<dyn ExecutionPlan>) -> Option<u64> {
     if let Some(scan) = plan.downcast_ref::<ResourceScan>() {
-        return scan.reading.hints.expected.map(|expected| expected.rows);
+        return scan.reading.spec.hints().expected.map(|expected| expected.rows);
     }
     let keeps = plan.is::<ProjectionExec>() || plan.is::<FilterExec>() || plan.is::<CooperativeExec>();
     plan.children().first().filter(|_| keeps).and_then(|child| rows_expected(child))

@@ -1,7 +1,9 @@
 //! What a scan is told of the plan around it. It changes when requests are sent and what is kept, never the rows.
 
+use serde::{Deserialize, Serialize};
+
 /// What the plan around a scan means for it. Set once, by the last pass over the plan (`bind::ScanHints`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hints {
     /// Whether a LIMIT above may end it soon.
     pub(super) limited: bool,
@@ -16,7 +18,7 @@ pub(super) struct Hints {
 }
 
 /// What a scan takes and answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Expected {
     pub(super) requests: u64,
     pub(super) rows: u64,

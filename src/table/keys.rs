@@ -1,46 +1,46 @@
-//! Where the values of a scan's parameters come from, and the calls that they make.
+//! Where a scan's keys come from: the values of the parameters in its paths. Pure.
+//!
+//! ```text
+//!              the filters name them
+//!   scan() ───────────────────────────► Known
+//!     │                                   ▲
+//!     │ they do not                       │ it does without them, at a price
+//!     ▼                                   │
+//!   Wanted ────────── closed ─────────────┼──► Parent     the rows of its parent tell them
+//!     │                                   │
+//!     │ bound_by: a join, or a value      └──► no keys    nothing tells them: it cannot be read
+//!     ▼ that is known when it runs
+//!   Bound ◄─┐
+//!     │     │ bound_by: one more, which has to agree
+//!     └─────┘
+//! ```
+//!
+//! [`Keys::bound_by`] and [`Keys::closed`] are the only ways on, and make new keys each. The rule of bind joins takes
+//! them; a plan that is executed has no scan that still wants keys.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use serde::{Deserialize, Serialize};
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
-use arrow::datatypes::{DataType, Schema};
-use datafusion::common::cast::as_boolean_array;
-use datafusion::common::internal_err;
-use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::TaskContext;
-use datafusion::physical_expr::utils::collect_columns;
-use datafusion::physical_expr::{PhysicalExpr, split_conjunction};
-use datafusion::physical_plan::ExecutionPlan;
-use futures::stream::{self, Stream, StreamExt, TryStreamExt};
-
-use super::access::{self, Call};
-use super::chunk_keys::ChunkKeys;
-use super::fault::to_datafusion;
-use super::memo::Memo;
-use super::reading::Reading;
-use super::run::Run;
-use super::stream::Calls;
-use super::{Parent, same_value};
-use crate::api::QueryContext;
-use crate::resource::{Binding, Value};
+use super::access::Call;
+use super::bind::MissingKey;
 
 /// Where the values come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Keys {
     /// From the query's text.
     Known(Vec<Call>),
-    /// From elsewhere in the plan: from all of these at once. Where there is none, the rules still have to say.
-    Open { sources: Vec<Source>, otherwise: Otherwise },
-    /// From the rows of the parent, whose columns are these.
-    Parent { plan: Arc<dyn ExecutionPlan>, columns: Vec<String> },
+    /// The query's text does not name them; the rules still have to say.
+    Wanted(Otherwise),
+    /// From elsewhere in the plan: from all of these at once.
+    Bound(Vec<Source>),
+    /// From the rows of the scan below, whose columns are these.
+    Parent { columns: Vec<String> },
 }
 
 /// What a scan does that no other place in the plan gives values to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Otherwise {
-    /// It reads those of its parent.
-    Parent(Parent),
+    /// It reads those of its parent, whose columns are for these.
+    Parent { columns: Vec<String> },
     /// It does without the parameter, at a price.
     Calls(Vec<Call>),
     /// It cannot be read.
@@ -48,16 +48,16 @@ pub(super) enum Otherwise {
 }
 
 /// A place in the plan that values come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Source {
-    /// The other side of the join of this number. While it runs, a chunk's values are in the context ([`ChunkKeys`]).
+    /// The other side of the join of this number. While it runs, a chunk's values are in the context (`ChunkKeys`).
     Join { number: usize, from: Vec<Bound> },
     /// Expressions that have one value each, which is known when the plan runs: a scalar subquery's.
-    Late { column: String, expressions: Vec<Arc<dyn PhysicalExpr>> },
+    Late { column: String },
 }
 
 /// A parameter's column, and the pair of the join's keys that gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Bound {
     pub(super) column: String,
     pub(super) key: usize,
@@ -68,206 +68,121 @@ impl Source {
     pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
         let (several, one) = match self {
             Self::Join { from, .. } => (&from[..], None),
-            Self::Late { column, .. } => (&[][..], Some(column.as_str())),
+            Self::Late { column } => (&[][..], Some(column.as_str())),
         };
         several.iter().map(|bound| bound.column.as_str()).chain(one)
-    }
-
-    fn given(&self, reading: &Reading, context: &TaskContext) -> Result<Vec<Binding>> {
-        match self {
-            Self::Join { number, from } => match ChunkKeys::given(context, *number, from) {
-                Some(given) => Ok(given.to_vec()),
-                None => internal_err!("a scan that a join gives its keys ran without the join"),
-            },
-            Self::Late { column, expressions } => {
-                let wanted = data_type(reading, column);
-                let mut values = BTreeSet::new();
-                for expression in expressions {
-                    let value = expression.evaluate(&one_row()?)?.into_array(1)?;
-                    values.extend(same_value::of(&value, &wanted)?.into_iter().flatten());
-                }
-                Ok(values.into_iter().map(|value| Binding::default().with(column, value)).collect())
-            }
-        }
     }
 }
 
 impl Keys {
-    /// Whether the query has been told of the lists that they are.
-    pub(super) fn are_counted(&self, context: &TaskContext) -> bool {
-        self.joins().any(|join| ChunkKeys::are_counted(context, join))
+    /// The same from one more place; `None` where they come from elsewhere already.
+    pub(super) fn bound_by(&self, source: Source) -> Option<Self> {
+        match self {
+            Self::Wanted(_) => Some(Self::Bound(vec![source])),
+            Self::Bound(sources) => Some(Self::Bound(sources.iter().cloned().chain([source]).collect())),
+            Self::Known(_) | Self::Parent { .. } => None,
+        }
+    }
+
+    /// What becomes of those that are still wanted when no place in the plan gives any; `None` where there are none.
+    pub(super) fn closed(&self, missing_key: MissingKey) -> Option<Self> {
+        match (self, missing_key) {
+            (Self::Wanted(Otherwise::Calls(calls)), _) => Some(Self::Known(calls.clone())),
+            (Self::Wanted(Otherwise::Parent { columns }), MissingKey::Enumerate) => {
+                Some(Self::Parent { columns: columns.clone() })
+            }
+            (Self::Wanted(Otherwise::Parent { .. }), MissingKey::Error) | (Self::Wanted(Otherwise::Nothing), _) => None,
+            (Self::Known(_) | Self::Bound(_) | Self::Parent { .. }, _) => Some(self.clone()),
+        }
+    }
+
+    /// Whether the rules still have to say.
+    pub(super) fn are_wanted(&self) -> bool {
+        matches!(self, Self::Wanted(_))
+    }
+
+    /// Whether values can come from one more place in the plan.
+    pub(super) fn are_open(&self) -> bool {
+        matches!(self, Self::Wanted(_) | Self::Bound(_))
+    }
+
+    /// The calls that are known before the plan runs.
+    pub(super) fn calls(&self) -> Option<&[Call]> {
+        if let Self::Known(calls) = self { Some(calls) } else { None }
+    }
+
+    /// The places that they come from.
+    pub(super) fn sources(&self) -> &[Source] {
+        if let Self::Bound(sources) = self { sources } else { &[] }
     }
 
     /// The numbers of the joins that they come from.
     pub(super) fn joins(&self) -> impl Iterator<Item = usize> {
-        let sources = match self {
-            Self::Open { sources, .. } => &sources[..],
-            Self::Known(_) | Self::Parent { .. } => &[],
-        };
-        sources.iter().filter_map(|source| match source {
+        self.sources().iter().filter_map(|source| match source {
             Source::Join { number, .. } => Some(*number),
             Source::Late { .. } => None,
         })
     }
-
-    /// The expressions that are evaluated for them.
-    pub(super) fn expressions(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
-        let sources = match self {
-            Self::Open { sources, .. } => &sources[..],
-            Self::Known(_) | Self::Parent { .. } => &[],
-        };
-        sources.iter().flat_map(|source| match source {
-            Source::Late { expressions, .. } => &expressions[..],
-            Source::Join { .. } => &[],
-        })
-    }
-}
-
-/// The calls of one execution, as they become known.
-pub(super) fn calls(keys: &Keys, reading: &Reading, run: &Run, context: &Arc<TaskContext>) -> Result<Calls> {
-    let reading = reading.clone();
-    let (query, memo) = (Arc::clone(&run.query), Arc::clone(&run.memo));
-    Ok(match keys {
-        Keys::Known(calls) => told(calls.clone(), &reading, &query).boxed(),
-        Keys::Open { sources, .. } => {
-            let (sources, context) = (sources.clone(), Arc::clone(context));
-            // Not before somebody wants rows: a scalar subquery has its value then.
-            let late = async move {
-                Ok::<_, DataFusionError>(told(open(&reading, &memo, &sources, &context)?, &reading, &query))
-            };
-            stream::once(late).try_flatten().boxed()
-        }
-        Keys::Parent { plan, columns } => {
-            let (rows, columns) = (plan.execute(0, Arc::clone(context))?, columns.clone());
-            let calls = rows.and_then(move |rows| {
-                let calls = bindings(&reading, &rows, &columns).and_then(|given| wanted(&reading, &memo, given));
-                std::future::ready(calls.map(|calls| told(calls, &reading, &query)))
-            });
-            calls.try_flatten().boxed()
-        }
-    })
-}
-
-/// The calls one by one. The query is told of all of them at once, but for those whose lists are kept: they may be there
-/// already, and are counted when they are not.
-fn told(calls: Vec<Call>, reading: &Reading, query: &QueryContext) -> impl Stream<Item = Result<Call>> + Send + use<> {
-    if !reading.hints.kept {
-        let requests = calls.iter().map(|call| reading.method(call.method).union.len());
-        query.count(|counts| &counts.needed, requests.sum());
-    }
-    stream::iter(calls).map(Ok)
-}
-
-fn open(reading: &Reading, memo: &Memo, sources: &[Source], context: &TaskContext) -> Result<Vec<Call>> {
-    let mut given = vec![Binding::default()];
-    for source in sources {
-        given = both(&given, &source.given(reading, context)?);
-    }
-    wanted(reading, memo, given)
-}
-
-/// The calls for these keys, but for those that the scan's own filter drops.
-fn wanted(reading: &Reading, memo: &Memo, given: Vec<Binding>) -> Result<Vec<Call>> {
-    let given = passing(reading, given)?;
-    let is_there = |call: &Call| reading.hints.kept && memo.has(&reading.key(call));
-    access::calls(&reading.resource, &reading.pins, &given, is_there).map_err(to_datafusion)
-}
-
-/// Every combination of the two that agrees in the columns that both have.
-fn both(left: &[Binding], right: &[Binding]) -> Vec<Binding> {
-    let Some((first, other)) = left.first().zip(right.first()) else { return Vec::new() };
-    let shared: Vec<&str> = first.iter().map(|(column, _)| column).filter(|name| other.get(name).is_some()).collect();
-    let part =
-        |binding: &Binding| -> Vec<Value> { shared.iter().filter_map(|name| binding.get(name).cloned()).collect() };
-    let mut by_part: HashMap<Vec<Value>, Vec<&Binding>> = HashMap::new();
-    right.iter().for_each(|binding| by_part.entry(part(binding)).or_default().push(binding));
-    let combined = left.iter().flat_map(|left| {
-        let matching = by_part.get(&part(left)).into_iter().flatten();
-        matching.map(|right| right.iter().fold(left.clone(), |all, (name, value)| all.and(name, value)))
-    });
-    combined.collect()
-}
-
-/// The keys in the rows of the parent, none twice.
-fn bindings(reading: &Reading, rows: &RecordBatch, columns: &[String]) -> Result<Vec<Binding>> {
-    let mut seen = HashSet::new();
-    let types: Vec<DataType> = columns.iter().map(|name| data_type(reading, name)).collect();
-    let columns =
-        columns.iter().zip(rows.columns()).zip(&types).map(|((name, keys), wanted)| (name.as_str(), keys, wanted));
-    let bindings = same_value::bindings(rows.num_rows(), columns)?;
-    Ok(bindings.into_iter().flatten().filter(|binding| seen.insert(binding.clone())).collect())
-}
-
-/// What of the scan's filter speaks of the keys alone is asked before the API is.
-pub(super) fn passing(reading: &Reading, given: Vec<Binding>) -> Result<Vec<Binding>> {
-    let (Some(predicate), Some(first)) = (&reading.predicate, given.first()) else { return Ok(given) };
-    let own = &reading.resource;
-    let name = |at: usize| own.canonical(&own.columns[reading.projection[at]].name);
-    let of_keys = |conjunct: &&Arc<dyn PhysicalExpr>| {
-        let columns = collect_columns(conjunct);
-        !columns.is_empty() && columns.iter().all(|column| first.get(name(column.index())).is_some())
-    };
-    let conjuncts: Vec<_> = split_conjunction(predicate).into_iter().filter(of_keys).collect();
-    if conjuncts.is_empty() {
-        return Ok(given);
-    }
-    let schema = own.planned_schema().project(&reading.projection)?;
-    let columns = (0..reading.projection.len()).map(|at| key_array(&given, name(at), schema.field(at).data_type()));
-    let rows = RecordBatchOptions::new().with_row_count(Some(given.len()));
-    let batch = RecordBatch::try_new_with_options(Arc::new(schema.clone()), columns.collect(), &rows)?;
-    let mut passes = vec![true; given.len()];
-    for conjunct in conjuncts {
-        let passed = conjunct.evaluate(&batch)?.into_array(given.len())?;
-        let passed = as_boolean_array(&passed)?;
-        passes.iter_mut().zip(passed).for_each(|(passes, now)| *passes &= now == Some(true));
-    }
-    Ok(given.into_iter().zip(passes).filter_map(|(binding, passes)| passes.then_some(binding)).collect())
-}
-
-fn key_array(given: &[Binding], name: &str, data_type: &DataType) -> ArrayRef {
-    let values = given.iter().map(|binding| binding.get(name));
-    match data_type {
-        DataType::Int64 => Arc::new(values.map(|value| value.and_then(Value::as_int)).collect::<Int64Array>()),
-        DataType::Utf8 => Arc::new(values.map(|value| value.and_then(Value::as_text)).collect::<StringArray>()),
-        other => new_null_array(other, given.len()),
-    }
-}
-
-pub(super) fn data_type(reading: &Reading, column: &str) -> DataType {
-    reading.resource.column(column).expect("keys are columns of the table").data_type.clone()
-}
-
-fn one_row() -> Result<RecordBatch> {
-    let rows = RecordBatchOptions::new().with_row_count(Some(1));
-    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &rows)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resource::Binding;
 
-    fn binding(pairs: &[(&str, i64)]) -> Binding {
-        pairs.iter().fold(Binding::default(), |binding, (column, value)| binding.with(column, Value::Int(*value)))
+    fn join(number: usize) -> Source {
+        Source::Join { number, from: vec![Bound { column: "image_id".into(), key: 0 }] }
+    }
+
+    fn columns() -> Vec<String> {
+        vec!["image_id".into()]
+    }
+
+    fn calls() -> Vec<Call> {
+        vec![Call { method: 1, binding: Binding::default() }]
+    }
+
+    fn parent() -> Otherwise {
+        Otherwise::Parent { columns: columns() }
     }
 
     #[test]
-    fn keys_from_two_places_have_to_agree() {
-        let left = [binding(&[("image_id", 1)]), binding(&[("image_id", 2)])];
-        let right = [binding(&[("image_id", 2)]), binding(&[("image_id", 3)])];
+    fn keys_that_are_wanted_come_from_each_place_that_gives_them() {
+        let late = Source::Late { column: "image_id".into() };
 
-        assert_eq!(both(&left, &right), [binding(&[("image_id", 2)])]);
-        assert_eq!(both(&left, &[]), []);
+        let once = Keys::Wanted(parent()).bound_by(join(1)).unwrap();
+        let twice = once.bound_by(late.clone()).unwrap();
+
+        assert_eq!(once, Keys::Bound(vec![join(1)]));
+        assert_eq!(twice, Keys::Bound(vec![join(1), late]));
+        assert_eq!(twice.joins().collect::<Vec<_>>(), [1]);
+        assert!(twice.are_open() && !twice.are_wanted());
     }
 
     #[test]
-    fn keys_of_different_columns_are_combined() {
-        let images = [binding(&[("image_id", 1)]), binding(&[("image_id", 2)])];
-        let pairs = [binding(&[("id", 7), ("image_id", 2)]), binding(&[("id", 8), ("image_id", 2)])];
-        let actions = [binding(&[("id", 8)])];
+    fn keys_that_are_known_or_the_parents_come_from_nowhere_else() {
+        for keys in [Keys::Known(calls()), Keys::Parent { columns: columns() }] {
+            assert_eq!(keys.bound_by(join(1)), None);
+            assert!(!keys.are_open());
+        }
+    }
 
-        assert_eq!(both(&images, &pairs), pairs);
-        assert_eq!(both(&pairs, &actions), [binding(&[("id", 8), ("image_id", 2)])]);
-        assert_eq!(both(&images, &actions).len(), 2);
-        assert_eq!(both(&[Binding::default()], &images), images);
+    #[test]
+    fn keys_that_nothing_gives_are_the_parents_or_done_without_or_missing() {
+        let closed = |otherwise, missing_key| Keys::Wanted(otherwise).closed(missing_key);
+
+        assert_eq!(closed(parent(), MissingKey::Enumerate), Some(Keys::Parent { columns: columns() }));
+        assert_eq!(closed(parent(), MissingKey::Error), None);
+        for missing_key in [MissingKey::Enumerate, MissingKey::Error] {
+            assert_eq!(closed(Otherwise::Calls(calls()), missing_key), Some(Keys::Known(calls())));
+            assert_eq!(closed(Otherwise::Nothing, missing_key), None);
+        }
+    }
+
+    #[test]
+    fn keys_that_something_gives_stay_what_they_are() {
+        for keys in [Keys::Known(calls()), Keys::Bound(vec![join(1)]), Keys::Parent { columns: columns() }] {
+            assert_eq!(keys.closed(MissingKey::Error), Some(keys.clone()));
+        }
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! - [`Accounts`], [`catalogs`]: whose tables they are, and where they are found.
 //! - [`ResourceTable`]: the `TableProvider`; from filters to a plan, nothing is sent.
-//! - [`ResourceScan`]: the `ExecutionPlan`; reads. What it reads is a `reading`, what EXPLAIN shows of it `explain`.
+//! - [`ResourceScan`]: the `ExecutionPlan`; reads. What it reads is a `spec`, plain data; `reading`: that with what it
+//!   names; `explain`: what EXPLAIN shows of it.
 //! - [`Pins`] (`pins`): filters to values. `access`: values to requests. Both pure.
-//! - `keys`: where values come from that no filter names; `same_value`: keys of another type.
+//! - `keys`: where values come from; `calls`: the calls that they make; `same_value`: keys of another type.
 //! - [`bind`]: joins that give a scan its keys; `chunk_keys`: those of the chunk that runs.
 //! - `stream`, `list`, `unique`, `ids`: an execution; a list that is complete; several as one; the ids seen.
 //! - [`Run`]: what a plan looks up when it is executed; [`memo`]: lists that are read once a query.
@@ -16,6 +17,7 @@
 mod access;
 mod account;
 pub(crate) mod bind;
+mod calls;
 mod catalog;
 mod chunk_keys;
 pub mod exec;
@@ -34,6 +36,7 @@ mod reading;
 mod run;
 mod same_value;
 mod scan;
+mod spec;
 mod stream;
 mod totals;
 mod unique;
@@ -49,7 +52,6 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::{collect_columns, conjunction_opt};
 use datafusion::physical_plan::ExecutionPlan;
 
@@ -64,7 +66,8 @@ use scan::ResourceScan;
 
 use self::access::MOST_GETS;
 use self::keys::{Keys, Otherwise};
-use self::reading::Reading;
+use self::reading::{Filters, Reading};
+use self::spec::ScanSpec;
 use crate::resource::{Resource, Value};
 
 /// A resource as a table of DataFusion's.
@@ -114,28 +117,36 @@ impl ResourceTable {
     }
 
     /// The scan that tells the keys where nothing else does.
-    fn scan_of_parent(&self) -> Option<Parent> {
+    fn scan_of_parent(&self) -> Option<ResourceScan> {
         let (own, table) = (self.resource.parent.as_ref()?, self.parent.as_ref()?);
         let mut pins = Pins::none();
         for (column, text) in &own.only {
             let value = Value::parse(text, &table.column(column)?.data_type)?;
             pins = pins.with(column, BTreeSet::from([value]));
         }
-        let place = |column: &String| table.planned_schema().index_of(column).ok();
-        let projection = own.values.iter().map(|(_, column)| place(column)).collect::<Option<Vec<_>>>()?;
-        let schema = table.planned_schema().project(&projection).ok()?;
-        let calls = choose(table, &pins).ok()?;
-        let reading = Reading::new(Arc::clone(table), pins, projection);
-        let plan = Arc::new(ResourceScan::new(reading, Keys::Known(calls), Arc::new(schema)));
-        Some(Parent { plan, columns: own.values.iter().map(|(column, _)| column.clone()).collect() })
+        let place = |(_, column): &(String, String)| table.planned_schema().index_of(column).ok();
+        let projection = own.values.iter().map(place).collect::<Option<Vec<_>>>()?;
+        let keys = Keys::Known(choose(table, &pins).ok()?);
+        let spec = ScanSpec::new(table, pins, projection, keys);
+        ResourceScan::try_new(Reading::new(spec, Arc::clone(table), Filters::default()), None).ok()
     }
-}
 
-/// The plan whose rows tell a scan's keys, and the columns that these are for.
-#[derive(Clone, Debug)]
-struct Parent {
-    plan: Arc<dyn ExecutionPlan>,
-    columns: Vec<String>,
+    /// Where a scan's keys come from, as far as its filters say; and the parent's scan, where that may tell them.
+    fn keys(&self, pins: &Pins) -> (Keys, Option<Arc<dyn ExecutionPlan>>) {
+        match choose(&self.resource, pins) {
+            Ok(calls) if calls.len() > MOST_GETS && self.leave_open(&calls) => {
+                (Keys::Wanted(Otherwise::Calls(calls)), None)
+            }
+            Ok(calls) => (Keys::Known(calls), None),
+            Err(_) => match self.resource.parent.as_ref().zip(self.scan_of_parent()) {
+                Some((parent, scan)) => {
+                    let columns = parent.values.iter().map(|(column, _)| column.clone()).collect();
+                    (Keys::Wanted(Otherwise::Parent { columns }), Some(Arc::new(scan)))
+                }
+                None => (Keys::Wanted(Otherwise::Nothing), None),
+            },
+        }
+    }
 }
 
 #[async_trait]
@@ -169,28 +180,14 @@ impl TableProvider for ResourceTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = self.resource.planned_schema();
-        let projection = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
+        let all = || (0..self.resource.planned_schema().fields().len()).collect();
+        let projection = projection.cloned().unwrap_or_else(all);
         let pins = Pins::of(&self.resource, filters);
-        let keys = match choose(&self.resource, &pins) {
-            Ok(calls) if calls.len() > MOST_GETS && self.leave_open(&calls) => {
-                Keys::Open { sources: Vec::new(), otherwise: Otherwise::Calls(calls) }
-            }
-            Ok(calls) => Keys::Known(calls),
-            Err(_) => Keys::Open {
-                sources: Vec::new(),
-                otherwise: self.scan_of_parent().map_or(Otherwise::Nothing, Otherwise::Parent),
-            },
-        };
+        let (keys, parent) = self.keys(&pins);
         let residual = self.residual(state, filters)?;
-        let schema = Arc::new(schema.project(&projection)?);
-        let mut reading = Reading::new(Arc::clone(&self.resource), pins, projection);
-        reading.fetch = limit;
-        if let Some(residual) = residual {
-            let columns = collect_columns(&residual).iter().map(Column::index).collect();
-            reading.read_too(&columns);
-            reading.residual = Some(residual);
-        }
-        Ok(Arc::new(ResourceScan::new(reading, keys, schema)))
+        let checked = residual.iter().flat_map(collect_columns).map(|column| column.index()).collect();
+        let spec = ScanSpec::new(&self.resource, pins, projection, keys).with_fetch(limit).reading_too(&checked);
+        let filters = Filters { residual, ..Filters::default() };
+        Ok(Arc::new(ResourceScan::try_new(Reading::new(spec, Arc::clone(&self.resource), filters), parent)?))
     }
 }

@@ -11,11 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use serde::{Deserialize, Serialize};
 
 use crate::resource::{Resource, Value};
 
 /// The values that each key column can still have. A column that is not in it is free.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pins {
     sets: BTreeMap<String, BTreeSet<Value>>,
     /// The values that a list column has to have in it, all of them.

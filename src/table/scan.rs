@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::internal_err;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -25,14 +24,17 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 use futures::stream::poll_fn;
 
-use super::access::{self, Call};
-use super::fault::to_datafusion;
+use super::access;
+use super::bind::MissingKey;
+use super::fault::{Fault, to_datafusion};
+use super::hints::Hints;
 use super::keys::{Keys, Source};
 use super::number::Number;
-use super::reading::Reading;
+use super::reading::{Filters, Reading};
 use super::run::Run;
+use super::spec::ScanSpec;
 use super::stream::Execution;
-use super::{explain, keys};
+use super::{calls, explain};
 use crate::api::Counts;
 
 /// Reads a resource. Filters that DataFusion offers are evaluated page by page, so that a row
@@ -40,7 +42,8 @@ use crate::api::Counts;
 #[derive(Clone, Debug)]
 pub(crate) struct ResourceScan {
     pub(super) reading: Reading,
-    pub(super) keys: Keys,
+    /// The scan whose rows tell the keys, where nothing else does.
+    parent: Option<Arc<dyn ExecutionPlan>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
     /// Of all its executions, of which a bind join has one for each chunk: EXPLAIN ANALYZE tells of all.
@@ -48,58 +51,82 @@ pub(crate) struct ResourceScan {
 }
 
 impl ResourceScan {
-    pub(super) fn new(reading: Reading, keys: Keys, schema: SchemaRef) -> Self {
+    /// # Errors
+    /// A projection that the resource does not have, and expressions that are not those of the keys' sources.
+    pub(super) fn try_new(reading: Reading, parent: Option<Arc<dyn ExecutionPlan>>) -> Result<Self> {
+        if reading.filters.late.len() != reading.spec.keys().sources().len() {
+            return internal_err!("a ResourceScan has expressions for each source of its keys");
+        }
+        let schema = reading.resource.planned_schema().project(reading.spec.projection())?;
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
+            EquivalenceProperties::new(Arc::new(schema)),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
         let (properties, metrics) = (Arc::new(properties), ExecutionPlanMetricsSet::new());
-        Self { reading, keys, properties, metrics, counts: Arc::default() }
+        Ok(Self { reading, parent, properties, metrics, counts: Arc::default() })
     }
 
-    pub(super) fn with_reading(&self, reading: Reading) -> Self {
-        Self { reading, ..self.clone() }
+    pub(super) fn keys(&self) -> &Keys {
+        self.reading.spec.keys()
     }
 
-    pub(super) fn with_keys(&self, keys: Keys) -> Self {
-        Self { keys, ..self.clone() }
+    /// The scan of the parent, where that tells the keys.
+    pub(super) fn parent(&self) -> Result<&Arc<dyn ExecutionPlan>> {
+        match &self.parent {
+            Some(parent) => Ok(parent),
+            None => internal_err!("a scan whose parent tells its keys has no parent's scan"),
+        }
     }
 
     /// The columns that values can still be given for, from elsewhere, by their places in the scan's schema.
     pub(super) fn open_columns(&self) -> Vec<(usize, String)> {
-        if !matches!(self.keys, Keys::Open { .. }) || self.reading.fetch.is_some() {
+        let Reading { spec, resource, .. } = &self.reading;
+        if !spec.keys().are_open() || spec.fetch().is_some() {
             return Vec::new();
         }
-        let own = &self.reading.resource;
-        let keys = access::key_columns(own);
-        let name = |at: &usize| own.canonical(&own.columns[*at].name).to_owned();
-        let columns = self.reading.projection.iter().map(name).enumerate();
+        let keys = access::key_columns(resource);
+        let name = |at: &usize| resource.canonical(&resource.columns[*at].name).to_owned();
+        let columns = spec.projection().iter().map(name).enumerate();
         columns.filter(|(_, name)| keys.contains(name.as_str())).collect()
     }
 
-    /// The same with one more place that values come from, where these columns are enough to ask with.
-    pub(super) fn with_source(&self, source: Source) -> Option<Self> {
-        let Keys::Open { sources, otherwise } = &self.keys else { return None };
+    /// The same with one more place that values come from, where its columns are enough to ask with. `expressions` are
+    /// those of a late one.
+    pub(super) fn bound_by(&self, source: Source, expressions: Vec<Arc<dyn PhysicalExpr>>) -> Option<Self> {
+        let Reading { spec, resource, filters } = &self.reading;
         let columns: BTreeSet<String> = source.columns().map(str::to_owned).collect();
-        access::is_enough(&self.reading.resource, &self.reading.pins, &columns).then(|| {
-            let sources = sources.iter().cloned().chain([source]).collect();
-            self.with_keys(Keys::Open { sources, otherwise: otherwise.clone() })
-        })
-    }
-
-    /// Whether the keys that it asks for are those of one source.
-    pub(super) fn has_one_source(&self) -> bool {
-        matches!(&self.keys, Keys::Open { sources, .. } if sources.len() == 1)
-    }
-
-    /// The calls that it is known to make before it runs; `None` where that shows later.
-    pub(super) fn known_calls(&self) -> Option<&[Call]> {
-        match &self.keys {
-            Keys::Known(calls) => Some(calls),
-            Keys::Open { .. } | Keys::Parent { .. } => None,
+        if !access::is_enough(resource, spec.pins(), &columns) {
+            return None;
         }
+        let spec = spec.with_keys(spec.keys().bound_by(source)?);
+        let late = filters.late.iter().cloned().chain([expressions]).collect();
+        let filters = Filters { late, ..filters.clone() };
+        Some(Self { reading: Reading::new(spec, Arc::clone(resource), filters), ..self.clone() })
+    }
+
+    /// The same, which no place in the plan gives values to.
+    ///
+    /// # Errors
+    /// [`Fault::NeedsKey`], where it can't be read without.
+    pub(super) fn closed(&self, missing_key: MissingKey) -> Result<Self, Fault> {
+        let Reading { spec, resource, .. } = &self.reading;
+        match spec.keys().closed(missing_key) {
+            Some(keys) => Ok(self.with_spec(spec.with_keys(keys))),
+            None => {
+                Err(Fault::NeedsKey { table: self.reading.table(), columns: access::missing(resource, spec.pins()) })
+            }
+        }
+    }
+
+    /// The same, told what the plan around it means for it, and which columns others need that read along.
+    pub(super) fn hinted(&self, hints: Hints, columns: &BTreeSet<usize>) -> Self {
+        self.with_spec(self.reading.spec.reading_too(columns).hinted(hints))
+    }
+
+    fn with_spec(&self, spec: ScanSpec) -> Self {
+        Self { reading: self.reading.with_spec(spec), ..self.clone() }
     }
 }
 
@@ -120,10 +147,8 @@ impl ExecutionPlan for ResourceScan {
 
     /// The scan of the parent, where that tells the keys.
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        match &self.keys {
-            Keys::Parent { plan, .. } => vec![plan],
-            Keys::Known(_) | Keys::Open { .. } => Vec::new(),
-        }
+        let tells = matches!(self.keys(), Keys::Parent { .. });
+        self.parent.iter().filter(|_| tells).collect()
     }
 
     fn required_input_distribution(&self) -> Vec<Distribution> {
@@ -135,12 +160,11 @@ impl ExecutionPlan for ResourceScan {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (&self.keys, children.pop()) {
-            (Keys::Parent { columns, .. }, Some(plan)) if children.is_empty() => {
-                let columns = columns.clone();
-                Ok(Arc::new(self.with_keys(Keys::Parent { plan, columns })))
+        match (self.children().len(), children.pop()) {
+            (1, Some(parent)) if children.is_empty() => {
+                Ok(Arc::new(Self { parent: Some(parent), ..self.as_ref().clone() }))
             }
-            (Keys::Known(_) | Keys::Open { .. }, None) => Ok(self),
+            (0, None) => Ok(self),
             _ => internal_err!("a ResourceScan has its parent's scan as its only child"),
         }
     }
@@ -154,7 +178,8 @@ impl ExecutionPlan for ResourceScan {
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
         let mut recursion = TreeNodeRecursion::Continue;
-        for expr in self.reading.predicate.iter().chain(self.keys.expressions()) {
+        let Filters { predicate, late, .. } = &self.reading.filters;
+        for expr in predicate.iter().chain(late.iter().flatten()) {
             recursion = recursion.visit_sibling(|| f(expr))?;
         }
         Ok(recursion)
@@ -168,13 +193,13 @@ impl ExecutionPlan for ResourceScan {
             &run,
             &context,
             Arc::clone(&self.counts),
-            self.keys.are_counted(&context),
+            calls::are_counted(self.keys(), &context),
         );
         let execution = execution.map_err(to_datafusion)?;
         if let Some(says) = explain::covers(self) {
             execution.notice(says);
         }
-        let calls = keys::calls(&self.keys, &self.reading, &run, &context)?;
+        let calls = calls::calls(self, &run, &context)?;
         let mut rows = execution.rows(calls, Arc::clone(&run.memo));
         let observed = poll_fn(move |context| metrics.record_poll(rows.poll_next_unpin(context)));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), observed)))
@@ -196,11 +221,11 @@ impl ExecutionPlan for ResourceScan {
     }
 
     fn fetch(&self) -> Option<usize> {
-        self.reading.fetch
+        self.reading.spec.fetch()
     }
 
     fn with_fetch(&self, fetch: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
-        Some(Arc::new(self.with_reading(Reading { fetch, ..self.reading.clone() })))
+        Some(Arc::new(self.with_spec(self.reading.spec.with_fetch(fetch))))
     }
 
     /// Takes every filter of the first phase. The later ones are the dynamic filters of joins
@@ -212,13 +237,16 @@ impl ExecutionPlan for ResourceScan {
         _config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
         // A filter above a limit must not come below it.
-        if phase != FilterPushdownPhase::Pre || offered.parent_filters.is_empty() || self.reading.fetch.is_some() {
+        if phase != FilterPushdownPhase::Pre || offered.parent_filters.is_empty() || self.reading.spec.fetch().is_some()
+        {
             return Ok(FilterPushdownPropagation::all_unsupported(offered));
         }
         let taken = vec![PushedDown::Yes; offered.parent_filters.len()];
         let filters = offered.parent_filters.into_iter().map(|offer| offer.filter);
-        let predicate = Some(conjunction(self.reading.predicate.iter().cloned().chain(filters)));
-        let scan = self.with_reading(Reading { predicate, ..self.reading.clone() });
+        let own = &self.reading.filters;
+        let predicate = Some(conjunction(own.predicate.iter().cloned().chain(filters)));
+        let filters = Filters { predicate, ..own.clone() };
+        let scan = Self { reading: Reading { filters, ..self.reading.clone() }, ..self.clone() };
         Ok(FilterPushdownPropagation::with_parent_pushdown_result(taken).with_updated_node(Arc::new(scan) as _))
     }
 }

@@ -71,7 +71,7 @@ impl Execution {
         counts: Arc<Counts>,
         counted_ahead: bool,
     ) -> Result<Arc<Self>, Fault> {
-        let account = Arc::clone(run.accounts.named(reading.account())?);
+        let account = Arc::clone(run.accounts.named(reading.spec.account())?);
         let query = Arc::new(QueryContext::part(&run.query, counts));
         let ahead = ReadAhead::new(pages_ahead(&reading), BYTES_AHEAD);
         let readers = reading.resource.methods.iter().map(|_| OnceLock::new()).collect();
@@ -96,7 +96,7 @@ impl Execution {
     /// The stream holds the memo, and the lists in the memo hold this execution: so it must not hold the memo itself,
     /// or nothing would ever be dropped.
     pub(super) fn rows(self: Arc<Self>, calls: Calls, memo: Arc<Memo>) -> Batches {
-        let (side_by_side, fetch) = (pages_ahead(&self.reading), self.reading.fetch);
+        let (side_by_side, fetch) = (pages_ahead(&self.reading), self.reading.spec.fetch());
         let finish = Arc::clone(&self);
         let batches = calls
             .map(move |call| match call {
@@ -115,7 +115,7 @@ impl Execution {
         memo: &Memo,
     ) -> BoxStream<'static, Result<(usize, RecordBatch), DataFusionError>> {
         let method = call.method;
-        let rows = if self.reading.hints.kept {
+        let rows = if self.reading.spec.hints().kept {
             let key = self.reading.key(&call);
             // A list that others read has room of its own: theirs must not wait for this scan's.
             memo.rows(key, &self.pool, || self.fetched(&call, None))
@@ -131,11 +131,11 @@ impl Execution {
     /// what the first one needs.
     fn fetched(self: &Arc<Self>, call: &Call, ahead: Option<&Arc<ReadAhead>>) -> Batches {
         let requests = self.reading.method(call.method).union.len();
-        if self.reading.hints.kept && !self.counted_ahead {
+        if self.reading.spec.hints().kept && !self.counted_ahead {
             self.query.count(|counts| &counts.needed, requests);
         }
         let parts = self.reading.requests(call).into_iter().map(|request| {
-            let own = || ReadAhead::new(if self.reading.hints.limited { 1 } else { PAGES_AHEAD }, BYTES_AHEAD);
+            let own = || ReadAhead::new(if self.reading.spec.hints().limited { 1 } else { PAGES_AHEAD }, BYTES_AHEAD);
             let ahead = ahead.map_or_else(own, Arc::clone);
             self.part(call, Arc::new(self.fetch(call, &ahead)), request)
         });
@@ -180,8 +180,8 @@ impl Execution {
     fn reader(&self, method: usize) -> &Arc<Reader> {
         self.readers[method].get_or_init(|| {
             let own = self.reading.method(method);
-            let decoder = Decoder::of_method(&self.reading.resource, own, &self.reading.columns);
-            let residual = self.reading.residual.clone().map(|residual| {
+            let decoder = Decoder::of_method(&self.reading.resource, own, self.reading.spec.columns());
+            let residual = self.reading.filters.residual.clone().map(|residual| {
                 reassign_expr_columns(residual, decoder.schema()).expect("what a filter names is read")
             });
             Arc::new(Reader { decoder, checks: self.reading.checks(own), residual })
@@ -231,7 +231,8 @@ impl Execution {
     fn refuse_untold(&self, method: usize, batch: &RecordBatch) -> Result<(), DataFusionError> {
         for (column, field) in &self.reading.method(method).gives {
             let at = self.reading.resource.planned_schema().index_of(column)?;
-            if self.reading.projection.contains(&at) && batch.column(self.reading.place(column)).null_count() > 0 {
+            if self.reading.spec.projection().contains(&at) && batch.column(self.reading.place(column)).null_count() > 0
+            {
                 let (table, column, field) = (self.reading.table(), column.clone(), field.clone());
                 return Err(to_datafusion(Fault::Untold { table, column, field }));
             }
@@ -251,10 +252,10 @@ impl Execution {
             None => batch,
         };
         self.refuse_untold(method, &batch)?;
-        let read = &self.reading.columns;
+        let read = self.reading.spec.columns();
         let place = |column: &usize| read.iter().position(|own| own == column).expect("what is projected is read");
-        let batch = batch.project(&self.reading.projection.iter().map(place).collect::<Vec<_>>())?;
-        let batch = match &self.reading.predicate {
+        let batch = batch.project(&self.reading.spec.projection().iter().map(place).collect::<Vec<_>>())?;
+        let batch = match &self.reading.filters.predicate {
             Some(predicate) => passing(predicate, &batch)?,
             None => batch,
         };
@@ -292,7 +293,7 @@ fn passing(filter: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<Record
 }
 
 fn pages_ahead(reading: &Reading) -> usize {
-    if reading.fetch.is_some() || reading.hints.limited { PAGES_AHEAD_OF_A_LIMIT } else { PAGES_AHEAD }
+    if reading.spec.fetch().is_some() || reading.spec.hints().limited { PAGES_AHEAD_OF_A_LIMIT } else { PAGES_AHEAD }
 }
 
 /// Which rows have one of the wanted values in each of these columns.

@@ -26,7 +26,7 @@ use super::exec::Target;
 use crate::api::QueryContext;
 use crate::resource::Binding;
 use crate::table::Run;
-use crate::table::keys::passing;
+use crate::table::calls::passing;
 use crate::table::reading::Reading;
 use crate::table::same_value;
 

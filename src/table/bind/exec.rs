@@ -22,9 +22,10 @@ use datafusion::physical_plan::{
 
 use super::chunks::{Chunks, Counted};
 use crate::table::ResourceScan;
+use crate::table::calls::data_type;
 use crate::table::chunk_keys::{ChunkKeys, Given, with_config};
 use crate::table::explain;
-use crate::table::keys::{Bound, Keys, Source, data_type};
+use crate::table::keys::{Bound, Source};
 use crate::table::reading::Reading;
 
 /// Joins chunks of its driving side, the left one, with what the bound side answers to their keys.
@@ -109,14 +110,14 @@ impl BindJoinExec {
             scans.extend(self.sources(node).into_iter().map(|(scan, _)| scan.clone()));
             Ok(TreeNodeRecursion::Continue)
         })?;
-        let one = scans.pop().filter(|scan| scans.is_empty() && scan.has_one_source() && scan.reading.hints.alone);
+        let is_only_one = |scan: &ResourceScan| scan.keys().sources().len() == 1 && scan.reading.spec.hints().alone;
+        let one = scans.pop().filter(|scan| scans.is_empty() && is_only_one(scan));
         Ok(one.map(|scan| scan.reading))
     }
 
     fn sources<'a>(&self, node: &'a Arc<dyn ExecutionPlan>) -> Vec<(&'a ResourceScan, &'a Vec<Bound>)> {
         let Some(scan) = node.downcast_ref::<ResourceScan>() else { return Vec::new() };
-        let Keys::Open { sources, .. } = &scan.keys else { return Vec::new() };
-        let own = sources.iter().filter_map(|source| match source {
+        let own = scan.keys().sources().iter().filter_map(|source| match source {
             Source::Join { number, from } if *number == self.number => Some((scan, from)),
             Source::Join { .. } | Source::Late { .. } => None,
         });

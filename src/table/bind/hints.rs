@@ -4,7 +4,7 @@
 //! early (`limits`); a join's driving side comes before its bound side, so the keys that are expected are known there;
 //! which tables are read more than once is found out before (`shared`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
@@ -81,25 +81,21 @@ impl Pass<'_> {
     }
 
     fn hinted_scan(&self, scan: &ResourceScan, limited: bool) -> Result<ResourceScan> {
-        let mut reading = scan.reading.clone();
-        let shared = self.tables.shared(&reading.table());
-        if let Some(table) = shared {
-            reading.read_too(&table.columns);
-        }
-        reading.hints = Hints {
+        let shared = self.tables.shared(&scan.reading.table());
+        let hints = Hints {
             limited,
             kept: shared.is_some(),
             alone: shared.is_some_and(|table| table.scans == 1),
-            keys_expected: scan.keys.joins().filter_map(|join| self.keys.get(&join).copied()).min(),
+            keys_expected: scan.keys().joins().filter_map(|join| self.keys.get(&join).copied()).min(),
             expected: self.expected(scan)?,
         };
-        Ok(scan.with_reading(reading))
+        Ok(scan.hinted(hints, shared.map_or(&BTreeSet::new(), |table| &table.columns)))
     }
 
     /// `None` where one of its lists was never read.
     fn expected(&self, scan: &ResourceScan) -> Result<Option<Expected>> {
-        let (reading, Some(calls)) = (&scan.reading, scan.known_calls()) else { return Ok(None) };
-        let account = self.accounts.named(reading.account()).map_err(to_datafusion)?;
+        let (reading, Some(calls)) = (&scan.reading, scan.keys().calls()) else { return Ok(None) };
+        let account = self.accounts.named(reading.spec.account()).map_err(to_datafusion)?;
         let mut all = Expected { requests: 0, rows: 0 };
         for call in calls {
             let is_list = !reading.method(call.method).is_get();

@@ -38,7 +38,7 @@ fn bind_input(input: Arc<dyn ExecutionPlan>, key: &Expr, expressions: &[Expr]) -
     let Some(key) = Key::of(key, 0, key.data_type(&input.schema())?) else { return Ok(input) };
     let make = |from: Vec<Bound>| {
         let column = from.into_iter().map(|bound| bound.column).next().unwrap_or_default();
-        Source::Late { column, expressions: expressions.to_vec() }
+        (Source::Late { column }, expressions.to_vec())
     };
     Ok(trace::bind(&input, &[key], &make)?.unwrap_or(input))
 }

@@ -19,9 +19,9 @@ pub(crate) fn least_requests(plan: &Arc<dyn ExecutionPlan>) -> usize {
 
 fn sure(plan: &Arc<dyn ExecutionPlan>, counted: &mut HashSet<(String, Call)>) -> usize {
     let scan = plan.downcast_ref::<ResourceScan>().map(|scan| &scan.reading);
-    let to_the_end = scan.filter(|reading| !reading.hints.limited && reading.fetch.is_none());
+    let to_the_end = scan.filter(|reading| !reading.spec.hints().limited && reading.spec.fetch().is_none());
     let mut own = 0;
-    for call in plan.downcast_ref::<ResourceScan>().and_then(ResourceScan::known_calls).unwrap_or_default() {
+    for call in plan.downcast_ref::<ResourceScan>().and_then(|scan| scan.keys().calls()).unwrap_or_default() {
         let new = |reading: &&Reading| counted.insert((reading.table(), call.clone()));
         own += to_the_end.filter(new).map_or(0, |reading| reading.method(call.method).union.len());
     }

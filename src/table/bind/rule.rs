@@ -15,9 +15,9 @@ use datafusion::physical_plan::work_table::WorkTableExec;
 
 use super::trace::{self, Key};
 use super::{BindJoinExec, late};
-use crate::table::fault::{Fault, to_datafusion};
-use crate::table::keys::{Keys, Otherwise, Source};
-use crate::table::{ResourceScan, access};
+use crate::table::ResourceScan;
+use crate::table::fault::to_datafusion;
+use crate::table::keys::Source;
 
 /// What a scan does whose parameter nothing gives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,11 +57,11 @@ impl PhysicalOptimizerRule for BindJoins {
         });
         let plan = late::bind(plan.data()?)?;
         let plan = plan.transform_down(|node| match node.downcast_ref::<ResourceScan>() {
-            Some(scan) => Ok(match self.closed(scan)? {
-                Some(scan) => Transformed::yes(Arc::new(scan) as _),
-                None => Transformed::no(node),
-            }),
-            None => Ok(Transformed::no(node)),
+            Some(scan) if scan.keys().are_wanted() => {
+                let closed = scan.closed(self.missing_key).map_err(to_datafusion)?;
+                Ok(Transformed::yes(Arc::new(closed) as _))
+            }
+            Some(_) | None => Ok(Transformed::no(node)),
         });
         plan.data()
     }
@@ -72,26 +72,6 @@ impl PhysicalOptimizerRule for BindJoins {
 
     fn schema_check(&self) -> bool {
         true
-    }
-}
-
-impl BindJoins {
-    /// A scan that nothing gave keys to, with its parent below it.
-    fn closed(&self, scan: &ResourceScan) -> Result<Option<ResourceScan>> {
-        match &scan.keys {
-            Keys::Open { sources, otherwise } if sources.is_empty() => match (otherwise, self.missing_key) {
-                (Otherwise::Calls(calls), _) => Ok(Some(scan.with_keys(Keys::Known(calls.clone())))),
-                (Otherwise::Parent(parent), MissingKey::Enumerate) => {
-                    let (plan, columns) = (Arc::clone(&parent.plan), parent.columns.clone());
-                    Ok(Some(scan.with_keys(Keys::Parent { plan, columns })))
-                }
-                (Otherwise::Parent(_), MissingKey::Error) | (Otherwise::Nothing, _) => {
-                    let (table, columns) = (scan.reading.table(), missing(scan));
-                    Err(to_datafusion(Fault::NeedsKey { table, columns }))
-                }
-            },
-            Keys::Open { .. } | Keys::Known(_) | Keys::Parent { .. } => Ok(None),
-        }
     }
 }
 
@@ -169,7 +149,7 @@ fn with_bound_child(join: &HashJoinExec, side: JoinSide, number: usize) -> Resul
         return Ok(None);
     }
     let keys = keys_of(join, side)?;
-    let make = |from| Source::Join { number, from };
+    let make = |from| (Source::Join { number, from }, Vec::new());
     let bound = trace::bind(child, &keys, &make)?;
     Ok(bound.map(|bound| match side {
         JoinSide::Left => (bound, Arc::clone(right)),
@@ -211,15 +191,9 @@ fn can_be_bound(join: &HashJoinExec, side: JoinSide) -> bool {
 }
 
 fn is_open_scan(node: &Arc<dyn ExecutionPlan>) -> bool {
-    let scan = node.downcast_ref::<ResourceScan>();
-    scan.is_some_and(|scan| matches!(&scan.keys, Keys::Open { sources, .. } if sources.is_empty()))
+    node.downcast_ref::<ResourceScan>().is_some_and(|scan| scan.keys().are_wanted())
 }
 
 pub(super) fn has_open_scan(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     plan.exists(|node| Ok(is_open_scan(node)))
-}
-
-/// The columns that a scan needs values of.
-fn missing(scan: &ResourceScan) -> Vec<String> {
-    access::missing(&scan.reading.resource, &scan.reading.pins)
 }

@@ -55,9 +55,9 @@ impl Tables {
 
 impl Table {
     fn add(&mut self, scan: &ResourceScan, repeated: bool) {
-        self.columns.extend(&scan.reading.columns);
+        self.columns.extend(scan.reading.spec.columns());
         self.scans += 1;
-        match scan.known_calls() {
+        match scan.keys().calls() {
             Some(calls) => {
                 for call in calls {
                     self.again |= !self.calls.insert(call.clone());

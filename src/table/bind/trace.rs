@@ -25,7 +25,8 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 
 use crate::table::ResourceScan;
-use crate::table::keys::{Bound, Source, data_type};
+use crate::table::calls::data_type;
+use crate::table::keys::{Bound, Source};
 use crate::table::same_value::can_be_told;
 
 /// A column of a plan that is equal to a key.
@@ -53,8 +54,8 @@ impl Key {
     }
 }
 
-/// What a scan that is found gets.
-pub(super) type Make<'a> = dyn Fn(Vec<Bound>) -> Source + 'a;
+/// What a scan that is found gets: the source of its keys, and the expressions of a late one.
+pub(super) type Make<'a> = dyn Fn(Vec<Bound>) -> (Source, Vec<Arc<dyn PhysicalExpr>>) + 'a;
 
 /// The plan with its scans bound that the keys lead to; `None` where they lead to none.
 pub(super) fn bind(
@@ -87,7 +88,11 @@ fn bind_scan(scan: &ResourceScan, keys: &[Key], make: &Make<'_>) -> Option<Resou
             from.push(Bound { column, key: key.number });
         }
     }
-    if from.is_empty() { None } else { scan.with_source(make(from)) }
+    if from.is_empty() {
+        return None;
+    }
+    let (source, expressions) = make(from);
+    scan.bound_by(source, expressions)
 }
 
 /// What the keys are in each child.

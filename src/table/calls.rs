@@ -1,0 +1,206 @@
+//! The calls of a scan that runs, from the keys as they come.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
+use arrow::datatypes::{DataType, Schema};
+use datafusion::common::cast::as_boolean_array;
+use datafusion::common::internal_err;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{PhysicalExpr, split_conjunction};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
+
+use super::access::{self, Call};
+use super::chunk_keys::ChunkKeys;
+use super::fault::to_datafusion;
+use super::keys::{Keys, Source};
+use super::memo::Memo;
+use super::reading::Reading;
+use super::run::Run;
+use super::stream::Calls;
+use super::{ResourceScan, same_value};
+use crate::api::QueryContext;
+use crate::resource::{Binding, Value};
+
+/// The calls of one execution, as they become known.
+pub(super) fn calls(scan: &ResourceScan, run: &Run, context: &Arc<TaskContext>) -> Result<Calls> {
+    let (keys, reading) = (scan.keys(), scan.reading.clone());
+    let (query, memo) = (Arc::clone(&run.query), Arc::clone(&run.memo));
+    Ok(match keys {
+        Keys::Known(calls) => told(calls.clone(), &reading, &query).boxed(),
+        Keys::Wanted(_) => return internal_err!("a scan ran before it was said where its keys come from"),
+        Keys::Bound(_) => {
+            let context = Arc::clone(context);
+            // Not before somebody wants rows: a scalar subquery has its value then.
+            let late =
+                async move { Ok::<_, DataFusionError>(told(bound(&reading, &memo, &context)?, &reading, &query)) };
+            stream::once(late).try_flatten().boxed()
+        }
+        Keys::Parent { columns } => {
+            let (rows, columns) = (scan.parent()?.execute(0, Arc::clone(context))?, columns.clone());
+            let calls = rows.and_then(move |rows| {
+                let calls = bindings(&reading, &rows, &columns).and_then(|given| wanted(&reading, &memo, given));
+                std::future::ready(calls.map(|calls| told(calls, &reading, &query)))
+            });
+            calls.try_flatten().boxed()
+        }
+    })
+}
+
+/// Whether the query has been told of the lists that a scan's keys are.
+pub(super) fn are_counted(keys: &Keys, context: &TaskContext) -> bool {
+    keys.joins().any(|join| ChunkKeys::are_counted(context, join))
+}
+
+/// The calls one by one. The query is told of all of them at once, but for those whose lists are kept: they may be there
+/// already, and are counted when they are not.
+fn told(calls: Vec<Call>, reading: &Reading, query: &QueryContext) -> impl Stream<Item = Result<Call>> + Send + use<> {
+    if !reading.spec.hints().kept {
+        let requests = calls.iter().map(|call| reading.method(call.method).union.len());
+        query.count(|counts| &counts.needed, requests.sum());
+    }
+    stream::iter(calls).map(Ok)
+}
+
+/// The calls for the keys that all of the scan's sources have.
+fn bound(reading: &Reading, memo: &Memo, context: &TaskContext) -> Result<Vec<Call>> {
+    let mut all = vec![Binding::default()];
+    for (source, expressions) in reading.spec.keys().sources().iter().zip(&reading.filters.late) {
+        all = both(&all, &given(source, expressions, reading, context)?);
+    }
+    wanted(reading, memo, all)
+}
+
+/// The keys that a source has.
+fn given(
+    source: &Source,
+    expressions: &[Arc<dyn PhysicalExpr>],
+    reading: &Reading,
+    context: &TaskContext,
+) -> Result<Vec<Binding>> {
+    match source {
+        Source::Join { number, from } => match ChunkKeys::given(context, *number, from) {
+            Some(given) => Ok(given.to_vec()),
+            None => internal_err!("a scan that a join gives its keys ran without the join"),
+        },
+        Source::Late { column } => {
+            let wanted = data_type(reading, column);
+            let mut values = BTreeSet::new();
+            for expression in expressions {
+                let value = expression.evaluate(&one_row()?)?.into_array(1)?;
+                values.extend(same_value::of(&value, &wanted)?.into_iter().flatten());
+            }
+            Ok(values.into_iter().map(|value| Binding::default().with(column, value)).collect())
+        }
+    }
+}
+
+/// The calls for these keys, but for those that the scan's own filter drops.
+fn wanted(reading: &Reading, memo: &Memo, given: Vec<Binding>) -> Result<Vec<Call>> {
+    let given = passing(reading, given)?;
+    let is_there = |call: &Call| reading.spec.hints().kept && memo.has(&reading.key(call));
+    access::calls(&reading.resource, reading.spec.pins(), &given, is_there).map_err(to_datafusion)
+}
+
+/// Every combination of the two that agrees in the columns that both have.
+fn both(left: &[Binding], right: &[Binding]) -> Vec<Binding> {
+    let Some((first, other)) = left.first().zip(right.first()) else { return Vec::new() };
+    let shared: Vec<&str> = first.iter().map(|(column, _)| column).filter(|name| other.get(name).is_some()).collect();
+    let part =
+        |binding: &Binding| -> Vec<Value> { shared.iter().filter_map(|name| binding.get(name).cloned()).collect() };
+    let mut by_part: HashMap<Vec<Value>, Vec<&Binding>> = HashMap::new();
+    right.iter().for_each(|binding| by_part.entry(part(binding)).or_default().push(binding));
+    let combined = left.iter().flat_map(|left| {
+        let matching = by_part.get(&part(left)).into_iter().flatten();
+        matching.map(|right| right.iter().fold(left.clone(), |all, (name, value)| all.and(name, value)))
+    });
+    combined.collect()
+}
+
+/// The keys in the rows of the parent, none twice.
+fn bindings(reading: &Reading, rows: &RecordBatch, columns: &[String]) -> Result<Vec<Binding>> {
+    let mut seen = HashSet::new();
+    let types: Vec<DataType> = columns.iter().map(|name| data_type(reading, name)).collect();
+    let columns =
+        columns.iter().zip(rows.columns()).zip(&types).map(|((name, keys), wanted)| (name.as_str(), keys, wanted));
+    let bindings = same_value::bindings(rows.num_rows(), columns)?;
+    Ok(bindings.into_iter().flatten().filter(|binding| seen.insert(binding.clone())).collect())
+}
+
+/// What of the scan's filter speaks of the keys alone is asked before the API is.
+pub(super) fn passing(reading: &Reading, given: Vec<Binding>) -> Result<Vec<Binding>> {
+    let (Some(predicate), Some(first)) = (&reading.filters.predicate, given.first()) else { return Ok(given) };
+    let own = &reading.resource;
+    let name = |at: usize| own.canonical(&own.columns[reading.spec.projection()[at]].name);
+    let of_keys = |conjunct: &&Arc<dyn PhysicalExpr>| {
+        let columns = collect_columns(conjunct);
+        !columns.is_empty() && columns.iter().all(|column| first.get(name(column.index())).is_some())
+    };
+    let conjuncts: Vec<_> = split_conjunction(predicate).into_iter().filter(of_keys).collect();
+    if conjuncts.is_empty() {
+        return Ok(given);
+    }
+    let schema = own.planned_schema().project(reading.spec.projection())?;
+    let columns =
+        (0..reading.spec.projection().len()).map(|at| key_array(&given, name(at), schema.field(at).data_type()));
+    let rows = RecordBatchOptions::new().with_row_count(Some(given.len()));
+    let batch = RecordBatch::try_new_with_options(Arc::new(schema.clone()), columns.collect(), &rows)?;
+    let mut passes = vec![true; given.len()];
+    for conjunct in conjuncts {
+        let passed = conjunct.evaluate(&batch)?.into_array(given.len())?;
+        let passed = as_boolean_array(&passed)?;
+        passes.iter_mut().zip(passed).for_each(|(passes, now)| *passes &= now == Some(true));
+    }
+    Ok(given.into_iter().zip(passes).filter_map(|(binding, passes)| passes.then_some(binding)).collect())
+}
+
+fn key_array(given: &[Binding], name: &str, data_type: &DataType) -> ArrayRef {
+    let values = given.iter().map(|binding| binding.get(name));
+    match data_type {
+        DataType::Int64 => Arc::new(values.map(|value| value.and_then(Value::as_int)).collect::<Int64Array>()),
+        DataType::Utf8 => Arc::new(values.map(|value| value.and_then(Value::as_text)).collect::<StringArray>()),
+        other => new_null_array(other, given.len()),
+    }
+}
+
+pub(super) fn data_type(reading: &Reading, column: &str) -> DataType {
+    reading.resource.column(column).expect("keys are columns of the table").data_type.clone()
+}
+
+fn one_row() -> Result<RecordBatch> {
+    let rows = RecordBatchOptions::new().with_row_count(Some(1));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &rows)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binding(pairs: &[(&str, i64)]) -> Binding {
+        pairs.iter().fold(Binding::default(), |binding, (column, value)| binding.with(column, Value::Int(*value)))
+    }
+
+    #[test]
+    fn keys_from_two_places_have_to_agree() {
+        let left = [binding(&[("image_id", 1)]), binding(&[("image_id", 2)])];
+        let right = [binding(&[("image_id", 2)]), binding(&[("image_id", 3)])];
+
+        assert_eq!(both(&left, &right), [binding(&[("image_id", 2)])]);
+        assert_eq!(both(&left, &[]), []);
+    }
+
+    #[test]
+    fn keys_of_different_columns_are_combined() {
+        let images = [binding(&[("image_id", 1)]), binding(&[("image_id", 2)])];
+        let pairs = [binding(&[("id", 7), ("image_id", 2)]), binding(&[("id", 8), ("image_id", 2)])];
+        let actions = [binding(&[("id", 8)])];
+
+        assert_eq!(both(&images, &pairs), pairs);
+        assert_eq!(both(&pairs, &actions), [binding(&[("id", 8), ("image_id", 2)])]);
+        assert_eq!(both(&images, &actions).len(), 2);
+        assert_eq!(both(&[Binding::default()], &images), images);
+    }
+}
