@@ -33,7 +33,15 @@ const OTHER_IMAGE: &str = "62137902";
 
 #[tokio::test]
 async fn every_shape_of_query_answers_what_the_oracle_does() {
-    let mut trial = Trial::start(STILL).await;
+    check_all_shapes(Trial::start(STILL).await).await;
+}
+
+#[tokio::test]
+async fn every_shape_of_query_answers_the_same_when_its_scans_and_joins_went_through_json() {
+    check_all_shapes(Trial::through_json(STILL).await).await;
+}
+
+async fn check_all_shapes(mut trial: Trial) {
     let mut wrong = Vec::new();
 
     for shape in SHAPES {

@@ -81,6 +81,9 @@ pub struct Options {
     pub max_requests: u64,
     /// What a scan does whose parameter nothing gives.
     pub missing_key: MissingKey,
+    /// Whether scans and joins are made anew of what they are as JSON before they run: for tests.
+    #[doc(hidden)]
+    pub through_json: bool,
 }
 
 impl Default for Options {
@@ -94,6 +97,7 @@ impl Default for Options {
             polling: Polling::default(),
             max_requests: 1_000,
             missing_key: MissingKey::default(),
+            through_json: false,
         }
     }
 }

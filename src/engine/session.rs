@@ -26,12 +26,16 @@ use super::{Options, meta, session_functions};
 use crate::error::Result;
 use crate::resource::Registry;
 use crate::table::FiltersIntoScans;
-use crate::table::bind::{BindJoins, MissingKey, ScanHints};
+use crate::table::bind::{BindJoins, ScanHints, ThroughJson};
 use crate::table::exec::CallPlanner;
 use crate::table::{self, Accounts};
 
 /// The session that every query's is a copy of.
-pub(super) fn session(accounts: &Arc<Accounts>, resources: &Registry, options: &Options) -> Result<SessionContext> {
+pub(super) fn session(
+    accounts: &Arc<Accounts>,
+    resources: &Arc<Registry>,
+    options: &Options,
+) -> Result<SessionContext> {
     let memory_bytes = options.memory_bytes;
     let runtime = RuntimeEnvBuilder::new().with_memory_limit(memory_bytes, 1.0).build_arc().map_err(from_datafusion)?;
     let mut state = SessionStateBuilder::new()
@@ -41,7 +45,7 @@ pub(super) fn session(accounts: &Arc<Accounts>, resources: &Registry, options: &
         .with_query_planner(Arc::new(Planner))
         .with_analyzer_rules(analyzer_rules())
         .with_optimizer_rules(optimizer_rules())
-        .with_physical_optimizer_rules(rules(accounts, options.missing_key)?)
+        .with_physical_optimizer_rules(rules(accounts, resources, options)?)
         .build();
     session_functions::register(&mut state).map_err(from_datafusion)?;
     sums::register(&mut state).map_err(from_datafusion)?;
@@ -65,7 +69,11 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 
 /// DataFusion's own, but for the filters; bind joins just before the sides of joins are selected, and after all what
 /// looks at the whole plan.
-fn rules(accounts: &Arc<Accounts>, missing_key: MissingKey) -> Result<Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>, Fault> {
+fn rules(
+    accounts: &Arc<Accounts>,
+    resources: &Arc<Registry>,
+    options: &Options,
+) -> Result<Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>, Fault> {
     let own = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| match rule.name() {
         "FilterPushdown" => Some(Arc::new(FiltersIntoScans) as _),
         // Dynamic filters, which are off.
@@ -74,9 +82,12 @@ fn rules(accounts: &Arc<Accounts>, missing_key: MissingKey) -> Result<Vec<Arc<dy
     };
     let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().filter_map(own).collect();
     let place = place_of(&rules, "join_selection")?;
-    rules.insert(place, Arc::new(BindJoins::new(missing_key)));
+    rules.insert(place, Arc::new(BindJoins::new(options.missing_key)));
     rules.push(Arc::new(ScanHints::new(Arc::clone(accounts))));
     rules.push(Arc::new(YieldWhereRowsMultiply));
+    if options.through_json {
+        rules.push(Arc::new(ThroughJson::new(Arc::clone(resources))));
+    }
     Ok(rules)
 }
 

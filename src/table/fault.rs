@@ -23,6 +23,11 @@ pub enum Fault {
         /// `digitalocean`.
         name: String,
     },
+    /// A scan that was planned over another declaration of its table.
+    OtherTable {
+        /// `digitalocean.compute.images`.
+        name: String,
+    },
     /// A key of a join that several numbers are equal to.
     InexactKey {
         /// As it is written.
@@ -126,6 +131,7 @@ impl fmt::Display for Fault {
             Self::NoAccount { name } => {
                 write!(f, "the plan asks the account `{name}`, which this session does not have")
             }
+            Self::OtherTable { name } => write!(f, "the scan of `{name}` was planned over another declaration of it"),
             Self::InexactKey { key, data_type } => {
                 write!(f, "the key {key} is a {data_type}, to which several numbers are equal")
             }
@@ -153,7 +159,7 @@ impl Failure for Fault {
         match self {
             Self::NeedsKey { .. } | Self::InexactKey { .. } => Kind::InvalidArgument,
             Self::Unreadable { fault, .. } => fault.kind(),
-            Self::NoRun | Self::NoAccount { .. } => Kind::Internal,
+            Self::NoRun | Self::NoAccount { .. } | Self::OtherTable { .. } => Kind::Internal,
             Self::Untold { .. } => Kind::FailedPrecondition,
             Self::Changing { .. } | Self::Incomplete { .. } => Kind::Aborted,
         }
@@ -169,7 +175,7 @@ impl Failure for Fault {
                     terms.join(" AND ")
                 )
             }
-            Self::NoRun | Self::NoAccount { .. } => return None,
+            Self::NoRun | Self::NoAccount { .. } | Self::OtherTable { .. } => return None,
             Self::Untold { column, .. } => format!("name the {column} as well, or do not select it"),
             Self::InexactKey { .. } => "CAST the key to BIGINT".into(),
             Self::Unreadable { fault: rows::Fault::NotJson(_), .. } => "check --api-url, or try again".into(),

@@ -36,6 +36,7 @@ use super::spec::ScanSpec;
 use super::stream::Execution;
 use super::{calls, explain};
 use crate::api::Counts;
+use crate::resource::Resource;
 
 /// Reads a resource. Filters that DataFusion offers are evaluated page by page, so that a row
 /// leaves with its page; a limit is cut exactly.
@@ -123,6 +124,12 @@ impl ResourceScan {
     /// The same, told what the plan around it means for it, and which columns others need that read along.
     pub(super) fn hinted(&self, hints: Hints, columns: &BTreeSet<usize>) -> Self {
         self.with_spec(self.reading.spec.reading_too(columns).hinted(hints))
+    }
+
+    /// The scan of a spec and its table, with the expressions and the child of this one alone.
+    pub(super) fn rebuilt(&self, spec: ScanSpec, resource: Arc<Resource>) -> Result<Self> {
+        let parent = self.children().into_iter().next().cloned();
+        Self::try_new(Reading::new(spec, resource, self.reading.filters.clone()), parent)
     }
 
     fn with_spec(&self, spec: ScanSpec) -> Self {

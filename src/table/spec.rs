@@ -14,13 +14,15 @@
 //! Filters that are more than pins are expressions, which stand beside it ([`super::reading::Filters`]).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Pins;
+use super::fault::Fault;
 use super::hints::Hints;
 use super::keys::Keys;
-use crate::resource::{Resource, Source};
+use crate::resource::{Registry, Resource, Source};
 
 /// What a scan reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +116,19 @@ impl ScanSpec {
     pub(super) fn hints(&self) -> &Hints {
         &self.hints
     }
+
+    /// The table that it names.
+    ///
+    /// # Errors
+    /// [`Fault::OtherTable`], where there is none of the same declaration.
+    pub(super) fn resource<'a>(&self, resources: &'a Registry) -> Result<&'a Arc<Resource>, Fault> {
+        let Self { account, schema, table, fingerprint, .. } = self;
+        let name = format!("{account}.{schema}.{table}");
+        match resources.named(&name) {
+            Some(resource) if resource.fingerprint() == *fingerprint => Ok(resource),
+            Some(_) | None => Err(Fault::OtherTable { name }),
+        }
+    }
 }
 
 /// The columns that rows are told apart or checked by, whatever is selected.
@@ -130,12 +145,10 @@ fn needed(resource: &Resource, pins: &Pins) -> BTreeSet<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
 
     use super::*;
-    use crate::resource::{Binding, Registry, Value};
+    use crate::resource::{Binding, Value};
     use crate::table::access::Call;
     use crate::table::hints::Expected;
     use crate::table::keys::{Bound, Otherwise, Source as KeySource};
@@ -163,6 +176,17 @@ mod tests {
             assert!(spec.columns().contains(&place(name)), "{name}: {:?}", spec.columns());
         }
         assert_eq!(spec.projection(), [0]);
+    }
+
+    #[test]
+    fn a_spec_is_of_the_declaration_that_it_was_made_with() {
+        let spec = spec(Pins::none(), nothing());
+        let two = Registry::built_in().in_catalogs([("staging", "digitalocean")]);
+
+        assert!(spec.resource(Registry::built_in()).is_ok());
+        assert!(spec.resource(&two).is_err(), "another account's");
+        let other = ScanSpec { fingerprint: spec.fingerprint ^ 1, ..spec };
+        assert!(other.resource(Registry::built_in()).is_err(), "another declaration of that name");
     }
 
     fn values() -> impl Strategy<Value = Value> {

@@ -16,8 +16,16 @@ const MOST_WRONG: usize = 5;
 
 #[tokio::test]
 async fn random_joins_answer_what_the_oracle_does() {
+    check_random_joins(Trial::start(&[&[("62137902", 12)][..], STILL].concat()).await).await;
+}
+
+#[tokio::test]
+async fn random_joins_answer_the_same_when_their_scans_and_joins_went_through_json() {
+    check_random_joins(Trial::through_json(&[&[("62137902", 12)][..], STILL].concat()).await).await;
+}
+
+async fn check_random_joins(mut trial: Trial) {
     let (first, queries) = (setting("OCEANFLIGHT_RANDOM_SEED", 1), setting("OCEANFLIGHT_RANDOM_QUERIES", 100));
-    let mut trial = Trial::start(&[&[("62137902", 12)][..], STILL].concat()).await;
     let mut wrong = Vec::new();
 
     for seed in first..first + queries {

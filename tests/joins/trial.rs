@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use oceanflight::engine;
 use tokio::time::timeout;
 
 use super::oracle::{Oracle, lines};
@@ -22,7 +23,17 @@ pub(super) struct Trial {
 impl Trial {
     /// Of an account whose lists are as long as told.
     pub(super) async fn start(totals: &[(&str, usize)]) -> Self {
-        let wire = Wire::of(Stage::new(totals).await).await;
+        Self::of(Stage::new(totals).await).await
+    }
+
+    /// The same, with plans whose scans and joins are made anew of what they are as JSON.
+    pub(super) async fn through_json(totals: &[(&str, usize)]) -> Self {
+        let options = engine::Options { through_json: true, ..engine::Options::default() };
+        Self::of(Stage::with_totals(totals, options).await).await
+    }
+
+    async fn of(stage: Stage) -> Self {
+        let wire = Wire::of(stage).await;
         let oracle = Oracle::of(wire.stage.demo.account());
         Self { wire, oracle }
     }

@@ -36,8 +36,14 @@ pub(crate) struct Asked {
 impl Stage {
     /// Without limits, and with actions as many as told: `("62137902", 1_000)`.
     pub(crate) async fn new(totals: &[(&str, usize)]) -> Self {
+        Self::with_totals(totals, engine::Options::default()).await
+    }
+
+    /// The same with a query's own options.
+    pub(crate) async fn with_totals(totals: &[(&str, usize)], query: engine::Options) -> Self {
         let totals = totals.iter().map(|(image, rows)| format!("{image}={rows}").parse().unwrap()).collect();
-        Self::with(demo::Options { limits: Limits::off(), totals, ..demo::Options::default() }, |_| {}).await
+        let demo = demo::Options { limits: Limits::off(), totals, ..demo::Options::default() };
+        Self::with_query(demo, |_| {}, query).await
     }
 
     /// With the simulator's options, and the client's changed.

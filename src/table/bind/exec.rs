@@ -19,6 +19,7 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSe
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PlanProperties,
 };
+use serde::{Deserialize, Serialize};
 
 use super::chunks::{Chunks, Counted};
 use crate::table::ResourceScan;
@@ -33,11 +34,18 @@ use crate::table::reading::Reading;
 pub(crate) struct BindJoinExec {
     /// The join of one chunk. Its children stand for those of each chunk.
     join: Arc<HashJoinExec>,
-    number: usize,
-    /// So many rows are enough for somebody above.
-    limited: Option<usize>,
+    spec: JoinSpec,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
+}
+
+/// What a bind join is besides the join that it does for each chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct JoinSpec {
+    /// The number that its scans name it by.
+    pub(super) number: usize,
+    /// So many rows are enough for somebody above.
+    limited: Option<usize>,
 }
 
 /// Keys that scans of the bound side want: which of the join's, in which types.
@@ -63,17 +71,23 @@ impl BindJoinExec {
             Boundedness::Bounded,
         );
         let metrics = ExecutionPlanMetricsSet::new();
-        Ok(Self { join: Arc::new(join), number, limited: None, properties: Arc::new(properties), metrics })
+        let spec = JoinSpec { number, limited: None };
+        Ok(Self { join: Arc::new(join), spec, properties: Arc::new(properties), metrics })
     }
 
     /// The same, told whether somebody above may stop before the end.
     pub(super) fn limited(&self, limited: Option<usize>) -> Self {
-        Self { limited, ..self.clone() }
+        Self { spec: JoinSpec { limited, ..self.spec }, ..self.clone() }
     }
 
-    /// The number that its scans name it by.
-    pub(super) fn number(&self) -> usize {
-        self.number
+    /// The join of these children, made anew of a spec.
+    pub(super) fn rebuilt(&self, spec: JoinSpec) -> Result<Self> {
+        Ok(Self { spec, ..Self::try_new(&self.join, spec.number)? })
+    }
+
+    /// What it is besides the join.
+    pub(super) fn spec(&self) -> &JoinSpec {
+        &self.spec
     }
 
     /// The side that is asked for the other's keys.
@@ -118,7 +132,7 @@ impl BindJoinExec {
     fn sources<'a>(&self, node: &'a Arc<dyn ExecutionPlan>) -> Vec<(&'a ResourceScan, &'a Vec<Bound>)> {
         let Some(scan) = node.downcast_ref::<ResourceScan>() else { return Vec::new() };
         let own = scan.keys().sources().iter().filter_map(|source| match source {
-            Source::Join { number, from } if *number == self.number => Some((scan, from)),
+            Source::Join { number, from } if *number == self.spec.number => Some((scan, from)),
             Source::Join { .. } | Source::Late { .. } => None,
         });
         own.collect()
@@ -145,7 +159,7 @@ impl BindJoinExec {
     ) -> Result<SendableRecordBatchStream> {
         let driving = MemorySourceConfig::try_new_exec(&[rows], self.join.left().schema(), None)?;
         let bound = reset_plan_states(Arc::clone(self.bound()))?;
-        let context = ChunkKeys::context(self.number, given, counted_ahead, context);
+        let context = ChunkKeys::context(self.spec.number, given, counted_ahead, context);
         let join = self.join.builder().with_new_children(vec![driving, bound])?;
         join.with_partition_mode(PartitionMode::CollectLeft).reset_state().build_exec()?.execute(0, context)
     }
@@ -155,12 +169,12 @@ impl DisplayAs for BindJoinExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let on = self.join.on().iter().map(|(driving, bound)| format!("{driving} = {bound}"));
         let mut details = vec![
-            ("number", self.number.to_string()),
+            ("number", self.spec.number.to_string()),
             ("join_type", self.join.join_type().to_string()),
             ("on", format!("[{}]", on.collect::<Vec<_>>().join(", "))),
         ];
         details.extend(self.join.filter().map(|filter| ("filter", filter.expression().to_string())));
-        details.extend(self.limited.map(|_| ("chunks", "small at first".to_owned())));
+        details.extend(self.spec.limited.map(|_| ("chunks", "small at first".to_owned())));
         explain::write("BindJoinExec", details, format, f)
     }
 }
@@ -217,8 +231,8 @@ impl ExecutionPlan for BindJoinExec {
             keys: MetricBuilder::new(&self.metrics).counter("keys", partition),
         };
         let driving = self.join.left().execute(0, Arc::clone(&context))?;
-        let small_first = self.limited.is_some();
-        let context = self.limited.map_or_else(|| Arc::clone(&context), |rows| in_small_batches(&context, rows));
+        let small_first = self.spec.limited.is_some();
+        let context = self.spec.limited.map_or_else(|| Arc::clone(&context), |rows| in_small_batches(&context, rows));
         Ok(Box::pin(Chunks::try_new(self.clone(), driving, small_first, counted, context)?))
     }
 

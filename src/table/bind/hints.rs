@@ -66,7 +66,7 @@ impl Pass<'_> {
         let mut children: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         for (at, child) in plan.children().into_iter().enumerate() {
             if let (Some(join), Some(driving)) = (join, children.first()) {
-                self.keys.extend(rows_expected(driving).map(|rows| (join.number(), rows)));
+                self.keys.extend(rows_expected(driving).map(|rows| (join.spec().number, rows)));
             }
             children.push(self.hinted(Arc::clone(child), limited.filter(|_| follows(&plan, at)))?);
         }

@@ -16,6 +16,7 @@
 //! - `exec`, `chunks`: the operator, and how its chunks follow each other.
 //! - [`ScanHints`] (`hints`): the last pass, which tells scans what the plan around them means for them: which lists are
 //!   kept, because the plan reads them more than once (`shared`), and what a LIMIT above may end soon (`limits`).
+//! - [`ThroughJson`]: scans and joins made anew of plain data, for tests.
 
 mod chunks;
 mod exec;
@@ -25,6 +26,7 @@ mod limits;
 mod price;
 mod rule;
 mod shared;
+mod through_json;
 mod trace;
 
 use exec::BindJoinExec;
@@ -32,3 +34,4 @@ pub(crate) use hints::ScanHints;
 pub(crate) use price::least_requests;
 pub(crate) use rule::BindJoins;
 pub use rule::MissingKey;
+pub(crate) use through_json::ThroughJson;
