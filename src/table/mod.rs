@@ -8,7 +8,7 @@
 //! - `keys`: where values come from; `calls`: the calls that they make; `same_value`: keys of another type.
 //! - [`bind`]: joins that give a scan its keys; `chunk_keys`: those of the chunk that runs.
 //! - `stream`, `list`, `unique`, `ids`: an execution; a list that is complete; several as one; the ids seen.
-//! - [`Run`]: what a plan looks up when it is executed; [`memo`]: lists that are read once a query.
+//! - [`Run`]: what a plan looks up when it is executed; `memo`: lists that are read once a query.
 //! - `totals`: how long lists were, for EXPLAIN's estimates; `findings`: which are shorter than they say.
 //! - `hints`: what a scan is told of the plan around it.
 //! - `number`: counts that EXPLAIN ANALYZE shows as they are.
