@@ -51,6 +51,12 @@ impl Options {
             seed: None,
         }
     }
+
+    /// With a token, for the tests of layers that have nothing to do with secrets.
+    #[cfg(test)]
+    pub(crate) fn with_token(self, token: &str) -> Self {
+        Self { token: Some(Secret::new(token)), ..self }
+    }
 }
 
 /// A GET of a path and perhaps of a page, or a POST to it.

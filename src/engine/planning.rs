@@ -192,17 +192,62 @@ fn analysed(state: &SessionState, plan: &LogicalPlan, parameters: &Schema) -> Re
 mod tests {
     use datafusion::execution::TaskContext;
     use datafusion::physical_plan::collect;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     use super::*;
     use crate::api::{self, Client};
-    use crate::engine::Options;
+    use crate::engine::{Call, Execution, Options};
     use crate::error::Kind;
+    use crate::table::Run;
+
+    fn engine(url: &str) -> Engine {
+        let client = Client::try_new(api::Options::new(url.parse().unwrap(), None).with_token("demo")).unwrap();
+        Engine::try_new(client, Options { writes: true, ..Options::default() }).unwrap()
+    }
+
+    /// Two images without actions. One request a connection.
+    async fn answer(listener: TcpListener) {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let mut head = vec![0; 1 << 16];
+            let read = connection.read(&mut head).await.unwrap();
+            let body = match String::from_utf8_lossy(&head[..read]).contains("/actions") {
+                true => r#"{"actions": [], "links": {}, "meta": {"total": 0}}"#,
+                false => r#"{"images": [{"id": 7}, {"id": 8}], "links": {}, "meta": {"total": 2}}"#,
+            };
+            let status = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+            let answer = format!("{status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            connection.write_all(answer.as_bytes()).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn the_lists_that_a_run_keeps_go_with_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let engine = engine(&format!("http://{}", listener.local_addr().unwrap()));
+        tokio::spawn(answer(listener));
+        let sql = "SELECT i.id, a.id FROM images i LEFT JOIN image_actions a ON a.image_id = i.id";
+        let statement = engine.statement(&Principal::local(), sql).await.unwrap();
+        let plan = engine.physical_plan(&statement, None).await.unwrap();
+        let (context, _) = engine.task(Call::new(&Principal::local(), Execution::New), false);
+        let run = Arc::downgrade(&context.session_config().get_extension::<Run>().unwrap());
+
+        let rows = collect(Arc::clone(&plan), context).await.unwrap();
+
+        assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
+        // Operators with tasks of their own let go a little later.
+        for _ in 0..1_000 {
+            if run.upgrade().is_some() {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert!(run.upgrade().is_none(), "a list that is kept holds the run that keeps it");
+    }
 
     #[tokio::test]
     async fn a_plan_that_is_executed_outside_of_a_query_is_an_error_and_sends_nothing() {
         // Nobody answers there: what was sent would be another error.
-        let client = Client::try_new(api::Options::new("http://127.0.0.1:9".parse().unwrap(), None)).unwrap();
-        let engine = Engine::try_new(client, Options { writes: true, ..Options::default() }).unwrap();
+        let engine = engine("http://127.0.0.1:9");
 
         for sql in [
             "SELECT * FROM images WHERE id = 7",
