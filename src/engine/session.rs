@@ -156,10 +156,12 @@ mod tests {
 
     #[test]
     fn a_rule_that_datafusion_does_not_have_is_an_error_and_not_the_first_place() {
-        let rules = rules(MissingKey::default()).unwrap();
+        let (accounts, resources) = (Arc::new(Accounts::new(Vec::new())), Arc::new(Registry::try_new(Vec::new()).unwrap()));
+        let options = Options::default();
+        let rules = rules(&accounts, &resources, &options).unwrap();
         let name = |place: usize| rules[place].name();
 
-        assert_eq!(name(place_of(&rules, "join_selection").unwrap() - 1), BindJoins::new(MissingKey::default()).name());
+        assert_eq!(name(place_of(&rules, "join_selection").unwrap() - 1), BindJoins::new(options.missing_key).name());
         assert!(matches!(place_of(&rules, "no_such_rule"), Err(Fault::Internal(_))));
     }
 }
