@@ -288,6 +288,8 @@ async fn rows_that_a_join_would_count_more_than_once_are_refused_with_a_hint() {
         "SELECT (SELECT count(*) FROM (SELECT DISTINCT c, d FROM r WHERE r.d < l.b) q) FROM l",
         "SELECT (SELECT count(*) + l.b FROM r WHERE r.d = l.b) FROM l",
         "SELECT * FROM l, LATERAL (SELECT DISTINCT c FROM r WHERE r.d < l.b) t",
+        "SELECT (SELECT sum(l.b) FROM r) FROM l",
+        "SELECT * FROM l, LATERAL (SELECT sum(l.b) AS n) t",
         "SELECT * FROM l, LATERAL (SELECT row_number() OVER () AS n FROM r WHERE r.d = l.b) t",
         "SELECT * FROM l, LATERAL (SELECT c FROM r WHERE r.d = l.b ORDER BY c LIMIT 1) t",
     ] {

@@ -196,6 +196,10 @@ impl Made<'_> {
         }
         let mut aggregates = Vec::new();
         for own in &aggregate.aggr_expr {
+            // SQL takes an aggregate of outer columns alone for one of the outer query.
+            if own.contains_outer() && own.column_refs().is_empty() {
+                return Err(refused(Fault::Correlated));
+            }
             aggregates.push(self.over_values(own.clone())?);
         }
         let values: Vec<Expr> =
