@@ -6,6 +6,7 @@ use std::time::Duration;
 use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 
+use super::overflow::Overflow;
 use super::wire::OtherType;
 use crate::error::{Error, Failure, Kind, nearest};
 
@@ -111,8 +112,8 @@ pub enum Fault {
     },
     /// The statement means nothing; the planner's words.
     Invalid(String),
-    /// A result that its type has not enough bits for; the engine's words, such as "2147483647 + 1".
-    Overflow(String),
+    /// A result that its type has not enough bits or digits for.
+    Overflow(Overflow),
     /// Values that the statement cannot be computed with; the engine's words.
     Value(String),
     /// SQL that DataFusion does not do.
@@ -183,7 +184,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Cast(message) => f.write_str(message),
             Self::AmbiguousColumn(name) => write!(f, "`{name}` is the name of more than one column here"),
-            Self::Overflow(what) => write!(f, "the result does not fit its type: {what}"),
+            Self::Overflow(overflow) => overflow.fmt(f),
             Self::Subquery => f.write_str("a subquery cannot be answered at this place of the statement"),
             Self::Unrepeatable { why } => {
                 write!(
@@ -341,7 +342,7 @@ impl Failure for Fault {
                  computed, compute one in a derived table"
                     .into()
             }
-            Self::Overflow(_) => "compute in a wider type: `CAST(x AS DECIMAL(38, 0)) + 1`".into(),
+            Self::Overflow(overflow) => overflow.hint(),
             Self::Cast(_) => "TRY_CAST(… AS …) is NULL where a value is not of the type".into(),
             Self::Correlated => {
                 "join a derived table that has the key and, for the first rows of each key, row_number() OVER (PARTITION \
@@ -394,6 +395,11 @@ fn kind_of_row(cause: Kind, nothing_done: bool) -> Kind {
 /// A fault on its way through DataFusion, out of which [`from_datafusion`] takes it again.
 pub(super) fn to_datafusion(fault: Fault) -> DataFusionError {
     DataFusionError::External(Box::new(Error::from(fault)))
+}
+
+/// A fault on its way through a kernel of Arrow's, and then through DataFusion.
+pub(super) fn to_arrow(fault: Fault) -> ArrowError {
+    ArrowError::ExternalError(Box::new(Error::from(fault)))
 }
 
 /// Our own error again where there is one inside; else what DataFusion's own means.
@@ -473,9 +479,8 @@ fn read_arrow(error: &ArrowError) -> Fault {
         ArrowError::ParseError(message)
         | ArrowError::ComputeError(message)
         | ArrowError::InvalidArgumentError(message) => Fault::Value(message.clone()),
-        ArrowError::ArithmeticOverflow(message) => {
-            Fault::Overflow(message.trim_start_matches("Overflow happened on: ").to_owned())
-        }
+        // What `corrections` computes tells what it was.
+        ArrowError::ArithmeticOverflow(_) => Fault::Overflow(Overflow::Untold),
         ArrowError::DivideByZero => Fault::Value("division by zero".into()),
         ArrowError::NotYetImplemented(message) => Fault::Unsupported(message.clone()),
         ArrowError::MemoryError(message) => Fault::Resources(message.clone()),

@@ -12,6 +12,7 @@ mod filters_above_aggregates;
 mod left_over;
 mod meta;
 mod names;
+mod overflow;
 mod parameters;
 mod planning;
 mod plans;
@@ -44,6 +45,7 @@ use tokio::time::{Instant, timeout};
 
 pub use fault::Fault;
 use fault::from_datafusion;
+pub use overflow::Overflow;
 use plans::Apart;
 pub use statements::Planned;
 use statements::Statements;

@@ -2,21 +2,29 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::error::Result;
+use arrow::array::AsArray;
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
+use arrow::error::ArrowError;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
+
+use super::checked::least;
+use crate::engine::fault::{Fault, to_datafusion as refused};
+use crate::engine::overflow::Overflow;
 
 /// The wrapper around a function that needs one:
 ///
 /// - `date_part`, whose comparisons DataFusion 55 turns into comparisons of times: `extract(year FROM t) < 4` is then
 ///   NULL, since nanoseconds do not reach back to year 4;
 /// - `abs`, which claims to keep an order that it does not;
+/// - `abs`, `gcd`, `lcm` and `factorial`, which do not tell that a result does not fit as an error of its own;
 /// - `to_timestamp` and its like, which promise a time in the session's zone, and with formats return one without.
 pub(super) fn corrected(function: &Arc<ScalarUDF>) -> Option<Arc<ScalarUDF>> {
-    let is_wrong = matches!(function.name(), "abs" | "date_part") || function.name().starts_with("to_timestamp");
+    let is_wrong = matches!(function.name(), "abs" | "date_part" | "factorial" | "gcd" | "lcm")
+        || function.name().starts_with("to_timestamp");
     if !is_wrong || function.inner().is::<Corrected>() {
         return None;
     }
@@ -60,9 +68,40 @@ impl ScalarUDFImpl for Corrected {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let promised = args.return_field.data_type().clone();
-        let value = self.inner.inner().invoke_with_args(args)?;
+        let operands = args.args.clone();
+        let value = self
+            .inner
+            .inner()
+            .invoke_with_args(args)
+            .map_err(|error| overflow(self.name(), &operands, &error).map_or(error, refused))?;
         if value.data_type() == promised { Ok(value) } else { value.cast_to(&promised, None) }
     }
+}
+
+/// What a function of integers means with an error, where that is a result that does not fit.
+fn overflow(function: &str, operands: &[ColumnarValue], error: &DataFusionError) -> Option<Fault> {
+    if !operands.iter().all(|operand| operand.data_type().is_integer()) {
+        return None;
+    }
+    let overflow = match (function, error.find_root()) {
+        // No other error of theirs is of this kind.
+        ("abs", DataFusionError::ArrowError(inner, _)) if matches!(**inner, ArrowError::ComputeError(_)) => {
+            Overflow::Integer(format!("abs({})", least(&operands[0].data_type())))
+        }
+        ("gcd" | "lcm", DataFusionError::ArrowError(inner, _)) if matches!(**inner, ArrowError::ComputeError(_)) => {
+            Overflow::Integer(format!("{function}(…)"))
+        }
+        ("factorial", DataFusionError::Execution(_)) => Overflow::Factorial(first_refused(&operands[0])?),
+        _ => return None,
+    };
+    Some(Fault::Overflow(overflow))
+}
+
+/// The first number that has no factorial in 64 bits, unless a negative one, which has none at all, comes before it.
+fn first_refused(operand: &ColumnarValue) -> Option<i64> {
+    let numbers = operand.to_array(1).ok()?;
+    let numbers = numbers.as_primitive_opt::<Int64Type>()?;
+    numbers.iter().flatten().find(|number| !(0..=20).contains(number)).filter(|number| *number > 0)
 }
 
 /// The same value, which may be NULL as far as the plan knows.

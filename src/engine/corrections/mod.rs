@@ -4,7 +4,7 @@
 //!   the first text that is no number.
 //! - [`OuterTypes`] runs after it: what a subquery compares an outer column with has to know the column's type.
 //! - [`AfterCoercion`] runs last: a time without seconds, a scalar subquery without rows over a column that is never
-//!   NULL, functions that do not keep what their plan says (`function`), arithmetic of integers that drops bits
+//!   NULL, functions that do not keep what their plan says (`function`), arithmetic that drops bits or digits
 //!   (`checked`), and comparisons of intervals (`spans`).
 //! - The aggregates of `sums` take the place of DataFusion's in the session.
 

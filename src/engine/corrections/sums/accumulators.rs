@@ -1,0 +1,234 @@
+//! The accumulators of a [`Total`]: of one group, of distinct values, and of many groups.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt64Array, new_empty_array};
+use arrow::datatypes::UInt64Type;
+use datafusion::common::{ScalarValue, internal_err};
+use datafusion::error::Result;
+use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
+
+use super::result::Outcome;
+use super::total::Total;
+
+/// The total of one group, or of one frame of a window.
+#[derive(Debug)]
+pub(super) struct Added<T> {
+    total: T,
+    count: u64,
+    outcome: Outcome,
+}
+
+impl<T: Total> Added<T> {
+    pub(super) fn new(outcome: Outcome) -> Self {
+        Self { total: T::default(), count: 0, outcome }
+    }
+}
+
+impl<T: Total> Accumulator for Added<T> {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        T::each(&values[0], |_, value| {
+            self.total.add(value);
+            self.count += 1;
+        })
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        T::each(&values[0], |_, value| {
+            self.total.subtract(value);
+            self.count -= 1;
+        })
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        finished(self.total, self.count, &self.outcome)
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let columns = state(&[self.total], vec![self.count]);
+        columns.iter().map(|column| ScalarValue::try_from_array(column, 0)).collect()
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        each_state(states, |_, total, count| {
+            self.total.add(total);
+            self.count += count;
+        })
+    }
+}
+
+/// The total of the values of one group or frame, each of which counts once however often it is there.
+#[derive(Debug)]
+pub(super) struct AddedOnce<T> {
+    total: T,
+    /// How often each value is there.
+    times: HashMap<T, u64>,
+    outcome: Outcome,
+}
+
+impl<T: Total> AddedOnce<T> {
+    pub(super) fn new(outcome: Outcome) -> Self {
+        Self { total: T::default(), times: HashMap::new(), outcome }
+    }
+
+    fn insert(&mut self, value: T) {
+        let times = self.times.entry(value).or_default();
+        *times += 1;
+        if *times == 1 {
+            self.total.add(value);
+        }
+    }
+
+    fn remove(&mut self, value: T) {
+        let Some(times) = self.times.get_mut(&value) else { return };
+        *times -= 1;
+        if *times == 0 {
+            self.times.remove(&value);
+            self.total.subtract(value);
+        }
+    }
+}
+
+impl<T: Total> Accumulator for AddedOnce<T> {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        T::each(&values[0], |_, value| self.insert(value))
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        T::each(&values[0], |_, value| self.remove(value))
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        finished(self.total, self.times.len() as u64, &self.outcome)
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.times.capacity() * size_of::<(T, u64)>()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let value = &self.outcome.value;
+        let values = self.times.keys().map(|total| total.to_value(value)).collect::<Result<Vec<_>>>()?;
+        Ok(vec![ScalarValue::List(ScalarValue::new_list_nullable(&values, value))])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        for values in states[0].as_list::<i32>().iter().flatten() {
+            T::each(&values, |_, value| self.insert(value))?;
+        }
+        Ok(())
+    }
+}
+
+/// The totals of many groups.
+#[derive(Debug)]
+pub(super) struct AddedByGroup<T> {
+    totals: Vec<T>,
+    counts: Vec<u64>,
+    outcome: Outcome,
+}
+
+impl<T: Total> AddedByGroup<T> {
+    pub(super) fn new(outcome: Outcome) -> Self {
+        Self { totals: Vec::new(), counts: Vec::new(), outcome }
+    }
+
+    fn resize(&mut self, groups: usize) {
+        self.totals.resize(groups, T::default());
+        self.counts.resize(groups, 0);
+    }
+}
+
+impl<T: Total> GroupsAccumulator for AddedByGroup<T> {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        filter: Option<&BooleanArray>,
+        total_num_groups: usize,
+    ) -> Result<()> {
+        self.resize(total_num_groups);
+        T::each(&values[0], |row, value| {
+            if is_chosen(filter, row) {
+                let group = group_indices[row];
+                self.totals[group].add(value);
+                self.counts[group] += 1;
+            }
+        })
+    }
+
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        let (totals, counts) = (emit_to.take_needed(&mut self.totals), emit_to.take_needed(&mut self.counts));
+        if totals.is_empty() {
+            return Ok(new_empty_array(&self.outcome.result));
+        }
+        let results = totals.into_iter().zip(counts).map(|(total, count)| finished(total, count, &self.outcome));
+        ScalarValue::iter_to_array(results.collect::<Result<Vec<_>>>()?)
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        Ok(state(&emit_to.take_needed(&mut self.totals), emit_to.take_needed(&mut self.counts)))
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
+        self.resize(total_num_groups);
+        each_state(states, |row, total, count| {
+            let group = group_indices[row];
+            self.totals[group].add(total);
+            self.counts[group] += count;
+        })
+    }
+
+    fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+        let rows = values[0].len();
+        let (mut totals, mut counts) = (vec![T::default(); rows], vec![0; rows]);
+        T::each(&values[0], |row, value| {
+            if is_chosen(filter, row) {
+                totals[row] = value;
+                counts[row] = 1;
+            }
+        })?;
+        Ok(state(&totals, counts))
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.totals.capacity() * size_of::<T>() + self.counts.capacity() * size_of::<u64>()
+    }
+}
+
+/// The result of `count` values: of none it is NULL.
+fn finished<T: Total>(total: T, count: u64, outcome: &Outcome) -> Result<ScalarValue> {
+    if count == 0 { outcome.null() } else { total.finish(count, outcome) }
+}
+
+/// Whether a FILTER leaves a row in: not where it is NULL.
+fn is_chosen(filter: Option<&BooleanArray>, row: usize) -> bool {
+    filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
+}
+
+/// What is passed from one accumulator to the next: the counts, and then the columns of the totals.
+fn state<T: Total>(totals: &[T], counts: Vec<u64>) -> Vec<ArrayRef> {
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(UInt64Array::from(counts))];
+    columns.extend(T::to_columns(totals));
+    columns
+}
+
+/// Calls `visit` with each row of a state, its total and its count.
+fn each_state<T: Total>(states: &[ArrayRef], mut visit: impl FnMut(usize, T, u64)) -> Result<()> {
+    let Some((counts, totals)) = states.split_first() else { return internal_err!("a state without columns") };
+    let counts = counts.as_primitive::<UInt64Type>();
+    T::from_columns(totals, |row, total| visit(row, total, counts.value(row)))
+}
