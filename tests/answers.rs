@@ -150,6 +150,7 @@ async fn intervals_are_compared_by_their_length() {
         (&format!("SELECT x = INTERVAL '36 hours' AS y FROM {rows} ORDER BY x LIMIT 2"), json!([[false], [true]])),
         (&format!("SELECT x = INTERVAL '40 days' AS y FROM {rows} ORDER BY x DESC NULLS LAST LIMIT 1"), json!([[true]])),
         ("SELECT sum(now() - created_at) > INTERVAL '1 day' AS x FROM images", json!([[true]])),
+        ("SELECT date_part('epoch', TIMESTAMP '2024-01-01' - TIMESTAMP '1900-01-01') AS x", json!([[3_913_056_000.0]])),
     ])
     .await;
 }

@@ -156,7 +156,8 @@ mod tests {
 
     #[test]
     fn a_rule_that_datafusion_does_not_have_is_an_error_and_not_the_first_place() {
-        let (accounts, resources) = (Arc::new(Accounts::new(Vec::new())), Arc::new(Registry::try_new(Vec::new()).unwrap()));
+        let (accounts, resources) =
+            (Arc::new(Accounts::new(Vec::new())), Arc::new(Registry::try_new(Vec::new()).unwrap()));
         let options = Options::default();
         let rules = rules(&accounts, &resources, &options).unwrap();
         let name = |place: usize| rules[place].name();

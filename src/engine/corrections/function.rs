@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::AsArray;
-use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, TimeUnit};
 use arrow::error::ArrowError;
+use datafusion::common::internal_err;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -19,6 +21,7 @@ use crate::engine::overflow::Overflow;
 ///
 /// - `date_part`, whose comparisons DataFusion 55 turns into comparisons of times: `extract(year FROM t) < 4` is then
 ///   NULL, since nanoseconds do not reach back to year 4;
+/// - `date_part` of a duration, which counts seconds in 32 bits: its `epoch` is NULL from 68 years on;
 /// - `abs`, which claims to keep an order that it does not;
 /// - `abs`, `gcd`, `lcm` and `factorial`, which do not tell that a result does not fit as an error of its own;
 /// - `to_timestamp` and its like, which promise a time in the session's zone, and with formats return one without.
@@ -68,14 +71,43 @@ impl ScalarUDFImpl for Corrected {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let promised = args.return_field.data_type().clone();
-        let operands = args.args.clone();
+        let (operands, rows) = (args.args.clone(), args.number_rows);
         let value = self
             .inner
             .inner()
             .invoke_with_args(args)
             .map_err(|error| overflow(self.name(), &operands, &error).map_or(error, refused))?;
+        if let ("date_part", [part, span]) = (self.name(), &operands[..])
+            && matches!(span.data_type(), DataType::Duration(_))
+            && span.to_array(rows)?.null_count() < value.to_array(rows)?.null_count()
+        {
+            return long_span(part, &span.to_array(rows)?);
+        }
         if value.data_type() == promised { Ok(value) } else { value.cast_to(&promised, None) }
     }
+}
+
+/// A part of durations of which DataFusion makes NULL: it counts their seconds in 32 bits, which are 68 years.
+fn long_span(part: &ColumnarValue, spans: &ArrayRef) -> Result<ColumnarValue> {
+    let is_epoch = match part {
+        ColumnarValue::Scalar(part) => {
+            part.try_as_str().flatten().is_some_and(|part| part.eq_ignore_ascii_case("epoch"))
+        }
+        ColumnarValue::Array(_) => false,
+    };
+    let DataType::Duration(unit) = spans.data_type() else { return internal_err!("the part of no duration") };
+    if !is_epoch {
+        return Err(refused(Fault::Overflow(Overflow::Integer("date_part(…) of a duration".into()))));
+    }
+    let of_a_second = match unit {
+        TimeUnit::Second => 1.0,
+        TimeUnit::Millisecond => 1e3,
+        TimeUnit::Microsecond => 1e6,
+        TimeUnit::Nanosecond => 1e9,
+    };
+    let counts = cast(&cast(spans, &DataType::Int64)?, &DataType::Float64)?;
+    let seconds = counts.as_primitive::<Float64Type>().unary::<_, Float64Type>(|count| count / of_a_second);
+    Ok(ColumnarValue::Array(Arc::new(seconds)))
 }
 
 /// What a function of integers means with an error, where that is a result that does not fit.
