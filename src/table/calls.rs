@@ -40,10 +40,10 @@ pub(super) fn calls(scan: &ResourceScan, run: &Run, context: &Arc<TaskContext>) 
             stream::once(late).try_flatten().boxed()
         }
         Keys::Parent { columns } => {
-            let (rows, columns) = (scan.parent()?.execute(0, Arc::clone(context))?, columns.clone());
-            let calls = rows.and_then(move |rows| {
-                let calls = bindings(&reading, &rows, &columns).and_then(|given| wanted(&reading, &memo, given));
-                std::future::ready(calls.map(|calls| told(calls, &reading, &query)))
+            let columns = columns.iter().map(|name| (name.clone(), data_type(&reading, name))).collect();
+            let given = distinct_keys(scan.parent()?.execute(0, Arc::clone(context))?, columns);
+            let calls = given.and_then(move |given| {
+                std::future::ready(wanted(&reading, &memo, given).map(|calls| told(calls, &reading, &query)))
             });
             calls.try_flatten().boxed()
         }
@@ -120,14 +120,19 @@ fn both(left: &[Binding], right: &[Binding]) -> Vec<Binding> {
     combined.collect()
 }
 
-/// The keys in the rows of the parent, none twice.
-fn bindings(reading: &Reading, rows: &RecordBatch, columns: &[String]) -> Result<Vec<Binding>> {
+/// The keys in the rows of the parent, batch by batch. A key that was in an earlier batch is left out: its rows would be
+/// read, and returned, twice.
+fn distinct_keys(
+    rows: impl Stream<Item = Result<RecordBatch>>,
+    columns: Vec<(String, DataType)>,
+) -> impl Stream<Item = Result<Vec<Binding>>> {
     let mut seen = HashSet::new();
-    let types: Vec<DataType> = columns.iter().map(|name| data_type(reading, name)).collect();
-    let columns =
-        columns.iter().zip(rows.columns()).zip(&types).map(|((name, keys), wanted)| (name.as_str(), keys, wanted));
-    let bindings = same_value::bindings(rows.num_rows(), columns)?;
-    Ok(bindings.into_iter().flatten().filter(|binding| seen.insert(binding.clone())).collect())
+    rows.map(move |rows| {
+        let rows = rows?;
+        let columns = columns.iter().zip(rows.columns()).map(|((name, wanted), keys)| (name.as_str(), keys, wanted));
+        let bindings = same_value::bindings(rows.num_rows(), columns)?;
+        Ok(bindings.into_iter().flatten().filter(|binding| seen.insert(binding.clone())).collect())
+    })
 }
 
 /// What of the scan's filter speaks of the keys alone is asked before the API is.
@@ -202,5 +207,19 @@ mod tests {
         assert_eq!(both(&pairs, &actions), [binding(&[("id", 8), ("image_id", 2)])]);
         assert_eq!(both(&images, &actions).len(), 2);
         assert_eq!(both(&[Binding::default()], &images), images);
+    }
+
+    fn ids(ids: &[i64]) -> RecordBatch {
+        RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(ids.to_vec())) as _)]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_key_that_two_batches_of_the_parent_share_is_asked_for_once() {
+        let rows = stream::iter([Ok(ids(&[1, 2, 2])), Ok(ids(&[2, 3])), Ok(ids(&[1]))]);
+
+        let keys: Vec<_> = distinct_keys(rows, vec![("image_id".into(), DataType::Int64)]).try_collect().await.unwrap();
+
+        let key = |id| binding(&[("image_id", id)]);
+        assert_eq!(keys, [vec![key(1), key(2)], vec![key(3)], vec![]]);
     }
 }
