@@ -28,6 +28,11 @@ pub enum Fault {
         /// `digitalocean.compute.images`.
         name: String,
     },
+    /// A list that several scans read along, and that panicked while one of them took its rows.
+    Panicked {
+        /// `digitalocean.compute.image_actions`.
+        table: String,
+    },
     /// A key of a join that several numbers are equal to.
     InexactKey {
         /// As it is written.
@@ -132,6 +137,9 @@ impl fmt::Display for Fault {
                 write!(f, "the plan asks the account `{name}`, which this session does not have")
             }
             Self::OtherTable { name } => write!(f, "the scan of `{name}` was planned over another declaration of it"),
+            Self::Panicked { table } => {
+                write!(f, "a list of `{table}` stopped before its end: the scan that fetched its rows panicked")
+            }
             Self::InexactKey { key, data_type } => {
                 write!(f, "the key {key} is a {data_type}, to which several numbers are equal")
             }
@@ -159,7 +167,7 @@ impl Failure for Fault {
         match self {
             Self::NeedsKey { .. } | Self::InexactKey { .. } => Kind::InvalidArgument,
             Self::Unreadable { fault, .. } => fault.kind(),
-            Self::NoRun | Self::NoAccount { .. } | Self::OtherTable { .. } => Kind::Internal,
+            Self::NoRun | Self::NoAccount { .. } | Self::OtherTable { .. } | Self::Panicked { .. } => Kind::Internal,
             Self::Untold { .. } => Kind::FailedPrecondition,
             Self::Changing { .. } | Self::Incomplete { .. } => Kind::Aborted,
         }
@@ -176,6 +184,7 @@ impl Failure for Fault {
                 )
             }
             Self::NoRun | Self::NoAccount { .. } | Self::OtherTable { .. } => return None,
+            Self::Panicked { .. } => "this is a fault of oceanflight: please report it with the statement".into(),
             Self::Untold { column, .. } => format!("name the {column} as well, or do not select it"),
             Self::InexactKey { .. } => "CAST the key to BIGINT".into(),
             Self::Unreadable { fault: rows::Fault::NotJson(_), .. } => "check --api-url, or try again".into(),

@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker, ready};
 
 use arrow::array::RecordBatch;
@@ -16,6 +17,8 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReser
 use futures::stream::{self, BoxStream, StreamExt};
 
 use super::access::Call;
+use super::fault::{Fault, to_datafusion};
+
 /// The lists of one query that are kept. Travels in its session.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
@@ -36,6 +39,8 @@ type Rows = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
 /// A list that several read. Whoever needs more than is there takes it on by a step; nobody has the right to do so for
 /// longer than that, because a reader may be left alone for ever: a join stops reading one side while the other works.
 struct List {
+    /// For the error of a list that cannot be read to its end.
+    table: Arc<str>,
     read: Mutex<Read>,
     readers: Arc<Readers>,
 }
@@ -54,13 +59,14 @@ struct Readers(Mutex<Vec<Waker>>);
 impl Memo {
     /// Whether somebody has asked for a list.
     pub(super) fn has(&self, key: &Key) -> bool {
-        self.lists.lock().expect("nothing panics while it is held").contains_key(key)
+        self.lists().contains_key(key)
     }
 
     /// The rows of a list, from its beginning. `fetch` is called where nobody has asked for it yet.
     pub(super) fn rows(&self, key: Key, pool: &Arc<dyn MemoryPool>, fetch: impl FnOnce() -> Rows) -> Rows {
-        let mut lists = self.lists.lock().expect("nothing panics while it is held");
-        let list = lists.entry(key).or_insert_with(|| Arc::new(List::new(fetch(), pool)));
+        let mut lists = self.lists();
+        let table = Arc::clone(&key.table);
+        let list = lists.entry(key).or_insert_with(|| Arc::new(List::new(table, fetch(), pool)));
         let reader = (Arc::clone(list), Some(0));
         let rows = stream::unfold(reader, async |(list, at)| {
             let at = at?;
@@ -72,13 +78,18 @@ impl Memo {
         });
         rows.boxed()
     }
+
+    /// A `fetch` that panics adds nothing to the lists: they can be used after it.
+    fn lists(&self) -> MutexGuard<'_, HashMap<Key, Arc<List>>> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl List {
-    fn new(source: Rows, pool: &Arc<dyn MemoryPool>) -> Self {
+    fn new(table: Arc<str>, source: Rows, pool: &Arc<dyn MemoryPool>) -> Self {
         let memory = MemoryConsumer::new("rows that are kept for a join").register(pool);
         let read = Mutex::new(Read { source, batches: Vec::new(), end: None, memory });
-        Self { read, readers: Arc::default() }
+        Self { table, read, readers: Arc::default() }
     }
 
     /// The batch at a place, fetched if need be.
@@ -97,14 +108,24 @@ impl List {
             }
             self.readers.add(context.waker());
             let waker = Waker::from(Arc::clone(&self.readers));
-            let next = ready!(read.source.poll_next_unpin(&mut Context::from_waker(&waker)));
-            read.add(next);
+            let polled =
+                catch_unwind(AssertUnwindSafe(|| read.source.poll_next_unpin(&mut Context::from_waker(&waker))));
+            match polled {
+                Ok(next) => read.add(ready!(next)),
+                Err(panic) => {
+                    // A stream that panicked must not be polled again. The others get an error, and do not wait for ever.
+                    read.end = Some(Err(Arc::new(to_datafusion(Fault::Panicked { table: self.table.to_string() }))));
+                    drop(read);
+                    self.readers.wake_by_ref();
+                    resume_unwind(panic);
+                }
+            }
             self.readers.wake_by_ref();
         }
     }
 
     fn read(&self) -> MutexGuard<'_, Read> {
-        self.read.lock().expect("nothing panics while it is held")
+        self.read.lock().expect("what panics while it is held is caught")
     }
 }
 
@@ -158,6 +179,7 @@ mod tests {
     use futures::{FutureExt, TryStreamExt};
 
     use super::*;
+    use crate::error::Error;
     use crate::resource::Binding;
 
     fn key() -> Key {
@@ -240,5 +262,38 @@ mod tests {
         let error = rows.try_collect::<Vec<_>>().await.unwrap_err();
 
         assert!(matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_list_is_an_error_for_those_who_read_along() {
+        let memo = Memo::default();
+        let (send, receive) = futures::channel::mpsc::unbounded();
+        let mut source = Some(receive.map(|()| panic!("the list's own")).boxed());
+        let mut rows = || memo.rows(key(), &unbounded(), || source.take().unwrap());
+        let (waiting, first) = (rows(), rows());
+        let waiting = tokio::spawn(waiting.try_collect::<Vec<_>>());
+        tokio::task::yield_now().await;
+
+        send.unbounded_send(()).unwrap();
+        let panicked = AssertUnwindSafe(first.try_collect::<Vec<_>>()).catch_unwind().await;
+        let later = rows().try_collect::<Vec<_>>().await;
+
+        assert!(panicked.is_err(), "it is no error of the list's rows");
+        for error in [waiting.await.unwrap().unwrap_err(), later.unwrap_err()] {
+            let DataFusionError::External(error) = error.find_root() else { panic!("{error}") };
+            let fault = error.downcast_ref::<Error>().unwrap().downcast_ref::<Fault>();
+            assert_eq!(fault, Some(&Fault::Panicked { table: "images".into() }));
+        }
+    }
+
+    #[test]
+    fn a_panic_before_a_list_begins_leaves_the_others() {
+        let memo = Memo::default();
+        let begin = || memo.rows(key(), &unbounded(), || panic!("before there is a list")).boxed();
+
+        assert!(catch_unwind(AssertUnwindSafe(begin)).is_err());
+        assert!(!memo.has(&key()));
+        let rows = memo.rows(key(), &unbounded(), || stream::iter([Ok(batch(1))]).boxed());
+        assert_eq!(rows.try_collect::<Vec<_>>().now_or_never().unwrap().unwrap(), [batch(1)]);
     }
 }
