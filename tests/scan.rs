@@ -403,6 +403,28 @@ async fn a_client_that_stops_reading_stops_the_requests_and_slows_nobody() {
 }
 
 #[tokio::test]
+async fn a_page_that_the_memory_of_all_queries_has_no_room_for_is_an_error() {
+    let query = engine::Options { memory_bytes: 32 << 10, ..engine::Options::default() };
+    let stage = Stage::with_totals(&[(IMAGE, 1_000)], query).await;
+
+    let error = stage.error("SELECT id FROM image_actions WHERE image_id = 62137902").await;
+
+    assert_eq!(error.kind(), Kind::ResourceExhausted, "{}", error.report());
+    assert!(error.report().contains("query.memory_bytes"), "{}", error.report());
+}
+
+#[tokio::test]
+async fn pages_give_their_memory_back_when_their_rows_are_taken() {
+    // The list is larger than the memory, and 16 of its pages are smaller.
+    let query = engine::Options { memory_bytes: 4 << 20, ..engine::Options::default() };
+    let stage = Stage::with_totals(&[(IMAGE, 20_000)], query).await;
+
+    let rows = stage.rows("SELECT id FROM image_actions WHERE image_id = 62137902").await;
+
+    assert_eq!(rows.num_rows(), 20_000);
+}
+
+#[tokio::test]
 async fn dropping_an_answer_stops_its_requests() {
     let stage = Stage::new(&[(IMAGE, 20_000)]).await;
     let gate = Arc::new(Semaphore::new(0));

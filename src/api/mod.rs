@@ -24,4 +24,4 @@ pub use client::{Client, Options, PER_PAGE, Request, Sent, is_loopback};
 pub use context::{Count, Counts, QueryContext, SentEnough};
 pub use extent::{Extent, Far, Hole, MOST_PROOF, Short};
 pub use fault::{Fault, Where};
-pub use read_ahead::ReadAhead;
+pub use read_ahead::{Memory, ReadAhead};

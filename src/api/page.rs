@@ -72,7 +72,7 @@ impl<T: Send + 'static> Fetch<T> {
 
     async fn page(&self, request: Request, mut slot: Slot) -> Result<(Decoded<T>, Slot), Error> {
         let body = self.client.get(&request, &self.query).await?;
-        slot.fill(body.bytes().len());
+        slot.fill(body.bytes().len())?;
         self.query.count(|counts| &counts.pages, 1);
         let decoded = (self.decode)(&body, &request)?;
         Ok((decoded, slot))

@@ -33,6 +33,13 @@ pub enum Fault {
         /// `digitalocean.compute.image_actions`.
         table: String,
     },
+    /// A page that does not fit into the memory of all queries.
+    NoMemory {
+        /// `digitalocean.compute.image_actions`.
+        table: String,
+        /// How large it is.
+        bytes: usize,
+    },
     /// A key of a join that several numbers are equal to.
     InexactKey {
         /// As it is written.
@@ -140,6 +147,9 @@ impl fmt::Display for Fault {
             Self::Panicked { table } => {
                 write!(f, "a list of `{table}` stopped before its end: the scan that fetched its rows panicked")
             }
+            Self::NoMemory { table, bytes } => {
+                write!(f, "a page of `{table}` has {bytes} bytes, and the memory of all queries has no room for them")
+            }
             Self::InexactKey { key, data_type } => {
                 write!(f, "the key {key} is a {data_type}, to which several numbers are equal")
             }
@@ -168,6 +178,7 @@ impl Failure for Fault {
             Self::NeedsKey { .. } | Self::InexactKey { .. } => Kind::InvalidArgument,
             Self::Unreadable { fault, .. } => fault.kind(),
             Self::NoRun | Self::NoAccount { .. } | Self::OtherTable { .. } | Self::Panicked { .. } => Kind::Internal,
+            Self::NoMemory { .. } => Kind::ResourceExhausted,
             Self::Untold { .. } => Kind::FailedPrecondition,
             Self::Changing { .. } | Self::Incomplete { .. } => Kind::Aborted,
         }
@@ -185,6 +196,7 @@ impl Failure for Fault {
             }
             Self::NoRun | Self::NoAccount { .. } | Self::OtherTable { .. } => return None,
             Self::Panicked { .. } => "this is a fault of oceanflight: please report it with the statement".into(),
+            Self::NoMemory { .. } => "run fewer queries at a time, or raise query.memory_bytes".into(),
             Self::Untold { column, .. } => format!("name the {column} as well, or do not select it"),
             Self::InexactKey { .. } => "CAST the key to BIGINT".into(),
             Self::Unreadable { fault: rows::Fault::NotJson(_), .. } => "check --api-url, or try again".into(),

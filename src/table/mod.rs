@@ -9,6 +9,7 @@
 //! - [`bind`]: joins that give a scan its keys; `chunk_keys`: those of the chunk that runs.
 //! - `stream`, `list`, `unique`, `ids`: an execution; a list that is complete; several as one; the ids seen.
 //! - [`Run`]: what a plan looks up when it is executed; `memo`: lists that are read once a query.
+//! - `memory`: the memory that pages take before their rows are taken.
 //! - `totals`: how long lists were, for EXPLAIN's estimates; `findings`: which are shorter than they say.
 //! - `hints`: what a scan is told of the plan around it.
 //! - `number`: counts that EXPLAIN ANALYZE shows as they are.
@@ -30,6 +31,7 @@ mod ids;
 mod keys;
 mod list;
 mod memo;
+mod memory;
 mod number;
 mod pins;
 mod reading;

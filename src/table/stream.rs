@@ -21,11 +21,12 @@ use super::account::Account;
 use super::fault::{Fault, to_datafusion};
 use super::list::{List, Source};
 use super::memo::Memo;
+use super::memory::Pooled;
 use super::reading::Reading;
 use super::run::Run;
 use super::unique::unique;
 use crate::api::page::{Decoded, Fetch};
-use crate::api::{self, Counts, QueryContext, ReadAhead, Request};
+use crate::api::{self, Counts, Memory, QueryContext, ReadAhead, Request};
 use crate::error::{Error, Result};
 use crate::resource::{Answer, Method, Resource, Value};
 use crate::rows::{Beyond, Decoder};
@@ -49,6 +50,7 @@ pub(super) struct Execution {
     /// Whether who gives it its keys has told the query of the lists that they are.
     counted_ahead: bool,
     pool: Arc<dyn MemoryPool>,
+    memory: Arc<dyn Memory>,
     ahead: Arc<ReadAhead>,
     /// By method.
     readers: Vec<OnceLock<Arc<Reader>>>,
@@ -73,13 +75,15 @@ impl Execution {
     ) -> Result<Arc<Self>, Fault> {
         let account = Arc::clone(run.accounts.named(reading.spec.account())?);
         let query = Arc::new(QueryContext::part(&run.query, counts));
-        let ahead = ReadAhead::new(pages_ahead(&reading), BYTES_AHEAD);
+        let memory: Arc<dyn Memory> = Arc::new(Pooled::new(reading.table(), context.memory_pool()));
+        let ahead = ReadAhead::new(pages_ahead(&reading), BYTES_AHEAD, Arc::clone(&memory));
         let readers = reading.resource.methods.iter().map(|_| OnceLock::new()).collect();
         Ok(Arc::new(Self {
             query,
             account,
             counted_ahead,
             pool: Arc::clone(context.memory_pool()),
+            memory,
             ahead,
             readers,
             reading,
@@ -135,7 +139,8 @@ impl Execution {
             self.query.count(|counts| &counts.needed, requests);
         }
         let parts = self.reading.requests(call).into_iter().map(|request| {
-            let own = || ReadAhead::new(if self.reading.spec.hints().limited { 1 } else { PAGES_AHEAD }, BYTES_AHEAD);
+            let pages = if self.reading.spec.hints().limited { 1 } else { PAGES_AHEAD };
+            let own = || ReadAhead::new(pages, BYTES_AHEAD, Arc::clone(&self.memory));
             let ahead = ahead.map_or_else(own, Arc::clone);
             self.part(call, Arc::new(self.fetch(call, &ahead)), request)
         });
