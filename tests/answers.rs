@@ -150,6 +150,12 @@ async fn intervals_are_compared_by_their_length() {
         (&format!("SELECT x = INTERVAL '36 hours' AS y FROM {rows} ORDER BY x LIMIT 2"), json!([[false], [true]])),
         (&format!("SELECT x = INTERVAL '40 days' AS y FROM {rows} ORDER BY x DESC NULLS LAST LIMIT 1"), json!([[true]])),
         ("SELECT sum(now() - created_at) > INTERVAL '1 day' AS x FROM images", json!([[true]])),
+        ("SELECT INTERVAL '24 hours' IN (SELECT INTERVAL '1 day') AS x", json!([[true]])),
+        ("SELECT INTERVAL '36 hours' > ALL (SELECT INTERVAL '1 day') AS x", json!([[true]])),
+        ("SELECT CASE INTERVAL '24 hours' WHEN INTERVAL '1 day' THEN 1 ELSE 0 END AS x", json!([[1]])),
+        ("SELECT nullif(INTERVAL '24 hours', INTERVAL '1 day') IS NULL AS x", json!([[true]])),
+        ("SELECT count(*) AS n FROM (VALUES (INTERVAL '24 hours')) a(x) JOIN (VALUES (INTERVAL '1 day')) b(y) ON x = y",
+            json!([[1]])),
         ("SELECT date_part('epoch', TIMESTAMP '2024-01-01' - TIMESTAMP '1900-01-01') AS x", json!([[3_913_056_000.0]])),
     ])
     .await;
@@ -274,6 +280,8 @@ async fn what_is_not_understood_says_what_to_write() {
         ("SELECT unnest(unnest([[1]])) AS a", "derived table"),
         ("SELECT id FROM images WHERE id = :x", "`$1`"),
         ("SELECT TIME '23:59:60'", "0 to 59"),
+        ("SELECT greatest(INTERVAL '36 hours', INTERVAL '1 day')", "CASE WHEN"),
+        ("SELECT max(x) OVER () FROM (VALUES (INTERVAL '36 hours')) t(x)", "date_part"),
         ("SELECT \"$1\"()", "functions"),
         ("SELECT id FROM images a, images b", "more than one column"),
         ("SELECT a AS b FROM (VALUES (1, 2)) o(a, b) ORDER BY o.b", "another name with AS"),

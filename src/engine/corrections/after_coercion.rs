@@ -45,6 +45,22 @@ fn corrected(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Some(corrected) => Ok(Transformed::yes(corrected)),
             None => Ok(Transformed::no(Expr::InList(list))),
         },
+        Expr::Case(case) => match spans::matched(&case, schema) {
+            Some(corrected) => Ok(Transformed::yes(corrected)),
+            None => Ok(Transformed::no(Expr::Case(case))),
+        },
+        Expr::InSubquery(predicate) => match spans::in_subquery(&predicate, schema)? {
+            Some(corrected) => Ok(Transformed::yes(corrected)),
+            None => Ok(Transformed::no(Expr::InSubquery(predicate))),
+        },
+        Expr::SetComparison(comparison) => match spans::with_all(&comparison, schema)? {
+            Some(corrected) => Ok(Transformed::yes(corrected)),
+            None => Ok(Transformed::no(Expr::SetComparison(comparison))),
+        },
+        Expr::WindowFunction(window) => {
+            spans::check_window(&window, schema)?;
+            Ok(Transformed::no(Expr::WindowFunction(window)))
+        }
         Expr::AggregateFunction(call) => match spans::extreme(&call, schema) {
             Some(corrected) => Ok(Transformed::yes(corrected)),
             None => Ok(Transformed::no(Expr::AggregateFunction(call))),
@@ -63,10 +79,15 @@ fn corrected(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             };
             Ok(Transformed::yes(Expr::TryCast(TryCast { expr, field })))
         }
-        Expr::ScalarFunction(ScalarFunction { func, args }) => match function::corrected(&func) {
-            Some(func) => Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args }))),
-            None => Ok(Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args }))),
-        },
+        Expr::ScalarFunction(call) => {
+            if let Some(corrected) = spans::called(&call, schema)? {
+                return Ok(Transformed::yes(corrected));
+            }
+            Ok(match function::corrected(&call.func) {
+                Some(func) => Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args: call.args })),
+                None => Transformed::no(Expr::ScalarFunction(call)),
+            })
+        }
         Expr::ScalarSubquery(subquery) => nullable(subquery),
         other => Ok(Transformed::no(other)),
     }

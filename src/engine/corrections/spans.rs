@@ -9,14 +9,18 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::{ArrayRef, AsArray, Decimal128Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, IntervalMonthDayNanoType, IntervalUnit};
-use datafusion::common::DFSchema;
+use datafusion::common::{DFSchema, ScalarValue, internal_err};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
-use datafusion::logical_expr::expr::{AggregateFunction, InList, Sort};
-use datafusion::logical_expr::{
-    Between, BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+use datafusion::logical_expr::expr::{
+    AggregateFunction, InList, InSubquery, ScalarFunction, SetComparison, Sort, WindowFunction,
 };
+use datafusion::logical_expr::{
+    Between, BinaryExpr, Case, ColumnarValue, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Subquery, Volatility, when,
+};
+
+use crate::engine::fault::{Fault, to_datafusion as refused};
 
 const NANOSECONDS_OF_A_DAY: i128 = 24 * 3_600 * 1_000_000_000;
 const DAYS_OF_A_MONTH: i128 = 30;
@@ -47,6 +51,79 @@ pub(super) fn listed(list: &InList, schema: &DFSchema) -> Option<Expr> {
         let items = list.list.iter().cloned().map(length).collect();
         Expr::InList(InList::new(Box::new(length((*list.expr).clone())), items, list.negated))
     })
+}
+
+/// `CASE x WHEN a THEN …`, by their lengths.
+pub(super) fn matched(case: &Case, schema: &DFSchema) -> Option<Expr> {
+    let operand = case.expr.as_deref().filter(|operand| is_interval(operand, schema))?;
+    let of = |expr: &Expr| Box::new(length(expr.clone()));
+    let whens = case.when_then_expr.iter().map(|(when, then)| (of(when), then.clone())).collect();
+    Some(Expr::Case(Case::new(Some(of(operand)), whens, case.else_expr.clone())))
+}
+
+/// `nullif(a, b)`, by their lengths; `greatest` and `least` compare by themselves.
+///
+/// # Errors
+/// [`Fault::Dialect`]
+pub(super) fn called(call: &ScalarFunction, schema: &DFSchema) -> Result<Option<Expr>> {
+    if !call.args.iter().any(|arg| is_interval(arg, schema)) {
+        return Ok(None);
+    }
+    match (call.func.name(), &call.args[..]) {
+        ("nullif", [value, other]) => {
+            let null = Expr::Literal(ScalarValue::try_from(&value.get_type(schema)?)?, None);
+            let same = length(value.clone()).eq(length(other.clone()));
+            when(same, null).otherwise(value.clone()).map(Some)
+        }
+        (name @ ("greatest" | "least"), _) => Err(refused(Fault::Dialect {
+            written: format!("{name} of intervals"),
+            instead: "compare them: `CASE WHEN a > b THEN a ELSE b END`".into(),
+        })),
+        _ => Ok(None),
+    }
+}
+
+/// `x IN (SELECT …)`, by their lengths.
+pub(super) fn in_subquery(predicate: &InSubquery, schema: &DFSchema) -> Result<Option<Expr>> {
+    if !is_interval(&predicate.expr, schema) {
+        return Ok(None);
+    }
+    let (left, subquery) = (length((*predicate.expr).clone()), lengths(&predicate.subquery)?);
+    Ok(Some(Expr::InSubquery(InSubquery::new(Box::new(left), subquery, predicate.negated))))
+}
+
+/// `x > ALL (SELECT …)`, by their lengths.
+pub(super) fn with_all(comparison: &SetComparison, schema: &DFSchema) -> Result<Option<Expr>> {
+    if !is_interval(&comparison.expr, schema) {
+        return Ok(None);
+    }
+    let (left, subquery) = (Box::new(length((*comparison.expr).clone())), lengths(&comparison.subquery)?);
+    let SetComparison { op, quantifier, .. } = comparison.clone();
+    Ok(Some(Expr::SetComparison(SetComparison::new(left, subquery, op, quantifier))))
+}
+
+/// The lengths of a subquery's intervals.
+fn lengths(subquery: &Subquery) -> Result<Subquery> {
+    let column = subquery.subquery.schema().columns().into_iter().next();
+    let Some(column) = column else { return internal_err!("a subquery has a column") };
+    let plan =
+        LogicalPlanBuilder::from(LogicalPlan::clone(&subquery.subquery)).project([length(Expr::Column(column))])?;
+    Ok(Subquery { subquery: Arc::new(plan.build()?), ..subquery.clone() })
+}
+
+/// A window's shortest or longest interval is not looked for by length.
+///
+/// # Errors
+/// [`Fault::Dialect`]
+pub(super) fn check_window(window: &WindowFunction, schema: &DFSchema) -> Result<()> {
+    let of_intervals = window.params.args.iter().any(|arg| is_interval(arg, schema));
+    match window.fun.name() {
+        name @ ("min" | "max") if of_intervals => Err(refused(Fault::Dialect {
+            written: format!("{name} of intervals OVER a window"),
+            instead: "take it of seconds: `date_part('epoch', x)`".into(),
+        })),
+        _ => Ok(()),
+    }
 }
 
 /// The shortest or longest interval: the first in the order of their lengths.
