@@ -176,7 +176,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("BYTES"),
         default: Some("2 GiB"),
         scope: Scope::Upstream,
-        help: "What all queries together may hold to sort, join and aggregate.",
+        help: "What all queries together may hold: to sort, join, aggregate, and of pages read ahead.",
         store: |settings, text| parse::bytes(text).map(|bytes| settings.memory_bytes = bytes),
     },
     Setting {

@@ -71,7 +71,7 @@ pub struct Options {
     pub timeout: Duration,
     /// How long one of its requests may wait for the account's budget.
     pub max_wait: Duration,
-    /// What all queries together may hold to sort, join and aggregate.
+    /// What all queries together may hold: to sort, join, aggregate, and of pages read ahead.
     pub memory_bytes: usize,
     /// Whether EXEC is carried out.
     pub writes: bool,
