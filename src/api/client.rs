@@ -1,22 +1,22 @@
 //! One account's connection: requests in, bodies out.
 
-use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use chrono::{DateTime, Utc};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use chrono::Utc;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{ClientBuilder, RequestBuilder, Response, StatusCode};
-use serde::Deserialize;
+use reqwest::{ClientBuilder, RequestBuilder, Response};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{debug, warn};
-use url::{Host, Url, form_urlencoded};
+use url::Url;
 
-use super::body::{Head, NoObject};
-use super::limit::{Limiter, Permit, Told, TooLong};
-use super::{Body, Fault, QueryContext, SentEnough, Where, limit, retry};
+use super::answer::{body, head, refusal, told};
+use super::base_url::check_base_url;
+use super::body::Head;
+use super::limit::{Limiter, Permit, TooLong};
+use super::{Body, Fault, QueryContext, Request, SentEnough, Where, limit, retry};
 use crate::secret::Secret;
 
 /// How a [`Client`] asks, and whom.
@@ -59,17 +59,6 @@ impl Options {
     }
 }
 
-/// A GET of a path and perhaps of a page, or a POST to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    path: String,
-    /// What stands behind the path besides the page, not encoded yet.
-    query: Vec<(String, String)>,
-    page: Option<u64>,
-    /// What is posted, JSON.
-    body: Option<String>,
-}
-
 /// A request that was sent once, and how that went.
 #[derive(Clone, Debug)]
 pub struct Sent {
@@ -83,47 +72,6 @@ pub struct Sent {
     pub head: Option<Head>,
     /// From sending to the last byte of the answer.
     pub duration: Duration,
-}
-
-/// Rows a page: the most that DigitalOcean gives.
-pub const PER_PAGE: usize = 200;
-
-impl Request {
-    /// `path` is percent-encoded already.
-    pub fn new(path: String) -> Self {
-        Self { path, query: Vec::new(), page: None, body: None }
-    }
-
-    /// The same, with these query parameters.
-    pub fn with_query(self, query: Vec<(String, String)>) -> Self {
-        Self { query, ..self }
-    }
-
-    /// The same, for this page of a list (from 1).
-    pub fn page(&self, page: u64) -> Self {
-        Self { page: Some(page), ..self.clone() }
-    }
-
-    /// A POST of this JSON: for [`Client::post`] alone, which no query's end drops.
-    fn post(path: String, body: String) -> Self {
-        Self { path, query: Vec::new(), page: None, body: Some(body) }
-    }
-
-    fn parameters(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-        let query = self.query.iter().map(|(name, value)| (name.as_str(), Cow::from(value)));
-        let page = self.page.into_iter();
-        let page = page.flat_map(|page| [("page", page.to_string()), ("per_page", PER_PAGE.to_string())]);
-        query.chain(page.map(|(name, value)| (name, Cow::from(value))))
-    }
-
-    /// How it is named in errors.
-    pub fn at(&self) -> Where {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.parameters());
-        let query = query.finish();
-        let path = if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) };
-        Where { method: if self.body.is_some() { "POST" } else { "GET" }, path }
-    }
 }
 
 /// A connection to the API: connections that are kept, the token, the budget. Cheap to clone.
@@ -143,7 +91,7 @@ struct Inner {
 }
 
 /// One attempt that gave no body.
-enum Attempt {
+pub(super) enum Attempt {
     /// No other attempt would go better.
     Final(Fault),
     /// It may go better next time.
@@ -211,7 +159,7 @@ impl Client {
                 Ok(body) => return Ok(body),
                 Err(Attempt::Final(fault)) => return Err(fault),
                 Err(Attempt::Passing(fault)) if attempts >= self.0.options.retry.attempts => return Err(fault),
-                Err(Attempt::Passing(fault)) if request.body.is_some() && fault.may_have_been_carried_out() => {
+                Err(Attempt::Passing(fault)) if request.body().is_some() && fault.may_have_been_carried_out() => {
                     return Err(fault);
                 }
                 Err(Attempt::Passing(fault)) => {
@@ -276,13 +224,13 @@ impl Client {
     }
 
     /// Sends once, and reads the answer to its end. The permit is given back right after that.
-    /// What stands above the answer is in `head` as soon as it is there.
+    /// What stands above the answer is in `above` as soon as it is there.
     async fn send(
         &self,
         request: &Request,
         mut permit: Permit,
         attempts: u32,
-        head: &mut Option<Head>,
+        above: &mut Option<Head>,
     ) -> Result<Body, Attempt> {
         let at = request.at();
         debug!(method = at.method, path = at.path, attempts, "sending");
@@ -292,15 +240,15 @@ impl Client {
                 permit.not_sent();
             }
             let (at, cause) = (at.clone(), cause.without_url());
-            Attempt::Passing(match request.body {
+            Attempt::Passing(match request.body() {
                 Some(_) if connected => Fault::Cut { at, attempts, cause: Some(cause) },
                 _ => Fault::Unreachable { at, host: self.0.options.base_url.authority().to_owned(), attempts, cause },
             })
         })?;
         let (status, headers) = (response.status(), response.headers().clone());
         let pause = permit.answered(told(status, &headers));
-        let above = Head { status: status.as_u16(), request_id: request_id(&headers), date: date(&headers) };
-        *head = Some(above.clone());
+        let head = head(status, &headers);
+        *above = Some(head.clone());
         if !status.is_success() {
             let bytes = read_some(response).await;
             drop(permit);
@@ -308,14 +256,14 @@ impl Client {
         }
         let bytes = read(response, self.0.options.max_body_bytes, &at, attempts).await?;
         drop(permit);
-        body(bytes, at, above, &headers, attempts)
+        body(bytes, at, head, &headers, attempts)
     }
 
     fn sending(&self, request: &Request) -> RequestBuilder {
         let url = self.url(request);
-        let sending = match &request.body {
+        let sending = match request.body() {
             None => self.0.http.get(url),
-            Some(body) => self.0.once.post(url).header(CONTENT_TYPE, "application/json").body(body.clone()),
+            Some(body) => self.0.once.post(url).header(CONTENT_TYPE, "application/json").body(body.to_owned()),
         };
         match &self.0.authorization {
             Some(authorization) => sending.header(AUTHORIZATION, authorization.clone()),
@@ -326,7 +274,7 @@ impl Client {
     fn url(&self, request: &Request) -> Url {
         let mut url = self.0.options.base_url.clone();
         let base = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&format!("{base}{}", request.path));
+        url.set_path(&format!("{base}{}", request.path()));
         if request.parameters().next().is_some() {
             url.query_pairs_mut().extend_pairs(request.parameters());
         }
@@ -347,38 +295,6 @@ fn http_client(options: &Options) -> ClientBuilder {
         builder = builder.no_proxy();
     }
     builder
-}
-
-fn check_base_url(options: &Options) -> Result<(), Fault> {
-    let url = &options.base_url;
-    let refuse = |problem| {
-        let mut shown = url.clone();
-        let _ = shown.set_username("").and_then(|()| shown.set_password(None));
-        Err(Fault::BaseUrl { url: shown.to_string(), problem })
-    };
-    match url.scheme() {
-        "https" => {}
-        "http" if options.token.is_none() || is_loopback(url) => {}
-        "http" => return Err(Fault::Insecure { host: url.authority().to_owned() }),
-        _ => return refuse("is neither http nor https"),
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return refuse("holds a user name or a password");
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return refuse("has a query or a fragment");
-    }
-    Ok(())
-}
-
-/// Whether a URL's host is this machine: what plain http may carry a token to.
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
 }
 
 fn authorization(token: &Secret) -> Result<HeaderValue, Fault> {
@@ -417,85 +333,6 @@ async fn read_some(mut response: Response) -> Bytes {
     bytes.freeze()
 }
 
-fn body(bytes: Bytes, at: Where, head: Head, headers: &HeaderMap, attempts: u32) -> Result<Body, Attempt> {
-    let status = head.status;
-    Body::try_new(bytes, head).map_err(|problem| match problem {
-        NoObject::Unfinished => Attempt::Passing(Fault::Cut { at, attempts, cause: None }),
-        NoObject::Empty => Attempt::Final(Fault::NoBody { at, status }),
-        NoObject::Other => {
-            let content_type = text(headers, CONTENT_TYPE.as_str());
-            Attempt::Final(Fault::NotJson { at, status, content_type })
-        }
-    })
-}
-
-/// DigitalOcean's own error body. `message` was once an object instead of text, so any field may be anything.
-#[derive(Default, Deserialize)]
-struct ErrorBody {
-    id: Option<serde_json::Value>,
-    message: Option<serde_json::Value>,
-    request_id: Option<serde_json::Value>,
-}
-
-fn refusal(bytes: &[u8], at: Where, status: StatusCode, headers: &HeaderMap, pause: Option<Duration>) -> Attempt {
-    if status.is_redirection() {
-        let location = text(headers, LOCATION.as_str());
-        return Attempt::Final(Fault::Redirect { at, status: status.as_u16(), location });
-    }
-    let ErrorBody { id, message, request_id } = serde_json::from_slice(bytes).unwrap_or_default();
-    let line = |value: serde_json::Value| match value {
-        serde_json::Value::String(text) => shortened(&text),
-        other => shortened(&other.to_string()),
-    };
-    let request_id = request_id.map(line).or_else(|| self::request_id(headers));
-    let (status_code, id, message) = (status.as_u16(), id.map(line), message.map(line));
-    let fault = Fault::Status { at, status: status_code, id, message, request_id };
-    match pause {
-        Some(pause) => Attempt::Paused(pause, Box::new(fault)),
-        None if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => Attempt::Passing(fault),
-        None => Attempt::Final(fault),
-    }
-}
-
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    text(headers, "x-request-id").map(|id| shortened(&id))
-}
-
-fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc2822(&text(headers, DATE.as_str())?).ok().map(|date| date.to_utc())
-}
-
-/// A message fit for one line: control characters out, and not a page of it.
-fn shortened(text: &str) -> String {
-    const MOST: usize = 500;
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
-    if line.chars().count() < text.chars().count() { line + "…" } else { line }
-}
-
-/// Whole seconds, and never none: a refusal that asks for no pause would be asked again at once, for ever.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = text(headers, RETRY_AFTER.as_str())?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.max(1)))
-}
-
-fn told(status: StatusCode, headers: &HeaderMap) -> Told {
-    let refused = status == StatusCode::TOO_MANY_REQUESTS;
-    let number = |name| text(headers, name).and_then(|text| text.trim().parse::<u64>().ok());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let reset = number("ratelimit-reset").and_then(|at| Duration::from_secs(at).checked_sub(now));
-    Told {
-        accepted: !refused,
-        pause: retry_after(headers).filter(|_| refused),
-        limit: number("ratelimit-limit").and_then(|limit| limit.try_into().ok()),
-        remaining: number("ratelimit-remaining").and_then(|left| left.try_into().ok()),
-        reset,
-    }
-}
-
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -513,18 +350,6 @@ mod tests {
         assert!(client("https://api.digitalocean.com", Some("t")).is_ok());
         for url in ["http://api.digitalocean.com", "http://localhost.example.com", "http://10.0.0.1"] {
             assert_eq!(client(url, Some("t")).unwrap_err().kind(), Kind::FailedPrecondition, "{url}");
-        }
-    }
-
-    #[test]
-    fn this_machine_is_told_from_others() {
-        for text in
-            ["http://127.0.0.1", "http://127.9.9.9:1", "http://[::1]:1", "http://localhost:1", "http://LOCALHOST"]
-        {
-            assert!(is_loopback(&Url::parse(text).unwrap()), "{text}");
-        }
-        for text in ["http://10.0.0.1", "http://localhost.example", "http://[::2]", "http://127.0.0.1.example"] {
-            assert!(!is_loopback(&Url::parse(text).unwrap()), "{text}");
         }
     }
 
@@ -556,13 +381,5 @@ mod tests {
         let url = client.url(&Request::new("/v2/images".into()).page(3));
 
         assert_eq!(url.as_str(), "https://proxy.example.com/do/v2/images?page=3&per_page=200");
-    }
-
-    #[test]
-    fn a_long_message_is_cut_between_characters() {
-        let short = shortened(&"é".repeat(600));
-
-        assert_eq!(short.chars().count(), 501);
-        assert_eq!(shortened("a\nb"), "a b");
     }
 }

@@ -21,7 +21,7 @@
 //! page after the last rows, where one before it has a total: some servers count the rows of the page there, and rows that
 //! come or go behind all others move none. What has moved is seen on the last page with rows.
 
-use super::client::PER_PAGE;
+use super::PER_PAGE;
 use super::page::Decoded;
 
 /// No more empty pages than this are asked for to prove that a list is short. It is a fifth of what the API allows in a

@@ -5,22 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::Where;
 use crate::error::{Failure, Kind};
-
-/// The request that failed: its method, and its path as it was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Where {
-    /// `GET`.
-    pub method: &'static str,
-    /// `/v2/images/7/actions?page=2&per_page=200`.
-    pub path: String,
-}
-
-impl fmt::Display for Where {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.path)
-    }
-}
 
 /// A request that was not answered as it should be.
 #[derive(Debug)]

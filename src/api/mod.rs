@@ -9,6 +9,8 @@
 //!
 //! It knows no table, no column and no SQL.
 
+mod answer;
+mod base_url;
 mod body;
 mod client;
 mod context;
@@ -17,11 +19,14 @@ mod fault;
 pub mod limit;
 pub mod page;
 mod read_ahead;
+mod request;
 pub mod retry;
 
+pub use base_url::is_loopback;
 pub use body::{Body, Head};
-pub use client::{Client, Options, PER_PAGE, Request, Sent, is_loopback};
+pub use client::{Client, Options, Sent};
 pub use context::{Count, Counts, QueryContext, SentEnough};
 pub use extent::{Extent, Far, Hole, MOST_PROOF, Short};
-pub use fault::{Fault, Where};
+pub use fault::Fault;
 pub use read_ahead::{Memory, ReadAhead};
+pub use request::{PER_PAGE, Request, Where};

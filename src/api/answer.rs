@@ -1,0 +1,116 @@
+//! What an answer says besides its rows: its head, and the body of an error.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use serde::Deserialize;
+
+use super::body::{Head, NoObject};
+use super::client::Attempt;
+use super::limit::Told;
+use super::{Body, Fault, Where};
+
+pub(super) fn head(status: StatusCode, headers: &HeaderMap) -> Head {
+    Head { status: status.as_u16(), request_id: request_id(headers), date: date(headers) }
+}
+
+pub(super) fn body(bytes: Bytes, at: Where, head: Head, headers: &HeaderMap, attempts: u32) -> Result<Body, Attempt> {
+    let status = head.status;
+    Body::try_new(bytes, head).map_err(|problem| match problem {
+        NoObject::Unfinished => Attempt::Passing(Fault::Cut { at, attempts, cause: None }),
+        NoObject::Empty => Attempt::Final(Fault::NoBody { at, status }),
+        NoObject::Other => {
+            let content_type = text(headers, CONTENT_TYPE.as_str());
+            Attempt::Final(Fault::NotJson { at, status, content_type })
+        }
+    })
+}
+
+/// DigitalOcean's own error body. `message` was once an object instead of text, so any field may be anything.
+#[derive(Default, Deserialize)]
+struct ErrorBody {
+    id: Option<serde_json::Value>,
+    message: Option<serde_json::Value>,
+    request_id: Option<serde_json::Value>,
+}
+
+pub(super) fn refusal(
+    bytes: &[u8],
+    at: Where,
+    status: StatusCode,
+    headers: &HeaderMap,
+    pause: Option<Duration>,
+) -> Attempt {
+    if status.is_redirection() {
+        let location = text(headers, LOCATION.as_str());
+        return Attempt::Final(Fault::Redirect { at, status: status.as_u16(), location });
+    }
+    let ErrorBody { id, message, request_id } = serde_json::from_slice(bytes).unwrap_or_default();
+    let line = |value: serde_json::Value| match value {
+        serde_json::Value::String(text) => shortened(&text),
+        other => shortened(&other.to_string()),
+    };
+    let request_id = request_id.map(line).or_else(|| self::request_id(headers));
+    let (status_code, id, message) = (status.as_u16(), id.map(line), message.map(line));
+    let fault = Fault::Status { at, status: status_code, id, message, request_id };
+    match pause {
+        Some(pause) => Attempt::Paused(pause, Box::new(fault)),
+        None if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => Attempt::Passing(fault),
+        None => Attempt::Final(fault),
+    }
+}
+
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    text(headers, "x-request-id").map(|id| shortened(&id))
+}
+
+fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc2822(&text(headers, DATE.as_str())?).ok().map(|date| date.to_utc())
+}
+
+/// A message fit for one line: control characters out, and not a page of it.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 500;
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
+    if line.chars().count() < text.chars().count() { line + "…" } else { line }
+}
+
+/// Whole seconds, and never none: a refusal that asks for no pause would be asked again at once, for ever.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = text(headers, RETRY_AFTER.as_str())?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.max(1)))
+}
+
+pub(super) fn told(status: StatusCode, headers: &HeaderMap) -> Told {
+    let refused = status == StatusCode::TOO_MANY_REQUESTS;
+    let number = |name| text(headers, name).and_then(|text| text.trim().parse::<u64>().ok());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let reset = number("ratelimit-reset").and_then(|at| Duration::from_secs(at).checked_sub(now));
+    Told {
+        accepted: !refused,
+        pause: retry_after(headers).filter(|_| refused),
+        limit: number("ratelimit-limit").and_then(|limit| limit.try_into().ok()),
+        remaining: number("ratelimit-remaining").and_then(|left| left.try_into().ok()),
+        reset,
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let short = shortened(&"é".repeat(600));
+
+        assert_eq!(short.chars().count(), 501);
+        assert_eq!(shortened("a\nb"), "a b");
+    }
+}

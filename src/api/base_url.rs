@@ -1,0 +1,55 @@
+//! Which URLs an API may have, and which of them a token may be sent to.
+
+use url::{Host, Url};
+
+use super::{Fault, Options};
+
+/// Refuses a URL that cannot be an API's, or that the token must not be sent to.
+pub(super) fn check_base_url(options: &Options) -> Result<(), Fault> {
+    let url = &options.base_url;
+    let refuse = |problem| {
+        let mut shown = url.clone();
+        let _ = shown.set_username("").and_then(|()| shown.set_password(None));
+        Err(Fault::BaseUrl { url: shown.to_string(), problem })
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if options.token.is_none() || is_loopback(url) => {}
+        "http" => return Err(Fault::Insecure { host: url.authority().to_owned() }),
+        _ => return refuse("is neither http nor https"),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return refuse("holds a user name or a password");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return refuse("has a query or a fragment");
+    }
+    Ok(())
+}
+
+/// Whether a URL's host is this machine: what plain http may carry a token to.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        for text in
+            ["http://127.0.0.1", "http://127.9.9.9:1", "http://[::1]:1", "http://localhost:1", "http://LOCALHOST"]
+        {
+            assert!(is_loopback(&Url::parse(text).unwrap()), "{text}");
+        }
+        for text in ["http://10.0.0.1", "http://localhost.example", "http://[::2]", "http://127.0.0.1.example"] {
+            assert!(!is_loopback(&Url::parse(text).unwrap()), "{text}");
+        }
+    }
+}
