@@ -9,22 +9,23 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use serde::Deserialize;
 
 use super::body::{Head, NoObject};
-use super::client::Attempt;
 use super::limit::Told;
 use super::{Body, Fault, Where};
 
+/// What stands above a body.
 pub(super) fn head(status: StatusCode, headers: &HeaderMap) -> Head {
     Head { status: status.as_u16(), request_id: request_id(headers), date: date(headers) }
 }
 
-pub(super) fn body(bytes: Bytes, at: Where, head: Head, headers: &HeaderMap, attempts: u32) -> Result<Body, Attempt> {
+/// The body of a success.
+pub(super) fn body(bytes: Bytes, at: Where, head: Head, headers: &HeaderMap, attempts: u32) -> Result<Body, Fault> {
     let status = head.status;
     Body::try_new(bytes, head).map_err(|problem| match problem {
-        NoObject::Unfinished => Attempt::Passing(Fault::Cut { at, attempts, cause: None }),
-        NoObject::Empty => Attempt::Final(Fault::NoBody { at, status }),
+        NoObject::Unfinished => Fault::Cut { at, attempts, cause: None },
+        NoObject::Empty => Fault::NoBody { at, status },
         NoObject::Other => {
             let content_type = text(headers, CONTENT_TYPE.as_str());
-            Attempt::Final(Fault::NotJson { at, status, content_type })
+            Fault::NotJson { at, status, content_type }
         }
     })
 }
@@ -37,16 +38,11 @@ struct ErrorBody {
     request_id: Option<serde_json::Value>,
 }
 
-pub(super) fn refusal(
-    bytes: &[u8],
-    at: Where,
-    status: StatusCode,
-    headers: &HeaderMap,
-    pause: Option<Duration>,
-) -> Attempt {
+/// Of an answer that is no success.
+pub(super) fn refusal(bytes: &[u8], at: Where, status: StatusCode, headers: &HeaderMap) -> Fault {
     if status.is_redirection() {
         let location = text(headers, LOCATION.as_str());
-        return Attempt::Final(Fault::Redirect { at, status: status.as_u16(), location });
+        return Fault::Redirect { at, status: status.as_u16(), location };
     }
     let ErrorBody { id, message, request_id } = serde_json::from_slice(bytes).unwrap_or_default();
     let line = |value: serde_json::Value| match value {
@@ -54,13 +50,8 @@ pub(super) fn refusal(
         other => shortened(&other.to_string()),
     };
     let request_id = request_id.map(line).or_else(|| self::request_id(headers));
-    let (status_code, id, message) = (status.as_u16(), id.map(line), message.map(line));
-    let fault = Fault::Status { at, status: status_code, id, message, request_id };
-    match pause {
-        Some(pause) => Attempt::Paused(pause, Box::new(fault)),
-        None if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => Attempt::Passing(fault),
-        None => Attempt::Final(fault),
-    }
+    let (status, id, message) = (status.as_u16(), id.map(line), message.map(line));
+    Fault::Status { at, status, id, message, request_id }
 }
 
 fn request_id(headers: &HeaderMap) -> Option<String> {
@@ -84,6 +75,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds.max(1)))
 }
 
+/// What the head says of the budget.
 pub(super) fn told(status: StatusCode, headers: &HeaderMap) -> Told {
     let refused = status == StatusCode::TOO_MANY_REQUESTS;
     let number = |name| text(headers, name).and_then(|text| text.trim().parse::<u64>().ok());

@@ -23,7 +23,7 @@ pub struct Head {
 
 /// Why bytes are no [`Body`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoObject {
+pub enum NoObject {
     /// It starts like one and breaks off.
     Unfinished,
     /// There is nothing.
@@ -34,7 +34,10 @@ pub(super) enum NoObject {
 
 impl Body {
     /// Takes bytes that start with `{` and end with `}`. The rest is for who decodes them.
-    pub(super) fn try_new(bytes: Bytes, head: Head) -> Result<Self, NoObject> {
+    ///
+    /// # Errors
+    /// [`NoObject`].
+    pub fn try_new(bytes: Bytes, head: Head) -> Result<Self, NoObject> {
         let text = bytes.trim_ascii();
         match (text.first(), text.last()) {
             (Some(b'{'), Some(b'}')) => Ok(Self { bytes, head }),

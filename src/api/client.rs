@@ -1,22 +1,20 @@
-//! One account's connection: requests in, bodies out.
+//! The topmost layer: one account's connection. Its parts are put together here.
 
-use std::sync::{Arc, Mutex};
+use std::future::ready;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use chrono::Utc;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::redirect::Policy;
-use reqwest::{ClientBuilder, RequestBuilder, Response};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
-use tracing::{debug, warn};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::time::timeout_at;
 use url::Url;
 
-use super::answer::{body, head, refusal, told};
 use super::base_url::check_base_url;
-use super::body::Head;
-use super::limit::{Limiter, Permit, TooLong};
-use super::{Body, Fault, QueryContext, Request, SentEnough, Where, limit, retry};
+use super::budgeted::Budgeted;
+use super::http::Http;
+use super::limit::Limiter;
+use super::retrying::Retrying;
+use super::{Body, Call, Exchange, Fault, QueryContext, Request, Sent, limit, retry};
 use crate::secret::Secret;
 
 /// How a [`Client`] asks, and whom.
@@ -59,46 +57,9 @@ impl Options {
     }
 }
 
-/// A request that was sent once, and how that went.
+/// A connection to the API: the topmost layer. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Sent {
-    /// The request.
-    pub at: Where,
-    /// Which time it was, from 1.
-    pub attempt: u32,
-    /// Whether there was a connection to send it over.
-    pub connected: bool,
-    /// What stood above the answer, also of one whose body did not arrive.
-    pub head: Option<Head>,
-    /// From sending to the last byte of the answer.
-    pub duration: Duration,
-}
-
-/// A connection to the API: connections that are kept, the token, the budget. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Client(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    http: reqwest::Client,
-    /// For POSTs, each of which opens a connection: of one that was kept nobody knows whether it is still good, and a
-    /// POST that fails on it may have left.
-    once: reqwest::Client,
-    options: Options,
-    authorization: Option<HeaderValue>,
-    limiter: Arc<Limiter>,
-    dice: Mutex<fastrand::Rng>,
-}
-
-/// One attempt that gave no body.
-pub(super) enum Attempt {
-    /// No other attempt would go better.
-    Final(Fault),
-    /// It may go better next time.
-    Passing(Fault),
-    /// The API named the pause before the next, which the budget keeps.
-    Paused(Duration, Box<Fault>),
-}
+pub struct Client(Arc<dyn Exchange>);
 
 impl Client {
     /// Sets up the connection; nothing is sent yet.
@@ -107,13 +68,17 @@ impl Client {
     /// A base URL that is none, or that a token must not be sent to.
     pub fn try_new(options: Options) -> Result<Self, Fault> {
         check_base_url(&options)?;
-        let http = http_client(&options).pool_max_idle_per_host(options.limit.in_flight).build();
-        let once = http_client(&options).pool_max_idle_per_host(0).retry(reqwest::retry::never()).build();
-        let (http, once) = (http.map_err(Fault::Setup)?, once.map_err(Fault::Setup)?);
-        let authorization = options.token.as_ref().map(authorization).transpose()?;
+        let Some(token) = &options.token else { return Ok(Self::over(WithoutToken)) };
+        let http = Http::try_new(&options, token)?;
         let limiter = Limiter::new(options.limit.clone());
-        let dice = Mutex::new(options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed));
-        Ok(Self(Arc::new(Inner { http, once, options, authorization, limiter, dice })))
+        // A cache is one more layer here, around the others: it gets whole bodies of successful answers alone, and what it
+        // has costs no request and no place in the budget.
+        Ok(Self::over(layers(http, limiter, &options)))
+    }
+
+    /// A client that asks this layer, such as a cache or a test double.
+    pub fn over(layer: impl Exchange + 'static) -> Self {
+        Self(Arc::new(layer))
     }
 
     /// Sends a GET until it is answered, within the limits of the query.
@@ -123,7 +88,8 @@ impl Client {
     /// # Errors
     /// Every [`Fault`] but those of [`Client::try_new`].
     pub async fn get(&self, request: &Request, query: &QueryContext) -> Result<Body, Fault> {
-        let answered = timeout_at(query.deadline(), self.until_answered(request, query, &mut |_| {})).await;
+        let call = Call { request, query, attempt: 1, observer: &mut |_| {} };
+        let answered = timeout_at(query.deadline(), self.0.exchange(call)).await;
         answered.unwrap_or_else(|_| Err(Fault::QueryTimeout { at: request.at(), limit: query.timeout }))
     }
 
@@ -143,199 +109,32 @@ impl Client {
         mut sent: impl FnMut(Sent) + Send,
     ) -> Result<Body, Fault> {
         let request = Request::post(path.to_owned(), body.to_owned());
-        self.until_answered(&request, query, &mut sent).await
-    }
-
-    async fn until_answered(
-        &self,
-        request: &Request,
-        query: &QueryContext,
-        sent: &mut (dyn FnMut(Sent) + Send),
-    ) -> Result<Body, Fault> {
-        let mut attempts = 1;
-        let mut paused = Duration::ZERO;
-        loop {
-            let (fault, pause) = match self.attempt(request, query, attempts, sent).await {
-                Ok(body) => return Ok(body),
-                Err(Attempt::Final(fault)) => return Err(fault),
-                Err(Attempt::Passing(fault)) if attempts >= self.0.options.retry.attempts => return Err(fault),
-                Err(Attempt::Passing(fault)) if request.body().is_some() && fault.may_have_been_carried_out() => {
-                    return Err(fault);
-                }
-                Err(Attempt::Passing(fault)) => {
-                    attempts += 1;
-                    (fault, self.pause(attempts - 1))
-                }
-                Err(Attempt::Paused(pause, fault)) => {
-                    paused += pause;
-                    if paused > query.max_wait {
-                        return Err(self.used_up(request, query, TooLong { wait: pause }));
-                    }
-                    (*fault, Duration::ZERO)
-                }
-            };
-            warn!(path = request.at().path, attempts, pause_ms = pause.as_millis(), error = %fault, "sending again");
-            query.count(|counts| &counts.retries, 1);
-            sleep(pause).await;
-        }
-    }
-
-    fn pause(&self, failures: u32) -> Duration {
-        let dice = self.0.dice.lock().expect("nothing panics while it is held").f64();
-        self.0.options.retry.pause(failures, dice)
-    }
-
-    async fn attempt(
-        &self,
-        request: &Request,
-        query: &QueryContext,
-        attempts: u32,
-        sent: &mut (dyn FnMut(Sent) + Send),
-    ) -> Result<Body, Attempt> {
-        let Inner { options, limiter, .. } = self.0.as_ref();
-        if self.0.authorization.is_none() {
-            return Err(Attempt::Final(Fault::NoToken));
-        }
-        let enough = |SentEnough { most, needed }| Fault::TooManyRequests { at: request.at(), most, needed };
-        query.has_requests_left().map_err(|sent| Attempt::Final(enough(sent)))?;
-        let queued = Instant::now();
-        let permit = limiter.acquire(query.max_wait).await;
-        query.count(|counts| &counts.waited_ms, usize::try_from(queued.elapsed().as_millis()).unwrap_or(usize::MAX));
-        let mut permit = permit.map_err(|too_long| Attempt::Final(self.used_up(request, query, too_long)))?;
-        if let Err(sent) = query.one_more_request() {
-            permit.not_sent();
-            return Err(Attempt::Final(enough(sent)));
-        }
-        let begin = Instant::now();
-        let mut head = None;
-        let answered = timeout(options.attempt_timeout, self.send(request, permit, attempts, &mut head)).await;
-        let answered = answered.unwrap_or_else(|_| {
-            let fault = Fault::Slow { at: request.at(), limit: options.attempt_timeout, attempts };
-            Err(Attempt::Passing(fault))
-        });
-        let connected = !matches!(&answered, Err(Attempt::Passing(Fault::Unreachable { .. })));
-        sent(Sent { at: request.at(), attempt: attempts, connected, head, duration: begin.elapsed() });
-        answered
-    }
-
-    fn used_up(&self, request: &Request, query: &QueryContext, TooLong { wait }: TooLong) -> Fault {
-        let returns = Utc::now() + chrono::Duration::from_std(wait).unwrap_or(chrono::Duration::zero());
-        Fault::Budget { at: request.at(), returns, wait, max_wait: query.max_wait }
-    }
-
-    /// Sends once, and reads the answer to its end. The permit is given back right after that.
-    /// What stands above the answer is in `above` as soon as it is there.
-    async fn send(
-        &self,
-        request: &Request,
-        mut permit: Permit,
-        attempts: u32,
-        above: &mut Option<Head>,
-    ) -> Result<Body, Attempt> {
-        let at = request.at();
-        debug!(method = at.method, path = at.path, attempts, "sending");
-        let response = self.sending(request).send().await.map_err(|cause| {
-            let connected = !cause.is_connect();
-            if !connected {
-                permit.not_sent();
-            }
-            let (at, cause) = (at.clone(), cause.without_url());
-            Attempt::Passing(match request.body() {
-                Some(_) if connected => Fault::Cut { at, attempts, cause: Some(cause) },
-                _ => Fault::Unreachable { at, host: self.0.options.base_url.authority().to_owned(), attempts, cause },
-            })
-        })?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let pause = permit.answered(told(status, &headers));
-        let head = head(status, &headers);
-        *above = Some(head.clone());
-        if !status.is_success() {
-            let bytes = read_some(response).await;
-            drop(permit);
-            return Err(refusal(&bytes, at, status, &headers, pause));
-        }
-        let bytes = read(response, self.0.options.max_body_bytes, &at, attempts).await?;
-        drop(permit);
-        body(bytes, at, head, &headers, attempts)
-    }
-
-    fn sending(&self, request: &Request) -> RequestBuilder {
-        let url = self.url(request);
-        let sending = match request.body() {
-            None => self.0.http.get(url),
-            Some(body) => self.0.once.post(url).header(CONTENT_TYPE, "application/json").body(body.to_owned()),
-        };
-        match &self.0.authorization {
-            Some(authorization) => sending.header(AUTHORIZATION, authorization.clone()),
-            None => sending,
-        }
-    }
-
-    fn url(&self, request: &Request) -> Url {
-        let mut url = self.0.options.base_url.clone();
-        let base = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&format!("{base}{}", request.path()));
-        if request.parameters().next().is_some() {
-            url.query_pairs_mut().extend_pairs(request.parameters());
-        }
-        url
+        self.0.exchange(Call { request: &request, query, attempt: 1, observer: &mut sent }).await
     }
 }
 
-fn http_client(options: &Options) -> ClientBuilder {
-    // Another part of the process may have chosen a provider before; that one serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
-        .redirect(Policy::none())
-        .connect_timeout(Duration::from_secs(10))
-        .tcp_nodelay(true);
-    if options.base_url.scheme() == "http" {
-        // Plain http is for loopback: a proxy from the environment would carry the token elsewhere.
-        builder = builder.no_proxy();
-    }
-    builder
+/// The layers between the client and the lowest one.
+pub(super) fn layers<E: Exchange>(http: E, limiter: Arc<Limiter>, options: &Options) -> Retrying<Budgeted<E>> {
+    Retrying::new(Budgeted::new(http, limiter), options.retry.clone(), options.seed)
 }
 
-fn authorization(token: &Secret) -> Result<HeaderValue, Fault> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| Fault::NoToken)?;
-    value.set_sensitive(true);
-    Ok(value)
-}
+/// In place of all layers where there is no token: nothing is counted or sent.
+#[derive(Debug)]
+struct WithoutToken;
 
-async fn read(mut response: Response, limit: usize, at: &Where, attempts: u32) -> Result<Bytes, Attempt> {
-    let mut bytes = BytesMut::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() > limit => {
-                return Err(Attempt::Final(Fault::TooLarge { at: at.clone(), limit }));
-            }
-            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-            Ok(None) => return Ok(bytes.freeze()),
-            Err(cause) => {
-                let cause = Some(cause.without_url());
-                return Err(Attempt::Passing(Fault::Cut { at: at.clone(), attempts, cause }));
-            }
-        }
+impl Exchange for WithoutToken {
+    fn exchange<'a>(&'a self, _: Call<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+        ready(Err(Fault::NoToken)).boxed()
     }
-}
-
-/// What there is of an error's body. The status has said what matters, also where the rest is cut or endless.
-async fn read_some(mut response: Response) -> Bytes {
-    const ENOUGH: usize = 64 << 10;
-    let mut bytes = BytesMut::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() >= ENOUGH {
-            break;
-        }
-    }
-    bytes.freeze()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+    use std::sync::Mutex;
+
     use super::*;
+    use crate::api::double::{Double, Step, get};
     use crate::error::{Failure, Kind};
 
     fn client(url: &str, token: Option<&str>) -> Result<Client, Fault> {
@@ -374,12 +173,76 @@ mod tests {
         assert!(!format!("{client:?}").contains("hidden"));
     }
 
-    #[test]
-    fn a_base_url_may_have_a_path_of_its_own() {
-        let client = client("https://proxy.example.com/do/", None).unwrap();
+    #[tokio::test(start_paused = true)]
+    async fn a_get_ends_with_the_querys_time_and_a_post_does_not() {
+        let double = Double::always(|| Step::body().taking(Duration::from_secs(400)));
+        let client = Client::over(Arc::clone(&double));
+        let query = QueryContext::default();
 
-        let url = client.url(&Request::new("/v2/images".into()).page(3));
+        let fault = client.get(&get(), &query).await.unwrap_err();
+        let posted = client.post("/v2/things", "{}", &query, |_| {}).await;
 
-        assert_eq!(url.as_str(), "https://proxy.example.com/do/v2/images?page=3&per_page=200");
+        assert!(matches!(fault, Fault::QueryTimeout { limit, .. } if limit == Duration::from_secs(300)), "{fault}");
+        assert!(posted.is_ok());
+        assert_eq!(double.attempts(), [1, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_post_reports_each_time_that_it_was_sent() {
+        let client = Client::over(Double::in_turn([Step::body()]));
+        let mut sent = Vec::new();
+
+        client.post("/v2/things", "{}", &QueryContext::default(), |each| sent.push(each)).await.unwrap();
+
+        assert_eq!(sent.len(), 1);
+        assert_eq!(sent[0].at.to_string(), "POST /v2/things");
+    }
+
+    #[tokio::test]
+    async fn without_a_token_nothing_is_counted() {
+        let client = client("https://api.digitalocean.com", None).unwrap();
+        let query = QueryContext::default();
+
+        let fault = client.get(&get(), &query).await.unwrap_err();
+
+        assert!(matches!(fault, Fault::NoToken), "{fault}");
+        assert_eq!(query.counts.requests.get(), 0);
+    }
+
+    /// A layer that answers a GET from memory where it has the answer.
+    #[derive(Debug)]
+    struct Cache<E> {
+        bodies: Mutex<HashMap<String, Body>>,
+        below: E,
+    }
+
+    impl<E: Exchange> Exchange for Cache<E> {
+        fn exchange<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+            let (path, is_post) = (call.request.at().path, call.request.is_post());
+            let known = self.bodies.lock().unwrap().get(&path).filter(|_| !is_post).cloned();
+            match known {
+                Some(body) => ready(Ok(body)).boxed(),
+                None => {
+                    let keep = move |body: &Body| drop(self.bodies.lock().unwrap().insert(path, body.clone()));
+                    self.below.exchange(call).map(|answered| answered.inspect(keep)).boxed()
+                }
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cache_is_one_more_layer_which_gets_whole_bodies_alone() {
+        let double = Double::in_turn([Step::status(503), Step::body()]);
+        let options = Options::new("https://a.b".parse().unwrap(), None);
+        let layers = layers(Arc::clone(&double), Limiter::new(options.limit.clone()), &options);
+        let client = Client::over(Cache { bodies: Mutex::default(), below: layers });
+        let query = QueryContext::default();
+
+        for _ in 0..3 {
+            client.get(&get(), &query).await.unwrap();
+        }
+
+        assert_eq!(double.attempts(), [1, 2]);
+        assert_eq!(query.counts.requests.get(), 2);
     }
 }

@@ -61,19 +61,19 @@ pub(super) struct TooLong {
     pub(super) wait: Duration,
 }
 
-/// What an answer says of the budget.
+/// What the head of an answer says of the budget.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Told {
+pub struct Told {
     /// Whether it is an answer, and no 429.
-    pub(super) accepted: bool,
+    pub accepted: bool,
     /// How long a 429 asks everybody to wait.
-    pub(super) pause: Option<Duration>,
+    pub pause: Option<Duration>,
     /// Requests an hour.
-    pub(super) limit: Option<usize>,
+    pub limit: Option<usize>,
     /// Requests that are left of them.
-    pub(super) remaining: Option<usize>,
+    pub remaining: Option<usize>,
     /// How long until the oldest request leaves the count.
-    pub(super) reset: Option<Duration>,
+    pub reset: Option<Duration>,
 }
 
 /// The budget of one token.
@@ -149,15 +149,15 @@ pub(super) struct Permit {
 }
 
 impl Permit {
-    /// The answer's head is here: from now on the request leaves the windows. Answers how long everybody pauses, where
-    /// the answer asks for that.
-    pub(super) fn answered(&mut self, told: Told) -> Option<Duration> {
+    /// The answer's head is here: from now on the request leaves the windows. Returns what the budget makes of it, where
+    /// nothing is longer than [`Options::max_pause`].
+    pub(super) fn answered(&mut self, told: Told) -> Told {
         let told = self.limiter.bounded(told);
         if !std::mem::replace(&mut self.answered, true) {
             self.limiter.ledger().answered(Instant::now(), told);
             self.limiter.answered.notify_one();
         }
-        told.pause
+        told
     }
 }
 
@@ -520,7 +520,7 @@ mod tests {
     async fn a_pause_of_a_day_is_a_short_one_behind_which_one_request_at_a_time_asks() {
         let limiter = limiter(250, 5_000);
         let start = Instant::now();
-        assert_eq!(limiter.acquire(SECOND).await.unwrap().answered(refused(86_400)), Some(300 * SECOND));
+        assert_eq!(limiter.acquire(SECOND).await.unwrap().answered(refused(86_400)).pause, Some(300 * SECOND));
 
         let mut probe = limiter.acquire(600 * SECOND).await.unwrap();
         assert_eq!((Instant::now() - start).as_secs(), 300);

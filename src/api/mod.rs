@@ -1,6 +1,22 @@
 //! The only HTTP client: sends a request with the account's token, within its limits, as
 //! often as it takes, and answers a body or a [`Fault`].
 //!
+//! It is made of layers. Each is an [`Exchange`], one request in and one whole body or a [`Fault`] out, and holds the
+//! layer below:
+//!
+//! ```text
+//! Client      get, post; a GET ends with its query's time
+//!   │         ◄── a cache belongs here: see `Client::try_new`
+//! Retrying    sends again what may pass, after a pause; a POST never after it may have been carried out
+//!   │
+//! Budgeted    waits for a place in the token's budget, holds a permit, counts the request
+//!   │
+//! Http        one attempt: URL, token, limits of time and size
+//! ```
+//!
+//! A test double is a layer in place of any of them, and [`Client::over`] makes a client of any layer. What goes down
+//! with a request is a [`Call`]; what a layer hears of it before there is a result comes up through an [`Observer`].
+//!
 //! - [`Client`]: one account's connection to the API. Cheap to clone.
 //! - [`QueryContext`]: what all requests of one query share: its time limit, its counts, its notices.
 //! - [`page`]: a list's pages, side by side, in order. [`Extent`]: where the list ends.
@@ -12,20 +28,27 @@
 mod answer;
 mod base_url;
 mod body;
+mod budgeted;
 mod client;
 mod context;
+#[cfg(test)]
+mod double;
+mod exchange;
 mod extent;
 mod fault;
+mod http;
 pub mod limit;
 pub mod page;
 mod read_ahead;
 mod request;
 pub mod retry;
+mod retrying;
 
 pub use base_url::is_loopback;
-pub use body::{Body, Head};
-pub use client::{Client, Options, Sent};
+pub use body::{Body, Head, NoObject};
+pub use client::{Client, Options};
 pub use context::{Count, Counts, QueryContext, SentEnough};
+pub use exchange::{Call, Exchange, Observer, Sent};
 pub use extent::{Extent, Far, Hole, MOST_PROOF, Short};
 pub use fault::Fault;
 pub use read_ahead::{Memory, ReadAhead};

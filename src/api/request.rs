@@ -55,6 +55,7 @@ impl Request {
         Self { path, query: Vec::new(), page: None, body: Some(body) }
     }
 
+    /// What stands behind the path.
     pub(super) fn parameters(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
         let query = self.query.iter().map(|(name, value)| (name.as_str(), Cow::from(value)));
         let page = self.page.into_iter();
@@ -68,13 +69,20 @@ impl Request {
         query.extend_pairs(self.parameters());
         let query = query.finish();
         let path = if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) };
-        Where { method: if self.body.is_some() { "POST" } else { "GET" }, path }
+        Where { method: if self.is_post() { "POST" } else { "GET" }, path }
     }
 
+    /// Below the base URL, without what stands behind it.
     pub(super) fn path(&self) -> &str {
         &self.path
     }
 
+    /// Whether it acts. Such a request must not be sent twice, and its answer is no other request's.
+    pub fn is_post(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// What is posted.
     pub(super) fn body(&self) -> Option<&str> {
         self.body.as_deref()
     }

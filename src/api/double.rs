@@ -1,0 +1,166 @@
+//! A test double of a layer: answers what it is told to, and keeps when it was called.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::time::{Instant, sleep};
+
+use super::limit::Told;
+use super::{Body, Call, Exchange, Fault, Head, QueryContext, Request, Sent};
+
+/// A layer without any below it.
+pub(super) struct Double {
+    next: Box<dyn Fn() -> Step + Send + Sync>,
+    calls: Mutex<Vec<(u32, Instant)>>,
+}
+
+/// What one exchange is like.
+pub(super) struct Step {
+    told: Option<Told>,
+    takes: Duration,
+    ends: Ends,
+}
+
+#[derive(Debug)]
+enum Ends {
+    Body,
+    Status(u16),
+    Cut,
+    Slow,
+    /// The connection is not made.
+    Unreachable,
+}
+
+impl Double {
+    /// Does the same each time.
+    pub(super) fn always(step: impl Fn() -> Step + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { next: Box::new(step), calls: Mutex::default() })
+    }
+
+    /// Does these one after another, and panics when it is called once more.
+    pub(super) fn in_turn(steps: impl IntoIterator<Item = Step>) -> Arc<Self> {
+        let steps: Mutex<VecDeque<Step>> = Mutex::new(steps.into_iter().collect());
+        Self::always(move || steps.lock().unwrap().pop_front().expect("no call was expected any more"))
+    }
+
+    /// The number of the attempt of each call so far.
+    pub(super) fn attempts(&self) -> Vec<u32> {
+        self.calls.lock().unwrap().iter().map(|(attempt, _)| *attempt).collect()
+    }
+
+    /// When each call so far began.
+    pub(super) fn begins(&self) -> Vec<Instant> {
+        self.calls.lock().unwrap().iter().map(|(_, begin)| *begin).collect()
+    }
+
+    async fn answer(&self, call: Call<'_>) -> Result<Body, Fault> {
+        let Call { request, attempt, observer, .. } = call;
+        let begin = Instant::now();
+        self.calls.lock().unwrap().push((attempt, begin));
+        let Step { told, takes, ends } = (self.next)();
+        if let Some(told) = told {
+            observer.answered(told);
+        }
+        sleep(takes).await;
+        let connected = !matches!(ends, Ends::Unreachable);
+        let ended = ends.result(request, attempt);
+        observer.sent(Sent { at: request.at(), attempt, connected, head: None, duration: begin.elapsed() });
+        ended
+    }
+}
+
+impl Exchange for Arc<Double> {
+    fn exchange<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+        self.answer(call).boxed()
+    }
+}
+
+impl fmt::Debug for Double {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Double")
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ends.fmt(f)
+    }
+}
+
+impl Step {
+    /// The body `{}`.
+    pub(super) fn body() -> Self {
+        Self::of(Ends::Body)
+    }
+
+    /// An error of this status.
+    pub(super) fn status(status: u16) -> Self {
+        Self::of(Ends::Status(status))
+    }
+
+    /// A body that ends early.
+    pub(super) fn cut() -> Self {
+        Self::of(Ends::Cut)
+    }
+
+    /// No answer within the time of an attempt.
+    pub(super) fn slow() -> Self {
+        Self::of(Ends::Slow)
+    }
+
+    /// A connection that is not made.
+    pub(super) fn unreachable() -> Self {
+        Self::of(Ends::Unreachable)
+    }
+
+    fn of(ends: Ends) -> Self {
+        Self { told: None, takes: Duration::ZERO, ends }
+    }
+
+    /// The same, with a head that says this.
+    pub(super) fn telling(self, told: Told) -> Self {
+        Self { told: Some(told), ..self }
+    }
+
+    /// The same, whose end comes so long after its head.
+    pub(super) fn taking(self, takes: Duration) -> Self {
+        Self { takes, ..self }
+    }
+}
+
+impl Ends {
+    fn result(self, request: &Request, attempts: u32) -> Result<Body, Fault> {
+        let at = request.at();
+        Err(match self {
+            Self::Body => return Ok(Body::try_new(Bytes::from_static(b"{}"), Head::default()).unwrap()),
+            Self::Status(status) => Fault::Status { at, status, id: None, message: None, request_id: None },
+            Self::Cut => Fault::Cut { at, attempts, cause: None },
+            Self::Slow => Fault::Slow { at, limit: Duration::from_secs(60), attempts },
+            // Only reqwest makes its errors: this one is of a proxy without a URL.
+            Self::Unreachable => {
+                let cause = reqwest::Proxy::all("").unwrap_err();
+                Fault::Unreachable { at, host: "nowhere".into(), attempts, cause }
+            }
+        })
+    }
+}
+
+/// Some GET.
+pub(super) fn get() -> Request {
+    Request::new("/v2/things".into())
+}
+
+/// Some POST.
+pub(super) fn post() -> Request {
+    Request::post("/v2/things".into(), "{}".into())
+}
+
+/// Calls a layer for the first time.
+pub(super) async fn ask(layer: &impl Exchange, request: &Request, query: &QueryContext) -> Result<Body, Fault> {
+    layer.exchange(Call { request, query, attempt: 1, observer: &mut |_| {} }).await
+}

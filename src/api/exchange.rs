@@ -1,0 +1,65 @@
+//! What all layers of the client have in common: [`Exchange`], one request in, one whole body or a [`Fault`] out.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use super::limit::Told;
+use super::{Body, Fault, Head, QueryContext, Request, Where};
+
+/// A layer of the client. All but the lowest one hold the next layer below, and pass calls on to it.
+pub trait Exchange: Debug + Send + Sync {
+    /// Sends the request and reads its answer to the end.
+    ///
+    /// Dropping the future drops the request; what was sent still counts.
+    ///
+    /// # Errors
+    /// The [`Fault`] that this layer, or one below it, has found.
+    fn exchange<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Body, Fault>>;
+}
+
+/// A request on its way down through the layers.
+pub struct Call<'a> {
+    /// The request.
+    pub request: &'a Request,
+    /// The query that it is sent for.
+    pub query: &'a QueryContext,
+    /// Which time it is sent, from 1. An answer that asks for a pause does not count.
+    pub attempt: u32,
+    /// The layer above, as far as it must know more than what is returned.
+    pub observer: &'a mut dyn Observer,
+}
+
+/// Hears what happens to a request while it is being exchanged. A layer that listens passes it on to the observer above.
+pub trait Observer: Send {
+    /// The head of an answer is here; its body is still to be read, and may never arrive.
+    fn answered(&mut self, told: Told) {
+        let _ = told;
+    }
+
+    /// The request was sent once, and its answer was read, or failed.
+    fn sent(&mut self, sent: Sent);
+}
+
+/// A request that was sent once, and how that went.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The request.
+    pub at: Where,
+    /// Which time it was, from 1.
+    pub attempt: u32,
+    /// Whether there was a connection to send it over.
+    pub connected: bool,
+    /// What stood above the answer, also of one whose body did not arrive.
+    pub head: Option<Head>,
+    /// From sending to the last byte of the answer.
+    pub duration: Duration,
+}
+
+/// A closure hears of each time.
+impl<F: FnMut(Sent) + Send> Observer for F {
+    fn sent(&mut self, sent: Sent) {
+        self(sent);
+    }
+}
