@@ -1,0 +1,230 @@
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn limiter(per_minute: usize, per_hour: usize) -> Arc<Limiter> {
+    Limiter::new(Options { per_minute, per_hour, ..Options::default() })
+}
+
+async fn send(limiter: &Arc<Limiter>, told: Told) {
+    limiter.acquire(Duration::MAX / 4).await.unwrap().answered(told);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_request_after_the_last_of_a_minute_waits_for_the_first_to_leave() {
+    let limiter = limiter(3, 100);
+    let start = Instant::now();
+    for _ in 0..3 {
+        send(&limiter, Told::default()).await;
+        tokio::time::advance(SECOND).await;
+    }
+
+    send(&limiter, Told::default()).await;
+
+    assert_eq!((Instant::now() - start).as_secs(), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_in_flight_counts_until_a_minute_after_its_answer() {
+    let limiter = limiter(1, 100);
+    let start = Instant::now();
+    let mut slow = limiter.acquire(SECOND).await.unwrap();
+    tokio::time::advance(10 * SECOND).await;
+    slow.answered(Told::default());
+
+    send(&limiter, Told::default()).await;
+
+    assert_eq!((Instant::now() - start).as_secs(), 70);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_hour_holds_when_the_minute_does_not() {
+    let limiter = limiter(2, 3);
+    let start = Instant::now();
+    for _ in 0..4 {
+        send(&limiter, Told::default()).await;
+    }
+
+    assert_eq!((Instant::now() - start).as_secs(), 3_600);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_would_wait_too_long_is_refused_at_once_and_told_how_long() {
+    let limiter = limiter(1, 100);
+    send(&limiter, Told::default()).await;
+    tokio::time::advance(20 * SECOND).await;
+
+    let refused = limiter.acquire(39 * SECOND).await.unwrap_err();
+
+    assert_eq!(refused.wait, 40 * SECOND);
+    assert!(limiter.acquire(40 * SECOND).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_ahead_in_the_queue_are_counted_in() {
+    let limiter = limiter(2, 100);
+    let mut queue: Vec<_> = (0..5).map(|_| Box::pin(limiter.acquire(600 * SECOND))).collect();
+    for waiting in &mut queue {
+        let _ = futures::poll!(waiting);
+    }
+
+    let refused = limiter.acquire(100 * SECOND).await.unwrap_err();
+
+    assert_eq!(refused.wait, 120 * SECOND, "two a minute: the sixth comes after two minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_use_is_learnt_from_the_headers() {
+    let limiter = limiter(250, 5_000);
+    let start = Instant::now();
+    let told = Told { limit: Some(5_000), remaining: Some(0), reset: Some(30 * SECOND), ..Told::default() };
+    send(&limiter, told).await;
+
+    send(&limiter, told).await;
+
+    assert_eq!((Instant::now() - start).as_secs(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_the_set_and_the_told_requests_an_hour_the_lower_number_counts() {
+    async fn sent_at_once(limiter: &Arc<Limiter>, limit: usize) -> usize {
+        tokio::time::advance(Duration::from_secs(3_600)).await;
+        let mut sent = 0;
+        while let Ok(mut permit) = limiter.acquire(SECOND).await {
+            permit.answered(Told { limit: Some(limit), ..Told::default() });
+            sent += 1;
+        }
+        sent
+    }
+    let limiter = limiter(250, 3);
+
+    assert_eq!(sent_at_once(&limiter, 5_000).await, 3, "the setting is not raised");
+    assert_eq!(sent_at_once(&limiter, 2).await, 2);
+    assert_eq!(sent_at_once(&limiter, 5_000).await, 3, "the first answer says so");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_in_the_past_lets_one_request_through_at_a_time() {
+    let limiter = limiter(250, 5_000);
+    let told = Told { remaining: Some(0), ..Told::default() };
+    send(&limiter, told).await;
+
+    let mut probe = limiter.acquire(SECOND).await.unwrap();
+    let mut second = Box::pin(limiter.acquire(SECOND));
+
+    assert!(futures::poll!(&mut second).is_pending());
+    probe.answered(Told { remaining: Some(10), ..told });
+    assert!(second.await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_in_flight_are_not_taken_for_a_budget_that_is_gone() {
+    let limiter = limiter(250, 5_000);
+    let mut first = limiter.acquire(SECOND).await.unwrap();
+    let mut others: Vec<_> = Vec::new();
+    for _ in 0..12 {
+        others.push(limiter.acquire(SECOND).await.unwrap());
+    }
+    first.answered(Told { remaining: Some(10), reset: Some(3_000 * SECOND), ..Told::default() });
+
+    let mut waiting = Box::pin(limiter.acquire(SECOND));
+    assert!(futures::poll!(&mut waiting).is_pending(), "no refusal before the others are answered");
+    for mut other in others {
+        other.answered(Told { remaining: Some(10), reset: Some(3_000 * SECOND), ..Told::default() });
+    }
+
+    assert!(waiting.await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_was_never_made_costs_nothing() {
+    let limiter = limiter(1, 100);
+    limiter.acquire(SECOND).await.unwrap().not_sent();
+
+    assert!(limiter.acquire(SECOND).await.is_ok());
+}
+
+fn refused(seconds: u64) -> Told {
+    Told { pause: Some(Duration::from_secs(seconds)), ..Told::default() }
+}
+
+const ACCEPTED: Told = Told { accepted: true, pause: None, limit: None, remaining: None, reset: None };
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_holds_everybody() {
+    let limiter = limiter(250, 5_000);
+    let start = Instant::now();
+    send(&limiter, refused(7)).await;
+
+    send(&limiter, Told::default()).await;
+
+    assert_eq!((Instant::now() - start).as_secs(), 7);
+    send(&limiter, refused(90)).await;
+    assert_eq!(limiter.acquire(60 * SECOND).await.unwrap_err().wait, 90 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_a_day_is_a_short_one_behind_which_one_request_at_a_time_asks() {
+    let limiter = limiter(250, 5_000);
+    let start = Instant::now();
+    assert_eq!(limiter.acquire(SECOND).await.unwrap().answered(refused(86_400)).pause, Some(300 * SECOND));
+
+    let mut probe = limiter.acquire(600 * SECOND).await.unwrap();
+    assert_eq!((Instant::now() - start).as_secs(), 300);
+    let mut second = Box::pin(limiter.acquire(600 * SECOND));
+    assert!(futures::poll!(&mut second).is_pending(), "before the first is answered");
+    probe.answered(refused(86_400));
+    let mut second = second.await.unwrap();
+    assert_eq!((Instant::now() - start).as_secs(), 600, "it is still refused");
+
+    second.answered(ACCEPTED);
+    let all: Vec<_> = [limiter.acquire(SECOND).await, limiter.acquire(SECOND).await].into_iter().collect();
+    assert!(all.iter().all(Result::is_ok), "it is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_from_before_a_pause_does_not_end_it() {
+    let limiter = limiter(250, 5_000);
+    let (mut first, mut second) = (limiter.acquire(SECOND).await.unwrap(), limiter.acquire(SECOND).await.unwrap());
+
+    first.answered(refused(7));
+    second.answered(ACCEPTED);
+
+    assert_eq!(limiter.acquire(SECOND).await.unwrap_err().wait, 7 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_one_request_or_a_reset_far_away_is_asked_about_again() {
+    let one = Told { limit: Some(1), ..ACCEPTED };
+    let far = Told { remaining: Some(0), reset: Some(3_600 * SECOND), ..ACCEPTED };
+    for told in [one, far] {
+        let limiter = limiter(250, 5_000);
+        let start = Instant::now();
+        send(&limiter, told).await;
+        assert_eq!(limiter.acquire(60 * SECOND).await.unwrap_err().wait, 300 * SECOND, "{told:?}");
+
+        let mut probe = limiter.acquire(600 * SECOND).await.unwrap();
+        assert_eq!((Instant::now() - start).as_secs(), 300, "{told:?}");
+        let mut second = Box::pin(limiter.acquire(600 * SECOND));
+        assert!(futures::poll!(&mut second).is_pending(), "{told:?}: before the first is answered");
+        probe.answered(Told { limit: Some(5_000), remaining: Some(4_000), ..ACCEPTED });
+
+        assert!(second.await.is_ok());
+        assert!(limiter.acquire(SECOND).await.is_ok(), "{told:?}: it is over");
+        assert_eq!((Instant::now() - start).as_secs(), 300, "{told:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_query_gives_back_its_permit_and_its_place_in_the_queue() {
+    let limiter = Limiter::new(Options { in_flight: 1, ..Options::default() });
+    let held = limiter.acquire(SECOND).await.unwrap();
+    let mut waiting = Box::pin(limiter.acquire(SECOND));
+    assert!(futures::poll!(&mut waiting).is_pending());
+
+    drop(waiting);
+    drop(held);
+
+    assert_eq!(limiter.waiting.load(Ordering::SeqCst), 0);
+    assert!(limiter.acquire(SECOND).await.is_ok());
+}
