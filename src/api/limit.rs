@@ -4,7 +4,7 @@
 //! leaves the count one minute and one hour after it was made:
 //! <https://docs.digitalocean.com/reference/api/intro/#rate-limit>. Staying below is cheaper than being
 //! refused, so every request is counted here before it is sent. A request counts from when it
-//! is sent until a window's length after its *answer*: the API saw it somewhere in between.
+//! is sent until a window's length after the head of its *answer*: the API saw it somewhere in between.
 //!
 //! What others use of the same token is learnt from the `ratelimit-*` headers, and a 429
 //! pauses everybody. Who would have to wait longer than allowed is refused at once.
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 /// The budget. The windows' lengths are options for tests that scale the clock.
@@ -80,22 +80,19 @@ pub struct Told {
 #[derive(Debug)]
 pub(super) struct Limiter {
     ledger: Mutex<Ledger>,
-    permits: Arc<Semaphore>,
     turnstile: tokio::sync::Mutex<()>,
     waiting: AtomicUsize,
-    answered: Notify,
-    max_pause: Duration,
+    /// The head of an answer is here, or a permit is free.
+    changed: Notify,
 }
 
 impl Limiter {
     pub(super) fn new(options: Options) -> Arc<Self> {
         Arc::new(Self {
-            permits: Arc::new(Semaphore::new(options.in_flight)),
-            max_pause: options.max_pause,
             ledger: Mutex::new(Ledger::new(options)),
             turnstile: tokio::sync::Mutex::default(),
             waiting: AtomicUsize::new(0),
-            answered: Notify::new(),
+            changed: Notify::new(),
         })
     }
 
@@ -106,24 +103,16 @@ impl Limiter {
         let _leave = Leave(&self.waiting);
         self.ledger().refuse_beyond(patience, ahead + 1)?;
         let _turn = self.turnstile.lock().await;
-        let permits = Arc::clone(&self.permits);
-        let permit = permits.acquire_owned().await.expect("the semaphore is never closed");
         loop {
-            let answered = self.answered.notified();
+            let changed = self.changed.notified();
             let next = self.ledger().take(Instant::now());
             match next {
-                Next::Taken => return Ok(Permit { limiter: Arc::clone(self), answered: false, _permit: permit }),
+                Next::Taken => return Ok(Permit { limiter: Arc::clone(self), answered: false }),
                 Next::At(when) if when > patience => return Err(TooLong { wait: when - Instant::now() }),
                 Next::At(when) => sleep_until(when).await,
-                Next::AfterAnAnswer => answered.await,
+                Next::AfterAnAnswer => changed.await,
             }
         }
-    }
-
-    /// The same, where nothing is longer than [`Options::max_pause`].
-    fn bounded(&self, told: Told) -> Told {
-        let most = |length: Duration| length.min(self.max_pause);
-        Told { pause: told.pause.map(most), reset: told.reset.map(most), ..told }
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -145,28 +134,26 @@ impl Drop for Leave<'_> {
 pub(super) struct Permit {
     limiter: Arc<Limiter>,
     answered: bool,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Permit {
     /// The answer's head is here: from now on the request leaves the windows. Returns what the budget makes of it, where
     /// nothing is longer than [`Options::max_pause`].
     pub(super) fn answered(&mut self, told: Told) -> Told {
-        let told = self.limiter.bounded(told);
+        let mut ledger = self.limiter.ledger();
+        let told = ledger.bounded(told);
         if !std::mem::replace(&mut self.answered, true) {
-            self.limiter.ledger().answered(Instant::now(), told);
-            self.limiter.answered.notify_one();
+            ledger.answered(Instant::now(), told);
+            self.limiter.changed.notify_one();
         }
         told
     }
-}
 
-impl Permit {
     /// The connection was never made, so nobody counts this request.
     pub(super) fn not_sent(&mut self) {
         if !std::mem::replace(&mut self.answered, true) {
             self.limiter.ledger().not_sent();
-            self.limiter.answered.notify_one();
+            self.limiter.changed.notify_one();
         }
     }
 }
@@ -175,6 +162,8 @@ impl Drop for Permit {
     /// A request that failed or was dropped may have been counted all the same.
     fn drop(&mut self) {
         self.answered(Told::default());
+        self.limiter.ledger().permits -= 1;
+        self.limiter.changed.notify_one();
     }
 }
 
@@ -192,7 +181,10 @@ struct Ledger {
     options: Options,
     /// When the answers came, of the last hour, in order.
     answered: VecDeque<Instant>,
+    /// Requests that are sent, without the head of an answer yet: each is in both windows.
     in_flight: usize,
+    /// Requests that are sent, and whose answers are not read to the end yet: no more than [`Options::in_flight`].
+    permits: usize,
     /// Set by a 429, and until an answer that is none.
     paused_until: Option<Instant>,
     told: Option<Remaining>,
@@ -209,13 +201,18 @@ struct Remaining {
 
 impl Ledger {
     fn new(options: Options) -> Self {
-        Self { options, answered: VecDeque::new(), in_flight: 0, paused_until: None, told: None, told_per_hour: None }
+        let (answered, in_flight, permits) = (VecDeque::new(), 0, 0);
+        Self { options, answered, in_flight, permits, paused_until: None, told: None, told_per_hour: None }
     }
 
     fn take(&mut self, now: Instant) -> Next {
+        if self.permits >= self.options.in_flight {
+            return Next::AfterAnAnswer;
+        }
         self.forget_before(now);
         let next = self.next(now);
         if next == Next::Taken {
+            self.permits += 1;
             self.in_flight += 1;
             if let Some(told) = &mut self.told {
                 told.requests = told.requests.saturating_sub(1);
@@ -279,6 +276,12 @@ impl Ledger {
 
     fn not_sent(&mut self) {
         self.in_flight -= 1;
+    }
+
+    /// The same, where nothing is longer than [`Options::max_pause`].
+    fn bounded(&self, told: Told) -> Told {
+        let most = |length: Duration| length.min(self.options.max_pause);
+        Told { pause: told.pause.map(most), reset: told.reset.map(most), ..told }
     }
 
     fn answered(&mut self, now: Instant, told: Told) {

@@ -228,3 +228,16 @@ async fn a_dropped_query_gives_back_its_permit_and_its_place_in_the_queue() {
     assert_eq!(limiter.waiting.load(Ordering::SeqCst), 0);
     assert!(limiter.acquire(SECOND).await.is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_is_held_until_it_is_dropped_and_not_until_the_head_of_its_answer() {
+    let limiter = Limiter::new(Options { in_flight: 2, ..Options::default() });
+    let (mut first, second) = (limiter.acquire(SECOND).await.unwrap(), limiter.acquire(SECOND).await.unwrap());
+    let mut third = Box::pin(limiter.acquire(SECOND));
+    first.answered(ACCEPTED);
+    assert!(futures::poll!(&mut third).is_pending(), "the first one's body is still being read");
+
+    drop(second);
+
+    assert!(third.await.is_ok());
+}
