@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
-use oceanflight::api::{self, Client, limit};
+use oceanflight::api::{self, Budgets, Client, limit};
 use oceanflight::demo::{Limits, Options, Running};
 use oceanflight::engine::{self, Engine, Principal};
 use oceanflight::secret::Secret;
@@ -27,7 +27,8 @@ fn main() {
         let demo = Running::start(options).await.unwrap();
         let mut options = api::Options::new(demo.url().parse().unwrap(), Some(Secret::new("demo")));
         options.limit = limit::Options::unlimited(AT_ONCE as usize);
-        let engine = Engine::try_new(Client::try_new(options).unwrap(), engine::Options::default()).unwrap();
+        let client = Client::try_new(options, &Budgets::default()).unwrap();
+        let engine = Engine::try_new(client, engine::Options::default()).unwrap();
 
         let one = median(&engine, "SELECT id FROM images WHERE id = 1").await;
         println!("one request: {one:?}");

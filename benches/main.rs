@@ -11,7 +11,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use datafusion::prelude::{Expr, col, lit};
 use futures::TryStreamExt;
-use oceanflight::api::{self, Client, limit};
+use oceanflight::api::{self, Budgets, Client, limit};
 use oceanflight::demo::{self, Limits, Running};
 use oceanflight::engine::{self, Engine, Principal};
 use oceanflight::resource::{Binding, Registry, Resource, Value};
@@ -77,7 +77,8 @@ fn query(criterion: &mut Criterion) {
     let demo = runtime.block_on(Running::start(stage(2_000))).unwrap();
     let mut options = api::Options::new(demo.url().parse().unwrap(), Some(Secret::new("demo")));
     options.limit = limit::Options::unlimited(16);
-    let engine = Engine::try_new(Client::try_new(options).unwrap(), engine::Options::default()).unwrap();
+    let client = Client::try_new(options, &Budgets::default()).unwrap();
+    let engine = Engine::try_new(client, engine::Options::default()).unwrap();
     let mut group = criterion.benchmark_group("query");
     for (name, sql) in [
         ("no request", "SELECT * FROM image_actions WHERE image_id = 1 AND image_id = 2"),

@@ -252,7 +252,7 @@ async fn nobody_listening_is_said_with_the_host() {
     let stage = stage().await;
     let url = stage.demo.url();
     drop(stage);
-    let client = api::Client::try_new(client_options(&url)).unwrap();
+    let client = api::Client::try_new(client_options(&url), &api::Budgets::default()).unwrap();
     let engine = engine::Engine::try_new(client, engine::Options::default()).unwrap();
 
     let error = crate::support::ask(&engine, LIST).await.unwrap_err();

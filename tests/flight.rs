@@ -57,7 +57,7 @@ pub(crate) struct Running {
 
 async fn start() -> Running {
     let nobody = "http://127.0.0.1:9/".parse().unwrap();
-    let client = api::Client::try_new(api::Options::new(nobody, None)).unwrap();
+    let client = api::Client::try_new(api::Options::new(nobody, None), &api::Budgets::default()).unwrap();
     serve(Engine::try_new(client, engine::Options::default()).unwrap()).await
 }
 

@@ -1,14 +1,17 @@
 //! Bare names, and accounts as catalogs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::collect;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use oceanflight::api::{Client, QueryContext};
+use oceanflight::api::{Budgets, Client, QueryContext, limit};
 use oceanflight::demo::{self, Limits, Running};
 use oceanflight::engine::{self, Account, Engine, Principal};
+use oceanflight::error::Kind;
 use oceanflight::resource::Registry;
+use oceanflight::secret::Secret;
 use oceanflight::table::{Accounts, ResourceTable, Run};
 
 use crate::support::{Stage, ask, client_options, integers, json, single};
@@ -86,7 +89,7 @@ async fn two_accounts() -> (Engine, Running, Running) {
     let second = demo::Options { totals: vec!["7=3".parse().unwrap()], ..first.clone() };
     let (first, second) = (Running::start(first).await.unwrap(), Running::start(second).await.unwrap());
     let account = |name: &str, demo: &Running| {
-        let client = Client::try_new(client_options(&demo.url())).unwrap();
+        let client = Client::try_new(client_options(&demo.url()), &Budgets::default()).unwrap();
         Account::digitalocean(client).named(name)
     };
     let accounts = vec![account("digitalocean", &first), account("staging", &second)];
@@ -136,9 +139,40 @@ async fn exec_show_and_describe_know_the_accounts() {
     assert!(staging.description.is_some());
 }
 
+#[tokio::test]
+async fn accounts_with_one_token_share_its_budget_and_another_token_has_its_own() {
+    let demo = demo::Options { limits: Limits::off(), ..demo::Options::default() };
+    let demo = Running::start(demo).await.unwrap();
+    let budgets = Budgets::default();
+    let account = |name: &str, token: &str| {
+        let mut options = client_options(&demo.url());
+        options.token = Some(Secret::new(token));
+        options.limit =
+            limit::Options { per_minute: 3, minute: Duration::from_secs(3_600), ..limit::Options::default() };
+        Account::digitalocean(Client::try_new(options, &budgets).unwrap()).named(name)
+    };
+    let accounts = vec![account("first", "one"), account("second", "one"), account("third", "other")];
+    let engine = Engine::over(accounts, engine::Options::default()).unwrap();
+    let one_request = async |account: &str| {
+        ask(&engine, &format!("SELECT id FROM {account}.compute.images WHERE id = 7"))
+            .await
+            .map_err(|error| error.kind())
+    };
+
+    for account in ["first", "second", "first", "third", "third", "third"] {
+        one_request(account).await.unwrap();
+    }
+    for account in ["first", "second", "third"] {
+        assert_eq!(one_request(account).await.unwrap_err(), Kind::ResourceExhausted, "{account}");
+    }
+
+    assert_eq!(demo.account().requests().len(), 6);
+}
+
 /// A session that plans are executed in, with an account of this name.
 fn session_of(name: &str, demo: &Running) -> Arc<TaskContext> {
-    let account = Account::digitalocean(Client::try_new(client_options(&demo.url())).unwrap()).named(name);
+    let account =
+        Account::digitalocean(Client::try_new(client_options(&demo.url()), &Budgets::default()).unwrap()).named(name);
     let run = Run::new(Arc::new(QueryContext::default()), Arc::new(Accounts::new(vec![account])), None);
     let config = SessionConfig::new().with_extension(Arc::new(run));
     SessionContext::new_with_config(config).task_ctx()

@@ -14,7 +14,7 @@ use super::budgeted::Budgeted;
 use super::http::Http;
 use super::limit::Limiter;
 use super::retrying::Retrying;
-use super::{Body, Call, Exchange, Fault, QueryContext, Request, Sent, limit, retry};
+use super::{Body, Budgets, Call, Exchange, Fault, QueryContext, Request, Sent, limit, retry};
 use crate::secret::Secret;
 
 /// How a [`Client`] asks, and whom.
@@ -30,7 +30,7 @@ pub struct Options {
     pub max_body_bytes: usize,
     /// What is sent again, and when.
     pub retry: retry::Options,
-    /// The account's budget.
+    /// The budget of the token. Where another client of the same token has other limits, the stricter ones count.
     pub limit: limit::Options,
     /// Where the jitter of pauses starts from; tests fix it.
     pub seed: Option<u64>,
@@ -62,15 +62,16 @@ impl Options {
 pub struct Client(Arc<dyn Exchange>);
 
 impl Client {
-    /// Sets up the connection; nothing is sent yet.
+    /// Sets up the connection; nothing is sent yet. The budget is that of the token in these budgets, which all clients
+    /// of a process are to be given.
     ///
     /// # Errors
     /// A base URL that is none, or that a token must not be sent to.
-    pub fn try_new(options: Options) -> Result<Self, Fault> {
+    pub fn try_new(options: Options, budgets: &Budgets) -> Result<Self, Fault> {
         check_base_url(&options)?;
         let Some(token) = &options.token else { return Ok(Self::over(WithoutToken)) };
         let http = Http::try_new(&options, token)?;
-        let limiter = Limiter::new(options.limit.clone());
+        let limiter = budgets.limiter(&options.base_url, token, &options.limit);
         // A cache is one more layer here, around the others: it gets whole bodies of successful answers alone, and what it
         // has costs no request and no place in the budget.
         Ok(Self::over(layers(http, limiter, &options)))
@@ -138,7 +139,7 @@ mod tests {
     use crate::error::{Failure, Kind};
 
     fn client(url: &str, token: Option<&str>) -> Result<Client, Fault> {
-        Client::try_new(Options::new(Url::parse(url).unwrap(), token.map(Secret::new)))
+        Client::try_new(Options::new(Url::parse(url).unwrap(), token.map(Secret::new)), &Budgets::default())
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The account's budget of requests, shared by all queries of this process.
+//! A token's budget of requests, shared by all clients and queries of this process ([`super::Budgets`]).
 //!
 //! DigitalOcean allows a token 250 requests a minute and 5,000 an hour, and each request
 //! leaves the count one minute and one hour after it was made:
@@ -48,6 +48,18 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Of each setting the value with which fewer requests are sent.
+    fn stricter(&self, other: &Self) -> Self {
+        Self {
+            in_flight: self.in_flight.min(other.in_flight),
+            per_minute: self.per_minute.min(other.per_minute),
+            minute: self.minute.max(other.minute),
+            per_hour: self.per_hour.min(other.per_hour),
+            hour: self.hour.max(other.hour),
+            max_pause: self.max_pause.max(other.max_pause),
+        }
+    }
+
     /// No budget, and so many requests in flight.
     pub fn unlimited(in_flight: usize) -> Self {
         Self { in_flight, per_minute: usize::MAX, per_hour: usize::MAX, ..Self::default() }
@@ -113,6 +125,12 @@ impl Limiter {
                 Next::AfterAnAnswer => changed.await,
             }
         }
+    }
+
+    /// From now on it is at least as strict as these options: another client has them.
+    pub(super) fn tighten(&self, options: &Options) {
+        let mut ledger = self.ledger();
+        ledger.options = ledger.options.stricter(options);
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {

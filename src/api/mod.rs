@@ -20,7 +20,7 @@
 //! - [`Client`]: one account's connection to the API. Cheap to clone.
 //! - [`QueryContext`]: what all requests of one query share: its time limit, its counts, its notices.
 //! - [`page`]: a list's pages, side by side, in order. [`Extent`]: where the list ends.
-//! - [`limit`]: the account's budget of requests, and how many are in flight.
+//! - [`limit`]: a token's budget of requests, and how many are in flight. [`Budgets`]: which clients share one.
 //! - [`retry`]: what is sent again, and when.
 //!
 //! It knows no table, no column and no SQL.
@@ -29,6 +29,7 @@ mod answer;
 mod base_url;
 mod body;
 mod budgeted;
+mod budgets;
 mod client;
 mod context;
 #[cfg(test)]
@@ -46,6 +47,7 @@ mod retrying;
 
 pub use base_url::is_loopback;
 pub use body::{Body, Head, NoObject};
+pub use budgets::Budgets;
 pub use client::{Client, Options};
 pub use context::{Count, Counts, QueryContext, SentEnough};
 pub use exchange::{Call, Exchange, Observer, Sent};

@@ -4,7 +4,7 @@ use url::Url;
 
 use super::error::Error;
 use super::simulated::Simulated;
-use crate::api::{Client, limit};
+use crate::api::{Budgets, Client, limit};
 use crate::config::Settings;
 use crate::demo::Running;
 use crate::engine::Engine;
@@ -36,7 +36,7 @@ impl Upstream {
         } else {
             None
         };
-        let engine = Engine::try_new(Client::try_new(options)?, settings.engine_options(writes))?;
+        let engine = Engine::try_new(Client::try_new(options, &Budgets::default())?, settings.engine_options(writes))?;
         Ok(Self { engine, _account: account })
     }
 }

@@ -196,13 +196,14 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::api::{self, Client};
+    use crate::api::{self, Budgets, Client};
     use crate::engine::{Call, Execution, Options};
     use crate::error::Kind;
     use crate::table::Run;
 
     fn engine(url: &str) -> Engine {
-        let client = Client::try_new(api::Options::new(url.parse().unwrap(), None).with_token("demo")).unwrap();
+        let options = api::Options::new(url.parse().unwrap(), None).with_token("demo");
+        let client = Client::try_new(options, &Budgets::default()).unwrap();
         Engine::try_new(client, Options { writes: true, ..Options::default() }).unwrap()
     }
 

@@ -75,7 +75,8 @@ fn the_simulated_account_is_an_api_and_no_log_shows_the_token() {
 async fn engine(account: &Running) -> Engine {
     let token = Some(Secret::new("t"));
     let options = api::Options::new(account.url().parse().unwrap(), token);
-    Engine::try_new(api::Client::try_new(options).unwrap(), engine::Options::default()).unwrap()
+    Engine::try_new(api::Client::try_new(options, &api::Budgets::default()).unwrap(), engine::Options::default())
+        .unwrap()
 }
 
 /// A server whose one query waits for the API, and which has been told to stop.

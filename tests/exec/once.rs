@@ -1,7 +1,7 @@
 //! An execution posts once, whoever asks how often.
 
 use futures::StreamExt;
-use oceanflight::api::Client;
+use oceanflight::api::{Budgets, Client};
 use oceanflight::engine::{Engine, Execution, Once, Principal};
 use tokio::net::TcpSocket;
 
@@ -198,7 +198,7 @@ fn url(socket: &TcpSocket) -> String {
 #[tokio::test]
 async fn a_connection_that_is_refused_is_tried_again_and_nothing_was_done() {
     let nobody = reserved();
-    let client = Client::try_new(client_options(&url(&nobody))).unwrap();
+    let client = Client::try_new(client_options(&url(&nobody)), &Budgets::default()).unwrap();
     let engine = Engine::try_new(client, writes()).unwrap();
 
     let error = crate::support::ask(&engine, TRANSFER).await.unwrap_err();
@@ -213,7 +213,7 @@ async fn a_connection_that_is_made_late_posts_once() {
     let place = reserved();
     let mut options = client_options(&url(&place));
     options.retry.attempts = 1_000;
-    let engine = Engine::try_new(Client::try_new(options).unwrap(), writes()).unwrap();
+    let engine = Engine::try_new(Client::try_new(options, &Budgets::default()).unwrap(), writes()).unwrap();
     let account = demo::Account::new(demo::Options { limits: Limits::off(), ..demo::Options::default() }).unwrap();
 
     let mut answer = engine.run(&Principal::local(), TRANSFER, None).await.unwrap();

@@ -6,7 +6,7 @@ use super::*;
 
 async fn planned_by() -> (Engine, Running) {
     let nobody = "http://127.0.0.1:9/".parse().unwrap();
-    let client = api::Client::try_new(api::Options::new(nobody, None)).unwrap();
+    let client = api::Client::try_new(api::Options::new(nobody, None), &api::Budgets::default()).unwrap();
     let engine = Engine::try_new(client, engine::Options::default()).unwrap();
     (engine.clone(), serve(engine).await)
 }

@@ -248,7 +248,8 @@ async fn a_client_that_sends_messages_without_a_row_is_refused() {
 #[tokio::test]
 async fn a_client_that_stops_sending_has_the_time_of_a_query() {
     let handle = start().await.handle("SELECT CAST(? AS BIGINT)").await;
-    let client = api::Client::try_new(api::Options::new("http://127.0.0.1:9/".parse().unwrap(), None)).unwrap();
+    let nobody = api::Options::new("http://127.0.0.1:9/".parse().unwrap(), None);
+    let client = api::Client::try_new(nobody, &api::Budgets::default()).unwrap();
     let options = engine::Options { timeout: std::time::Duration::from_millis(50), ..engine::Options::default() };
     let hasty = serve(Engine::try_new(client, options).unwrap()).await;
     let first = FlightData::new().with_descriptor(descriptor(&prepared(&handle)));

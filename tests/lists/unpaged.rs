@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use oceanflight::api::{Client, QueryContext};
+use oceanflight::api::{Budgets, Client, QueryContext};
 use oceanflight::demo::{self, Limits};
 use oceanflight::error::{Error, Kind};
 use oceanflight::resource::Resource;
@@ -34,7 +34,8 @@ async fn unpaged(rows: usize, faults: &[&str]) -> (Result<Vec<i64>, Kind>, Vec<S
     let demo = demo::Options { limits: Limits::off(), totals, ..demo::Options::default() };
     let stage = Stage::with(demo, |_| {}).await;
     faults.iter().for_each(|fault| stage.inject(&format!("GET /v2/images {fault}")));
-    let account = Account::digitalocean(Client::try_new(client_options(&stage.demo.url())).unwrap());
+    let account =
+        Account::digitalocean(Client::try_new(client_options(&stage.demo.url()), &Budgets::default()).unwrap());
     let resource = Arc::new(Resource::parse("digitalocean/compute/unpaged", UNPAGED).unwrap());
     let run = Run::new(Arc::new(QueryContext::default()), Arc::new(Accounts::new(vec![account])), None);
     let session = SessionContext::new_with_config(SessionConfig::new().with_extension(Arc::new(run)));

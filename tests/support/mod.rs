@@ -7,7 +7,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
 use arrow::json::ArrayWriter;
 use futures::TryStreamExt;
-use oceanflight::api::{self, Client, limit, retry};
+use oceanflight::api::{self, Budgets, Client, limit, retry};
 use oceanflight::demo::{self, Limits, Running};
 use oceanflight::engine::{self, Engine, Principal, Progress};
 use oceanflight::error::Error;
@@ -60,7 +60,7 @@ impl Stage {
         let demo = Running::start(demo).await.unwrap();
         let mut options = client_options(&demo.url());
         change(&mut options);
-        let engine = Engine::try_new(Client::try_new(options).unwrap(), query).unwrap();
+        let engine = Engine::try_new(Client::try_new(options, &Budgets::default()).unwrap(), query).unwrap();
         Self { demo, engine }
     }
 

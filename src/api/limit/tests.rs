@@ -241,3 +241,47 @@ async fn a_permit_is_held_until_it_is_dropped_and_not_until_the_head_of_its_answ
 
     assert!(third.await.is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_is_tightened_counts_what_was_sent_before() {
+    let limiter = Limiter::new(Options::unlimited(16));
+    let start = Instant::now();
+    for _ in 0..3 {
+        send(&limiter, ACCEPTED).await;
+    }
+
+    limiter.tighten(&Options { per_minute: 3, ..Options::default() });
+    limiter.tighten(&Options { per_minute: 100, ..Options::default() });
+    send(&limiter, ACCEPTED).await;
+
+    assert_eq!((Instant::now() - start).as_secs(), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fewer_in_flight_than_are_on_their_way_lets_none_through_until_enough_are_read() {
+    let limiter = Limiter::new(Options { in_flight: 3, ..Options::default() });
+    let mut permits = Vec::new();
+    for _ in 0..3 {
+        permits.push(limiter.acquire(SECOND).await.unwrap());
+    }
+
+    limiter.tighten(&Options { in_flight: 2, ..Options::default() });
+    let mut next = Box::pin(limiter.acquire(SECOND));
+
+    permits.pop();
+    assert!(futures::poll!(&mut next).is_pending(), "two are on their way");
+    permits.pop();
+    assert!(next.await.is_ok());
+}
+
+#[test]
+fn the_stricter_of_two_limits_is_chosen_for_each_setting() {
+    let (second, minute) = (SECOND, 60 * SECOND);
+    let one = Options { in_flight: 1, per_minute: 9, minute, per_hour: 9, hour: minute, max_pause: second };
+    let other = Options { in_flight: 9, per_minute: 1, minute: second, per_hour: 1, hour: second, max_pause: minute };
+
+    for stricter in [one.stricter(&other), other.stricter(&one)] {
+        assert_eq!((stricter.in_flight, stricter.per_minute, stricter.per_hour), (1, 1, 1));
+        assert_eq!((stricter.minute, stricter.hour, stricter.max_pause), (minute, minute, minute));
+    }
+}

@@ -1,0 +1,148 @@
+//! Which clients share a budget: all that ask the same API with the same token.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, Weak};
+
+use url::Url;
+
+use super::limit::{self, Limiter};
+use crate::secret::Secret;
+
+/// The budgets of a process, one for each base URL and token. [`super::Client::try_new`] takes its own from here, so that
+/// two accounts with one token send no more together than the token may.
+///
+/// A budget lives as long as one of its clients or requests. Clients of one token may have been given different limits: of
+/// each, the stricter one counts for all of them from then on.
+#[derive(Debug, Default)]
+pub struct Budgets {
+    /// By the hash of a base URL and a token, so that no copy of the token is kept. Two tokens of one hash, should there
+    /// ever be any, share a budget: they wait longer than they would have to.
+    limiters: Mutex<HashMap<u64, Weak<Limiter>>>,
+    /// With keys of this process's own.
+    hasher: RandomState,
+}
+
+impl Budgets {
+    /// The budget of this token, with limits at least as strict as these.
+    pub(super) fn limiter(&self, base_url: &Url, token: &Secret, options: &limit::Options) -> Arc<Limiter> {
+        // `https://a.b/c/` asks the same API as `https://a.b/c`.
+        let key = self.hasher.hash_one((base_url.as_str().trim_end_matches('/'), token.expose()));
+        let mut limiters = self.limiters.lock().expect("nothing panics while it is held");
+        limiters.retain(|_, limiter| limiter.strong_count() > 0);
+        if let Some(limiter) = limiters.get(&key).and_then(Weak::upgrade) {
+            limiter.tighten(options);
+            return limiter;
+        }
+        let limiter = Limiter::new(options.clone());
+        limiters.insert(key, Arc::downgrade(&limiter));
+        limiter
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::future::join_all;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::api::client::layers;
+    use crate::api::double::{Double, Step, get};
+    use crate::api::limit::Told;
+    use crate::api::{Client, Options, QueryContext};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A client of this URL and token over a double, with so many requests a minute.
+    fn client(budgets: &Budgets, double: &Arc<Double>, url: &str, token: &str, per_minute: usize) -> Client {
+        let mut options = Options::new(url.parse().unwrap(), None);
+        options.limit.per_minute = per_minute;
+        let limiter = budgets.limiter(&options.base_url, &Secret::new(token), &options.limit);
+        Client::over(layers(Arc::clone(double), limiter, &options))
+    }
+
+    /// Lets each of the clients send three requests at once. Returns how many were sent in the first minute.
+    async fn sent_in_a_minute(double: &Double, clients: &[&Client]) -> usize {
+        let (request, query, begin) = (get(), QueryContext::default(), Instant::now());
+        let gets = clients.iter().flat_map(|client| [0; 3].map(|_| client.get(&request, &query)));
+        for answered in join_all(gets).await {
+            answered.unwrap();
+        }
+        double.begins().iter().filter(|own| **own < begin + 60 * SECOND).count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_clients_with_one_token_share_its_budget_and_two_tokens_have_two() {
+        for (second, url, sent) in [
+            ("one", "https://a.b/c/", 3),
+            ("one", "https://a.b/c", 3),
+            ("other", "https://a.b/c", 6),
+            ("one", "https://a.b", 6),
+        ] {
+            let (budgets, double) = (Budgets::default(), Double::always(Step::body));
+            let first = client(&budgets, &double, "https://a.b/c", "one", 3);
+            let second = client(&budgets, &double, url, second, 3);
+
+            assert_eq!(sent_in_a_minute(&double, &[&first, &second]).await, sent, "{url}");
+            assert_eq!(double.attempts().len(), 6, "the others follow a minute later");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_of_two_registries_share_nothing() {
+        let double = Double::always(Step::body);
+        let first = client(&Budgets::default(), &double, "https://a.b", "one", 3);
+        let second = client(&Budgets::default(), &double, "https://a.b", "one", 3);
+
+        assert_eq!(sent_in_a_minute(&double, &[&first, &second]).await, 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_limits_the_lower_one_counts_whichever_client_has_it() {
+        for (first, second) in [(3, 100), (100, 3)] {
+            let (budgets, double) = (Budgets::default(), Double::always(Step::body));
+            let first = client(&budgets, &double, "https://a.b", "one", first);
+            let second = client(&budgets, &double, "https://a.b", "one", second);
+
+            assert_eq!(sent_in_a_minute(&double, &[&first, &second]).await, 3);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_429_to_one_client_holds_the_others_of_its_token() {
+        let pause = Told { pause: Some(20 * SECOND), ..Told::default() };
+        let budgets = Budgets::default();
+        let refused = Double::in_turn([Step::status(429).telling(pause), Step::body()]);
+        let free = Double::always(Step::body);
+        let [first, second] = [&refused, &free].map(|own| client(&budgets, own, "https://a.b", "one", 250));
+        let other = client(&budgets, &free, "https://a.b", "other", 250);
+        let (request, query, begin) = (get(), QueryContext::default(), Instant::now());
+
+        let refusal_first = async { tokio::join!(first.get(&request, &query), second.get(&request, &query)) };
+        let ((first, second), other) = tokio::join!(refusal_first, other.get(&request, &query));
+        first.and(second).and(other).unwrap();
+
+        let begins: Vec<u64> = free.begins().iter().map(|own| (*own - begin).as_secs()).collect();
+        assert_eq!(begins, [0, 20]);
+    }
+
+    #[test]
+    fn a_budget_ends_with_its_last_client_and_keeps_no_token() {
+        let budgets = Budgets::default();
+        let of = |token: &str| {
+            let options = limit::Options::default();
+            budgets.limiter(&"https://a.b".parse().unwrap(), &Secret::new(token), &options)
+        };
+        let (first, again) = (of("dop_v1_hidden"), of("dop_v1_hidden"));
+        assert!(Arc::ptr_eq(&first, &again));
+        assert!(!format!("{budgets:?}").contains("hidden"));
+
+        drop((first, again));
+        let other = of("other");
+
+        assert_eq!(budgets.limiters.lock().unwrap().len(), 1);
+        drop(other);
+    }
+}
