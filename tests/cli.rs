@@ -6,6 +6,7 @@
 mod exec;
 mod failure;
 mod listings;
+mod log;
 mod on_a_terminal;
 mod rows;
 mod serving;

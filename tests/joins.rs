@@ -1,6 +1,7 @@
 //! Joins that fetch what they need: the rows are those of an oracle that has all of them in memory, and no more is
 //! asked for than the join takes.
 
+mod ledger;
 mod oracle;
 mod random;
 mod shapes;

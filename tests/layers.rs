@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("query", &["error"]),
     ("resource", &["error"]),
     ("rows", &["resource", "error"]),
-    ("api", &["secret", "error"]),
+    ("api", &["query", "secret", "error"]),
     ("sql", &["resource", "error"]),
     ("table", &["rows", "api", "query", "resource", "error"]),
     ("engine", &["sql", "table", "api", "query", "resource", "error"]),

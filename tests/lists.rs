@@ -29,12 +29,12 @@ fn all(stage: &Stage) -> Vec<i64> {
 /// With these faults instead of those before, the list is whole, each row once; the pages that were asked for.
 async fn whole(stage: &Stage, faults: &[&str]) -> Vec<u64> {
     instead(stage, faults).await;
-    let Asked { rows, progress } = stage.ask(LIST).await.unwrap_or_else(|error| panic!("{faults:?}: {error:?}"));
+    let Asked { rows, query } = stage.ask(LIST).await.unwrap_or_else(|error| panic!("{faults:?}: {error:?}"));
     let (mut read, mut expected) = (integers(&rows, "id"), all(stage));
     read.sort_unstable();
     expected.sort_unstable();
     assert_eq!(read, expected, "{faults:?}");
-    assert!(progress.notices().is_empty(), "{faults:?}: {:?}", progress.notices());
+    assert!(query.notices().is_empty(), "{faults:?}: {:?}", query.notices());
     pages(stage)
 }
 

@@ -8,6 +8,7 @@
 //! - `show`: SHOW, DESCRIBE, and the tables that they are queries of.
 //! - `joins`: joins that fetch what they need, against an oracle that has all rows.
 //! - `price`: what a query costs, and where it stops.
+//! - `queries`: queries that run: who knows of them, what cancels them, what is logged of them.
 //! - `names`: bare names, and accounts as catalogs.
 //! - `faults`: what the upstream can do wrong, and the budget.
 //! - `flight`: gRPC over a socket: commands, handles, errors.
@@ -32,6 +33,7 @@ mod lists;
 mod names;
 mod openapi;
 mod price;
+mod queries;
 mod readme;
 mod scan;
 mod show;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::collect;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use oceanflight::api::{Budgets, Client, QueryContext, limit};
+use oceanflight::api::{Budgets, Client, limit};
 use oceanflight::demo::{self, Limits, Running};
 use oceanflight::engine::{self, Account, Engine, Principal};
 use oceanflight::error::Kind;
@@ -14,7 +14,7 @@ use oceanflight::resource::Registry;
 use oceanflight::secret::Secret;
 use oceanflight::table::{Accounts, ResourceTable, Run};
 
-use crate::support::{Stage, ask, client_options, integers, json, single};
+use crate::support::{Stage, a_query, ask, client_options, integers, json, single};
 
 #[tokio::test]
 async fn a_bare_name_is_looked_up_in_the_other_services() {
@@ -173,7 +173,7 @@ async fn accounts_with_one_token_share_its_budget_and_another_token_has_its_own(
 fn session_of(name: &str, demo: &Running) -> Arc<TaskContext> {
     let account =
         Account::digitalocean(Client::try_new(client_options(&demo.url()), &Budgets::default()).unwrap()).named(name);
-    let run = Run::new(Arc::new(QueryContext::default()), Arc::new(Accounts::new(vec![account])), None);
+    let run = Run::new(a_query(), Arc::new(Accounts::new(vec![account])), None);
     let config = SessionConfig::new().with_extension(Arc::new(run));
     SessionContext::new_with_config(config).task_ctx()
 }

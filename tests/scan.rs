@@ -275,10 +275,10 @@ async fn an_action_alone_is_one_request_and_no_row_where_it_is_not_an_images() {
 async fn an_image_that_is_not_there_is_no_row_and_a_notice() {
     let stage = Stage::new(&[]).await;
 
-    let Asked { rows, progress } = stage.ask("SELECT * FROM image_actions WHERE image_id = 999").await.unwrap();
+    let Asked { rows, query } = stage.ask("SELECT * FROM image_actions WHERE image_id = 999").await.unwrap();
 
     assert_eq!(rows.num_rows(), 0);
-    let notices = progress.notices();
+    let notices = query.notices();
     assert!(notices[0].contains("no rows for image_id 999"), "{notices:?}");
     let action = "SELECT * FROM image_actions WHERE image_id = 62137902 AND id IN (1, 36804636)";
     assert_eq!(stage.rows(action).await.num_rows(), 1, "the other id is there");

@@ -9,7 +9,8 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::limit::{Limiter, Permit, Told};
-use super::{Body, Call, Exchange, Fault, Observer, QueryContext, Request, Sent, SentEnough};
+use super::{Body, Call, Exchange, Fault, Observer, Request, Scope, Sent};
+use crate::query::SentEnough;
 
 /// Waits for a place in the budget and a permit, counts the request and the wait, and tells the budget what the answer
 /// says of it. The permit is held until the answer was read to its end.
@@ -26,20 +27,20 @@ impl<E: Exchange> Budgeted<E> {
     }
 
     async fn within_budget(&self, call: Call<'_>) -> Result<Body, Fault> {
-        let Call { request, query, attempt, observer } = call;
-        let permit = self.permit(request, query).await?;
+        let Call { request, scope, attempt, observer } = call;
+        let permit = self.permit(request, scope).await?;
         let mut holder = Holder { permit, observer };
-        self.below.exchange(Call { request, query, attempt, observer: &mut holder }).await
+        self.below.exchange(Call { request, scope, attempt, observer: &mut holder }).await
     }
 
-    async fn permit(&self, request: &Request, query: &QueryContext) -> Result<Permit, Fault> {
+    async fn permit(&self, request: &Request, scope: &Scope) -> Result<Permit, Fault> {
         let enough = |SentEnough { most, needed }| Fault::TooManyRequests { at: request.at(), most, needed };
-        query.has_requests_left().map_err(enough)?;
+        scope.query.has_requests_left().map_err(enough)?;
         let queued = Instant::now();
-        let permit = self.limiter.acquire(query.max_wait).await;
-        query.count(|counts| &counts.waited_ms, usize::try_from(queued.elapsed().as_millis()).unwrap_or(usize::MAX));
-        let mut permit = permit.map_err(|too_long| used_up(request, query, too_long.wait))?;
-        query.one_more_request().map_err(|sent| {
+        let permit = self.limiter.acquire(scope.query.limits().max_wait).await;
+        scope.count(|counts| &counts.waited_ms, usize::try_from(queued.elapsed().as_millis()).unwrap_or(usize::MAX));
+        let mut permit = permit.map_err(|too_long| used_up(request, scope, too_long.wait))?;
+        scope.one_more_request().map_err(|sent| {
             permit.not_sent();
             enough(sent)
         })?;
@@ -54,9 +55,9 @@ impl<E: Exchange> Exchange for Budgeted<E> {
 }
 
 /// The budget is used up for so long.
-pub(super) fn used_up(request: &Request, query: &QueryContext, wait: Duration) -> Fault {
+pub(super) fn used_up(request: &Request, scope: &Scope, wait: Duration) -> Fault {
     let returns = Utc::now() + chrono::Duration::from_std(wait).unwrap_or(chrono::Duration::zero());
-    Fault::Budget { at: request.at(), returns, wait, max_wait: query.max_wait }
+    Fault::Budget { at: request.at(), returns, wait, max_wait: scope.query.limits().max_wait }
 }
 
 /// Tells the budget what becomes of the request.
@@ -86,6 +87,8 @@ mod tests {
     use super::*;
     use crate::api::double::{Double, Step, ask, get};
     use crate::api::limit::Options;
+    use crate::api::scope::scope_within;
+    use crate::query::Limits;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -94,8 +97,8 @@ mod tests {
     }
 
     /// A query of which a request may wait so long, and which may send so many.
-    fn query(max_wait: Duration, max_requests: u64) -> QueryContext {
-        QueryContext::new(Instant::now(), 3_600 * SECOND, max_wait, max_requests)
+    fn scope(max_wait: Duration, max_requests: u64) -> Scope {
+        scope_within(Limits { timeout: 3_600 * SECOND, max_wait, max_requests })
     }
 
     /// When each call began, in seconds from the first.
@@ -108,27 +111,27 @@ mod tests {
     async fn a_request_waits_for_its_place_and_both_are_counted() {
         let double = Double::always(Step::body);
         let layer = budgeted(&double, Options { per_minute: 2, ..Options::default() });
-        let query = query(60 * SECOND, 10);
+        let scope = scope(60 * SECOND, 10);
 
         for _ in 0..3 {
-            ask(&layer, &get(), &query).await.unwrap();
+            ask(&layer, &get(), &scope).await.unwrap();
         }
 
         assert_eq!(begins(&double), [0, 0, 60]);
-        assert_eq!((query.counts.requests.get(), query.counts.waited_ms.get()), (3, 60_000));
+        assert_eq!((scope.counts.requests.get(), scope.counts.waited_ms.get()), (3, 60_000));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_request_that_would_wait_too_long_is_neither_sent_nor_counted() {
         let double = Double::always(Step::body);
         let layer = budgeted(&double, Options { per_minute: 1, ..Options::default() });
-        let query = query(59 * SECOND, 10);
-        ask(&layer, &get(), &query).await.unwrap();
+        let scope = scope(59 * SECOND, 10);
+        ask(&layer, &get(), &scope).await.unwrap();
 
-        let fault = ask(&layer, &get(), &query).await.unwrap_err();
+        let fault = ask(&layer, &get(), &scope).await.unwrap_err();
 
         assert!(matches!(fault, Fault::Budget { wait, .. } if wait == 60 * SECOND), "{fault}");
-        assert_eq!((double.attempts().len(), query.counts.requests.get()), (1, 1));
+        assert_eq!((double.attempts().len(), scope.counts.requests.get()), (1, 1));
     }
 
     #[tokio::test(start_paused = true)]
@@ -136,8 +139,8 @@ mod tests {
         let double = Double::always(|| Step::body().telling(Told::default()).taking(10 * SECOND));
         let both = async |options: Options| {
             let layer = budgeted(&double, options);
-            let (request, query) = (get(), query(600 * SECOND, 10));
-            let (first, second) = tokio::join!(ask(&layer, &request, &query), ask(&layer, &request, &query));
+            let (request, scope) = (get(), scope(600 * SECOND, 10));
+            let (first, second) = tokio::join!(ask(&layer, &request, &scope), ask(&layer, &request, &scope));
             first.and(second).unwrap();
         };
 
@@ -153,13 +156,13 @@ mod tests {
             let shown = format!("{step:?}");
             let double = Double::in_turn([step, Step::body()]);
             let layer = budgeted(&double, Options { per_minute: 1, ..Options::default() });
-            let query = query(60 * SECOND, 10);
+            let scope = scope(60 * SECOND, 10);
 
-            ask(&layer, &get(), &query).await.unwrap_err();
-            ask(&layer, &get(), &query).await.unwrap();
+            ask(&layer, &get(), &scope).await.unwrap_err();
+            ask(&layer, &get(), &scope).await.unwrap();
 
             assert_eq!(begins(&double), [0, waits], "{shown}");
-            assert_eq!(query.counts.requests.get(), 2, "{shown}: the query's own count has both");
+            assert_eq!(scope.counts.requests.get(), 2, "{shown}: the query's own count has both");
         }
     }
 
@@ -167,17 +170,17 @@ mod tests {
     async fn a_query_that_has_sent_enough_sends_no_more_and_gives_its_place_back() {
         let double = Double::always(|| Step::body().taking(SECOND));
         let layer = budgeted(&double, Options { in_flight: 1, per_minute: 2, ..Options::default() });
-        let (request, query) = (get(), query(60 * SECOND, 1));
+        let (request, scope) = (get(), scope(60 * SECOND, 1));
 
-        let (first, second) = tokio::join!(ask(&layer, &request, &query), ask(&layer, &request, &query));
-        let third = ask(&layer, &request, &query).await;
+        let (first, second) = tokio::join!(ask(&layer, &request, &scope), ask(&layer, &request, &scope));
+        let third = ask(&layer, &request, &scope).await;
 
         first.unwrap();
         for refused in [second.unwrap_err(), third.unwrap_err()] {
             assert!(matches!(refused, Fault::TooManyRequests { most: 1, needed: 2, .. }), "{refused}");
         }
-        assert_eq!((double.attempts().len(), query.counts.requests.get()), (1, 1));
-        let other = self::query(SECOND, 1);
+        assert_eq!((double.attempts().len(), scope.counts.requests.get()), (1, 1));
+        let other = self::scope(SECOND, 1);
         ask(&layer, &request, &other).await.unwrap();
     }
 
@@ -186,12 +189,12 @@ mod tests {
         let day = Told { pause: Some(86_400 * SECOND), ..Told::default() };
         let double = Double::in_turn([Step::status(429).telling(day), Step::body()]);
         let layer = budgeted(&double, Options { max_pause: 300 * SECOND, ..Options::default() });
-        let (request, query) = (get(), query(600 * SECOND, 10));
+        let (request, scope) = (get(), scope(600 * SECOND, 10));
         let mut pauses = Pauses(Vec::new());
 
-        let call = Call { request: &request, query: &query, attempt: 1, observer: &mut pauses };
+        let call = Call { request: &request, scope: &scope, attempt: 1, observer: &mut pauses };
         layer.exchange(call).await.unwrap_err();
-        ask(&layer, &request, &query).await.unwrap();
+        ask(&layer, &request, &scope).await.unwrap();
 
         assert_eq!(pauses.0, [Some(300 * SECOND)]);
         assert_eq!(begins(&double), [0, 300]);

@@ -51,7 +51,8 @@ mod tests {
     use crate::api::client::layers;
     use crate::api::double::{Double, Step, get};
     use crate::api::limit::Told;
-    use crate::api::{Client, Options, QueryContext};
+    use crate::api::scope::a_scope;
+    use crate::api::{Client, Options};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -65,8 +66,8 @@ mod tests {
 
     /// Lets each of the clients send three requests at once. Returns how many were sent in the first minute.
     async fn sent_in_a_minute(double: &Double, clients: &[&Client]) -> usize {
-        let (request, query, begin) = (get(), QueryContext::default(), Instant::now());
-        let gets = clients.iter().flat_map(|client| [0; 3].map(|_| client.get(&request, &query)));
+        let (request, scope, begin) = (get(), a_scope(), Instant::now());
+        let gets = clients.iter().flat_map(|client| [0; 3].map(|_| client.get(&request, &scope)));
         for answered in join_all(gets).await {
             answered.unwrap();
         }
@@ -118,10 +119,10 @@ mod tests {
         let free = Double::always(Step::body);
         let [first, second] = [&refused, &free].map(|own| client(&budgets, own, "https://a.b", "one", 250));
         let other = client(&budgets, &free, "https://a.b", "other", 250);
-        let (request, query, begin) = (get(), QueryContext::default(), Instant::now());
+        let (request, scope, begin) = (get(), a_scope(), Instant::now());
 
-        let refusal_first = async { tokio::join!(first.get(&request, &query), second.get(&request, &query)) };
-        let ((first, second), other) = tokio::join!(refusal_first, other.get(&request, &query));
+        let refusal_first = async { tokio::join!(first.get(&request, &scope), second.get(&request, &scope)) };
+        let ((first, second), other) = tokio::join!(refusal_first, other.get(&request, &scope));
         first.and(second).and(other).unwrap();
 
         let begins: Vec<u64> = free.begins().iter().map(|own| (*own - begin).as_secs()).collect();

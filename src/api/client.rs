@@ -14,7 +14,7 @@ use super::budgeted::Budgeted;
 use super::http::Http;
 use super::limit::Limiter;
 use super::retrying::Retrying;
-use super::{Body, Budgets, Call, Exchange, Fault, QueryContext, Request, Sent, limit, retry};
+use super::{Body, Budgets, Call, Exchange, Fault, Request, Scope, Sent, limit, retry};
 use crate::secret::Secret;
 
 /// How a [`Client`] asks, and whom.
@@ -88,10 +88,10 @@ impl Client {
     ///
     /// # Errors
     /// Every [`Fault`] but those of [`Client::try_new`].
-    pub async fn get(&self, request: &Request, query: &QueryContext) -> Result<Body, Fault> {
-        let call = Call { request, query, attempt: 1, observer: &mut |_| {} };
-        let answered = timeout_at(query.deadline(), self.0.exchange(call)).await;
-        answered.unwrap_or_else(|_| Err(Fault::QueryTimeout { at: request.at(), limit: query.timeout }))
+    pub async fn get(&self, request: &Request, scope: &Scope) -> Result<Body, Fault> {
+        let call = Call { request, scope, attempt: 1, observer: &mut |_| {} };
+        let answered = timeout_at(scope.query.deadline(), self.0.exchange(call)).await;
+        answered.unwrap_or_else(|_| Err(Fault::QueryTimeout { at: request.at(), limit: scope.query.limits().timeout }))
     }
 
     /// Sends a POST of `body`, JSON, until it is answered, but never after it may have been carried out
@@ -106,11 +106,11 @@ impl Client {
         &self,
         path: &str,
         body: &str,
-        query: &QueryContext,
+        scope: &Scope,
         mut sent: impl FnMut(Sent) + Send,
     ) -> Result<Body, Fault> {
         let request = Request::post(path.to_owned(), body.to_owned());
-        self.0.exchange(Call { request: &request, query, attempt: 1, observer: &mut sent }).await
+        self.0.exchange(Call { request: &request, scope, attempt: 1, observer: &mut sent }).await
     }
 }
 
@@ -136,6 +136,7 @@ mod tests {
 
     use super::*;
     use crate::api::double::{Double, Step, get};
+    use crate::api::scope::a_scope;
     use crate::error::{Failure, Kind};
 
     fn client(url: &str, token: Option<&str>) -> Result<Client, Fault> {
@@ -178,10 +179,10 @@ mod tests {
     async fn a_get_ends_with_the_querys_time_and_a_post_does_not() {
         let double = Double::always(|| Step::body().taking(Duration::from_secs(400)));
         let client = Client::over(Arc::clone(&double));
-        let query = QueryContext::default();
+        let scope = a_scope();
 
-        let fault = client.get(&get(), &query).await.unwrap_err();
-        let posted = client.post("/v2/things", "{}", &query, |_| {}).await;
+        let fault = client.get(&get(), &scope).await.unwrap_err();
+        let posted = client.post("/v2/things", "{}", &scope, |_| {}).await;
 
         assert!(matches!(fault, Fault::QueryTimeout { limit, .. } if limit == Duration::from_secs(300)), "{fault}");
         assert!(posted.is_ok());
@@ -193,7 +194,7 @@ mod tests {
         let client = Client::over(Double::in_turn([Step::body()]));
         let mut sent = Vec::new();
 
-        client.post("/v2/things", "{}", &QueryContext::default(), |each| sent.push(each)).await.unwrap();
+        client.post("/v2/things", "{}", &a_scope(), |each| sent.push(each)).await.unwrap();
 
         assert_eq!(sent.len(), 1);
         assert_eq!(sent[0].at.to_string(), "POST /v2/things");
@@ -202,12 +203,12 @@ mod tests {
     #[tokio::test]
     async fn without_a_token_nothing_is_counted() {
         let client = client("https://api.digitalocean.com", None).unwrap();
-        let query = QueryContext::default();
+        let scope = a_scope();
 
-        let fault = client.get(&get(), &query).await.unwrap_err();
+        let fault = client.get(&get(), &scope).await.unwrap_err();
 
         assert!(matches!(fault, Fault::NoToken), "{fault}");
-        assert_eq!(query.counts.requests.get(), 0);
+        assert_eq!(scope.counts.requests.get(), 0);
     }
 
     /// A layer that answers a GET from memory where it has the answer.
@@ -237,13 +238,13 @@ mod tests {
         let options = Options::new("https://a.b".parse().unwrap(), None);
         let layers = layers(Arc::clone(&double), Limiter::new(options.limit.clone()), &options);
         let client = Client::over(Cache { bodies: Mutex::default(), below: layers });
-        let query = QueryContext::default();
+        let scope = a_scope();
 
         for _ in 0..3 {
-            client.get(&get(), &query).await.unwrap();
+            client.get(&get(), &scope).await.unwrap();
         }
 
         assert_eq!(double.attempts(), [1, 2]);
-        assert_eq!(query.counts.requests.get(), 2);
+        assert_eq!(scope.counts.requests.get(), 2);
     }
 }

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep};
 
 use super::limit::Told;
-use super::{Body, Call, Exchange, Fault, Head, QueryContext, Request, Sent};
+use super::{Body, Call, Exchange, Fault, Head, Request, Scope, Sent};
 
 /// A layer without any below it.
 pub(super) struct Double {
@@ -161,6 +161,6 @@ pub(super) fn post() -> Request {
 }
 
 /// Calls a layer for the first time.
-pub(super) async fn ask(layer: &impl Exchange, request: &Request, query: &QueryContext) -> Result<Body, Fault> {
-    layer.exchange(Call { request, query, attempt: 1, observer: &mut |_| {} }).await
+pub(super) async fn ask(layer: &impl Exchange, request: &Request, scope: &Scope) -> Result<Body, Fault> {
+    layer.exchange(Call { request, scope, attempt: 1, observer: &mut |_| {} }).await
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::limit::Told;
-use super::{Body, Fault, Head, QueryContext, Request, Where};
+use super::{Body, Fault, Head, Request, Scope, Where};
 
 /// A layer of the client. All but the lowest one hold the next layer below, and pass calls on to it.
 pub trait Exchange: Debug + Send + Sync {
@@ -23,8 +23,8 @@ pub trait Exchange: Debug + Send + Sync {
 pub struct Call<'a> {
     /// The request.
     pub request: &'a Request,
-    /// The query that it is sent for.
-    pub query: &'a QueryContext,
+    /// For whom it is sent.
+    pub scope: &'a Scope,
     /// Which time it is sent, from 1. An answer that asks for a pause does not count.
     pub attempt: u32,
     /// The layer above, as far as it must know more than what is returned.

@@ -174,9 +174,9 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::*;
-    use crate::api::QueryContext;
     use crate::api::double::{get, post};
     use crate::api::limit::Told;
+    use crate::api::scope::a_scope;
 
     /// What the observer of an exchange heard, in order.
     #[derive(Debug, Default)]
@@ -223,8 +223,8 @@ mod tests {
 
     async fn send(http: &Http, request: &Request) -> (Result<Body, Fault>, Heard) {
         let mut heard = Heard::default();
-        let query = QueryContext::default();
-        let answered = http.exchange(Call { request, query: &query, attempt: 3, observer: &mut heard }).await;
+        let scope = a_scope();
+        let answered = http.exchange(Call { request, scope: &scope, attempt: 3, observer: &mut heard }).await;
         (answered, heard)
     }
 

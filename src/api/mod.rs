@@ -18,7 +18,7 @@
 //! with a request is a [`Call`]; what a layer hears of it before there is a result comes up through an [`Observer`].
 //!
 //! - [`Client`]: one account's connection to the API. Cheap to clone.
-//! - [`QueryContext`]: what all requests of one query share: its time limit, its counts, its notices.
+//! - [`Scope`]: the query, and the scan of it, that requests are sent for.
 //! - [`page`]: a list's pages, side by side, in order. [`Extent`]: where the list ends.
 //! - [`limit`]: a token's budget of requests, and how many are in flight. [`Budgets`]: which clients share one.
 //! - [`retry`]: what is sent again, and when.
@@ -31,7 +31,6 @@ mod body;
 mod budgeted;
 mod budgets;
 mod client;
-mod context;
 #[cfg(test)]
 mod double;
 mod exchange;
@@ -44,14 +43,15 @@ mod read_ahead;
 mod request;
 pub mod retry;
 mod retrying;
+mod scope;
 
 pub use base_url::is_loopback;
 pub use body::{Body, Head, NoObject};
 pub use budgets::Budgets;
 pub use client::{Client, Options};
-pub use context::{Count, Counts, QueryContext, SentEnough};
 pub use exchange::{Call, Exchange, Observer, Sent};
 pub use extent::{Extent, Far, Hole, MOST_PROOF, Short};
 pub use fault::Fault;
 pub use read_ahead::{Memory, ReadAhead};
 pub use request::{PER_PAGE, Request, Where};
+pub use scope::Scope;

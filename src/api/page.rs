@@ -11,11 +11,13 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use super::extent::{Extent, Short};
 use super::read_ahead::Slot;
-use super::{Body, Client, Fault, QueryContext, ReadAhead, Request};
+use super::{Body, Client, Fault, ReadAhead, Request, Scope};
 use crate::error::Error;
+use crate::query::ListId;
 
 /// What a page turned out to hold.
 #[derive(Debug)]
@@ -46,8 +48,12 @@ pub type Decode<T> = dyn Fn(&Body, &Request) -> Result<Decoded<T>, Error> + Send
 pub struct Fetch<T> {
     /// The connection.
     pub client: Client,
-    /// The query that they are fetched for.
-    pub query: Arc<QueryContext>,
+    /// For whom they are fetched.
+    pub scope: Scope,
+    /// The list that they are pages of.
+    pub list: ListId,
+    /// Whether all of it will be read: nobody stops it early, as far as is known.
+    pub whole: bool,
     /// How far the scan reads ahead.
     pub ahead: Arc<ReadAhead>,
     /// What becomes of a body.
@@ -71,9 +77,9 @@ impl<T: Send + 'static> Fetch<T> {
     }
 
     async fn page(&self, request: Request, mut slot: Slot) -> Result<(Decoded<T>, Slot), Error> {
-        let body = self.client.get(&request, &self.query).await?;
+        let body = self.client.get(&request, &self.scope).await?;
         slot.fill(body.bytes().len())?;
-        self.query.count(|counts| &counts.pages, 1);
+        self.scope.count(|counts| &counts.pages, 1);
         let decoded = (self.decode)(&body, &request)?;
         Ok((decoded, slot))
     }
@@ -161,7 +167,7 @@ impl<T: Send + 'static> Pages<T> {
         self.scheduler = None;
         (self.schedule, self.coming) = unbounded_channel();
         self.scheduled = self.extent.asked().max(number);
-        self.fetch.query.count(|counts| &counts.needed, 1);
+        self.fetch.scope.query.ledger.expect_one_more();
         Arc::clone(&self.fetch).one(self.request.page(number)).await
     }
 
@@ -169,9 +175,8 @@ impl<T: Send + 'static> Pages<T> {
     /// superfluous.
     fn schedule_ahead(&mut self) {
         let taken = self.extent.asked();
-        if taken == 1 && self.extent.total().is_some() {
-            let pages = self.extent.ahead(u64::MAX).saturating_sub(1);
-            self.fetch.query.count(|counts| &counts.needed, usize::try_from(pages).unwrap_or(usize::MAX));
+        if taken == 1 && self.fetch.whole && self.extent.total().is_some() {
+            self.expect(self.extent.ahead(u64::MAX));
         }
         let ahead = self.extent.ahead(self.rows_wanted);
         if taken == self.scheduled && ahead > taken && self.extent.has_more() {
@@ -179,8 +184,14 @@ impl<T: Send + 'static> Pages<T> {
         }
     }
 
+    /// Says that this reading takes so many pages.
+    fn expect(&self, pages: u64) {
+        self.fetch.scope.query.ledger.expect(self.fetch.list, self.request.part(), pages);
+    }
+
     fn schedule(&mut self, numbers: RangeInclusive<u64>) {
         self.scheduled = *numbers.end();
+        self.expect(self.scheduled);
         let (fetch, request, schedule) = (Arc::clone(&self.fetch), self.request.clone(), self.schedule.clone());
         self.scheduler = Some(Task::spawn(async move {
             for number in numbers {
@@ -211,13 +222,13 @@ fn page_number(link: &str) -> Option<u64> {
         .and_then(|(_, page)| page.parse().ok())
 }
 
-/// A task that ends when nobody waits for it any more.
+/// A task that ends when nobody waits for it any more. What it logs has the span of whoever starts it.
 #[derive(Debug)]
 struct Task<T>(JoinHandle<T>);
 
 impl<T: Send + 'static> Task<T> {
     fn spawn(future: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(tokio::spawn(future))
+        Self(tokio::spawn(future.in_current_span()))
     }
 
     async fn join(mut self) -> T {

@@ -5,6 +5,8 @@ use std::fmt;
 
 use url::form_urlencoded;
 
+use crate::query::PartId;
+
 /// A GET of a path and perhaps of a page, or a POST to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -53,6 +55,11 @@ impl Request {
     /// A POST of this JSON: for [`super::Client::post`] alone, which no query's end drops.
     pub(super) fn post(path: String, body: String) -> Self {
         Self { path, query: Vec::new(), page: None, body: Some(body) }
+    }
+
+    /// What of a list it reads, or which row: the same for all pages.
+    pub fn part(&self) -> PartId {
+        PartId::of((&self.path, &self.query))
     }
 
     /// What stands behind the path.

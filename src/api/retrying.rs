@@ -28,11 +28,11 @@ impl<E: Exchange> Retrying<E> {
     }
 
     async fn until_answered(&self, call: Call<'_>) -> Result<Body, Fault> {
-        let Call { request, query, attempt: mut attempts, observer } = call;
+        let Call { request, scope, attempt: mut attempts, observer } = call;
         let mut paused = Duration::ZERO;
         loop {
             let mut heard = Heard { pause: None, observer: &mut *observer };
-            let answered = self.below.exchange(Call { request, query, attempt: attempts, observer: &mut heard }).await;
+            let answered = self.below.exchange(Call { request, scope, attempt: attempts, observer: &mut heard }).await;
             let fault = match answered {
                 Ok(body) => return Ok(body),
                 Err(fault) => fault,
@@ -41,8 +41,8 @@ impl<E: Exchange> Retrying<E> {
                 // The budget keeps this pause.
                 Some(pause) => {
                     paused += pause;
-                    if paused > query.max_wait {
-                        return Err(used_up(request, query, pause));
+                    if paused > scope.query.limits().max_wait {
+                        return Err(used_up(request, scope, pause));
                     }
                     Duration::ZERO
                 }
@@ -53,7 +53,7 @@ impl<E: Exchange> Retrying<E> {
                 None => return Err(fault),
             };
             warn!(path = request.at().path, attempts, pause_ms = pause.as_millis(), error = %fault, "sending again");
-            query.count(|counts| &counts.retries, 1);
+            scope.sends_again();
             sleep(pause).await;
         }
     }
@@ -119,8 +119,8 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::api::QueryContext;
     use crate::api::double::{Double, Step, ask, get, post};
+    use crate::api::scope::a_scope;
 
     fn retrying(double: &Arc<Double>) -> Retrying<Arc<Double>> {
         Retrying::new(Arc::clone(double), retry::Options::default(), Some(7))
@@ -131,12 +131,12 @@ mod tests {
         for step in [Step::status(429), Step::status(500), Step::status(503), Step::cut(), Step::unreachable()] {
             let shown = format!("{step:?}");
             let double = Double::in_turn([step, Step::body()]);
-            let query = QueryContext::default();
+            let scope = a_scope();
 
-            ask(&retrying(&double), &get(), &query).await.unwrap();
+            ask(&retrying(&double), &get(), &scope).await.unwrap();
 
             assert_eq!(double.attempts(), [1, 2], "{shown}");
-            assert_eq!(query.counts.retries.get(), 1, "{shown}");
+            assert_eq!(scope.counts.retries.get(), 1, "{shown}");
         }
     }
 
@@ -145,7 +145,7 @@ mod tests {
         for status in [400, 401, 404, 408, 409, 422] {
             let double = Double::always(move || Step::status(status));
 
-            let fault = ask(&retrying(&double), &get(), &QueryContext::default()).await.unwrap_err();
+            let fault = ask(&retrying(&double), &get(), &a_scope()).await.unwrap_err();
 
             assert!(matches!(fault, Fault::Status { status: own, .. } if own == status), "{fault}");
             assert_eq!(double.attempts(), [1], "{status}");
@@ -155,13 +155,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_last_attempt_gives_its_own_fault_after_pauses_that_double() {
         let double = Double::always(|| Step::status(503));
-        let query = QueryContext::default();
+        let scope = a_scope();
 
-        let fault = ask(&retrying(&double), &get(), &query).await.unwrap_err();
+        let fault = ask(&retrying(&double), &get(), &scope).await.unwrap_err();
 
         assert!(matches!(fault, Fault::Status { status: 503, .. }), "{fault}");
         assert_eq!(double.attempts(), [1, 2, 3, 4]);
-        assert_eq!(query.counts.retries.get(), 3);
+        assert_eq!(scope.counts.retries.get(), 3);
         let begins = double.begins();
         let pauses = begins.windows(2).map(|two| two[1] - two[0]);
         for (pause, longest) in pauses.zip([500, 1_000, 2_000]) {
@@ -184,7 +184,7 @@ mod tests {
             let shown = format!("{step:?}");
             let double = Double::in_turn([step, Step::body()]);
 
-            let answered = ask(&retrying(&double), &post(), &QueryContext::default()).await;
+            let answered = ask(&retrying(&double), &post(), &a_scope()).await;
 
             assert_eq!(answered.is_ok(), attempts == 2, "{shown}");
             assert_eq!(double.attempts().len(), attempts, "{shown}");
@@ -195,13 +195,13 @@ mod tests {
     async fn a_429_that_names_its_pause_is_no_attempt_and_its_pause_is_the_budgets() {
         let refused = || Step::status(429).telling(Told { pause: Some(Duration::from_secs(5)), ..Told::default() });
         let double = Double::in_turn((0..10).map(|_| refused()).chain([Step::body()]));
-        let query = QueryContext::default();
+        let scope = a_scope();
         let begin = Instant::now();
 
-        ask(&retrying(&double), &get(), &query).await.unwrap();
+        ask(&retrying(&double), &get(), &scope).await.unwrap();
 
         assert_eq!(double.attempts(), [1; 11]);
-        assert_eq!(query.counts.retries.get(), 10);
+        assert_eq!(scope.counts.retries.get(), 10);
         assert!(begin.elapsed() < Duration::from_secs(1), "this layer does not wait: {:?}", begin.elapsed());
     }
 
@@ -210,7 +210,7 @@ mod tests {
         let refused = || Step::status(429).telling(Told { pause: Some(Duration::from_secs(25)), ..Told::default() });
         let double = Double::always(refused);
 
-        let fault = ask(&retrying(&double), &get(), &QueryContext::default()).await.unwrap_err();
+        let fault = ask(&retrying(&double), &get(), &a_scope()).await.unwrap_err();
 
         assert!(matches!(fault, Fault::Budget { wait, .. } if wait == Duration::from_secs(25)), "{fault}");
         assert_eq!(double.attempts(), [1; 3], "25 s and 25 s are within the 60 s that a query may wait");
@@ -221,7 +221,7 @@ mod tests {
         let pause = Told { pause: Some(Duration::from_secs(5)), ..Told::default() };
         let double = Double::always(move || Step::slow().telling(pause));
 
-        let fault = ask(&retrying(&double), &get(), &QueryContext::default()).await.unwrap_err();
+        let fault = ask(&retrying(&double), &get(), &a_scope()).await.unwrap_err();
 
         assert!(matches!(fault, Fault::Slow { .. }), "{fault}");
         assert_eq!(double.attempts(), [1, 2, 3, 4]);
@@ -232,10 +232,10 @@ mod tests {
         let double = Double::in_turn([Step::status(503), Step::unreachable(), Step::body()]);
         let layer = retrying(&double);
         let mut sent = Vec::new();
-        let (request, query) = (get(), QueryContext::default());
+        let (request, scope) = (get(), a_scope());
         let mut observer = |each: Sent| sent.push((each.attempt, each.connected));
 
-        layer.exchange(Call { request: &request, query: &query, attempt: 1, observer: &mut observer }).await.unwrap();
+        layer.exchange(Call { request: &request, scope: &scope, attempt: 1, observer: &mut observer }).await.unwrap();
 
         assert_eq!(sent, [(1, true), (2, false), (3, true)]);
     }

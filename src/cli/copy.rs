@@ -1,5 +1,7 @@
 //! From a stream of rows to a format, with an eye on the clock and on Ctrl-C.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -14,7 +16,7 @@ use super::plan::Plans;
 use super::progress::{self, Line};
 use super::signal::Signals;
 use super::upstream::Upstream;
-use crate::engine::{Answer, Progress, is_explain};
+use crate::engine::{Answer, Query, is_explain};
 use crate::error::Result;
 use crate::flight::client::{Notes, Remote};
 
@@ -25,7 +27,7 @@ pub(super) struct Asked {
     schema: SchemaRef,
     rows: BoxStream<'static, Result<RecordBatch>>,
     /// Known only where this process reads the pages.
-    progress: Option<Progress>,
+    query: Option<Arc<Query>>,
     /// Known only where a server does.
     notes: Notes,
     /// Stays as long as there may be rows.
@@ -35,15 +37,15 @@ pub(super) struct Asked {
 impl Asked {
     /// In this process.
     pub(super) fn here(sql: &str, answer: Answer, upstream: Upstream) -> Self {
-        let Answer { schema, rows, progress, .. } = answer;
-        let (explains, progress, notes) = (is_explain(sql), Some(progress), Notes::default());
-        Self { explains, schema, rows, progress, notes, _upstream: Some(upstream) }
+        let Answer { schema, rows, query, .. } = answer;
+        let (explains, query, notes) = (is_explain(sql), Some(query), Notes::default());
+        Self { explains, schema, rows, query, notes, _upstream: Some(upstream) }
     }
 
     /// On a server.
     pub(super) fn elsewhere(sql: &str, remote: Remote) -> Self {
         let Remote { schema, rows, notes } = remote;
-        Self { explains: is_explain(sql), schema, rows, progress: None, notes, _upstream: None }
+        Self { explains: is_explain(sql), schema, rows, query: None, notes, _upstream: None }
     }
 
     /// Begins to write its rows. For people a plan is no table.
@@ -61,10 +63,10 @@ impl Asked {
 
     /// What it does, after so many rows.
     fn activity(&self, rows: u64) -> String {
-        match &self.progress {
-            Some(progress) => {
-                let pages = || progress::text(Some(progress.pages()), progress.rows());
-                progress.activity().unwrap_or_else(pages)
+        match &self.query {
+            Some(query) => {
+                let pages = || progress::text(Some(query.counts.pages.get()), query.counts.rows.get());
+                query.activity().unwrap_or_else(pages)
             }
             None => progress::text(None, rows),
         }
@@ -72,12 +74,12 @@ impl Asked {
 
     /// What an EXEC has started, or why it has not, should there be no rows to tell it.
     pub(super) fn written(&self) -> Option<Result<String>> {
-        self.progress.as_ref().and_then(Progress::written)
+        self.query.as_ref().and_then(|query| query.written())
     }
 
     /// What is to be said about the rows.
     pub(super) fn notices(&self) -> Vec<String> {
-        self.progress.as_ref().map_or_else(|| self.notes.get(), Progress::notices)
+        self.query.as_ref().map_or_else(|| self.notes.get(), |query| query.notices())
     }
 }
 

@@ -171,6 +171,11 @@ pub enum Fault {
     },
     /// The query's time is up.
     Timeout(Duration),
+    /// Somebody has cancelled it.
+    Cancelled {
+        /// Whether it is an EXEC, whose request may have been sent.
+        writes: bool,
+    },
     /// Memory or another of DataFusion's own limits.
     Resources(String),
     /// A statement that DataFusion plans or computes into a contradiction; its own words.
@@ -244,6 +249,7 @@ impl fmt::Display for Fault {
             Self::TypeOfValue { column, told, found } => {
                 write!(f, "column `{column}` was described as {told}, but with the bound value it is {found}")
             }
+            Self::Cancelled { .. } => f.write_str("the query was cancelled"),
             Self::Timeout(limit) => write!(f, "the query took longer than {}", humantime::format_duration(*limit)),
             Self::Resources(message) => write!(f, "the query needs more than it may have: {message}"),
             Self::Engine(message) => write!(f, "DataFusion cannot run this statement: {message}"),
@@ -299,6 +305,7 @@ impl Failure for Fault {
             | Self::UntoldParameter { .. }
             | Self::TypeOfValue { .. } => Kind::InvalidArgument,
             Self::Timeout(_) => Kind::DeadlineExceeded,
+            Self::Cancelled { .. } => Kind::Cancelled,
             Self::Resources(_) | Self::TooManyRequests { .. } => Kind::ResourceExhausted,
             Self::Internal(_) => Kind::Internal,
         }
@@ -372,6 +379,8 @@ impl Failure for Fault {
                 "write CAST(… AS type) around each, with one type; or use a parameter for each place".into()
             }
             Self::TypeOfValue { .. } => "write the value into the statement, or cast the column to one type".into(),
+            Self::Cancelled { writes: false } => return None,
+            Self::Cancelled { writes: true } => "a request that was sent is not taken back: see what it started".into(),
             Self::Timeout(_) => "ask for less, or raise query.timeout".into(),
             Self::Engine(_) => "write it another way, and please report it with the statement".into(),
             Self::Internal(_) => "this is a fault of oceanflight: please report it with the statement".into(),

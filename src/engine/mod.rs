@@ -20,6 +20,7 @@ mod running;
 mod session;
 mod session_functions;
 mod show;
+mod spans;
 mod statements;
 mod subqueries;
 mod tables;
@@ -41,7 +42,8 @@ use datafusion::prelude::SessionContext;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{BoxStream, StreamExt};
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
+use tracing::Instrument;
 
 pub use fault::Fault;
 use fault::from_datafusion;
@@ -53,9 +55,10 @@ pub use tables::TableInfo;
 use tables::nearest_table;
 use tickets::{Asked, Tickets};
 
-use crate::api::{Client, QueryContext};
+use crate::api::Client;
 use crate::error::Result;
-pub use crate::query::{Identity, Peer, Principal};
+use crate::query::{Cancelled, Queries, Registered};
+pub use crate::query::{Identity, Limits, Peer, Principal, Query, QueryId, State};
 use crate::resource::Registry;
 pub use crate::sql::is_explain;
 pub use crate::table::Account;
@@ -125,6 +128,7 @@ pub struct Engine {
     records: Arc<Records>,
     statements: Arc<Statements>,
     tickets: Arc<Tickets>,
+    queries: Arc<Queries>,
 }
 
 /// What a ticket needs besides the statement.
@@ -151,60 +155,23 @@ pub struct Answer {
     pub schema: SchemaRef,
     /// Its rows as they come; after an error there are no more.
     pub rows: BoxStream<'static, Result<RecordBatch>>,
-    /// What happens on its behalf.
-    pub progress: Progress,
+    /// The query: what happened so far on its behalf.
+    pub query: Arc<Query>,
     /// Whether it is an EXEC, which ends by itself when the engine starts none any more.
     pub writes: bool,
 }
 
-/// What happened so far on a query's behalf.
-#[derive(Clone, Debug)]
-pub struct Progress(Arc<QueryContext>);
-
-impl Progress {
-    /// Pages that were read from the API.
-    pub fn pages(&self) -> u64 {
-        self.0.counts.pages.get()
-    }
-
-    /// Rows in those pages.
-    pub fn rows(&self) -> u64 {
-        self.0.counts.rows.get()
-    }
-
-    /// Requests that were sent again.
-    pub fn retries(&self) -> u64 {
-        self.0.counts.retries.get()
-    }
-
-    /// What it waits for, where that is more than pages.
-    pub fn activity(&self) -> Option<String> {
-        self.0.activity()
-    }
-
-    /// What an EXEC has started, or why it has not: not undone should it end without rows.
-    pub fn written(&self) -> Option<Result<String>> {
-        self.0.written()
-    }
-
-    /// What the person who asked should know although it is no error.
-    pub fn notices(&self) -> Vec<String> {
-        self.0.notices()
-    }
-}
-
-/// An execution of a statement, and on whose behalf it is.
+/// One execution of a query's statement.
 struct Call {
-    principal: Principal,
+    query: Arc<Query>,
     execution: Execution,
     /// The one that answers clients: what is sent for an EXEC belongs there.
     runtime: Handle,
-    began: Instant,
 }
 
 impl Call {
-    fn new(principal: &Principal, execution: Execution) -> Self {
-        Self { principal: principal.clone(), execution, runtime: Handle::current(), began: Instant::now() }
+    fn new(query: &Arc<Query>, execution: Execution) -> Self {
+        Self { query: Arc::clone(query), execution, runtime: Handle::current() }
     }
 }
 
@@ -228,6 +195,7 @@ impl Engine {
     pub fn over(accounts: Vec<Account>, options: Options) -> Result<Self> {
         let accounts = Arc::new(Accounts::new(accounts));
         let resources = Arc::new(accounts.resources());
+        spans::follow_tasks();
         let context = session::session(&accounts, &resources, &options)?;
         let session = Session { state: context.state(), context };
         Ok(Self {
@@ -238,6 +206,7 @@ impl Engine {
             records: Arc::default(),
             statements: Arc::default(),
             tickets: Arc::default(),
+            queries: Arc::default(),
         })
     }
 
@@ -246,7 +215,8 @@ impl Engine {
     /// # Errors
     /// [`sql::Fault`] and [`Fault`]: what is wrong with the statement.
     pub async fn prepare(&self, principal: &Principal, sql: &str) -> Result<Prepared> {
-        let statement = self.statement(principal, sql).await?;
+        let query = self.begin(principal, sql);
+        let statement = self.statement(&query).await?;
         self.check_writes(&statement.plan)?;
         Ok(statement.prepared.clone())
     }
@@ -257,14 +227,15 @@ impl Engine {
     /// # Errors
     /// As [`Engine::prepare`], and a table that needs a value which the statement does not give.
     pub async fn check(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<SchemaRef> {
-        let statement = self.statement(principal, sql).await?;
+        let query = self.begin(principal, sql);
+        let statement = self.statement(&query).await?;
         self.check_writes(&statement.plan)?;
         let (engine, bound) = (self.clone(), bound.cloned());
         let planning = async move {
             engine.physical_plans(&statement, bound.as_ref()).await?;
             Ok(Arc::clone(&statement.prepared.schema))
         };
-        self.apart(planning.boxed()).await
+        self.apart(&query, planning.boxed()).await
     }
 
     /// As [`Engine::check`], for one execution later on, which finds the plan again.
@@ -272,18 +243,18 @@ impl Engine {
     /// # Errors
     /// As [`Engine::check`].
     pub async fn ticket(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<Ticket> {
-        let statement = self.statement(principal, sql).await?;
+        let query = self.begin(principal, sql);
+        let statement = self.statement(&query).await?;
         self.check_writes(&statement.plan)?;
-        let (engine, principal, sql, bound) = (self.clone(), principal.clone(), sql.to_owned(), bound.cloned());
+        let (engine, asking, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
         let planning = async move {
             let plans = engine.physical_plans(&statement, bound.as_ref()).await?;
             let once = statement.writes.then(|| engine.records.mint());
             let schema = Arc::clone(&statement.prepared.schema);
-            let asked = Asked { principal: &principal, text: &sql, bound: bound.as_ref() };
-            engine.tickets.keep(&asked, &statement, plans);
+            engine.tickets.keep(&Asked { query: &asking, bound: bound.as_ref() }, &statement, plans);
             Ok(Ticket { schema, once })
         };
-        self.apart(planning.boxed()).await
+        self.apart(&query, planning.boxed()).await
     }
 
     /// Runs a statement. The columns of `bound` are the parameters by position; a query is run for each row, one after
@@ -306,27 +277,38 @@ impl Engine {
         sql: &str,
         bound: Option<&RecordBatch>,
     ) -> Result<Answer> {
-        let call = Call::new(principal, execution);
-        let (engine, principal, sql, bound) = (self.clone(), principal.clone(), sql.to_owned(), bound.cloned());
+        let query = self.begin(principal, sql);
+        let (engine, call, bound) = (self.clone(), Call::new(&query, execution), bound.cloned());
         let planning = async move {
-            let asked = Asked { principal: &principal, text: &sql, bound: bound.as_ref() };
+            let asked = Asked { query: &call.query, bound: bound.as_ref() };
             let (statement, plans) = match engine.tickets.take(&asked) {
                 Some(planned) => planned,
                 None => {
-                    let statement = engine.planned_statement(&principal, &sql).await?;
+                    let statement = engine.planned_statement(&call.query).await?;
                     let plans = engine.physical_plans(&statement, bound.as_ref()).await?;
                     (statement, plans)
                 }
             };
-            let (context, query) = engine.task(call, statement.writes);
+            let context = engine.task(call, statement.writes);
             // Some operators start tasks as soon as they are executed: these belong on the plans' threads, too.
             let stream = running::one_after_another(plans, context).map_err(from_datafusion)?;
-            Ok((statement, stream, query))
+            Ok((statement, stream))
         };
-        let (statement, stream, query) = self.apart(planning.boxed()).await?;
-        let schema = Arc::clone(&statement.prepared.schema);
-        let rows = running::rows(stream, Arc::clone(&schema), Arc::clone(&query)).boxed();
-        Ok(Answer { schema, rows, progress: Progress(query), writes: statement.writes })
+        let (statement, stream) = self.apart(&query, planning.boxed()).await?;
+        let (schema, running) = (Arc::clone(&statement.prepared.schema), Arc::clone(&query));
+        let rows = running::rows(stream, Arc::clone(&schema), query, statement.writes).boxed();
+        Ok(Answer { schema, rows, query: running, writes: statement.writes })
+    }
+
+    /// The queries that are planned or run now, the oldest first.
+    pub fn queries(&self) -> Vec<Arc<Query>> {
+        self.queries.all()
+    }
+
+    /// Cancels a query: its client gets an error, and its requests are dropped, but for a POST that was sent. Answers
+    /// whether there is a query of this number.
+    pub fn cancel(&self, id: QueryId) -> bool {
+        self.queries.cancel(id)
     }
 
     /// How much was planned so far. What was planned not long ago is found again, and not counted.
@@ -359,33 +341,41 @@ impl Engine {
         self.records.finish().await;
     }
 
+    /// A query that begins to be planned.
+    fn begin(&self, principal: &Principal, sql: &str) -> Registered {
+        let Options { timeout, max_wait, max_requests, .. } = self.options;
+        self.queries.begin(principal.clone(), sql, Limits { timeout, max_wait, max_requests })
+    }
+
     /// Plans on the plans' threads, within the query's time.
-    async fn apart<T: Send + 'static>(&self, planning: BoxFuture<'static, Result<T>>) -> Result<T> {
+    async fn apart<T: Send + 'static>(&self, query: &Query, planning: BoxFuture<'static, Result<T>>) -> Result<T> {
         let limit = self.options.timeout;
-        timeout(limit, Apart::spawn(planning).join()).await.map_err(|_| Fault::Timeout(limit))?
+        let planning = timeout(limit, Apart::spawn(planning.instrument(query.span().clone()).boxed()).join());
+        match query.unless_cancelled(planning).await {
+            Ok(Ok(planned)) => planned,
+            Ok(Err(_)) => Err(Fault::Timeout(limit).into()),
+            Err(Cancelled) => Err(Fault::Cancelled { writes: false }.into()),
+        }
     }
 
     /// What a query's plans find when they are executed: what the query may take, and whether it writes, travels down to
     /// their leaves. They look for no function by its name.
-    fn task(&self, call: Call, writes: bool) -> (Arc<TaskContext>, Arc<QueryContext>) {
-        let Options { max_wait, writes: may_write, polling, .. } = self.options;
-        let (time, max_requests) = match writes {
+    fn task(&self, call: Call, writes: bool) -> Arc<TaskContext> {
+        let Options { writes: may_write, polling, .. } = self.options;
+        let Call { query, execution, runtime } = call;
+        query.runs_within(match writes {
             // Its own bounds hold for an AWAIT's questions, too.
-            true => (TIME_OF_AN_EXEC, u64::MAX),
-            false => (self.options.timeout, self.options.max_requests),
-        };
-        let Call { principal, execution, runtime, began } = call;
-        let query = Arc::new(QueryContext::new(began, time, max_wait, max_requests));
-        let records = Arc::clone(&self.records);
+            true => Limits { timeout: TIME_OF_AN_EXEC, max_requests: u64::MAX, ..*query.limits() },
+            false => *query.limits(),
+        });
+        let (principal, records) = (query.principal().clone(), Arc::clone(&self.records));
         let permission = may_write.then_some(Permission { principal, execution, records, runtime, polling });
         let state = &self.session.state;
         let mut config = state.config().clone();
-        config.set_extension(Arc::new(Run::new(Arc::clone(&query), Arc::clone(&self.accounts), permission)));
+        config.set_extension(Arc::new(Run::new(query, Arc::clone(&self.accounts), permission)));
         let id = state.session_id().to_owned();
         let none = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
-        let context =
-            TaskContext::new(None, id, config, none.0, none.1, none.2, none.3, Arc::clone(state.runtime_env()));
-        (Arc::new(context), query)
+        Arc::new(TaskContext::new(None, id, config, none.0, none.1, none.2, none.3, Arc::clone(state.runtime_env())))
     }
 
     /// Tells it early where writes are off; what runs is held to it by its plan ([`Permission`]).

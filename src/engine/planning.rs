@@ -17,23 +17,24 @@ use super::parameters::{self, Parameterized};
 use super::statements::{Lasts, PlannedStatement, computes_while_planned};
 use super::tables::nearest_table;
 use super::tickets::Plans;
-use super::{Engine, Prepared, Principal, called, dialect, exec, fault, names, show, wire};
+use super::{Engine, Prepared, Principal, Query, called, dialect, exec, fault, names, show, wire};
 use crate::error::Result;
 use crate::sql::{self, Body, Statement};
 use crate::table;
 
 impl Engine {
     /// A statement as it was planned not long ago, or planned now, on the plans' threads.
-    pub(super) async fn statement(&self, principal: &Principal, sql: &str) -> Result<Arc<PlannedStatement>> {
-        if let Some(known) = self.statements.get(principal, sql) {
+    pub(super) async fn statement(&self, query: &Arc<Query>) -> Result<Arc<PlannedStatement>> {
+        if let Some(known) = self.statements.get(query.principal(), query.text()) {
             return Ok(known);
         }
-        let (engine, principal, sql) = (self.clone(), principal.clone(), sql.to_owned());
-        self.apart(async move { engine.planned_statement(&principal, &sql).await }.boxed()).await
+        let (engine, asking) = (self.clone(), Arc::clone(query));
+        self.apart(query, async move { engine.planned_statement(&asking).await }.boxed()).await
     }
 
     /// The same, on the thread that asks for it.
-    pub(super) async fn planned_statement(&self, principal: &Principal, sql: &str) -> Result<Arc<PlannedStatement>> {
+    pub(super) async fn planned_statement(&self, query: &Query) -> Result<Arc<PlannedStatement>> {
+        let (principal, sql) = (query.principal(), query.text());
         if let Some(known) = self.statements.get(principal, sql) {
             return Ok(known);
         }
@@ -228,9 +229,10 @@ mod tests {
         let engine = engine(&format!("http://{}", listener.local_addr().unwrap()));
         tokio::spawn(answer(listener));
         let sql = "SELECT i.id, a.id FROM images i LEFT JOIN image_actions a ON a.image_id = i.id";
-        let statement = engine.statement(&Principal::local(), sql).await.unwrap();
+        let query = engine.begin(&Principal::local(), sql);
+        let statement = engine.statement(&query).await.unwrap();
         let plan = engine.physical_plan(&statement, None).await.unwrap();
-        let (context, _) = engine.task(Call::new(&Principal::local(), Execution::New), false);
+        let context = engine.task(Call::new(&query, Execution::New), false);
         let run = Arc::downgrade(&context.session_config().get_extension::<Run>().unwrap());
 
         let rows = collect(Arc::clone(&plan), context).await.unwrap();
@@ -256,7 +258,7 @@ mod tests {
             "SELECT a.* FROM (VALUES (7)) AS v (id) JOIN image_actions a ON a.image_id = v.id",
             "EXEC digitalocean.compute.images.transfer @image_id = 7, @region = 'fra1'",
         ] {
-            let statement = engine.statement(&Principal::local(), sql).await.unwrap();
+            let statement = engine.statement(&engine.begin(&Principal::local(), sql)).await.unwrap();
             let plan = engine.physical_plan(&statement, None).await.unwrap();
 
             let error = from_datafusion(collect(plan, Arc::new(TaskContext::default())).await.unwrap_err());

@@ -12,12 +12,13 @@ use futures::future::FutureExt;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 
 use super::fault::{Fault, from_datafusion};
 use super::plans::Apart;
 use super::wire;
-use crate::api::QueryContext;
 use crate::error::Result;
+use crate::query::{Cancelled, Query, Registered};
 
 /// The rows of plans of one schema, each executed when the one before it has ended.
 pub(super) fn one_after_another(
@@ -37,18 +38,20 @@ pub(super) fn one_after_another(
 
 type Batch = datafusion::error::Result<RecordBatch>;
 
-/// The plan's rows. At the query's deadline the plan is dropped, with its requests and its pages, whether or not
-/// anybody reads.
+/// The plan's rows. At the query's deadline, or when somebody cancels the query, the plan is dropped with its requests and
+/// its pages, whether or not the client reads.
 pub(super) fn rows(
     plan: SendableRecordBatchStream,
     schema: SchemaRef,
-    query: Arc<QueryContext>,
+    query: Registered,
+    writes: bool,
 ) -> impl Stream<Item = Result<RecordBatch>> + Send {
-    let running = Running::new(plan, query.deadline());
+    let running = Running::new(plan, Arc::clone(&query), writes);
     stream::unfold(Some((running, schema, query)), async |state| {
         let (mut running, schema, query) = state?;
         match running.next().await {
-            Next::TimeIsUp => Some((Err(Fault::Timeout(query.timeout).into()), None)),
+            Next::TimeIsUp => Some((Err(Fault::Timeout(query.limits().timeout).into()), None)),
+            Next::Cancelled => Some((Err(Fault::Cancelled { writes: running.writes }.into()), None)),
             Next::Lost => Some((Err(Fault::Internal("the plan stopped without a word".into()).into()), None)),
             Next::End => None,
             Next::Batch(Err(error)) => Some((Err(from_datafusion(error)), None)),
@@ -63,7 +66,8 @@ pub(super) fn rows(
 
 /// A plan on its own threads. A batch is made when one is asked for, and none ahead.
 struct Running {
-    deadline: Instant,
+    query: Arc<Query>,
+    writes: bool,
     wanted: UnboundedSender<()>,
     made: UnboundedReceiver<Option<Batch>>,
     _plan: Apart<()>,
@@ -73,30 +77,37 @@ enum Next {
     Batch(Batch),
     End,
     TimeIsUp,
+    Cancelled,
     /// The plan panicked; the panic is in the log.
     Lost,
 }
 
 impl Running {
-    fn new(plan: SendableRecordBatchStream, deadline: Instant) -> Self {
+    fn new(plan: SendableRecordBatchStream, query: Arc<Query>, writes: bool) -> Self {
         let (wanted, wants) = unbounded_channel();
         let (makes, made) = unbounded_channel();
+        let (span, watched) = (query.span().clone(), Arc::clone(&query));
         let work = async move {
             // Time runs also while nobody wants a batch: then, too, the plan goes at the deadline.
-            let _ = timeout_at(deadline, make(plan, wants, makes)).await;
+            let made = timeout_at(watched.deadline(), make(plan, wants, makes));
+            let _ = watched.unless_cancelled(made).await;
         };
-        Self { deadline, wanted, made, _plan: Apart::spawn(work.boxed()) }
+        Self { query, writes, wanted, made, _plan: Apart::spawn(work.instrument(span).boxed()) }
     }
 
     async fn next(&mut self) -> Next {
         // A plan whose time is up has dropped its end; that shows below.
         let _ = self.wanted.send(());
-        match timeout_at(self.deadline, self.made.recv()).await {
-            _ if Instant::now() >= self.deadline => Next::TimeIsUp,
-            Ok(Some(Some(batch))) => Next::Batch(batch),
-            Ok(Some(None)) => Next::End,
-            Ok(None) => Next::Lost,
-            Err(_) => Next::TimeIsUp,
+        let deadline = self.query.deadline();
+        match self.query.unless_cancelled(timeout_at(deadline, self.made.recv())).await {
+            // The plan ends for the same two reasons, perhaps before this hears of them.
+            _ if self.query.is_cancelled() => Next::Cancelled,
+            _ if Instant::now() >= deadline => Next::TimeIsUp,
+            Ok(Ok(Some(Some(batch)))) => Next::Batch(batch),
+            Ok(Ok(Some(None))) => Next::End,
+            Ok(Ok(None)) => Next::Lost,
+            Err(Cancelled) => Next::Cancelled,
+            Ok(Err(_)) => Next::TimeIsUp,
         }
     }
 }

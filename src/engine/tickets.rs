@@ -11,10 +11,9 @@ use arrow::array::RecordBatch;
 use datafusion::physical_plan::ExecutionPlan;
 use tokio::time::{Instant, sleep};
 
-use super::Principal;
 use super::plans::DroppedApart;
 use super::statements::{Lasts, PlannedStatement};
-use crate::query::Identity;
+use crate::query::{Identity, Query};
 
 /// How long a plan is kept at least, and twice that at most: clients go on to DoGet at once.
 const LIFE: Duration = Duration::from_secs(60);
@@ -27,8 +26,7 @@ const MOST_BYTES: usize = 64 << 10;
 
 /// A statement, and what is bound to it.
 pub(super) struct Asked<'a> {
-    pub(super) principal: &'a Principal,
-    pub(super) text: &'a str,
+    pub(super) query: &'a Query,
     pub(super) bound: Option<&'a RecordBatch>,
 }
 
@@ -49,7 +47,7 @@ struct Waiting {
 
 struct Kept {
     identity: Identity,
-    text: String,
+    text: Arc<str>,
     bound: Option<RecordBatch>,
     statement: Arc<PlannedStatement>,
     plans: DroppedApart<Plans>,
@@ -58,8 +56,8 @@ struct Kept {
 
 impl Kept {
     fn is_of(&self, asked: &Asked) -> bool {
-        self.identity == asked.principal.identity
-            && self.text == asked.text
+        self.identity == asked.query.principal().identity
+            && self.text == *asked.query.text()
             && has_the_values_of(self.bound.as_ref(), asked.bound)
     }
 }
@@ -76,12 +74,13 @@ impl Tickets {
     /// Keeps the plan of a ticket, unless it is large, or has the time in it. Plans for many rows are not kept.
     pub(super) fn keep(&self, asked: &Asked, statement: &Arc<PlannedStatement>, plans: Plans) {
         let bound_bytes = asked.bound.map_or(0, RecordBatch::get_array_memory_size);
-        if statement.lasts != Lasts::Always || plans.len() > 1 || asked.text.len().max(bound_bytes) > MOST_BYTES {
+        if statement.lasts != Lasts::Always || plans.len() > 1 || asked.query.text().len().max(bound_bytes) > MOST_BYTES
+        {
             return;
         }
         let kept = Kept {
-            identity: asked.principal.identity.clone(),
-            text: asked.text.to_owned(),
+            identity: asked.query.principal().identity.clone(),
+            text: Arc::clone(asked.query.text()),
             bound: asked.bound.cloned(),
             statement: Arc::clone(statement),
             plans: DroppedApart::new(plans),

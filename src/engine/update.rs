@@ -10,12 +10,14 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use futures::FutureExt;
+use tracing::Instrument;
 
 use super::fault::{Fault, from_datafusion};
 use super::plans::Apart;
 use super::statements::PlannedStatement;
 use super::{Call, Engine, Execution, Principal, called};
 use crate::error::Result;
+use crate::query::Cancelled;
 
 /// The rows' plans, in order.
 struct Plans {
@@ -31,17 +33,21 @@ impl Engine {
     /// # Errors
     /// As [`Engine::ticket`], before anything is sent; [`Fault::Row`], where some rows were carried out.
     pub async fn update(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<usize> {
-        let statement = self.statement(principal, sql).await?;
-        let (engine, bound, call) = (self.clone(), bound.cloned(), Call::new(principal, Execution::New));
+        let query = self.begin(principal, sql);
+        let statement = self.statement(&query).await?;
+        let (engine, bound, call) = (self.clone(), bound.cloned(), Call::new(&query, Execution::New));
         let planning = async move { engine.plans(&statement, bound.as_ref(), call).await };
-        let Plans { each, id, context } = self.apart(planning.boxed()).await?;
+        let Plans { each, id, context } = self.apart(&query, planning.boxed()).await?;
         let (of, mut done) = (each.len(), Vec::new());
         for (at, plan) in each.into_iter().enumerate() {
             // Only the wait for it ends with this future.
-            match Apart::spawn(collect(plan, Arc::clone(&context)).boxed()).join().await {
+            let rows = collect(plan, Arc::clone(&context)).instrument(query.span().clone());
+            let rows = query.unless_cancelled(Apart::spawn(rows.boxed()).join()).await;
+            let cancelled = |Cancelled| Fault::Cancelled { writes: true }.into();
+            match rows.map_err(cancelled).and_then(|rows| rows.map_err(from_datafusion)) {
                 Ok(rows) => done.extend(rows.iter().map(|rows| described(rows, &id))),
-                Err(error) if of == 1 => return Err(from_datafusion(error)),
-                Err(error) => return Err(Fault::Row { row: at + 1, of, done, cause: from_datafusion(error) }.into()),
+                Err(error) if of == 1 => return Err(error),
+                Err(cause) => return Err(Fault::Row { row: at + 1, of, done, cause }.into()),
             }
         }
         Ok(of)
@@ -63,7 +69,7 @@ impl Engine {
         for row in rows {
             each.push(self.physical_plan(statement, row.as_ref()).await?);
         }
-        let (context, _) = self.task(call, statement.writes);
+        let context = self.task(call, statement.writes);
         Ok(Plans { each, id, context })
     }
 }

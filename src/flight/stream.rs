@@ -9,6 +9,8 @@
 //! comes in the `app_metadata` of one more message, a line each; its batch has no rows, because there are clients that
 //! cannot read a message without any. Where there is nothing to say there is no such message.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -25,7 +27,7 @@ use tonic::Status;
 
 use super::fault::Fault;
 use super::status;
-use crate::engine::{Answer, Progress};
+use crate::engine::{Answer, Query};
 use crate::error::{Error, Result};
 
 /// An answer to DoGet.
@@ -35,23 +37,18 @@ pub(super) struct Rows {
     /// An EXEC's stream ends by itself when the server stops, with the row or the error that it has by then.
     ends_itself: bool,
     /// Where there may be something to say about the rows.
-    progress: Option<Progress>,
+    query: Option<Arc<Query>>,
 }
 
 impl From<Answer> for Rows {
     fn from(answer: Answer) -> Self {
-        Self {
-            schema: answer.schema,
-            batches: answer.rows,
-            ends_itself: answer.writes,
-            progress: Some(answer.progress),
-        }
+        Self { schema: answer.schema, batches: answer.rows, ends_itself: answer.writes, query: Some(answer.query) }
     }
 }
 
 impl From<RecordBatch> for Rows {
     fn from(batch: RecordBatch) -> Self {
-        Self { schema: batch.schema(), batches: stream::iter([Ok(batch)]).boxed(), ends_itself: false, progress: None }
+        Self { schema: batch.schema(), batches: stream::iter([Ok(batch)]).boxed(), ends_itself: false, query: None }
     }
 }
 
@@ -62,7 +59,7 @@ impl Rows {
         let schema = on_the_wire(self.schema.clone());
         let frames = FlightDataEncoderBuilder::new().with_schema(self.schema).build(batches);
         let frames = frames.map(|frame| frame.map_err(status::of_encoder));
-        let frames = until_error(frames.chain(last_words(self.progress, schema))).boxed();
+        let frames = until_error(frames.chain(last_words(self.query, schema))).boxed();
         if self.ends_itself { frames } else { until_stopped(frames, stopping) }
     }
 }
@@ -78,9 +75,9 @@ fn until_error<T: Send>(
 }
 
 /// The message that says what is to be said, if anything is; made when all rows are sent.
-fn last_words(progress: Option<Progress>, schema: SchemaRef) -> impl Stream<Item = Result<FlightData, Status>> + Send {
+fn last_words(query: Option<Arc<Query>>, schema: SchemaRef) -> impl Stream<Item = Result<FlightData, Status>> + Send {
     let words = async move {
-        let notices = progress.map(|progress| progress.notices()).unwrap_or_default();
+        let notices = query.map(|query| query.notices()).unwrap_or_default();
         let message = (!notices.is_empty()).then(|| message_without_rows(schema, notices.join("\n")));
         stream::iter(message.map(|message| message.map_err(|error| status::of_encoder(error.into()))))
     };
@@ -161,8 +158,7 @@ mod tests {
     #[tokio::test]
     async fn an_empty_answer_still_has_its_schema() {
         let batches = stream::empty().boxed();
-        let frames =
-            Rows { schema: numbers(0).schema(), batches, ends_itself: false, progress: None }.encode(running());
+        let frames = Rows { schema: numbers(0).schema(), batches, ends_itself: false, query: None }.encode(running());
 
         let frames: Vec<FlightData> = frames.try_collect().await.unwrap();
 
@@ -173,8 +169,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_follows_an_error() {
         let batches = stream::iter([Ok(numbers(1)), Err(Fault::ManyRows { most: 1 }.into()), Ok(numbers(1))]).boxed();
-        let frames =
-            Rows { schema: numbers(0).schema(), batches, ends_itself: false, progress: None }.encode(running());
+        let frames = Rows { schema: numbers(0).schema(), batches, ends_itself: false, query: None }.encode(running());
 
         let frames: Vec<_> = frames.collect().await;
 
@@ -187,7 +182,7 @@ mod tests {
         let (stop, stopping) = watch::channel(false);
         let batches = stream::iter([Ok(numbers(1))]).chain(stream::pending()).boxed();
         let mut frames =
-            Rows { schema: numbers(0).schema(), batches, ends_itself: false, progress: None }.encode(stopping);
+            Rows { schema: numbers(0).schema(), batches, ends_itself: false, query: None }.encode(stopping);
         frames.try_next().await.unwrap();
         frames.try_next().await.unwrap();
 

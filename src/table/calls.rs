@@ -22,7 +22,7 @@ use super::reading::Reading;
 use super::run::Run;
 use super::stream::Calls;
 use super::{ResourceScan, same_value};
-use crate::api::QueryContext;
+use crate::query::{Ledger, Query};
 use crate::resource::{Binding, Value};
 
 /// The calls of one execution, as they become known.
@@ -50,19 +50,20 @@ pub(super) fn calls(scan: &ResourceScan, run: &Run, context: &Arc<TaskContext>) 
     })
 }
 
-/// Whether the query has been told of the lists that a scan's keys are.
-pub(super) fn are_counted(keys: &Keys, context: &TaskContext) -> bool {
-    keys.joins().any(|join| ChunkKeys::are_counted(context, join))
-}
-
-/// The calls one by one. The query is told of all of them at once, but for those whose lists are kept: they may be there
-/// already, and are counted when they are not.
-fn told(calls: Vec<Call>, reading: &Reading, query: &QueryContext) -> impl Stream<Item = Result<Call>> + Send + use<> {
-    if !reading.spec.hints().kept {
-        let requests = calls.iter().map(|call| reading.method(call.method).union.len());
-        query.count(|counts| &counts.needed, requests.sum());
+/// The calls one by one. The query's ledger is told of all of them at once, or of each when it is taken, where the last
+/// ones may not be needed.
+fn told(calls: Vec<Call>, reading: &Reading, query: &Arc<Query>) -> impl Stream<Item = Result<Call>> + Send + use<> {
+    let one_by_one = reading.spec.may_end_early();
+    if !one_by_one {
+        calls.iter().for_each(|call| reading.expect(call, &query.ledger));
     }
-    stream::iter(calls).map(Ok)
+    let (reading, query) = (reading.clone(), Arc::clone(query));
+    stream::iter(calls).map(move |call| {
+        if one_by_one {
+            reading.expect(&call, &query.ledger);
+        }
+        Ok(call)
+    })
 }
 
 /// The calls for the keys that all of the scan's sources have.
@@ -135,8 +136,21 @@ fn distinct_keys(
     })
 }
 
+/// Tells the ledger which lists these keys are, before a request is made of any.
+pub(super) fn expect_lists<'a>(
+    reading: &Reading,
+    keys: impl Iterator<Item = &'a Binding>,
+    ledger: &Ledger,
+) -> Result<()> {
+    let keys: BTreeSet<&Binding> = keys.collect();
+    let given = passing(reading, keys.into_iter().cloned().collect())?;
+    let calls = access::calls(&reading.resource, reading.spec.pins(), &given, |_| false).map_err(to_datafusion)?;
+    calls.iter().for_each(|call| ledger.expect_list(reading.list(call)));
+    Ok(())
+}
+
 /// What of the scan's filter speaks of the keys alone is asked before the API is.
-pub(super) fn passing(reading: &Reading, given: Vec<Binding>) -> Result<Vec<Binding>> {
+fn passing(reading: &Reading, given: Vec<Binding>) -> Result<Vec<Binding>> {
     let (Some(predicate), Some(first)) = (&reading.filters.predicate, given.first()) else { return Ok(given) };
     let own = &reading.resource;
     let name = |at: usize| own.canonical(&own.columns[reading.spec.projection()[at]].name);

@@ -20,22 +20,15 @@ pub(super) struct ChunkKeys {
     /// The join's.
     number: usize,
     given: Vec<(Vec<Bound>, Given)>,
-    /// Whether the query has been told of the lists that they are.
-    counted: bool,
     /// Those of the join in whose bound side this one is.
     outer: Option<Arc<Self>>,
 }
 
 impl ChunkKeys {
     /// The context that a chunk's bound side is executed with.
-    pub(super) fn context(
-        number: usize,
-        given: Vec<(Vec<Bound>, Given)>,
-        counted: bool,
-        context: &TaskContext,
-    ) -> Arc<TaskContext> {
+    pub(super) fn context(number: usize, given: Vec<(Vec<Bound>, Given)>, context: &TaskContext) -> Arc<TaskContext> {
         let outer = context.session_config().get_extension::<Self>();
-        let keys = Self { number, given, counted, outer };
+        let keys = Self { number, given, outer };
         with_config(context, context.session_config().clone().with_extension(Arc::new(keys)))
     }
 
@@ -52,11 +45,6 @@ impl ChunkKeys {
     pub(super) fn given(context: &TaskContext, number: usize, from: &[Bound]) -> Option<Given> {
         let keys = Self::of(context, number)?;
         keys.given.iter().find(|(own, _)| own == from).map(|(_, given)| Arc::clone(given))
-    }
-
-    /// Whether the query has been told of the lists that the keys are.
-    pub(super) fn are_counted(context: &TaskContext, number: usize) -> bool {
-        Self::of(context, number).is_some_and(|keys| keys.counted)
     }
 }
 
@@ -90,15 +78,14 @@ mod tests {
     #[test]
     fn the_keys_of_a_chunk_are_found_by_the_number_of_its_join_also_within_another_ones() {
         let none = TaskContext::default();
-        let outer = ChunkKeys::context(1, vec![(from("image_id"), key(7)), (from("id"), key(5))], true, &none);
-        let inner = ChunkKeys::context(2, vec![(from("image_id"), key(8))], false, &outer);
+        let outer = ChunkKeys::context(1, vec![(from("image_id"), key(7)), (from("id"), key(5))], &none);
+        let inner = ChunkKeys::context(2, vec![(from("image_id"), key(8))], &outer);
 
         assert_eq!(ChunkKeys::given(&inner, 1, &from("image_id")), Some(key(7)));
         assert_eq!(ChunkKeys::given(&inner, 1, &from("id")), Some(key(5)));
         assert_eq!(ChunkKeys::given(&inner, 2, &from("image_id")), Some(key(8)));
         assert_eq!(ChunkKeys::given(&outer, 2, &from("image_id")), None);
         assert_eq!(ChunkKeys::given(&inner, 2, &from("id")), None);
-        assert!(ChunkKeys::are_counted(&inner, 1) && !ChunkKeys::are_counted(&inner, 2));
-        assert!(!ChunkKeys::are_counted(&none, 1));
+        assert_eq!(ChunkKeys::given(&none, 1, &from("image_id")), None);
     }
 }

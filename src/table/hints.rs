@@ -9,8 +9,6 @@ pub(super) struct Hints {
     pub(super) limited: bool,
     /// Whether its lists are kept for other scans, or for another execution.
     pub(super) kept: bool,
-    /// Whether no other scan of the plan reads its table.
-    pub(super) alone: bool,
     /// How many keys a join gives it, by what lists had when they were last read.
     pub(super) keys_expected: Option<u64>,
     /// What it takes, by what its lists had when they were last read; unknown, where one never was.

@@ -101,6 +101,13 @@ impl List {
         self.state = State::Paged(Box::new(Pages::new(Arc::clone(fetch), request.clone(), *rows_wanted, short)));
     }
 
+    /// Begins a reading from page 1, after requests were sent for the list.
+    fn begin_again(&mut self) {
+        let Source { fetch, request, .. } = &self.source;
+        fetch.scope.query.ledger.expect_again(fetch.list, request.part());
+        self.begin();
+    }
+
     /// The next rows that were not sent yet, or `None` when the list is complete.
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
@@ -125,7 +132,7 @@ impl List {
             let path = self.source.request.at().path;
             warn!(path, rows = decoded.count, total = decoded.total, "a list declared without pages has more of them");
             self.current = Some(Ids::default());
-            self.begin();
+            self.begin_again();
         }
         Ok(rows)
     }
@@ -249,7 +256,7 @@ impl List {
         self.current = Some(Ids::default());
         self.readings += 1;
         self.stale = 0;
-        self.begin();
+        self.begin_again();
     }
 
     /// Tells, and keeps, that a list is shorter than its total.
@@ -257,7 +264,7 @@ impl List {
         let Source { account, fetch, request, .. } = &self.source;
         let (path, Short { rows, total }) = (request.at().path, short);
         warn!(path, total, rows, "the API counts more rows than it lists");
-        fetch.query.notice(format!(
+        fetch.scope.query.notice(format!(
             "DigitalOcean counts {total} rows in {path} and lists {rows}: the pages after these are empty"
         ));
         account.findings.keep(request, Finding { short, lack: None });

@@ -10,6 +10,7 @@ use super::access::{self, Call, is_fixed};
 use super::memo::Key;
 use super::spec::ScanSpec;
 use crate::api::Request;
+use crate::query::{Ledger, ListId};
 use crate::resource::{Method, Resource, Source, Value};
 
 /// What a scan reads. It is never changed: a pass over the plan makes another one.
@@ -53,6 +54,17 @@ impl Reading {
         let path = access::path(&self.resource, method, &call.binding);
         let queries = access::queries(method, self.spec.pins()).into_iter();
         queries.map(|query| Request::new(path.clone()).with_query(query)).collect()
+    }
+
+    /// The list that a call reads, or reads a row of.
+    pub(super) fn list(&self, call: &Call) -> ListId {
+        ListId::of((self.table(), call.binding.without(self.resource.row_id())))
+    }
+
+    /// Says which requests a call is: of a list, the first page.
+    pub(super) fn expect(&self, call: &Call, ledger: &Ledger) {
+        let list = self.list(call);
+        self.requests(call).iter().for_each(|request| ledger.expect(list, request.part(), 1));
     }
 
     /// What tells a call's list from all others of a query.

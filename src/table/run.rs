@@ -13,13 +13,13 @@ use super::Accounts;
 use super::exec::Permission;
 use super::fault::{Fault, to_datafusion};
 use super::memo::Memo;
-use crate::api::QueryContext;
+use crate::query::Query;
 
 /// One run of a query's plans.
 #[derive(Debug)]
 pub struct Run {
-    /// The query's time, what it has sent so far, and what there is to tell.
-    pub(super) query: Arc<QueryContext>,
+    /// The query that it is of: its time, what it has sent so far, and what there is to tell.
+    pub(super) query: Arc<Query>,
     /// The lists that it has read. What these hold must not hold the run: neither would ever be dropped.
     pub(super) memo: Arc<Memo>,
     /// Whom plans may ask.
@@ -30,7 +30,7 @@ pub struct Run {
 
 impl Run {
     /// A run that begins now.
-    pub fn new(query: Arc<QueryContext>, accounts: Arc<Accounts>, permission: Option<Permission>) -> Self {
+    pub fn new(query: Arc<Query>, accounts: Arc<Accounts>, permission: Option<Permission>) -> Self {
         Self { query, memo: Arc::default(), accounts, permission }
     }
 

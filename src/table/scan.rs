@@ -35,7 +35,7 @@ use super::run::Run;
 use super::spec::ScanSpec;
 use super::stream::Execution;
 use super::{calls, explain};
-use crate::api::Counts;
+use crate::query::Counts;
 use crate::resource::Resource;
 
 /// Reads a resource. Filters that DataFusion offers are evaluated page by page, so that a row
@@ -195,13 +195,7 @@ impl ExecutionPlan for ResourceScan {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let run = Run::of(&context)?;
-        let execution = Execution::new(
-            self.reading.clone(),
-            &run,
-            &context,
-            Arc::clone(&self.counts),
-            calls::are_counted(self.keys(), &context),
-        );
+        let execution = Execution::new(self.reading.clone(), &run, &context, Arc::clone(&self.counts));
         let execution = execution.map_err(to_datafusion)?;
         if let Some(says) = explain::covers(self) {
             execution.notice(says);

@@ -109,6 +109,11 @@ impl ScanSpec {
         self.fetch
     }
 
+    /// Whether a LIMIT, its own or one above, may end it before its last row.
+    pub(super) fn may_end_early(&self) -> bool {
+        self.fetch.is_some() || self.hints.limited
+    }
+
     pub(super) fn keys(&self) -> &Keys {
         &self.keys
     }
@@ -237,9 +242,8 @@ mod tests {
     fn hints() -> impl Strategy<Value = Hints> {
         let expected = any::<Option<(u64, u64)>>();
         let expected = expected.prop_map(|own| own.map(|(requests, rows)| Expected { requests, rows }));
-        (any::<[bool; 3]>(), any::<Option<u64>>(), expected).prop_map(
-            |([limited, kept, alone], keys_expected, expected)| Hints { limited, kept, alone, keys_expected, expected },
-        )
+        (any::<[bool; 2]>(), any::<Option<u64>>(), expected)
+            .prop_map(|([limited, kept], keys_expected, expected)| Hints { limited, kept, keys_expected, expected })
     }
 
     proptest! {

@@ -26,8 +26,9 @@ use super::reading::Reading;
 use super::run::Run;
 use super::unique::unique;
 use crate::api::page::{Decoded, Fetch};
-use crate::api::{self, Counts, Memory, QueryContext, ReadAhead, Request};
+use crate::api::{self, Memory, ReadAhead, Request, Scope};
 use crate::error::{Error, Result};
+use crate::query::{Counts, Query};
 use crate::resource::{Answer, Method, Resource, Value};
 use crate::rows::{Beyond, Decoder};
 
@@ -46,9 +47,7 @@ pub(super) type Calls = BoxStream<'static, Result<Call, DataFusionError>>;
 pub(super) struct Execution {
     reading: Reading,
     account: Arc<Account>,
-    query: Arc<QueryContext>,
-    /// Whether who gives it its keys has told the query of the lists that they are.
-    counted_ahead: bool,
+    scope: Scope,
     pool: Arc<dyn MemoryPool>,
     memory: Arc<dyn Memory>,
     ahead: Arc<ReadAhead>,
@@ -71,28 +70,18 @@ impl Execution {
         run: &Run,
         context: &TaskContext,
         counts: Arc<Counts>,
-        counted_ahead: bool,
     ) -> Result<Arc<Self>, Fault> {
         let account = Arc::clone(run.accounts.named(reading.spec.account())?);
-        let query = Arc::new(QueryContext::part(&run.query, counts));
+        let scope = Scope { query: Arc::clone(&run.query), counts };
         let memory: Arc<dyn Memory> = Arc::new(Pooled::new(reading.table(), context.memory_pool()));
         let ahead = ReadAhead::new(pages_ahead(&reading), BYTES_AHEAD, Arc::clone(&memory));
         let readers = reading.resource.methods.iter().map(|_| OnceLock::new()).collect();
-        Ok(Arc::new(Self {
-            query,
-            account,
-            counted_ahead,
-            pool: Arc::clone(context.memory_pool()),
-            memory,
-            ahead,
-            readers,
-            reading,
-        }))
+        Ok(Arc::new(Self { scope, account, pool: Arc::clone(context.memory_pool()), memory, ahead, readers, reading }))
     }
 
     /// Tells the person who asked something that is no error.
     pub(super) fn notice(&self, text: String) {
-        self.query.notice(text);
+        self.scope.query.notice(text);
     }
 
     /// The rows that the calls answer. Nothing is sent before the stream is polled.
@@ -134,10 +123,6 @@ impl Execution {
     /// where they do not share the scan's: of lists that are taken one after another the later ones must not use up
     /// what the first one needs.
     fn fetched(self: &Arc<Self>, call: &Call, ahead: Option<&Arc<ReadAhead>>) -> Batches {
-        let requests = self.reading.method(call.method).union.len();
-        if self.reading.spec.hints().kept && !self.counted_ahead {
-            self.query.count(|counts| &counts.needed, requests);
-        }
         let parts = self.reading.requests(call).into_iter().map(|request| {
             let pages = if self.reading.spec.hints().limited { 1 } else { PAGES_AHEAD };
             let own = || ReadAhead::new(pages, BYTES_AHEAD, Arc::clone(&self.memory));
@@ -194,20 +179,21 @@ impl Execution {
     }
 
     fn fetch(&self, call: &Call, ahead: &Arc<ReadAhead>) -> Fetch<RecordBatch> {
-        let (reader, query) = (Arc::clone(self.reader(call.method)), Arc::clone(&self.query));
+        let (reader, scope) = (Arc::clone(self.reader(call.method)), self.scope.clone());
         let (binding, account) = (call.binding.clone(), Arc::clone(&self.account));
         let resource = Arc::clone(&self.reading.resource);
         let decode = move |body: &api::Body, request: &Request| {
             let unreadable = |fault| Error::from(Fault::Unreadable { at: request.at(), fault });
             let rows = reader.decoder.decode(body.bytes(), &binding).map_err(unreadable)?;
-            query.count(|counts| &counts.rows, rows.batch.num_rows());
+            scope.count(|counts| &counts.rows, rows.batch.num_rows());
             rows.total.iter().for_each(|total| account.totals.keep(request, *total));
-            rows.beyond.iter().for_each(|beyond| tell_of(beyond, &resource, &rows.batch, request, &query));
+            rows.beyond.iter().for_each(|beyond| tell_of(beyond, &resource, &rows.batch, request, &scope.query));
             let (count, total, next, has_links) = (rows.batch.num_rows(), rows.total, rows.next, rows.has_links);
             Ok(Decoded { rows: rows.batch, count, total, next, has_links })
         };
-        let (client, query) = (self.account.client.clone(), Arc::clone(&self.query));
-        Fetch { client, query, ahead: Arc::clone(ahead), decode: Box::new(decode) }
+        let (client, list, whole) =
+            (self.account.client.clone(), self.reading.list(call), !self.reading.spec.may_end_early());
+        Fetch { client, scope: self.scope.clone(), list, whole, ahead: Arc::clone(ahead), decode: Box::new(decode) }
     }
 
     /// DigitalOcean's own 404 for a value that the query names means that there are no such rows.
@@ -228,7 +214,7 @@ impl Execution {
         let table = self.reading.table();
         let path = access::path(&self.reading.resource, self.reading.method(call.method), &call.binding);
         warn!(table, path, "no such row");
-        self.query.notice(format!("{table} has no rows for {}: DigitalOcean knows no {path}", call.binding));
+        self.scope.query.notice(format!("{table} has no rows for {}: DigitalOcean knows no {path}", call.binding));
         None
     }
 
@@ -274,7 +260,7 @@ fn in_turn(list: List) -> BoxStream<'static, Result<RecordBatch>> {
 }
 
 /// Tells of a NULL that stands for a time which the column cannot hold.
-fn tell_of(beyond: &Beyond, resource: &Resource, rows: &RecordBatch, request: &Request, query: &QueryContext) {
+fn tell_of(beyond: &Beyond, resource: &Resource, rows: &RecordBatch, request: &Request, query: &Query) {
     let Beyond { field, text, row, count } = beyond;
     let id = rows.column_by_name(resource.row_id()).and_then(|ids| array_value_to_string(ids, *row).ok());
     let id = id.map_or_else(|| format!("row {row}"), |id| format!("{} {}", resource.row_id(), plain(&id)));
@@ -298,7 +284,7 @@ fn passing(filter: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<Record
 }
 
 fn pages_ahead(reading: &Reading) -> usize {
-    if reading.spec.fetch().is_some() || reading.spec.hints().limited { PAGES_AHEAD_OF_A_LIMIT } else { PAGES_AHEAD }
+    if reading.spec.may_end_early() { PAGES_AHEAD_OF_A_LIMIT } else { PAGES_AHEAD }
 }
 
 /// Which rows have one of the wanted values in each of these columns.

@@ -174,10 +174,8 @@ async fn polling_ends_with_the_client_and_the_post_does_not() {
         _ = answer.rows.next() => panic!("a row before the end"),
         () = stage.demo.account().received(2) => {}
     }
-    assert!(answer.progress.activity().unwrap().ends_with(" has the status `in-progress`"));
-    assert!(
-        answer.progress.written().unwrap().unwrap().ends_with(" of digitalocean.compute.image_actions was started")
-    );
+    assert!(answer.query.activity().unwrap().ends_with(" has the status `in-progress`"));
+    assert!(answer.query.written().unwrap().unwrap().ends_with(" of digitalocean.compute.image_actions was started"));
     drop(answer);
     stage.demo.account().idle().await;
     gate.add_permits(100);

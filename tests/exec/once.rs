@@ -217,9 +217,9 @@ async fn a_connection_that_is_made_late_posts_once() {
     let account = demo::Account::new(demo::Options { limits: Limits::off(), ..demo::Options::default() }).unwrap();
 
     let mut answer = engine.run(&Principal::local(), TRANSFER, None).await.unwrap();
-    let progress = answer.progress.clone();
+    let query = answer.query.clone();
     let late = async {
-        while progress.retries() == 0 {
+        while query.counts.retries.get() == 0 {
             tokio::task::yield_now().await;
         }
         tokio::spawn(demo::serve(place.listen(16).unwrap(), account.clone(), std::future::pending()));

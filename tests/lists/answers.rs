@@ -99,7 +99,7 @@ async fn a_time_that_nanoseconds_cannot_hold_is_null_with_a_note() {
     stage.inject("GET /v2/images/*/actions page=2 set=/actions/3/completed_at \"9999-12-31T23:59:59Z\"");
 
     let sql = "SELECT id, completed_at FROM image_actions WHERE image_id = 62137902";
-    let Asked { rows, progress } = stage.ask(sql).await.unwrap();
+    let Asked { rows, query } = stage.ask(sql).await.unwrap();
 
     assert_eq!(rows.num_rows(), 366);
     let ids = all(&stage);
@@ -109,6 +109,6 @@ async fn a_time_that_nanoseconds_cannot_hold_is_null_with_a_note() {
          first has id {} and `9999-12-31T23:59:59Z`",
         ids[203]
     );
-    assert_eq!(progress.notices(), [expected]);
-    assert!(stage.ask(LIST).await.unwrap().progress.notices().is_empty(), "nothing is told of what is not read");
+    assert_eq!(query.notices(), [expected]);
+    assert!(stage.ask(LIST).await.unwrap().query.notices().is_empty(), "nothing is told of what is not read");
 }

@@ -86,10 +86,10 @@ async fn whatever_pages_leave_out_the_list_is_whole_or_an_error() {
         let faults = random_faults(&mut dice);
         instead(&stage, &faults.iter().map(String::as_str).collect::<Vec<_>>()).await;
         match stage.ask(LIST).await {
-            Ok(Asked { rows, progress }) => {
+            Ok(Asked { rows, query }) => {
                 let read: BTreeSet<i64> = integers(&rows, "id").into_iter().collect();
                 assert_eq!(rows.num_rows(), read.len(), "trial {trial}: {faults:?}");
-                match &progress.notices()[..] {
+                match &query.notices()[..] {
                     [] => {
                         assert_eq!(read.len(), 650, "trial {trial}: {faults:?}");
                         right += 1;

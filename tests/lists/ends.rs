@@ -71,9 +71,9 @@ async fn a_total_that_is_too_high_is_proved_wrong_once_and_told_each_time() {
 
     // The last rows, the first page after them twice, the others up to the total, and the last rows again.
     for pages_asked in [&[1, 2, 2, 3, 3, 4, 5][..], &[1, 2], &[1, 2]] {
-        let Asked { rows, progress } = stage.ask(LIST).await.unwrap();
+        let Asked { rows, query } = stage.ask(LIST).await.unwrap();
         assert_eq!(integers(&rows, "id"), all(&stage));
-        assert_eq!(progress.notices(), [note]);
+        assert_eq!(query.notices(), [note]);
         assert_eq!(pages(&stage), pages_asked);
     }
     // Another list of the same table has a finding of its own, and so has this one with other counts.
@@ -86,20 +86,20 @@ async fn a_total_that_is_too_high_is_proved_wrong_once_and_told_each_time() {
 async fn a_total_that_only_the_last_page_tells_too_high_is_proved_wrong_as_well() {
     let stage = stage(650, &["page=4 set=/meta/total 700"]).await;
 
-    let Asked { rows, progress } = stage.ask(LIST).await.unwrap();
+    let Asked { rows, query } = stage.ask(LIST).await.unwrap();
 
     assert_eq!((rows.num_rows(), pages(&stage)), (650, vec![1, 2, 3, 4, 4, 5]));
-    assert!(progress.notices()[0].contains("counts 700 rows"), "{:?}", progress.notices());
+    assert!(query.notices()[0].contains("counts 700 rows"), "{:?}", query.notices());
 }
 
 #[tokio::test]
 async fn a_list_that_is_empty_but_counted_is_no_row_and_a_note() {
     let stage = stage(0, &["set=/meta/total 3"]).await;
 
-    let Asked { rows, progress } = stage.ask(LIST).await.unwrap();
+    let Asked { rows, query } = stage.ask(LIST).await.unwrap();
 
     assert_eq!((rows.num_rows(), pages(&stage)), (0, vec![1, 1]));
-    assert!(progress.notices()[0].contains("counts 3 rows"), "{:?}", progress.notices());
+    assert!(query.notices()[0].contains("counts 3 rows"), "{:?}", query.notices());
 }
 
 #[tokio::test]
@@ -158,8 +158,8 @@ async fn what_is_counted_wrong_in_a_list_of_another_query_is_not_known_for_this_
     let own = stage.ask("SELECT id FROM images WHERE public = false").await.unwrap();
 
     assert_eq!((all.rows.num_rows(), own.rows.num_rows()), (41, 23));
-    assert!(all.progress.notices()[0].contains("counts 500 rows in /v2/images and lists 41"));
-    assert!(own.progress.notices()[0].contains("counts 500 rows in /v2/images?private=true and lists 23"));
+    assert!(all.query.notices()[0].contains("counts 500 rows in /v2/images and lists 41"));
+    assert!(own.query.notices()[0].contains("counts 500 rows in /v2/images?private=true and lists 23"));
 }
 
 #[tokio::test]

@@ -18,9 +18,9 @@ async fn refused(stage: &Stage) -> (Kind, String, Vec<u64>) {
 
 /// The list's rows are all of the account's, each once; its notes, and the pages that were asked for.
 async fn noted(stage: &Stage) -> (Vec<String>, Vec<u64>) {
-    let Asked { rows, progress } = stage.ask(LIST).await.unwrap_or_else(|error| panic!("{}", error.report()));
+    let Asked { rows, query } = stage.ask(LIST).await.unwrap_or_else(|error| panic!("{}", error.report()));
     assert_eq!(integers(&rows, "id"), all(stage));
-    (progress.notices(), pages(stage))
+    (query.notices(), pages(stage))
 }
 
 #[tokio::test]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use oceanflight::api::{Budgets, Client, QueryContext};
+use oceanflight::api::{Budgets, Client};
 use oceanflight::demo::{self, Limits};
 use oceanflight::error::{Error, Kind};
 use oceanflight::resource::Resource;
 use oceanflight::table::{Account, Accounts, ResourceTable, Run};
 
-use crate::support::{Stage, client_options, integers};
+use crate::support::{Stage, a_query, client_options, integers};
 
 const UNPAGED: &str = r#"
     description = "Images, declared without pages."
@@ -37,7 +37,7 @@ async fn unpaged(rows: usize, faults: &[&str]) -> (Result<Vec<i64>, Kind>, Vec<S
     let account =
         Account::digitalocean(Client::try_new(client_options(&stage.demo.url()), &Budgets::default()).unwrap());
     let resource = Arc::new(Resource::parse("digitalocean/compute/unpaged", UNPAGED).unwrap());
-    let run = Run::new(Arc::new(QueryContext::default()), Arc::new(Accounts::new(vec![account])), None);
+    let run = Run::new(a_query(), Arc::new(Accounts::new(vec![account])), None);
     let session = SessionContext::new_with_config(SessionConfig::new().with_extension(Arc::new(run)));
     session.register_table("unpaged", Arc::new(ResourceTable::new(resource, None))).unwrap();
     let batches = session.sql("SELECT id FROM unpaged").await.unwrap().collect().await;

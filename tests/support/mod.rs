@@ -1,5 +1,6 @@
 //! What the tests share: an engine in front of a simulated account, over real HTTP.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -9,8 +10,9 @@ use arrow::json::ArrayWriter;
 use futures::TryStreamExt;
 use oceanflight::api::{self, Budgets, Client, limit, retry};
 use oceanflight::demo::{self, Limits, Running};
-use oceanflight::engine::{self, Engine, Principal, Progress};
+use oceanflight::engine::{self, Engine, Principal, Query};
 use oceanflight::error::Error;
+use oceanflight::query::Queries;
 use oceanflight::secret::Secret;
 use serde_json::Value as Json;
 use url::Url;
@@ -30,7 +32,13 @@ pub(crate) struct Stage {
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) rows: RecordBatch,
-    pub(crate) progress: Progress,
+    pub(crate) query: Arc<Query>,
+}
+
+/// A query of nobody, for plans that no engine runs.
+pub(crate) fn a_query() -> Arc<Query> {
+    let queries = Arc::new(Queries::default());
+    Arc::clone(&queries.begin(Principal::local(), "", engine::Limits::default()))
 }
 
 impl Stage {
@@ -115,7 +123,7 @@ pub(crate) fn client_options(url: &str) -> api::Options {
 pub(crate) async fn ask(engine: &Engine, sql: &str) -> Result<Asked, Error> {
     let answer = engine.run(&Principal::local(), sql, None).await?;
     let batches: Vec<RecordBatch> = answer.rows.try_collect().await?;
-    Ok(Asked { rows: concat_batches(&answer.schema, &batches).unwrap(), progress: answer.progress })
+    Ok(Asked { rows: concat_batches(&answer.schema, &batches).unwrap(), query: answer.query })
 }
 
 /// The values of an integer column.

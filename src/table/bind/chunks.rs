@@ -23,10 +23,10 @@ use futures::{Stream, StreamExt};
 
 use super::BindJoinExec;
 use super::exec::Target;
-use crate::api::QueryContext;
+use crate::query::Query;
 use crate::resource::Binding;
 use crate::table::Run;
-use crate::table::calls::passing;
+use crate::table::calls::expect_lists;
 use crate::table::reading::Reading;
 use crate::table::same_value;
 
@@ -68,15 +68,11 @@ pub(super) struct Chunks {
     /// [`Rule::OneForEachKey`] those without a key.
     gathered: Vec<Keyed>,
     memory: MemoryReservation,
-    known: Option<Known>,
+    /// The query, and what the scans read that ask for each key of a target: the query is told of their lists as soon as
+    /// their keys are here.
+    query: Arc<Query>,
+    asked: Vec<(usize, Reading)>,
     counted: Counted,
-}
-
-/// The keys so far, where each is a list to ask for: so that the query can tell how many more there are.
-struct Known {
-    query: Arc<QueryContext>,
-    reading: Reading,
-    lists: HashSet<Binding>,
 }
 
 /// Which rows of the driving side come into which chunk.
@@ -130,7 +126,7 @@ impl Chunks {
             (true, None) => Rule::Together,
         };
         let query = Arc::clone(&Run::of(&context)?.query);
-        let known = join.asked_for_each_key()?.map(|reading| Known { query, reading, lists: HashSet::new() });
+        let asked = join.asked_for_each_key(&targets)?;
         Ok(Self {
             join,
             targets,
@@ -144,7 +140,8 @@ impl Chunks {
             rule,
             gathered: Vec::new(),
             memory: MemoryConsumer::new("rows that drive a join").register(context.memory_pool()),
-            known,
+            query,
+            asked,
             counted,
             context,
         })
@@ -245,8 +242,8 @@ impl Chunks {
                 from.iter().zip(types).map(|(bound, wanted)| (bound.column.as_str(), &arrays[bound.key], wanted));
             keys.push(same_value::bindings(rows.num_rows(), columns)?);
         }
-        if let (Some(known), Some(keys)) = (&mut self.known, keys.first()) {
-            known.come(keys.iter().flatten())?;
+        for (target, reading) in &self.asked {
+            expect_lists(reading, keys[*target].iter().flatten(), &self.query.ledger)?;
         }
         Ok(Keyed { rows, keys })
     }
@@ -266,7 +263,7 @@ impl Chunks {
         let distinct = lists.len();
         let given = keys.into_iter().map(|keys| Arc::new(keys.into_iter().collect::<Vec<_>>()));
         let given = self.targets.iter().map(|target| target.from.clone()).zip(given).collect();
-        let rows = self.join.join_chunk(rows, given, self.known.is_some(), &self.context)?;
+        let rows = self.join.join_chunk(rows, given, &self.context)?;
         self.running.push(Running { rows, keys: distinct });
         self.counted.chunks.add(1);
         self.counted.keys.add(distinct);
@@ -311,16 +308,6 @@ enum Progress {
     Waiting,
     /// No chunk runs.
     Nothing,
-}
-
-impl Known {
-    fn come<'a>(&mut self, keys: impl Iterator<Item = &'a Binding>) -> Result<()> {
-        let row_id = self.reading.resource.row_id();
-        let new = keys.filter(|key| self.lists.insert(key.without(row_id))).cloned().collect();
-        let wanted = passing(&self.reading, new)?.len();
-        self.query.count(|counts| &counts.needed, wanted);
-        Ok(())
-    }
 }
 
 impl Keyed {

@@ -117,16 +117,23 @@ impl BindJoinExec {
         Ok(targets)
     }
 
-    /// What the one scan reads that its keys are for, where each key is one more list to ask for.
-    pub(super) fn asked_for_each_key(&self) -> Result<Option<Reading>> {
-        let mut scans = Vec::new();
+    /// What the scans read that ask for each key of one of these targets: those that no other join gives keys to, and
+    /// that nobody stops before the last.
+    pub(super) fn asked_for_each_key(&self, targets: &[Target]) -> Result<Vec<(usize, Reading)>> {
+        let mut readings = Vec::new();
         self.bound().apply(|node| {
-            scans.extend(self.sources(node).into_iter().map(|(scan, _)| scan.clone()));
+            for (scan, from) in self.sources(node) {
+                let target = targets.iter().position(|target| target.from == *from);
+                if let Some(target) = target
+                    && scan.keys().sources().len() == 1
+                    && !scan.reading.spec.may_end_early()
+                {
+                    readings.push((target, scan.reading.clone()));
+                }
+            }
             Ok(TreeNodeRecursion::Continue)
         })?;
-        let is_only_one = |scan: &ResourceScan| scan.keys().sources().len() == 1 && scan.reading.spec.hints().alone;
-        let one = scans.pop().filter(|scan| scans.is_empty() && is_only_one(scan));
-        Ok(one.map(|scan| scan.reading))
+        Ok(readings)
     }
 
     fn sources<'a>(&self, node: &'a Arc<dyn ExecutionPlan>) -> Vec<(&'a ResourceScan, &'a Vec<Bound>)> {
@@ -154,12 +161,11 @@ impl BindJoinExec {
         &self,
         rows: Vec<RecordBatch>,
         given: Vec<(Vec<Bound>, Given)>,
-        counted_ahead: bool,
         context: &TaskContext,
     ) -> Result<SendableRecordBatchStream> {
         let driving = MemorySourceConfig::try_new_exec(&[rows], self.join.left().schema(), None)?;
         let bound = reset_plan_states(Arc::clone(self.bound()))?;
-        let context = ChunkKeys::context(self.spec.number, given, counted_ahead, context);
+        let context = ChunkKeys::context(self.spec.number, given, context);
         let join = self.join.builder().with_new_children(vec![driving, bound])?;
         join.with_partition_mode(PartitionMode::CollectLeft).reset_state().build_exec()?.execute(0, context)
     }

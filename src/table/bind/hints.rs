@@ -85,7 +85,6 @@ impl Pass<'_> {
         let hints = Hints {
             limited,
             kept: shared.is_some(),
-            alone: shared.is_some_and(|table| table.scans == 1),
             keys_expected: scan.keys().joins().filter_map(|join| self.keys.get(&join).copied()).min(),
             expected: self.expected(scan)?,
         };

@@ -20,7 +20,7 @@ pub(super) struct Tables(HashMap<String, Table>);
 pub(super) struct Table {
     /// The columns that one of them reads.
     pub(super) columns: BTreeSet<usize>,
-    pub(super) scans: usize,
+    scans: usize,
     calls: HashSet<Call>,
     /// Scans whose calls show only when they run.
     unknown: usize,

@@ -16,6 +16,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use futures::stream;
 
 use super::{Fault, Permission, post, settle};
+use crate::api::Scope;
 use crate::error;
 use crate::resource::{Callable, Invocation};
 use crate::table::Run;
@@ -125,12 +126,12 @@ async fn row(call: Arc<Call>, run: &Run) -> error::Result<RecordBatch> {
         return Err(Fault::Off { procedure: call.callable.name() }.into());
     };
     let Permission { records, execution, principal, runtime, .. } = permission;
-    let (query, client) = (&run.query, &run.accounts.named(call.account())?.client);
-    query.now(call.request());
-    let post = post::post(Arc::clone(&call), client.clone(), principal.clone(), Arc::clone(query));
+    let (scope, client) = (Scope::of(Arc::clone(&run.query)), &run.accounts.named(call.account())?.client);
+    scope.query.now(call.request());
+    let post = post::post(Arc::clone(&call), client.clone(), principal.clone(), scope.clone());
     let row = records.start(execution, call.request(), runtime, post)?.outcome().await?;
     match call.wait {
         None => Ok(row),
-        Some(limit) => settle::until_settled(&call, client, row, limit, permission, query).await,
+        Some(limit) => settle::until_settled(&call, client, row, limit, permission, &scope).await,
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::fault::{Appeared, Fault, Lost};
 use super::plan::Call;
 use super::{audit, settle};
-use crate::api::{Body, Client, Fault as ApiFault, QueryContext, Request, Where};
+use crate::api::{Body, Client, Fault as ApiFault, Request, Scope, Where};
 use crate::error::{Error, Result};
 use crate::query::Principal;
 use crate::resource::{Answer, Binding, Callable, Invocation, Method, Resource, Traces, Value};
@@ -22,30 +22,20 @@ use crate::table::fault::Fault as TableFault;
 const LOOK: Duration = Duration::from_secs(10);
 
 /// Sends the request, and keeps what came of it for who may have left by then.
-pub(super) async fn post(
-    call: Arc<Call>,
-    client: Client,
-    principal: Principal,
-    query: Arc<QueryContext>,
-) -> Result<RecordBatch> {
-    let answered = until_answered(&call, &client, principal, &query).await;
+pub(super) async fn post(call: Arc<Call>, client: Client, principal: Principal, scope: Scope) -> Result<RecordBatch> {
+    let answered = until_answered(&call, &client, principal, &scope).await;
     let started = |row: &RecordBatch| format!("{} was started", settle::started_text(&call.callable, row));
-    query.has_written(answered.as_ref().map(started).map_err(Clone::clone));
+    scope.query.has_written(answered.as_ref().map(started).map_err(Clone::clone));
     answered
 }
 
 /// Sends the request until it is answered, but never twice where the first may have been carried out.
-async fn until_answered(
-    call: &Call,
-    client: &Client,
-    principal: Principal,
-    query: &QueryContext,
-) -> Result<RecordBatch> {
+async fn until_answered(call: &Call, client: &Client, principal: Principal, scope: &Scope) -> Result<RecordBatch> {
     let Call { callable, invocation, .. } = call;
     let Invocation { path, body, binding } = invocation;
     let begin = Instant::now();
     let mut head = None;
-    let answered = client.post(path, body, query, |sent| {
+    let answered = client.post(path, body, scope, |sent| {
         audit::log(call, &principal, &sent);
         head = sent.head;
     });
@@ -58,7 +48,7 @@ async fn until_answered(
         Err(fault) => return Err(fault.into()),
     };
     let at = Where { method: "POST", path: path.clone() };
-    let appeared = appeared(call, client, begin, query).await;
+    let appeared = appeared(call, client, begin, scope).await;
     let (status, request_id) = head.map(|head| (head.status, head.request_id)).unzip();
     let (request_id, look) = (request_id.flatten(), look(callable, binding));
     Err(Fault::Lost(Box::new(Lost { at, status, cause, appeared, request_id, look })).into())
@@ -73,7 +63,7 @@ fn row(callable: &Callable, body: &[u8], binding: &Binding) -> Result<RecordBatc
 }
 
 /// What has begun since the request was sent, as far as its first page tells: the list has the newest first.
-async fn appeared(call: &Call, client: &Client, begin: Instant, query: &QueryContext) -> Appeared {
+async fn appeared(call: &Call, client: &Client, begin: Instant, scope: &Scope) -> Appeared {
     let Callable { answers, procedure, .. } = call.callable.as_ref();
     let Some(traces) = &procedure.traces else { return Appeared::Untraced };
     let method = answers.method(&traces.read_by).expect("the declaration's check finds the method");
@@ -81,7 +71,7 @@ async fn appeared(call: &Call, client: &Client, begin: Instant, query: &QueryCon
         Answer::Rows { paged: true, .. } => request(answers, method, &call.invocation.binding, None).page(1),
         Answer::Rows { paged: false, .. } | Answer::Row(_) => request(answers, method, &call.invocation.binding, None),
     };
-    let body = match timeout(LOOK, client.get(&request, query)).await {
+    let body = match timeout(LOOK, client.get(&request, scope)).await {
         Ok(Ok(body)) => body,
         Ok(Err(fault)) => return Appeared::Unreadable(fault.into()),
         Err(_) => {

@@ -9,7 +9,7 @@ use super::fault::{Fault, Started};
 use super::plan::Call;
 use super::post::{cell, request};
 use super::{Permission, Polling};
-use crate::api::{Client, Fault as ApiFault, QueryContext};
+use crate::api::{Client, Fault as ApiFault, Scope};
 use crate::error::{Error, Result};
 use crate::resource::{Binding, Callable, Method, Phase, Resource, Settles, Value};
 use crate::rows::{self, Decoder};
@@ -26,7 +26,7 @@ pub(super) async fn until_settled(
     mut row: RecordBatch,
     limit: Duration,
     permission: &Permission,
-    query: &QueryContext,
+    scope: &Scope,
 ) -> Result<RecordBatch> {
     let Some(settles) = &call.callable.procedure.settles else { return Ok(row) };
     let Polling { first_pause: mut pause, longest_pause } = permission.polling;
@@ -44,10 +44,10 @@ pub(super) async fn until_settled(
         }
         let left = deadline.saturating_duration_since(Instant::now());
         was_last = left <= pause;
-        query.now(format!("{started} has {}", started.status()));
+        scope.query.now(format!("{started} has {}", started.status()));
         let reading = async {
             sleep(pause.min(left)).await;
-            read(call, client, settles, &row, deadline.max(Instant::now() + LAST_LOOK), query).await
+            read(call, client, settles, &row, deadline.max(Instant::now() + LAST_LOOK), scope).await
         };
         let reading = tokio::select! {
             biased;
@@ -83,14 +83,14 @@ async fn read(
     settles: &Settles,
     row: &RecordBatch,
     until: Instant,
-    query: &QueryContext,
+    scope: &Scope,
 ) -> Result<RecordBatch> {
     let (answers, binding) = (&call.callable.answers, &call.invocation.binding);
     let method = answers.method(&settles.read_by).expect("the declaration's check finds the method");
     let wanted = id(answers, row);
     let request = request(answers, method, binding, Some(wanted.clone()));
     let limit = until.saturating_duration_since(Instant::now());
-    let body = timeout_at(until, client.get(&request, query)).await;
+    let body = timeout_at(until, client.get(&request, scope)).await;
     let body = body.unwrap_or_else(|_| Err(ApiFault::Slow { at: request.at(), limit, attempts: 1 }))?;
     let read = row_of(answers, method, body.bytes(), binding, &wanted);
     Ok(read.map_err(|fault| TableFault::Unreadable { at: request.at(), fault })?)

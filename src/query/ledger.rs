@@ -1,0 +1,183 @@
+//! How many requests a query is known to need.
+//!
+//! Several places learn of the same list: the join that has its key, the scan that makes a call of the key, the first
+//! page, which tells how many pages there are. Each of them says what it knows as soon as it knows it. The ledger tells
+//! lists apart, so what is said twice counts once, and nobody has to know what the others have said.
+
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Tells the lists of a query apart: a table, and the values of the parameters in its path. A row that is asked for by its
+/// id belongs to the list that it would be found in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListId(u64);
+
+/// Tells apart what one list is read by: its pages with one set of query parameters, or a single row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PartId(u64);
+
+impl ListId {
+    /// The list of what has this hash.
+    pub fn of(list: impl Hash) -> Self {
+        Self(hash(list))
+    }
+}
+
+impl PartId {
+    /// The part of what has this hash.
+    pub fn of(part: impl Hash) -> Self {
+        Self(hash(part))
+    }
+}
+
+/// Two lists of the same hash are counted as one: that makes a number of an error's text too small, and nothing else.
+fn hash(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The requests that a query is known to need, sent or not.
+#[derive(Debug, Default)]
+pub struct Ledger(Mutex<Entries>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    lists: HashMap<ListId, List>,
+    /// Requests that nobody could expect.
+    more: u64,
+    /// The sum of all.
+    needed: u64,
+}
+
+/// By its parts; one that nobody has said anything of yet is a request all the same.
+type List = HashMap<PartId, u64>;
+
+impl Ledger {
+    /// Says that this list will be read.
+    pub fn expect_list(&self, list: ListId) {
+        self.entries().change(list, |_| {});
+    }
+
+    /// Says that a part of a list takes so many requests. If more was said of it before, that counts.
+    pub fn expect(&self, list: ListId, part: PartId, requests: u64) {
+        self.entries().change(list, |parts| {
+            let known = parts.entry(part).or_default();
+            *known = requests.max(*known);
+        });
+    }
+
+    /// Says that a part of a list is read again from its beginning: what was known of it counts once more.
+    pub fn expect_again(&self, list: ListId, part: PartId) {
+        let mut entries = self.entries();
+        let mut before = 0;
+        entries.change(list, |parts| before = parts.insert(part, 1).unwrap_or_default());
+        entries.add(before);
+    }
+
+    /// Says that one more request is needed, which is no part of reading a list once: a page that is read again, or a
+    /// request that is sent again.
+    pub fn expect_one_more(&self) {
+        self.entries().add(1);
+    }
+
+    /// How many requests the query is known to need.
+    pub fn needed(&self) -> u64 {
+        self.entries().needed
+    }
+
+    /// A panic can leave at most one count behind the others.
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entries {
+    fn change(&mut self, list: ListId, change: impl FnOnce(&mut List)) {
+        let before = self.lists.get(&list).map_or(0, requests);
+        let parts = self.lists.entry(list).or_default();
+        change(parts);
+        self.needed = self.needed - before + requests(parts);
+    }
+
+    fn add(&mut self, more: u64) {
+        self.more += more;
+        self.needed += more;
+    }
+}
+
+fn requests(list: &List) -> u64 {
+    list.values().sum::<u64>().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn list(number: u64) -> ListId {
+        ListId(number)
+    }
+
+    fn part(number: u64) -> PartId {
+        PartId(number)
+    }
+
+    #[test]
+    fn a_list_is_one_request_until_its_parts_say_more() {
+        let ledger = Ledger::default();
+
+        ledger.expect_list(list(1));
+        assert_eq!(ledger.needed(), 1);
+        ledger.expect(list(1), part(1), 1);
+        assert_eq!(ledger.needed(), 1, "the join and the scan mean the same request");
+        ledger.expect(list(1), part(2), 1);
+        ledger.expect(list(1), part(1), 5);
+        ledger.expect_list(list(1));
+
+        assert_eq!(ledger.needed(), 6);
+    }
+
+    #[test]
+    fn what_is_read_again_counts_again() {
+        let ledger = Ledger::default();
+        ledger.expect(list(1), part(1), 3);
+
+        ledger.expect_again(list(1), part(1));
+        assert_eq!(ledger.needed(), 4, "three were sent, and at least one will be");
+        ledger.expect(list(1), part(1), 2);
+        ledger.expect_one_more();
+
+        assert_eq!(ledger.needed(), 6);
+    }
+
+    fn said() -> impl Strategy<Value = Vec<(u64, Option<(u64, u64)>)>> {
+        prop::collection::vec((0_u64..4, prop::option::of((0_u64..3, 1_u64..9))), 0..20)
+    }
+
+    fn needed(said: &[(u64, Option<(u64, u64)>)]) -> u64 {
+        let ledger = Ledger::default();
+        for (number, known) in said {
+            match known {
+                None => ledger.expect_list(list(*number)),
+                Some((own, requests)) => ledger.expect(list(*number), part(*own), *requests),
+            }
+        }
+        ledger.needed()
+    }
+
+    proptest! {
+        #[test]
+        fn neither_order_nor_repetition_matters(said in said().prop_flat_map(|said| {
+            let twice: Vec<_> = said.iter().chain(&said).copied().collect();
+            (Just(said), Just(twice).prop_shuffle())
+        })) {
+            let (said, shuffled) = said;
+
+            prop_assert_eq!(needed(&shuffled), needed(&said));
+        }
+    }
+}

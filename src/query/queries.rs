@@ -1,0 +1,130 @@
+//! The queries that are planned or run now.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Limits, Principal, Query, QueryId};
+
+/// The queries of one engine.
+#[derive(Debug, Default)]
+pub struct Queries {
+    last: AtomicU64,
+    live: Mutex<BTreeMap<QueryId, Arc<Query>>>,
+}
+
+impl Queries {
+    /// A query that begins now. It is registered until what is answered here is dropped.
+    pub fn begin(self: &Arc<Self>, principal: Principal, text: &str, limits: Limits) -> Registered {
+        let id = QueryId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
+        let query = Arc::new(Query::new(id, principal, text.into(), limits));
+        self.live().insert(id, Arc::clone(&query));
+        Registered { query, queries: Arc::clone(self) }
+    }
+
+    /// Those that are planned or run now, the oldest first.
+    pub fn all(&self) -> Vec<Arc<Query>> {
+        self.live().values().cloned().collect()
+    }
+
+    /// Cancels a query. Answers whether there is one of this number.
+    pub fn cancel(&self, id: QueryId) -> bool {
+        let query = self.live().get(&id).cloned();
+        query.inspect(|query| query.cancel()).is_some()
+    }
+
+    /// Each change of it is one call of the map, so it can be used after a panic.
+    fn live(&self) -> MutexGuard<'_, BTreeMap<QueryId, Arc<Query>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A query, registered. When this is dropped, the query has ended.
+#[derive(Debug)]
+pub struct Registered {
+    query: Arc<Query>,
+    queries: Arc<Queries>,
+}
+
+impl Deref for Registered {
+    type Target = Arc<Query>;
+
+    fn deref(&self) -> &Arc<Query> {
+        &self.query
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.query.end();
+        self.queries.live().remove(&self.query.id());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::{Cancelled, SentEnough, State};
+
+    fn begin(queries: &Arc<Queries>, limits: Limits) -> Registered {
+        queries.begin(Principal::local(), "SELECT 1", limits)
+    }
+
+    #[test]
+    fn a_query_is_registered_until_it_has_ended() {
+        let queries = Arc::new(Queries::default());
+        let (one, other) = (begin(&queries, Limits::default()), begin(&queries, Limits::default()));
+        let kept = Arc::clone(&one);
+
+        one.runs_within(Limits::default());
+        assert_eq!((one.state(), other.state()), (State::Running, State::Planning));
+        drop(one);
+
+        assert_eq!(kept.state(), State::Ended);
+        let left: Vec<QueryId> = queries.all().iter().map(|query| query.id()).collect();
+        assert_eq!(left, [other.id()]);
+        assert_ne!(kept.id(), other.id());
+    }
+
+    #[tokio::test]
+    async fn work_for_a_query_ends_when_it_is_cancelled() {
+        let queries = Arc::new(Queries::default());
+        let (one, other) = (begin(&queries, Limits::default()), begin(&queries, Limits::default()));
+
+        assert!(queries.cancel(one.id()));
+
+        assert_eq!(one.unless_cancelled(std::future::pending::<()>()).await, Err(Cancelled));
+        assert_eq!(other.unless_cancelled(async { 7 }).await, Ok(7));
+        let id = other.id();
+        drop(other);
+        assert!(!queries.cancel(id), "it has ended");
+    }
+
+    #[test]
+    fn a_query_sends_as_many_requests_as_it_may_and_tells_how_many_it_needs() {
+        let queries = Arc::new(Queries::default());
+        let query = begin(&queries, Limits { max_requests: 2, ..Limits::default() });
+
+        assert!(query.has_requests_left().is_ok());
+        assert_eq!([query.one_more_request(), query.one_more_request()], [Ok(()), Ok(())]);
+        assert_eq!(query.one_more_request(), Err(SentEnough { most: 2, needed: 3 }));
+        for _ in 0..5 {
+            query.ledger.expect_one_more();
+        }
+
+        assert_eq!(query.has_requests_left(), Err(SentEnough { most: 2, needed: 5 }));
+        assert_eq!(query.counts.requests.get(), 2);
+    }
+
+    #[test]
+    fn a_notice_is_told_once_and_no_more_than_twenty_are() {
+        let queries = Arc::new(Queries::default());
+        let query = begin(&queries, Limits::default());
+
+        (0..50).chain(0..50).for_each(|number| query.notice(number.to_string()));
+
+        assert_eq!(query.notices().len(), 20);
+        assert_eq!(query.notices()[19], "19");
+    }
+}

@@ -1,0 +1,30 @@
+//! The log: which query a line belongs to.
+
+use super::query;
+
+/// The id of the query that the line about a request that is sent again belongs to.
+fn query_of_a_retry(fault: &str, sql: &str) -> Option<String> {
+    let ran = query(&["--fault", fault, "--log", "warn", "--log-format", "json", "--format", "csv", sql]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let lines = ran.stderr.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let retries: Vec<_> = lines.filter(|line| line["message"] == "sending again").collect();
+    assert_eq!(retries.len(), 1, "{}", ran.stderr);
+    let span = &retries[0]["span"];
+    (span["name"] == "query").then(|| span["id"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn what_a_task_of_a_page_logs_has_the_querys_id() {
+    let fault = "GET /v2/images/62137902/actions page=2 status=503 times=1";
+
+    assert!(query_of_a_retry(fault, super::ACTIONS).is_some());
+}
+
+#[test]
+fn what_a_task_of_an_operator_logs_has_the_querys_id() {
+    let fault = "GET /v2/regions status=503 times=1";
+    // The inputs of a union are read by tasks that DataFusion starts.
+    let sql = "SELECT slug FROM regions UNION ALL SELECT CAST(id AS TEXT) FROM images";
+
+    assert!(query_of_a_retry(fault, sql).is_some());
+}

@@ -1,0 +1,124 @@
+//! Queries that run: who knows of them, and what cancels them.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
+use oceanflight::demo::{self, Effect, Fault, Limits};
+use oceanflight::engine::{self, Answer, Principal, Query, State};
+use oceanflight::error::Kind;
+use tokio::sync::Semaphore;
+
+use crate::support::Stage;
+
+const ACTIONS: &str = "SELECT id FROM image_actions WHERE image_id = 62137902";
+
+/// A stage whose actions are not answered, a query that waits for them, and what lets it go on.
+async fn waiting() -> (Stage, Answer, Arc<Semaphore>) {
+    let (stage, held) = (Stage::new(&[]).await, Arc::new(Semaphore::new(0)));
+    let fault = Fault::on("GET", "/v2/images/*/actions").then(Effect::Hold(Arc::clone(&held)));
+    stage.demo.account().inject(fault);
+    let mut answer = stage.engine.run(&Principal::local(), ACTIONS, None).await.unwrap();
+    // A request is sent when rows are asked for.
+    assert!(futures::poll!(answer.rows.next()).is_pending());
+    stage.demo.account().received(1).await;
+    (stage, answer, held)
+}
+
+/// A stage whose engine carries EXEC out.
+async fn stage_that_writes() -> Stage {
+    let options = demo::Options { limits: Limits::off(), ..demo::Options::default() };
+    Stage::with_query(options, |_| {}, engine::Options { writes: true, ..engine::Options::default() }).await
+}
+
+fn told(query: &Query) -> (&str, State, &Principal) {
+    (query.text(), query.state(), query.principal())
+}
+
+#[tokio::test]
+async fn a_query_is_known_with_its_statement_until_its_last_row_is_taken() {
+    let (stage, answer, held) = waiting().await;
+
+    let known = stage.engine.queries();
+    assert_eq!(
+        known.iter().map(|query| told(query)).collect::<Vec<_>>(),
+        [(ACTIONS, State::Running, &Principal::local())]
+    );
+    assert_eq!(known[0].id(), answer.query.id());
+    assert_eq!(known[0].counts.requests.get(), 1);
+    held.add_permits(10);
+    let batches: Vec<_> = answer.rows.try_collect().await.unwrap();
+
+    assert!(!batches.is_empty());
+    assert_eq!(known[0].state(), State::Ended);
+    assert!(stage.engine.queries().is_empty());
+}
+
+#[tokio::test]
+async fn a_query_has_ended_when_its_client_goes() {
+    let (stage, answer, _held) = waiting().await;
+    let query = Arc::clone(&answer.query);
+
+    drop(answer);
+
+    assert_eq!(query.state(), State::Ended);
+    assert!(stage.engine.queries().is_empty());
+}
+
+#[tokio::test]
+async fn a_statement_that_fails_to_plan_is_no_running_query() {
+    let stage = Stage::new(&[]).await;
+
+    assert!(stage.engine.prepare(&Principal::local(), "SELECT nothing").await.is_err());
+    assert!(stage.engine.run(&Principal::local(), "SELECT nothing", None).await.is_err());
+
+    assert!(stage.engine.queries().is_empty());
+}
+
+#[tokio::test]
+async fn a_query_that_is_cancelled_ends_with_an_error_and_drops_its_requests() {
+    let (stage, mut answer, _held) = waiting().await;
+
+    assert!(stage.engine.cancel(answer.query.id()));
+    let error = answer.rows.next().await.unwrap().unwrap_err();
+
+    assert_eq!((error.kind(), error.report()), (Kind::Cancelled, "the query was cancelled".to_owned()));
+    assert!(answer.rows.next().await.is_none());
+    stage.demo.account().idle().await;
+    drop(answer.rows);
+    assert!(stage.engine.queries().is_empty());
+    assert!(!stage.engine.cancel(answer.query.id()), "it has ended");
+}
+
+#[tokio::test]
+async fn a_query_that_is_cancelled_drops_its_requests_although_nobody_takes_its_rows() {
+    let (stage, answer, _held) = waiting().await;
+
+    stage.engine.cancel(answer.query.id());
+
+    stage.demo.account().idle().await;
+    assert_eq!(stage.engine.queries().len(), 1, "its client has not been told yet");
+}
+
+#[tokio::test]
+async fn an_exec_that_is_cancelled_says_that_its_request_is_not_taken_back() {
+    let (stage, held) = (stage_that_writes().await, Arc::new(Semaphore::new(0)));
+    let fault = Fault::on("POST", "/v2/images/*/actions").then(Effect::Hold(Arc::clone(&held)));
+    stage.demo.account().inject(fault);
+    let transfer = "EXEC digitalocean.compute.images.transfer @image_id = 62137902, @region = 'sfo3'";
+    let mut answer = stage.engine.run(&Principal::local(), transfer, None).await.unwrap();
+    assert!(futures::poll!(answer.rows.next()).is_pending());
+    stage.demo.account().received(1).await;
+
+    stage.engine.cancel(answer.query.id());
+    let error = answer.rows.next().await.unwrap().unwrap_err();
+
+    assert_eq!(error.kind(), Kind::Cancelled);
+    insta::assert_snapshot!(error.report(), @r"
+    the query was cancelled
+    hint: a request that was sent is not taken back: see what it started
+    ");
+    held.add_permits(1);
+    stage.engine.finish_writing().await;
+    assert_eq!(stage.demo.account().posts(), 1, "it was carried out, once");
+    assert!(answer.query.written().unwrap().unwrap().contains("was started"));
+}
