@@ -4,26 +4,25 @@
 //! Most statements are DataFusion's to parse. Those that StackQL's users know and DataFusion does not are read here:
 //! EXEC and CALL ([`Exec`]), SHOW ([`Show`]), DESCRIBE ([`Describe`]).
 
+mod depth;
 mod exec;
+mod fault;
+mod placeholders;
 mod show;
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParserBuilder, ExplainStatement, Statement as Ast};
-use datafusion::sql::sqlparser::ast::{
-    Ident, ObjectNamePart, Statement as SqlStatement, Value, ValueWithSpan, Visit, Visitor,
-};
+use datafusion::sql::sqlparser::ast::{Ident, ObjectNamePart, Statement as SqlStatement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
 
+use depth::{MOST_OPERATORS, depth};
 pub use exec::{Argument, Exec, Wait};
+pub use fault::Fault;
+use placeholders::{check_placeholders, has_misplaced_parameter, number_parameters};
 pub use show::{Describe, Listing, Show, Thing};
-
-use crate::error::{Failure, Kind};
 
 /// One SQL statement, parsed.
 #[derive(Clone, Debug)]
@@ -53,89 +52,6 @@ pub enum Body {
     /// DESCRIBE of a table or of a method.
     Describe(Describe),
 }
-
-/// Text that is not one SQL statement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// It does not parse; the parser's own words.
-    Syntax(String),
-    /// It does not parse where a parameter stands; the parser's own words.
-    AtParameter(String),
-    /// Nothing but white space and comments.
-    Empty,
-    /// More operators than can be planned.
-    TooLong,
-    /// Several statements in one text.
-    Several(usize),
-    /// `?` and `$1` in one statement.
-    MixedParameters,
-    /// A parameter that is neither `?` nor `$1`, `$2`, …
-    Parameter(String),
-    /// An EXEC's argument that is a name, and no value.
-    Name(String),
-    /// An EXEC's argument that is a query.
-    Query,
-    /// A CALL's argument without a name.
-    Positional(String),
-    /// A hint in an EXEC that there is none of.
-    Hint(String),
-    /// EXPLAIN ANALYZE of an EXEC, which would carry it out.
-    Analyze,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Syntax(message) | Self::AtParameter(message) => write!(f, "the SQL does not parse: {message}"),
-            Self::Empty => f.write_str("there is no SQL statement in the text"),
-            Self::TooLong => write!(f, "the statement has more than {MOST_OPERATORS} operators"),
-            Self::Several(count) => write!(f, "the text holds {count} statements, and one is run at a time"),
-            Self::MixedParameters => f.write_str("the statement mixes `?` with `$1`"),
-            Self::Parameter(name) => write!(f, "`{name}` is no parameter"),
-            Self::Name(name) => write!(f, "{name} is a name, and an argument is a value"),
-            Self::Query => f.write_str("an argument is a value, and no query"),
-            Self::Positional(value) => write!(f, "the argument {value} has no name"),
-            Self::Hint(word) => write!(f, "`{word}` is no hint of EXEC"),
-            Self::Analyze => f.write_str("EXPLAIN ANALYZE would carry the EXEC out"),
-        }
-    }
-}
-
-impl std::error::Error for Fault {}
-
-impl Failure for Fault {
-    fn kind(&self) -> Kind {
-        Kind::InvalidArgument
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Syntax(_) | Self::Empty => None,
-            Self::AtParameter(_) => Some(
-                "a parameter stands for a value: write names, types and units in the statement, such as \
-                 `extract(year FROM now())`"
-                    .into(),
-            ),
-            Self::TooLong => {
-                Some("write `x IN (…)` instead of `x = … OR x = …`; a list may be as long as it likes".into())
-            }
-            Self::Several(_) => Some("send them one after another".into()),
-            Self::MixedParameters | Self::Parameter(_) => {
-                Some("write parameters either as `?` or as `$1`, `$2`, …".into())
-            }
-            Self::Name(name) => Some(format!("write '{}' in single quotes", name.trim_matches('"'))),
-            Self::Query => Some("run the query, and bind what it answers to a parameter".into()),
-            Self::Positional(_) => Some("write `name => value`; DESCRIBE METHOD shows the names".into()),
-            Self::Hint(_) => Some("there are SHOWRESULTS and AWAIT".into()),
-            Self::Analyze => Some("EXPLAIN alone shows the request, and sends nothing".into()),
-        }
-    }
-}
-
-/// `a OR b OR …` is a tree as deep as it is long, and so is `a < b < …`. Planning goes down it by recursion, and takes
-/// time that grows with its square. What makes no tree deeper does not count: commas, names, values; a long IN list is
-/// flat.
-const MOST_OPERATORS: usize = 1_000;
 
 /// Parses one statement.
 ///
@@ -172,21 +88,6 @@ fn statements(tokens: Vec<TokenWithSpan>) -> Result<VecDeque<Ast>, Fault> {
             true => Fault::AtParameter(plain(&error)),
             false => Fault::Syntax(plain(&error)),
         }
-    })
-}
-
-/// Whether a parameter stands where only a name, a type or a part of a date can. The parser goes back before it reports
-/// some of these.
-fn has_misplaced_parameter(tokens: &[TokenWithSpan]) -> bool {
-    let tokens: Vec<&Token> =
-        tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_))).collect();
-    let keyword = |token: &Token| match token {
-        Token::Word(word) if word.quote_style.is_none() => word.keyword,
-        _ => Keyword::NoKeyword,
-    };
-    (1..tokens.len()).filter(|at| matches!(tokens[*at], Token::Placeholder(_))).any(|at| {
-        let is_extracted = at > 1 && *tokens[at - 1] == Token::LParen && keyword(tokens[at - 2]) == Keyword::EXTRACT;
-        is_extracted || matches!(keyword(tokens[at - 1]), Keyword::AS | Keyword::FROM | Keyword::JOIN | Keyword::TABLE)
     })
 }
 
@@ -306,170 +207,6 @@ fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Fault> {
     tokens.map_err(|TokenizerError { message, location }| Fault::Syntax(format!("{message}{location}")))
 }
 
-/// Brackets within brackets; the parser bounds those of expressions itself, and not those of types.
-const MOST_BRACKETS: usize = 200;
-
-/// A bound of how deep the tree becomes. What is counted is never taken back: precedence decides what stands upon what,
-/// and is not known here. But one comparison is free after each AND, OR or comma and within each pair of brackets,
-/// where it is one of many terms beside each other.
-fn depth(tokens: &[TokenWithSpan]) -> usize {
-    let mut reading = Depth::default();
-    for token in tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_))) {
-        reading.token(token);
-    }
-    reading.counted
-}
-
-#[derive(Default)]
-struct Depth<'a> {
-    counted: usize,
-    /// Whether there was a comparison since the last thing that parts terms.
-    compared: bool,
-    /// The brackets that are open, and what `compared` was before each.
-    open: Vec<(Bracket, bool)>,
-    before: Option<&'a Token>,
-}
-
-/// What encloses terms.
-#[derive(Clone, Copy, PartialEq)]
-enum Bracket {
-    Round,
-    Square,
-    Curly,
-    Case,
-}
-
-impl<'a> Depth<'a> {
-    fn token(&mut self, token: &'a Token) {
-        if is_chain(token) && !self.is_sign(token) {
-            self.counted += 1;
-        } else if is_operator(token) {
-            self.counted += usize::from(std::mem::replace(&mut self.compared, true));
-        }
-        match token {
-            Token::LParen => self.opens(Bracket::Round),
-            Token::LBracket => self.opens(Bracket::Square),
-            Token::LBrace => self.opens(Bracket::Curly),
-            Token::RParen => self.closes(Bracket::Round),
-            Token::RBracket => self.closes(Bracket::Square),
-            Token::RBrace => self.closes(Bracket::Curly),
-            Token::Comma => self.compared = false,
-            Token::Word(word) => self.keyword(word.keyword),
-            _ => {}
-        }
-        self.before = Some(token);
-    }
-
-    fn keyword(&mut self, keyword: Keyword) {
-        use Keyword::{AND, CASE, ELSE, END, EXCEPT, INTERSECT, JOIN, OR, THEN, UNION, WHEN};
-        match keyword {
-            AND | OR | UNION | EXCEPT | INTERSECT | JOIN => self.compared = false,
-            CASE => self.opens(Bracket::Case),
-            // Names of columns, where a value may stand.
-            WHEN | THEN | ELSE if self.is_behind_a_value() => self.compared = false,
-            END if self.is_behind_a_value() => self.closes(Bracket::Case),
-            _ => {}
-        }
-    }
-
-    fn opens(&mut self, bracket: Bracket) {
-        self.open.push((bracket, std::mem::take(&mut self.compared)));
-        if self.open.len() > MOST_BRACKETS {
-            self.counted = usize::MAX / 2;
-        }
-    }
-
-    fn closes(&mut self, bracket: Bracket) {
-        if let Some((_, compared)) = self.open.pop_if(|(open, _)| *open == bracket) {
-            self.compared = compared;
-        }
-    }
-
-    /// `-1` in a list.
-    fn is_sign(&self, token: &Token) -> bool {
-        matches!(token, Token::Plus | Token::Minus)
-            && matches!(self.before, Some(Token::LParen | Token::Comma | Token::LBracket | Token::LBrace))
-    }
-
-    /// Whether no value can follow.
-    fn is_behind_a_value(&self) -> bool {
-        use Keyword::{END, FALSE, NULL, NoKeyword, TRUE};
-        match self.before {
-            Some(Token::Word(word)) => {
-                word.quote_style.is_some() || matches!(word.keyword, NoKeyword | NULL | TRUE | FALSE | END)
-            }
-            Some(
-                Token::Number(..)
-                | Token::SingleQuotedString(_)
-                | Token::Placeholder(_)
-                | Token::RParen
-                | Token::RBracket
-                | Token::RBrace,
-            ) => true,
-            Some(_) | None => false,
-        }
-    }
-}
-
-/// What makes one tree of a whole statement.
-fn is_chain(token: &Token) -> bool {
-    use Keyword as K;
-    match token {
-        Token::Word(word) => matches!(
-            word.keyword,
-            K::AND
-                | K::OR
-                | K::XOR
-                | K::UNION
-                | K::EXCEPT
-                | K::INTERSECT
-                | K::MINUS
-                | K::JOIN
-                | K::PIVOT
-                | K::UNPIVOT
-                | K::MATCH_RECOGNIZE
-        ),
-        Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat => true,
-        Token::Ampersand | Token::Pipe | Token::Caret | Token::DoubleColon | Token::LBracket => true,
-        _ => false,
-    }
-}
-
-/// Whether a token may make a tree deeper. sqlparser has dozens of operators, so what is none is listed.
-fn is_operator(token: &Token) -> bool {
-    match token {
-        Token::Word(word) => is_operator_keyword(word.keyword),
-        Token::EOF
-        | Token::Whitespace(_)
-        | Token::Comma
-        | Token::Period
-        | Token::SemiColon
-        | Token::LParen
-        | Token::RParen
-        | Token::RBracket
-        | Token::LBrace
-        | Token::RBrace
-        | Token::Number(..)
-        | Token::Placeholder(_)
-        | Token::SingleQuotedString(_)
-        | Token::DoubleQuotedString(_)
-        | Token::DollarQuotedString(_)
-        | Token::NationalStringLiteral(_)
-        | Token::EscapedStringLiteral(_)
-        | Token::UnicodeStringLiteral(_)
-        | Token::HexStringLiteral(_) => false,
-        _ => true,
-    }
-}
-
-fn is_operator_keyword(keyword: Keyword) -> bool {
-    use Keyword as K;
-    let logic = matches!(keyword, K::NOT | K::IS | K::NOTNULL);
-    let compares = matches!(keyword, K::IN | K::BETWEEN | K::LIKE | K::ILIKE | K::SIMILAR | K::RLIKE | K::REGEXP);
-    let others = matches!(keyword, K::AT | K::COLLATE | K::DIV | K::OVERLAPS | K::OPERATOR | K::MEMBER | K::MATCH);
-    logic || compares || others
-}
-
 /// The parser's message without its own name in front.
 fn plain(error: &datafusion::error::DataFusionError) -> String {
     use datafusion::error::DataFusionError;
@@ -477,24 +214,6 @@ fn plain(error: &datafusion::error::DataFusionError) -> String {
         DataFusionError::SQL(inner, _) => parser_message(inner),
         other => other.to_string(),
     }
-}
-
-/// Renames each `?` to `$n`, as tokens: a `?` inside of a string or a comment is none.
-///
-/// DataFusion makes one parameter named `?` of them all, and fails when it is bound.
-fn number_parameters(tokens: &mut [TokenWithSpan]) -> Result<usize, Fault> {
-    let (mut questions, mut highest) = (0, 0);
-    for token in tokens {
-        match &mut token.token {
-            Token::Placeholder(name) if name == "?" => {
-                questions += 1;
-                *name = format!("${questions}");
-            }
-            Token::Placeholder(name) => highest = highest.max(number(name)?),
-            _ => {}
-        }
-    }
-    if questions > 0 && highest > 0 { Err(Fault::MixedParameters) } else { Ok(questions.max(highest)) }
 }
 
 /// The statement, or the one that an EXPLAIN explains; nothing where it is one of DataFusion's own, such as COPY.
@@ -513,36 +232,6 @@ pub fn statement_of_mut(ast: &mut Ast) -> Option<&mut SqlStatement> {
         Ast::Explain(ExplainStatement { statement, .. }) => statement_of_mut(statement),
         _ => None,
     }
-}
-
-/// `:name` is a placeholder that the parser makes of two tokens.
-fn check_placeholders(ast: &Ast) -> Result<(), Fault> {
-    match statement_of(ast).map(|statement| statement.visit(&mut Placeholders)) {
-        Some(ControlFlow::Break(fault)) => Err(fault),
-        Some(ControlFlow::Continue(())) | None => Ok(()),
-    }
-}
-
-struct Placeholders;
-
-impl Visitor for Placeholders {
-    type Break = Fault;
-
-    fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<Fault> {
-        match &value.value {
-            Value::Placeholder(name) => match number(name) {
-                Ok(_) => ControlFlow::Continue(()),
-                Err(fault) => ControlFlow::Break(fault),
-            },
-            _ => ControlFlow::Continue(()),
-        }
-    }
-}
-
-/// The `n` of `$n`, from 1 to a number of parameters that a statement may have.
-fn number(name: &str) -> Result<usize, Fault> {
-    let number = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
-    number.filter(|number| (1..=1_000).contains(number)).ok_or_else(|| Fault::Parameter(name.to_owned()))
 }
 
 #[cfg(test)]
@@ -590,22 +279,6 @@ mod tests {
     }
 
     #[test]
-    fn question_marks_are_numbered_by_position() {
-        let statement = parse("SELECT ?, 'é?', ? -- ?\n, \"a?\", ? /* ? */ FROM t").unwrap();
-
-        let Body::Sql(ast) = statement.body else { panic!("{statement:?}") };
-        assert_eq!(ast.to_string(), "SELECT $1, 'é?', $2, \"a?\", $3 FROM t");
-        assert_eq!(statement.parameters, 3);
-    }
-
-    #[test]
-    fn numbered_parameters_are_counted_by_the_highest() {
-        assert_eq!(parse("SELECT $2, $1, $2").unwrap().parameters, 2);
-        assert_eq!(parse("SELECT $10").unwrap().parameters, 10);
-        assert_eq!(parse("SELECT 1").unwrap().parameters, 0);
-    }
-
-    #[test]
     fn comments_quotes_and_a_trailing_semicolon_are_taken() {
         for text in
             ["SELECT 1;", "-- a\nSELECT 1 -- required;", "SELECT 1 /* b */ ; -- c", "SELECT '--', \"x\" FROM t;"]
@@ -624,56 +297,6 @@ mod tests {
         assert_eq!(parse("SELECT $name").unwrap_err(), Fault::Parameter("$name".into()));
         assert!(matches!(parse("SELEC 1").unwrap_err(), Fault::Syntax(_)));
         assert!(matches!(parse("SELECT 'open").unwrap_err(), Fault::Syntax(_)));
-    }
-
-    #[test]
-    fn a_chain_is_bounded_and_a_list_is_not() {
-        let chain = |terms: usize| format!("SELECT 1 WHERE {}", vec!["x = 1"; terms].join(" OR "));
-
-        assert_eq!(parse(&chain(3_000)).unwrap_err(), Fault::TooLong);
-        for link in ["<1", "=1", "<>1", ">=1", " IS NULL", " IS NOT TRUE", " LIKE 'x'", " BETWEEN 1 AND 2", " IN (1)"] {
-            assert_eq!(parse(&format!("SELECT 1{}", link.repeat(3_000))).unwrap_err(), Fault::TooLong, "{link}");
-            assert_eq!(parse(&format!("EXEC m @x=1{}", link.repeat(3_000))).unwrap_err(), Fault::TooLong, "{link}");
-        }
-        for link in [" AT TIME ZONE 'UTC'", " COLLATE \"C\"", "::INT", "[1]", "->'a'", "#>>'a'", " DIV 2", "~1", "!"] {
-            assert_eq!(parse(&format!("SELECT x{}", link.repeat(3_000))).unwrap_err(), Fault::TooLong, "{link}");
-        }
-        for link in ["<CASE WHEN a=1 THEN 1 ELSE 2 END", "<[1, 2]", "<(1)", "<f(1, 2)", "={'a': 1, 'b': 2}"] {
-            assert_eq!(parse(&format!("SELECT 1{}", link.repeat(3_000))).unwrap_err(), Fault::TooLong, "{link}");
-        }
-        for part in
-            ["+1", "||1", "&1", " AND 1", " BETWEEN 1 AND 2", "<minus", "<and", "<then", "<[1, 2]", "::INT", " XOR 1"]
-        {
-            let mixed = format!("{}{part}", "<1".repeat(300)).repeat(30);
-            assert_eq!(parse(&format!("SELECT 1{mixed}")).unwrap_err(), Fault::TooLong, "{part}");
-        }
-        let nested = format!("SELECT CAST(1 AS {}INT{})", "Nullable(".repeat(3_000), ")".repeat(3_000));
-        assert_eq!(parse(&nested).unwrap_err(), Fault::TooLong);
-        for link in ["<then", "<STRUCT<a INT, b INT>(1, 2)", "<x.case", " PIVOT(sum(x) FOR y IN (1))"] {
-            assert_eq!(parse(&format!("SELECT 1{}", link.repeat(3_000))).unwrap_err(), Fault::TooLong, "{link}");
-        }
-        assert!(parse(&chain(900)).is_ok());
-        assert!(parse(&format!("SELECT 1 WHERE x IN ({})", vec!["-1"; 5_000].join(", "))).is_ok());
-        assert!(parse(&format!("SELECT CASE {} END", "WHEN a = 1 AND b < 2 THEN 3 ".repeat(900))).is_ok());
-        assert!(parse(&format!("SELECT {} 1", "a = 1, b < 2, f(c >= 3),".repeat(3_000))).is_ok());
-        assert!(parse(&format!("SELECT 1 WHERE x IN ({})", vec!["1"; 50_000].join(", "))).is_ok());
-    }
-
-    #[test]
-    fn a_parameter_in_place_of_a_name_a_type_or_a_unit_is_told_apart() {
-        for text in [
-            "SELECT EXTRACT(? FROM now())",
-            "SELECT CAST(1 AS ?)",
-            "SELECT 1 AS ?",
-            "SELECT * FROM ?",
-            "SELECT 1 FROM t JOIN $1 ON true",
-            "SELECT INTERVAL '1' ?",
-        ] {
-            let fault = parse(text).unwrap_err();
-            assert!(matches!(fault, Fault::AtParameter(_)), "{text}: {fault:?}");
-            assert!(text.contains('$') || !fault.to_string().contains('$'), "{text}: {fault}");
-        }
-        assert!(matches!(parse("SELEC 1 + ?").unwrap_err(), Fault::Syntax(_)));
     }
 
     #[test]

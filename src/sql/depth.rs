@@ -1,0 +1,211 @@
+//! How deep a statement's tree becomes, told by its tokens before it is parsed: parser and planner go down it by recursion.
+
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+/// `a OR b OR …` is a tree as deep as it is long, and so is `a < b < …`. Planning goes down it by recursion, and takes
+/// time that grows with its square. What makes no tree deeper does not count: commas, names, values; a long IN list is
+/// flat.
+pub(super) const MOST_OPERATORS: usize = 1_000;
+
+/// Brackets within brackets; the parser bounds those of expressions itself, and not those of types.
+const MOST_BRACKETS: usize = 200;
+
+/// A bound of how deep the tree becomes. What is counted is never taken back: precedence decides what stands upon what,
+/// and is not known here. But one comparison is free after each AND, OR or comma and within each pair of brackets,
+/// where it is one of many terms beside each other.
+pub(super) fn depth(tokens: &[TokenWithSpan]) -> usize {
+    let mut reading = Depth::default();
+    for token in tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_))) {
+        reading.token(token);
+    }
+    reading.counted
+}
+
+#[derive(Default)]
+struct Depth<'a> {
+    counted: usize,
+    /// Whether there was a comparison since the last thing that parts terms.
+    compared: bool,
+    /// The brackets that are open, and what `compared` was before each.
+    open: Vec<(Bracket, bool)>,
+    before: Option<&'a Token>,
+}
+
+/// What encloses terms.
+#[derive(Clone, Copy, PartialEq)]
+enum Bracket {
+    Round,
+    Square,
+    Curly,
+    Case,
+}
+
+impl<'a> Depth<'a> {
+    fn token(&mut self, token: &'a Token) {
+        if is_chain(token) && !self.is_sign(token) {
+            self.counted += 1;
+        } else if is_operator(token) {
+            self.counted += usize::from(std::mem::replace(&mut self.compared, true));
+        }
+        match token {
+            Token::LParen => self.opens(Bracket::Round),
+            Token::LBracket => self.opens(Bracket::Square),
+            Token::LBrace => self.opens(Bracket::Curly),
+            Token::RParen => self.closes(Bracket::Round),
+            Token::RBracket => self.closes(Bracket::Square),
+            Token::RBrace => self.closes(Bracket::Curly),
+            Token::Comma => self.compared = false,
+            Token::Word(word) => self.keyword(word.keyword),
+            _ => {}
+        }
+        self.before = Some(token);
+    }
+
+    fn keyword(&mut self, keyword: Keyword) {
+        use Keyword::{AND, CASE, ELSE, END, EXCEPT, INTERSECT, JOIN, OR, THEN, UNION, WHEN};
+        match keyword {
+            AND | OR | UNION | EXCEPT | INTERSECT | JOIN => self.compared = false,
+            CASE => self.opens(Bracket::Case),
+            // Names of columns, where a value may stand.
+            WHEN | THEN | ELSE if self.is_behind_a_value() => self.compared = false,
+            END if self.is_behind_a_value() => self.closes(Bracket::Case),
+            _ => {}
+        }
+    }
+
+    fn opens(&mut self, bracket: Bracket) {
+        self.open.push((bracket, std::mem::take(&mut self.compared)));
+        if self.open.len() > MOST_BRACKETS {
+            self.counted = usize::MAX / 2;
+        }
+    }
+
+    fn closes(&mut self, bracket: Bracket) {
+        if let Some((_, compared)) = self.open.pop_if(|(open, _)| *open == bracket) {
+            self.compared = compared;
+        }
+    }
+
+    /// `-1` in a list.
+    fn is_sign(&self, token: &Token) -> bool {
+        matches!(token, Token::Plus | Token::Minus)
+            && matches!(self.before, Some(Token::LParen | Token::Comma | Token::LBracket | Token::LBrace))
+    }
+
+    /// Whether no value can follow.
+    fn is_behind_a_value(&self) -> bool {
+        use Keyword::{END, FALSE, NULL, NoKeyword, TRUE};
+        match self.before {
+            Some(Token::Word(word)) => {
+                word.quote_style.is_some() || matches!(word.keyword, NoKeyword | NULL | TRUE | FALSE | END)
+            }
+            Some(
+                Token::Number(..)
+                | Token::SingleQuotedString(_)
+                | Token::Placeholder(_)
+                | Token::RParen
+                | Token::RBracket
+                | Token::RBrace,
+            ) => true,
+            Some(_) | None => false,
+        }
+    }
+}
+
+/// What makes one tree of a whole statement.
+fn is_chain(token: &Token) -> bool {
+    use Keyword as K;
+    match token {
+        Token::Word(word) => matches!(
+            word.keyword,
+            K::AND
+                | K::OR
+                | K::XOR
+                | K::UNION
+                | K::EXCEPT
+                | K::INTERSECT
+                | K::MINUS
+                | K::JOIN
+                | K::PIVOT
+                | K::UNPIVOT
+                | K::MATCH_RECOGNIZE
+        ),
+        Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat => true,
+        Token::Ampersand | Token::Pipe | Token::Caret | Token::DoubleColon | Token::LBracket => true,
+        _ => false,
+    }
+}
+
+/// Whether a token may make a tree deeper. sqlparser has dozens of operators, so what is none is listed.
+fn is_operator(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => is_operator_keyword(word.keyword),
+        Token::EOF
+        | Token::Whitespace(_)
+        | Token::Comma
+        | Token::Period
+        | Token::SemiColon
+        | Token::LParen
+        | Token::RParen
+        | Token::RBracket
+        | Token::LBrace
+        | Token::RBrace
+        | Token::Number(..)
+        | Token::Placeholder(_)
+        | Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_)
+        | Token::DollarQuotedString(_)
+        | Token::NationalStringLiteral(_)
+        | Token::EscapedStringLiteral(_)
+        | Token::UnicodeStringLiteral(_)
+        | Token::HexStringLiteral(_) => false,
+        _ => true,
+    }
+}
+
+fn is_operator_keyword(keyword: Keyword) -> bool {
+    use Keyword as K;
+    let logic = matches!(keyword, K::NOT | K::IS | K::NOTNULL);
+    let compares = matches!(keyword, K::IN | K::BETWEEN | K::LIKE | K::ILIKE | K::SIMILAR | K::RLIKE | K::REGEXP);
+    let others = matches!(keyword, K::AT | K::COLLATE | K::DIV | K::OVERLAPS | K::OPERATOR | K::MEMBER | K::MATCH);
+    logic || compares || others
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sql::{Fault, parse};
+
+    #[test]
+    fn a_chain_is_bounded_and_a_list_is_not() {
+        let chain = |terms: usize| format!("SELECT 1 WHERE {}", vec!["x = 1"; terms].join(" OR "));
+
+        assert_eq!(parse(&chain(3_000)).unwrap_err(), Fault::TooLong);
+        for link in ["<1", "=1", "<>1", ">=1", " IS NULL", " IS NOT TRUE", " LIKE 'x'", " BETWEEN 1 AND 2", " IN (1)"] {
+            assert_eq!(parse(&format!("SELECT 1{}", link.repeat(3_000))).unwrap_err(), Fault::TooLong, "{link}");
+            assert_eq!(parse(&format!("EXEC m @x=1{}", link.repeat(3_000))).unwrap_err(), Fault::TooLong, "{link}");
+        }
+        for link in [" AT TIME ZONE 'UTC'", " COLLATE \"C\"", "::INT", "[1]", "->'a'", "#>>'a'", " DIV 2", "~1", "!"] {
+            assert_eq!(parse(&format!("SELECT x{}", link.repeat(3_000))).unwrap_err(), Fault::TooLong, "{link}");
+        }
+        for link in ["<CASE WHEN a=1 THEN 1 ELSE 2 END", "<[1, 2]", "<(1)", "<f(1, 2)", "={'a': 1, 'b': 2}"] {
+            assert_eq!(parse(&format!("SELECT 1{}", link.repeat(3_000))).unwrap_err(), Fault::TooLong, "{link}");
+        }
+        for part in
+            ["+1", "||1", "&1", " AND 1", " BETWEEN 1 AND 2", "<minus", "<and", "<then", "<[1, 2]", "::INT", " XOR 1"]
+        {
+            let mixed = format!("{}{part}", "<1".repeat(300)).repeat(30);
+            assert_eq!(parse(&format!("SELECT 1{mixed}")).unwrap_err(), Fault::TooLong, "{part}");
+        }
+        let nested = format!("SELECT CAST(1 AS {}INT{})", "Nullable(".repeat(3_000), ")".repeat(3_000));
+        assert_eq!(parse(&nested).unwrap_err(), Fault::TooLong);
+        for link in ["<then", "<STRUCT<a INT, b INT>(1, 2)", "<x.case", " PIVOT(sum(x) FOR y IN (1))"] {
+            assert_eq!(parse(&format!("SELECT 1{}", link.repeat(3_000))).unwrap_err(), Fault::TooLong, "{link}");
+        }
+        assert!(parse(&chain(900)).is_ok());
+        assert!(parse(&format!("SELECT 1 WHERE x IN ({})", vec!["-1"; 5_000].join(", "))).is_ok());
+        assert!(parse(&format!("SELECT CASE {} END", "WHEN a = 1 AND b < 2 THEN 3 ".repeat(900))).is_ok());
+        assert!(parse(&format!("SELECT {} 1", "a = 1, b < 2, f(c >= 3),".repeat(3_000))).is_ok());
+        assert!(parse(&format!("SELECT 1 WHERE x IN ({})", vec!["1"; 50_000].join(", "))).is_ok());
+    }
+}

@@ -1,0 +1,84 @@
+//! What is wrong with a text.
+
+use std::fmt;
+
+use super::depth::MOST_OPERATORS;
+use crate::error::{Failure, Kind};
+
+/// Text that is not one SQL statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It does not parse; the parser's own words.
+    Syntax(String),
+    /// It does not parse where a parameter stands; the parser's own words.
+    AtParameter(String),
+    /// Nothing but white space and comments.
+    Empty,
+    /// More operators than can be planned.
+    TooLong,
+    /// Several statements in one text.
+    Several(usize),
+    /// `?` and `$1` in one statement.
+    MixedParameters,
+    /// A parameter that is neither `?` nor `$1`, `$2`, …
+    Parameter(String),
+    /// An EXEC's argument that is a name, and no value.
+    Name(String),
+    /// An EXEC's argument that is a query.
+    Query,
+    /// A CALL's argument without a name.
+    Positional(String),
+    /// A hint in an EXEC that there is none of.
+    Hint(String),
+    /// EXPLAIN ANALYZE of an EXEC, which would carry it out.
+    Analyze,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax(message) | Self::AtParameter(message) => write!(f, "the SQL does not parse: {message}"),
+            Self::Empty => f.write_str("there is no SQL statement in the text"),
+            Self::TooLong => write!(f, "the statement has more than {MOST_OPERATORS} operators"),
+            Self::Several(count) => write!(f, "the text holds {count} statements, and one is run at a time"),
+            Self::MixedParameters => f.write_str("the statement mixes `?` with `$1`"),
+            Self::Parameter(name) => write!(f, "`{name}` is no parameter"),
+            Self::Name(name) => write!(f, "{name} is a name, and an argument is a value"),
+            Self::Query => f.write_str("an argument is a value, and no query"),
+            Self::Positional(value) => write!(f, "the argument {value} has no name"),
+            Self::Hint(word) => write!(f, "`{word}` is no hint of EXEC"),
+            Self::Analyze => f.write_str("EXPLAIN ANALYZE would carry the EXEC out"),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl Failure for Fault {
+    fn kind(&self) -> Kind {
+        Kind::InvalidArgument
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Syntax(_) | Self::Empty => None,
+            Self::AtParameter(_) => Some(
+                "a parameter stands for a value: write names, types and units in the statement, such as \
+                 `extract(year FROM now())`"
+                    .into(),
+            ),
+            Self::TooLong => {
+                Some("write `x IN (…)` instead of `x = … OR x = …`; a list may be as long as it likes".into())
+            }
+            Self::Several(_) => Some("send them one after another".into()),
+            Self::MixedParameters | Self::Parameter(_) => {
+                Some("write parameters either as `?` or as `$1`, `$2`, …".into())
+            }
+            Self::Name(name) => Some(format!("write '{}' in single quotes", name.trim_matches('"'))),
+            Self::Query => Some("run the query, and bind what it answers to a parameter".into()),
+            Self::Positional(_) => Some("write `name => value`; DESCRIBE METHOD shows the names".into()),
+            Self::Hint(_) => Some("there are SHOWRESULTS and AWAIT".into()),
+            Self::Analyze => Some("EXPLAIN alone shows the request, and sends nothing".into()),
+        }
+    }
+}
