@@ -30,45 +30,34 @@ impl AnalyzerRule for AfterCoercion {
 }
 
 fn corrected(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    if let Expr::WindowFunction(window) = &expr {
+        spans::check_window(window, schema)?;
+    }
+    match instead_of(&expr, schema)? {
+        Some(corrected) => Ok(Transformed::yes(corrected)),
+        None => rebuilt(expr),
+    }
+}
+
+/// The expression that has the value which SQL gives to this one, where DataFusion gives it another.
+fn instead_of(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
+    Ok(match expr {
+        Expr::BinaryExpr(binary) => checked::arithmetic(binary, schema).or_else(|| spans::compared(binary, schema)),
+        Expr::Negative(operand) => checked::negation(operand, schema),
+        Expr::Between(between) => spans::between(between, schema),
+        Expr::InList(list) => spans::listed(list, schema),
+        Expr::Case(case) => spans::matched(case, schema),
+        Expr::AggregateFunction(call) => spans::extreme(call, schema),
+        Expr::InSubquery(predicate) => spans::in_subquery(predicate, schema)?,
+        Expr::SetComparison(comparison) => spans::with_all(comparison, schema)?,
+        Expr::ScalarFunction(call) => spans::called(call, schema)?,
+        _ => None,
+    })
+}
+
+/// The same expression with another function or another operand, where DataFusion's own would be wrong.
+fn rebuilt(expr: Expr) -> Result<Transformed<Expr>> {
     match expr {
-        Expr::BinaryExpr(binary) => {
-            match checked::arithmetic(&binary, schema).or_else(|| spans::compared(&binary, schema)) {
-                Some(corrected) => Ok(Transformed::yes(corrected)),
-                None => Ok(Transformed::no(Expr::BinaryExpr(binary))),
-            }
-        }
-        Expr::Between(between) => match spans::between(&between, schema) {
-            Some(corrected) => Ok(Transformed::yes(corrected)),
-            None => Ok(Transformed::no(Expr::Between(between))),
-        },
-        Expr::InList(list) => match spans::listed(&list, schema) {
-            Some(corrected) => Ok(Transformed::yes(corrected)),
-            None => Ok(Transformed::no(Expr::InList(list))),
-        },
-        Expr::Case(case) => match spans::matched(&case, schema) {
-            Some(corrected) => Ok(Transformed::yes(corrected)),
-            None => Ok(Transformed::no(Expr::Case(case))),
-        },
-        Expr::InSubquery(predicate) => match spans::in_subquery(&predicate, schema)? {
-            Some(corrected) => Ok(Transformed::yes(corrected)),
-            None => Ok(Transformed::no(Expr::InSubquery(predicate))),
-        },
-        Expr::SetComparison(comparison) => match spans::with_all(&comparison, schema)? {
-            Some(corrected) => Ok(Transformed::yes(corrected)),
-            None => Ok(Transformed::no(Expr::SetComparison(comparison))),
-        },
-        Expr::WindowFunction(window) => {
-            spans::check_window(&window, schema)?;
-            Ok(Transformed::no(Expr::WindowFunction(window)))
-        }
-        Expr::AggregateFunction(call) => match spans::extreme(&call, schema) {
-            Some(corrected) => Ok(Transformed::yes(corrected)),
-            None => Ok(Transformed::no(Expr::AggregateFunction(call))),
-        },
-        Expr::Negative(operand) => match checked::negation(&operand, schema) {
-            Some(checked) => Ok(Transformed::yes(checked)),
-            None => Ok(Transformed::no(Expr::Negative(operand))),
-        },
         Expr::Cast(Cast { expr, field }) if field.data_type().is_temporal() => {
             let expr = Box::new(as_sql_reads_it(*expr, field.data_type())?);
             Ok(Transformed::yes(Expr::Cast(Cast { expr, field })))
@@ -79,15 +68,10 @@ fn corrected(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             };
             Ok(Transformed::yes(Expr::TryCast(TryCast { expr, field })))
         }
-        Expr::ScalarFunction(call) => {
-            if let Some(corrected) = spans::called(&call, schema)? {
-                return Ok(Transformed::yes(corrected));
-            }
-            Ok(match function::corrected(&call.func) {
-                Some(func) => Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args: call.args })),
-                None => Transformed::no(Expr::ScalarFunction(call)),
-            })
-        }
+        Expr::ScalarFunction(call) => Ok(match function::corrected(&call.func) {
+            Some(func) => Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args: call.args })),
+            None => Transformed::no(Expr::ScalarFunction(call)),
+        }),
         Expr::ScalarSubquery(subquery) => nullable(subquery),
         other => Ok(Transformed::no(other)),
     }
