@@ -13,7 +13,7 @@ use self::source::{Named, blank, is_word, module_of, test_modules, test_ranges};
 
 mod source;
 
-/// The column "may import" of ARCHITECTURE.md. Each module may name itself too; `lib.rs` declares them all.
+/// What each layer may import; `src/lib.rs` says what the layers are. Each module may name itself too; `lib.rs` declares them all.
 const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("secret", &[]),
@@ -138,7 +138,7 @@ fn without_row(file: &str, line: usize, module: &str) -> Option<String> {
     (!has_row).then(|| {
         format!(
             "{file}:{line}: the top-level module `{module}` has no row: \
-             say in LAYERS (tests/layers.rs) and in ARCHITECTURE.md what it may import"
+             say in LAYERS (tests/layers.rs) what it may import, and in src/lib.rs what it is"
         )
     })
 }
