@@ -13,7 +13,7 @@
 //!   stays open reads its parent, or cannot be planned.
 //! - `trace`: from a join's key down to the scans that it is a parameter of.
 //! - `late`: keys that are values, known when the plan runs: scalar subqueries.
-//! - `exec`, `chunks`: the operator, and how its chunks follow each other.
+//! - `exec`, `chunks`: the operator, and its stream, which runs the chunks. `packing`: which rows and keys make a chunk.
 //! - [`ScanHints`] (`hints`): the last pass, which tells scans what the plan around them means for them: which lists are
 //!   kept, because the plan reads them more than once (`shared`), and what a LIMIT above may end soon (`limits`).
 //! - [`ThroughJson`]: scans and joins made anew of plain data, for tests.
@@ -23,6 +23,7 @@ mod exec;
 mod hints;
 mod late;
 mod limits;
+mod packing;
 mod price;
 mod rule;
 mod shared;
