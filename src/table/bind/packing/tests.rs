@@ -130,8 +130,18 @@ struct Case {
     small_first: bool,
     /// The rows of a chunk, for [`Rule::InTurn`].
     most_rows: usize,
-    /// Batches, and whether no rows come for a while after each.
-    batches: Vec<(Vec<Row>, bool)>,
+    /// Batches, and which chunks are taken after each.
+    batches: Vec<(Vec<Row>, Taken)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Taken {
+    /// None: there is no room for them.
+    Nothing,
+    /// Those that are full.
+    Full,
+    /// Also what is left: no rows come for a while.
+    All,
 }
 
 /// What came of it: for each chunk the numbers of its rows, and the keys that it asks for.
@@ -146,7 +156,8 @@ fn cases() -> impl Strategy<Value = Case> {
     let rule =
         prop_oneof![Just(Rule::InTurn), (0_usize..2).prop_map(Rule::OneForEachKey), Just(Rule::Together)].boxed();
     let row = (prop::option::weighted(0.8, 0_i64..24), 0_i64..3, prop::option::weighted(0.8, 0_i64..6));
-    let batches = prop::collection::vec((prop::collection::vec(row, 0..40), any::<bool>()), 0..5);
+    let taken = prop_oneof![Just(Taken::Nothing), Just(Taken::Full), Just(Taken::All)];
+    let batches = prop::collection::vec((prop::collection::vec(row, 0..40), taken), 0..5);
     (rule, any::<bool>(), 1_usize..50, batches).prop_map(|(rule, small_first, most_rows, batches)| Case {
         rule,
         small_first,
@@ -167,13 +178,17 @@ fn packed(case: &Case) -> Packed {
         packing.most_rows = case.most_rows;
     }
     let (mut rows, mut chunks) = (Vec::new(), Vec::new());
-    for (batch, is_pause) in &case.batches {
+    for (batch, taken) in &case.batches {
         let numbers = (rows.len()..rows.len() + batch.len()).map(|number| Some(number as i64)).collect();
         let keys: Vec<_> = batch.iter().map(|row| keys_of(*row)).collect();
         let by_target = (0..2).map(|at| keys.iter().map(|keys| keys[at].clone()).collect()).collect();
         packing.push(Keyed { rows: column(numbers), keys: by_target }).unwrap();
         rows.extend(keys);
-        chunks.extend(std::iter::from_fn(|| if *is_pause { packing.rest() } else { packing.full() }));
+        chunks.extend(std::iter::from_fn(|| match taken {
+            Taken::Nothing => None,
+            Taken::Full => packing.full(),
+            Taken::All => packing.rest(),
+        }));
     }
     let before_the_end = chunks.len();
     packing.end().unwrap();
