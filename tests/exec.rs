@@ -2,10 +2,12 @@
 
 mod accepted;
 mod awaiting;
+mod dropped;
 mod forms;
 mod late;
 mod lost;
 mod once;
+mod page;
 mod refused;
 mod several;
 mod stopping;

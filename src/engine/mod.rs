@@ -41,7 +41,6 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{BoxStream, StreamExt};
-use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tracing::Instrument;
 
@@ -63,7 +62,7 @@ use crate::resource::Registry;
 pub use crate::sql::is_explain;
 pub use crate::table::Account;
 pub use crate::table::bind::MissingKey;
-use crate::table::exec::{CallProcedure, Fault as ExecFault, LONGEST_WAIT, Permission, Records};
+use crate::table::exec::{CallProcedure, Fault as ExecFault, Permission, TIME_OF_AN_EXEC, Writer};
 pub use crate::table::exec::{Execution, Once, Polling, TICKET_LIFE};
 use crate::table::{Accounts, Run};
 
@@ -125,7 +124,8 @@ pub struct Engine {
     accounts: Arc<Accounts>,
     resources: Arc<Registry>,
     options: Options,
-    records: Arc<Records>,
+    /// There if EXEC is carried out.
+    writer: Option<Arc<Writer>>,
     statements: Arc<Statements>,
     tickets: Arc<Tickets>,
     queries: Arc<Queries>,
@@ -161,29 +161,11 @@ pub struct Answer {
     pub writes: bool,
 }
 
-/// One execution of a query's statement.
-struct Call {
-    query: Arc<Query>,
-    execution: Execution,
-    /// The one that answers clients: what is sent for an EXEC belongs there.
-    runtime: Handle,
-}
-
-impl Call {
-    fn new(query: &Arc<Query>, execution: Execution) -> Self {
-        Self { query: Arc::clone(query), execution, runtime: Handle::current() }
-    }
-}
-
-/// The time of an EXEC. It has bounds of its own (the budget's patience, the attempts' time, AWAIT's limit); the
-/// query's would cut it off where nobody knows what it did.
-const TIME_OF_AN_EXEC: Duration = Duration::from_secs(LONGEST_WAIT.as_secs() + 3_600);
-
 impl Engine {
     /// An engine over the built-in resources of one account, in the catalog `digitalocean`.
     ///
     /// # Errors
-    /// [`Fault::Internal`], where DataFusion refuses the tables.
+    /// [`Fault::Internal`], where DataFusion refuses the tables; an engine that writes, made outside of a tokio runtime.
     pub fn try_new(client: Client, options: Options) -> Result<Self> {
         Self::over(vec![Account::digitalocean(client)], options)
     }
@@ -202,8 +184,8 @@ impl Engine {
             session: Arc::new(Box::new(session)),
             accounts,
             resources,
+            writer: options.writes.then(|| Writer::try_new(options.polling)).transpose()?.map(Arc::new),
             options,
-            records: Arc::default(),
             statements: Arc::default(),
             tickets: Arc::default(),
             queries: Arc::default(),
@@ -249,7 +231,7 @@ impl Engine {
         let (engine, asking, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
         let planning = async move {
             let plans = engine.physical_plans(&statement, bound.as_ref()).await?;
-            let once = statement.writes.then(|| engine.records.mint());
+            let once = engine.writer.as_ref().filter(|_| statement.writes).map(|writer| writer.mint());
             let schema = Arc::clone(&statement.prepared.schema);
             engine.tickets.keep(&Asked { query: &asking, bound: bound.as_ref() }, &statement, plans);
             Ok(Ticket { schema, once })
@@ -278,18 +260,18 @@ impl Engine {
         bound: Option<&RecordBatch>,
     ) -> Result<Answer> {
         let query = self.begin(principal, sql);
-        let (engine, call, bound) = (self.clone(), Call::new(&query, execution), bound.cloned());
+        let (engine, asking, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
         let planning = async move {
-            let asked = Asked { query: &call.query, bound: bound.as_ref() };
+            let asked = Asked { query: &asking, bound: bound.as_ref() };
             let (statement, plans) = match engine.tickets.take(&asked) {
                 Some(planned) => planned,
                 None => {
-                    let statement = engine.planned_statement(&call.query).await?;
+                    let statement = engine.planned_statement(&asking).await?;
                     let plans = engine.physical_plans(&statement, bound.as_ref()).await?;
                     (statement, plans)
                 }
             };
-            let context = engine.task(call, statement.writes);
+            let context = engine.task(asking, execution, statement.writes);
             // Some operators start tasks as soon as they are executed: these belong on the plans' threads, too.
             let stream = running::one_after_another(plans, context).map_err(from_datafusion)?;
             Ok((statement, stream))
@@ -323,7 +305,7 @@ impl Engine {
 
     /// Whether EXEC is carried out.
     pub fn writes(&self) -> bool {
-        self.options.writes
+        self.writer.is_some()
     }
 
     /// How many rows of parameters an EXEC is carried out for at once.
@@ -333,12 +315,14 @@ impl Engine {
 
     /// How many requests that write are on their way.
     pub fn writing(&self) -> usize {
-        self.records.running()
+        self.writer.as_ref().map_or(0, |writer| writer.running())
     }
 
     /// Starts no EXEC any more, and waits until each that was sent has an answer, or none to hope for.
     pub async fn finish_writing(&self) {
-        self.records.finish().await;
+        if let Some(writer) = &self.writer {
+            writer.finish().await;
+        }
     }
 
     /// A query that begins to be planned.
@@ -360,16 +344,13 @@ impl Engine {
 
     /// What a query's plans find when they are executed: what the query may take, and whether it writes, travels down to
     /// their leaves. They look for no function by its name.
-    fn task(&self, call: Call, writes: bool) -> Arc<TaskContext> {
-        let Options { writes: may_write, polling, .. } = self.options;
-        let Call { query, execution, runtime } = call;
+    fn task(&self, query: Arc<Query>, execution: Execution, writes: bool) -> Arc<TaskContext> {
         query.runs_within(match writes {
             // Its own bounds hold for an AWAIT's questions, too.
             true => Limits { timeout: TIME_OF_AN_EXEC, max_requests: u64::MAX, ..*query.limits() },
             false => *query.limits(),
         });
-        let (principal, records) = (query.principal().clone(), Arc::clone(&self.records));
-        let permission = may_write.then_some(Permission { principal, execution, records, runtime, polling });
+        let permission = self.writer.clone().map(|writer| Permission { execution, writer });
         let state = &self.session.state;
         let mut config = state.config().clone();
         config.set_extension(Arc::new(Run::new(query, Arc::clone(&self.accounts), permission)));
@@ -381,7 +362,7 @@ impl Engine {
     /// Tells it early where writes are off; what runs is held to it by its plan ([`Permission`]).
     fn check_writes(&self, plan: &LogicalPlan) -> Result<()> {
         match called(plan) {
-            Some(call) if !self.options.writes => Err(ExecFault::Off { procedure: call.procedure() }.into()),
+            Some(call) if !self.writes() => Err(ExecFault::Off { procedure: call.procedure() }.into()),
             Some(_) | None => Ok(()),
         }
     }

@@ -198,7 +198,7 @@ mod tests {
 
     use super::*;
     use crate::api::{self, Budgets, Client};
-    use crate::engine::{Call, Execution, Options};
+    use crate::engine::{Execution, Options};
     use crate::error::Kind;
     use crate::table::Run;
 
@@ -232,7 +232,7 @@ mod tests {
         let query = engine.begin(&Principal::local(), sql);
         let statement = engine.statement(&query).await.unwrap();
         let plan = engine.physical_plan(&statement, None).await.unwrap();
-        let context = engine.task(Call::new(&query, Execution::New), false);
+        let context = engine.task(Arc::clone(&query), Execution::New, false);
         let run = Arc::downgrade(&context.session_config().get_extension::<Run>().unwrap());
 
         let rows = collect(Arc::clone(&plan), context).await.unwrap();

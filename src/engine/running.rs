@@ -125,3 +125,53 @@ async fn make(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::api::{self, Budgets, Client};
+    use crate::engine::{Engine, Execution, Options, Principal};
+    use crate::error::Kind;
+
+    /// Answers one POST with an action.
+    async fn answer(listener: TcpListener) {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"}") {
+            request.push(connection.read_u8().await.unwrap());
+        }
+        let body = r#"{"action": {"id": 7, "status": "in-progress"}}"#;
+        let head = "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: ";
+        connection.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_time_of_a_query_ends_a_select_and_no_exec() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        tokio::spawn(answer(listener));
+        let client = Client::try_new(api::Options::new(url, None).with_token("demo"), &Budgets::default()).unwrap();
+        let planner = Engine::try_new(client, Options { writes: true, ..Options::default() }).unwrap();
+        let hasty = Options { timeout: Duration::ZERO, ..planner.options.clone() };
+        let hasty = Engine { options: hasty, ..planner.clone() };
+        let run = async |sql: &str| {
+            let statement = planner.statement(&planner.begin(&Principal::local(), sql)).await.unwrap();
+            let plan = planner.physical_plan(&statement, None).await.unwrap();
+            let query = hasty.begin(&Principal::local(), sql);
+            let context = hasty.task(Arc::clone(&query), Execution::New, statement.writes);
+            let stream = one_after_another(vec![plan], context).unwrap();
+            rows(stream, Arc::clone(&statement.prepared.schema), query, statement.writes).try_collect::<Vec<_>>().await
+        };
+
+        let select = run("SELECT 1").await.unwrap_err();
+        let exec = run("EXEC digitalocean.compute.images.transfer @image_id = 7, @region = 'fra1'").await.unwrap();
+
+        assert_eq!(select.kind(), Kind::DeadlineExceeded);
+        assert_eq!(exec.iter().map(RecordBatch::num_rows).sum::<usize>(), 1);
+    }
+}

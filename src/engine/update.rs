@@ -15,7 +15,7 @@ use tracing::Instrument;
 use super::fault::{Fault, from_datafusion};
 use super::plans::Apart;
 use super::statements::PlannedStatement;
-use super::{Call, Engine, Execution, Principal, called};
+use super::{Engine, Execution, Principal, Query, called};
 use crate::error::Result;
 use crate::query::Cancelled;
 
@@ -35,8 +35,8 @@ impl Engine {
     pub async fn update(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<usize> {
         let query = self.begin(principal, sql);
         let statement = self.statement(&query).await?;
-        let (engine, bound, call) = (self.clone(), bound.cloned(), Call::new(&query, Execution::New));
-        let planning = async move { engine.plans(&statement, bound.as_ref(), call).await };
+        let (engine, bound, asking) = (self.clone(), bound.cloned(), Arc::clone(&query));
+        let planning = async move { engine.plans(&statement, bound.as_ref(), asking).await };
         let Plans { each, id, context } = self.apart(&query, planning.boxed()).await?;
         let (of, mut done) = (each.len(), Vec::new());
         for (at, plan) in each.into_iter().enumerate() {
@@ -53,7 +53,12 @@ impl Engine {
         Ok(of)
     }
 
-    async fn plans(&self, statement: &PlannedStatement, bound: Option<&RecordBatch>, call: Call) -> Result<Plans> {
+    async fn plans(
+        &self,
+        statement: &PlannedStatement,
+        bound: Option<&RecordBatch>,
+        query: Arc<Query>,
+    ) -> Result<Plans> {
         let id = called(&statement.plan).ok_or(Fault::NotAnUpdate)?.row_id().to_owned();
         self.check_writes(&statement.plan)?;
         let bound = bound.filter(|rows| rows.num_columns() > 0);
@@ -69,7 +74,7 @@ impl Engine {
         for row in rows {
             each.push(self.physical_plan(statement, row.as_ref()).await?);
         }
-        let context = self.task(call, statement.writes);
+        let context = self.task(query, Execution::New, statement.writes);
         Ok(Plans { each, id, context })
     }
 }

@@ -24,7 +24,7 @@ pub struct Run {
     pub(super) memo: Arc<Memo>,
     /// Whom plans may ask.
     pub(super) accounts: Arc<Accounts>,
-    /// On whose behalf it writes; none, where it must write nothing.
+    /// The right to write; none, where it must write nothing.
     pub(super) permission: Option<Permission>,
 }
 

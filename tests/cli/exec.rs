@@ -130,6 +130,48 @@ fn a_signal_waits_for_the_post_and_tells_what_it_started() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_second_signal_ends_no_post() {
+    let (api, url) = Silent::start();
+    let mut command = oceanflight(&["query", "--api-url", &url, TRANSFER]);
+    command.env("DIGITALOCEAN_TOKEN", "t").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let signal = |name: &str, pid: u32| Command::new("kill").args([name, &pid.to_string()]).status().unwrap();
+    let post = api.asked_for(POST);
+
+    assert!(signal("-INT", child.id()).success());
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    std::io::BufRead::read_line(&mut stderr, &mut said).unwrap();
+    assert!(signal("-INT", child.id()).success() && signal("-TERM", child.id()).success());
+    post.answer(201, STARTED);
+    std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
+
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+    let told = "note: id 7 of digitalocean.compute.image_actions was started\nerror: stopped\n";
+    assert!(said.starts_with("waiting for the answer") && said.ends_with(told), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_an_await_and_tells_what_was_started() {
+    let (api, url) = Silent::start();
+    let awaiting = format!("{TRANSFER}, @@await='1h'");
+    let mut command = oceanflight(&["query", "--api-url", &url, &awaiting]);
+    command.env("DIGITALOCEAN_TOKEN", "t").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    api.asked_for(POST).answer(201, STARTED);
+    let _reading = api.asked();
+
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let ran = Ran::from(child.wait_with_output().unwrap());
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(130), ""), "{ran:?}");
+    let told = "note: id 7 of digitalocean.compute.image_actions was started\nerror: stopped\n";
+    assert_eq!(ran.stderr, told);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_terminal_that_is_closed_is_one_signal_however_often_it_says_so() {

@@ -24,6 +24,8 @@ pub enum Fault {
     OtherStatement,
     /// The server stops.
     Stopping,
+    /// There is no runtime for POSTs to run on.
+    NoRuntime,
     /// An argument that is no value, and why.
     Argument {
         /// Its name.
@@ -208,6 +210,7 @@ impl fmt::Display for Fault {
             Self::Expired => f.write_str("the ticket of this EXEC has expired"),
             Self::OtherStatement => f.write_str("the ticket belongs to another statement"),
             Self::Stopping => f.write_str("the server is stopping, and starts nothing any more"),
+            Self::NoRuntime => f.write_str("an engine that writes cannot be made outside of a tokio runtime"),
             Self::Argument { name, problem } => write!(f, "`{name}` has no value: {problem}"),
             Self::Wait { text, problem } => write!(f, "`{text}` is no time to wait: {problem}"),
             Self::NoEnd { procedure } => {
@@ -253,6 +256,7 @@ impl Failure for Fault {
                 Kind::InvalidArgument
             }
             Self::Stopping => Kind::Unavailable,
+            Self::NoRuntime => Kind::Internal,
             // Also of what was started for certain: whoever does it again starts a second one.
             Self::Lost(_) | Self::Vanished { .. } | Self::Unfinished { .. } | Self::Unwatched { .. } => Kind::Unknown,
             Self::Failed(_) => Kind::Aborted,
@@ -266,6 +270,7 @@ impl Failure for Fault {
                 "ask for the statement's FlightInfo again: each one is for one execution, within 10 minutes".into()
             }
             Self::Stopping => "nothing was sent: ask again when it is back".into(),
+            Self::NoRuntime => "make it in the runtime that answers clients: its POSTs run there".into(),
             Self::Argument { .. } => "write a constant, a function of constants, or a parameter".into(),
             Self::Wait { .. } => "write it as '90s', '10m' or '1h'; 24h is the longest".into(),
             Self::NoEnd { .. } => "leave AWAIT out".into(),

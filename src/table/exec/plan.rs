@@ -15,7 +15,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use futures::stream;
 
-use super::{Fault, Permission, post, settle};
+use super::{Fault, Permission};
 use crate::api::Scope;
 use crate::error;
 use crate::resource::{Callable, Invocation};
@@ -115,23 +115,15 @@ impl ExecutionPlan for CallProcedureExec {
     /// Nothing is sent before the stream is polled.
     fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let (run, call) = (Run::of(&context)?, Arc::clone(&self.call));
-        let row = async move { row(call, &run).await.map_err(to_datafusion) };
+        let row = async move { row(&call, &run).await.map_err(to_datafusion) };
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream::once(row))))
     }
 }
 
-/// The row as it was answered; or, where it is waited for, as it is at the end.
-async fn row(call: Arc<Call>, run: &Run) -> error::Result<RecordBatch> {
-    let Some(permission) = &run.permission else {
+async fn row(call: &Arc<Call>, run: &Run) -> error::Result<RecordBatch> {
+    let Some(Permission { execution, writer }) = &run.permission else {
         return Err(Fault::Off { procedure: call.callable.name() }.into());
     };
-    let Permission { records, execution, principal, runtime, .. } = permission;
-    let (scope, client) = (Scope::of(Arc::clone(&run.query)), &run.accounts.named(call.account())?.client);
-    scope.query.now(call.request());
-    let post = post::post(Arc::clone(&call), client.clone(), principal.clone(), scope.clone());
-    let row = records.start(execution, call.request(), runtime, post)?.outcome().await?;
-    match call.wait {
-        None => Ok(row),
-        Some(limit) => settle::until_settled(&call, client, row, limit, permission, &scope).await,
-    }
+    let client = &run.accounts.named(call.account())?.client;
+    writer.call(call, execution, client, &Scope::of(Arc::clone(&run.query))).await
 }

@@ -13,7 +13,6 @@ use super::plan::Call;
 use super::{audit, settle};
 use crate::api::{Body, Client, Fault as ApiFault, Request, Scope, Where};
 use crate::error::{Error, Result};
-use crate::query::Principal;
 use crate::resource::{Answer, Binding, Callable, Invocation, Method, Resource, Traces, Value};
 use crate::rows::Decoder;
 use crate::table::fault::Fault as TableFault;
@@ -22,21 +21,21 @@ use crate::table::fault::Fault as TableFault;
 const LOOK: Duration = Duration::from_secs(10);
 
 /// Sends the request, and keeps what came of it for who may have left by then.
-pub(super) async fn post(call: Arc<Call>, client: Client, principal: Principal, scope: Scope) -> Result<RecordBatch> {
-    let answered = until_answered(&call, &client, principal, &scope).await;
+pub(super) async fn post(call: Arc<Call>, client: Client, scope: Scope) -> Result<RecordBatch> {
+    let answered = until_answered(&call, &client, &scope).await;
     let started = |row: &RecordBatch| format!("{} was started", settle::started_text(&call.callable, row));
     scope.query.has_written(answered.as_ref().map(started).map_err(Clone::clone));
     answered
 }
 
 /// Sends the request until it is answered, but never twice where the first may have been carried out.
-async fn until_answered(call: &Call, client: &Client, principal: Principal, scope: &Scope) -> Result<RecordBatch> {
+async fn until_answered(call: &Call, client: &Client, scope: &Scope) -> Result<RecordBatch> {
     let Call { callable, invocation, .. } = call;
     let Invocation { path, body, binding } = invocation;
     let begin = Instant::now();
     let mut head = None;
     let answered = client.post(path, body, scope, |sent| {
-        audit::log(call, &principal, &sent);
+        audit::log(call, scope.query.principal(), &sent);
         head = sent.head;
     });
     let cause: Error = match answered.await {

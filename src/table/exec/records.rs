@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
-use tracing::warn;
+use tracing::{Instrument, warn};
 
 use super::Fault;
 use crate::error::{Error, Result};
@@ -60,7 +60,7 @@ type Outcome = Result<RecordBatch>;
 
 /// What a process has started.
 #[derive(Debug)]
-pub struct Records {
+pub(super) struct Records {
     process: u64,
     begin: Instant,
     started: Mutex<Started>,
@@ -104,7 +104,7 @@ fn random() -> u64 {
 
 impl Records {
     /// The number of one execution, to be handed out.
-    pub fn mint(&self) -> Once {
+    pub(super) fn mint(&self) -> Once {
         let expires = self.begin.elapsed() + TICKET_LIFE;
         let expires_ms = u64::try_from(expires.as_millis()).unwrap_or(u64::MAX);
         Once { process: self.process, number: random(), expires_ms }
@@ -145,17 +145,15 @@ impl Records {
         let recorded = usize::from(once.is_some());
         let name = waiting.what.clone();
         let unanswered = Unanswered::new(&self.unanswered);
-        self.running.spawn_on(
-            async move {
-                let outcome = post.await;
-                drop(unanswered);
-                if sender.receiver_count() <= recorded {
-                    nobody_waits(&name, &outcome);
-                }
-                sender.send_replace(Some(outcome));
-            },
-            runtime,
-        );
+        let post = async move {
+            let outcome = post.await;
+            drop(unanswered);
+            if sender.receiver_count() <= recorded {
+                nobody_waits(&name, &outcome);
+            }
+            sender.send_replace(Some(outcome));
+        };
+        self.running.spawn_on(post.in_current_span(), runtime);
         Ok(waiting)
     }
 
@@ -170,7 +168,7 @@ impl Records {
     }
 
     /// Starts nothing any more, and waits for all that was started.
-    pub async fn finish(&self) {
+    pub(super) async fn finish(&self) {
         {
             let _started = self.lock();
             self.stopping.send_replace(true);
@@ -187,7 +185,7 @@ impl Records {
     }
 
     /// How many POSTs are on their way.
-    pub fn running(&self) -> usize {
+    pub(super) fn running(&self) -> usize {
         self.unanswered.load(Ordering::SeqCst)
     }
 
@@ -350,6 +348,27 @@ mod tests {
         finishing.await.unwrap();
 
         assert_eq!(gone.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_that_is_forgotten_ends_neither_its_post_nor_the_wait_for_it() {
+        let (records, go) = (Records::default(), Arc::new(Notify::new()));
+        let (may_go, count) = (Arc::clone(&go), Arc::default());
+        let post = async move {
+            may_go.notified().await;
+            Ok(row())
+        };
+        let ticket = Execution::Ticket { once: Some(records.mint()), digest: 7 };
+        let waiting = records.start(&ticket, "a".into(), &Handle::current(), post).unwrap();
+
+        advance(TICKET_LIFE + SLACK).await;
+        let other = records.mint();
+        start(&records, Some(other), &count).unwrap().outcome().await.unwrap();
+        let kept: Vec<u64> = records.lock().by_number.keys().copied().collect();
+        assert_eq!((kept, records.running()), (vec![other.number], 1));
+        go.notify_one();
+
+        waiting.outcome().await.unwrap();
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::fault::{Fault, Started};
 use super::plan::Call;
 use super::post::{cell, request};
-use super::{Permission, Polling};
+use super::{Polling, Writer};
 use crate::api::{Client, Fault as ApiFault, Scope};
 use crate::error::{Error, Result};
 use crate::resource::{Binding, Callable, Method, Phase, Resource, Settles, Value};
@@ -25,11 +25,11 @@ pub(super) async fn until_settled(
     client: &Client,
     mut row: RecordBatch,
     limit: Duration,
-    permission: &Permission,
+    writer: &Writer,
     scope: &Scope,
 ) -> Result<RecordBatch> {
     let Some(settles) = &call.callable.procedure.settles else { return Ok(row) };
-    let Polling { first_pause: mut pause, longest_pause } = permission.polling;
+    let Polling { first_pause: mut pause, longest_pause } = writer.polling();
     let deadline = Instant::now() + limit;
     let (mut unread, mut was_last) = (None, false);
     loop {
@@ -52,7 +52,7 @@ pub(super) async fn until_settled(
         let reading = tokio::select! {
             biased;
             reading = reading => reading,
-            () = permission.records.stopped() => Err(Fault::Stopping.into()),
+            () = writer.stopped() => Err(Fault::Stopping.into()),
         };
         unread = match reading {
             Ok(read) => {

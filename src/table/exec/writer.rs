@@ -1,0 +1,193 @@
+//! The one place that starts POSTs: each execution once.
+//!
+//! An engine that may write has one [`Writer`]. A plan only calls it ([`Writer::call`]); whoever stops the engine asks it
+//! how many POSTs run, and waits for them. A POST has a task of its own, so there is more than one party that may end,
+//! or be dropped, while it runs.
+//!
+//! # Who may drop what
+//!
+//! `by` names the function that does it, `test` the test that shows it; `tests/exec/page.rs` checks that they exist.
+//!
+//! ```text
+//! What happens                        What ends with it                     What continues
+//! ----------------------------------  ------------------------------------  -----------------------------------
+//! The client closes the stream of     the plan, its wait for the row,       the POST, and its record: the same
+//! a DoGet, or its connection          AWAIT                                 ticket returns the row later
+//!     by    engine::plans::drop
+//!     test  exec::once::a_client_that_goes_away_during_the_post_finds_its_row_later
+//!     test  exec::awaiting::polling_ends_with_the_client_and_the_post_does_not
+//!
+//! A DoGet is dropped before its       planning, or the plan: it has sent    the ticket
+//! rows are read                       nothing
+//!     by    table::exec::plan::execute
+//!     test  exec::dropped::a_do_get_that_is_dropped_before_its_rows_are_read_sends_nothing
+//!
+//! A DoPut is dropped                  the wait for its row; the rows after  the POST of that row
+//!                                     it are not sent
+//!     by    engine::update::update
+//!     test  exec::several::a_client_that_goes_away_between_rows_leaves_the_rest_unsent
+//!
+//! The query's deadline passes         planning, and reading the rows of a   the EXEC: its time is
+//! (query.timeout)                     DoPut                                 TIME_OF_AN_EXEC
+//!     by    engine::task
+//!     test  engine::running::tests::the_time_of_a_query_ends_a_select_and_no_exec
+//!
+//! The query is cancelled by its       the plan, its wait for the row,       the POST, and its record; the client is
+//! number                              AWAIT                                 told that it is not taken back
+//!     by    engine::cancel
+//!     test  queries::an_exec_that_is_cancelled_says_that_its_request_is_not_taken_back
+//!
+//! query: the first Ctrl-C,            planning, reading rows, AWAIT         the POST: the process waits for it,
+//! SIGTERM or SIGHUP                                                         and prints what it started
+//!     by    cli::query::run, cli::copy::next, cli::writing::finish
+//!     test  cli::exec::a_signal_waits_for_the_post_and_tells_what_it_started
+//!     test  cli::exec::a_signal_ends_an_await_and_tells_what_was_started
+//!
+//! query: another signal, or output    nothing while a POST runs; otherwise  the POST
+//! that nobody reads                   the process, 2 s after the first
+//!     by    cli::signal::end_if_stuck
+//!     test  cli::exec::a_second_signal_ends_no_post
+//!
+//! serve: the first signal             new connections; after 5 s streams,   the streams of EXECs; then the
+//!                                     but not those of EXECs                writer stops, see below
+//!     by    server::run_with_grace, flight::stream::encode
+//!     test  exec::stopping::a_stop_waits_for_the_post_and_starts_no_other
+//!     test  cli::serving::a_query_that_takes_longer_ends_as_unavailable
+//!
+//! serve: the second signal            the 5 s; the process, once the        POSTs, until the writer has stopped
+//! (a SIGHUP is none)                  writer has stopped
+//!     by    cli::serve::run
+//!     test  cli::exec::a_server_that_is_told_twice_to_stop_still_waits_for_the_post
+//!     test  cli::exec::a_terminal_that_is_closed_is_one_signal_however_often_it_says_so
+//!
+//! The writer stops (finish)           AWAIT, with the action's id; an EXEC  POSTs: it waits for all of them
+//!                                     that has sent nothing is refused
+//!     by    table::exec::writer::finish
+//!     test  exec::stopping::a_stop_ends_an_await_with_the_actions_id
+//!     test  table::exec::records::tests::what_was_started_ends_with_nobody_waiting_and_a_stop_waits_for_it
+//!
+//! AWAIT ends: a last status, its      the stream, with the row or an error  the action, at DigitalOcean
+//! limit, or an error that stays
+//!     by    table::exec::settle::until_settled
+//!     test  exec::awaiting::time_that_runs_out_is_an_error_with_its_id_and_its_last_status
+//!
+//! The POST's task ends: it has an     the waits of all readers of its       nothing; after a panic nobody knows
+//! answer, none in time, or a panic    ticket, with the same outcome         whether the POST was sent
+//!     by    table::exec::records::start
+//!     test  exec::lost::a_time_out_is_a_lost_answer_too
+//!     test  table::exec::records::tests::a_task_that_panics_leaves_an_error
+//!
+//! A ticket's record is forgotten:     nothing: the ticket has expired       the POST, and the waits for it
+//! 11 minutes after GetFlightInfo, at  before
+//! the next EXEC
+//!     by    table::exec::records::start
+//!     test  table::exec::records::tests::a_record_that_is_forgotten_ends_neither_its_post_nor_the_wait_for_it
+//!
+//! The process is killed               all of it: what was sent may have     nothing; its tickets are refused by
+//! (SIGKILL, out of memory)            been carried out                      the next process
+//!     by    table::exec::records::expires
+//!     test  exec::once::the_ticket_of_another_process_is_refused
+//! ```
+//!
+//! `query --server` runs no POST itself: a signal closes its stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use tokio::runtime::Handle;
+
+use super::plan::Call;
+use super::records::Records;
+use super::{Execution, Fault, LONGEST_WAIT, Once, Polling, post, settle};
+use crate::api::{Client, Scope};
+use crate::error::Result;
+
+/// The time of a query that is an EXEC. An EXEC has bounds of its own: the budget's patience, the attempts' time, AWAIT's
+/// limit. The time of other queries would end it while nobody knows what it did.
+pub const TIME_OF_AN_EXEC: Duration = Duration::from_secs(LONGEST_WAIT.as_secs() + 3_600);
+
+/// The right of a run to write ([`crate::table::Run`]). A plan whose run has none writes nothing.
+#[derive(Debug)]
+pub struct Permission {
+    /// Which execution of the statement the run is.
+    pub execution: Execution,
+    /// What calls the procedure.
+    pub writer: Arc<Writer>,
+}
+
+/// Calls procedures, and knows what it has called. An engine that may write has one.
+#[derive(Debug)]
+pub struct Writer {
+    records: Records,
+    /// Where POSTs run: plans compute within a poll, and a POST on their threads would miss its time.
+    runtime: Handle,
+    polling: Polling,
+}
+
+impl Writer {
+    /// A writer whose POSTs run on the runtime that this is called in: the one that answers clients.
+    ///
+    /// # Errors
+    /// [`Fault::NoRuntime`].
+    pub fn try_new(polling: Polling) -> Result<Self, Fault> {
+        let runtime = Handle::try_current().map_err(|_| Fault::NoRuntime)?;
+        Ok(Self { records: Records::default(), runtime, polling })
+    }
+
+    /// The number of one execution, for a ticket.
+    pub fn mint(&self) -> Once {
+        self.records.mint()
+    }
+
+    /// Calls a procedure, unless this execution has called it before, and returns the row that the API answered; with
+    /// AWAIT, the row at the end. Dropping the future ends the wait and AWAIT, but not the POST.
+    ///
+    /// # Errors
+    /// [`Fault`], and those of the POST.
+    pub(super) async fn call(
+        &self,
+        call: &Arc<Call>,
+        execution: &Execution,
+        client: &Client,
+        scope: &Scope,
+    ) -> Result<RecordBatch> {
+        scope.query.now(call.request());
+        let post = post::post(Arc::clone(call), client.clone(), scope.clone());
+        let row = self.records.start(execution, call.request(), &self.runtime, post)?.outcome().await?;
+        match call.wait {
+            None => Ok(row),
+            Some(limit) => settle::until_settled(call, client, row, limit, self, scope).await,
+        }
+    }
+
+    /// How many POSTs run.
+    pub fn running(&self) -> usize {
+        self.records.running()
+    }
+
+    /// Starts no POST from now on, and waits for those that run.
+    pub async fn finish(&self) {
+        self.records.finish().await;
+    }
+
+    /// Waits until no POST is started any more.
+    pub(super) async fn stopped(&self) {
+        self.records.stopped().await;
+    }
+
+    /// How often AWAIT asks.
+    pub(super) fn polling(&self) -> Polling {
+        self.polling
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_that_is_made_outside_of_a_runtime_is_an_error() {
+        assert!(matches!(Writer::try_new(Polling::default()), Err(Fault::NoRuntime)));
+    }
+}
