@@ -101,11 +101,14 @@ impl ResourceTable {
         calls.first().is_some_and(|call| !self.resource.methods[call.method].gives.is_empty())
     }
 
-    /// The filters that are more than pins, as one expression over the resource's schema.
-    fn residual(&self, state: &dyn Session, filters: &[Expr]) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+    /// The conjunction of filters, as one expression over the resource's schema.
+    fn residual<'a>(
+        &self,
+        state: &dyn Session,
+        filters: impl Iterator<Item = &'a Expr>,
+    ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
         let schema = DFSchema::try_from(self.resource.planned_schema().as_ref().clone())?;
-        let more = filters.iter().filter(|filter| !Pins::of(&self.resource, [*filter]).is_exact());
-        let more = more.map(|filter| {
+        let all = filters.map(|filter| {
             // A table's alias is no part of the resource's schema.
             let bare = filter.clone().transform(|expr| {
                 Ok(match expr {
@@ -115,7 +118,7 @@ impl ResourceTable {
             });
             state.create_physical_expr(bare.data()?, &schema)
         });
-        Ok(conjunction_opt(more.collect::<Result<Vec<_>>>()?))
+        Ok(conjunction_opt(all.collect::<Result<Vec<_>>>()?))
     }
 
     /// The scan that tells the keys where nothing else does.
@@ -184,9 +187,11 @@ impl TableProvider for ResourceTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let all = || (0..self.resource.planned_schema().fields().len()).collect();
         let projection = projection.cloned().unwrap_or_else(all);
-        let pins = Pins::of(&self.resource, filters);
+        let read: Vec<Pins> = filters.iter().map(|filter| Pins::of(&self.resource, [filter])).collect();
+        let more_than_pins = filters.iter().zip(&read).filter(|(_, pins)| !pins.is_exact()).map(|(filter, _)| filter);
+        let residual = self.residual(state, more_than_pins)?;
+        let pins = Pins::all(read);
         let (keys, parent) = self.keys(&pins);
-        let residual = self.residual(state, filters)?;
         let checked = residual.iter().flat_map(collect_columns).map(|column| column.index()).collect();
         let spec = ScanSpec::new(&self.resource, pins, projection, keys).with_fetch(limit).reading_too(&checked);
         let filters = Filters { residual, ..Filters::default() };

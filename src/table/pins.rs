@@ -35,7 +35,12 @@ impl Pins {
 
     /// What these filters, all of which must hold, pin of the resource's key columns.
     pub fn of<'a>(resource: &Resource, filters: impl IntoIterator<Item = &'a Expr>) -> Self {
-        filters.into_iter().map(|filter| read(resource, filter)).fold(Self::none(), Self::and)
+        Self::all(filters.into_iter().map(|filter| read(resource, filter)))
+    }
+
+    /// What filters that must all hold pin, of what each of them pins.
+    pub(super) fn all(filters: impl IntoIterator<Item = Self>) -> Self {
+        filters.into_iter().fold(Self::none(), Self::and)
     }
 
     /// The values of a column; `None` where it is free.
