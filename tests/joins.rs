@@ -7,13 +7,13 @@ mod random;
 mod shapes;
 mod trial;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use oceanflight::demo::{Effect, Fault};
-use oceanflight::engine::Principal;
+use oceanflight::engine::{FilterCounts, Principal};
 use oceanflight::error::Kind;
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -38,8 +38,18 @@ async fn every_shape_of_query_answers_what_the_oracle_does() {
 }
 
 #[tokio::test]
-async fn every_shape_of_query_answers_the_same_when_its_scans_and_joins_went_through_json() {
-    check_all_shapes(Trial::through_json(STILL).await).await;
+async fn every_shape_of_query_answers_the_same_when_its_scans_and_joins_went_through_bytes() {
+    let filters = Arc::default();
+
+    check_all_shapes(Trial::through_bytes(STILL, &filters).await).await;
+
+    check_filters(&filters, 80);
+}
+
+/// All filters went through bytes, and they were at least so many.
+fn check_filters(filters: &FilterCounts, at_least: usize) {
+    assert_eq!(filters.refused(), BTreeMap::new());
+    assert!(filters.encoded() >= at_least, "{} filters went through bytes", filters.encoded());
 }
 
 async fn check_all_shapes(mut trial: Trial) {

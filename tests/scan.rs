@@ -1,13 +1,12 @@
 //! From a statement to requests, and back to rows: how many requests there are, and that the rows
 //! are the simulator's, field by field.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::StreamExt;
 use oceanflight::demo::{self, Effect, Fault};
-use oceanflight::engine;
-use oceanflight::engine::Principal;
+use oceanflight::engine::{self, FilterCounts, Principal};
 use oceanflight::error::Kind;
 use serde_json::{Value as Json, json};
 use tokio::sync::Semaphore;
@@ -531,4 +530,35 @@ async fn images_are_read_by_list_and_by_get() {
     let one = stage.rows("SELECT name, tags FROM images WHERE id = 62137902").await;
     assert_eq!(one.num_rows(), 1);
     assert_eq!(stage.requests(), ["GET /v2/images/62137902"]);
+}
+
+/// Conditions that call functions of the engine's own, each with some rows, or an error.
+const WITH_OWN_FUNCTIONS: &[&str] = &[
+    "abs(id - 62137906) < 5000",
+    "id * 3 % 5 = 1 AND -id < 0",
+    "gcd(id, 6) = 6",
+    "date_part('year', created_at) > 2020 AND id / 2 > 7",
+    "created_at - TIMESTAMP '2020-01-01 00:00:00' > INTERVAL '100 days'",
+    "to_timestamp_seconds(id) < created_at",
+    "id * 9000000000000 < 0",
+    "factorial(id) = 1",
+];
+
+#[tokio::test]
+async fn filters_that_call_functions_of_our_own_return_the_same_when_they_went_through_bytes() {
+    let filters = Arc::<FilterCounts>::default();
+    let options = engine::Options { through_bytes: Some(Arc::clone(&filters)), ..engine::Options::default() };
+    let (plain, through_bytes) = (Stage::new(&[]).await, Stage::with_totals(&[], options).await);
+
+    for condition in WITH_OWN_FUNCTIONS {
+        let (sql, before) = (format!("SELECT id, created_at FROM images WHERE {condition}"), filters.encoded());
+
+        let wanted = plain.ask(&sql).await.map(|asked| asked.rows).map_err(|error| error.report());
+        let got = through_bytes.ask(&sql).await.map(|asked| asked.rows).map_err(|error| error.report());
+
+        assert_eq!(got, wanted, "{sql}");
+        assert!(wanted.is_err() || wanted.is_ok_and(|rows| rows.num_rows() > 0), "{sql} has no rows");
+        assert!(filters.encoded() > before, "{sql} has no filter that went through bytes");
+    }
+    assert_eq!(filters.refused(), BTreeMap::new());
 }

@@ -7,6 +7,7 @@
 mod corrections;
 mod dialect;
 mod exec;
+mod expressions;
 mod fault;
 mod filters_above_aggregates;
 mod left_over;
@@ -61,6 +62,8 @@ pub use crate::query::{Identity, Limits, Peer, Principal, Query, QueryId, State}
 use crate::resource::Registry;
 pub use crate::sql::is_explain;
 pub use crate::table::Account;
+#[doc(hidden)]
+pub use crate::table::bind::FilterCounts;
 pub use crate::table::bind::MissingKey;
 use crate::table::exec::{CallProcedure, Fault as ExecFault, Permission, TIME_OF_AN_EXEC, Writer};
 pub use crate::table::exec::{Execution, Once, Polling, TICKET_LIFE};
@@ -85,9 +88,10 @@ pub struct Options {
     pub max_requests: u64,
     /// What a scan does whose parameter nothing gives.
     pub missing_key: MissingKey,
-    /// Whether scans and joins are made anew of what they are as JSON before they run: for tests.
+    /// For tests: scans and joins are made anew of bytes before they run, and the filters that went through are counted
+    /// here.
     #[doc(hidden)]
-    pub through_json: bool,
+    pub through_bytes: Option<Arc<FilterCounts>>,
 }
 
 impl Default for Options {
@@ -101,7 +105,7 @@ impl Default for Options {
             polling: Polling::default(),
             max_requests: 1_000,
             missing_key: MissingKey::default(),
-            through_json: false,
+            through_bytes: None,
         }
     }
 }

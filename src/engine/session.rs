@@ -22,11 +22,11 @@ use super::filters_above_aggregates::optimizer_rules;
 use super::left_over::left_over;
 use super::subqueries::SubqueriesToJoins;
 use super::yielding::YieldWhereRowsMultiply;
-use super::{Options, meta, session_functions};
+use super::{Options, expressions, meta, session_functions};
 use crate::error::Result;
 use crate::resource::Registry;
 use crate::table::FiltersIntoScans;
-use crate::table::bind::{BindJoins, ScanHints, ThroughJson};
+use crate::table::bind::{BindJoins, ScanHints, ThroughBytes};
 use crate::table::exec::CallPlanner;
 use crate::table::{self, Accounts};
 
@@ -45,10 +45,14 @@ pub(super) fn session(
         .with_query_planner(Arc::new(Planner))
         .with_analyzer_rules(analyzer_rules())
         .with_optimizer_rules(optimizer_rules())
-        .with_physical_optimizer_rules(rules(accounts, resources, options)?)
+        .with_physical_optimizer_rules(rules(accounts, options)?)
         .build();
     session_functions::register(&mut state).map_err(from_datafusion)?;
     sums::register(&mut state).map_err(from_datafusion)?;
+    if let Some(counts) = &options.through_bytes {
+        let rule = ThroughBytes::new(Arc::clone(resources), expressions::codec(&state), Arc::clone(counts));
+        state = SessionStateBuilder::new_from_existing(state).with_physical_optimizer_rule(Arc::new(rule)).build();
+    }
     let context = SessionContext::new_with_state(state);
     for (name, catalog) in table::catalogs(accounts, resources).map_err(from_datafusion)? {
         context.register_catalog(name, catalog);
@@ -71,7 +75,6 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 /// looks at the whole plan.
 fn rules(
     accounts: &Arc<Accounts>,
-    resources: &Arc<Registry>,
     options: &Options,
 ) -> Result<Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>, Fault> {
     let own = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| match rule.name() {
@@ -85,9 +88,6 @@ fn rules(
     rules.insert(place, Arc::new(BindJoins::new(options.missing_key)));
     rules.push(Arc::new(ScanHints::new(Arc::clone(accounts))));
     rules.push(Arc::new(YieldWhereRowsMultiply));
-    if options.through_json {
-        rules.push(Arc::new(ThroughJson::new(Arc::clone(resources))));
-    }
     Ok(rules)
 }
 
@@ -156,10 +156,8 @@ mod tests {
 
     #[test]
     fn a_rule_that_datafusion_does_not_have_is_an_error_and_not_the_first_place() {
-        let (accounts, resources) =
-            (Arc::new(Accounts::new(Vec::new())), Arc::new(Registry::try_new(Vec::new()).unwrap()));
-        let options = Options::default();
-        let rules = rules(&accounts, &resources, &options).unwrap();
+        let (accounts, options) = (Arc::new(Accounts::new(Vec::new())), Options::default());
+        let rules = rules(&accounts, &options).unwrap();
         let name = |place: usize| rules[place].name();
 
         assert_eq!(name(place_of(&rules, "join_selection").unwrap() - 1), BindJoins::new(options.missing_key).name());

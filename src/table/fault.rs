@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use datafusion::error::DataFusionError;
+
+use super::expr_codec::Unencodable;
 use crate::api::{Far, Hole, MOST_PROOF, Where};
 use crate::error::{Error, Failure, Kind};
 use crate::rows;
@@ -27,6 +30,18 @@ pub enum Fault {
     OtherTable {
         /// `digitalocean.compute.images`.
         name: String,
+    },
+    /// A filter that cannot be sent as bytes.
+    Unencodable {
+        /// As EXPLAIN shows it.
+        expression: String,
+        /// What is in the way.
+        why: Unencodable,
+    },
+    /// Bytes that are no filter of this session.
+    Undecodable {
+        /// What the decoder says.
+        words: String,
     },
     /// A list that several scans read along, and that panicked while one of them took its rows.
     Panicked {
@@ -144,6 +159,10 @@ impl fmt::Display for Fault {
                 write!(f, "the plan asks the account `{name}`, which this session does not have")
             }
             Self::OtherTable { name } => write!(f, "the scan of `{name}` was planned over another declaration of it"),
+            Self::Unencodable { expression, why } => {
+                write!(f, "the filter `{expression}` cannot be encoded: {why}")
+            }
+            Self::Undecodable { words } => write!(f, "a filter cannot be decoded: {words}"),
             Self::Panicked { table } => {
                 write!(f, "a list of `{table}` stopped before its end: the scan that fetched its rows panicked")
             }
@@ -177,7 +196,12 @@ impl Failure for Fault {
         match self {
             Self::NeedsKey { .. } | Self::InexactKey { .. } => Kind::InvalidArgument,
             Self::Unreadable { fault, .. } => fault.kind(),
-            Self::NoRun | Self::NoAccount { .. } | Self::OtherTable { .. } | Self::Panicked { .. } => Kind::Internal,
+            Self::NoRun
+            | Self::NoAccount { .. }
+            | Self::OtherTable { .. }
+            | Self::Undecodable { .. }
+            | Self::Panicked { .. } => Kind::Internal,
+            Self::Unencodable { .. } => Kind::Unimplemented,
             Self::NoMemory { .. } => Kind::ResourceExhausted,
             Self::Untold { .. } => Kind::FailedPrecondition,
             Self::Changing { .. } | Self::Incomplete { .. } => Kind::Aborted,
@@ -194,7 +218,11 @@ impl Failure for Fault {
                     terms.join(" AND ")
                 )
             }
-            Self::NoRun | Self::NoAccount { .. } | Self::OtherTable { .. } => return None,
+            Self::NoRun
+            | Self::NoAccount { .. }
+            | Self::OtherTable { .. }
+            | Self::Unencodable { .. }
+            | Self::Undecodable { .. } => return None,
             Self::Panicked { .. } => "this is a fault of oceanflight: please report it with the statement".into(),
             Self::NoMemory { .. } => "run fewer queries at a time, or raise query.memory_bytes".into(),
             Self::Untold { column, .. } => format!("name the {column} as well, or do not select it"),
@@ -222,6 +250,14 @@ impl Failure for Fault {
 }
 
 /// The error on its way through DataFusion.
-pub(super) fn to_datafusion(error: impl Into<Error>) -> datafusion::error::DataFusionError {
-    datafusion::error::DataFusionError::External(Box::new(error.into()))
+pub(super) fn to_datafusion(error: impl Into<Error>) -> DataFusionError {
+    DataFusionError::External(Box::new(error.into()))
+}
+
+/// The fault that [`to_datafusion`] has sent, where it is one.
+pub(super) fn from_datafusion(error: &DataFusionError) -> Option<Fault> {
+    match error.find_root() {
+        DataFusionError::External(inner) => inner.downcast_ref::<Error>()?.downcast_ref::<Fault>().cloned(),
+        _ => None,
+    }
 }

@@ -7,6 +7,7 @@
 //! - [`Pins`] (`pins`): filters to values. `access`: values to requests. Both pure.
 //! - `keys`: where values come from; `calls`: the calls that they make; `same_value`: keys of another type.
 //! - [`bind`]: joins that give a scan its keys; `chunk_keys`: those of the chunk that runs.
+//! - `expr_codec`: expressions as bytes, and back; `filters_codec`: a scan's filters as bytes.
 //! - `stream`, `list`, `unique`, `ids`: an execution; a list that is complete; several as one; the ids seen.
 //! - [`Run`]: what a plan looks up when it is executed; `memo`: lists that are read once a query.
 //! - `memory`: the memory that pages take before their rows are taken.
@@ -23,8 +24,10 @@ mod catalog;
 mod chunk_keys;
 pub mod exec;
 mod explain;
+mod expr_codec;
 mod fault;
 mod filters;
+mod filters_codec;
 mod findings;
 mod hints;
 mod ids;
@@ -60,6 +63,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use access::{Call, choose};
 pub use account::{Account, Accounts};
 pub use catalog::catalogs;
+pub(crate) use expr_codec::ExprCodec;
+pub use expr_codec::Unencodable;
 pub use fault::{Fault, Lack};
 pub(crate) use filters::FiltersIntoScans;
 pub use pins::Pins;

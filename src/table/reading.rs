@@ -33,6 +33,14 @@ pub(super) struct Filters {
     pub(super) late: Vec<Vec<Arc<dyn PhysicalExpr>>>,
 }
 
+impl Filters {
+    /// How many expressions there are.
+    pub(super) fn count(&self) -> usize {
+        let Self { predicate, residual, late } = self;
+        predicate.iter().count() + residual.iter().count() + late.iter().map(Vec::len).sum::<usize>()
+    }
+}
+
 impl Reading {
     pub(super) fn new(spec: ScanSpec, resource: Arc<Resource>, filters: Filters) -> Self {
         Self { spec: Arc::new(spec), resource, filters }

@@ -36,7 +36,6 @@ use super::spec::ScanSpec;
 use super::stream::Execution;
 use super::{calls, explain};
 use crate::query::Counts;
-use crate::resource::Resource;
 
 /// Reads a resource. Filters that DataFusion offers are evaluated page by page, so that a row
 /// leaves with its page; a limit is cut exactly.
@@ -126,10 +125,10 @@ impl ResourceScan {
         self.with_spec(self.reading.spec.reading_too(columns).hinted(hints))
     }
 
-    /// The scan of a spec and its table, with the expressions and the child of this one alone.
-    pub(super) fn rebuilt(&self, spec: ScanSpec, resource: Arc<Resource>) -> Result<Self> {
+    /// The scan of another reading, with the child of this one alone.
+    pub(super) fn rebuilt(&self, reading: Reading) -> Result<Self> {
         let parent = self.children().into_iter().next().cloned();
-        Self::try_new(Reading::new(spec, resource, self.reading.filters.clone()), parent)
+        Self::try_new(reading, parent)
     }
 
     fn with_spec(&self, spec: ScanSpec) -> Self {

@@ -1,9 +1,10 @@
 //! A query on both sides: the server over gRPC, and the oracle.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use oceanflight::engine;
+use oceanflight::engine::{self, FilterCounts};
 use tokio::time::timeout;
 
 use super::oracle::{Oracle, lines};
@@ -26,9 +27,9 @@ impl Trial {
         Self::of(Stage::new(totals).await).await
     }
 
-    /// The same, with plans whose scans and joins are made anew of what they are as JSON.
-    pub(super) async fn through_json(totals: &[(&str, usize)]) -> Self {
-        let options = engine::Options { through_json: true, ..engine::Options::default() };
+    /// The same, with plans whose scans and joins are made anew of what they are as bytes.
+    pub(super) async fn through_bytes(totals: &[(&str, usize)], filters: &Arc<FilterCounts>) -> Self {
+        let options = engine::Options { through_bytes: Some(Arc::clone(filters)), ..engine::Options::default() };
         Self::of(Stage::with_totals(totals, options).await).await
     }
 

@@ -42,6 +42,12 @@ pub(super) fn negation(operand: &Expr, schema: &DFSchema) -> Option<Expr> {
     (data_type.is_signed_integer() || is_span(&data_type)).then(|| Operation::Negate.call(vec![operand.clone()]))
 }
 
+/// The functions that operators are replaced by.
+pub(super) fn functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
+    use Operation::{Add, Divide, Multiply, Negate, Remainder, Subtract};
+    [Add, Subtract, Multiply, Divide, Remainder, Negate].into_iter().map(|operation| Arc::new(operation.function()))
+}
+
 fn may_overflow(operation: Operation, left: &DataType, right: &DataType) -> bool {
     if left.is_integer() && right.is_integer() {
         return match operation {
@@ -127,9 +133,16 @@ impl Operation {
         }
     }
 
+    fn function(self) -> ScalarUDF {
+        let operands = if self == Self::Negate { 1 } else { 2 };
+        ScalarUDF::new_from_impl(Checked {
+            operation: self,
+            signature: Signature::any(operands, Volatility::Immutable),
+        })
+    }
+
     fn call(self, operands: Vec<Expr>) -> Expr {
-        let signature = Signature::any(operands.len(), Volatility::Immutable);
-        ScalarUDF::new_from_impl(Checked { operation: self, signature }).call(operands)
+        self.function().call(operands)
     }
 
     /// What the statement says.

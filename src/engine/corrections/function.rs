@@ -138,10 +138,15 @@ fn first_refused(operand: &ColumnarValue) -> Option<i64> {
 
 /// The same value, which may be NULL as far as the plan knows.
 pub(super) fn nullable(value: Expr) -> Expr {
+    nullable_function().call(vec![value])
+}
+
+/// The function that makes a value one that may be NULL.
+pub(super) fn nullable_function() -> Arc<ScalarUDF> {
     static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
         Arc::new(ScalarUDF::new_from_impl(Nullable { signature: Signature::any(1, Volatility::Immutable) }))
     });
-    FUNCTION.call(vec![value])
+    Arc::clone(&FUNCTION)
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -20,11 +20,22 @@ pub(super) use after_coercion::{AfterCoercion, time_with_seconds};
 pub(super) use before_coercion::BeforeCoercion;
 pub(super) use outer_types::OuterTypes;
 
+use std::sync::Arc;
+
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::error::Result;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
+
+/// The scalar functions that a corrected plan may call, and that the session does not have under their names: some have
+/// the name of the function that they correct.
+pub(super) fn scalar_functions(session: &SessionState) -> Vec<Arc<ScalarUDF>> {
+    let corrected = session.scalar_functions().values().filter_map(function::corrected);
+    let others = [function::nullable_function(), spans::length_function()];
+    corrected.chain(others).chain(checked::functions()).collect()
+}
 
 /// The plan with each expression rewritten, under the names that they had. `rewrite` is given the columns that the
 /// expression can speak of.

@@ -155,10 +155,15 @@ fn is_interval(expr: &Expr, schema: &DFSchema) -> bool {
 
 /// The nanoseconds of an interval.
 fn length(interval: Expr) -> Expr {
+    length_function().call(vec![interval])
+}
+
+/// The function that intervals are compared by.
+pub(super) fn length_function() -> Arc<ScalarUDF> {
     static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
         Arc::new(ScalarUDF::new_from_impl(Length { signature: Signature::any(1, Volatility::Immutable) }))
     });
-    FUNCTION.call(vec![interval])
+    Arc::clone(&FUNCTION)
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -16,7 +16,7 @@
 //! - `exec`, `chunks`: the operator, and its stream, which runs the chunks. `packing`: which rows and keys make a chunk.
 //! - [`ScanHints`] (`hints`): the last pass, which tells scans what the plan around them means for them: which lists are
 //!   kept, because the plan reads them more than once (`shared`), and what a LIMIT above may end soon (`limits`).
-//! - [`ThroughJson`]: scans and joins made anew of plain data, for tests.
+//! - [`ThroughBytes`]: scans and joins made anew of bytes, for tests.
 
 mod chunks;
 mod exec;
@@ -27,7 +27,7 @@ mod packing;
 mod price;
 mod rule;
 mod shared;
-mod through_json;
+mod through_bytes;
 mod trace;
 
 use exec::BindJoinExec;
@@ -35,4 +35,5 @@ pub(crate) use hints::ScanHints;
 pub(crate) use price::least_requests;
 pub(crate) use rule::BindJoins;
 pub use rule::MissingKey;
-pub(crate) use through_json::ThroughJson;
+pub use through_bytes::FilterCounts;
+pub(crate) use through_bytes::ThroughBytes;

@@ -1,0 +1,14 @@
+//! The codec of the expressions that a session plans: it knows every function that they may call.
+
+use datafusion::execution::{SessionState, TaskContext};
+
+use super::corrections;
+use crate::table::ExprCodec;
+
+/// The codec of a session's expressions.
+pub(super) fn codec(session: &SessionState) -> ExprCodec {
+    ExprCodec::new(TaskContext::from(session), corrections::scalar_functions(session))
+}
+
+#[cfg(test)]
+mod tests;

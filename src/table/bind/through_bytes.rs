@@ -1,0 +1,241 @@
+//! A plan whose scans and bind joins are made anew of bytes: specs go through JSON, filters through DataFusion's
+//! protobuf form. Of a scan nothing else is taken but its child, of a bind join its hash join.
+//!
+//! It shows that a spec and its filters say all that an execution needs. Nothing is gained by it in one process, so a
+//! session has the rule only if its options ask for it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::physical_planning_context::ScalarSubqueryResults;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::BindJoinExec;
+use crate::resource::Registry;
+use crate::table::fault::{Fault, to_datafusion};
+use crate::table::filters_codec::FiltersCodec;
+use crate::table::reading::{Filters, Reading};
+use crate::table::spec::ScanSpec;
+use crate::table::{ExprCodec, ResourceScan};
+
+/// Puts each scan and each bind join through bytes.
+#[derive(Debug)]
+pub(crate) struct ThroughBytes {
+    resources: Arc<Registry>,
+    exprs: ExprCodec,
+    counts: Arc<FilterCounts>,
+}
+
+/// How many expressions of scans' filters went through bytes. If one of a scan's filters cannot be encoded, all of them
+/// stay as they are, and the reason is counted.
+#[derive(Debug, Default)]
+pub struct FilterCounts {
+    encoded: AtomicUsize,
+    refused: Mutex<BTreeMap<String, usize>>,
+}
+
+impl FilterCounts {
+    /// Expressions that went through bytes.
+    pub fn encoded(&self) -> usize {
+        self.encoded.load(Ordering::Relaxed)
+    }
+
+    /// How often a scan's filters stayed as they are, by what was in the way.
+    pub fn refused(&self) -> BTreeMap<String, usize> {
+        self.reasons().clone()
+    }
+
+    fn reasons(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
+        // A count is one number, which is whole whatever else has panicked.
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ThroughBytes {
+    /// The rule. A scan's table is looked up in these declarations, and its filters go through this codec.
+    pub(crate) fn new(resources: Arc<Registry>, exprs: ExprCodec, counts: Arc<FilterCounts>) -> Self {
+        Self { resources, exprs, counts }
+    }
+
+    /// The plan made anew. `values` are those of the scalar subqueries that the plan around it reads.
+    fn rebuilt(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        values: Option<&ScalarSubqueryResults>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        // Its input reads the values; its subqueries have their own.
+        let subqueries = plan.downcast_ref::<ScalarSubqueryExec>();
+        let values_of = |child: usize| match subqueries {
+            Some(own) => (child == 0).then(|| own.results()),
+            None => values,
+        };
+        let children = plan.children().into_iter().enumerate();
+        let children = children.map(|(at, child)| self.rebuilt(Arc::clone(child), values_of(at)));
+        let plan = replace_children_if_necessary(Arc::clone(&plan), children.collect::<Result<_>>()?)?;
+        if let Some(scan) = plan.downcast_ref::<ResourceScan>() {
+            return Ok(Arc::new(self.scan(scan, values)?));
+        }
+        match plan.downcast_ref::<BindJoinExec>() {
+            Some(join) => Ok(Arc::new(join.rebuilt(through_json(join.spec())?)?)),
+            None => Ok(plan),
+        }
+    }
+
+    fn scan(&self, scan: &ResourceScan, values: Option<&ScalarSubqueryResults>) -> Result<ResourceScan> {
+        let spec: ScanSpec = through_json(scan.reading.spec.as_ref())?;
+        let resource = Arc::clone(spec.resource(&self.resources).map_err(to_datafusion)?);
+        let codec = FiltersCodec::try_new(&self.exprs, &spec, &resource, values)?;
+        let filters = self.filters(&scan.reading.filters, &codec)?;
+        scan.rebuilt(Reading::new(spec, resource, filters))
+    }
+
+    fn filters(&self, filters: &Filters, codec: &FiltersCodec<'_>) -> Result<Filters> {
+        match codec.encode(filters) {
+            Ok(bytes) => {
+                self.counts.encoded.fetch_add(filters.count(), Ordering::Relaxed);
+                codec.decode(&bytes).map_err(to_datafusion)
+            }
+            Err(Fault::Unencodable { why, .. }) => {
+                *self.counts.reasons().entry(why.to_string()).or_default() += 1;
+                Ok(filters.clone())
+            }
+            Err(other) => Err(to_datafusion(other)),
+        }
+    }
+}
+
+impl PhysicalOptimizerRule for ThroughBytes {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        self.rebuilt(plan, None)
+    }
+
+    fn name(&self) -> &str {
+        "ThroughBytes"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn through_json<T: Serialize + DeserializeOwned>(value: &T) -> Result<T> {
+    let external = |error| DataFusionError::External(Box::new(error));
+    serde_json::to_vec(value).and_then(|json| serde_json::from_slice(&json)).map_err(external)
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::execution::TaskContext;
+    use datafusion::logical_expr::Operator;
+    use datafusion::physical_expr::PhysicalExpr;
+    use datafusion::physical_expr::expressions::{BinaryExpr, Column, UnKnownColumn, lit};
+    use datafusion::physical_plan::displayable;
+
+    use super::*;
+    use crate::resource::Resource;
+    use crate::table::Pins;
+    use crate::table::access::Call;
+    use crate::table::keys::Keys;
+
+    const THINGS: &str = r#"
+        description = "Things."
+        key = ["id"]
+        [[columns]]
+        name = "name"
+        type = "Utf8"
+        nullable = false
+        description = "What it is called."
+        [[columns]]
+        name = "id"
+        type = "Int64"
+        nullable = false
+        description = "Its number."
+        [methods.things_list]
+        description = "Lists them."
+        verb = "select"
+        get = "/v2/things"
+        rows = "things"
+    "#;
+
+    fn rebuilt(
+        plan: &Arc<dyn ExecutionPlan>,
+        declaration: &str,
+        counts: &Arc<FilterCounts>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let resources = Registry::try_new([("digitalocean/compute/things", declaration)]).unwrap();
+        let codec = ExprCodec::new(TaskContext::default(), []);
+        let rule = ThroughBytes::new(Arc::new(resources), codec, Arc::clone(counts));
+        rule.optimize(Arc::clone(plan), &ConfigOptions::new())
+    }
+
+    fn scan(filters: Filters) -> Arc<dyn ExecutionPlan> {
+        let resource = Arc::new(Resource::parse("digitalocean/compute/things", THINGS).unwrap());
+        let keys = Keys::Known(vec![Call { method: 0, binding: Default::default() }]);
+        let spec = ScanSpec::new(&resource, Pins::none(), vec![1], keys).with_fetch(Some(3));
+        Arc::new(ResourceScan::try_new(Reading::new(spec, resource, filters), None).unwrap())
+    }
+
+    fn shown(plan: &Arc<dyn ExecutionPlan>) -> String {
+        displayable(plan.as_ref()).indent(true).to_string()
+    }
+
+    fn filters_of(plan: &Arc<dyn ExecutionPlan>) -> &Filters {
+        &plan.downcast_ref::<ResourceScan>().unwrap().reading.filters
+    }
+
+    /// `id = 7`, where id is the column at this place.
+    fn id_is_7(place: usize) -> Arc<dyn PhysicalExpr> {
+        Arc::new(BinaryExpr::new(Arc::new(Column::new("id", place)), Operator::Eq, lit(7_i64)))
+    }
+
+    #[test]
+    fn a_scan_is_made_anew_over_the_declaration_that_it_was_planned_with_and_no_other() {
+        let (plan, counts) = (scan(Filters::default()), Arc::default());
+
+        let same = rebuilt(&plan, THINGS, &counts).unwrap();
+
+        assert!(!Arc::ptr_eq(&plan, &same));
+        assert_eq!(shown(&same), shown(&plan));
+        let error = rebuilt(&plan, &THINGS.replace("things_list", "all_things"), &counts).unwrap_err();
+        assert!(error.to_string().contains("planned over another declaration"), "{error}");
+    }
+
+    #[test]
+    fn filters_are_decoded_over_the_schema_that_each_is_of() {
+        let counts = Arc::<FilterCounts>::default();
+        let filters = Filters { predicate: Some(id_is_7(0)), residual: Some(id_is_7(1)), late: Vec::new() };
+        let plan = scan(filters.clone());
+
+        let same = rebuilt(&plan, THINGS, &counts).unwrap();
+
+        let decoded = filters_of(&same);
+        for (decoded, own) in [(&decoded.predicate, &filters.predicate), (&decoded.residual, &filters.residual)] {
+            let (decoded, own) = (decoded.as_ref().unwrap(), own.as_ref().unwrap());
+            assert_eq!(decoded, own);
+            assert!(!Arc::ptr_eq(decoded, own));
+        }
+        assert_eq!(shown(&same), shown(&plan));
+        assert_eq!((counts.encoded(), counts.refused().len()), (2, 0));
+    }
+
+    #[test]
+    fn filters_that_cannot_be_encoded_stay_as_they_are_and_are_counted() {
+        let counts = Arc::<FilterCounts>::default();
+        let unknown: Arc<dyn PhysicalExpr> = Arc::new(UnKnownColumn::new("id"));
+        let filters = Filters { predicate: Some(Arc::clone(&unknown)), residual: Some(id_is_7(1)), late: Vec::new() };
+
+        let same = rebuilt(&scan(filters), THINGS, &counts).unwrap();
+
+        assert!(Arc::ptr_eq(filters_of(&same).predicate.as_ref().unwrap(), &unknown));
+        assert_eq!(counts.encoded(), 0);
+        assert_eq!(counts.refused().into_values().collect::<Vec<_>>(), [1]);
+    }
+}
