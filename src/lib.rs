@@ -16,9 +16,9 @@
 //! - [`sql`]: text to one parsed statement, EXEC, SHOW and DESCRIBE among them. No I/O.
 //! - [`table`]: DataFusion's side of a resource: filters to pins, pins to requests, the scan; and EXEC, once.
 //! - [`rows`]: JSON bytes and a declaration to a record batch. Pure.
-//! - [`api`]: the only HTTP client: paging, retries, the account's budget.
+//! - [`api`]: the only HTTP client: paging, retries, the token's budget.
 //! - [`resource`]: the declarations. No I/O.
-//! - [`query`]: one query, from its text to its last row: who asks, its limits, what was counted.
+//! - [`query`]: one query, from its text to its last row: who asks, its limits, counts and ledger, its cancel.
 //! - [`error`], [`secret`]: errors as values; a token that does not print.
 //! - [`demo`]: a simulated account, an HTTP server of its own. It knows none of the above.
 

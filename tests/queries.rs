@@ -1,11 +1,13 @@
 //! Queries that run: who knows of them, and what cancels them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use oceanflight::demo::{self, Effect, Fault, Limits};
-use oceanflight::engine::{self, Answer, Principal, Query, State};
+use oceanflight::demo::{self, Effect, Fault};
+use oceanflight::engine::{self, Answer, Limits, Principal, Query, State};
 use oceanflight::error::Kind;
+use oceanflight::query::Queries;
 use tokio::sync::Semaphore;
 
 use crate::support::Stage;
@@ -26,7 +28,7 @@ async fn waiting() -> (Stage, Answer, Arc<Semaphore>) {
 
 /// A stage whose engine carries EXEC out.
 async fn stage_that_writes() -> Stage {
-    let options = demo::Options { limits: Limits::off(), ..demo::Options::default() };
+    let options = demo::Options { limits: demo::Limits::off(), ..demo::Options::default() };
     Stage::with_query(options, |_| {}, engine::Options { writes: true, ..engine::Options::default() }).await
 }
 
@@ -96,7 +98,7 @@ async fn a_query_that_is_cancelled_drops_its_requests_although_nobody_takes_its_
     stage.engine.cancel(answer.query.id());
 
     stage.demo.account().idle().await;
-    assert_eq!(stage.engine.queries().len(), 1, "its client has not been told yet");
+    assert!(stage.engine.queries().is_empty());
 }
 
 #[tokio::test]
@@ -115,10 +117,21 @@ async fn an_exec_that_is_cancelled_says_that_its_request_is_not_taken_back() {
     assert_eq!(error.kind(), Kind::Cancelled);
     insta::assert_snapshot!(error.report(), @r"
     the query was cancelled
-    hint: a request that was sent is not taken back: see what it started
+    hint: if its request was sent, that is not taken back: see what it started
     ");
     held.add_permits(1);
     stage.engine.finish_writing().await;
     assert_eq!(stage.demo.account().posts(), 1, "it was carried out, once");
     assert!(answer.query.written().unwrap().unwrap().contains("was started"));
+}
+
+#[test]
+fn a_query_whose_time_is_over_is_no_running_query_although_its_client_does_not_read() {
+    let queries = Arc::new(Queries::default());
+
+    let late = queries.begin(Principal::local(), ACTIONS, Limits { timeout: Duration::ZERO, ..Limits::default() });
+    let early = queries.begin(Principal::local(), ACTIONS, Limits::default());
+
+    assert_eq!((late.state(), early.state()), (State::Ended, State::Planning));
+    assert_eq!(queries.all().iter().map(|query| query.id()).collect::<Vec<_>>(), [early.id()]);
 }

@@ -40,6 +40,10 @@ impl<E: Exchange> Budgeted<E> {
         let permit = self.limiter.acquire(scope.query.limits().max_wait).await;
         scope.count(|counts| &counts.waited_ms, usize::try_from(queued.elapsed().as_millis()).unwrap_or(usize::MAX));
         let mut permit = permit.map_err(|too_long| used_up(request, scope, too_long.wait))?;
+        if scope.is_over() {
+            permit.not_sent();
+            return Err(Fault::Unwanted { at: request.at() });
+        }
         scope.one_more_request().map_err(|sent| {
             permit.not_sent();
             enough(sent)
@@ -163,6 +167,27 @@ mod tests {
 
             assert_eq!(begins(&double), [0, waits], "{shown}");
             assert_eq!(scope.counts.requests.get(), 2, "{shown}: the query's own count has both");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_waits_is_not_sent_when_its_query_has_ended_unless_an_exec_needs_it() {
+        for (needed_by_exec, sent) in [(false, 1), (true, 2)] {
+            let double = Double::always(|| Step::body().taking(SECOND));
+            let layer = budgeted(&double, Options { in_flight: 1, ..Options::default() });
+            let (request, scope) = (get(), scope(60 * SECOND, 10));
+            let scope = if needed_by_exec { Scope::of_exec(scope.query) } else { scope };
+            let cancel = async {
+                tokio::time::sleep(SECOND / 2).await;
+                scope.query.cancel();
+            };
+
+            let (first, second, ()) =
+                tokio::join!(ask(&layer, &request, &scope), ask(&layer, &request, &scope), cancel);
+
+            first.unwrap();
+            assert_eq!(matches!(second, Err(Fault::Unwanted { .. })), !needed_by_exec, "{second:?}");
+            assert_eq!((double.attempts().len(), scope.counts.requests.get()), (sent, sent as u64));
         }
     }
 

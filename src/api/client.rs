@@ -73,7 +73,8 @@ impl Client {
         let http = Http::try_new(&options, token)?;
         let limiter = budgets.limiter(&options.base_url, token, &options.limit);
         // A cache is one more layer here, around the others: it gets whole bodies of successful answers alone, and what it
-        // has costs no request and no place in the budget.
+        // has costs no request and no place in the budget. It must let through what is asked for again on purpose: AWAIT's
+        // questions, a page that is read again, what has begun after a lost POST.
         Ok(Self::over(layers(http, limiter, &options)))
     }
 

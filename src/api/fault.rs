@@ -103,6 +103,11 @@ pub enum Fault {
         /// What the query may wait.
         max_wait: Duration,
     },
+    /// The query ended while the request waited for the budget.
+    Unwanted {
+        /// The request, which was not sent.
+        at: Where,
+    },
     /// The query has sent as many requests as it may.
     TooManyRequests {
         /// The request that would have been next.
@@ -162,6 +167,7 @@ impl Fault {
             Self::Unreachable { .. }
             | Self::Budget { .. }
             | Self::TooManyRequests { .. }
+            | Self::Unwanted { .. }
             | Self::NoToken
             | Self::Insecure { .. }
             | Self::BaseUrl { .. }
@@ -184,6 +190,7 @@ impl Fault {
             Self::Redirect { .. }
             | Self::QueryTimeout { .. }
             | Self::TooManyRequests { .. }
+            | Self::Unwanted { .. }
             | Self::NoProgress { .. }
             | Self::NoToken
             | Self::Insecure { .. }
@@ -206,6 +213,7 @@ impl Fault {
             | Self::NotJson { at, .. }
             | Self::Budget { at, .. }
             | Self::TooManyRequests { at, .. }
+            | Self::Unwanted { at }
             | Self::NoProgress { at, .. } => Some(at),
             Self::NoToken | Self::Insecure { .. } | Self::BaseUrl { .. } | Self::Setup(_) => None,
         }
@@ -261,6 +269,7 @@ impl fmt::Display for Fault {
                 returns.format("%H:%M:%S UTC"),
                 humantime::format_duration(*max_wait),
             ),
+            Self::Unwanted { at } => write!(f, "the query ended before {at} was sent"),
             Self::TooManyRequests { at, most, needed } => write!(
                 f,
                 "the query has sent {most} requests, as many as it may, before {at}; it takes at least {needed}",
@@ -304,6 +313,7 @@ impl Failure for Fault {
             Self::Slow { .. } | Self::QueryTimeout { .. } => Kind::DeadlineExceeded,
             Self::TooLarge { .. } | Self::Budget { .. } | Self::TooManyRequests { .. } => Kind::ResourceExhausted,
             Self::Cut { .. } | Self::NoBody { .. } | Self::NotJson { .. } | Self::NoProgress { .. } => Kind::DataLoss,
+            Self::Unwanted { .. } => Kind::Cancelled,
             Self::NoToken => Kind::Unauthenticated,
             Self::BaseUrl { .. } => Kind::InvalidArgument,
             Self::Setup(_) => Kind::Internal,
@@ -340,9 +350,12 @@ impl Failure for Fault {
             Self::NoToken => "set DIGITALOCEAN_TOKEN, or give --token-file; --demo needs none".into(),
             Self::Insecure { .. } => "use an https URL; plain http is for loopback addresses alone".into(),
             Self::BaseUrl { .. } => "it is like https://api.digitalocean.com".into(),
-            Self::Status { .. } | Self::Cut { .. } | Self::Slow { .. } | Self::NoProgress { .. } | Self::Setup(_) => {
-                return None;
-            }
+            Self::Status { .. }
+            | Self::Cut { .. }
+            | Self::Slow { .. }
+            | Self::Unwanted { .. }
+            | Self::NoProgress { .. }
+            | Self::Setup(_) => return None,
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A GET is sent again after a connection error, a time-out of one attempt, a 429, a 5xx,
 //! and a body that ended early. A 429 that names its pause (`retry-after`) is no attempt:
-//! the pause belongs to the account's budget ([`super::limit`]). Nothing else is repeated:
+//! the pause belongs to the token's budget ([`super::limit`]). Nothing else is repeated:
 //! a 401, 404 or 422 stays what it is.
 //!
 //! A POST is sent again only where it is certain that it was not carried out: after a 429, or where no connection was

@@ -82,6 +82,7 @@ fn may_be_sent_again(request: &Request, fault: &Fault) -> bool {
         | Fault::NotJson { .. }
         | Fault::Budget { .. }
         | Fault::TooManyRequests { .. }
+        | Fault::Unwanted { .. }
         | Fault::NoProgress { .. }
         | Fault::NoToken
         | Fault::Insecure { .. }

@@ -13,12 +13,24 @@ pub struct Scope {
     pub query: Arc<Query>,
     /// The scan's own counts.
     pub counts: Arc<Counts>,
+    /// Whether a request that was not sent yet is not sent any more when the query has ended.
+    pub ends_with_query: bool,
 }
 
 impl Scope {
-    /// Of a query whose requests belong to no scan.
-    pub fn of(query: Arc<Query>) -> Self {
-        Self { query, counts: Arc::default() }
+    /// Of a scan.
+    pub fn of_scan(query: Arc<Query>, counts: Arc<Counts>) -> Self {
+        Self { query, counts, ends_with_query: true }
+    }
+
+    /// Of an EXEC: the POST is sent, and what it needs is read, although its client may have disconnected.
+    pub fn of_exec(query: Arc<Query>) -> Self {
+        Self { query, counts: Arc::default(), ends_with_query: false }
+    }
+
+    /// Whether a request that waits is not wanted any more.
+    pub fn is_over(&self) -> bool {
+        self.ends_with_query && self.query.has_ended()
     }
 
     /// Counts for the scan and for the query.
@@ -54,5 +66,9 @@ pub(super) fn a_scope() -> Scope {
 #[cfg(test)]
 pub(super) fn scope_within(limits: Limits) -> Scope {
     let queries = Arc::new(Queries::default());
-    Scope::of(Arc::clone(&queries.begin(Principal::local(), "SELECT 1", limits)))
+    let query = queries.begin(Principal::local(), "SELECT 1", limits);
+    let scope = Scope::of_scan(Arc::clone(&query), Arc::default());
+    // It lives as long as the test's process.
+    std::mem::forget(query);
+    scope
 }

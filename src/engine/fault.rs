@@ -380,7 +380,7 @@ impl Failure for Fault {
             }
             Self::TypeOfValue { .. } => "write the value into the statement, or cast the column to one type".into(),
             Self::Cancelled { writes: false } => return None,
-            Self::Cancelled { writes: true } => "a request that was sent is not taken back: see what it started".into(),
+            Self::Cancelled { writes: true } => "if its request was sent, that is not taken back: see what it started".into(),
             Self::Timeout(_) => "ask for less, or raise query.timeout".into(),
             Self::Engine(_) => "write it another way, and please report it with the statement".into(),
             Self::Internal(_) => "this is a fault of oceanflight: please report it with the statement".into(),

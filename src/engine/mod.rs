@@ -42,7 +42,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{BoxStream, StreamExt};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 use tracing::Instrument;
 
 pub use fault::Fault;
@@ -74,7 +74,7 @@ use crate::table::{Accounts, Run};
 pub struct Options {
     /// How long a query may run, waiting for its client included.
     pub timeout: Duration,
-    /// How long one of its requests may wait for the account's budget.
+    /// How long one of its requests may wait for the token's budget.
     pub max_wait: Duration,
     /// What all queries together may hold: to sort, join, aggregate, and of pages read ahead.
     pub memory_bytes: usize,
@@ -161,7 +161,7 @@ pub struct Answer {
     pub rows: BoxStream<'static, Result<RecordBatch>>,
     /// The query: what happened so far on its behalf.
     pub query: Arc<Query>,
-    /// Whether it is an EXEC, which ends by itself when the engine starts none any more.
+    /// Whether it is an EXEC: its stream ends by itself when the engine stops.
     pub writes: bool,
 }
 
@@ -275,9 +275,10 @@ impl Engine {
                     (statement, plans)
                 }
             };
-            let context = engine.task(asking, execution, statement.writes);
+            let (query, writes) = (Arc::clone(&asking), statement.writes);
+            let context = move || engine.task(Arc::clone(&asking), execution, writes);
             // Some operators start tasks as soon as they are executed: these belong on the plans' threads, too.
-            let stream = running::one_after_another(plans, context).map_err(from_datafusion)?;
+            let stream = running::one_after_another(plans, query, context).map_err(from_datafusion)?;
             Ok((statement, stream))
         };
         let (statement, stream) = self.apart(&query, planning.boxed()).await?;
@@ -291,7 +292,7 @@ impl Engine {
         self.queries.all()
     }
 
-    /// Cancels a query: its client gets an error, and its requests are dropped, but for a POST that was sent. Answers
+    /// Cancels a query: its client gets an error, and its requests are dropped, but for a POST that was begun. Returns
     /// whether there is a query of this number.
     pub fn cancel(&self, id: QueryId) -> bool {
         self.queries.cancel(id)
@@ -337,21 +338,21 @@ impl Engine {
 
     /// Plans on the plans' threads, within the query's time.
     async fn apart<T: Send + 'static>(&self, query: &Query, planning: BoxFuture<'static, Result<T>>) -> Result<T> {
-        let limit = self.options.timeout;
-        let planning = timeout(limit, Apart::spawn(planning.instrument(query.span().clone()).boxed()).join());
+        let planning = Apart::spawn(planning.instrument(query.span().clone()).boxed()).join();
+        let planning = timeout_at(query.deadline(), planning);
         match query.unless_cancelled(planning).await {
             Ok(Ok(planned)) => planned,
-            Ok(Err(_)) => Err(Fault::Timeout(limit).into()),
+            Ok(Err(_)) => Err(Fault::Timeout(query.limits().timeout).into()),
             Err(Cancelled) => Err(Fault::Cancelled { writes: false }.into()),
         }
     }
 
     /// What a query's plans find when they are executed: what the query may take, and whether it writes, travels down to
-    /// their leaves. They look for no function by its name.
+    /// their leaves. The maps of functions are empty: plans hold their functions.
     fn task(&self, query: Arc<Query>, execution: Execution, writes: bool) -> Arc<TaskContext> {
         query.runs_within(match writes {
             // Its own bounds hold for an AWAIT's questions, too.
-            true => Limits { timeout: TIME_OF_AN_EXEC, max_requests: u64::MAX, ..*query.limits() },
+            true => limits_of_an_exec(&query),
             false => *query.limits(),
         });
         let permission = self.writer.clone().map(|writer| Permission { execution, writer });
@@ -370,6 +371,10 @@ impl Engine {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+fn limits_of_an_exec(query: &Query) -> Limits {
+    Limits { timeout: TIME_OF_AN_EXEC, max_requests: u64::MAX, ..*query.limits() }
 }
 
 /// The call that a plan is, where it is one.

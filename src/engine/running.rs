@@ -20,19 +20,25 @@ use super::wire;
 use crate::error::Result;
 use crate::query::{Cancelled, Query, Registered};
 
-/// The rows of plans of one schema, each executed when the one before it has ended.
+/// The rows of plans of one schema, each executed when the one before it has ended, in a context of its own: it keeps
+/// none of the lists that the others have read.
 pub(super) fn one_after_another(
     plans: Vec<Arc<dyn ExecutionPlan>>,
-    context: Arc<TaskContext>,
+    query: Arc<Query>,
+    context: impl Fn() -> Arc<TaskContext> + Send + 'static,
 ) -> datafusion::error::Result<SendableRecordBatchStream> {
     let mut plans = plans.into_iter();
     let Some(first) = plans.next() else { return internal_err!("a statement has at least one plan") };
     let schema = first.schema();
-    let first = execute_stream(first, Arc::clone(&context))?;
+    let first = execute_stream(first, context())?;
     if plans.len() == 0 {
         return Ok(first);
     }
-    let others = stream::iter(plans).map(move |plan| execute_stream(plan, Arc::clone(&context))).try_flatten();
+    let others = stream::iter(plans).map(move |plan| {
+        query.ledger.begin_next_plan();
+        execute_stream(plan, context())
+    });
+    let others = others.try_flatten();
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, first.chain(others))))
 }
 
@@ -47,8 +53,9 @@ pub(super) fn rows(
     writes: bool,
 ) -> impl Stream<Item = Result<RecordBatch>> + Send {
     let running = Running::new(plan, Arc::clone(&query), writes);
-    stream::unfold(Some((running, schema, query)), async |state| {
-        let (mut running, schema, query) = state?;
+    // Dropped in this order: requests that wait must know that the query has ended before the plan lets others go.
+    stream::unfold(Some((query, running, schema)), async |state| {
+        let (query, mut running, schema) = state?;
         match running.next().await {
             Next::TimeIsUp => Some((Err(Fault::Timeout(query.limits().timeout).into()), None)),
             Next::Cancelled => Some((Err(Fault::Cancelled { writes: running.writes }.into()), None)),
@@ -56,7 +63,7 @@ pub(super) fn rows(
             Next::End => None,
             Next::Batch(Err(error)) => Some((Err(from_datafusion(error)), None)),
             Next::Batch(Ok(batch)) => match wire::to_wire(&batch, &schema) {
-                Ok(batch) => Some((Ok(batch), Some((running, schema, query)))),
+                Ok(batch) => Some((Ok(batch), Some((query, running, schema)))),
                 // The schema was told before: rows that do not fit it are our own fault.
                 Err(error) => Some((Err(Fault::Internal(error.to_string()).into()), None)),
             },
@@ -163,8 +170,9 @@ mod tests {
             let statement = planner.statement(&planner.begin(&Principal::local(), sql)).await.unwrap();
             let plan = planner.physical_plan(&statement, None).await.unwrap();
             let query = hasty.begin(&Principal::local(), sql);
-            let context = hasty.task(Arc::clone(&query), Execution::New, statement.writes);
-            let stream = one_after_another(vec![plan], context).unwrap();
+            let (engine, asking, writes) = (hasty.clone(), Arc::clone(&query), statement.writes);
+            let context = move || engine.task(Arc::clone(&asking), Execution::New, writes);
+            let stream = one_after_another(vec![plan], Arc::clone(&query), context).unwrap();
             rows(stream, Arc::clone(&statement.prepared.schema), query, statement.writes).try_collect::<Vec<_>>().await
         };
 

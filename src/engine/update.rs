@@ -15,7 +15,7 @@ use tracing::Instrument;
 use super::fault::{Fault, from_datafusion};
 use super::plans::Apart;
 use super::statements::PlannedStatement;
-use super::{Engine, Execution, Principal, Query, called};
+use super::{Engine, Execution, Limits, Principal, Query, TIME_OF_AN_EXEC, called, limits_of_an_exec};
 use crate::error::Result;
 use crate::query::Cancelled;
 
@@ -28,7 +28,7 @@ struct Plans {
 }
 
 impl Engine {
-    /// Carries an EXEC out once for each row of `bound`, or once where it has no parameters. Answers how often.
+    /// Carries an EXEC out once for each row of `bound`, or once where it has no parameters. Returns how often.
     ///
     /// # Errors
     /// As [`Engine::ticket`], before anything is sent; [`Fault::Row`], where some rows were carried out.
@@ -42,7 +42,8 @@ impl Engine {
         for (at, plan) in each.into_iter().enumerate() {
             // Only the wait for it ends with this future.
             let rows = collect(plan, Arc::clone(&context)).instrument(query.span().clone());
-            let rows = query.unless_cancelled(Apart::spawn(rows.boxed()).join()).await;
+            // Started within: a query that is cancelled between two rows sends no more.
+            let rows = query.unless_cancelled(async { Apart::spawn(rows.boxed()).join().await }).await;
             let cancelled = |Cancelled| Fault::Cancelled { writes: true }.into();
             match rows.map_err(cancelled).and_then(|rows| rows.map_err(from_datafusion)) {
                 Ok(rows) => done.extend(rows.iter().map(|rows| described(rows, &id))),
@@ -74,6 +75,9 @@ impl Engine {
         for row in rows {
             each.push(self.physical_plan(statement, row.as_ref()).await?);
         }
+        // Each row has the time of an EXEC.
+        let rows = u32::try_from(each.len()).unwrap_or(u32::MAX);
+        query.runs_within(Limits { timeout: TIME_OF_AN_EXEC.saturating_mul(rows), ..limits_of_an_exec(&query) });
         let context = self.task(query, Execution::New, statement.writes);
         Ok(Plans { each, id, context })
     }

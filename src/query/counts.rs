@@ -13,7 +13,7 @@ pub struct Counts {
     pub pages: Count,
     /// Rows in them.
     pub rows: Count,
-    /// Milliseconds that its requests waited for the account's budget. They wait side by side, so this may be more than
+    /// Milliseconds that its requests waited for the token's budget. They wait in parallel, so this may be more than
     /// the time that passed.
     pub waited_ms: Count,
 }

@@ -46,14 +46,19 @@ pub struct Ledger(Mutex<Entries>);
 #[derive(Debug, Default)]
 struct Entries {
     lists: HashMap<ListId, List>,
-    /// Requests that nobody could expect.
-    more: u64,
-    /// The sum of all.
+    /// The requests of all lists, of the plans before, and those that nobody could expect.
     needed: u64,
 }
 
-/// By its parts; one that nobody has said anything of yet is a request all the same.
-type List = HashMap<PartId, u64>;
+/// The requests of a list by its parts. Most lists have one part, and a query may have many lists.
+#[derive(Debug, Default)]
+enum List {
+    /// No part is known. It is a request all the same.
+    #[default]
+    Expected,
+    One(PartId, u64),
+    Several(HashMap<PartId, u64>),
+}
 
 impl Ledger {
     /// Says that this list will be read.
@@ -63,8 +68,8 @@ impl Ledger {
 
     /// Says that a part of a list takes so many requests. If more was said of it before, that counts.
     pub fn expect(&self, list: ListId, part: PartId, requests: u64) {
-        self.entries().change(list, |parts| {
-            let known = parts.entry(part).or_default();
+        self.entries().change(list, |list| {
+            let known = list.part(part);
             *known = requests.max(*known);
         });
     }
@@ -73,14 +78,20 @@ impl Ledger {
     pub fn expect_again(&self, list: ListId, part: PartId) {
         let mut entries = self.entries();
         let mut before = 0;
-        entries.change(list, |parts| before = parts.insert(part, 1).unwrap_or_default());
-        entries.add(before);
+        entries.change(list, |list| before = std::mem::replace(list.part(part), 1));
+        entries.needed = entries.needed.saturating_add(before);
     }
 
     /// Says that one more request is needed, which is no part of reading a list once: a page that is read again, or a
     /// request that is sent again.
     pub fn expect_one_more(&self) {
-        self.entries().add(1);
+        let mut entries = self.entries();
+        entries.needed = entries.needed.saturating_add(1);
+    }
+
+    /// Says that another plan of the same query begins. It has lists of its own: what it reads is read again.
+    pub fn begin_next_plan(&self) {
+        self.entries().lists.clear();
     }
 
     /// How many requests the query is known to need.
@@ -96,20 +107,38 @@ impl Ledger {
 
 impl Entries {
     fn change(&mut self, list: ListId, change: impl FnOnce(&mut List)) {
-        let before = self.lists.get(&list).map_or(0, requests);
-        let parts = self.lists.entry(list).or_default();
-        change(parts);
-        self.needed = self.needed - before + requests(parts);
-    }
-
-    fn add(&mut self, more: u64) {
-        self.more += more;
-        self.needed += more;
+        let before = self.lists.get(&list).map_or(0, List::requests);
+        let list = self.lists.entry(list).or_default();
+        change(list);
+        // A total may be any number that fits into a page's JSON.
+        self.needed = self.needed.saturating_sub(before).saturating_add(list.requests());
     }
 }
 
-fn requests(list: &List) -> u64 {
-    list.values().sum::<u64>().max(1)
+impl List {
+    /// The requests of a part; 0, if it is new.
+    fn part(&mut self, part: PartId) -> &mut u64 {
+        match self {
+            Self::One(own, _) if *own == part => {}
+            Self::One(own, requests) => *self = Self::Several(HashMap::from([(*own, *requests)])),
+            Self::Expected => *self = Self::One(part, 0),
+            Self::Several(_) => {}
+        }
+        match self {
+            Self::One(_, requests) => requests,
+            Self::Several(parts) => parts.entry(part).or_default(),
+            Self::Expected => unreachable!("it has just become a list of one part"),
+        }
+    }
+
+    fn requests(&self) -> u64 {
+        let sum = match self {
+            Self::Expected => 0,
+            Self::One(_, requests) => *requests,
+            Self::Several(parts) => parts.values().fold(0, |sum: u64, part| sum.saturating_add(*part)),
+        };
+        sum.max(1)
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +181,20 @@ mod tests {
         ledger.expect_one_more();
 
         assert_eq!(ledger.needed(), 6);
+    }
+
+    #[test]
+    fn another_plan_reads_its_lists_itself_and_a_total_may_be_any_number() {
+        let ledger = Ledger::default();
+        ledger.expect(list(1), part(1), 3);
+        ledger.begin_next_plan();
+        ledger.expect(list(1), part(1), 3);
+        assert_eq!(ledger.needed(), 6);
+
+        (0..3).for_each(|number| ledger.expect(list(2), part(number), u64::MAX));
+        ledger.expect_one_more();
+
+        assert_eq!(ledger.needed(), u64::MAX);
     }
 
     fn said() -> impl Strategy<Value = Vec<(u64, Option<(u64, u64)>)>> {

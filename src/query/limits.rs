@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Limits {
     /// How long the whole query may take, from its planning to its last row.
     pub timeout: Duration,
-    /// How long one of its requests may wait for the account's budget.
+    /// How long one of its requests may wait for the token's budget.
     pub max_wait: Duration,
     /// How many requests it may send.
     pub max_requests: u64,

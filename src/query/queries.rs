@@ -15,7 +15,7 @@ pub struct Queries {
 }
 
 impl Queries {
-    /// A query that begins now. It is registered until what is answered here is dropped.
+    /// Begins a query, which stays registered until the returned value is dropped.
     pub fn begin(self: &Arc<Self>, principal: Principal, text: &str, limits: Limits) -> Registered {
         let id = QueryId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
         let query = Arc::new(Query::new(id, principal, text.into(), limits));
@@ -25,10 +25,10 @@ impl Queries {
 
     /// Those that are planned or run now, the oldest first.
     pub fn all(&self) -> Vec<Arc<Query>> {
-        self.live().values().cloned().collect()
+        self.live().values().filter(|query| !query.has_ended()).cloned().collect()
     }
 
-    /// Cancels a query. Answers whether there is one of this number.
+    /// Cancels a query. Returns whether there is one of this number.
     pub fn cancel(&self, id: QueryId) -> bool {
         let query = self.live().get(&id).cloned();
         query.inspect(|query| query.cancel()).is_some()

@@ -13,7 +13,7 @@ use crate::error;
 /// A query over thousands of keys must not keep thousands of sentences.
 const MOST_NOTICES: usize = 20;
 
-/// The number of a query, which no other query of this process has.
+/// The number of a query, which no other query of its engine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueryId(pub u64);
 
@@ -30,7 +30,7 @@ pub enum State {
     Planning,
     /// Its plan runs, or waits for its client.
     Running,
-    /// Its last row was taken, or it failed, or its client has gone.
+    /// Its last row was taken, it failed, its client disconnected, its time is over, or it was cancelled.
     Ended,
 }
 
@@ -106,11 +106,16 @@ impl Query {
 
     /// How far it is.
     pub fn state(&self) -> State {
-        match (self.told().has_ended, self.running.get()) {
-            (true, _) => State::Ended,
-            (false, Some(_)) => State::Running,
-            (false, None) => State::Planning,
+        match self.running.get() {
+            _ if self.has_ended() => State::Ended,
+            Some(_) => State::Running,
+            None => State::Planning,
         }
+    }
+
+    /// Whether nothing is done for it any more, but for a POST that was begun. Its client may not know it yet.
+    pub fn has_ended(&self) -> bool {
+        self.told().has_ended || self.is_cancelled() || Instant::now() >= self.deadline()
     }
 
     /// Its plan begins to run, within these limits.
@@ -138,7 +143,7 @@ impl Query {
         &self.span
     }
 
-    /// Stops it, as if its client had gone; the client is told. A POST that was sent goes on.
+    /// Ends it: its plan and its requests are dropped, and its client gets CANCELLED. A POST that was begun continues.
     pub fn cancel(&self) {
         self.cancelled.cancel();
     }
@@ -215,7 +220,7 @@ impl Query {
         self.told().notices.clone()
     }
 
-    /// Each change of it is one assignment, so it can be used after a panic.
+    /// A panic leaves it as it was before or after a change, so it can be used after one.
     fn told(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }

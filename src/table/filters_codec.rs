@@ -20,12 +20,24 @@ use crate::resource::Resource;
 /// What a scan's filters are decoded with.
 pub(super) struct FiltersCodec<'a> {
     exprs: &'a ExprCodec,
+    /// The scan that they are of.
+    scan: ScanOf,
     /// The schema of `predicate`.
     projected: Schema,
     /// The schema of `residual`.
     resource: SchemaRef,
     /// Those of the scalar subqueries that keys may come from.
     values: Option<&'a ScalarSubqueryResults>,
+}
+
+/// What the places of columns in the expressions are places in. They say nothing over another scan.
+#[derive(Clone, PartialEq, Message)]
+struct ScanOf {
+    /// That of the table's declaration.
+    #[prost(fixed64, tag = "1")]
+    fingerprint: u64,
+    #[prost(uint64, repeated, tag = "2")]
+    projection: Vec<u64>,
 }
 
 /// The expressions of [`Filters`], each as bytes.
@@ -37,6 +49,8 @@ struct Encoded {
     residual: Option<Vec<u8>>,
     #[prost(message, repeated, tag = "3")]
     late: Vec<Late>,
+    #[prost(message, optional, tag = "4")]
+    scan: Option<ScanOf>,
 }
 
 /// The expressions of one source of keys.
@@ -58,7 +72,9 @@ impl<'a> FiltersCodec<'a> {
         values: Option<&'a ScalarSubqueryResults>,
     ) -> Result<Self> {
         let projected = resource.planned_schema().project(spec.projection())?;
-        Ok(Self { exprs, projected, resource: Arc::clone(resource.planned_schema()), values })
+        let projection = spec.projection().iter().map(|place| *place as u64).collect();
+        let scan = ScanOf { fingerprint: resource.fingerprint(), projection };
+        Ok(Self { exprs, scan, projected, resource: Arc::clone(resource.planned_schema()), values })
     }
 
     /// # Errors
@@ -73,21 +89,53 @@ impl<'a> FiltersCodec<'a> {
             predicate: filters.predicate.as_ref().map(|own| one(own, &self.projected)).transpose()?,
             residual: filters.residual.as_ref().map(|own| one(own, &self.resource)).transpose()?,
             late: filters.late.iter().map(late).collect::<Result<_, _>>()?,
+            scan: Some(self.scan.clone()),
         };
         Ok(encoded.encode_to_vec())
     }
 
     /// # Errors
-    /// [`Fault::Undecodable`], where [`FiltersCodec::encode`] has not made these bytes, or in another session.
+    /// [`Fault::Undecodable`]: bytes that [`FiltersCodec::encode`] has not made, those of another scan's filters, or a session
+    /// without a function that they name.
     pub(super) fn decode(&self, bytes: &[u8]) -> Result<Filters, Fault> {
         let one = |bytes: &Vec<u8>, schema| self.exprs.decode(bytes, schema, self.values);
         let none = Schema::empty();
         let late = |late: &Late| late.values.iter().map(|value| one(value, &none)).collect();
         let encoded = Encoded::decode(bytes).map_err(|error| Fault::Undecodable { words: error.to_string() })?;
+        if encoded.scan.as_ref() != Some(&self.scan) {
+            return Err(Fault::Undecodable { words: "they are the filters of another scan".into() });
+        }
         Ok(Filters {
             predicate: encoded.predicate.as_ref().map(|own| one(own, &self.projected)).transpose()?,
             residual: encoded.residual.as_ref().map(|own| one(own, &self.resource)).transpose()?,
             late: encoded.late.iter().map(late).collect::<Result<_, _>>()?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::execution::TaskContext;
+    use datafusion::physical_expr::expressions::{Column, IsNotNullExpr};
+
+    use super::*;
+    use crate::resource::Registry;
+    use crate::table::Pins;
+    use crate::table::keys::{Keys, Otherwise};
+
+    #[test]
+    fn the_filters_of_one_scan_are_not_read_as_those_of_another() {
+        let resource = Registry::built_in().find("compute", "images").unwrap();
+        let exprs = ExprCodec::new(TaskContext::default(), []);
+        let scan = |projection| ScanSpec::new(resource, Pins::none(), projection, Keys::Wanted(Otherwise::Nothing));
+        let (one, other) = (scan(vec![0, 1]), scan(vec![1, 0]));
+        let codec = |spec| FiltersCodec::try_new(&exprs, spec, resource, None).unwrap();
+        let column = resource.planned_schema().field(0).name();
+        let predicate: Arc<dyn PhysicalExpr> = Arc::new(IsNotNullExpr::new(Arc::new(Column::new(column, 0))));
+
+        let bytes = codec(&one).encode(&Filters { predicate: Some(predicate), ..Filters::default() }).unwrap();
+
+        assert!(codec(&one).decode(&bytes).is_ok());
+        assert!(matches!(codec(&other).decode(&bytes), Err(Fault::Undecodable { .. })));
     }
 }

@@ -72,7 +72,7 @@ impl Execution {
         counts: Arc<Counts>,
     ) -> Result<Arc<Self>, Fault> {
         let account = Arc::clone(run.accounts.named(reading.spec.account())?);
-        let scope = Scope { query: Arc::clone(&run.query), counts };
+        let scope = Scope::of_scan(Arc::clone(&run.query), counts);
         let memory: Arc<dyn Memory> = Arc::new(Pooled::new(reading.table(), context.memory_pool()));
         let ahead = ReadAhead::new(pages_ahead(&reading), BYTES_AHEAD, Arc::clone(&memory));
         let readers = reading.resource.methods.iter().map(|_| OnceLock::new()).collect();

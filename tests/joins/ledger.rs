@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use oceanflight::api::{Budgets, Client};
-use oceanflight::engine::{self, Engine, Query};
-use oceanflight::error::Kind;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use futures::TryStreamExt;
+use oceanflight::api::{self, Budgets, Client};
+use oceanflight::engine::{self, Engine, Principal, Query};
+use oceanflight::error::Error;
 
 use super::STILL;
 use super::shapes::{Answer, Asks, SHAPES};
@@ -63,25 +64,33 @@ impl Accounts {
         match self.within(&format!("EXPLAIN ANALYZE {sql}"), sent).await {
             Ok(plans) if analyzed(&plans) == sent => {}
             Ok(plans) => return Err(format!("{sent} requests; EXPLAIN ANALYZE has {}", analyzed(&plans))),
-            Err(kind) => return Err(format!("with {sent} requests it fails: {kind:?}")),
+            Err(error) => return Err(format!("with {sent} requests it fails: {}", error.report())),
         }
         match sent.checked_sub(1) {
-            Some(fewer) if !matches!(self.within(sql, fewer).await, Err(Kind::ResourceExhausted)) => {
-                Err(format!("with {fewer} requests it does not fail"))
-            }
-            Some(_) | None => Ok(()),
+            Some(fewer) => match self.within(sql, fewer).await {
+                Err(error) if is_of_the_limit(&error) => Ok(()),
+                Err(error) => Err(format!("with {fewer} requests it fails otherwise: {}", error.report())),
+                Ok(_) => Err(format!("with {fewer} requests it does not fail")),
+            },
+            None => Ok(()),
         }
     }
 
     /// Runs a statement that may send so many requests.
-    async fn within(&mut self, sql: &str, max_requests: u64) -> Result<RecordBatch, Kind> {
+    async fn within(&mut self, sql: &str, max_requests: u64) -> Result<RecordBatch, Error> {
         let url = self.bounded.demo.url();
         let engine = self.engines.entry(max_requests).or_insert_with(|| {
             let client = Client::try_new(client_options(&url), &Budgets::default()).unwrap();
             Engine::try_new(client, engine::Options { max_requests, ..engine::Options::default() }).unwrap()
         });
-        ask(engine, sql).await.map(|asked| asked.rows).map_err(|error| error.kind())
+        ask(engine, sql).await.map(|asked| asked.rows)
     }
+}
+
+/// Whether a query was refused, or stopped, for the number of its requests.
+fn is_of_the_limit(error: &Error) -> bool {
+    let stopped = matches!(error.downcast_ref(), Some(api::Fault::TooManyRequests { .. }));
+    stopped || matches!(error.downcast_ref(), Some(engine::Fault::TooManyRequests { .. }))
 }
 
 /// Runs a statement: the query, and how many requests the account got.
@@ -102,4 +111,37 @@ fn analyzed(plans: &RecordBatch) -> u64 {
     let requests =
         metrics.map(|metrics| metrics.rsplit_once(" requests=").unwrap().1.split([',', ']']).next().unwrap());
     requests.map(|number| number.parse::<u64>().unwrap()).sum()
+}
+
+/// The counts of a query that is bound to these rows, or to none, and the requests that the account got.
+async fn counts(stage: &Stage, sql: &str, bound: Option<&RecordBatch>) -> [u64; 3] {
+    stage.demo.account().clear_requests();
+    let answer = stage.engine.run(&Principal::local(), sql, bound).await.unwrap();
+    let batches: Vec<_> = answer.rows.try_collect().await.unwrap();
+    assert!(!batches.is_empty());
+    stage.demo.account().idle().await;
+    let sent = stage.demo.account().requests().len() as u64;
+    [answer.query.counts.requests.get(), answer.query.ledger.needed(), sent]
+}
+
+#[tokio::test]
+async fn each_row_of_values_reads_its_lists_itself() {
+    let stage = Stage::new(STILL).await;
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![62137902, 62137906, 62137902]));
+    let rows = RecordBatch::try_from_iter([("1", ids)]).unwrap();
+
+    assert_eq!(counts(&stage, "SELECT id FROM image_actions WHERE image_id = ?", Some(&rows)).await, [6; 3]);
+}
+
+#[tokio::test]
+async fn what_is_sent_again_and_what_is_read_again_counts() {
+    let stage = Stage::new(STILL).await;
+    stage.inject("GET /v2/images/62137902/actions page=2 status=503 times=1");
+    let retried = counts(&stage, "SELECT id FROM image_actions WHERE image_id = 62137902", None).await;
+    assert_eq!(retried, [3; 3]);
+
+    // The last page is cut once: it is asked for again.
+    stage.inject("GET /v2/images/62137902/actions page=2 times=1 short=1");
+    let cut = counts(&stage, "SELECT id FROM image_actions WHERE image_id = 62137902", None).await;
+    assert_eq!(cut, [3; 3]);
 }

@@ -49,10 +49,9 @@ pub(super) struct Chunks {
     /// Whether a chunk has to end before another one begins: until there are rows, which may be enough.
     alone: bool,
     running: Vec<Running>,
-    /// The query, and what the scans read that ask for each key of a target: the query is told of their lists as soon as
-    /// their keys are here.
-    query: Arc<Query>,
+    /// The scans that will ask for every key of a target: their lists enter the query's ledger when the keys are here.
     asked: Vec<(usize, Reading)>,
+    query: Arc<Query>,
     counted: Counted,
 }
 
@@ -167,7 +166,7 @@ impl Chunks {
         for (target, reading) in &self.asked {
             expect_lists(reading, keys[*target].iter().flatten(), &self.query.ledger)?;
         }
-        Ok(Keyed { rows, keys })
+        Ok(Keyed::new(rows, keys))
     }
 
     fn begin(&mut self, chunk: Chunk) -> Result<()> {

@@ -18,12 +18,14 @@ use datafusion::error::Result;
 
 use crate::resource::Binding;
 
-/// The keys of a chunk: as many requests as an account's budget lets be in flight at once.
+/// The keys of a chunk: as many requests as a token's budget lets be in flight at once.
 pub(super) const WIDTH: usize = 16;
 /// The keys of the first chunk under a LIMIT; each chunk after it has twice as many, up to [`WIDTH`].
 const SMALL: usize = 4;
 /// The rows of a chunk, if few of them have a new key: they are held in memory.
 const MOST_ROWS: usize = 32_768;
+/// What a key takes of memory, roughly: a column's name, a number or a short text, and the vector with both.
+const BYTES_OF_A_KEY: usize = 160;
 
 /// Which rows of the driving side come into which chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +43,10 @@ pub(super) enum Rule {
 
 /// Rows with their keys, by target; `None` for a row without a key that a scan could be asked for.
 pub(super) struct Keyed {
-    pub(super) rows: RecordBatch,
-    pub(super) keys: Vec<Vec<Option<Binding>>>,
+    rows: RecordBatch,
+    keys: Vec<Vec<Option<Binding>>>,
+    /// The place of the first row's key. The keys before it are of rows that are in chunks.
+    first: usize,
 }
 
 /// Rows that are joined together, and their keys by target.
@@ -115,7 +119,7 @@ impl Packing {
 
     fn gather(&mut self, keyed: Keyed) {
         if keyed.rows.num_rows() > 0 {
-            self.held_bytes += keyed.rows.get_array_memory_size();
+            self.held_bytes += keyed.bytes();
             self.gathered.push(keyed);
         }
     }
@@ -124,9 +128,11 @@ impl Packing {
     pub(super) fn end(&mut self) -> Result<()> {
         if !self.gathered.is_empty() {
             let all = Keyed::by_key(take(&mut self.gathered))?;
-            self.held_bytes = all.rows.get_array_memory_size();
+            self.held_bytes = all.bytes();
             self.waiting.push_back(all);
         }
+        // No key comes twice any more, because none comes.
+        self.seen = HashSet::new();
         Ok(())
     }
 
@@ -161,18 +167,28 @@ impl Packing {
         self.waiting.is_empty() && self.next.is_empty() && self.gathered.is_empty()
     }
 
-    /// The memory of the rows that wait for the end, and of those that waited for it until they are in chunks. The
-    /// others are not counted: of them there are a few batches at most.
+    /// The memory of the keys that came, and of the rows that wait for the end, until they are in chunks. Rows that do
+    /// not wait are not counted: there are a few batches of them at most.
     pub(super) fn held_bytes(&self) -> usize {
-        self.held_bytes
+        self.held_bytes + self.seen.len() * BYTES_OF_A_KEY
     }
 }
 
 impl Keyed {
+    /// Rows, and for each target the key of each row.
+    pub(super) fn new(rows: RecordBatch, keys: Vec<Vec<Option<Binding>>>) -> Self {
+        Self { rows, keys, first: 0 }
+    }
+
+    fn bytes(&self) -> usize {
+        let keys: usize = self.keys.iter().flatten().filter(|key| key.is_some()).count();
+        self.rows.get_array_memory_size() + keys * BYTES_OF_A_KEY
+    }
+
     /// The key of a row as far as it names a list; rows with the same one are asked for together.
     fn list_of(&self, row: usize, row_id: Option<&str>) -> Option<Binding> {
         let (keys, row_id) = self.keys.first().zip(row_id)?;
-        keys[row].as_ref().map(|key| key.without(row_id))
+        keys[self.first + row].as_ref().map(|key| key.without(row_id))
     }
 
     /// Some of the rows.
@@ -181,23 +197,25 @@ impl Keyed {
             keys.iter().zip(kept).filter(|(_, kept)| **kept).map(|(key, _)| key.clone()).collect()
         };
         let keys = self.keys.iter().map(of).collect();
-        Ok(Self { rows: filter_record_batch(&self.rows, &BooleanArray::from(kept.to_vec()))?, keys })
+        Ok(Self::new(filter_record_batch(&self.rows, &BooleanArray::from(kept.to_vec()))?, keys))
     }
 
     /// All of these rows, in the order of their keys; those without a key are first.
     fn by_key(all: Vec<Self>) -> Result<Self> {
         let schema = all[0].rows.schema();
         let rows = concat_batches(&schema, all.iter().map(|keyed| &keyed.rows))?;
-        let targets = all[0].keys.len();
-        let keys: Vec<Vec<_>> =
-            (0..targets).map(|at| all.iter().flat_map(|keyed| keyed.keys[at].clone()).collect()).collect();
+        let mut keys: Vec<Vec<Option<Binding>>> = vec![Vec::with_capacity(rows.num_rows()); all[0].keys.len()];
+        for keyed in all {
+            keys.iter_mut().zip(keyed.keys).for_each(|(all, own)| all.extend(own));
+        }
         let mut order: Vec<u64> = (0..rows.num_rows() as u64).collect();
         order.sort_by(|a, b| {
             let of = |row: u64| keys.iter().map(move |keys: &Vec<Option<Binding>>| &keys[row as usize]);
             of(*a).cmp(of(*b))
         });
-        let keys = keys.iter().map(|keys| order.iter().map(|row| keys[*row as usize].clone()).collect()).collect();
-        Ok(Self { rows: take_record_batch(&rows, &UInt64Array::from(order))?, keys })
+        let in_order = |mut keys: Vec<Option<Binding>>| order.iter().map(|row| keys[*row as usize].take()).collect();
+        let keys = keys.into_iter().map(in_order).collect();
+        Ok(Self::new(take_record_batch(&rows, &UInt64Array::from(order))?, keys))
     }
 }
 
@@ -227,7 +245,7 @@ impl Chunk {
                 self.lists.insert(list);
             }
             for (all, keys) in self.keys.iter_mut().zip(&mut keyed.keys) {
-                all.extend(keys[taken].take());
+                all.extend(keys[keyed.first + taken].take());
             }
             taken += 1;
         }
@@ -235,11 +253,8 @@ impl Chunk {
             self.rows.push(keyed.rows.slice(0, taken));
             self.number_of_rows += taken;
         }
-        let rest = || Keyed {
-            rows: keyed.rows.slice(taken, rows - taken),
-            keys: keyed.keys.iter().map(|keys| keys[taken..].to_vec()).collect(),
-        };
-        (taken < rows).then(rest)
+        let rest = Keyed { rows: keyed.rows.slice(taken, rows - taken), first: keyed.first + taken, ..keyed };
+        (taken < rows).then_some(rest)
     }
 }
 

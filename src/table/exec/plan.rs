@@ -125,5 +125,5 @@ async fn row(call: &Arc<Call>, run: &Run) -> error::Result<RecordBatch> {
         return Err(Fault::Off { procedure: call.callable.name() }.into());
     };
     let client = &run.accounts.named(call.account())?.client;
-    writer.call(call, execution, client, &Scope::of(Arc::clone(&run.query))).await
+    writer.call(call, execution, client, &Scope::of_exec(Arc::clone(&run.query))).await
 }

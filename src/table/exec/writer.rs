@@ -89,6 +89,8 @@
 //!     test  exec::once::the_ticket_of_another_process_is_refused
 //! ```
 //!
+//! A POST whose query has ended is counted by [`Writer::running`], and is no query of `Engine::queries` any more.
+//!
 //! `query --server` runs no POST itself: a signal closes its stream.
 
 use std::sync::Arc;

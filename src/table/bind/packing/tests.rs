@@ -13,7 +13,7 @@ use crate::resource::Value;
 /// Rows with these images as their keys; the images are the rows' only column, too.
 fn keyed(images: &[Option<i64>]) -> Keyed {
     let key = |image: &Option<i64>| image.map(|image| Binding::default().with("image_id", Value::Int(image)));
-    Keyed { rows: column(images.to_vec()), keys: vec![images.iter().map(key).collect()] }
+    Keyed::new(column(images.to_vec()), vec![images.iter().map(key).collect()])
 }
 
 fn column(values: Vec<Option<i64>>) -> RecordBatch {
@@ -182,7 +182,7 @@ fn packed(case: &Case) -> Packed {
         let numbers = (rows.len()..rows.len() + batch.len()).map(|number| Some(number as i64)).collect();
         let keys: Vec<_> = batch.iter().map(|row| keys_of(*row)).collect();
         let by_target = (0..2).map(|at| keys.iter().map(|keys| keys[at].clone()).collect()).collect();
-        packing.push(Keyed { rows: column(numbers), keys: by_target }).unwrap();
+        packing.push(Keyed::new(column(numbers), by_target)).unwrap();
         rows.extend(keys);
         chunks.extend(std::iter::from_fn(|| match taken {
             Taken::Nothing => None,
