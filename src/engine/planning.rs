@@ -151,12 +151,25 @@ impl Engine {
             Some(_) => parameters::plain_values(bound, parameters)?,
             None => parameters::values(bound, parameters)?,
         };
-        let plan = parameters::bind(LogicalPlan::clone(plan), &values).map_err(from_datafusion)?;
-        let its_own = (statement.lasts != Lasts::Always).then(|| self.session.context.state());
         self.statements.count_optimized();
-        let plan = optimized(its_own.as_ref().unwrap_or(&self.session.state), &plan).await?;
+        let plan = match statement.may_keep_optimized() {
+            true => self.planned_again(statement).await?,
+            false => {
+                let plan = parameters::bind(LogicalPlan::clone(plan), &values).map_err(from_datafusion)?;
+                let its_own = (statement.lasts != Lasts::Always).then(|| self.session.context.state());
+                optimized(its_own.as_ref().unwrap_or(&self.session.state), &plan).await?
+            }
+        };
         wire::check(&plan.schema(), &prepared.schema).map_err(|other| Fault::of_other_type(other, bound.is_some()))?;
         Ok(plan)
+    }
+
+    /// The plan of a statement that is optimized once, whoever asks for it: nothing is bound to it, and it is right for
+    /// ever.
+    async fn planned_again(&self, statement: &PlannedStatement) -> Result<Arc<dyn ExecutionPlan>> {
+        let state = &self.session.state;
+        let optimized = statement.optimized(|plan| state.optimize(plan)).map_err(from_datafusion)?;
+        state.query_planner().create_physical_plan(optimized, state).await.map_err(from_datafusion)
     }
 
     /// Refuses a query that is sure to need more requests than it may send. EXPLAIN shows its plan all the same.

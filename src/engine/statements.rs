@@ -8,11 +8,12 @@
 //! serves all values, and the analyzer's rules that look at literals see those of the values.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::sql::parser::Statement as Ast;
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, TableFactor, Visit, Visitor, visit_expressions};
@@ -33,6 +34,8 @@ const BYTES_OF_A_PART: usize = 512;
 /// A statement that is planned, for whatever is bound to it.
 pub(super) struct PlannedStatement {
     pub(super) plan: DroppedApart<LogicalPlan>,
+    /// The same, optimized, for [`PlannedStatement::optimized`].
+    optimized: OnceLock<DroppedApart<LogicalPlan>>,
     /// What clients are told of it.
     pub(super) prepared: Prepared,
     /// The types that the statement gives to its parameters.
@@ -71,8 +74,29 @@ impl PlannedStatement {
             (false, true) => Lasts::UntilOptimized,
             (false, false) => Lasts::Always,
         };
-        let bytes = parts * BYTES_OF_A_PART;
-        Self { plan: DroppedApart::new(plan), prepared, parameters, writes, lasts, bytes }
+        // The plan, and the optimized one.
+        let bytes = 2 * parts * BYTES_OF_A_PART;
+        Self { plan: DroppedApart::new(plan), optimized: OnceLock::new(), prepared, parameters, writes, lasts, bytes }
+    }
+}
+
+impl PlannedStatement {
+    /// Whether its optimized plan is the same for everybody: it takes no values, and has no time in it. EXPLAIN is planned
+    /// each time, because it shows how.
+    pub(super) fn may_keep_optimized(&self) -> bool {
+        let has_parameters = !self.parameters.fields().is_empty();
+        self.lasts == Lasts::Always
+            && !has_parameters
+            && !matches!(*self.plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_))
+    }
+
+    /// Its plan, optimized by the first who asks. Two that ask at once may both do it.
+    pub(super) fn optimized(&self, optimize: impl FnOnce(&LogicalPlan) -> Result<LogicalPlan>) -> Result<&LogicalPlan> {
+        if let Some(optimized) = self.optimized.get() {
+            return Ok(optimized);
+        }
+        let optimized = DroppedApart::new(optimize(&self.plan)?);
+        Ok(self.optimized.get_or_init(|| optimized))
     }
 }
 
