@@ -239,6 +239,22 @@ mod tests {
     }
 
     #[test]
+    fn a_statement_is_optimized_once_and_one_that_fails_is_tried_again() {
+        let (statement, times) = (planned(one(), false), std::cell::Cell::new(0));
+        let optimize = |plan: &LogicalPlan| {
+            times.set(times.get() + 1);
+            if times.get() == 1 { datafusion::common::plan_err!("not yet") } else { Ok(plan.clone()) }
+        };
+
+        assert!(statement.may_keep_optimized());
+        assert!(statement.optimized(optimize).is_err());
+        assert_eq!(statement.optimized(optimize).unwrap(), &one());
+        assert_eq!(statement.optimized(optimize).unwrap(), &one());
+
+        assert_eq!(times.get(), 2);
+    }
+
+    #[test]
     fn statements_are_kept_within_their_bytes() {
         let (statements, local) = (Statements::default(), Principal::local());
         let megabyte = "x".repeat(1 << 20);
@@ -256,6 +272,9 @@ mod tests {
     #[test]
     fn a_statement_that_tells_the_time_is_known_as_such() {
         let with_now = LogicalPlanBuilder::empty(true).project([now()]).unwrap().build().unwrap();
+        let explained = LogicalPlanBuilder::from(one()).explain(false, false).unwrap().build().unwrap();
+        assert!(!planned(with_now.clone(), false).may_keep_optimized());
+        assert!(!planned(explained, false).may_keep_optimized(), "EXPLAIN shows how it is optimized");
 
         assert_eq!(planned(with_now, false).lasts, Lasts::UntilOptimized);
         assert_eq!(planned(one(), false).lasts, Lasts::Always);
