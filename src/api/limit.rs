@@ -13,7 +13,7 @@
 //! holds anybody back for longer than [`Options::max_pause`]. After that one request at a time asks again.
 //!
 //! The number in flight is bounded here as well: requests pass one after another through a
-//! turnstile, take a permit, and then their place in the budget.
+//! turnstile, and take a permit and a place in the budget in one step.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};

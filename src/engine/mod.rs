@@ -1,8 +1,9 @@
 //! SQL in, a stream of Arrow batches out; no HTTP and no gRPC.
 //!
-//! [`Engine::prepare`] and [`Engine::ticket`] plan, and send nothing; [`Engine::run`] runs.
-//! All three answer the same schema for the same statement. An EXEC is one, too: it runs once for each [`Engine::run`],
-//! or once for each [`Ticket`]; [`Engine::update`] runs it for each row that is bound.
+//! [`Engine::prepare`], [`Engine::check`] and [`Engine::ticket`] plan, and send nothing; [`Engine::run`] runs. All of them
+//! return the same schema for the same statement. An EXEC is a statement, too: it runs once for each [`Engine::run`], or
+//! once for each [`Ticket`]; [`Engine::update`] runs it for each row that is bound. [`Engine::queries`] lists what is
+//! planned or runs now, and [`Engine::cancel`] ends one.
 
 mod corrections;
 mod dialect;
@@ -199,7 +200,7 @@ impl Engine {
     /// Plans a statement without running it. Nothing is sent.
     ///
     /// # Errors
-    /// [`sql::Fault`] and [`Fault`]: what is wrong with the statement.
+    /// [`crate::sql::Fault`] and [`Fault`]: what is wrong with the statement.
     pub async fn prepare(&self, principal: &Principal, sql: &str) -> Result<Prepared> {
         let query = self.begin(principal, sql);
         let statement = self.statement(&query).await?;
@@ -275,8 +276,10 @@ impl Engine {
                     (statement, plans)
                 }
             };
-            let (query, writes) = (Arc::clone(&asking), statement.writes);
-            let context = move || engine.task(Arc::clone(&asking), execution, writes);
+            asking.runs_within(if statement.writes { limits_of_execs(&asking, 1) } else { *asking.limits() });
+            let plans = plans.into_iter().map(|ready| ready.plan).collect();
+            let query = Arc::clone(&asking);
+            let context = move || engine.task(Arc::clone(&asking), execution);
             // Some operators start tasks as soon as they are executed: these belong on the plans' threads, too.
             let stream = running::one_after_another(plans, query, context).map_err(from_datafusion)?;
             Ok((statement, stream))
@@ -347,14 +350,9 @@ impl Engine {
         }
     }
 
-    /// What a query's plans find when they are executed: what the query may take, and whether it writes, travels down to
-    /// their leaves. The maps of functions are empty: plans hold their functions.
-    fn task(&self, query: Arc<Query>, execution: Execution, writes: bool) -> Arc<TaskContext> {
-        query.runs_within(match writes {
-            // Its own bounds hold for an AWAIT's questions, too.
-            true => limits_of_an_exec(&query),
-            false => *query.limits(),
-        });
+    /// The context in which a query's plans are executed: the query, and whether it may write, travel in it down to their
+    /// leaves. The maps of functions are empty: plans hold their functions.
+    fn task(&self, query: Arc<Query>, execution: Execution) -> Arc<TaskContext> {
         let permission = self.writer.clone().map(|writer| Permission { execution, writer });
         let state = &self.session.state;
         let mut config = state.config().clone();
@@ -373,8 +371,10 @@ impl Engine {
     }
 }
 
-fn limits_of_an_exec(query: &Query) -> Limits {
-    Limits { timeout: TIME_OF_AN_EXEC, max_requests: u64::MAX, ..*query.limits() }
+/// The limits of a query of `execs` EXECs, one after another. An EXEC has limits of its own, also for the requests of an
+/// AWAIT.
+fn limits_of_execs(query: &Query, execs: u32) -> Limits {
+    Limits { timeout: TIME_OF_AN_EXEC.saturating_mul(execs), max_requests: u64::MAX, ..*query.limits() }
 }
 
 /// The call that a plan is, where it is one.

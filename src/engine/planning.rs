@@ -7,16 +7,15 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::explain::ExplainExec;
 use datafusion::sql::parser::Statement as Ast;
 use futures::FutureExt;
 
 use super::fault::{Fault, from_datafusion};
 use super::parameters::{self, Parameterized};
-use super::statements::{Lasts, PlannedStatement, computes_while_planned};
+use super::statements::{Lasts, PlannedStatement, computes_while_planned, plan_bytes};
 use super::tables::nearest_table;
-use super::tickets::Plans;
+use super::tickets::{Plans, ReadyPlan};
 use super::{Engine, Prepared, Principal, Query, called, dialect, exec, fault, names, show, wire};
 use crate::error::Result;
 use crate::sql::{self, Body, Statement};
@@ -145,36 +144,25 @@ impl Engine {
         &self,
         statement: &PlannedStatement,
         bound: Option<&RecordBatch>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    ) -> Result<ReadyPlan> {
         let PlannedStatement { plan, prepared, parameters, .. } = statement;
         let values = match called(plan) {
             Some(_) => parameters::plain_values(bound, parameters)?,
             None => parameters::values(bound, parameters)?,
         };
         self.statements.count_optimized();
-        let plan = match statement.may_keep_optimized() {
-            true => self.planned_again(statement).await?,
-            false => {
-                let plan = parameters::bind(LogicalPlan::clone(plan), &values).map_err(from_datafusion)?;
-                let its_own = (statement.lasts != Lasts::Always).then(|| self.session.context.state());
-                optimized(its_own.as_ref().unwrap_or(&self.session.state), &plan).await?
-            }
-        };
-        wire::check(&plan.schema(), &prepared.schema).map_err(|other| Fault::of_other_type(other, bound.is_some()))?;
-        Ok(plan)
-    }
-
-    /// The plan of a statement that is optimized once, whoever asks for it: nothing is bound to it, and it is right for
-    /// ever.
-    async fn planned_again(&self, statement: &PlannedStatement) -> Result<Arc<dyn ExecutionPlan>> {
-        let state = &self.session.state;
-        let optimized = statement.optimized(|plan| state.optimize(plan)).map_err(from_datafusion)?;
-        state.query_planner().create_physical_plan(optimized, state).await.map_err(from_datafusion)
+        let its_own = (statement.lasts != Lasts::Always).then(|| self.session.context.state());
+        let state = its_own.as_ref().unwrap_or(&self.session.state);
+        let optimized = statement.optimized(&values, |plan| optimized(state, plan)).map_err(from_datafusion)?;
+        let ready = ready(state, &optimized).await.map_err(from_datafusion)?;
+        wire::check(&ready.plan.schema(), &prepared.schema)
+            .map_err(|other| Fault::of_other_type(other, bound.is_some()))?;
+        Ok(ready)
     }
 
     /// Refuses a query that is sure to need more requests than it may send. EXPLAIN shows its plan all the same.
-    fn check_price(&self, plans: &[Arc<dyn ExecutionPlan>]) -> Result<()> {
-        let plans = plans.iter().filter(|plan| !plan.is::<ExplainExec>());
+    fn check_price(&self, plans: &[ReadyPlan]) -> Result<()> {
+        let plans = plans.iter().map(|ready| &ready.plan).filter(|plan| !plan.is::<ExplainExec>());
         let needed: u64 = plans.map(|plan| table::bind::least_requests(plan) as u64).sum();
         match self.options.max_requests {
             most if needed > most => Err(Fault::TooManyRequests { most, needed }.into()),
@@ -183,12 +171,21 @@ impl Engine {
     }
 }
 
-async fn optimized(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-    // EXPLAIN swallows what is wrong with the physical plan and shows the logical one.
+/// The optimized plan. EXPLAIN swallows what is wrong with the plan that it shows.
+fn optimized(state: &SessionState, plan: &LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
     if let LogicalPlan::Explain(explain) = plan {
-        state.create_physical_plan(&explain.plan).await.map_err(from_datafusion)?;
+        state.optimize(&explain.plan)?;
     }
-    state.create_physical_plan(plan).await.map_err(from_datafusion)
+    state.optimize(plan)
+}
+
+/// The physical plan of an optimized one. EXPLAIN swallows what is wrong with that, too.
+async fn ready(state: &SessionState, optimized: &LogicalPlan) -> datafusion::error::Result<ReadyPlan> {
+    if let LogicalPlan::Explain(explain) = optimized {
+        state.query_planner().create_physical_plan(&explain.plan, state).await?;
+    }
+    let plan = state.query_planner().create_physical_plan(optimized, state).await?;
+    Ok(ReadyPlan { plan, bytes: plan_bytes(optimized) })
 }
 
 /// The plan as it will run, with a NULL for each parameter: its schema is the one that clients are told. Only the
@@ -244,8 +241,8 @@ mod tests {
         let sql = "SELECT i.id, a.id FROM images i LEFT JOIN image_actions a ON a.image_id = i.id";
         let query = engine.begin(&Principal::local(), sql);
         let statement = engine.statement(&query).await.unwrap();
-        let plan = engine.physical_plan(&statement, None).await.unwrap();
-        let context = engine.task(Arc::clone(&query), Execution::New, false);
+        let plan = engine.physical_plan(&statement, None).await.unwrap().plan;
+        let context = engine.task(Arc::clone(&query), Execution::New);
         let run = Arc::downgrade(&context.session_config().get_extension::<Run>().unwrap());
 
         let rows = collect(Arc::clone(&plan), context).await.unwrap();
@@ -272,7 +269,7 @@ mod tests {
             "EXEC digitalocean.compute.images.transfer @image_id = 7, @region = 'fra1'",
         ] {
             let statement = engine.statement(&engine.begin(&Principal::local(), sql)).await.unwrap();
-            let plan = engine.physical_plan(&statement, None).await.unwrap();
+            let plan = engine.physical_plan(&statement, None).await.unwrap().plan;
 
             let error = from_datafusion(collect(plan, Arc::new(TaskContext::default())).await.unwrap_err());
 

@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
     use crate::api::{self, Budgets, Client};
-    use crate::engine::{Engine, Execution, Options, Principal};
+    use crate::engine::{Engine, Execution, Options, Principal, limits_of_execs};
     use crate::error::Kind;
 
     /// Answers one POST with an action.
@@ -168,10 +168,13 @@ mod tests {
         let hasty = Engine { options: hasty, ..planner.clone() };
         let run = async |sql: &str| {
             let statement = planner.statement(&planner.begin(&Principal::local(), sql)).await.unwrap();
-            let plan = planner.physical_plan(&statement, None).await.unwrap();
+            let plan = planner.physical_plan(&statement, None).await.unwrap().plan;
             let query = hasty.begin(&Principal::local(), sql);
             let (engine, asking, writes) = (hasty.clone(), Arc::clone(&query), statement.writes);
-            let context = move || engine.task(Arc::clone(&asking), Execution::New, writes);
+            if writes {
+                query.runs_within(limits_of_execs(&query, 1));
+            }
+            let context = move || engine.task(Arc::clone(&asking), Execution::New);
             let stream = one_after_another(vec![plan], Arc::clone(&query), context).unwrap();
             rows(stream, Arc::clone(&statement.prepared.schema), query, statement.writes).try_collect::<Vec<_>>().await
         };

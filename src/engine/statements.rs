@@ -7,11 +7,13 @@
 //! What is kept is the plan as it was planned, before analysis: its parameters are still functions (`parameters`), so it
 //! serves all values, and the analyzer's rules that look at literals see those of the values.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
+use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
@@ -28,13 +30,17 @@ use crate::sql;
 /// How much memory the plans of recent statements may take.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// What a node of a plan and an expression take, roughly, with what they hold.
+/// What a node of a plan and an expression take, roughly, without the values of literals.
 const BYTES_OF_A_PART: usize = 512;
+
+/// How much larger than the plan the optimized plan may be that is kept with it. The optimizer computes what is constant:
+/// of `repeat('a', 10000000)` it makes a text of 10 MB.
+const MOST_GROWTH: usize = 2;
 
 /// A statement that is planned, for whatever is bound to it.
 pub(super) struct PlannedStatement {
     pub(super) plan: DroppedApart<LogicalPlan>,
-    /// The same, optimized, for [`PlannedStatement::optimized`].
+    /// The same, optimized: see [`PlannedStatement::optimized`].
     optimized: OnceLock<DroppedApart<LogicalPlan>>,
     /// What clients are told of it.
     pub(super) prepared: Prepared,
@@ -44,6 +50,7 @@ pub(super) struct PlannedStatement {
     pub(super) writes: bool,
     /// How long the plan, and the plans that are made of it, are right.
     pub(super) lasts: Lasts,
+    /// What the plan takes.
     bytes: usize,
 }
 
@@ -68,35 +75,47 @@ impl PlannedStatement {
         writes: bool,
         planned_once: bool,
     ) -> Self {
-        let (tells_time, parts) = looked_through(&plan);
+        let Looked { tells_time, bytes } = looked_through(&plan);
         let lasts = match (planned_once || writes, tells_time) {
             (true, _) => Lasts::Once,
             (false, true) => Lasts::UntilOptimized,
             (false, false) => Lasts::Always,
         };
-        // The plan, and the optimized one.
-        let bytes = 2 * parts * BYTES_OF_A_PART;
         Self { plan: DroppedApart::new(plan), optimized: OnceLock::new(), prepared, parameters, writes, lasts, bytes }
     }
-}
 
-impl PlannedStatement {
     /// Whether its optimized plan is the same for everybody: it takes no values, and has no time in it. EXPLAIN is planned
     /// each time, because it shows how.
-    pub(super) fn may_keep_optimized(&self) -> bool {
+    fn may_keep_optimized(&self) -> bool {
         let has_parameters = !self.parameters.fields().is_empty();
         self.lasts == Lasts::Always
             && !has_parameters
             && !matches!(*self.plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_))
     }
 
-    /// Its plan, optimized by the first who asks. Two that ask at once may both do it.
-    pub(super) fn optimized(&self, optimize: impl FnOnce(&LogicalPlan) -> Result<LogicalPlan>) -> Result<&LogicalPlan> {
-        if let Some(optimized) = self.optimized.get() {
-            return Ok(optimized);
+    /// Its plan with these values, optimized: by the first who asks, where that is the same for everybody and not large.
+    /// Two that ask at once may both do it.
+    pub(super) fn optimized(
+        &self,
+        values: &[ScalarValue],
+        optimize: impl FnOnce(&LogicalPlan) -> Result<LogicalPlan>,
+    ) -> Result<Cow<'_, LogicalPlan>> {
+        if !self.may_keep_optimized() {
+            return optimize(&parameters::bind(LogicalPlan::clone(&self.plan), values)?).map(Cow::Owned);
         }
-        let optimized = DroppedApart::new(optimize(&self.plan)?);
-        Ok(self.optimized.get_or_init(|| optimized))
+        if let Some(optimized) = self.optimized.get() {
+            return Ok(Cow::Borrowed(optimized));
+        }
+        let optimized = optimize(&self.plan)?;
+        if plan_bytes(&optimized) > MOST_GROWTH * self.bytes {
+            return Ok(Cow::Owned(optimized));
+        }
+        Ok(Cow::Borrowed(self.optimized.get_or_init(|| DroppedApart::new(optimized))))
+    }
+
+    /// What it takes with the optimized plan that may be kept with it.
+    fn weight(&self) -> usize {
+        if self.may_keep_optimized() { (1 + MOST_GROWTH) * self.bytes } else { self.bytes }
     }
 }
 
@@ -121,11 +140,26 @@ pub(super) fn computes_while_planned(ast: &Ast) -> bool {
     sql::statement_of(ast).is_some_and(|statement| statement.visit(&mut Looking).is_break())
 }
 
-/// Whether a plan calls a function that is stable within one query, and of how many nodes and expressions it consists.
-fn looked_through(plan: &LogicalPlan) -> (bool, usize) {
-    let (mut is_stable, mut parts) = (false, 0);
+/// What a plan's nodes and expressions tell of it.
+struct Looked {
+    /// Whether it calls a function that is stable within one query.
+    tells_time: bool,
+    /// What it takes, roughly.
+    bytes: usize,
+}
+
+/// What a plan takes of memory, roughly.
+pub(super) fn plan_bytes(plan: &LogicalPlan) -> usize {
+    looked_through(plan).bytes
+}
+
+fn looked_through(plan: &LogicalPlan) -> Looked {
+    let (mut is_stable, mut bytes) = (false, BYTES_OF_A_PART);
     let mut look = |expr: &Expr| {
-        parts += 1;
+        bytes += BYTES_OF_A_PART;
+        if let Expr::Literal(value, _) = expr {
+            bytes += value.size();
+        }
         // A parameter is planned as such a function, and is a literal in whatever is run.
         if let (Expr::ScalarFunction(function), None) = (expr, parameters::number(expr)) {
             is_stable |= function.func.signature().volatility == Volatility::Stable;
@@ -133,7 +167,7 @@ fn looked_through(plan: &LogicalPlan) -> (bool, usize) {
         Ok(TreeNodeRecursion::Continue)
     };
     let looked = plan.apply_with_subqueries(|node| node.apply_expressions(|expr| expr.apply(&mut look)));
-    (is_stable || looked.is_err(), parts + 1)
+    Looked { tells_time: is_stable || looked.is_err(), bytes }
 }
 
 /// What a plan depends on. A session's options and the catalogs that somebody sees belong here as soon as two can differ.
@@ -159,7 +193,7 @@ pub(super) struct Statements {
 impl Default for Statements {
     fn default() -> Self {
         let bytes = |key: &Key, statement: &Arc<PlannedStatement>| {
-            u32::try_from(key.text.len() + statement.bytes).unwrap_or(u32::MAX)
+            u32::try_from(key.text.len() + statement.weight()).unwrap_or(u32::MAX)
         };
         let recent = Cache::builder().max_capacity(MOST_BYTES).weigher(bytes).eviction_policy(EvictionPolicy::lru());
         Self { recent: recent.build(), planned: AtomicU64::new(0), optimized: AtomicU64::new(0) }
@@ -247,11 +281,28 @@ mod tests {
         };
 
         assert!(statement.may_keep_optimized());
-        assert!(statement.optimized(optimize).is_err());
-        assert_eq!(statement.optimized(optimize).unwrap(), &one());
-        assert_eq!(statement.optimized(optimize).unwrap(), &one());
+        assert!(statement.optimized(&[], optimize).is_err());
+        assert_eq!(*statement.optimized(&[], optimize).unwrap(), one());
+        assert_eq!(*statement.optimized(&[], optimize).unwrap(), one());
 
         assert_eq!(times.get(), 2);
+    }
+
+    #[test]
+    fn an_optimized_plan_with_a_large_value_is_not_kept() {
+        let (statement, times) = (planned(one(), false), std::cell::Cell::new(0));
+        let large = || LogicalPlanBuilder::empty(true).project([lit("a".repeat(1 << 20))]).unwrap().build();
+        let optimize = |_: &LogicalPlan| {
+            times.set(times.get() + 1);
+            large()
+        };
+
+        for _ in 0..2 {
+            assert_eq!(*statement.optimized(&[], optimize).unwrap(), large().unwrap());
+        }
+
+        assert_eq!(times.get(), 2);
+        assert!(planned(large().unwrap(), false).bytes > 1 << 20, "of a plan itself it counts");
     }
 
     #[test]

@@ -21,8 +21,11 @@ const LIFE: Duration = Duration::from_secs(60);
 /// How many plans are kept.
 const MOST: usize = 64;
 
-/// The longest text, and the largest bound row, of which a plan is kept: a plan is as large as they are.
+/// The longest text, and the largest bound row, of which a plan is kept.
 const MOST_BYTES: usize = 64 << 10;
+
+/// The largest plan that is kept.
+const MOST_PLAN_BYTES: usize = 1 << 20;
 
 /// A statement, and what is bound to it.
 pub(super) struct Asked<'a> {
@@ -30,8 +33,15 @@ pub(super) struct Asked<'a> {
     pub(super) bound: Option<&'a RecordBatch>,
 }
 
+/// A plan that is ready to be executed.
+pub(super) struct ReadyPlan {
+    pub(super) plan: Arc<dyn ExecutionPlan>,
+    /// What it takes, roughly, as far as that is known before it runs.
+    pub(super) bytes: usize,
+}
+
 /// A plan for each row that is bound, or one.
-pub(super) type Plans = Vec<Arc<dyn ExecutionPlan>>;
+pub(super) type Plans = Vec<ReadyPlan>;
 
 /// Plans that wait for their DoGet.
 #[derive(Default)]
@@ -74,8 +84,9 @@ impl Tickets {
     /// Keeps the plan of a ticket, unless it is large, or has the time in it. Plans for many rows are not kept.
     pub(super) fn keep(&self, asked: &Asked, statement: &Arc<PlannedStatement>, plans: Plans) {
         let bound_bytes = asked.bound.map_or(0, RecordBatch::get_array_memory_size);
-        if statement.lasts != Lasts::Always || plans.len() > 1 || asked.query.text().len().max(bound_bytes) > MOST_BYTES
-        {
+        let is_large = asked.query.text().len().max(bound_bytes) > MOST_BYTES
+            || plans.iter().any(|ready| ready.bytes > MOST_PLAN_BYTES);
+        if statement.lasts != Lasts::Always || plans.len() > 1 || is_large {
             return;
         }
         let kept = Kept {

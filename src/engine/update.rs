@@ -15,7 +15,7 @@ use tracing::Instrument;
 use super::fault::{Fault, from_datafusion};
 use super::plans::Apart;
 use super::statements::PlannedStatement;
-use super::{Engine, Execution, Limits, Principal, Query, TIME_OF_AN_EXEC, called, limits_of_an_exec};
+use super::{Engine, Execution, Principal, Query, called, limits_of_execs};
 use crate::error::Result;
 use crate::query::Cancelled;
 
@@ -73,12 +73,12 @@ impl Engine {
         };
         let mut each = Vec::with_capacity(rows.len());
         for row in rows {
-            each.push(self.physical_plan(statement, row.as_ref()).await?);
+            each.push(self.physical_plan(statement, row.as_ref()).await?.plan);
         }
         // Each row has the time of an EXEC.
         let rows = u32::try_from(each.len()).unwrap_or(u32::MAX);
-        query.runs_within(Limits { timeout: TIME_OF_AN_EXEC.saturating_mul(rows), ..limits_of_an_exec(&query) });
-        let context = self.task(query, Execution::New, statement.writes);
+        query.runs_within(limits_of_execs(&query, rows));
+        let context = self.task(query, Execution::New);
         Ok(Plans { each, id, context })
     }
 }

@@ -99,11 +99,6 @@ impl Query {
         &self.principal
     }
 
-    /// When it began to be planned.
-    pub fn began(&self) -> Instant {
-        self.began
-    }
-
     /// How far it is.
     pub fn state(&self) -> State {
         match self.running.get() {

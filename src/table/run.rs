@@ -1,8 +1,8 @@
 //! What a plan looks up when it is executed.
 //!
 //! A plan has names: it may be kept, and executed by another session than the one that planned it. Whatever is live, the
-//! accounts' connections and the query's counts, is looked up in the session's configuration, in one extension. A session that lacks it is an error: a scan that made do without
-//! would ignore the query's time and its limit of requests.
+//! accounts' connections and the query's counts, is looked up in one extension of the session's configuration. A session
+//! without it is an error: a scan that ran all the same would ignore the query's time and its limit of requests.
 
 use std::sync::Arc;
 

@@ -102,3 +102,15 @@ async fn a_statement_that_was_refused_is_refused_again() {
 
     assert_eq!(engine.planned(), Planned { statements: 0, plans: 0 });
 }
+
+#[tokio::test]
+async fn a_plan_with_a_large_value_that_is_computed_is_not_kept_for_its_do_get() {
+    for (text, kept) in [("repeat('a', 100)", true), ("repeat('a', 2000000)", false)] {
+        let (engine, server) = planned_by().await;
+
+        let info = server.info(&prepared(&server.handle(&format!("SELECT {text}")).await)).await.unwrap();
+        server.rows(&info).await.unwrap();
+
+        assert_eq!(engine.planned(), Planned { statements: 1, plans: if kept { 1 } else { 2 } }, "{text}");
+    }
+}
