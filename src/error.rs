@@ -23,17 +23,17 @@ pub enum Kind {
     ResourceExhausted,
     /// What was read changed while it was read, or what was started failed; once more may work.
     Aborted,
-    /// It was carried out or may have been, and what became of it is not known: look before doing it again.
+    /// The request was or may have been executed, and its outcome is unknown: check before retrying.
     Unknown,
     /// It took longer than allowed.
     DeadlineExceeded,
     /// The upstream cannot be reached or says that it is broken.
     Unavailable,
-    /// The upstream answered something that cannot be what it meant.
+    /// The upstream's response is invalid or contradicts itself.
     DataLoss,
     /// This server does not do that.
     Unimplemented,
-    /// Somebody stopped it.
+    /// It was cancelled.
     Cancelled,
     /// A fault of this program.
     Internal,

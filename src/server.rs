@@ -100,9 +100,9 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|source| Error::Bind { address, source })
 }
 
-/// Serves the engine until `shutdown` is done. Then nobody new gets in, running
-/// queries have [`GRACE`], and the rest ends with UNAVAILABLE. Each POST of an EXEC is waited
-/// for: it ends by itself, when the budget's patience, the attempts' time and a look at the list are over.
+/// Serves the engine until `shutdown` completes. Then new connections are refused, running queries may continue for
+/// [`GRACE`], and after that their streams end with UNAVAILABLE. POSTs of EXECs are always awaited; the wait for the
+/// budget, the attempt timeout and one more list request bound how long they take.
 ///
 /// # Errors
 /// [`Error::Transport`].

@@ -40,17 +40,21 @@ async fn every_refusal_has_its_kind_and_names_the_request() {
         ("GET /v2/images/*/actions status=503", Kind::Unavailable, "503"),
         ("GET /v2/images/*/actions html=404", Kind::NotFound, "404"),
         ("GET /v2/images/*/actions html=502", Kind::Unavailable, "502"),
-        ("GET /v2/images/*/actions html=200", Kind::DataLoss, "no JSON object"),
+        ("GET /v2/images/*/actions html=200", Kind::DataLoss, "not a JSON object"),
         ("GET /v2/images/*/actions page=2 status=404", Kind::NotFound, "page=2"),
         ("GET /v2/images/*/actions page=2 status=500", Kind::Unavailable, "page=2"),
-        ("GET /v2/images/*/actions cut", Kind::DataLoss, "ended before its end"),
+        ("GET /v2/images/*/actions cut", Kind::DataLoss, "was cut off"),
         ("GET /v2/images/*/actions page=2 cut", Kind::DataLoss, "page=2"),
-        ("GET /v2/images/*/actions truncated", Kind::DataLoss, "ended before its end"),
+        ("GET /v2/images/*/actions truncated", Kind::DataLoss, "was cut off"),
         ("GET /v2/images/*/actions without=actions", Kind::DataLoss, "has no `actions`"),
         ("GET /v2/images/*/actions set=/actions/3/id \"x\"", Kind::DataLoss, "`id` of row 3: `x`"),
         ("GET /v2/images/*/actions set=/actions/3/id 1.5", Kind::DataLoss, "`id` of row 3: `1.5`"),
         ("GET /v2/images/*/actions set=/actions/3/id null", Kind::DataLoss, "`id` of row 3: it is missing"),
-        ("GET /v2/images/*/actions set=/links/pages/next \"https://x/?page=1\"", Kind::DataLoss, "does not lead on"),
+        (
+            "GET /v2/images/*/actions set=/links/pages/next \"https://x/?page=1\"",
+            Kind::DataLoss,
+            "which was read before",
+        ),
         ("GET /v2/images/*/actions redirect=http://127.0.0.1:1/", Kind::FailedPrecondition, "redirect"),
         ("GET /v2/images/*/actions hang", Kind::DeadlineExceeded, "not answered within"),
         ("GET /v2/images/*/actions drip", Kind::DeadlineExceeded, "not answered within"),
@@ -178,7 +182,7 @@ async fn a_refusal_that_names_its_pause_for_good_ends_at_the_querys_patience() {
     let error = stage.error(LIST).await;
 
     assert_eq!(error.kind(), Kind::ResourceExhausted);
-    assert!(error.to_string().contains("the account's requests are used up"), "{error}");
+    assert!(error.to_string().contains("the rate limit is used up"), "{error}");
     assert!(stage.requests().len() <= 3);
 }
 

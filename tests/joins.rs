@@ -344,8 +344,8 @@ async fn an_action_that_is_no_images_is_no_row_and_one_whose_image_is_not_told_i
     assert_eq!(volume.num_rows(), 0);
     let (image, sql) = (without("image"), "SELECT id, image_id FROM image_actions WHERE id =");
     let report = stage.error(&format!("{sql} {image}")).await.report();
-    assert!(report.contains("does not say the image_id of a row"), "{report}");
-    assert!(report.contains("\nhint: name the image_id as well, or do not select it"), "{report}");
+    assert!(report.contains("the image_id of a row of `"), "{report}");
+    assert!(report.contains("\nhint: add a condition on image_id, or do not select it"), "{report}");
     let rows = stage.rows(&format!("SELECT id FROM image_actions WHERE id = {image}")).await;
     assert_eq!(json(&rows), [json!({"id": image})]);
     let joined =

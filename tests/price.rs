@@ -110,8 +110,8 @@ async fn a_query_that_is_sure_to_need_more_is_refused_before_its_first_request()
     let error = stage.error(six).await;
 
     insta::assert_snapshot!(error.report(), @r"
-    the query needs at least 6 requests, and may send 5
-    hint: name fewer values, or raise query.max_requests; EXPLAIN shows what is asked for
+    the query needs at least 6 requests; the limit is 5
+    hint: name fewer values, or raise query.max_requests; EXPLAIN shows the requests
     ");
     assert_eq!(error.kind(), Kind::ResourceExhausted);
     assert!(
@@ -137,11 +137,8 @@ async fn a_query_stops_when_it_has_sent_what_it_may() {
 
     assert_eq!(error.kind(), Kind::ResourceExhausted);
     let report = error.report();
-    assert!(
-        report.starts_with("the query has sent 20 requests, as many as it may, before GET /v2/images/"),
-        "{report}"
-    );
-    assert!(report.contains("it takes at least 41\n"), "one for the images, and their 40 lists: {report}");
+    assert!(report.starts_with("the query reached its limit of 20 requests before GET /v2/images/"), "{report}");
+    assert!(report.contains("it needs at least 41\n"), "one for the images, and their 40 lists: {report}");
     assert!(report.contains("\nhint: name fewer values or rows to join with, add a LIMIT"), "{report}");
     // Those in flight when it failed may not have got there.
     assert!((4..=20).contains(&stage.requests().len()));
@@ -161,7 +158,7 @@ async fn an_error_tells_what_is_known_of_how_many_it_would_need() {
         ("SELECT id FROM image_actions WHERE image_id IN (SELECT id FROM images WHERE id <= 150)", 151),
     ] {
         let report = stage.error(sql).await.report();
-        assert!(report.contains(&format!("it takes at least {needed}\n")), "{sql}: {report}");
+        assert!(report.contains(&format!("it needs at least {needed}\n")), "{sql}: {report}");
     }
 }
 

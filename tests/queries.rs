@@ -117,7 +117,7 @@ async fn an_exec_that_is_cancelled_says_that_its_request_is_not_taken_back() {
     assert_eq!(error.kind(), Kind::Cancelled);
     insta::assert_snapshot!(error.report(), @r"
     the query was cancelled
-    hint: if its request was sent, that is not taken back: see what it started
+    hint: a request that was already sent is not undone: check what it started
     ");
     held.add_permits(1);
     stage.engine.finish_writing().await;

@@ -1,4 +1,4 @@
-//! What an answer says besides its rows: its head, and the body of an error.
+//! Reads the status, headers and error body of a response.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use super::body::{Head, NoObject};
 use super::limit::Told;
 use super::{Body, Fault, Where};
 
-/// What stands above a body.
+/// Status and headers of a response.
 pub(super) fn head(status: StatusCode, headers: &HeaderMap) -> Head {
     Head { status: status.as_u16(), request_id: request_id(headers), date: date(headers) }
 }
@@ -38,7 +38,7 @@ struct ErrorBody {
     request_id: Option<serde_json::Value>,
 }
 
-/// Of an answer that is no success.
+/// The error for a response with a status outside 2xx.
 pub(super) fn refusal(bytes: &[u8], at: Where, status: StatusCode, headers: &HeaderMap) -> Fault {
     if status.is_redirection() {
         let location = text(headers, LOCATION.as_str());
@@ -69,13 +69,13 @@ fn shortened(text: &str) -> String {
     if line.chars().count() < text.chars().count() { line + "…" } else { line }
 }
 
-/// Whole seconds, and never none: a refusal that asks for no pause would be asked again at once, for ever.
+/// `retry-after` in whole seconds, at least 1: with 0, a 429 would be retried at once, for ever.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = text(headers, RETRY_AFTER.as_str())?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.max(1)))
 }
 
-/// What the head says of the budget.
+/// The rate-limit information in a response's headers.
 pub(super) fn told(status: StatusCode, headers: &HeaderMap) -> Told {
     let refused = status == StatusCode::TOO_MANY_REQUESTS;
     let number = |name| text(headers, name).and_then(|text| text.trim().parse::<u64>().ok());

@@ -10,14 +10,14 @@ pub struct Body {
     head: Head,
 }
 
-/// What stands above a body.
+/// Status and headers of a response.
 #[derive(Clone, Debug, Default)]
 pub struct Head {
     /// The HTTP status.
     pub status: u16,
-    /// To be named when DigitalOcean is asked about it.
+    /// DigitalOcean's id of the request, for their support.
     pub request_id: Option<String>,
-    /// What time it was there: `date`, in whole seconds.
+    /// The server's clock: the `date` header, in whole seconds.
     pub date: Option<DateTime<Utc>>,
 }
 
@@ -33,7 +33,7 @@ pub enum NoObject {
 }
 
 impl Body {
-    /// Takes bytes that start with `{` and end with `}`. The rest is for who decodes them.
+    /// Accepts bytes that start with `{` and end with `}`. The decoder checks the rest.
     ///
     /// # Errors
     /// [`NoObject`].
@@ -52,7 +52,7 @@ impl Body {
         &self.bytes
     }
 
-    /// What stood above it.
+    /// Status and headers of the response.
     pub fn head(&self) -> &Head {
         &self.head
     }

@@ -58,7 +58,7 @@ impl<E: Exchange> Exchange for Budgeted<E> {
     }
 }
 
-/// The budget is used up for so long.
+/// The error of a request that would have to wait `wait` for the budget.
 pub(super) fn used_up(request: &Request, scope: &Scope, wait: Duration) -> Fault {
     let returns = Utc::now() + chrono::Duration::from_std(wait).unwrap_or(chrono::Duration::zero());
     Fault::Budget { at: request.at(), returns, wait, max_wait: scope.query.limits().max_wait }

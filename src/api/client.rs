@@ -98,8 +98,8 @@ impl Client {
     /// Sends a POST of `body`, JSON, until it is answered, but never after it may have been carried out
     /// ([`Fault::may_have_been_carried_out`]). `path` is percent-encoded already. `sent` hears of each time.
     ///
-    /// The query's time is not its own: it ends with the budget's patience and the attempts'. A future that is
-    /// dropped leaves a POST of which nobody knows.
+    /// The query's timeout does not apply: the wait for the budget and the attempt timeout bound it. If the future is
+    /// dropped, the outcome of the POST is unknown.
     ///
     /// # Errors
     /// Every [`Fault`] but those of [`Client::try_new`].

@@ -25,13 +25,13 @@ pub struct Call<'a> {
     pub request: &'a Request,
     /// For whom it is sent.
     pub scope: &'a Scope,
-    /// Which time it is sent, from 1. An answer that asks for a pause does not count.
+    /// Number of the attempt, from 1. A response with `retry-after` does not count as an attempt.
     pub attempt: u32,
-    /// The layer above, as far as it must know more than what is returned.
+    /// Receives events while the request runs; implemented by the layer above.
     pub observer: &'a mut dyn Observer,
 }
 
-/// Hears what happens to a request while it is being exchanged. A layer that listens passes it on to the observer above.
+/// Receives events of one exchange. A layer that handles an event also passes it to the observer of the layer above.
 pub trait Observer: Send {
     /// The head of an answer is here; its body is still to be read, and may never arrive.
     fn answered(&mut self, told: Told) {
@@ -51,7 +51,7 @@ pub struct Sent {
     pub attempt: u32,
     /// Whether there was a connection to send it over.
     pub connected: bool,
-    /// What stood above the answer, also of one whose body did not arrive.
+    /// Status and headers of the response, even if its body did not arrive.
     pub head: Option<Head>,
     /// From sending to the last byte of the answer.
     pub duration: Duration,

@@ -148,7 +148,8 @@ impl Fault {
         matches!(self, Self::Status { status: 404, id: Some(id), .. } if id == "not_found")
     }
 
-    /// Whether the API may have done what it was asked, although it did not answer so. False means that it did not.
+    /// Whether the API may have executed the request although the response does not say so. False: it certainly did
+    /// not.
     pub fn may_have_been_carried_out(&self) -> bool {
         match self {
             // Only a client error of HTTP's own says that nothing was done, and 408 does not: a gateway may have given up
@@ -243,7 +244,7 @@ impl fmt::Display for Fault {
                 write!(f, "`{host}` cannot be reached for {at} ({})", Attempts(*attempts))
             }
             Self::Cut { at, attempts, .. } => {
-                write!(f, "the answer to {at} ended before its end ({})", Attempts(*attempts))
+                write!(f, "the response to {at} was cut off ({})", Attempts(*attempts))
             }
             Self::Slow { at, limit, attempts } => {
                 write!(
@@ -259,24 +260,23 @@ impl fmt::Display for Fault {
             Self::TooLarge { at, limit } => write!(f, "the answer to {at} is larger than {limit} bytes"),
             Self::NoBody { at, status } => write!(f, "{at} was answered with {status} and no body"),
             Self::NotJson { at, status, content_type } => {
-                write!(f, "{at} was answered with {status} and a body that is no JSON object")?;
+                write!(f, "{at} was answered with {status} and a body that is not a JSON object")?;
                 content_type.iter().try_for_each(|content_type| write!(f, " (content-type `{content_type}`)"))
             }
             Self::Budget { at, returns, wait, max_wait } => write!(
                 f,
-                "the account's requests are used up: {at} would have to wait {} s, until {}, and may wait {}",
+                "the rate limit is used up: {at} would have to wait {} s, until {}; query.max_wait is {}",
                 wait.as_secs_f64().ceil(),
                 returns.format("%H:%M:%S UTC"),
                 humantime::format_duration(*max_wait),
             ),
             Self::Unwanted { at } => write!(f, "the query ended before {at} was sent"),
-            Self::TooManyRequests { at, most, needed } => write!(
-                f,
-                "the query has sent {most} requests, as many as it may, before {at}; it takes at least {needed}",
-            ),
-            Self::NoProgress { at, next } => write!(f, "{at} names `{next}` as its next page, which does not lead on"),
+            Self::TooManyRequests { at, most, needed } => {
+                write!(f, "the query reached its limit of {most} requests before {at}; it needs at least {needed}",)
+            }
+            Self::NoProgress { at, next } => write!(f, "{at} names `{next}` as its next page, which was read before"),
             Self::NoToken => f.write_str("there is no DigitalOcean token"),
-            Self::Insecure { host } => write!(f, "the token would be sent to `{host}` in the clear"),
+            Self::Insecure { host } => write!(f, "the token would be sent to `{host}` unencrypted"),
             Self::BaseUrl { url, problem } => write!(f, "the API's URL `{url}` {problem}"),
             Self::Setup(_) => f.write_str("the HTTP client could not be set up"),
         }
@@ -336,20 +336,18 @@ impl Failure for Fault {
             Self::Status { status: 429, .. } | Self::Budget { .. } => {
                 "ask for less at a time, or let the query wait longer with query.max_wait".into()
             }
-            Self::Status { status: 500.., .. } => {
-                "try again; https://status.digitalocean.com tells of incidents".into()
-            }
+            Self::Status { status: 500.., .. } => "try again; https://status.digitalocean.com lists incidents".into(),
             Self::Unreachable { .. } => "check the network, and --api-url".into(),
             Self::QueryTimeout { .. } => "ask for less, or raise query.timeout".into(),
             Self::TooManyRequests { .. } => {
-                "name fewer values or rows to join with, add a LIMIT, or raise query.max_requests; EXPLAIN shows what \
-                 is asked for"
+                "name fewer values or rows to join with, add a LIMIT, or raise query.max_requests; EXPLAIN shows the \
+                 requests"
                     .into()
             }
-            Self::TooLarge { .. } => "raise api.max_body_bytes if that can be meant".into(),
+            Self::TooLarge { .. } => "raise api.max_body_bytes if a response may be that large".into(),
             Self::NoToken => "set DIGITALOCEAN_TOKEN, or give --token-file; --demo needs none".into(),
             Self::Insecure { .. } => "use an https URL; plain http is for loopback addresses alone".into(),
-            Self::BaseUrl { .. } => "it is like https://api.digitalocean.com".into(),
+            Self::BaseUrl { .. } => "it should look like https://api.digitalocean.com".into(),
             Self::Status { .. }
             | Self::Cut { .. }
             | Self::Slow { .. }

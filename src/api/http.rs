@@ -154,7 +154,7 @@ async fn read(mut response: Response, limit: usize, at: &Where, attempts: u32) -
     }
 }
 
-/// What there is of an error's body. The status has said what matters, also where the rest is cut or endless.
+/// The first part of an error's body. The status is enough to report the error if the rest is truncated or endless.
 async fn read_some(mut response: Response) -> Bytes {
     const ENOUGH: usize = 64 << 10;
     let mut bytes = BytesMut::new();

@@ -6,14 +6,22 @@
 //! refused, so every request is counted here before it is sent. A request counts from when it
 //! is sent until a window's length after the head of its *answer*: the API saw it somewhere in between.
 //!
-//! What others use of the same token is learnt from the `ratelimit-*` headers, and a 429
-//! pauses everybody. Who would have to wait longer than allowed is refused at once.
+//! Usage by other clients of the same token is taken from the `ratelimit-*` headers. A 429 pauses all requests of the
+//! token. A request that would have to wait longer than its `max_wait` fails at once.
 //!
-//! What the API says may be wrong: a pause of a day, one request an hour, a reset in milliseconds. So nothing that it says
-//! holds anybody back for longer than [`Options::max_pause`]. After that one request at a time asks again.
+//! The headers may be wrong: a pause of a day, a limit of one request an hour, a reset in milliseconds. So no header
+//! pauses requests for longer than [`Options::max_pause`]. After that, one request at a time is sent until one is
+//! accepted.
 //!
-//! The number in flight is bounded here as well: requests pass one after another through a
-//! turnstile, and take a permit and a place in the budget in one step.
+//! The number of requests in flight is bounded here as well. A request passes three gates, in this order:
+//!
+//! ```text
+//! acquire ─► projected wait > max_wait? fail ─► turnstile (one at a time, in order) ─► permit + place in both windows
+//! ```
+//!
+//! Do not change without thinking: the turnstile is held while waiting, so requests are sent in the order in which they
+//! came; and a request leaves the windows only when its response's headers are here, because the API may have counted
+//! it at any moment until then.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,7 +56,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Of each setting the value with which fewer requests are sent.
+    /// For each setting, the stricter of the two values.
     fn stricter(&self, other: &Self) -> Self {
         Self {
             in_flight: self.in_flight.min(other.in_flight),
@@ -73,12 +81,12 @@ pub(super) struct TooLong {
     pub(super) wait: Duration,
 }
 
-/// What the head of an answer says of the budget.
+/// The rate-limit headers of a response, and whether it was accepted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Told {
-    /// Whether it is an answer, and no 429.
+    /// Whether there was a response with a status other than 429.
     pub accepted: bool,
-    /// How long a 429 asks everybody to wait.
+    /// `retry-after` of a 429: how long all requests of the token pause.
     pub pause: Option<Duration>,
     /// Requests an hour.
     pub limit: Option<usize>,
@@ -138,7 +146,7 @@ impl Limiter {
     }
 }
 
-/// Counts a waiting request out again, also when its query is dropped.
+/// Decrements the number of waiting requests when it is dropped, with its query or not.
 struct Leave<'a>(&'a AtomicUsize);
 
 impl Drop for Leave<'_> {
@@ -167,7 +175,7 @@ impl Permit {
         told
     }
 
-    /// The connection was never made, so nobody counts this request.
+    /// The connection was never made, so the API has not counted this request.
     pub(super) fn not_sent(&mut self) {
         if !std::mem::replace(&mut self.answered, true) {
             self.limiter.ledger().not_sent();
@@ -253,7 +261,8 @@ impl Ledger {
         if self.in_flight + recent < most {
             return Next::Taken;
         }
-        // The one whose leaving makes room; where those in flight alone fill the window, one of them must be answered.
+        // The response whose leaving makes room. If requests in flight alone fill the window, one of them must be
+        // answered.
         match (self.in_flight + recent).checked_sub(most).filter(|over| *over < recent) {
             Some(over) => Next::At(self.answered[self.answered.len() - recent + over] + window),
             None => Next::AfterAnAnswer,
@@ -281,11 +290,12 @@ impl Ledger {
         }
     }
 
-    /// When the API says that nothing is left although the windows have room, somebody else uses the token:
-    /// wait for its reset, and then ask with one request, whose answer tells more.
+    /// If the API reports 0 remaining requests while our windows have room, another client uses the token: wait for the
+    /// reported reset, then send one request, whose response has newer numbers.
     fn wait_for_others(&self, now: Instant) -> Next {
         match &self.told {
-            // An estimate, which takes those in flight for uncounted: the next answer tells better.
+            // An estimate: it assumes that the API has not counted the requests in flight. The next response corrects
+            // it.
             Some(told) if told.requests == 0 && self.in_flight > 0 => Next::AfterAnAnswer,
             Some(told) if told.requests == 0 && told.reset > now => Next::At(told.reset),
             Some(_) | None => Next::Taken,
@@ -322,7 +332,7 @@ impl Ledger {
         }
     }
 
-    /// Refuses whoever stands at `place` (from 1) where that place is beyond `patience`.
+    /// Fails if the request at `place` in the queue (from 1) would be sent after `patience`.
     fn refuse_beyond(&mut self, patience: Instant, place: usize) -> Result<(), TooLong> {
         let now = Instant::now();
         self.forget_before(now);
@@ -334,7 +344,8 @@ impl Ledger {
         if when > patience { Err(TooLong { wait: when - now }) } else { Ok(()) }
     }
 
-    /// When the request at `place` can be sent as far as this window goes, if all are answered at once.
+    /// The earliest time at which this window admits the request at `place`, if all requests before it are answered at
+    /// once.
     fn projected(&self, most: usize, window: Duration, now: Instant, place: usize) -> Instant {
         let recent = self.recent(window, now);
         let Some(over) = (recent + self.in_flight).saturating_add(place).checked_sub(most.saturating_add(1)) else {

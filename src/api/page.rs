@@ -162,7 +162,7 @@ impl<T: Send + 'static> Pages<T> {
         page.join().await.map(|(decoded, _slot)| decoded)
     }
 
-    /// A page out of its order. What was asked for ahead is not wanted any more, and must not keep its room.
+    /// Fetches a page out of order. Pages that were fetched ahead are dropped, so that they free their slots.
     async fn alone(&mut self, number: u64) -> Result<Decoded<T>, Error> {
         self.scheduler = None;
         (self.schedule, self.coming) = unbounded_channel();
@@ -171,8 +171,8 @@ impl<T: Send + 'static> Pages<T> {
         Arc::clone(&self.fetch).one(self.request.page(number)).await
     }
 
-    /// Page 1 tells of all the others. What it does not tell of is asked for one by one, and so is what a LIMIT may make
-    /// superfluous.
+    /// Schedules the pages that page 1 announces. Pages beyond them, and pages that a LIMIT may make unnecessary, are
+    /// fetched one at a time.
     fn schedule_ahead(&mut self) {
         let taken = self.extent.asked();
         if taken == 1 && self.fetch.whole && self.extent.total().is_some() {
@@ -205,7 +205,7 @@ impl<T: Send + 'static> Pages<T> {
         }));
     }
 
-    /// A server whose `next` leads back would be read for ever.
+    /// Fails if `next` points to a page that was read before: such a list would never end.
     fn check_progress(&self, number: u64, next: &str) -> Result<(), Fault> {
         if page_number(next).is_some_and(|page| page > number) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! How far a scan reads ahead of whoever takes its rows.
+//! Bounds how many pages and bytes a scan fetches before its rows are consumed.
 //!
 //! A page has a slot from before its request is sent until its rows are taken. Slots are given
 //! in the order that they are asked for, so that the page which is wanted next is never the

@@ -70,7 +70,7 @@ impl<E: Exchange> Exchange for Retrying<E> {
     }
 }
 
-/// Whether another attempt may go better, and does no harm.
+/// Whether the request may be sent again: the failure is temporary, and repeating it is safe.
 fn may_be_sent_again(request: &Request, fault: &Fault) -> bool {
     let may_pass = match fault {
         Fault::Unreachable { .. } | Fault::Cut { .. } | Fault::Slow { .. } => true,

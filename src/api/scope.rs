@@ -1,4 +1,4 @@
-//! For whom requests are sent.
+//! The query and the scan that a request belongs to.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub struct Scope {
     pub query: Arc<Query>,
     /// The scan's own counts.
     pub counts: Arc<Counts>,
-    /// Whether a request that was not sent yet is not sent any more when the query has ended.
+    /// Whether requests that still wait are dropped when the query ends. False for an EXEC.
     pub ends_with_query: bool,
 }
 

@@ -8,7 +8,8 @@ use crate::server;
 pub(super) fn banner(address: SocketAddr, settings: &Settings) -> String {
     let here = server::reachable(address);
     let account = account(settings);
-    let exposed = if address.ip().is_loopback() { "" } else { "\nwarning  whoever can connect reads this account\n" };
+    let exposed =
+        if address.ip().is_loopback() { "" } else { "\nwarning  anyone who can connect can read this account\n" };
     let writes = writes(settings);
     let version = env!("CARGO_PKG_VERSION");
     let pyarrow = pyarrow(here);
@@ -46,8 +47,8 @@ fn account(settings: &Settings) -> String {
 
 fn writes(settings: &Settings) -> &'static str {
     match settings.serves_writes() {
-        true => "EXEC is carried out for whoever connects",
-        false => "off; --allow-writes lets EXEC be carried out",
+        true => "on: anyone who connects can run EXEC",
+        false => "off (--allow-writes turns EXEC on)",
     }
 }
 
@@ -79,7 +80,7 @@ mod tests {
         insta::assert_snapshot!(text.replace(env!("CARGO_PKG_VERSION"), "VERSION"), @r##"
         oceanflight VERSION is ready on grpc://127.0.0.1:50051
         account  https://api.digitalocean.com, token from DIGITALOCEAN_TOKEN
-        writes   off; --allow-writes lets EXEC be carried out
+        writes   off (--allow-writes turns EXEC on)
 
         oceanflight
           oceanflight query --server 127.0.0.1:50051 'SHOW TABLES'
@@ -105,7 +106,7 @@ mod tests {
     fn an_address_that_others_reach_is_warned_about_and_lines_to_copy_work_here() {
         let text = banner("0.0.0.0:7".parse().unwrap(), &settings(vec![]));
 
-        assert!(text.contains("ready on grpc://0.0.0.0:7") && text.contains("\nwarning  whoever"), "{text}");
+        assert!(text.contains("ready on grpc://0.0.0.0:7") && text.contains("\nwarning  anyone"), "{text}");
         assert!(text.contains("jdbc:arrow-flight-sql://127.0.0.1:7/"), "{text}");
     }
 }

@@ -13,10 +13,10 @@ use crate::demo::{self, Account, StartError};
 use crate::error::Result;
 use crate::server;
 
-/// Serve a simulated DigitalOcean API over HTTP, to try things out on
+/// Serve a simulated DigitalOcean API over HTTP, for trials and tests
 #[derive(Args, Debug)]
 pub(super) struct Demo {
-    /// Where to listen; port 0 takes a free one
+    /// Address to listen on; port 0 picks a free port
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 

@@ -50,7 +50,7 @@ impl fmt::Display for Error {
             Self::EmptySql { place } => write!(f, "there is no statement in {place}"),
             Self::Sql { place, .. } => write!(f, "{place} cannot be read"),
             Self::SqlNotText { place } => write!(f, "{place} is not UTF-8"),
-            Self::Extension { file } => write!(f, "the name of {} says no format", file.display()),
+            Self::Extension { file } => write!(f, "the extension of {} is not a known format", file.display()),
             Self::Binary { format } => write!(f, "{format} is binary, and standard output is a terminal"),
             Self::Output { file: Some(file), .. } => write!(f, "{} cannot be written", file.display()),
             Self::Output { file: None, .. } => f.write_str("standard output cannot be written"),
@@ -58,7 +58,7 @@ impl fmt::Display for Error {
             Self::NotSimulated { flag } => write!(f, "`{flag}` is for a simulated account"),
             Self::Simulated(error) => error.fmt(f),
             Self::NoSuchTable { name, .. } => write!(f, "there is no table `{name}`"),
-            Self::Signals(_) => f.write_str("signals cannot be heard"),
+            Self::Signals(_) => f.write_str("cannot listen for signals"),
             Self::Runtime(_) => f.write_str("the runtime does not start"),
             Self::Stopped => f.write_str("stopped"),
         }

@@ -20,7 +20,7 @@ pub enum Exit {
     Token,
     /// The same again may work later.
     Later,
-    /// An EXEC of which nobody knows what became.
+    /// An EXEC with an unknown outcome.
     Unknown,
     /// Ctrl-C.
     Stopped,
@@ -28,17 +28,14 @@ pub enum Exit {
 
 /// All of them, with what `--help` says.
 const TABLE: &[(Exit, &str)] = &[
-    (Exit::Done, "all went well"),
+    (Exit::Done, "success"),
     (Exit::Failed, "the API, the server or oceanflight itself failed"),
-    (
-        Exit::Refused,
-        "wrong usage, statement, setting or file, or a thing that is not there: the same again fails again",
-    ),
-    (Exit::Rows, "there were rows, and --fail-if-rows was given"),
-    (Exit::Token, "the token is missing, unknown, or may not do this"),
-    (Exit::Later, "unreachable, too slow, changed meanwhile, or over a limit: later it may work"),
-    (Exit::Unknown, "an EXEC was carried out or may have been, and its end is not known: look before doing it again"),
-    (Exit::Stopped, "stopped by Ctrl-C, SIGTERM or SIGHUP before it was done"),
+    (Exit::Refused, "bad usage, SQL, setting or file: retrying will not help"),
+    (Exit::Rows, "the query returned rows and --fail-if-rows was set"),
+    (Exit::Token, "the token is missing, invalid, or lacks a scope"),
+    (Exit::Later, "temporary: API unreachable, timeout, data changed while it was read, or a limit reached"),
+    (Exit::Unknown, "an EXEC was or may have been executed, and its outcome is unknown: check before retrying"),
+    (Exit::Stopped, "interrupted by Ctrl-C, SIGTERM or SIGHUP"),
 ];
 
 impl Exit {

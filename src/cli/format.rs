@@ -26,13 +26,13 @@ use super::text;
 /// A format that rows are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// For people: columns side by side, structs and lists as JSON
+    /// Aligned columns; structs and lists as JSON
     Table,
     /// With a header; NULL is empty, structs and lists are JSON
     Csv,
-    /// An array of objects
+    /// A JSON array of objects
     Json,
-    /// An object a line
+    /// One JSON object per line
     Jsonl,
     /// Arrow IPC: the file format in a file, the stream format elsewhere
     Arrow,

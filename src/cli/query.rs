@@ -30,7 +30,7 @@ const LOG: &str = "warn,oceanflight::table::stream=error";
 #[derive(Args, Debug)]
 #[command(after_help = exit::help())]
 pub(super) struct Query {
-    /// The statement; `-`, or nothing where standard input is no terminal, reads it from there
+    /// SQL to run; `-`, or a pipe, reads it from standard input
     #[arg(value_name = "SQL")]
     sql: Option<String>,
 
@@ -38,19 +38,19 @@ pub(super) struct Query {
     #[arg(short, long, value_name = "FILE", conflicts_with = "sql")]
     file: Option<PathBuf>,
 
-    /// Ask a running server instead of the API
+    /// Send the statement to a running server instead of calling the API
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = elsewhere())]
     server: Option<String>,
 
-    /// How to print the rows [default: table, or what the name of --output ends with]
+    /// Output format [default: by the extension of --output, else table]
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<Format>,
 
-    /// Write the rows to a file, which appears when all of them are in it, or not at all
+    /// Write the rows to a file; the file is created only if the query succeeds
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Exit with 3 if there is a row: a check for cron and CI
+    /// Exit with code 3 if the query returns any row (for checks in cron and CI)
     #[arg(long)]
     fail_if_rows: bool,
 

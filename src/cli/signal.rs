@@ -40,7 +40,7 @@ pub(super) fn end_if_stuck(exit: Exit, busy: impl Fn() -> bool + Send + 'static)
 /// How long a query may take to say that it was stopped.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Hears what the process is told; from its creation on nothing else ends it.
+/// Receives SIGINT, SIGTERM and SIGHUP. While it exists, the signals' default actions are off.
 #[derive(Debug)]
 pub(super) struct Signals {
     #[cfg(unix)]

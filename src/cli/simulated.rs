@@ -10,23 +10,23 @@ use crate::demo::{Fault, Limits, Options, Total};
 #[derive(Args, Clone, Debug, Default)]
 #[group(skip)]
 pub(super) struct Simulated {
-    /// Hold each answer back so long
+    /// Delay of each response
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = HEADING)]
     latency: Option<Duration>,
 
-    /// Let something go wrong: `GET /v2/images/*/actions page=2 times=1 status=500`; repeatable
+    /// Inject a fault, such as `GET /v2/images/*/actions page=2 times=1 status=500`; repeatable
     #[arg(long = "fault", value_name = "TEXT", help_heading = HEADING)]
     faults: Vec<Fault>,
 
-    /// Give a list exactly so many rows: an image's actions by its id, or `images=500`; repeatable
+    /// Number of rows in a list: `62137902=1000` (actions of that image) or `images=500`; repeatable
     #[arg(long = "total", value_name = "IMAGE=COUNT", help_heading = HEADING)]
     totals: Vec<Total>,
 
-    /// Let an action that is started be in progress for so long
+    /// How long a new action stays in-progress
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = HEADING)]
     settle: Option<Duration>,
 
-    /// Answer as many requests as come, instead of 250 a minute and 5,000 an hour
+    /// No rate limit (default: 250 requests a minute and 5,000 an hour)
     #[arg(long, help_heading = HEADING)]
     no_rate_limits: bool,
 }

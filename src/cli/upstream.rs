@@ -1,4 +1,4 @@
-//! Whom the engine asks: the API, or a simulated account in this process.
+//! The API that the engine calls: DigitalOcean's, or a simulated account in this process.
 
 use url::Url;
 

@@ -112,10 +112,10 @@ impl fmt::Display for Error {
             Self::Token { source: TokenSource::Variable(name), fault } => write!(f, "{name} {fault}"),
             Self::Token { source: file @ TokenSource::File(_), fault } => write!(f, "the token file {file} {fault}"),
             Self::PlainHttp { url } => {
-                write!(f, "the token would go to {} over plain http", url.host_str().unwrap_or_default())
+                write!(f, "the token would be sent to {} over plain HTTP", url.host_str().unwrap_or_default())
             }
-            Self::Exposed { listen } => write!(f, "others can connect to {listen}, and nobody is asked who they are"),
-            Self::DemoAndUrl { demo, api_url } => write!(f, "{demo} and {api_url} name two accounts"),
+            Self::Exposed { listen } => write!(f, "other machines can connect to {listen}, and there is no login"),
+            Self::DemoAndUrl { demo, api_url } => write!(f, "{demo} and {api_url} exclude each other"),
         }
     }
 }

@@ -40,7 +40,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// How far from the user's fingers: the smaller number counts.
+    /// Precedence of the origin; the smaller number wins (flag, variable, file, default).
     pub(super) fn distance(&self) -> u8 {
         match self {
             Self::Flag(_) => 0,

@@ -73,7 +73,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("ADDRESS:PORT"),
         default: Some("127.0.0.1:50051"),
         scope: Scope::Serve,
-        help: "Where to listen. Port 0 takes a free one. An address that others can reach needs \
+        help: "Address to listen on. Port 0 picks a free port. An address that other machines can reach needs \
                --allow-unauthenticated.",
         store: |settings, text| parse::address(text).map(|address| settings.listen = address),
     },
@@ -84,7 +84,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Switch,
         default: Some("false"),
         scope: Scope::Serve,
-        help: "Listen where others can connect: whoever does reads the account.",
+        help: "Allow an address that other machines can reach. There is no login: anyone who connects can read the account.",
         store: |settings, text| parse::switch(text).map(|allow| settings.allow_unauthenticated = allow),
     },
     Setting {
@@ -94,7 +94,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Switch,
         default: None,
         scope: Scope::Serve,
-        help: "Carry EXEC and CALL out, for whoever can connect. Without it only a --demo does.",
+        help: "Run EXEC and CALL for anyone who can connect. Off by default, except with --demo.",
         store: |settings, text| parse::switch(text).map(|allow| settings.allow_writes = Some(allow)),
     },
     Setting {
@@ -104,7 +104,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Switch,
         default: Some("false"),
         scope: Scope::Upstream,
-        help: "Ask a simulated account in this process. It needs no token and no network.",
+        help: "Use a simulated account inside this process: no token, no network.",
         store: |settings, text| parse::switch(text).map(|demo| settings.demo = demo),
     },
     Setting {
@@ -114,7 +114,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("URL"),
         default: Some("https://api.digitalocean.com"),
         scope: Scope::Upstream,
-        help: "The API. The token goes to this host alone, over plain http only to this machine.",
+        help: "URL of the API. The token is sent only to this host (plain HTTP only to localhost).",
         store: |settings, text| parse::url(text).map(|url| settings.api_url = url),
     },
     Setting {
@@ -124,8 +124,8 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("FILE"),
         default: None,
         scope: Scope::Upstream,
-        help: "A file with the token on its only line; instead of DIGITALOCEAN_TOKEN or DIGITALOCEAN_ACCESS_TOKEN, \
-               which in turn count before a file that only the settings file names.",
+        help: "File that holds the token. The flag and its variable win over DIGITALOCEAN_TOKEN and \
+               DIGITALOCEAN_ACCESS_TOKEN; token_file in the settings file does not.",
         store: |settings, text| parse::path(text).map(|path| settings.token_file = Some(path)),
     },
     Setting {
@@ -135,7 +135,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("DURATION"),
         default: Some("5m"),
         scope: Scope::Upstream,
-        help: "The longest that a query may take.",
+        help: "Maximum duration of a query.",
         store: |settings, text| parse::limit(text).map(|timeout| settings.timeout = timeout),
     },
     Setting {
@@ -145,7 +145,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("DURATION"),
         default: Some("60s"),
         scope: Scope::Upstream,
-        help: "The longest that a query waits for room in the API's rate limit.",
+        help: "Maximum time that a request of a query waits for the API's rate limit.",
         store: |settings, text| parse::duration(text).map(|wait| settings.max_wait = wait),
     },
     Setting {
@@ -155,8 +155,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("COUNT"),
         default: Some("1000"),
         scope: Scope::Upstream,
-        help: "How many requests a query may send, those sent again included. EXPLAIN tells what it needs. 0 is no \
-               limit.",
+        help: "Maximum requests per query, retries included; EXPLAIN shows how many a query needs. 0 = unlimited.",
         store: |settings, text| parse::count(text).map(|count| settings.max_requests = count as u64),
     },
     Setting {
@@ -166,7 +165,8 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("WHAT"),
         default: Some("enumerate"),
         scope: Scope::Upstream,
-        help: "What happens where a table needs a value that a query does not name: `enumerate` reads the values from the table that has them, `error` refuses the query.",
+        help: "What to do if a query gives no value for a table's required parameter: `enumerate` reads the values from \
+               the parent table, `error` rejects the query.",
         store: |settings, text| parse::missing_key(text).map(|missing_key| settings.missing_key = missing_key),
     },
     Setting {
@@ -176,7 +176,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("BYTES"),
         default: Some("2 GiB"),
         scope: Scope::Upstream,
-        help: "What all queries together may hold: to sort, join, aggregate, and of pages read ahead.",
+        help: "Memory limit for all queries together: sorts, joins, aggregates, and pages read ahead.",
         store: |settings, text| parse::bytes(text).map(|bytes| settings.memory_bytes = bytes),
     },
     Setting {
@@ -186,7 +186,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("COUNT"),
         default: Some("20"),
         scope: Scope::Serve,
-        help: "How many rows of parameters one EXEC is carried out for at most; more are refused before the first. 0 is no limit.",
+        help: "Maximum parameter rows per EXEC; a larger batch is rejected before anything is sent. 0 = unlimited.",
         store: |settings, text| parse::count(text).map(|count| settings.max_writes = count),
     },
     Setting {
@@ -196,7 +196,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("DURATION"),
         default: Some("60s"),
         scope: Scope::Upstream,
-        help: "The longest that one HTTP request may take.",
+        help: "Timeout of one HTTP request.",
         store: |settings, text| parse::limit(text).map(|timeout| settings.attempt_timeout = timeout),
     },
     Setting {
@@ -206,7 +206,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("BYTES"),
         default: Some("64 MiB"),
         scope: Scope::Upstream,
-        help: "The largest answer that is read.",
+        help: "Maximum size of one response body.",
         store: |settings, text| parse::bytes(text).map(|bytes| settings.max_body_bytes = bytes),
     },
     Setting {
@@ -216,7 +216,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("COUNT"),
         default: Some("250"),
         scope: Scope::Upstream,
-        help: "How many requests are sent in a minute: what DigitalOcean allows a token. 0 is no limit.",
+        help: "Maximum requests per minute; the default is DigitalOcean's limit per token. 0 = unlimited.",
         store: |settings, text| parse::count(text).map(|count| settings.requests_per_minute = count),
     },
     Setting {
@@ -226,7 +226,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("COUNT"),
         default: Some("5000"),
         scope: Scope::Upstream,
-        help: "How many requests are sent in an hour, or fewer where the API allows fewer. 0 is no limit.",
+        help: "Maximum requests per hour; a lower limit that the API reports applies as well. 0 = unlimited.",
         store: |settings, text| parse::count(text).map(|count| settings.requests_per_hour = count),
     },
     Setting {
@@ -236,8 +236,8 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("DURATION"),
         default: Some("5m"),
         scope: Scope::Upstream,
-        help: "The longest that an answer of the API (a 429, or its rate limit's headers) holds requests back. After that \
-               one request at a time asks again.",
+        help: "Maximum pause after a 429, or after headers that report an exhausted rate limit. Then requests are sent \
+               one at a time until one succeeds.",
         store: |settings, text| parse::limit(text).map(|pause| settings.max_pause = pause),
     },
     Setting {
@@ -247,8 +247,8 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("FILTER"),
         default: None,
         scope: Scope::All,
-        help: "What is logged to standard error: `warn`, or `info,oceanflight::api=debug`. \
-               Without it `serve` logs `info`, everything else `warn`.",
+        help: "Log filter for standard error, such as `warn` or `info,oceanflight::api=debug`. \
+               Default: `info` for `serve`, `warn` for other commands.",
         store: |settings, text| parse::filter(text).map(|filter| settings.log = Some(filter)),
     },
     Setting {
@@ -258,7 +258,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Value("text|json"),
         default: Some("text"),
         scope: Scope::All,
-        help: "How it is logged.",
+        help: "Format of the log.",
         store: |settings, text| parse::log_format(text).map(|format| settings.log_format = format),
     },
 ];

@@ -226,7 +226,10 @@ fn a_token_goes_over_plain_http_to_this_machine_alone() {
     }
 
     let problem = problem(&[("api_url", "http://example.com")], &token);
-    assert!(problem.starts_with("the token would go to example.com over plain http\nhint: use https"), "{problem}");
+    assert!(
+        problem.starts_with("the token would be sent to example.com over plain HTTP\nhint: use https"),
+        "{problem}"
+    );
     assert!(resolve_with(&[("api_url", "http://example.com")], &[]).is_ok());
 }
 
@@ -266,7 +269,7 @@ fn of_a_simulated_account_and_a_url_the_nearer_one_counts() {
     assert!(!resolve_with(&[("api_url", "https://example.com")], &variable).unwrap().settings.demo);
 
     let problem = problem(&[("demo", "true"), ("api_url", "https://example.com")], &[]);
-    assert!(problem.starts_with("--demo and --api-url name two accounts"), "{problem}");
+    assert!(problem.starts_with("--demo and --api-url exclude each other"), "{problem}");
 }
 
 #[test]

@@ -190,32 +190,29 @@ impl fmt::Display for Fault {
             Self::Cast(message) => f.write_str(message),
             Self::AmbiguousColumn(name) => write!(f, "`{name}` is the name of more than one column here"),
             Self::Overflow(overflow) => overflow.fmt(f),
-            Self::Subquery => f.write_str("a subquery cannot be answered at this place of the statement"),
+            Self::Subquery => f.write_str("a subquery is not supported at this place of the statement"),
             Self::Unrepeatable { why } => {
-                write!(
-                    f,
-                    "{why} may change the subquery's rows between two readings, and it has to be read more than once"
-                )
+                write!(f, "the subquery has to be read more than once, and {why} may return different rows each time")
             }
-            Self::SeveralRows => f.write_str("a subquery that is used as a value may return several rows"),
+            Self::SeveralRows => f.write_str("a subquery used as a value may return more than one row"),
             Self::Correlated => f.write_str(
                 "a subquery uses a column of the outer query where that cannot be turned into a join: below a LIMIT, a \
                  UNION or a window, in an outer join, or in an aggregate",
             ),
             Self::TooManyRequests { most, needed } => {
-                write!(f, "the query needs at least {needed} requests, and may send {most}")
+                write!(f, "the query needs at least {needed} requests; the limit is {most}")
             }
             Self::UnknownTable { name, .. } => write!(f, "there is no table `{name}`"),
             Self::AmbiguousTable { name, .. } => write!(f, "several services have a table `{name}`"),
             Self::UnknownColumn { name, .. } => write!(f, "there is no column `{name}`"),
             Self::Unknown { what, name, .. } => write!(f, "there is no {what} `{name}`"),
-            Self::NotCalled { method, .. } => write!(f, "`{method}` reads, and is not called"),
+            Self::NotCalled { method, .. } => write!(f, "`{method}` is read with SELECT, it cannot be called"),
             Self::Dialect { written, .. } => write!(f, "`{written}` is not understood"),
             Self::UnknownFunction { name, .. } => write!(f, "there is no function `{name}`"),
-            Self::ReadOnly(what) => write!(f, "tables are only read: {what}"),
-            Self::NotAnUpdate => f.write_str("the statement answers rows, and is no update"),
+            Self::ReadOnly(what) => write!(f, "tables are read-only: {what}"),
+            Self::NotAnUpdate => f.write_str("the statement returns rows; it is not an update"),
             Self::TooManyWrites { rows, most } => {
-                write!(f, "{rows} rows were bound, and {most} are written at once at most")
+                write!(f, "{rows} rows were bound; the limit for one EXEC is {most}")
             }
             Self::Row { row, of, done, cause } => {
                 write!(f, "row {row} of {of}: {}", cause.line())?;
@@ -223,7 +220,7 @@ impl fmt::Display for Fault {
                     write!(f, "; done before it: {}", done.join(", "))?;
                 }
                 if row < of {
-                    f.write_str("; the rows behind it were not sent")?;
+                    f.write_str("; the rows after it were not sent")?;
                 }
                 Ok(())
             }
@@ -243,7 +240,7 @@ impl fmt::Display for Fault {
             }
             Self::UntoldParameter { number, bound } => write!(
                 f,
-                "nothing in the statement tells the type of parameter {number}, and a value of type {bound} is bound"
+                "the statement does not determine the type of parameter {number}; the bound value is of type {bound}"
             ),
             Self::TornParameter { number } => write!(f, "parameter {number} is used as two different types"),
             Self::TypeOfValue { column, told, found } => {
@@ -251,7 +248,7 @@ impl fmt::Display for Fault {
             }
             Self::Cancelled { .. } => f.write_str("the query was cancelled"),
             Self::Timeout(limit) => write!(f, "the query took longer than {}", humantime::format_duration(*limit)),
-            Self::Resources(message) => write!(f, "the query needs more than it may have: {message}"),
+            Self::Resources(message) => write!(f, "the query exceeded a resource limit: {message}"),
             Self::Engine(message) => write!(f, "DataFusion cannot run this statement: {message}"),
             Self::Internal(message) => write!(f, "internal error: {message}"),
         }
@@ -357,7 +354,7 @@ impl Failure for Fault {
                     .into()
             }
             Self::TooManyRequests { .. } => {
-                "name fewer values, or raise query.max_requests; EXPLAIN shows what is asked for".into()
+                "name fewer values, or raise query.max_requests; EXPLAIN shows the requests".into()
             }
             Self::AmbiguousTable { tables, .. } => format!("write `{}`", tables.join("` or `")),
             Self::UnknownTable { nearest: None, .. } => "`SHOW TABLES` lists them".into(),
@@ -380,7 +377,7 @@ impl Failure for Fault {
             }
             Self::TypeOfValue { .. } => "write the value into the statement, or cast the column to one type".into(),
             Self::Cancelled { writes: false } => return None,
-            Self::Cancelled { writes: true } => "if its request was sent, that is not taken back: see what it started".into(),
+            Self::Cancelled { writes: true } => "a request that was already sent is not undone: check what it started".into(),
             Self::Timeout(_) => "ask for less, or raise query.timeout".into(),
             Self::Engine(_) => "write it another way, and please report it with the statement".into(),
             Self::Internal(_) => "this is a fault of oceanflight: please report it with the statement".into(),

@@ -1,4 +1,4 @@
-//! What is left in an optimized plan that DataFusion has no operator for.
+//! Finds what DataFusion cannot plan in an optimized plan: outer references and subqueries that no rule has removed.
 //!
 //! Its planner says so with the expression's name in a text. Here the plan itself is looked at.
 

@@ -326,7 +326,7 @@ impl Engine {
         self.writer.as_ref().map_or(0, |writer| writer.running())
     }
 
-    /// Starts no EXEC any more, and waits until each that was sent has an answer, or none to hope for.
+    /// Rejects further EXECs, and waits until each POST that was sent has a response or has failed.
     pub async fn finish_writing(&self) {
         if let Some(writer) = &self.writer {
             writer.finish().await;

@@ -1,8 +1,18 @@
 //! The threads that statements are planned and run on.
 //!
-//! DataFusion computes inside of a poll, sometimes for minutes: a join over an inequality, a chain of a thousand
-//! operators. On the threads that also answer gRPC, timers and signals, two such queries made a server of two cores
-//! deaf, to Ctrl-C as well. So plans have a runtime of their own; what waits for them stays awake, and keeps the time.
+//! DataFusion computes inside `poll`, sometimes for minutes: a join over an inequality, a chain of a thousand
+//! operators. On the threads that serve gRPC, timers and signals, two such queries blocked a server with two cores,
+//! even for Ctrl-C. So plans run on a tokio runtime of their own, and the main runtime stays responsive:
+//!
+//! ```text
+//! main runtime                              plan runtime (one thread per core, 64 MiB stacks)
+//!   gRPC, timers, signals, HTTP  ──spawn──►   planning; polling of plans
+//!   awaits the next batch        ◄─channel─   one batch at a time, made when it is wanted
+//! ```
+//!
+//! Do not change without thinking: POSTs must not run here (a busy poll would delay them past their timeout); plans
+//! must be dropped here (dropping recurses as deep as the plan); the runtime is never shut down (a busy plan would
+//! block that).
 
 use std::ops::Deref;
 use std::panic::resume_unwind;
@@ -23,7 +33,7 @@ static PLANS: LazyLock<Runtime> = LazyLock::new(|| {
     plans.expect("a system that cannot start a thread cannot run a query")
 });
 
-/// A task on those threads, stopped where it next waits when this is dropped.
+/// A task on the plan runtime. Dropping the handle aborts the task at its next await.
 pub(super) struct Apart<T>(JoinHandle<T>);
 
 impl<T: Send + 'static> Apart<T> {
@@ -51,7 +61,7 @@ impl<T> Drop for Apart<T> {
     }
 }
 
-/// A value that is dropped on those threads: a plan is dropped by recursion, and as deep as it is planned.
+/// A value that is dropped on the plan runtime: dropping a plan recurses as deep as the plan is nested.
 pub(super) struct DroppedApart<T: Send + 'static>(Option<T>);
 
 impl<T: Send + 'static> DroppedApart<T> {

@@ -26,8 +26,8 @@ impl JoinSetTracer for SpanOfTheStarter {
     }
 }
 
-/// From now on all tasks that DataFusion starts in this process have the span of their starter. A program that uses this
-/// crate may have set a tracer of its own before: that one stays.
+/// Makes every task that DataFusion spawns in this process inherit the span of the task that spawns it. If the program
+/// has set a tracer before, that one stays.
 pub(super) fn follow_tasks() {
     let _ = set_join_set_tracer(&SpanOfTheStarter);
 }

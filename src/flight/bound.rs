@@ -1,4 +1,4 @@
-//! The rows bound to prepared statements, for clients that go on with an old handle.
+//! Parameter rows of prepared statements, for clients that keep using the handle from before DoPut.
 //!
 //! DoPut answers a new handle that holds the bound row, and a client is to go on
 //! with that one. flightsql-dbapi 0.2 (Superset) does not read the answer and asks

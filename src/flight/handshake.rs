@@ -1,4 +1,4 @@
-//! Handshake: so far everybody is let in.
+//! Handshake: every client is accepted, as there is no authentication yet.
 //!
 //! JDBC opens every connection with a handshake, fails where there is none, and
 //! reads the answer's `authorization` header, as pyarrow and the Go driver do; what

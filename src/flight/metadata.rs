@@ -18,7 +18,7 @@ use crate::error::Result;
 /// The longest LIKE pattern, in characters: patterns become regular expressions.
 const PATTERN: usize = 1_000;
 
-/// What the commands tell of.
+/// The server's metadata, as the commands need it.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// Every table there is.

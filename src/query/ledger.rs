@@ -1,8 +1,9 @@
 //! How many requests a query is known to need.
 //!
-//! Several places learn of the same list: the join that has its key, the scan that makes a call of the key, the first
-//! page, which tells how many pages there are. Each of them says what it knows as soon as it knows it. The ledger tells
-//! lists apart, so what is said twice counts once, and nobody has to know what the others have said.
+//! Several components learn about the same list at different times: the join that has its key, the scan that makes a
+//! call of the key, and the first page, which has the number of pages. Each reports what it knows as soon as it knows
+//! it. The ledger identifies lists, so a list that is reported twice counts once, and the components need not
+//! coordinate.
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;

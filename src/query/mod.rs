@@ -1,4 +1,4 @@
-//! A query from its text to its last row: who asks what, within which limits, and what happened on its behalf so far.
+//! A query from its text to its last row: its client, its limits, its state, and the counts of what it has done so far.
 //!
 //! - [`Principal`]: who asks. Every call of the engine is given one.
 //! - [`Query`]: one statement that is planned or runs; whatever is done for it is given it as an argument.

@@ -1,9 +1,9 @@
-//! Who a statement is run for.
+//! The client that a statement runs for.
 
 use std::fmt;
 use std::net::SocketAddr;
 
-/// Who asks, and from where.
+/// A client: its identity, and the address it connects from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Principal {
     /// What it may see depends on this alone.
@@ -12,10 +12,10 @@ pub struct Principal {
     pub peer: Peer,
 }
 
-/// Who somebody is known as.
+/// The authenticated identity of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Identity {
-    /// Nobody was asked.
+    /// No authentication took place.
     Anonymous,
 }
 
@@ -31,12 +31,12 @@ pub enum Peer {
 }
 
 impl Principal {
-    /// Somebody in this process.
+    /// A caller in this process.
     pub fn local() -> Self {
         Self { identity: Identity::Anonymous, peer: Peer::Local }
     }
 
-    /// Somebody at the other end of a connection, who was not asked for a name.
+    /// A remote client without authentication.
     pub fn anonymous(address: Option<SocketAddr>) -> Self {
         Self { identity: Identity::Anonymous, peer: address.map_or(Peer::Unknown, Peer::Remote) }
     }

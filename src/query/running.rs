@@ -57,7 +57,7 @@ pub struct Query {
     told: Mutex<Told>,
 }
 
-/// What whoever watches the query is told.
+/// What the query reports while it runs: its current activity, notes, and the outcome of an EXEC.
 #[derive(Debug, Default)]
 struct Told {
     has_ended: bool,
@@ -191,8 +191,8 @@ impl Query {
         self.told().activity.clone()
     }
 
-    /// Keeps what it has started, or why it has not, for the person who asked: if their client goes before the rows come,
-    /// that is not undone.
+    /// Stores what an EXEC has started, or why it failed. It is reported even if the client disconnects before the row
+    /// arrives, because the action is not undone.
     pub fn has_written(&self, what: error::Result<String>) {
         self.told().written = Some(what);
     }
@@ -202,7 +202,7 @@ impl Query {
         self.told().written.clone()
     }
 
-    /// Tells the person who asked something that is not an error, once.
+    /// Adds a note to the result, unless the same note is there already.
     pub fn notice(&self, text: String) {
         let notices = &mut self.told().notices;
         if notices.len() < MOST_NOTICES && !notices.contains(&text) {

@@ -1,7 +1,7 @@
-//! What a statement gives a procedure, checked, and the request that comes of it. Pure.
+//! Checks the arguments of a procedure call and builds its request. No side effects.
 //!
-//! A statement that is wrong is told with one that would work: made of what it gave and was right,
-//! and of the declaration's examples.
+//! An error contains a corrected statement: the valid arguments of the original, completed with the declaration's
+//! examples.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,9 +29,9 @@ pub struct Arguments {
 /// A value that is given.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Given {
-    /// It is there, and known only when something is bound.
+    /// A parameter of the statement; its value is known when it is bound.
     Later,
-    /// Null is as good as not given.
+    /// A value; null counts as omitted.
     Value(Json),
 }
 

@@ -40,13 +40,13 @@ pub struct Method {
     pub path: Path,
     /// What the body holds.
     pub answer: Answer,
-    /// What of a query its requests can say.
+    /// The predicates that its query parameters can express.
     pub filters: Vec<Filter>,
     /// The fixed query parameters of each request that it takes: at least one, mostly of none.
     pub union: Vec<Vec<(String, String)>>,
     /// The fields that rows of this table have these values in; others are no rows.
     pub only: Vec<(String, String)>,
-    /// Columns that are no fields, and the fields that give them.
+    /// Columns that are not in the response under their own name, each with the field that holds its value.
     pub gives: Vec<(String, String)>,
 }
 

@@ -103,7 +103,7 @@ pub struct When {
     pub is: Vec<String>,
 }
 
-/// Where to look for what was started if nobody knows whether it was.
+/// How to find what a POST may have started if its response was lost.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Traces {

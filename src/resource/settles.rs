@@ -1,4 +1,4 @@
-//! How it is known that what a [`Procedure`](super::Procedure) started is over.
+//! Completion of a started action: which status column to poll, and which values are final.
 
 use serde::Deserialize;
 

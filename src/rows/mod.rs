@@ -10,9 +10,9 @@
 //! is looked for. Where it fails, its message has no field in it: [`Decoder::decode`] then looks again, slowly, for the
 //! field and the row.
 //!
-//! *An id that comes twice in one page* is an error, whether or not the two rows are alike. A page is one answer, made
-//! at one moment: rows that come or go meanwhile cannot put a row into it twice, and which of the two is meant nobody
-//! knows. What is selected must not decide it either, and that may be nothing but the id.
+//! *A duplicate id within one page* is an error, even if the two rows are equal. A page is one response, made at one
+//! moment, so concurrent changes of the list cannot explain it, and it is unknown which row is right. Whether it is an
+//! error must not depend on the selected columns either, which may be the id alone.
 
 mod envelope;
 mod fault;

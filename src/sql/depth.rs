@@ -1,4 +1,16 @@
-//! How deep a statement's tree becomes, told by its tokens before it is parsed: parser and planner go down it by recursion.
+//! An upper bound on the depth of a statement's syntax tree, counted from its tokens before it is parsed. Parser and
+//! planner recurse into the tree, so a tree that is too deep overflows the stack.
+//!
+//! ```text
+//! a + b + c            each chain operator nests once: depth 2
+//! a = 1 AND b = 2      the AND nests once; the comparisons stand side by side: `compared` is reset by AND
+//! a < b < c            the second comparison without a separator nests once
+//! (…) […] {…} CASE…END the state of `compared` is saved at the opening bracket and restored at the closing one
+//! ```
+//!
+//! Do not change without thinking: the count must never be lower than the real depth. What resets `compared` must
+//! separate terms in every dialect that sqlparser reads; a new operator of sqlparser must be counted (`is_operator`
+//! lists the tokens that are *not* operators for this reason).
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -11,9 +23,9 @@ pub(super) const MOST_OPERATORS: usize = 1_000;
 /// Brackets within brackets; the parser bounds those of expressions itself, and not those of types.
 const MOST_BRACKETS: usize = 200;
 
-/// A bound of how deep the tree becomes. What is counted is never taken back: precedence decides what stands upon what,
-/// and is not known here. But one comparison is free after each AND, OR or comma and within each pair of brackets,
-/// where it is one of many terms beside each other.
+/// The upper bound on the tree's depth. The count only grows, because precedence, which decides about nesting, is not
+/// known here. One comparison is not counted after each AND, OR and comma and in each pair of brackets: there it is one
+/// of several sibling terms.
 pub(super) fn depth(tokens: &[TokenWithSpan]) -> usize {
     let mut reading = Depth::default();
     for token in tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_))) {
@@ -25,7 +37,7 @@ pub(super) fn depth(tokens: &[TokenWithSpan]) -> usize {
 #[derive(Default)]
 struct Depth<'a> {
     counted: usize,
-    /// Whether there was a comparison since the last thing that parts terms.
+    /// Whether a comparison was seen since the last separator of terms (AND, OR, comma, …).
     compared: bool,
     /// The brackets that are open, and what `compared` was before each.
     open: Vec<(Bracket, bool)>,
@@ -93,7 +105,7 @@ impl<'a> Depth<'a> {
             && matches!(self.before, Some(Token::LParen | Token::Comma | Token::LBracket | Token::LBrace))
     }
 
-    /// Whether no value can follow.
+    /// Whether the token before ends a value, so that an operator must follow.
     fn is_behind_a_value(&self) -> bool {
         use Keyword::{END, FALSE, NULL, NoKeyword, TRUE};
         match self.before {
@@ -113,7 +125,7 @@ impl<'a> Depth<'a> {
     }
 }
 
-/// What makes one tree of a whole statement.
+/// Tokens that always nest: binary operators and set operations.
 fn is_chain(token: &Token) -> bool {
     use Keyword as K;
     match token {

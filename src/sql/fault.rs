@@ -40,14 +40,14 @@ impl fmt::Display for Fault {
             Self::Syntax(message) | Self::AtParameter(message) => write!(f, "the SQL does not parse: {message}"),
             Self::Empty => f.write_str("there is no SQL statement in the text"),
             Self::TooLong => write!(f, "the statement has more than {MOST_OPERATORS} operators"),
-            Self::Several(count) => write!(f, "the text holds {count} statements, and one is run at a time"),
+            Self::Several(count) => write!(f, "the text has {count} statements; only one can be run at a time"),
             Self::MixedParameters => f.write_str("the statement mixes `?` with `$1`"),
             Self::Parameter(name) => write!(f, "`{name}` is no parameter"),
-            Self::Name(name) => write!(f, "{name} is a name, and an argument is a value"),
-            Self::Query => f.write_str("an argument is a value, and no query"),
+            Self::Name(name) => write!(f, "{name} is a name; an argument must be a value"),
+            Self::Query => f.write_str("an argument must be a value, not a query"),
             Self::Positional(value) => write!(f, "the argument {value} has no name"),
-            Self::Hint(word) => write!(f, "`{word}` is no hint of EXEC"),
-            Self::Analyze => f.write_str("EXPLAIN ANALYZE would carry the EXEC out"),
+            Self::Hint(word) => write!(f, "EXEC has no hint `{word}`"),
+            Self::Analyze => f.write_str("EXPLAIN ANALYZE would run the EXEC"),
         }
     }
 }
@@ -68,16 +68,16 @@ impl Failure for Fault {
                     .into(),
             ),
             Self::TooLong => {
-                Some("write `x IN (…)` instead of `x = … OR x = …`; a list may be as long as it likes".into())
+                Some("write `x IN (…)` instead of `x = … OR x = …`; an IN list can have any length".into())
             }
             Self::Several(_) => Some("send them one after another".into()),
             Self::MixedParameters | Self::Parameter(_) => {
                 Some("write parameters either as `?` or as `$1`, `$2`, …".into())
             }
             Self::Name(name) => Some(format!("write '{}' in single quotes", name.trim_matches('"'))),
-            Self::Query => Some("run the query, and bind what it answers to a parameter".into()),
+            Self::Query => Some("run the query first, and bind its result as a parameter".into()),
             Self::Positional(_) => Some("write `name => value`; DESCRIBE METHOD shows the names".into()),
-            Self::Hint(_) => Some("there are SHOWRESULTS and AWAIT".into()),
+            Self::Hint(_) => Some("the hints are AWAIT and SHOWRESULTS".into()),
             Self::Analyze => Some("EXPLAIN alone shows the request, and sends nothing".into()),
         }
     }

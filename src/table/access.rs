@@ -1,4 +1,4 @@
-//! Which methods answer a scan, and with which values. Pure.
+//! Chooses the API methods of a scan and the values in their paths. No side effects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use super::Pins;
 use super::fault::Fault;
 use crate::resource::{Binding, Filter, Method, Resource, Source, Value};
 
-/// Above so many pinned ids of one list, the list is read instead: a page of 200 costs one request too.
+/// Maximum number of single gets for ids of one list. For more ids the list is read: one request returns 200 rows.
 pub(super) const MOST_GETS: usize = 4;
 
 /// A method with what its path is filled in with: one request, or one list.
@@ -59,8 +59,8 @@ pub(super) fn candidates(
     (get, methods().find(|(_, method)| !method.is_get()))
 }
 
-/// The calls for keys that come from elsewhere, none of them twice: ids of one list are weighed together. A list that is
-/// there already costs nothing.
+/// The calls for keys that other parts of the plan supply, without duplicates. The ids of one list are handled
+/// together: either as single gets or as the whole list; a list that is already cached is always preferred.
 pub(super) fn calls(
     resource: &Resource,
     pins: &Pins,
@@ -169,7 +169,8 @@ fn query(method: &Method, pins: &Pins, fixed: &[(String, String)]) -> Vec<(Strin
     query
 }
 
-/// What a filter sends for these pins. Several values cannot be said at once.
+/// The value that a filter sends for these constraints; `None` for several values, which a query parameter cannot
+/// express.
 fn said(filter: &Filter, pins: &Pins) -> Option<String> {
     let value = match filter.contains {
         true => pins.contained(&filter.column)?,
@@ -178,7 +179,7 @@ fn said(filter: &Filter, pins: &Pins) -> Option<String> {
     filter.sent(value)
 }
 
-/// Whether all that the API answers to a call has one of the pinned values in this column, as far as it says so.
+/// Whether the request already restricts this column to the wanted values, so that rows need no check.
 pub(super) fn is_fixed(resource: &Resource, method: &Method, pins: &Pins, column: &str) -> bool {
     if keys(resource, method).any(|key| key == column) {
         return resource.column(column).is_some_and(|column| column.source == Source::Parameter);

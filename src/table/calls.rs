@@ -1,4 +1,4 @@
-//! The calls of a scan that runs, from the keys as they come.
+//! Turns the keys of a running scan into calls of API methods, as the keys become known.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -50,8 +50,8 @@ pub(super) fn calls(scan: &ResourceScan, run: &Run, context: &Arc<TaskContext>) 
     })
 }
 
-/// The calls one by one. The query's ledger is told of all of them at once, or of each when it is taken, where the last
-/// ones may not be needed.
+/// A stream of the calls. They are added to the query's request ledger at once, or one by one as they are taken if the
+/// scan may stop early.
 fn told(calls: Vec<Call>, reading: &Reading, query: &Arc<Query>) -> impl Stream<Item = Result<Call>> + Send + use<> {
     let one_by_one = reading.spec.may_end_early();
     if !one_by_one {
@@ -149,7 +149,8 @@ pub(super) fn expect_lists<'a>(
     Ok(())
 }
 
-/// What of the scan's filter speaks of the keys alone is asked before the API is.
+/// Evaluates the conjuncts of the scan's filter that use only key columns, and drops the keys that fail: no request is
+/// sent for them.
 fn passing(reading: &Reading, given: Vec<Binding>) -> Result<Vec<Binding>> {
     let (Some(predicate), Some(first)) = (&reading.filters.predicate, given.first()) else { return Ok(given) };
     let own = &reading.resource;

@@ -138,14 +138,14 @@ impl fmt::Display for Lack {
                 write!(f, "page {page} has {rows} rows, others have {size}, and it is not the last")
             }
             Self::Repeated => f.write_str("its pages repeat ids of rows that came before"),
-            Self::Endless => f.write_str("the pages after these are empty, but do not end"),
+            Self::Endless => f.write_str("more pages follow, and all of them are empty"),
             Self::Unknown => f.write_str("the next page is answered with 404"),
-            Self::Small => f.write_str("its pages have fewer rows than were asked for, and may have been cut"),
+            Self::Small => f.write_str("its pages have fewer rows than requested and may be truncated"),
             Self::Far(Far { page, pages }) => write!(
                 f,
                 "page {page} is empty, and there are {pages} pages up to that total: no more than {MOST_PROOF} are checked"
             ),
-            Self::Contradicting => f.write_str("its pages contradict each other in how many rows it has"),
+            Self::Contradicting => f.write_str("its pages disagree on the number of rows"),
         }
     }
 }
@@ -167,13 +167,13 @@ impl fmt::Display for Fault {
                 write!(f, "a list of `{table}` stopped before its end: the scan that fetched its rows panicked")
             }
             Self::NoMemory { table, bytes } => {
-                write!(f, "a page of `{table}` has {bytes} bytes, and the memory of all queries has no room for them")
+                write!(f, "no memory is left for a page of `{table}` ({bytes} bytes)")
             }
             Self::InexactKey { key, data_type } => {
-                write!(f, "the key {key} is a {data_type}, to which several numbers are equal")
+                write!(f, "the key {key} is a {data_type} that stands for more than one integer")
             }
             Self::Untold { table, column, field } => {
-                write!(f, "DigitalOcean does not say the {column} of a row of `{table}`: its {field} is null")
+                write!(f, "the {column} of a row of `{table}` is unknown: its {field} is null")
             }
             Self::Unreadable { at, fault } => write!(f, "the answer to {at} cannot be read: {fault}"),
             Self::Changing { at, readings, found, total } => {
@@ -225,7 +225,7 @@ impl Failure for Fault {
             | Self::Undecodable { .. } => return None,
             Self::Panicked { .. } => "this is a fault of oceanflight: please report it with the statement".into(),
             Self::NoMemory { .. } => "run fewer queries at a time, or raise query.memory_bytes".into(),
-            Self::Untold { column, .. } => format!("name the {column} as well, or do not select it"),
+            Self::Untold { column, .. } => format!("add a condition on {column}, or do not select it"),
             Self::InexactKey { .. } => "CAST the key to BIGINT".into(),
             Self::Unreadable { fault: rows::Fault::NotJson(_), .. } => "check --api-url, or try again".into(),
             Self::Unreadable { fault: rows::Fault::Repeated { .. } | rows::Fault::OtherRow { .. }, .. } => {

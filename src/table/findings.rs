@@ -22,7 +22,7 @@ pub(super) struct Findings(Mutex<HashMap<String, Kept>>);
 /// What was found of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
-    /// By how much it is shorter. It holds for no other two numbers.
+    /// Its rows and its reported total. The finding applies only while both are the same.
     pub(super) short: Short,
     /// Why these rows are no answer; none where they are.
     pub(super) lack: Option<Lack>,

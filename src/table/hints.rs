@@ -1,4 +1,5 @@
-//! What a scan is told of the plan around it. It changes when requests are sent and what is kept, never the rows.
+//! Hints to a scan from the plan around it. They change when requests are sent and which lists are cached, never the
+//! rows.
 
 use serde::{Deserialize, Serialize};
 

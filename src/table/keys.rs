@@ -1,4 +1,4 @@
-//! Where a scan's keys come from: the values of the parameters in its paths. Pure.
+//! The source of a scan's keys, which are the values of its path parameters. A state machine without side effects.
 //!
 //! ```text
 //!              the filters name them
@@ -30,18 +30,18 @@ pub(super) enum Keys {
     Known(Vec<Call>),
     /// The query's text does not name them; the rules still have to say.
     Wanted(Otherwise),
-    /// From elsewhere in the plan: from all of these at once.
+    /// From other parts of the plan; the keys are those that all of these sources supply.
     Bound(Vec<Source>),
     /// From the rows of the scan below, whose columns are these.
     Parent { columns: Vec<String> },
 }
 
-/// What a scan does that no other place in the plan gives values to.
+/// How a scan gets its keys if no other part of the plan supplies them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Otherwise {
     /// It reads those of its parent, whose columns are for these.
     Parent { columns: Vec<String> },
-    /// It does without the parameter, at a price.
+    /// By a method without that parameter, which costs more requests.
     Calls(Vec<Call>),
     /// It cannot be read.
     Nothing,
@@ -75,7 +75,7 @@ impl Source {
 }
 
 impl Keys {
-    /// The same from one more place; `None` where they come from elsewhere already.
+    /// Adds a source; `None` if the keys are already known or come from the parent.
     pub(super) fn bound_by(&self, source: Source) -> Option<Self> {
         match self {
             Self::Wanted(_) => Some(Self::Bound(vec![source])),
@@ -84,7 +84,7 @@ impl Keys {
         }
     }
 
-    /// What becomes of those that are still wanted when no place in the plan gives any; `None` where there are none.
+    /// Resolves keys that no part of the plan supplies: by the fallback, or `None` if the scan cannot run without them.
     pub(super) fn closed(&self, missing_key: MissingKey) -> Option<Self> {
         match (self, missing_key) {
             (Self::Wanted(Otherwise::Calls(calls)), _) => Some(Self::Known(calls.clone())),

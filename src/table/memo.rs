@@ -1,4 +1,4 @@
-//! Lists that are read once a query, however often its plan asks for them.
+//! A cache of lists for one query: each list is fetched once, however often the plan reads it.
 //!
 //! The same image may come back in a later chunk of a join, in another partition, or in a second scan of the same
 //! table. Such scans read their lists through the query's [`Memo`]: the first one fetches, the others read along,
@@ -36,8 +36,9 @@ pub(super) struct Key {
 
 type Rows = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
 
-/// A list that several read. Whoever needs more than is there takes it on by a step; nobody has the right to do so for
-/// longer than that, because a reader may be left alone for ever: a join stops reading one side while the other works.
+/// A list with several readers. The reader that needs the next batch polls the source once and releases the lock. No
+/// reader holds the source across polls, because it may never be polled again: a join stops reading one side while it
+/// works on the other.
 struct List {
     /// For the error of a list that cannot be read to its end.
     table: Arc<str>,
@@ -52,7 +53,7 @@ struct Read {
     memory: MemoryReservation,
 }
 
-/// Who waits for more. All of them are woken when there is more, since the one that asked last may not come back.
+/// Wakers of the readers that wait for the next batch. All are woken, since the reader that polled last may be gone.
 #[derive(Default)]
 struct Readers(Mutex<Vec<Waker>>);
 

@@ -1,4 +1,4 @@
-//! From filters to the values that they pin. Pure.
+//! Extracts from filters the values that key columns may have. No side effects.
 //!
 //! `image_id = 1`, `id IN (2, 3)`, their ORs and ANDs say which values a column can have at
 //! all; a request needs no more than that. AND intersects: `id = 1 AND id = 2` is no value, and so

@@ -20,9 +20,9 @@ use crate::query::Query;
 pub struct Run {
     /// The query that it is of: its time, what it has sent so far, and what there is to tell.
     pub(super) query: Arc<Query>,
-    /// The lists that it has read. What these hold must not hold the run: neither would ever be dropped.
+    /// The cached lists of the query. Nothing in the cache may hold the run: the cycle would leak both.
     pub(super) memo: Arc<Memo>,
-    /// Whom plans may ask.
+    /// The accounts that plans may read.
     pub(super) accounts: Arc<Accounts>,
     /// The right to write; none, where it must write nothing.
     pub(super) permission: Option<Permission>,

@@ -12,7 +12,7 @@ use datafusion::error::Result;
 use super::fault::{Fault, to_datafusion};
 use crate::resource::{Binding, Value};
 
-/// Whether a parameter of type `wanted` can be told from keys of type `key`: whether no two values are one key.
+/// Whether a key of type `key` identifies at most one value of type `wanted`.
 pub(super) fn can_be_told(key: &DataType, wanted: &DataType) -> bool {
     let key = if let DataType::Dictionary(_, values) = key { values } else { key };
     let is_text = matches!(key, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);

@@ -79,7 +79,7 @@ impl Execution {
         Ok(Arc::new(Self { scope, account, pool: Arc::clone(context.memory_pool()), memory, ahead, readers, reading }))
     }
 
-    /// Tells the person who asked something that is no error.
+    /// Adds a note to the query's result; notes are not errors.
     pub(super) fn notice(&self, text: String) {
         self.scope.query.notice(text);
     }

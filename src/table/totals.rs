@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use crate::api::Request;
 
-/// Lists beyond this many are forgotten: a number that tells nothing wrong, it only tells less.
+/// Maximum number of remembered lists. Beyond it EXPLAIN has no estimate for some lists; results do not change.
 const MOST: usize = 10_000;
 
 /// The lengths of one account's lists, as page 1 told them.

@@ -30,7 +30,7 @@ const ANSWERS: &[(&str, u16, &str)] = &[
         201,
         "`id` of row 0: `99999999999999999999` is no integer of 64 bits",
     ),
-    ("answer-after=201 {\"action\": {\"id\": 7", 201, "it ended before its end"),
+    ("answer-after=201 {\"action\": {\"id\": 7", 201, "it was cut off"),
     ("answer-after=201 {\"action\": {\"id\": 7}", 201, "the body is no JSON: "),
     ("answer-after=201 {\"action\": {\"id\": 7}} {}", 201, "the body is no JSON: "),
     ("set=/action/started_at \"yesterday\"", 201, "`started_at` of row 0: `yesterday` is no time"),
@@ -41,8 +41,8 @@ const ANSWERS: &[(&str, u16, &str)] = &[
     ("twice=/action/region/slug \"sfo3\"", 201, "the key `action.region.slug` stands twice in the same object"),
     ("twice=/action {\"id\": 7, \"status\": \"completed\"}", 201, "the key `action` stands twice in the same object"),
     ("twice=/action null", 201, "the key `action` stands twice in the same object"),
-    ("truncated", 201, "it ended before its end"),
-    ("cut", 201, "it ended before its end"),
+    ("truncated", 201, "it was cut off"),
+    ("cut", 201, "it was cut off"),
 ];
 
 async fn unread(stage: &Stage, sql: &str) -> String {
@@ -183,7 +183,7 @@ async fn of_several_rows_the_first_that_cannot_be_read_stops() {
         "{message}"
     );
     assert!(
-        message.contains("; done before it: id ") && message.contains("; the rows behind it were not sent"),
+        message.contains("; done before it: id ") && message.contains("; the rows after it were not sent"),
         "{message}"
     );
     assert!(message.contains("\nhint: do not send it again; look at what it started: SELECT "), "{message}");

@@ -98,7 +98,7 @@ async fn time_that_runs_out_unread_tells_the_last_status_and_the_cause() {
         ("body={}", "the body has no `action`"),
         ("set=/action/id 7", "and the answer has id 7"),
         ("twice=/action/id 7", "the key `action.id` stands twice in the same object"),
-        ("html=200", "and a body that is no JSON object (content-type `text/html`)"),
+        ("html=200", "and a body that is not a JSON object (content-type `text/html`)"),
     ];
 
     for (fault, cause) in cases {

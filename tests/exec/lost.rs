@@ -47,7 +47,7 @@ async fn what_was_not_started_is_not_claimed() {
 
         let report = lost(&stage, TRANSFER).await;
 
-        assert!(report.contains("; nothing has begun there since, so far\n"), "{fault}: {report}");
+        assert!(report.contains("; no action has started there since\n"), "{fault}: {report}");
         assert_eq!((stage.posts(), stage.requests()), (0, POST_AND_LOOK.map(str::to_owned).to_vec()), "{fault}");
     }
 }

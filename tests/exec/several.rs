@@ -68,7 +68,7 @@ async fn the_first_failure_stops_and_names_what_is_done() {
 
     let ids: Vec<_> = stage.actions(IMAGE)[..2].iter().map(|action| action["id"].clone()).collect();
     let expected = format!(
-        "; done before it: id {}, id {}; the rows behind it were not sent\n\
+        "; done before it: id {}, id {}; the rows after it were not sent\n\
          hint: the rows before it are done: bind those from row 3 on, and no others",
         ids[1], ids[0]
     );

@@ -46,8 +46,8 @@ async fn a_page_that_stays_short_is_an_error_with_both_counts() {
         (&["page=1 short=20"], "470 rows were found of 650; page 1 has 20 rows"),
         (&["page=2 short=20", "without=meta"], "470 rows were found; page 2 has 20 rows"),
         (&["page=3 short=0", "page=3 without=links"], "450 rows were found of 650; page 3 has 0 rows"),
-        (&["short=20"], "80 rows were found of 650; its pages have fewer rows than were asked for"),
-        (&["short=199"], "of 650; its pages have fewer rows than were asked for"),
+        (&["short=20"], "80 rows were found of 650; its pages have fewer rows than requested"),
+        (&["short=199"], "of 650; its pages have fewer rows than requested"),
     ] {
         let (kind, report) = error(&stage, faults).await;
         assert_eq!(kind, Kind::Aborted, "{faults:?}: {report}");

@@ -99,7 +99,7 @@ async fn a_list_with_small_pages_is_refused_without_a_proof() {
     let (kind, report, first) = refused(&stage).await;
 
     assert_eq!(kind, Kind::Aborted);
-    assert!(report.contains("80 rows were found of 650; its pages have fewer rows than were asked for"), "{report}");
+    assert!(report.contains("80 rows were found of 650; its pages have fewer rows than requested"), "{report}");
     assert!(first.len() <= 2 + 16 + 4 + 1, "{first:?}");
     assert_eq!(refused(&stage).await.2, [1, 2, 3, 4, 5]);
 }
@@ -135,7 +135,7 @@ async fn a_next_that_empty_pages_name_for_ever_is_followed_three_times() {
     let (kind, report, asked) = refused(&stage).await;
 
     assert_eq!((kind, asked), (Kind::Aborted, vec![1, 2, 3, 4]));
-    assert!(report.contains("200 rows were found; the pages after these are empty, but do not end"), "{report}");
+    assert!(report.contains("200 rows were found; more pages follow, and all of them are empty"), "{report}");
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn a_smaller_total_on_a_page_with_rows_is_read_again_once() {
     for faults in [&["set=/meta/total 368", "page=2 set=/meta/total 367"][..], &["page=1 set=/meta/total 368"]] {
         let (kind, report) = error(&stage, faults).await;
         assert_eq!((kind, pages(&stage)), (Kind::Aborted, vec![1, 1, 2, 2]), "{faults:?}");
-        let counts = "366 rows were found of 368; its pages contradict each other in how many rows it has";
+        let counts = "366 rows were found of 368; its pages disagree on the number of rows";
         assert!(report.contains(counts), "{faults:?}: {report}");
     }
 }

@@ -1,8 +1,13 @@
-//! The stream of a bind join: it packs the rows of the driving side into chunks, and joins them.
+//! The stream of a bind join: packs rows of the driving side into chunks and runs a hash join for each chunk.
 //!
-//! While the chunks that run wait for their answers, the next ones are begun, so that there are always keys to ask for;
-//! under a LIMIT the first chunk is small, and no two chunks run at once before there are rows. All of it happens when
-//! rows are asked for: a stream that is not polled sends no more requests.
+//! ```text
+//! poll ─► begin_chunks: while fewer than RUNNING keys are in progress, take the next chunk and start its join
+//!      └► poll_running: return rows of any chunk that has some; a chunk that is done frees its keys
+//! ```
+//!
+//! Several chunks run at once, so that requests are always in flight. Under a LIMIT (`alone`) the first chunk is small,
+//! and a second one starts only after the first has returned rows. Everything happens inside `poll`: a stream that is
+//! not polled sends no more requests.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,8 +31,8 @@ use crate::table::calls::expect_lists;
 use crate::table::reading::Reading;
 use crate::table::same_value;
 
-/// How many keys the chunks that run may ask for: one chunk in flight, the requests of the next one ready, and the end
-/// of the one before.
+/// Maximum number of keys in running chunks: the tail of one chunk, one in full flight, and one that is ready to
+/// follow.
 const RUNNING: usize = 3 * WIDTH;
 
 /// What EXPLAIN ANALYZE shows.
@@ -46,7 +51,7 @@ pub(super) struct Chunks {
     packing: Packing,
     /// The memory that the packing holds.
     memory: MemoryReservation,
-    /// Whether a chunk has to end before another one begins: until there are rows, which may be enough.
+    /// Whether only one chunk may run: under a LIMIT, until the first rows are there.
     alone: bool,
     running: Vec<Running>,
     /// The scans that will ask for every key of a target: their lists enter the query's ledger when the keys are here.

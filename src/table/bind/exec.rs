@@ -1,4 +1,17 @@
-//! The operator: one side drives, the other is asked for its keys.
+//! The physical operator of a bind join: rows of the driving side supply the keys that the bound side is fetched with.
+//!
+//! ```text
+//! driving side ─► Packing ─► chunk of rows + their keys ─► HashJoinExec(chunk, bound side) ─► rows
+//!                                       └── keys: in the TaskContext (`ChunkKeys`), read by the scans of the bound side
+//! ```
+//!
+//! The bound side's plan is executed once per chunk and never changed: only the context differs.
+//!
+//! Do not change without thinking:
+//! - the driving side has one partition (`required_input_distribution`): a key must not arrive in two streams;
+//! - each chunk runs a fresh copy of the bound side (`reset_plan_states`): operators keep state between executions;
+//! - for RightSemi, all rows of a key are in one chunk (`Rule` in `packing`), or rows of the bound side are returned
+//!   twice.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +42,7 @@ use crate::table::explain;
 use crate::table::keys::{Bound, Source};
 use crate::table::reading::Reading;
 
-/// Joins chunks of its driving side, the left one, with what the bound side answers to their keys.
+/// Joins chunks of rows of its left (driving) side with the rows of the right (bound) side for the chunk's keys.
 #[derive(Clone, Debug)]
 pub(crate) struct BindJoinExec {
     /// The join of one chunk. Its children stand for those of each chunk.
@@ -39,16 +52,16 @@ pub(crate) struct BindJoinExec {
     metrics: ExecutionPlanMetricsSet,
 }
 
-/// What a bind join is besides the join that it does for each chunk.
+/// The parameters of a bind join apart from its hash join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct JoinSpec {
     /// The number that its scans name it by.
     pub(super) number: usize,
-    /// So many rows are enough for somebody above.
+    /// Row count of the nearest LIMIT above, if any.
     limited: Option<usize>,
 }
 
-/// Keys that scans of the bound side want: which of the join's, in which types.
+/// The keys that a scan of the bound side needs: which columns of the join, cast to which types.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Target {
     pub(super) from: Vec<Bound>,
@@ -75,7 +88,7 @@ impl BindJoinExec {
         Ok(Self { join: Arc::new(join), spec, properties: Arc::new(properties), metrics })
     }
 
-    /// The same, told whether somebody above may stop before the end.
+    /// The same join with the row count of the nearest LIMIT above.
     pub(super) fn limited(&self, limited: Option<usize>) -> Self {
         Self { spec: JoinSpec { limited, ..self.spec }, ..self.clone() }
     }
@@ -117,8 +130,8 @@ impl BindJoinExec {
         Ok(targets)
     }
 
-    /// What the scans read that ask for each key of one of these targets: those that no other join gives keys to, and
-    /// that nobody stops before the last.
+    /// The scans that certainly fetch every key of one of these targets: no other join filters their keys, and no LIMIT
+    /// may stop them early.
     pub(super) fn asked_for_each_key(&self, targets: &[Target]) -> Result<Vec<(usize, Reading)>> {
         let mut readings = Vec::new();
         self.bound().apply(|node| {
@@ -145,7 +158,7 @@ impl BindJoinExec {
         own.collect()
     }
 
-    /// Whether each row of the bound side is answered once, however many rows of the driving side match it.
+    /// Whether the join returns each row of the bound side at most once (a right semi join).
     pub(super) fn answers_bound_rows(&self) -> bool {
         *self.join.join_type() == JoinType::RightSemi
     }
@@ -247,7 +260,7 @@ impl ExecutionPlan for BindJoinExec {
     }
 }
 
-/// A hash join holds rows back until they make a batch: where a few are enough, a batch is of about so many.
+/// Lowers the batch size for a plan under a LIMIT: a hash join returns no row before it has a full batch.
 fn in_small_batches(context: &TaskContext, rows: usize) -> Arc<TaskContext> {
     const FEWEST: usize = 32;
     let config = context.session_config();

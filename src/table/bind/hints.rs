@@ -1,8 +1,9 @@
-//! The last pass over a plan: each scan is told what the plan around it means for it ([`Hints`]).
+//! The last rule over a physical plan: sets each scan's [`Hints`] (LIMIT above, shared lists, expected keys and
+//! requests).
 //!
-//! Nothing before it reads these, so no other rule has to keep them right. From the top down, it knows who may stop
-//! early (`limits`); a join's driving side comes before its bound side, so the keys that are expected are known there;
-//! which tables are read more than once is found out before (`shared`).
+//! No earlier rule reads the hints, so no rule has to preserve them. One top-down pass: the nearest LIMIT comes from
+//! above (`limits`); the driving side of a join is visited before the bound side, so its row estimate is known there;
+//! the tables that are read more than once are collected first (`shared`).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

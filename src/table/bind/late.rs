@@ -1,4 +1,5 @@
-//! Keys that are values, known when the plan runs: `image_id = (SELECT max(id) FROM images)`.
+//! Keys that are computed when the plan runs, such as `image_id = (SELECT max(id) FROM images)`: binds them to the
+//! scan.
 
 use std::sync::Arc;
 

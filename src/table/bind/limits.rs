@@ -1,4 +1,5 @@
-//! Who of a plan's operators may stop before the end of their input: a LIMIT, and who hands on that it may.
+//! Which operators of a plan may stop reading before the end of their input: LIMIT, and the operators that pass its
+//! early stop down to their input.
 
 use std::sync::Arc;
 
@@ -9,8 +10,9 @@ use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJo
 use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
-/// Whether an operator stops when it has enough, or hands on that those above it do. One that needs all of its
-/// input before its first row does neither; an aggregate of which any few groups are enough does.
+/// The row count after which an operator's input may be dropped: its own LIMIT, or the one above it. `None` for an
+/// operator that needs all of its input before its first row. An aggregate with a LIMIT on its groups stops early as
+/// well.
 pub(super) fn passes_on(plan: &Arc<dyn ExecutionPlan>, limited: Option<usize>) -> Option<usize> {
     let groups = plan.downcast_ref::<AggregateExec>().and_then(AggregateExec::limit_options);
     if let Some(groups) = groups.filter(|groups| groups.descending().is_none()) {

@@ -1,4 +1,4 @@
-//! What a plan is sure to ask for.
+//! The minimum number of requests of a plan.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use super::limits::reads_left_side_first;
 use crate::table::reading::Reading;
 use crate::table::{Call, ResourceScan};
 
-/// How many requests a plan takes at least, as far as that is known before it runs: what its own text names. What a
-/// LIMIT may end, or a join may never come to, does not count.
+/// A lower bound on the number of requests, known before the plan runs: one for each list or row that the statement
+/// names. Scans that a LIMIT may stop, and sides of a join that may never be read, count as 0.
 pub(crate) fn least_requests(plan: &Arc<dyn ExecutionPlan>) -> usize {
     let mut counted = HashSet::new();
     sure(plan, &mut counted)

@@ -1,4 +1,4 @@
-//! The rule that makes bind joins, and what becomes of scans that stay open.
+//! The optimizer rule that turns hash joins into bind joins, and decides what a scan reads whose keys nothing supplies.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::table::ResourceScan;
 use crate::table::fault::to_datafusion;
 use crate::table::keys::Source;
 
-/// What a scan does whose parameter nothing gives.
+/// What to do with a scan if the query supplies no value for its path parameter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissingKey {
     /// It reads the parent's rows for it.
@@ -90,9 +90,9 @@ fn bound(join: &HashJoinExec, numbers: &Cell<usize>) -> Result<Option<Arc<dyn Ex
     Ok(None)
 }
 
-/// Whether a side has a scan that none of its own joins leads to: the other side should drive it. Its joins are bound on
-/// trial, which is thrown away, at each join above them once: with the few joins that have open scans below, that is
-/// little.
+/// Whether a side has a scan that none of the side's own joins can supply keys for, so that the other side should drive
+/// it. To find out, the side's joins are bound on trial and the result is dropped, once for each join above them; few
+/// joins have open scans below, so this is cheap.
 fn is_open(side: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     if !has_open_scan(side)? {
         return Ok(false);

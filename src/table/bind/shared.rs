@@ -1,5 +1,5 @@
-//! Which tables a plan reads more than once: in two scans, or in a part that runs for every chunk of a join. Their lists
-//! are kept, and such a scan reads the columns that any of them needs.
+//! Finds the tables that a plan reads more than once: in two scans, or in a subplan that runs once per chunk of a join.
+//! Their lists are cached for the query, and each of their scans reads the columns that any of them needs.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

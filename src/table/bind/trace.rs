@@ -1,8 +1,16 @@
-//! From columns of a plan down to the scans whose parameters they are.
+//! Key pushdown: follows join keys from a join down to the scans whose path parameters they can supply.
 //!
-//! A key may only be followed through operators that answer the same rows for it whether or not rows with other keys
-//! are there: then a scan may leave those out. A LIMIT is no such operator, nor the side of an outer join whose rows
-//! may be missing.
+//! A key is pushed through an operator only if the operator returns the same rows for that key whether or not its input
+//! has rows with other keys. Then the scan may leave out the other keys. That excludes LIMIT, and the nullable side of
+//! an outer join.
+//!
+//! | operator | keys that pass |
+//! |---|---|
+//! | projection, filter, union, sort without LIMIT | those that are columns of the input, perhaps cast once |
+//! | aggregate | those in GROUP BY, without grouping sets |
+//! | window | those in every PARTITION BY |
+//! | hash join | those of the preserved side; across the join where it makes columns equal |
+//! | anything else | none |
 
 use std::sync::Arc;
 
@@ -57,7 +65,7 @@ impl Key {
 /// What a scan that is found gets: the source of its keys, and the expressions of a late one.
 pub(super) type Make<'a> = dyn Fn(Vec<Bound>) -> (Source, Vec<Arc<dyn PhysicalExpr>>) + 'a;
 
-/// The plan with its scans bound that the keys lead to; `None` where they lead to none.
+/// Binds the keys to the scans that they reach, and returns the new plan; `None` if they reach no scan.
 pub(super) fn bind(
     plan: &Arc<dyn ExecutionPlan>,
     keys: &[Key],
@@ -95,7 +103,7 @@ fn bind_scan(scan: &ResourceScan, keys: &[Key], make: &Make<'_>) -> Option<Resou
     scan.bound_by(source, expressions)
 }
 
-/// What the keys are in each child.
+/// The keys as columns of each child: those that may be pushed through this operator.
 fn followed(plan: &Arc<dyn ExecutionPlan>, keys: &[Key]) -> Vec<Vec<Key>> {
     let none = || vec![Vec::new(); plan.children().len()];
     if plan.fetch().is_some() {

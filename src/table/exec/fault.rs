@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::api::{Fault as ApiFault, Where};
 use crate::error::{Error, Failure, Kind};
 
-/// A procedure that was not called, or of whose call this is not the end that was hoped for.
+/// Why an EXEC failed: the procedure was not called, or its outcome is a failure or unknown.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Writes are off.
@@ -72,7 +72,7 @@ pub enum Fault {
     },
 }
 
-/// A request of which nobody knows what it started.
+/// A request with an unknown outcome.
 #[derive(Clone, Debug)]
 pub struct Lost {
     /// The request.
@@ -127,7 +127,7 @@ impl Lost {
                 format!("it is no JSON object (content-type `{content_type}`)")
             }
             Some(ApiFault::NotJson { content_type: None, .. }) => "it is no JSON object".into(),
-            Some(ApiFault::Cut { .. }) => "it ended before its end".into(),
+            Some(ApiFault::Cut { .. }) => "it was cut off".into(),
             Some(ApiFault::Slow { limit, .. }) => {
                 format!("it was not complete within {}", humantime::format_duration(*limit))
             }
@@ -192,7 +192,7 @@ impl fmt::Display for Started {
 impl fmt::Display for Appeared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rows(rows) if rows.is_empty() => f.write_str("; nothing has begun there since, so far"),
+            Self::Rows(rows) if rows.is_empty() => f.write_str("; no action has started there since"),
             // The API tells whole seconds.
             Self::Rows(rows) => write!(f, "; begun there since, or up to 2 s before: {}", rows.join("; ")),
             Self::Unreadable(error) => write!(f, "; what has begun there since cannot be read: {error}"),
@@ -204,17 +204,17 @@ impl fmt::Display for Appeared {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Off { procedure } => write!(f, "this server does not write, and `{procedure}` would"),
-            Self::NoOnce => f.write_str("the ticket of this EXEC is for no execution"),
+            Self::Off { procedure } => write!(f, "writes are off, and `{procedure}` writes"),
+            Self::NoOnce => f.write_str("the ticket of this EXEC has no execution number"),
             Self::OtherProcess => f.write_str("the ticket is from another process, or from before a restart"),
             Self::Expired => f.write_str("the ticket of this EXEC has expired"),
             Self::OtherStatement => f.write_str("the ticket belongs to another statement"),
-            Self::Stopping => f.write_str("the server is stopping, and starts nothing any more"),
+            Self::Stopping => f.write_str("the server is stopping and starts no new action"),
             Self::NoRuntime => f.write_str("an engine that writes cannot be made outside of a tokio runtime"),
             Self::Argument { name, problem } => write!(f, "`{name}` has no value: {problem}"),
-            Self::Wait { text, problem } => write!(f, "`{text}` is no time to wait: {problem}"),
+            Self::Wait { text, problem } => write!(f, "`{text}` is not a valid wait time: {problem}"),
             Self::NoEnd { procedure } => {
-                write!(f, "`{procedure}` is done when it is answered: there is nothing to await")
+                write!(f, "`{procedure}` finishes with its response: there is nothing to await")
             }
             Self::Lost(lost) => lost.fmt(f),
             Self::Failed(started) => {
@@ -234,7 +234,7 @@ impl fmt::Display for Fault {
                 let status = started.status();
                 write!(f, "{started} was started, had {status} when it was last read, and cannot be watched")
             }
-            Self::Vanished { what } => write!(f, "{what} may have been carried out, and its task is gone"),
+            Self::Vanished { what } => write!(f, "{what} may have been executed, but its task ended without a result"),
         }
     }
 }
@@ -269,7 +269,7 @@ impl Failure for Fault {
             Self::NoOnce | Self::OtherProcess | Self::Expired | Self::OtherStatement => {
                 "ask for the statement's FlightInfo again: each one is for one execution, within 10 minutes".into()
             }
-            Self::Stopping => "nothing was sent: ask again when it is back".into(),
+            Self::Stopping => "nothing was sent: retry when the server is back".into(),
             Self::NoRuntime => "make it in the runtime that answers clients: its POSTs run there".into(),
             Self::Argument { .. } => "write a constant, a function of constants, or a parameter".into(),
             Self::Wait { .. } => "write it as '90s', '10m' or '1h'; 24h is the longest".into(),

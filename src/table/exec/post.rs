@@ -20,7 +20,7 @@ use crate::table::fault::Fault as TableFault;
 /// How long it may take to look what has begun: a stop waits for that, too.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Sends the request, and keeps what came of it for who may have left by then.
+/// Sends the request and stores its outcome in the query, for a client that may have disconnected by then.
 pub(super) async fn post(call: Arc<Call>, client: Client, scope: Scope) -> Result<RecordBatch> {
     let answered = until_answered(&call, &client, &scope).await;
     let started = |row: &RecordBatch| format!("{} was started", settle::started_text(&call.callable, row));

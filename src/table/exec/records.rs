@@ -34,7 +34,7 @@ const SLACK: Duration = Duration::from_secs(60);
 pub struct Once {
     /// The process that minted it.
     pub process: u64,
-    /// One that nobody can guess: what was answered can be had by it.
+    /// Random and unguessable: whoever has it can read the result.
     pub number: u64,
     /// When it expires, in milliseconds of its process's life.
     pub expires_ms: u64,
@@ -97,7 +97,7 @@ impl Default for Records {
     }
 }
 
-/// The keyed hash of nothing, under keys that the standard library draws from the system.
+/// A random number: the standard library's `RandomState` has random keys, and hashing nothing returns a value of them.
 fn random() -> u64 {
     RandomState::new().hash_one(())
 }

@@ -69,7 +69,8 @@ pub(super) async fn until_settled(
 /// Whether the next reading may succeed although this one did not.
 fn may_pass(error: &Error) -> bool {
     match error.downcast_ref::<ApiFault>() {
-        // The API itself has told the id: its own "not found" is only late. One of somebody else is not.
+        // The API returned this id, so its own "not found" means that the action is not listed yet. Another server's
+        // 404 is final.
         Some(fault) => fault.may_pass() || fault.is_not_found(),
         // What lost its end may look like anything.
         None => matches!(error.downcast_ref(), Some(TableFault::Unreadable { .. })),

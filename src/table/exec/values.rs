@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(read("1h 30m"), Ok(Some(Duration::from_secs(5_400))));
         assert_eq!(wait(&ScalarValue::Utf8(None)).unwrap(), None);
         for text in ["", "0s", "10", "25h", "ten minutes", "1000000000000y"] {
-            assert!(read(text).unwrap_err().contains("is no time to wait"), "{text}");
+            assert!(read(text).unwrap_err().contains("is not a valid wait time"), "{text}");
         }
         assert!(wait(&ScalarValue::Int64(Some(10))).is_err());
     }

@@ -26,12 +26,12 @@ REFUSED = {
         77,
         "a correlated LIMIT, UNION, HAVING or window is computed for each outer row; as a join it is computed once",
     ),
-    "a subquery that is used as a value may return several rows": (
+    "a subquery used as a value may return more than one row": (
         21,
         "`x = (SELECT v FROM r WHERE r.id = l.k)`: nothing tells that an id is there once",
     ),
-    "a LIMIT without an ORDER BY that tells all rows apart may change the subquery's rows between two readings, and"
-    " it has to be read more than once": (
+    "the subquery has to be read more than once, and a LIMIT without an ORDER BY that tells all rows apart may return"
+    " different rows each time": (
         8,
         "IN asks for the rows and for the NULLs, and the LIMIT's order is by a column that is not selected",
     ),

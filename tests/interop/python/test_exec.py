@@ -406,8 +406,8 @@ class TestRefused:
 
     @pytest.mark.parametrize("explain", ["EXPLAIN ANALYZE", "EXPLAIN ANALYZE VERBOSE", "explain /* it */ analyze"])
     def test_explain_analyze_would_carry_it_out(self, refused, explain):
-        assert "would carry the EXEC out" in refused(f"{explain} {transfer(7, 'nyc3')}")
-        assert "would carry the EXEC out" in refused(f"{explain} CALL {METHOD}(image_id => 7, type => 'convert')")
+        assert "would run the EXEC" in refused(f"{explain} {transfer(7, 'nyc3')}")
+        assert "would run the EXEC" in refused(f"{explain} CALL {METHOD}(image_id => 7, type => 'convert')")
 
     def test_what_the_api_refuses_is_told_in_its_words(self, ask, account, posts):
         with pytest.raises(ProgrammingError) as error:
