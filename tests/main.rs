@@ -12,7 +12,7 @@
 //! - `names`: bare names, and accounts as catalogs.
 //! - `faults`: what the upstream can do wrong, and the budget.
 //! - `flight`: gRPC over a socket: commands, handles, errors.
-//! - `readme`: what the README shows, run.
+//! - `docs`: README.md and docs/: what they show is run, generated pages are compared.
 //! - `slt`: DataFusion's own test files over the wire.
 //! - `statements`: mistakes, parameters, metadata of the engine.
 //! - `lists`: lists that are cut, repeated, or wrong in what they tell of themselves.
@@ -24,6 +24,7 @@
 mod answers;
 mod cli;
 mod conformance;
+mod docs;
 mod exec;
 mod faults;
 mod flight;
@@ -34,7 +35,6 @@ mod names;
 mod openapi;
 mod price;
 mod queries;
-mod readme;
 mod scan;
 mod show;
 mod slt;

@@ -1,0 +1,143 @@
+//! What README.md and docs/ show is what the program does: `console` blocks are run, SQL blocks return rows, and generated
+//! pages are what the code generates.
+//!
+//! `UPDATE_DOCS=1 cargo test docs` writes the output and the generated pages instead of comparing them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use oceanflight::config;
+
+/// A Markdown file that users read.
+struct Page {
+    path: PathBuf,
+    text: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: PathBuf) -> Page {
+    let text = fs::read_to_string(&path).unwrap();
+    Page { path, text }
+}
+
+/// README.md, and the pages of docs/.
+fn pages() -> Vec<Page> {
+    let mut docs: Vec<_> = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    docs.sort();
+    std::iter::once(root().join("README.md")).chain(docs).map(read).collect()
+}
+
+fn updating() -> bool {
+    std::env::var_os("UPDATE_DOCS").is_some()
+}
+
+/// The text between each line "```LANGUAGE" and the next "```".
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let opening = format!("```{language}\n");
+    text.split(opening.as_str()).skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect()
+}
+
+/// The command of a `console` block, and the output below it. A command continues over lines as long as a quote is open.
+fn session(block: &str) -> (&str, &str) {
+    let mut quotes = 0;
+    let mut end = 0;
+    for line in block.split_inclusive('\n') {
+        quotes += line.matches('"').count();
+        end += line.len();
+        if quotes % 2 == 0 {
+            break;
+        }
+    }
+    let (command, output) = block.split_at(end);
+    (command.trim_end().strip_prefix("$ ").unwrap(), output)
+}
+
+/// What a shell prints for the command: the rows, then standard error. Spaces at the ends of lines are cut off.
+fn printed(command: &str) -> String {
+    let program = Path::new(env!("CARGO_BIN_EXE_oceanflight"));
+    let mut shell = Command::new("sh");
+    shell.env_clear().env("PATH", format!("{}:/usr/bin:/bin", program.parent().unwrap().display()));
+    let output = shell.arg("-c").arg(command).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let lines: Vec<_> = std::str::from_utf8(&text).unwrap().lines().map(str::trim_end).collect();
+    lines.join("\n")
+}
+
+/// The text without the random ids that errors give requests.
+fn without_request_ids(text: &str) -> String {
+    let mut pieces = text.split("(request ");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| text + "(request …)" + piece.split_once(')').map_or("", |(_, rest)| rest))
+}
+
+#[test]
+fn console_blocks_show_what_the_program_prints() {
+    let mut run = 0;
+    for Page { path, text } in pages() {
+        let mut updated = text.clone();
+        for block in blocks(&text, "console") {
+            let (command, shown) = session(block);
+            let printed = printed(command);
+            run += 1;
+            if without_request_ids(&printed) == without_request_ids(shown) {
+                continue;
+            }
+            assert!(updating(), "{}: $ {command}\n{printed}\n-- the page shows:\n{shown}", path.display());
+            updated = updated.replacen(block, &format!("$ {command}\n{printed}"), 1);
+        }
+        if updated != text {
+            fs::write(path, updated).unwrap();
+        }
+    }
+    assert!(run >= 5);
+}
+
+#[test]
+fn sql_blocks_return_rows() {
+    let mut run = 0;
+    for Page { path, text } in pages() {
+        for query in blocks(&text, "sql") {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_oceanflight"));
+            let output = command.env_clear().args(["query", "--demo", "--format", "jsonl", query]).output().unwrap();
+            let returned_rows = output.status.success() && !output.stdout.is_empty();
+            assert!(returned_rows, "{}: {query}: {output:?}", path.display());
+            run += 1;
+        }
+    }
+    assert!(run >= 2);
+}
+
+#[test]
+fn the_page_of_settings_is_generated_from_them() {
+    let page = read(root().join("docs/settings.md"));
+    let (intro, table) = page.text.split_at(page.text.find("| key |").unwrap());
+    let reference = config::reference();
+    if updating() && table.trim_end() != reference.trim_end() {
+        fs::write(page.path, format!("{intro}{reference}\n")).unwrap();
+        return;
+    }
+    assert_eq!(table.trim_end(), reference.trim_end(), "run UPDATE_DOCS=1 cargo test docs");
+}
+
+#[test]
+fn the_readme_is_short() {
+    let readme = read(root().join("README.md"));
+    assert!(readme.text.chars().count() <= 9_000);
+}
+
+#[test]
+fn links_to_files_lead_to_files() {
+    for Page { path, text } in pages() {
+        for target in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            let file = target.split('#').next().unwrap();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            assert!(path.parent().unwrap().join(file).exists(), "{}: {target}", path.display());
+        }
+    }
+}
