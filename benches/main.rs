@@ -17,7 +17,7 @@ use oceanflight::engine::{self, Engine, Principal};
 use oceanflight::resource::{Binding, Registry, Resource, Value};
 use oceanflight::rows::Decoder;
 use oceanflight::secret::Secret;
-use oceanflight::table::Pins;
+use oceanflight::table::KeyConstraints;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -67,7 +67,7 @@ fn pins(criterion: &mut Criterion) {
     for (name, filter) in
         [("equality", col("image_id").eq(lit(7_i64))), ("in 1,000", many(1_000)), ("or of 49 pairs", pairs)]
     {
-        group.bench_function(name, |bencher| bencher.iter(|| Pins::of(actions(), [black_box(&filter)])));
+        group.bench_function(name, |bencher| bencher.iter(|| KeyConstraints::of(actions(), [black_box(&filter)])));
     }
     group.finish();
 }

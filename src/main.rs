@@ -6,7 +6,7 @@ use clap::Parser as _;
 use oceanflight::cli::{self, Console, Environment};
 
 fn main() -> ExitCode {
-    let arguments = cli::Arguments::parse_from(cli::with_commented_sql(std::env::args_os()));
+    let arguments = cli::Cli::parse_from(cli::with_commented_sql(std::env::args_os()));
     let mut console = Console::of_process();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,

@@ -4,7 +4,7 @@
 //! A new table is tested by its declaration and its fixture alone.
 
 use arrow::datatypes::DataType;
-use oceanflight::resource::{Answer, Registry, Resource, Source};
+use oceanflight::resource::{ColumnSource, Registry, Resource, ResponseShape};
 use serde_json::Value as Json;
 
 use crate::support::wire::Wire;
@@ -15,7 +15,7 @@ const SAMPLES: &[(&str, &str)] = &[("image_id", "62137902"), ("droplet_id", "512
 
 /// `image_id = 62137902` for a table that needs it, `true` for one that needs nothing.
 fn pins(resource: &Resource) -> String {
-    let list = resource.methods.iter().find(|method| matches!(method.answer, Answer::Rows { .. }));
+    let list = resource.methods.iter().find(|method| matches!(method.answer, ResponseShape::Rows { .. }));
     let terms = list.iter().flat_map(|method| method.path.parameters()).map(|parameter| {
         let sample = SAMPLES.iter().find(|(name, _)| *name == parameter);
         let (_, value) = sample.unwrap_or_else(|| panic!("{resource}: SAMPLES lacks a value of {parameter}"));
@@ -27,8 +27,10 @@ fn pins(resource: &Resource) -> String {
 
 /// A text column, and a value of it, to filter by.
 fn text_value(resource: &Resource, rows: &[Json]) -> (String, String) {
-    let texts =
-        resource.columns.iter().filter(|column| column.data_type == DataType::Utf8 && column.source == Source::Field);
+    let texts = resource
+        .columns
+        .iter()
+        .filter(|column| column.data_type == DataType::Utf8 && column.source == ColumnSource::Field);
     let found = texts.flat_map(|column| rows.iter().map(|row| (column.name.clone(), &row[&column.name])));
     let mut present = found.filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())));
     present.find(|(_, value)| !value.is_empty() && !value.contains('\'')).unwrap()

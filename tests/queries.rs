@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use oceanflight::demo::{self, Effect, Fault};
-use oceanflight::engine::{self, Answer, Limits, Principal, Query, State};
+use oceanflight::engine::{self, Limits, Principal, Query, QueryState, QueryStream};
 use oceanflight::error::Kind;
 use oceanflight::query::Queries;
 use tokio::sync::Semaphore;
@@ -15,7 +15,7 @@ use crate::support::Stage;
 const ACTIONS: &str = "SELECT id FROM image_actions WHERE image_id = 62137902";
 
 /// A stage whose actions are not answered, a query that waits for them, and what lets it go on.
-async fn waiting() -> (Stage, Answer, Arc<Semaphore>) {
+async fn waiting() -> (Stage, QueryStream, Arc<Semaphore>) {
     let (stage, held) = (Stage::new(&[]).await, Arc::new(Semaphore::new(0)));
     let fault = Fault::on("GET", "/v2/images/*/actions").then(Effect::Hold(Arc::clone(&held)));
     stage.demo.account().inject(fault);
@@ -32,7 +32,7 @@ async fn stage_that_writes() -> Stage {
     Stage::with_query(options, |_| {}, engine::Options { writes: true, ..engine::Options::default() }).await
 }
 
-fn told(query: &Query) -> (&str, State, &Principal) {
+fn told(query: &Query) -> (&str, QueryState, &Principal) {
     (query.text(), query.state(), query.principal())
 }
 
@@ -43,7 +43,7 @@ async fn a_query_is_known_with_its_statement_until_its_last_row_is_taken() {
     let known = stage.engine.queries();
     assert_eq!(
         known.iter().map(|query| told(query)).collect::<Vec<_>>(),
-        [(ACTIONS, State::Running, &Principal::local())]
+        [(ACTIONS, QueryState::Running, &Principal::local())]
     );
     assert_eq!(known[0].id(), answer.query.id());
     assert_eq!(known[0].counts.requests.get(), 1);
@@ -51,7 +51,7 @@ async fn a_query_is_known_with_its_statement_until_its_last_row_is_taken() {
     let batches: Vec<_> = answer.rows.try_collect().await.unwrap();
 
     assert!(!batches.is_empty());
-    assert_eq!(known[0].state(), State::Ended);
+    assert_eq!(known[0].state(), QueryState::Ended);
     assert!(stage.engine.queries().is_empty());
 }
 
@@ -62,7 +62,7 @@ async fn a_query_has_ended_when_its_client_goes() {
 
     drop(answer);
 
-    assert_eq!(query.state(), State::Ended);
+    assert_eq!(query.state(), QueryState::Ended);
     assert!(stage.engine.queries().is_empty());
 }
 
@@ -132,6 +132,6 @@ fn a_query_whose_time_is_over_is_no_running_query_although_its_client_does_not_r
     let late = queries.begin(Principal::local(), ACTIONS, Limits { timeout: Duration::ZERO, ..Limits::default() });
     let early = queries.begin(Principal::local(), ACTIONS, Limits::default());
 
-    assert_eq!((late.state(), early.state()), (State::Ended, State::Planning));
+    assert_eq!((late.state(), early.state()), (QueryState::Ended, QueryState::Planning));
     assert_eq!(queries.all().iter().map(|query| query.id()).collect::<Vec<_>>(), [early.id()]);
 }

@@ -9,8 +9,8 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use serde::Deserialize;
 
 use super::body::{Head, NoObject};
-use super::limit::Told;
-use super::{Body, Fault, Where};
+use super::limit::RateLimitHeaders;
+use super::{Body, Fault, RequestLine};
 
 /// Status and headers of a response.
 pub(super) fn head(status: StatusCode, headers: &HeaderMap) -> Head {
@@ -18,7 +18,13 @@ pub(super) fn head(status: StatusCode, headers: &HeaderMap) -> Head {
 }
 
 /// The body of a success.
-pub(super) fn body(bytes: Bytes, at: Where, head: Head, headers: &HeaderMap, attempts: u32) -> Result<Body, Fault> {
+pub(super) fn body(
+    bytes: Bytes,
+    at: RequestLine,
+    head: Head,
+    headers: &HeaderMap,
+    attempts: u32,
+) -> Result<Body, Fault> {
     let status = head.status;
     Body::try_new(bytes, head).map_err(|problem| match problem {
         NoObject::Unfinished => Fault::Cut { at, attempts, cause: None },
@@ -39,7 +45,7 @@ struct ErrorBody {
 }
 
 /// The error for a response with a status outside 2xx.
-pub(super) fn refusal(bytes: &[u8], at: Where, status: StatusCode, headers: &HeaderMap) -> Fault {
+pub(super) fn refusal(bytes: &[u8], at: RequestLine, status: StatusCode, headers: &HeaderMap) -> Fault {
     if status.is_redirection() {
         let location = text(headers, LOCATION.as_str());
         return Fault::Redirect { at, status: status.as_u16(), location };
@@ -76,12 +82,12 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// The rate-limit information in a response's headers.
-pub(super) fn told(status: StatusCode, headers: &HeaderMap) -> Told {
+pub(super) fn told(status: StatusCode, headers: &HeaderMap) -> RateLimitHeaders {
     let refused = status == StatusCode::TOO_MANY_REQUESTS;
     let number = |name| text(headers, name).and_then(|text| text.trim().parse::<u64>().ok());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let reset = number("ratelimit-reset").and_then(|at| Duration::from_secs(at).checked_sub(now));
-    Told {
+    RateLimitHeaders {
         accepted: !refused,
         pause: retry_after(headers).filter(|_| refused),
         limit: number("ratelimit-limit").and_then(|limit| limit.try_into().ok()),

@@ -8,8 +8,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::limit::{Limiter, Permit, Told};
-use super::{Body, Call, Exchange, Fault, Observer, Request, Scope, Sent};
+use super::limit::{Limiter, Permit, RateLimitHeaders};
+use super::{Attempt, Body, Exchange, Fault, Observer, Request, RequestScope, Sent};
 use crate::query::SentEnough;
 
 /// Waits for a place in the budget and a permit, counts the request and the wait, and tells the budget what the answer
@@ -26,14 +26,14 @@ impl<E: Exchange> Budgeted<E> {
         Self { limiter, below }
     }
 
-    async fn within_budget(&self, call: Call<'_>) -> Result<Body, Fault> {
-        let Call { request, scope, attempt, observer } = call;
+    async fn within_budget(&self, call: Attempt<'_>) -> Result<Body, Fault> {
+        let Attempt { request, scope, attempt, observer } = call;
         let permit = self.permit(request, scope).await?;
-        let mut holder = Holder { permit, observer };
-        self.below.exchange(Call { request, scope, attempt, observer: &mut holder }).await
+        let mut holder = PermitObserver { permit, observer };
+        self.below.exchange(Attempt { request, scope, attempt, observer: &mut holder }).await
     }
 
-    async fn permit(&self, request: &Request, scope: &Scope) -> Result<Permit, Fault> {
+    async fn permit(&self, request: &Request, scope: &RequestScope) -> Result<Permit, Fault> {
         let enough = |SentEnough { most, needed }| Fault::TooManyRequests { at: request.at(), most, needed };
         scope.query.has_requests_left().map_err(enough)?;
         let queued = Instant::now();
@@ -53,25 +53,25 @@ impl<E: Exchange> Budgeted<E> {
 }
 
 impl<E: Exchange> Exchange for Budgeted<E> {
-    fn exchange<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+    fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
         self.within_budget(call).boxed()
     }
 }
 
 /// The error of a request that would have to wait `wait` for the budget.
-pub(super) fn used_up(request: &Request, scope: &Scope, wait: Duration) -> Fault {
+pub(super) fn used_up(request: &Request, scope: &RequestScope, wait: Duration) -> Fault {
     let returns = Utc::now() + chrono::Duration::from_std(wait).unwrap_or(chrono::Duration::zero());
     Fault::Budget { at: request.at(), returns, wait, max_wait: scope.query.limits().max_wait }
 }
 
 /// Tells the budget what becomes of the request.
-struct Holder<'a> {
+struct PermitObserver<'a> {
     permit: Permit,
     observer: &'a mut dyn Observer,
 }
 
-impl Observer for Holder<'_> {
-    fn answered(&mut self, told: Told) {
+impl Observer for PermitObserver<'_> {
+    fn answered(&mut self, told: RateLimitHeaders) {
         let told = self.permit.answered(told);
         self.observer.answered(told);
     }
@@ -101,7 +101,7 @@ mod tests {
     }
 
     /// A query of which a request may wait so long, and which may send so many.
-    fn scope(max_wait: Duration, max_requests: u64) -> Scope {
+    fn scope(max_wait: Duration, max_requests: u64) -> RequestScope {
         scope_within(Limits { timeout: 3_600 * SECOND, max_wait, max_requests })
     }
 
@@ -140,7 +140,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_permit_is_held_to_the_end_of_the_body_and_a_place_until_a_minute_after_the_head() {
-        let double = Double::always(|| Step::body().telling(Told::default()).taking(10 * SECOND));
+        let double = Double::always(|| Step::body().telling(RateLimitHeaders::default()).taking(10 * SECOND));
         let both = async |options: Options| {
             let layer = budgeted(&double, options);
             let (request, scope) = (get(), scope(600 * SECOND, 10));
@@ -176,7 +176,7 @@ mod tests {
             let double = Double::always(|| Step::body().taking(SECOND));
             let layer = budgeted(&double, Options { in_flight: 1, ..Options::default() });
             let (request, scope) = (get(), scope(60 * SECOND, 10));
-            let scope = if needed_by_exec { Scope::of_exec(scope.query) } else { scope };
+            let scope = if needed_by_exec { RequestScope::of_exec(scope.query) } else { scope };
             let cancel = async {
                 tokio::time::sleep(SECOND / 2).await;
                 scope.query.cancel();
@@ -211,13 +211,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_layer_above_hears_the_pause_that_the_budget_keeps() {
-        let day = Told { pause: Some(86_400 * SECOND), ..Told::default() };
+        let day = RateLimitHeaders { pause: Some(86_400 * SECOND), ..RateLimitHeaders::default() };
         let double = Double::in_turn([Step::status(429).telling(day), Step::body()]);
         let layer = budgeted(&double, Options { max_pause: 300 * SECOND, ..Options::default() });
         let (request, scope) = (get(), scope(600 * SECOND, 10));
         let mut pauses = Pauses(Vec::new());
 
-        let call = Call { request: &request, scope: &scope, attempt: 1, observer: &mut pauses };
+        let call = Attempt { request: &request, scope: &scope, attempt: 1, observer: &mut pauses };
         layer.exchange(call).await.unwrap_err();
         ask(&layer, &request, &scope).await.unwrap();
 
@@ -228,7 +228,7 @@ mod tests {
     struct Pauses(Vec<Option<Duration>>);
 
     impl Observer for Pauses {
-        fn answered(&mut self, told: Told) {
+        fn answered(&mut self, told: RateLimitHeaders) {
             self.0.push(told.pause);
         }
 

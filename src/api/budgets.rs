@@ -50,7 +50,7 @@ mod tests {
     use super::*;
     use crate::api::client::layers;
     use crate::api::double::{Double, Step, get};
-    use crate::api::limit::Told;
+    use crate::api::limit::RateLimitHeaders;
     use crate::api::scope::a_scope;
     use crate::api::{Client, Options};
 
@@ -113,7 +113,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_429_to_one_client_holds_the_others_of_its_token() {
-        let pause = Told { pause: Some(20 * SECOND), ..Told::default() };
+        let pause = RateLimitHeaders { pause: Some(20 * SECOND), ..RateLimitHeaders::default() };
         let budgets = Budgets::default();
         let refused = Double::in_turn([Step::status(429).telling(pause), Step::body()]);
         let free = Double::always(Step::body);

@@ -14,7 +14,7 @@ use super::budgeted::Budgeted;
 use super::http::Http;
 use super::limit::Limiter;
 use super::retrying::Retrying;
-use super::{Body, Budgets, Call, Exchange, Fault, Request, Scope, Sent, limit, retry};
+use super::{Attempt, Body, Budgets, Exchange, Fault, Request, RequestScope, Sent, limit, retry};
 use crate::secret::Secret;
 
 /// How a [`Client`] asks, and whom.
@@ -89,8 +89,8 @@ impl Client {
     ///
     /// # Errors
     /// Every [`Fault`] but those of [`Client::try_new`].
-    pub async fn get(&self, request: &Request, scope: &Scope) -> Result<Body, Fault> {
-        let call = Call { request, scope, attempt: 1, observer: &mut |_| {} };
+    pub async fn get(&self, request: &Request, scope: &RequestScope) -> Result<Body, Fault> {
+        let call = Attempt { request, scope, attempt: 1, observer: &mut |_| {} };
         let answered = timeout_at(scope.query.deadline(), self.0.exchange(call)).await;
         answered.unwrap_or_else(|_| Err(Fault::QueryTimeout { at: request.at(), limit: scope.query.limits().timeout }))
     }
@@ -107,11 +107,11 @@ impl Client {
         &self,
         path: &str,
         body: &str,
-        scope: &Scope,
+        scope: &RequestScope,
         mut sent: impl FnMut(Sent) + Send,
     ) -> Result<Body, Fault> {
         let request = Request::post(path.to_owned(), body.to_owned());
-        self.0.exchange(Call { request: &request, scope, attempt: 1, observer: &mut sent }).await
+        self.0.exchange(Attempt { request: &request, scope, attempt: 1, observer: &mut sent }).await
     }
 }
 
@@ -125,7 +125,7 @@ pub(super) fn layers<E: Exchange>(http: E, limiter: Arc<Limiter>, options: &Opti
 struct WithoutToken;
 
 impl Exchange for WithoutToken {
-    fn exchange<'a>(&'a self, _: Call<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+    fn exchange<'a>(&'a self, _: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
         ready(Err(Fault::NoToken)).boxed()
     }
 }
@@ -220,7 +220,7 @@ mod tests {
     }
 
     impl<E: Exchange> Exchange for Cache<E> {
-        fn exchange<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+        fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
             let (path, is_post) = (call.request.at().path, call.request.is_post());
             let known = self.bodies.lock().unwrap().get(&path).filter(|_| !is_post).cloned();
             match known {

@@ -10,8 +10,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep};
 
-use super::limit::Told;
-use super::{Body, Call, Exchange, Fault, Head, Request, Scope, Sent};
+use super::limit::RateLimitHeaders;
+use super::{Attempt, Body, Exchange, Fault, Head, Request, RequestScope, Sent};
 
 /// A layer without any below it.
 pub(super) struct Double {
@@ -21,7 +21,7 @@ pub(super) struct Double {
 
 /// What one exchange is like.
 pub(super) struct Step {
-    told: Option<Told>,
+    told: Option<RateLimitHeaders>,
     takes: Duration,
     ends: Ends,
 }
@@ -58,8 +58,8 @@ impl Double {
         self.calls.lock().unwrap().iter().map(|(_, begin)| *begin).collect()
     }
 
-    async fn answer(&self, call: Call<'_>) -> Result<Body, Fault> {
-        let Call { request, attempt, observer, .. } = call;
+    async fn answer(&self, call: Attempt<'_>) -> Result<Body, Fault> {
+        let Attempt { request, attempt, observer, .. } = call;
         let begin = Instant::now();
         self.calls.lock().unwrap().push((attempt, begin));
         let Step { told, takes, ends } = (self.next)();
@@ -75,7 +75,7 @@ impl Double {
 }
 
 impl Exchange for Arc<Double> {
-    fn exchange<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+    fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
         self.answer(call).boxed()
     }
 }
@@ -123,7 +123,7 @@ impl Step {
     }
 
     /// The same, with a head that says this.
-    pub(super) fn telling(self, told: Told) -> Self {
+    pub(super) fn telling(self, told: RateLimitHeaders) -> Self {
         Self { told: Some(told), ..self }
     }
 
@@ -161,6 +161,6 @@ pub(super) fn post() -> Request {
 }
 
 /// Calls a layer for the first time.
-pub(super) async fn ask(layer: &impl Exchange, request: &Request, scope: &Scope) -> Result<Body, Fault> {
-    layer.exchange(Call { request, scope, attempt: 1, observer: &mut |_| {} }).await
+pub(super) async fn ask(layer: &impl Exchange, request: &Request, scope: &RequestScope) -> Result<Body, Fault> {
+    layer.exchange(Attempt { request, scope, attempt: 1, observer: &mut |_| {} }).await
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use super::limit::Told;
-use super::{Body, Fault, Head, Request, Scope, Where};
+use super::limit::RateLimitHeaders;
+use super::{Body, Fault, Head, Request, RequestLine, RequestScope};
 
 /// A layer of the client. All but the lowest one hold the next layer below, and pass calls on to it.
 pub trait Exchange: Debug + Send + Sync {
@@ -16,15 +16,15 @@ pub trait Exchange: Debug + Send + Sync {
     ///
     /// # Errors
     /// The [`Fault`] that this layer, or one below it, has found.
-    fn exchange<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Body, Fault>>;
+    fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>>;
 }
 
 /// A request on its way down through the layers.
-pub struct Call<'a> {
+pub struct Attempt<'a> {
     /// The request.
     pub request: &'a Request,
     /// For whom it is sent.
-    pub scope: &'a Scope,
+    pub scope: &'a RequestScope,
     /// Number of the attempt, from 1. A response with `retry-after` does not count as an attempt.
     pub attempt: u32,
     /// Receives events while the request runs; implemented by the layer above.
@@ -34,7 +34,7 @@ pub struct Call<'a> {
 /// Receives events of one exchange. A layer that handles an event also passes it to the observer of the layer above.
 pub trait Observer: Send {
     /// The head of an answer is here; its body is still to be read, and may never arrive.
-    fn answered(&mut self, told: Told) {
+    fn answered(&mut self, told: RateLimitHeaders) {
         let _ = told;
     }
 
@@ -46,7 +46,7 @@ pub trait Observer: Send {
 #[derive(Clone, Debug)]
 pub struct Sent {
     /// The request.
-    pub at: Where,
+    pub at: RequestLine,
     /// Which time it was, from 1.
     pub attempt: u32,
     /// Whether there was a connection to send it over.

@@ -37,7 +37,7 @@ const MOST_HOLES: usize = 16;
 
 /// A list that has fewer rows than its total says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Short {
+pub struct ShortBy {
     /// Its rows.
     pub rows: u64,
     /// What the total says.
@@ -57,7 +57,7 @@ pub struct Hole {
 
 /// The empty pages that would prove a list short, where these are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Far {
+pub struct TooFar {
     /// The first page without rows.
     pub page: u64,
     /// How many pages there are from this one up to the total.
@@ -68,9 +68,9 @@ pub struct Far {
 #[derive(Debug, Default)]
 pub struct Extent {
     /// By their numbers.
-    pages: Vec<Page>,
+    pages: Vec<PageFacts>,
     /// What was found when the list was read before: it is short, and that was proved or cannot be.
-    known: Option<Short>,
+    known: Option<ShortBy>,
     /// The rows of all pages, of the largest, and the largest total that can be right, of pages with rows and of others:
     /// a list may have thousands of pages, and each of them asks for these.
     rows: u64,
@@ -80,7 +80,7 @@ pub struct Extent {
 }
 
 #[derive(Debug)]
-struct Page {
+struct PageFacts {
     rows: u64,
     total: Option<u64>,
     next: bool,
@@ -92,7 +92,7 @@ struct Page {
 
 impl Extent {
     /// Of a list that was found to be short when it was read before.
-    pub(super) fn new(known: Option<Short>) -> Self {
+    pub(super) fn new(known: Option<ShortBy>) -> Self {
         Self { known, ..Self::default() }
     }
 
@@ -100,7 +100,7 @@ impl Extent {
     /// two that are as long, the first one's total, which is of the time when the other pages were read.
     pub(super) fn note<T>(&mut self, number: u64, page: &Decoded<T>) {
         let (rows, next, links) = (page.count as u64, page.next.is_some(), page.has_links);
-        let read = Page { rows, total: page.total, next, links, reads: 1, was_longer: false };
+        let read = PageFacts { rows, total: page.total, next, links, reads: 1, was_longer: false };
         let is_new = number > self.asked();
         // Empty pages before it are not behind the last rows any more.
         let is_behind_empty = rows > 0 && self.pages.last().is_some_and(|before| before.rows == 0);
@@ -231,9 +231,9 @@ impl Extent {
     }
 
     /// Whether the pages have fewer rows than the total.
-    pub fn short(&self) -> Option<Short> {
+    pub fn short(&self) -> Option<ShortBy> {
         let (rows, total) = (self.rows(), self.total()?);
-        (rows < total).then_some(Short { rows, total })
+        (rows < total).then_some(ShortBy { rows, total })
     }
 
     /// The rows of a full page, where several pages have fewer than were asked for. The server may have a smaller page
@@ -255,11 +255,11 @@ impl Extent {
     }
 
     /// The pages that would have to be empty, if there is an empty one after the last rows, and they are too many.
-    pub fn far(&self) -> Option<Far> {
+    pub fn far(&self) -> Option<TooFar> {
         let (short, last) = (self.short()?, self.last_with_rows());
         let most = if self.small_size().is_some() { 1 } else { MOST_PROOF };
         let pages = self.pages_of(short.total).saturating_sub(last);
-        (self.asked() > last && pages > most).then_some(Far { page: last + 1, pages })
+        (self.asked() > last && pages > most).then_some(TooFar { page: last + 1, pages })
     }
 
     /// Whether it is as short as it was found to be.
@@ -322,12 +322,12 @@ impl Extent {
         self.pages.get(index(number)).map_or(0, |page| page.reads)
     }
 
-    fn page(&self, number: u64) -> &Page {
+    fn page(&self, number: u64) -> &PageFacts {
         &self.pages[index(number)]
     }
 }
 
-impl Page {
+impl PageFacts {
     fn read_again(&mut self, read: Self) {
         let reads = self.reads + 1;
         if read.rows < self.rows {

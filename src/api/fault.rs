@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::Where;
+use super::RequestLine;
 use crate::error::{Failure, Kind};
 
 /// A request that was not answered as it should be.
@@ -14,7 +14,7 @@ pub enum Fault {
     /// The API answered with an error.
     Status {
         /// The request.
-        at: Where,
+        at: RequestLine,
         /// The HTTP status.
         status: u16,
         /// DigitalOcean's short name for it, where the body is its own: `not_found`.
@@ -27,7 +27,7 @@ pub enum Fault {
     /// A 3xx. None is followed: the token must not reach another host.
     Redirect {
         /// The request.
-        at: Where,
+        at: RequestLine,
         /// The HTTP status.
         status: u16,
         /// Where it points.
@@ -36,7 +36,7 @@ pub enum Fault {
     /// No answer: the connection could not be made, or broke before one.
     Unreachable {
         /// The request.
-        at: Where,
+        at: RequestLine,
         /// The host that was asked.
         host: String,
         /// How often it was tried.
@@ -47,7 +47,7 @@ pub enum Fault {
     /// The body ended before its end.
     Cut {
         /// The request.
-        at: Where,
+        at: RequestLine,
         /// How often it was tried.
         attempts: u32,
         /// Where the connection told.
@@ -56,7 +56,7 @@ pub enum Fault {
     /// No attempt was answered in its time.
     Slow {
         /// The request.
-        at: Where,
+        at: RequestLine,
         /// What an attempt is given.
         limit: Duration,
         /// How often it was tried.
@@ -65,28 +65,28 @@ pub enum Fault {
     /// The query's own time is up.
     QueryTimeout {
         /// What the query was doing.
-        at: Where,
+        at: RequestLine,
         /// What a query is given.
         limit: Duration,
     },
     /// The body is larger than allowed.
     TooLarge {
         /// The request.
-        at: Where,
+        at: RequestLine,
         /// In bytes.
         limit: usize,
     },
     /// A success without a body.
     NoBody {
         /// The request.
-        at: Where,
+        at: RequestLine,
         /// The HTTP status.
         status: u16,
     },
     /// A success whose body is no JSON object.
     NotJson {
         /// The request.
-        at: Where,
+        at: RequestLine,
         /// The HTTP status.
         status: u16,
         /// What the answer says that it is.
@@ -95,7 +95,7 @@ pub enum Fault {
     /// The account's requests are used up for longer than the query may wait.
     Budget {
         /// The request that would have been next.
-        at: Where,
+        at: RequestLine,
         /// When there are requests again.
         returns: DateTime<Utc>,
         /// How long that is.
@@ -106,12 +106,12 @@ pub enum Fault {
     /// The query ended while the request waited for the budget.
     Unwanted {
         /// The request, which was not sent.
-        at: Where,
+        at: RequestLine,
     },
     /// The query has sent as many requests as it may.
     TooManyRequests {
         /// The request that would have been next.
-        at: Where,
+        at: RequestLine,
         /// How many it may send.
         most: u64,
         /// How many it takes at least.
@@ -120,7 +120,7 @@ pub enum Fault {
     /// `next` names a page that was read before.
     NoProgress {
         /// The request.
-        at: Where,
+        at: RequestLine,
         /// The `next` that it carries.
         next: String,
     },
@@ -201,7 +201,7 @@ impl Fault {
     }
 
     /// The request, where there was one.
-    pub fn at(&self) -> Option<&Where> {
+    pub fn at(&self) -> Option<&RequestLine> {
         match self {
             Self::Status { at, .. }
             | Self::Redirect { at, .. }
@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_refusal_names_method_path_status_id_message_and_request() {
-        let at = Where { method: "GET", path: "/v2/images/7/actions".into() };
+        let at = RequestLine { method: "GET", path: "/v2/images/7/actions".into() };
         let fault = Fault::Status {
             at,
             status: 401,
@@ -397,7 +397,7 @@ mod tests {
     }
 
     fn fault(status: u16, id: Option<&str>) -> Fault {
-        let at = Where { method: "GET", path: "/".into() };
+        let at = RequestLine { method: "GET", path: "/".into() };
         Fault::Status { at, status, id: id.map(Into::into), message: None, request_id: None }
     }
 
@@ -412,7 +412,7 @@ mod tests {
             assert!(!fault(status, None).to_string().contains("refused"), "{status}");
         }
         for (status, location) in [(301, Some("https://a.b/")), (303, None), (304, None), (307, Some("/c"))] {
-            let at = Where { method: "POST", path: "/".into() };
+            let at = RequestLine { method: "POST", path: "/".into() };
             let fault = Fault::Redirect { at, status, location: location.map(Into::into) };
             assert!(fault.may_have_been_carried_out(), "{fault}");
         }

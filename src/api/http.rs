@@ -13,7 +13,7 @@ use tracing::debug;
 use url::Url;
 
 use super::answer;
-use super::{Body, Call, Exchange, Fault, Head, Observer, Options, Request, Sent, Where};
+use super::{Attempt, Body, Exchange, Fault, Head, Observer, Options, Request, RequestLine, Sent};
 use crate::secret::Secret;
 
 /// Sends a request once, with the token, and reads the answer to its end, within the limits of time and size of one
@@ -49,8 +49,8 @@ impl Http {
         })
     }
 
-    async fn attempt(&self, call: Call<'_>) -> Result<Body, Fault> {
-        let Call { request, attempt, observer, .. } = call;
+    async fn attempt(&self, call: Attempt<'_>) -> Result<Body, Fault> {
+        let Attempt { request, attempt, observer, .. } = call;
         let begin = Instant::now();
         let mut head = None;
         let answered = timeout(self.attempt_timeout, self.send(request, attempt, observer, &mut head)).await;
@@ -114,7 +114,7 @@ impl Http {
 }
 
 impl Exchange for Http {
-    fn exchange<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+    fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
         self.attempt(call).boxed()
     }
 }
@@ -140,7 +140,7 @@ fn authorization(token: &Secret) -> Result<HeaderValue, Fault> {
     Ok(value)
 }
 
-async fn read(mut response: Response, limit: usize, at: &Where, attempts: u32) -> Result<Bytes, Fault> {
+async fn read(mut response: Response, limit: usize, at: &RequestLine, attempts: u32) -> Result<Bytes, Fault> {
     let mut bytes = BytesMut::new();
     loop {
         match response.chunk().await {
@@ -175,18 +175,18 @@ mod tests {
 
     use super::*;
     use crate::api::double::{get, post};
-    use crate::api::limit::Told;
+    use crate::api::limit::RateLimitHeaders;
     use crate::api::scope::a_scope;
 
     /// What the observer of an exchange heard, in order.
     #[derive(Debug, Default)]
     struct Heard {
-        told: Vec<Told>,
+        told: Vec<RateLimitHeaders>,
         sent: Vec<Sent>,
     }
 
     impl Observer for Heard {
-        fn answered(&mut self, told: Told) {
+        fn answered(&mut self, told: RateLimitHeaders) {
             assert!(self.sent.is_empty(), "the head comes before the end");
             self.told.push(told);
         }
@@ -224,7 +224,7 @@ mod tests {
     async fn send(http: &Http, request: &Request) -> (Result<Body, Fault>, Heard) {
         let mut heard = Heard::default();
         let scope = a_scope();
-        let answered = http.exchange(Call { request, scope: &scope, attempt: 3, observer: &mut heard }).await;
+        let answered = http.exchange(Attempt { request, scope: &scope, attempt: 3, observer: &mut heard }).await;
         (answered, heard)
     }
 

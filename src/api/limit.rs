@@ -83,7 +83,7 @@ pub(super) struct TooLong {
 
 /// The rate-limit headers of a response, and whether it was accepted.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Told {
+pub struct RateLimitHeaders {
     /// Whether there was a response with a status other than 429.
     pub accepted: bool,
     /// `retry-after` of a 429: how long all requests of the token pause.
@@ -99,7 +99,7 @@ pub struct Told {
 /// The budget of one token.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    ledger: Mutex<Ledger>,
+    ledger: Mutex<RequestWindows>,
     turnstile: tokio::sync::Mutex<()>,
     waiting: AtomicUsize,
     /// The head of an answer is here, or a permit is free.
@@ -109,7 +109,7 @@ pub(super) struct Limiter {
 impl Limiter {
     pub(super) fn new(options: Options) -> Arc<Self> {
         Arc::new(Self {
-            ledger: Mutex::new(Ledger::new(options)),
+            ledger: Mutex::new(RequestWindows::new(options)),
             turnstile: tokio::sync::Mutex::default(),
             waiting: AtomicUsize::new(0),
             changed: Notify::new(),
@@ -127,10 +127,10 @@ impl Limiter {
             let changed = self.changed.notified();
             let next = self.ledger().take(Instant::now());
             match next {
-                Next::Taken => return Ok(Permit { limiter: Arc::clone(self), answered: false }),
-                Next::At(when) if when > patience => return Err(TooLong { wait: when - Instant::now() }),
-                Next::At(when) => sleep_until(when).await,
-                Next::AfterAnAnswer => changed.await,
+                Admission::Taken => return Ok(Permit { limiter: Arc::clone(self), answered: false }),
+                Admission::At(when) if when > patience => return Err(TooLong { wait: when - Instant::now() }),
+                Admission::At(when) => sleep_until(when).await,
+                Admission::AfterAnAnswer => changed.await,
             }
         }
     }
@@ -141,7 +141,7 @@ impl Limiter {
         ledger.options = ledger.options.stricter(options);
     }
 
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    fn ledger(&self) -> MutexGuard<'_, RequestWindows> {
         self.ledger.lock().expect("nothing panics while it is held")
     }
 }
@@ -165,7 +165,7 @@ pub(super) struct Permit {
 impl Permit {
     /// The answer's head is here: from now on the request leaves the windows. Returns what the budget makes of it, where
     /// nothing is longer than [`Options::max_pause`].
-    pub(super) fn answered(&mut self, told: Told) -> Told {
+    pub(super) fn answered(&mut self, told: RateLimitHeaders) -> RateLimitHeaders {
         let mut ledger = self.limiter.ledger();
         let told = ledger.bounded(told);
         if !std::mem::replace(&mut self.answered, true) {
@@ -187,7 +187,7 @@ impl Permit {
 impl Drop for Permit {
     /// A request that failed or was dropped may have been counted all the same.
     fn drop(&mut self) {
-        self.answered(Told::default());
+        self.answered(RateLimitHeaders::default());
         self.limiter.ledger().permits -= 1;
         self.limiter.changed.notify_one();
     }
@@ -195,7 +195,7 @@ impl Drop for Permit {
 
 /// Whether a request may be sent now, and when else.
 #[derive(Debug, PartialEq, Eq)]
-enum Next {
+enum Admission {
     Taken,
     At(Instant),
     AfterAnAnswer,
@@ -203,7 +203,7 @@ enum Next {
 
 /// The requests that count. Pure: the time is handed in.
 #[derive(Debug)]
-struct Ledger {
+struct RequestWindows {
     options: Options,
     /// When the answers came, of the last hour, in order.
     answered: VecDeque<Instant>,
@@ -225,19 +225,19 @@ struct Remaining {
     reset: Instant,
 }
 
-impl Ledger {
+impl RequestWindows {
     fn new(options: Options) -> Self {
         let (answered, in_flight, permits) = (VecDeque::new(), 0, 0);
         Self { options, answered, in_flight, permits, paused_until: None, told: None, told_per_hour: None }
     }
 
-    fn take(&mut self, now: Instant) -> Next {
+    fn take(&mut self, now: Instant) -> Admission {
         if self.permits >= self.options.in_flight {
-            return Next::AfterAnAnswer;
+            return Admission::AfterAnAnswer;
         }
         self.forget_before(now);
         let next = self.next(now);
-        if next == Next::Taken {
+        if next == Admission::Taken {
             self.permits += 1;
             self.in_flight += 1;
             if let Some(told) = &mut self.told {
@@ -247,58 +247,58 @@ impl Ledger {
         next
     }
 
-    fn next(&self, now: Instant) -> Next {
+    fn next(&self, now: Instant) -> Admission {
         let windows = [
             self.wait_in(self.options.per_minute, self.options.minute, now),
             self.wait_in(self.options.per_hour, self.options.hour, now),
         ];
         let told = [self.wait_for_pause(now), self.wait_for_others(now), self.wait_for_told_limit(now)];
-        windows.into_iter().chain(told).max_by_key(Next::rank).expect("there are five")
+        windows.into_iter().chain(told).max_by_key(Admission::rank).expect("there are five")
     }
 
-    fn wait_in(&self, most: usize, window: Duration, now: Instant) -> Next {
+    fn wait_in(&self, most: usize, window: Duration, now: Instant) -> Admission {
         let recent = self.recent(window, now);
         if self.in_flight + recent < most {
-            return Next::Taken;
+            return Admission::Taken;
         }
         // The response whose leaving makes room. If requests in flight alone fill the window, one of them must be
         // answered.
         match (self.in_flight + recent).checked_sub(most).filter(|over| *over < recent) {
-            Some(over) => Next::At(self.answered[self.answered.len() - recent + over] + window),
-            None => Next::AfterAnAnswer,
+            Some(over) => Admission::At(self.answered[self.answered.len() - recent + over] + window),
+            None => Admission::AfterAnAnswer,
         }
     }
 
     /// Behind a pause one request at a time asks whether it is over.
-    fn wait_for_pause(&self, now: Instant) -> Next {
+    fn wait_for_pause(&self, now: Instant) -> Admission {
         match self.paused_until {
-            Some(until) if until > now => Next::At(until),
-            Some(_) if self.in_flight > 0 => Next::AfterAnAnswer,
-            Some(_) | None => Next::Taken,
+            Some(until) if until > now => Admission::At(until),
+            Some(_) if self.in_flight > 0 => Admission::AfterAnAnswer,
+            Some(_) | None => Admission::Taken,
         }
     }
 
     /// An hour's window of what the API allows, where that is less than what is set.
-    fn wait_for_told_limit(&self, now: Instant) -> Next {
-        let Some((limit, said)) = self.told_per_hour else { return Next::Taken };
+    fn wait_for_told_limit(&self, now: Instant) -> Admission {
+        let Some((limit, said)) = self.told_per_hour else { return Admission::Taken };
         let ask_again = said + self.options.max_pause;
         match self.wait_in(limit, self.options.hour, now) {
-            Next::At(_) if ask_again <= now && self.in_flight > 0 => Next::AfterAnAnswer,
-            Next::At(_) if ask_again <= now => Next::Taken,
-            Next::At(when) => Next::At(when.min(ask_again)),
+            Admission::At(_) if ask_again <= now && self.in_flight > 0 => Admission::AfterAnAnswer,
+            Admission::At(_) if ask_again <= now => Admission::Taken,
+            Admission::At(when) => Admission::At(when.min(ask_again)),
             other => other,
         }
     }
 
     /// If the API reports 0 remaining requests while our windows have room, another client uses the token: wait for the
     /// reported reset, then send one request, whose response has newer numbers.
-    fn wait_for_others(&self, now: Instant) -> Next {
+    fn wait_for_others(&self, now: Instant) -> Admission {
         match &self.told {
             // An estimate: it assumes that the API has not counted the requests in flight. The next response corrects
             // it.
-            Some(told) if told.requests == 0 && self.in_flight > 0 => Next::AfterAnAnswer,
-            Some(told) if told.requests == 0 && told.reset > now => Next::At(told.reset),
-            Some(_) | None => Next::Taken,
+            Some(told) if told.requests == 0 && self.in_flight > 0 => Admission::AfterAnAnswer,
+            Some(told) if told.requests == 0 && told.reset > now => Admission::At(told.reset),
+            Some(_) | None => Admission::Taken,
         }
     }
 
@@ -307,12 +307,12 @@ impl Ledger {
     }
 
     /// The same, where nothing is longer than [`Options::max_pause`].
-    fn bounded(&self, told: Told) -> Told {
+    fn bounded(&self, told: RateLimitHeaders) -> RateLimitHeaders {
         let most = |length: Duration| length.min(self.options.max_pause);
-        Told { pause: told.pause.map(most), reset: told.reset.map(most), ..told }
+        RateLimitHeaders { pause: told.pause.map(most), reset: told.reset.map(most), ..told }
     }
 
-    fn answered(&mut self, now: Instant, told: Told) {
+    fn answered(&mut self, now: Instant, told: RateLimitHeaders) {
         self.in_flight -= 1;
         self.answered.push_back(now);
         match told.pause {
@@ -339,7 +339,7 @@ impl Ledger {
         let windows = [(self.options.per_minute, self.options.minute), (self.options.per_hour, self.options.hour)];
         let in_windows = windows.into_iter().map(|(most, window)| self.projected(most, window, now, place));
         let told = [self.wait_for_pause(now), self.wait_for_others(now), self.wait_for_told_limit(now)];
-        let told = told.into_iter().map(|next| if let Next::At(when) = next { when } else { now });
+        let told = told.into_iter().map(|next| if let Admission::At(when) = next { when } else { now });
         let when = in_windows.chain(told).max().expect("there are five");
         if when > patience { Err(TooLong { wait: when - now }) } else { Ok(()) }
     }
@@ -370,7 +370,7 @@ impl Ledger {
     }
 }
 
-impl Next {
+impl Admission {
     /// The later answer is the one that counts.
     fn rank(&self) -> (u8, Option<Instant>) {
         match self {

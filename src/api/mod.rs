@@ -15,10 +15,10 @@
 //! ```
 //!
 //! A test double is a layer in place of any of them, and [`Client::over`] makes a client of any layer. What goes down
-//! with a request is a [`Call`]; what a layer hears of it before there is a result comes up through an [`Observer`].
+//! with a request is an [`Attempt`]; what a layer hears of it before there is a result comes up through an [`Observer`].
 //!
 //! - [`Client`]: one account's connection to the API. Cheap to clone.
-//! - [`Scope`]: the query, and the scan of it, that requests are sent for.
+//! - [`RequestScope`]: the query, and the scan of it, that requests are sent for.
 //! - [`page`]: a list's pages, side by side, in order. [`Extent`]: where the list ends.
 //! - [`limit`]: a token's budget of requests, and how many are in flight. [`Budgets`]: which clients share one.
 //! - [`retry`]: what is sent again, and when.
@@ -49,9 +49,9 @@ pub use base_url::is_loopback;
 pub use body::{Body, Head, NoObject};
 pub use budgets::Budgets;
 pub use client::{Client, Options};
-pub use exchange::{Call, Exchange, Observer, Sent};
-pub use extent::{Extent, Far, Hole, MOST_PROOF, Short};
+pub use exchange::{Attempt, Exchange, Observer, Sent};
+pub use extent::{Extent, Hole, MOST_PROOF, ShortBy, TooFar};
 pub use fault::Fault;
 pub use read_ahead::{Memory, ReadAhead};
-pub use request::{PER_PAGE, Request, Where};
-pub use scope::Scope;
+pub use request::{PER_PAGE, Request, RequestLine};
+pub use scope::RequestScope;

@@ -13,9 +13,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
-use super::extent::{Extent, Short};
-use super::read_ahead::Slot;
-use super::{Body, Client, Fault, ReadAhead, Request, Scope};
+use super::extent::{Extent, ShortBy};
+use super::read_ahead::PageSlot;
+use super::{Body, Client, Fault, ReadAhead, Request, RequestScope};
 use crate::error::Error;
 use crate::query::ListId;
 
@@ -49,7 +49,7 @@ pub struct Fetch<T> {
     /// The connection.
     pub client: Client,
     /// For whom they are fetched.
-    pub scope: Scope,
+    pub scope: RequestScope,
     /// The list that they are pages of.
     pub list: ListId,
     /// Whether all of it will be read: nobody stops it early, as far as is known.
@@ -76,7 +76,7 @@ impl<T: Send + 'static> Fetch<T> {
         Task::spawn(async move { self.page(request, slot).await }).join().await.map(|(decoded, _slot)| decoded)
     }
 
-    async fn page(&self, request: Request, mut slot: Slot) -> Result<(Decoded<T>, Slot), Error> {
+    async fn page(&self, request: Request, mut slot: PageSlot) -> Result<(Decoded<T>, PageSlot), Error> {
         let body = self.client.get(&request, &self.scope).await?;
         slot.fill(body.bytes().len())?;
         self.scope.count(|counts| &counts.pages, 1);
@@ -87,7 +87,7 @@ impl<T: Send + 'static> Fetch<T> {
 
 /// A page, and how it came to be read.
 #[derive(Debug)]
-pub struct Taken<T> {
+pub struct ReadPage<T> {
     /// What it holds.
     pub decoded: Decoded<T>,
     /// Whether it was asked for out of its order, once or again.
@@ -110,12 +110,12 @@ pub struct Pages<T> {
     schedule: UnboundedSender<Coming<T>>,
 }
 
-type Coming<T> = Task<Result<(Decoded<T>, Slot), Error>>;
+type Coming<T> = Task<Result<(Decoded<T>, PageSlot), Error>>;
 
 impl<T: Send + 'static> Pages<T> {
     /// Nothing is sent before the first page is asked for. `rows_wanted` bounds what is fetched ahead of need; `known`
     /// is what was proved of the list's length when it was read before.
-    pub fn new(fetch: Arc<Fetch<T>>, request: Request, rows_wanted: Option<usize>, known: Option<Short>) -> Self {
+    pub fn new(fetch: Arc<Fetch<T>>, request: Request, rows_wanted: Option<usize>, known: Option<ShortBy>) -> Self {
         let (schedule, coming) = unbounded_channel();
         let rows_wanted = rows_wanted.map_or(u64::MAX, |rows| rows as u64);
         let extent = Extent::new(known);
@@ -128,7 +128,7 @@ impl<T: Send + 'static> Pages<T> {
     ///
     /// # Errors
     /// The page's [`Fault`], or what `decode` says of it; the list ends there.
-    pub async fn next(&mut self) -> Result<Option<Taken<T>>, Error> {
+    pub async fn next(&mut self) -> Result<Option<ReadPage<T>>, Error> {
         if std::mem::replace(&mut self.ended, true) {
             return Ok(None);
         }
@@ -145,7 +145,7 @@ impl<T: Send + 'static> Pages<T> {
         self.extent.note(number, &decoded);
         self.schedule_ahead();
         self.ended = false;
-        Ok(Some(Taken { decoded, again }))
+        Ok(Some(ReadPage { decoded, again }))
     }
 
     /// What the pages so far tell of the list's length.

@@ -45,7 +45,7 @@ struct Held {
 
 /// Room for one page. Dropping it makes the room free.
 #[derive(Debug)]
-pub struct Slot {
+pub struct PageSlot {
     of: Arc<ReadAhead>,
     bytes: Option<usize>,
 }
@@ -58,12 +58,12 @@ impl ReadAhead {
     }
 
     /// Waits until there is room for a page. One page always has room, however large.
-    pub async fn room(self: &Arc<Self>) -> Slot {
+    pub async fn room(self: &Arc<Self>) -> PageSlot {
         let _turn = self.turn.lock().await;
         loop {
             let freed = self.freed.notified();
             if self.take() {
-                return Slot { of: Arc::clone(self), bytes: None };
+                return PageSlot { of: Arc::clone(self), bytes: None };
             }
             freed.await;
         }
@@ -85,7 +85,7 @@ impl ReadAhead {
     }
 }
 
-impl Slot {
+impl PageSlot {
     /// The page has come, and has this many bytes.
     ///
     /// # Errors
@@ -101,7 +101,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for PageSlot {
     fn drop(&mut self) {
         let mut held = self.of.lock();
         held.pages -= 1;

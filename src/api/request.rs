@@ -20,14 +20,14 @@ pub struct Request {
 
 /// The request that failed: its method, and its path as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Where {
+pub struct RequestLine {
     /// `GET`.
     pub method: &'static str,
     /// `/v2/images/7/actions?page=2&per_page=200`.
     pub path: String,
 }
 
-impl fmt::Display for Where {
+impl fmt::Display for RequestLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.path)
     }
@@ -71,12 +71,12 @@ impl Request {
     }
 
     /// How it is named in errors.
-    pub fn at(&self) -> Where {
+    pub fn at(&self) -> RequestLine {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.parameters());
         let query = query.finish();
         let path = if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) };
-        Where { method: if self.is_post() { "POST" } else { "GET" }, path }
+        RequestLine { method: if self.is_post() { "POST" } else { "GET" }, path }
     }
 
     /// Below the base URL, without what stands behind it.

@@ -9,8 +9,8 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use super::budgeted::used_up;
-use super::limit::Told;
-use super::{Body, Call, Exchange, Fault, Observer, Request, Sent, retry};
+use super::limit::RateLimitHeaders;
+use super::{Attempt, Body, Exchange, Fault, Observer, Request, Sent, retry};
 
 /// Sends a request again where it may go better, after a pause; a POST only where it was certainly not carried out.
 #[derive(Debug)]
@@ -27,12 +27,13 @@ impl<E: Exchange> Retrying<E> {
         Self { options, dice, below }
     }
 
-    async fn until_answered(&self, call: Call<'_>) -> Result<Body, Fault> {
-        let Call { request, scope, attempt: mut attempts, observer } = call;
+    async fn until_answered(&self, call: Attempt<'_>) -> Result<Body, Fault> {
+        let Attempt { request, scope, attempt: mut attempts, observer } = call;
         let mut paused = Duration::ZERO;
         loop {
-            let mut heard = Heard { pause: None, observer: &mut *observer };
-            let answered = self.below.exchange(Call { request, scope, attempt: attempts, observer: &mut heard }).await;
+            let mut heard = PauseObserver { pause: None, observer: &mut *observer };
+            let answered =
+                self.below.exchange(Attempt { request, scope, attempt: attempts, observer: &mut heard }).await;
             let fault = match answered {
                 Ok(body) => return Ok(body),
                 Err(fault) => fault,
@@ -65,7 +66,7 @@ impl<E: Exchange> Retrying<E> {
 }
 
 impl<E: Exchange> Exchange for Retrying<E> {
-    fn exchange<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+    fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
         self.until_answered(call).boxed()
     }
 }
@@ -97,13 +98,13 @@ fn is_refusal(fault: &Fault) -> bool {
 }
 
 /// Keeps the pause that an answer asks for.
-struct Heard<'a> {
+struct PauseObserver<'a> {
     pause: Option<Duration>,
     observer: &'a mut dyn Observer,
 }
 
-impl Observer for Heard<'_> {
-    fn answered(&mut self, told: Told) {
+impl Observer for PauseObserver<'_> {
+    fn answered(&mut self, told: RateLimitHeaders) {
         self.pause = told.pause;
         self.observer.answered(told);
     }
@@ -194,7 +195,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_429_that_names_its_pause_is_no_attempt_and_its_pause_is_the_budgets() {
-        let refused = || Step::status(429).telling(Told { pause: Some(Duration::from_secs(5)), ..Told::default() });
+        let refused = || {
+            Step::status(429)
+                .telling(RateLimitHeaders { pause: Some(Duration::from_secs(5)), ..RateLimitHeaders::default() })
+        };
         let double = Double::in_turn((0..10).map(|_| refused()).chain([Step::body()]));
         let scope = a_scope();
         let begin = Instant::now();
@@ -208,7 +212,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn pauses_that_are_longer_together_than_a_query_may_wait_are_the_budgets_end() {
-        let refused = || Step::status(429).telling(Told { pause: Some(Duration::from_secs(25)), ..Told::default() });
+        let refused = || {
+            Step::status(429)
+                .telling(RateLimitHeaders { pause: Some(Duration::from_secs(25)), ..RateLimitHeaders::default() })
+        };
         let double = Double::always(refused);
 
         let fault = ask(&retrying(&double), &get(), &a_scope()).await.unwrap_err();
@@ -219,7 +226,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_whose_body_does_not_end_in_time_is_an_attempt() {
-        let pause = Told { pause: Some(Duration::from_secs(5)), ..Told::default() };
+        let pause = RateLimitHeaders { pause: Some(Duration::from_secs(5)), ..RateLimitHeaders::default() };
         let double = Double::always(move || Step::slow().telling(pause));
 
         let fault = ask(&retrying(&double), &get(), &a_scope()).await.unwrap_err();
@@ -236,7 +243,10 @@ mod tests {
         let (request, scope) = (get(), a_scope());
         let mut observer = |each: Sent| sent.push((each.attempt, each.connected));
 
-        layer.exchange(Call { request: &request, scope: &scope, attempt: 1, observer: &mut observer }).await.unwrap();
+        layer
+            .exchange(Attempt { request: &request, scope: &scope, attempt: 1, observer: &mut observer })
+            .await
+            .unwrap();
 
         assert_eq!(sent, [(1, true), (2, false), (3, true)]);
     }

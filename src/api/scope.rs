@@ -8,7 +8,7 @@ use crate::query::{Limits, Principal, Queries};
 
 /// A query, and the scan of it that requests are sent for. What happens is counted for both.
 #[derive(Clone, Debug)]
-pub struct Scope {
+pub struct RequestScope {
     /// The query.
     pub query: Arc<Query>,
     /// The scan's own counts.
@@ -17,7 +17,7 @@ pub struct Scope {
     pub ends_with_query: bool,
 }
 
-impl Scope {
+impl RequestScope {
     /// Of a scan.
     pub fn of_scan(query: Arc<Query>, counts: Arc<Counts>) -> Self {
         Self { query, counts, ends_with_query: true }
@@ -58,16 +58,16 @@ impl Scope {
 
 /// For the unit tests of layers: of a query without limits that matter.
 #[cfg(test)]
-pub(super) fn a_scope() -> Scope {
+pub(super) fn a_scope() -> RequestScope {
     scope_within(Limits::default())
 }
 
 /// For the unit tests of layers: of a query within these limits.
 #[cfg(test)]
-pub(super) fn scope_within(limits: Limits) -> Scope {
+pub(super) fn scope_within(limits: Limits) -> RequestScope {
     let queries = Arc::new(Queries::default());
     let query = queries.begin(Principal::local(), "SELECT 1", limits);
-    let scope = Scope::of_scan(Arc::clone(&query), Arc::default());
+    let scope = RequestScope::of_scan(Arc::clone(&query), Arc::default());
     // It lives as long as the test's process.
     std::mem::forget(query);
     scope

@@ -10,18 +10,18 @@ use futures::stream::BoxStream;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::error::Error;
-use super::format::{Format, Place, Rows};
+use super::format::{Format, OutputKind, RowWriter};
 use super::output::Output;
-use super::plan::Plans;
+use super::plan::PlanWriter;
 use super::progress::{self, Line};
 use super::signal::Signals;
 use super::upstream::Upstream;
-use crate::engine::{Answer, Query, is_explain};
+use crate::engine::{Query, QueryStream, is_explain};
 use crate::error::Result;
 use crate::flight::client::{Notes, Remote};
 
 /// A statement that was asked.
-pub(super) struct Asked {
+pub(super) struct StatementRun {
     /// Whether it is an EXPLAIN.
     explains: bool,
     schema: SchemaRef,
@@ -34,10 +34,10 @@ pub(super) struct Asked {
     _upstream: Option<Upstream>,
 }
 
-impl Asked {
+impl StatementRun {
     /// In this process.
-    pub(super) fn here(sql: &str, answer: Answer, upstream: Upstream) -> Self {
-        let Answer { schema, rows, query, .. } = answer;
+    pub(super) fn here(sql: &str, answer: QueryStream, upstream: Upstream) -> Self {
+        let QueryStream { schema, rows, query, .. } = answer;
         let (explains, query, notes) = (is_explain(sql), Some(query), Notes::default());
         Self { explains, schema, rows, query, notes, _upstream: Some(upstream) }
     }
@@ -52,11 +52,11 @@ impl Asked {
     fn open<'a>(
         &self,
         format: Format,
-        place: Place,
+        place: OutputKind,
         output: &'a mut Output<'_>,
-    ) -> Result<Box<dyn Rows + 'a>, ArrowError> {
+    ) -> Result<Box<dyn RowWriter + 'a>, ArrowError> {
         match format {
-            Format::Table if self.explains && Plans::are_in(&self.schema) => Ok(Box::new(Plans::new(output))),
+            Format::Table if self.explains && PlanWriter::are_in(&self.schema) => Ok(Box::new(PlanWriter::new(output))),
             _ => format.open(&self.schema, place, output),
         }
     }
@@ -93,9 +93,9 @@ pub(super) struct Copied {
 
 /// Writes all rows; where that fails, those that came.
 pub(super) async fn copy(
-    asked: &mut Asked,
+    asked: &mut StatementRun,
     format: Format,
-    place: Place,
+    place: OutputKind,
     output: &mut Output<'_>,
     mut line: Line,
     signals: &mut Signals,
@@ -107,7 +107,7 @@ pub(super) async fn copy(
         Err(error) => return Copied { rows, result: Err(encode(error)) },
     };
     // Rows and the line share a terminal, unless the rows come all at the end.
-    let shared = matches!(place, Place::Terminal(_)) && format != Format::Table;
+    let shared = matches!(place, OutputKind::Terminal(_)) && format != Format::Table;
     let result = loop {
         match next(asked, rows, &mut line, signals).await {
             Ok(Some(batch)) => {
@@ -129,7 +129,12 @@ pub(super) async fn copy(
 }
 
 /// The next batch; the line is drawn while it is waited for.
-async fn next(asked: &mut Asked, rows: u64, line: &mut Line, signals: &mut Signals) -> Result<Option<RecordBatch>> {
+async fn next(
+    asked: &mut StatementRun,
+    rows: u64,
+    line: &mut Line,
+    signals: &mut Signals,
+) -> Result<Option<RecordBatch>> {
     let mut ticks = ticks();
     loop {
         tokio::select! {

@@ -15,7 +15,7 @@ use crate::server;
 
 /// Serve a simulated DigitalOcean API over HTTP, for trials and tests
 #[derive(Args, Debug)]
-pub(super) struct Demo {
+pub(super) struct DemoArgs {
     /// Address to listen on; port 0 picks a free port
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -24,7 +24,7 @@ pub(super) struct Demo {
     simulated: Simulated,
 }
 
-pub(super) async fn run(demo: Demo, console: &mut Console) -> Result<Exit> {
+pub(super) async fn run(demo: DemoArgs, console: &mut Console) -> Result<Exit> {
     let account =
         Account::new(demo.simulated.options()).map_err(|error| Error::Simulated(StartError::Account(error)))?;
     let mut signals = Signals::listen().map_err(Error::Signals)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command, Error, FromArgMatches, Id, value_parser};
 
-use crate::config::{FILE_VARIABLE, Layer, SETTINGS, Scope, Setting, Shape};
+use crate::config::{CommandScope, FILE_VARIABLE, Layer, SETTINGS, Setting, ValueShape};
 
 /// `--config` and a flag for each setting that a command has; those of `serve` only where `SERVE`.
 #[derive(Debug)]
@@ -15,13 +15,13 @@ pub(super) struct Flags<const SERVE: bool> {
 
 impl<const SERVE: bool> Flags<SERVE> {
     fn settings() -> impl Iterator<Item = &'static Setting> {
-        SETTINGS.iter().filter(|setting| SERVE || setting.scope != Scope::Serve)
+        SETTINGS.iter().filter(|setting| SERVE || setting.scope != CommandScope::Serve)
     }
 }
 
 /// The flags that have no effect where another process asks the API.
 pub(super) fn upstream() -> Vec<&'static str> {
-    SETTINGS.iter().filter(|setting| setting.scope == Scope::Upstream).map(|setting| setting.key).collect()
+    SETTINGS.iter().filter(|setting| setting.scope == CommandScope::Upstream).map(|setting| setting.key).collect()
 }
 
 impl<const SERVE: bool> clap::Args for Flags<SERVE> {
@@ -54,17 +54,17 @@ impl<const SERVE: bool> FromArgMatches for Flags<SERVE> {
 }
 
 fn flag(setting: &'static Setting) -> Arg {
-    let default = setting.default.filter(|_| setting.shape != Shape::Switch);
+    let default = setting.default.filter(|_| setting.shape != ValueShape::Switch);
     let default = default.map(|text| format!(" [default: {text}]")).unwrap_or_default();
     let arg = Arg::new(setting.key)
         .long(setting.flag)
         .help(format!("{}{default} [env: {}]", setting.help, setting.variable))
         .help_heading("Settings");
     match setting.shape {
-        Shape::Switch => {
+        ValueShape::Switch => {
             arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("true|false")
         }
-        Shape::Value(name) => arg.value_name(name),
+        ValueShape::Value(name) => arg.value_name(name),
     }
 }
 

@@ -20,7 +20,7 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
 use super::error::Error;
-use super::table::Table;
+use super::table::TableWriter;
 use super::text;
 
 /// A format that rows are written in.
@@ -42,7 +42,7 @@ pub(super) enum Format {
 
 /// Where rows are written to, as far as a [`Format`] has to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum OutputKind {
     /// A terminal of so many columns.
     Terminal(usize),
     /// A pipe, or whatever else reads from beginning to end.
@@ -52,7 +52,7 @@ pub(super) enum Place {
 }
 
 /// Takes rows, batch by batch.
-pub(super) trait Rows: Send {
+pub(super) trait RowWriter: Send {
     /// Writes a batch, or holds it back.
     fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError>;
 
@@ -88,9 +88,9 @@ impl Format {
     }
 
     /// Refuses what a terminal would choke on.
-    pub(super) fn check(self, place: Place) -> Result<(), Error> {
+    pub(super) fn check(self, place: OutputKind) -> Result<(), Error> {
         match (self, place) {
-            (Self::Arrow | Self::Parquet, Place::Terminal(_)) => Err(Error::Binary { format: self }),
+            (Self::Arrow | Self::Parquet, OutputKind::Terminal(_)) => Err(Error::Binary { format: self }),
             _ => Ok(()),
         }
     }
@@ -99,15 +99,15 @@ impl Format {
     pub(super) fn open<'a>(
         self,
         schema: &SchemaRef,
-        place: Place,
+        place: OutputKind,
         out: &'a mut (dyn Write + Send),
-    ) -> Result<Box<dyn Rows + 'a>, ArrowError> {
+    ) -> Result<Box<dyn RowWriter + 'a>, ArrowError> {
         Ok(match self {
-            Self::Table => Box::new(Table::new(schema, place, out)),
+            Self::Table => Box::new(TableWriter::new(schema, place, out)),
             Self::Csv => Box::new(Csv { schema: schema.clone(), out: csv::Writer::new(out), header: false }),
             Self::Json => Box::new(json_writer::<_, JsonArray>(out)),
             Self::Jsonl => Box::new(json_writer::<_, LineDelimited>(out)),
-            Self::Arrow if place == Place::File => Box::new(FileWriter::try_new(out, schema)?),
+            Self::Arrow if place == OutputKind::File => Box::new(FileWriter::try_new(out, schema)?),
             Self::Arrow => Box::new(StreamWriter::try_new(out, schema)?),
             Self::Parquet => {
                 let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
@@ -136,7 +136,7 @@ struct Csv<W: Write> {
     header: bool,
 }
 
-impl<W: Write + Send> Rows for Csv<W> {
+impl<W: Write + Send> RowWriter for Csv<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         self.header = true;
         self.out.write(&text::flatten(batch)?)
@@ -152,7 +152,7 @@ fn json_writer<W: Write, F: JsonFormat>(out: W) -> json::Writer<W, F> {
     WriterBuilder::new().with_explicit_nulls(true).build(out)
 }
 
-impl<W: Write + Send> Rows for json::Writer<W, LineDelimited> {
+impl<W: Write + Send> RowWriter for json::Writer<W, LineDelimited> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         Self::write(self, batch)
     }
@@ -162,7 +162,7 @@ impl<W: Write + Send> Rows for json::Writer<W, LineDelimited> {
     }
 }
 
-impl<W: Write + Send> Rows for json::Writer<W, JsonArray> {
+impl<W: Write + Send> RowWriter for json::Writer<W, JsonArray> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         Self::write(self, batch)
     }
@@ -173,7 +173,7 @@ impl<W: Write + Send> Rows for json::Writer<W, JsonArray> {
     }
 }
 
-impl<W: Write + Send> Rows for StreamWriter<W> {
+impl<W: Write + Send> RowWriter for StreamWriter<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         Self::write(self, batch)
     }
@@ -183,7 +183,7 @@ impl<W: Write + Send> Rows for StreamWriter<W> {
     }
 }
 
-impl<W: Write + Send> Rows for FileWriter<W> {
+impl<W: Write + Send> RowWriter for FileWriter<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         Self::write(self, batch)
     }
@@ -193,7 +193,7 @@ impl<W: Write + Send> Rows for FileWriter<W> {
     }
 }
 
-impl<W: Write + Send> Rows for ArrowWriter<W> {
+impl<W: Write + Send> RowWriter for ArrowWriter<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         Ok(Self::write(self, batch)?)
     }
@@ -231,7 +231,7 @@ mod tests {
         .unwrap()
     }
 
-    pub(in crate::cli) fn written(format: Format, place: Place, batches: &[RecordBatch]) -> Vec<u8> {
+    pub(in crate::cli) fn written(format: Format, place: OutputKind, batches: &[RecordBatch]) -> Vec<u8> {
         let mut out = Vec::new();
         let mut rows = format.open(&batch().schema(), place, &mut out).unwrap();
         batches.iter().for_each(|batch| rows.write(batch).unwrap());
@@ -241,7 +241,7 @@ mod tests {
     }
 
     fn text(format: Format, batches: &[RecordBatch]) -> String {
-        String::from_utf8(written(format, Place::Pipe, batches)).unwrap()
+        String::from_utf8(written(format, OutputKind::Pipe, batches)).unwrap()
     }
 
     #[test]
@@ -269,14 +269,14 @@ mod tests {
         assert_eq!(text(Format::Json, &[]), "[]\n");
         assert_eq!(text(Format::Jsonl, &[]), "");
         assert_eq!(text(Format::Table, &[]).lines().count(), 2);
-        let stream = written(Format::Arrow, Place::Pipe, &[]);
+        let stream = written(Format::Arrow, OutputKind::Pipe, &[]);
         assert_eq!(StreamReader::try_new(&stream[..], None).unwrap().schema(), batch().schema());
     }
 
     #[test]
     fn arrow_comes_back_as_it_was() {
-        let stream = written(Format::Arrow, Place::Pipe, &[batch()]);
-        let file = written(Format::Arrow, Place::File, &[batch()]);
+        let stream = written(Format::Arrow, OutputKind::Pipe, &[batch()]);
+        let file = written(Format::Arrow, OutputKind::File, &[batch()]);
 
         let from_stream: Vec<_> = StreamReader::try_new(&stream[..], None).unwrap().map(Result::unwrap).collect();
         let from_file: Vec<_> =
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn parquet_comes_back_as_it_was() {
-        let bytes = bytes::Bytes::from(written(Format::Parquet, Place::File, &[batch()]));
+        let bytes = bytes::Bytes::from(written(Format::Parquet, OutputKind::File, &[batch()]));
 
         let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(bytes, 10).unwrap();
 
@@ -310,9 +310,9 @@ mod tests {
     #[test]
     fn only_a_terminal_refuses_what_is_binary() {
         for format in [Format::Arrow, Format::Parquet] {
-            assert!(format.check(Place::Terminal(80)).is_err(), "{format}");
-            assert!(format.check(Place::Pipe).is_ok(), "{format}");
+            assert!(format.check(OutputKind::Terminal(80)).is_err(), "{format}");
+            assert!(format.check(OutputKind::Pipe).is_ok(), "{format}");
         }
-        assert!(Format::Json.check(Place::Terminal(80)).is_ok());
+        assert!(Format::Json.check(OutputKind::Terminal(80)).is_ok());
     }
 }

@@ -12,12 +12,12 @@ use super::output::Output;
 use crate::error::Result;
 
 /// Rows of text; an absent value is a NULL.
-pub(super) struct Listing<const N: usize> {
+pub(super) struct TextTable<const N: usize> {
     names: [&'static str; N],
     rows: Vec<[Option<String>; N]>,
 }
 
-impl<const N: usize> Listing<N> {
+impl<const N: usize> TextTable<N> {
     pub(super) fn new(names: [&'static str; N]) -> Self {
         Self { names, rows: Vec::new() }
     }

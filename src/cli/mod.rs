@@ -49,18 +49,18 @@ use crate::error::Error;
 /// DigitalOcean's API as SQL tables, served over Arrow Flight SQL
 #[derive(Debug, Parser)]
 #[command(name = "oceanflight", version, after_help = exit::help())]
-pub struct Arguments {
+pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(Box<serve::Serve>),
-    Query(Box<query::Query>),
-    Tables(tables::Tables),
-    Settings(Box<settings::Show>),
-    Demo(demo::Demo),
+    Serve(Box<serve::ServeArgs>),
+    Query(Box<query::QueryArgs>),
+    Tables(tables::TablesArgs),
+    Settings(Box<settings::SettingsArgs>),
+    Demo(demo::DemoArgs),
 }
 
 /// The arguments, with SQL that begins with a comment kept apart from flags: `-- all of them\nSELECT …` is none.
@@ -72,7 +72,7 @@ pub fn with_commented_sql(arguments: impl IntoIterator<Item = OsString>) -> impl
 }
 
 /// Runs a command to its end, and says what went wrong.
-pub async fn run(arguments: Arguments, environment: &Environment, console: &mut Console) -> Exit {
+pub async fn run(arguments: Cli, environment: &Environment, console: &mut Console) -> Exit {
     let ended = match arguments.command {
         Command::Serve(command) => Box::pin(serve::run(*command, environment, console)).await,
         Command::Query(command) => Box::pin(query::run(*command, environment, console)).await,

@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::error::Error;
-use super::format::Place;
+use super::format::OutputKind;
 
 /// A place to write to. It remembers what went wrong with it, which the formats' own errors do not tell.
 pub(super) struct Output<'a> {
-    target: Target<'a>,
+    target: OutputTarget<'a>,
     fault: Option<io::Error>,
 }
 
-enum Target<'a> {
+enum OutputTarget<'a> {
     Stdout(&'a mut (dyn Write + Send)),
     /// Beside the file that it becomes.
     New(New),
@@ -34,7 +34,7 @@ struct New {
 
 impl<'a> Output<'a> {
     pub(super) fn stdout(stdout: &'a mut (dyn Write + Send)) -> Self {
-        Self { target: Target::Stdout(stdout), fault: None }
+        Self { target: OutputTarget::Stdout(stdout), fault: None }
     }
 
     /// Begins a file; nothing is there before [`Output::keep`].
@@ -43,22 +43,24 @@ impl<'a> Output<'a> {
         let target = match fs::metadata(file) {
             Ok(found) if !found.is_file() => {
                 let open = OpenOptions::new().write(true).open(file).map_err(failed)?;
-                Target::Existing { file: file.to_owned(), open: BufWriter::new(open) }
+                OutputTarget::Existing { file: file.to_owned(), open: BufWriter::new(open) }
             }
             // The file that a link leads to is replaced, not the link.
-            Ok(_) => Target::New(file.canonicalize().and_then(|file| New::beside(&file)).map_err(failed)?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Target::New(New::beside(file).map_err(failed)?),
+            Ok(_) => OutputTarget::New(file.canonicalize().and_then(|file| New::beside(&file)).map_err(failed)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                OutputTarget::New(New::beside(file).map_err(failed)?)
+            }
             Err(error) => return Err(failed(error)),
         };
         Ok(Self { target, fault: None })
     }
 
     /// The place, for a format; `terminal` is standard output's width if it is one.
-    pub(super) fn place(&self, terminal: Option<usize>) -> Place {
+    pub(super) fn place(&self, terminal: Option<usize>) -> OutputKind {
         match (&self.target, terminal) {
-            (Target::Stdout(_), Some(columns)) => Place::Terminal(columns),
-            (Target::Stdout(_), None) | (Target::Existing { .. }, _) => Place::Pipe,
-            (Target::New(_), _) => Place::File,
+            (OutputTarget::Stdout(_), Some(columns)) => OutputKind::Terminal(columns),
+            (OutputTarget::Stdout(_), None) | (OutputTarget::Existing { .. }, _) => OutputKind::Pipe,
+            (OutputTarget::New(_), _) => OutputKind::File,
         }
     }
 
@@ -70,8 +72,8 @@ impl<'a> Output<'a> {
     /// The file that did not come to be, if this is not standard output.
     pub(super) fn unfinished(&self) -> Option<&Path> {
         match &self.target {
-            Target::Stdout(_) => None,
-            Target::New(New { file, .. }) | Target::Existing { file, .. } => Some(file),
+            OutputTarget::Stdout(_) => None,
+            OutputTarget::New(New { file, .. }) | OutputTarget::Existing { file, .. } => Some(file),
         }
     }
 
@@ -84,9 +86,9 @@ impl<'a> Output<'a> {
     /// All is written: the file is there from now on.
     pub(super) fn keep(self) -> Result<(), Error> {
         let (file, kept) = match self.target {
-            Target::Stdout(stdout) => (None, stdout.flush()),
-            Target::Existing { file, mut open } => (Some(file), open.flush()),
-            Target::New(new) => (Some(new.file.clone()), new.persist()),
+            OutputTarget::Stdout(stdout) => (None, stdout.flush()),
+            OutputTarget::Existing { file, mut open } => (Some(file), open.flush()),
+            OutputTarget::New(new) => (Some(new.file.clone()), new.persist()),
         };
         kept.map_err(|source| Error::Output { file, source })
     }
@@ -125,18 +127,18 @@ impl Write for Output<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = match &mut self.target {
             // Rows are seen when they come, not when a buffer is full.
-            Target::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()).map(|()| bytes.len()),
-            Target::New(New { temporary, .. }) => temporary.write(bytes),
-            Target::Existing { open, .. } => open.write(bytes),
+            OutputTarget::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()).map(|()| bytes.len()),
+            OutputTarget::New(New { temporary, .. }) => temporary.write(bytes),
+            OutputTarget::Existing { open, .. } => open.write(bytes),
         };
         written.map_err(|error| self.note(error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
         let flushed = match &mut self.target {
-            Target::Stdout(stdout) => stdout.flush(),
-            Target::New(New { temporary, .. }) => temporary.flush(),
-            Target::Existing { open, .. } => open.flush(),
+            OutputTarget::Stdout(stdout) => stdout.flush(),
+            OutputTarget::New(New { temporary, .. }) => temporary.flush(),
+            OutputTarget::Existing { open, .. } => open.flush(),
         };
         flushed.map_err(|error| self.note(error))
     }

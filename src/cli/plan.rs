@@ -7,18 +7,18 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::format::Rows;
+use super::format::RowWriter;
 use super::table::printable;
 
 /// What EXPLAIN answers.
 const COLUMNS: [&str; 2] = ["plan_type", "plan"];
 
 /// Writes plans, each below its name.
-pub(super) struct Plans<'a> {
+pub(super) struct PlanWriter<'a> {
     out: &'a mut (dyn Write + Send),
 }
 
-impl<'a> Plans<'a> {
+impl<'a> PlanWriter<'a> {
     /// Whether the rows that an EXPLAIN answered are plans: a server of another version may answer something else.
     pub(super) fn are_in(schema: &SchemaRef) -> bool {
         schema.fields().iter().map(|field| field.name().as_str()).eq(COLUMNS)
@@ -29,7 +29,7 @@ impl<'a> Plans<'a> {
     }
 }
 
-impl Rows for Plans<'_> {
+impl RowWriter for PlanWriter<'_> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         let options = FormatOptions::default();
         let names = ArrayFormatter::try_new(batch.column(0), &options)?;
@@ -67,8 +67,8 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("plan_type", text("logical_plan")), ("plan", text(plan))]).unwrap();
         let mut out = Vec::new();
 
-        assert!(Plans::are_in(&batch.schema()));
-        Plans::new(&mut out).write(&batch).unwrap();
+        assert!(PlanWriter::are_in(&batch.schema()));
+        PlanWriter::new(&mut out).write(&batch).unwrap();
 
         assert_eq!(String::from_utf8(out).unwrap(), "logical_plan:\n  Limit\n    Scan: name='\\u{1b}[2J'\n");
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::console::{Console, say};
-use super::copy::{Asked, Copied, copy};
+use super::copy::{Copied, StatementRun, copy};
 use super::error::Error;
 use super::exit::{self, Exit};
 use super::flags::{self, Flags};
@@ -29,7 +29,7 @@ const LOG: &str = "warn,oceanflight::table::stream=error";
 /// Run one statement and print its rows
 #[derive(Args, Debug)]
 #[command(after_help = exit::help())]
-pub(super) struct Query {
+pub(super) struct QueryArgs {
     /// SQL to run; `-`, or a pipe, reads it from standard input
     #[arg(value_name = "SQL")]
     sql: Option<String>,
@@ -66,7 +66,7 @@ fn elsewhere() -> Vec<&'static str> {
     flags::upstream().into_iter().chain(simulated::NAMES).collect()
 }
 
-pub(super) async fn run(query: Query, environment: &Environment, console: &mut Console) -> Result<Exit> {
+pub(super) async fn run(query: QueryArgs, environment: &Environment, console: &mut Console) -> Result<Exit> {
     let resolved = config::resolve(query.flags.layer.clone(), query.flags.file.as_deref(), environment)?;
     log::start(&resolved, LOG);
     let settings = resolved.settings;
@@ -81,7 +81,7 @@ pub(super) async fn run(query: Query, environment: &Environment, console: &mut C
     format.check(place)?;
 
     let mut signals = Signals::listen().map_err(Error::Signals)?;
-    let whom = Whom::of(&query, &settings).await?;
+    let whom = QueryTarget::of(&query, &settings).await?;
     let engine = whom.engine();
     let writing = engine.clone();
     signal::end_if_stuck(Exit::Stopped, move || writing.as_ref().is_some_and(|engine| engine.writing() > 0));
@@ -127,22 +127,22 @@ pub(super) async fn run(query: Query, environment: &Environment, console: &mut C
     Ok(query.verdict(rows))
 }
 
-impl Query {
+impl QueryArgs {
     fn verdict(&self, rows: u64) -> Exit {
         if self.fail_if_rows && rows > 0 { Exit::Rows } else { Exit::Done }
     }
 }
 
 /// Who runs the statement.
-enum Whom {
+enum QueryTarget {
     /// A server.
     Server(String),
     /// This process.
     Here(Box<Upstream>),
 }
 
-impl Whom {
-    async fn of(query: &Query, settings: &Settings) -> Result<Self> {
+impl QueryTarget {
+    async fn of(query: &QueryArgs, settings: &Settings) -> Result<Self> {
         Ok(match &query.server {
             Some(server) => Self::Server(server.clone()),
             // A person typed the statement: an EXEC is carried out.
@@ -157,21 +157,21 @@ impl Whom {
         }
     }
 
-    async fn ask(self, sql: &str) -> Result<Asked> {
+    async fn ask(self, sql: &str) -> Result<StatementRun> {
         match self {
             Self::Server(server) => {
                 // The account's token is for the API's host alone.
-                Ok(Asked::elsewhere(sql, flight::client::query(&server, sql, None).await?))
+                Ok(StatementRun::elsewhere(sql, flight::client::query(&server, sql, None).await?))
             }
             Self::Here(upstream) => {
-                Ok(Asked::here(sql, upstream.engine.run(&Principal::local(), sql, None).await?, *upstream))
+                Ok(StatementRun::here(sql, upstream.engine.run(&Principal::local(), sql, None).await?, *upstream))
             }
         }
     }
 }
 
 /// The SQL, from wherever it is.
-fn statement(query: &Query, console: &mut Console) -> Result<String, Error> {
+fn statement(query: &QueryArgs, console: &mut Console) -> Result<String, Error> {
     let stdin = || "standard input".to_owned();
     let (place, bytes) = match (&query.sql, &query.file) {
         (Some(sql), _) if sql != "-" => ("the argument".to_owned(), Ok(sql.clone().into_bytes())),

@@ -20,7 +20,7 @@ use crate::server;
 
 /// Serve the tables over Arrow Flight SQL
 #[derive(Args, Debug)]
-pub(super) struct Serve {
+pub(super) struct ServeArgs {
     #[command(flatten)]
     flags: Flags<true>,
 
@@ -28,7 +28,7 @@ pub(super) struct Serve {
     simulated: Simulated,
 }
 
-pub(super) async fn run(serve: Serve, environment: &Environment, console: &mut Console) -> Result<Exit> {
+pub(super) async fn run(serve: ServeArgs, environment: &Environment, console: &mut Console) -> Result<Exit> {
     let resolved = config::resolve(serve.flags.layer, serve.flags.file.as_deref(), environment)?;
     log::start(&resolved, "info");
     let settings = resolved.settings;

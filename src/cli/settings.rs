@@ -6,13 +6,13 @@ use super::console::{Console, say};
 use super::exit::Exit;
 use super::flags::Flags;
 use super::format::Format;
-use super::listing::Listing;
+use super::listing::TextTable;
 use crate::config::{self, Environment, Resolved, Token};
 use crate::error::Result;
 
 /// Show every setting, and where its value comes from
 #[derive(Args, Debug)]
-pub(super) struct Show {
+pub(super) struct SettingsArgs {
     /// How to print the list
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     format: Format,
@@ -21,7 +21,7 @@ pub(super) struct Show {
     flags: Flags<true>,
 }
 
-pub(super) fn run(show: Show, environment: &Environment, console: &mut Console) -> Result<Exit> {
+pub(super) fn run(show: SettingsArgs, environment: &Environment, console: &mut Console) -> Result<Exit> {
     let resolved = config::resolve(show.flags.layer, show.flags.file.as_deref(), environment)?;
     for unknown in &resolved.unknown {
         say(&mut *console.stderr, &format!("warning: {unknown}"));
@@ -30,8 +30,8 @@ pub(super) fn run(show: Show, environment: &Environment, console: &mut Console) 
     Ok(Exit::Done)
 }
 
-fn listing(resolved: &Resolved) -> Listing<3> {
-    let mut listing = Listing::new(["setting", "value", "from"]);
+fn listing(resolved: &Resolved) -> TextTable<3> {
+    let mut listing = TextTable::new(["setting", "value", "from"]);
     for value in &resolved.values {
         listing.push([Some(value.setting.key.into()), value.text.clone(), Some(value.origin.to_string())]);
     }

@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use console::{measure_text_width, truncate_str};
 
-use super::format::{Place, Rows};
+use super::format::{OutputKind, RowWriter};
 use super::text;
 
 /// Rows in one table: some megabytes, and more than anybody reads.
@@ -24,7 +24,7 @@ const NARROWEST: usize = 8;
 const GAP: &str = " | ";
 
 /// Writes rows as a table.
-pub(super) struct Table<'a> {
+pub(super) struct TableWriter<'a> {
     out: &'a mut (dyn Write + Send),
     /// Columns of the terminal, if there is one.
     room: Option<usize>,
@@ -35,11 +35,11 @@ pub(super) struct Table<'a> {
     printed: bool,
 }
 
-impl<'a> Table<'a> {
-    pub(super) fn new(schema: &SchemaRef, place: Place, out: &'a mut (dyn Write + Send)) -> Self {
+impl<'a> TableWriter<'a> {
+    pub(super) fn new(schema: &SchemaRef, place: OutputKind, out: &'a mut (dyn Write + Send)) -> Self {
         let room = match place {
-            Place::Terminal(columns) => Some(columns),
-            Place::Pipe | Place::File => None,
+            OutputKind::Terminal(columns) => Some(columns),
+            OutputKind::Pipe | OutputKind::File => None,
         };
         let names = schema.fields().iter().map(|field| printable(field.name())).collect();
         let right = schema.fields().iter().map(|field| field.data_type().is_numeric()).collect();
@@ -87,7 +87,7 @@ impl<'a> Table<'a> {
     }
 }
 
-impl Rows for Table<'_> {
+impl RowWriter for TableWriter<'_> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         let flat = text::flatten(batch)?;
         let options = FormatOptions::default().with_null("NULL");
@@ -137,12 +137,12 @@ mod tests {
 
     use super::*;
 
-    fn table(place: Place, rows: &[(i64, &str)]) -> String {
+    fn table(place: OutputKind, rows: &[(i64, &str)]) -> String {
         let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|(id, _)| *id)));
         let names: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, name)| *name)));
         let batch = RecordBatch::try_from_iter([("id", ids), ("name", names)]).unwrap();
         let mut out = Vec::new();
-        let mut table = Table::new(&batch.schema(), place, &mut out);
+        let mut table = TableWriter::new(&batch.schema(), place, &mut out);
         table.write(&batch).unwrap();
         table.finish().unwrap();
         String::from_utf8(out).unwrap()
@@ -150,14 +150,14 @@ mod tests {
 
     #[test]
     fn numbers_stand_to_the_right_and_wide_characters_count_twice() {
-        let text = table(Place::Pipe, &[(7, "web"), (1_000, "日本"), (12, "é")]);
+        let text = table(OutputKind::Pipe, &[(7, "web"), (1_000, "日本"), (12, "é")]);
 
         assert_eq!(text, "  id | name\n-----+-----\n   7 | web\n1000 | 日本\n  12 | é\n");
     }
 
     #[test]
     fn a_cell_is_one_line_and_cannot_move_the_cursor() {
-        let text = table(Place::Pipe, &[(1, "a\nb\u{1b}[2J\u{7f}")]);
+        let text = table(OutputKind::Pipe, &[(1, "a\nb\u{1b}[2J\u{7f}")]);
 
         assert_eq!(text.lines().count(), 3);
         assert!(text.contains(r"a\nb\u{1b}[2J\u{7f}"), "{text}");
@@ -167,10 +167,10 @@ mod tests {
     fn a_terminal_has_its_widest_cells_shortened_and_a_pipe_has_not() {
         let long = "x".repeat(100);
 
-        let narrow = table(Place::Terminal(30), &[(1, &long)]);
+        let narrow = table(OutputKind::Terminal(30), &[(1, &long)]);
         assert!(narrow.lines().all(|line| measure_text_width(line) <= 30), "{narrow}");
         assert!(narrow.contains("x…"), "{narrow}");
-        assert!(table(Place::Pipe, &[(1, &long)]).contains(&long));
+        assert!(table(OutputKind::Pipe, &[(1, &long)]).contains(&long));
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
     fn many_rows_are_several_tables() {
         let rows: Vec<_> = (0..10_001).map(|id| (id, "x")).collect();
 
-        let text = table(Place::Pipe, &rows);
+        let text = table(OutputKind::Pipe, &rows);
 
         assert_eq!(text.lines().filter(|line| line.ends_with("| name")).count(), 2);
         assert_eq!(text.lines().count(), 10_001 + 2 * 2 + 1);

@@ -8,13 +8,13 @@ use super::console::Console;
 use super::error::Error;
 use super::exit::Exit;
 use super::format::Format;
-use super::listing::Listing;
+use super::listing::TextTable;
 use crate::error::{Result, nearest};
 use crate::resource::{Registry, Resource, type_name};
 
 /// List the tables, or the columns of one
 #[derive(Args, Debug)]
-pub(super) struct Tables {
+pub(super) struct TablesArgs {
     /// Show this table's columns: `image_actions`, `compute.image_actions`
     #[arg(value_name = "NAME")]
     name: Option<String>,
@@ -24,7 +24,7 @@ pub(super) struct Tables {
     format: Format,
 }
 
-pub(super) fn run(tables: &Tables, console: &mut Console) -> Result<Exit> {
+pub(super) fn run(tables: &TablesArgs, console: &mut Console) -> Result<Exit> {
     let registry = Registry::built_in();
     match &tables.name {
         Some(name) => columns_of(find(name, registry)?).print(tables.format, console)?,
@@ -33,16 +33,16 @@ pub(super) fn run(tables: &Tables, console: &mut Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn all(registry: &Registry) -> Listing<2> {
-    let mut listing = Listing::new(["table", "description"]);
+fn all(registry: &Registry) -> TextTable<2> {
+    let mut listing = TextTable::new(["table", "description"]);
     for resource in registry.iter() {
         listing.push([Some(resource.to_string()), Some(resource.description.clone())]);
     }
     listing
 }
 
-fn columns_of(resource: &Resource) -> Listing<4> {
-    let mut listing = Listing::new(["column", "type", "nullable", "description"]);
+fn columns_of(resource: &Resource) -> TextTable<4> {
+    let mut listing = TextTable::new(["column", "type", "nullable", "description"]);
     for column in &resource.columns {
         let nullable = if column.nullable { "yes" } else { "no" };
         listing.push([

@@ -115,7 +115,7 @@ impl Layer {
     /// # Errors
     /// No TOML, or a key that is none of ours.
     pub fn from_toml(file: &Path, text: &str) -> Result<Self, Error> {
-        let reading = Reading { file, text };
+        let reading = TomlReader { file, text };
         let table = DeTable::parse(text).map_err(|error| reading.syntax(&error))?;
         let mut entries = Vec::new();
         reading.table("", table.get_ref(), &mut entries)?;
@@ -127,12 +127,12 @@ impl Layer {
     }
 }
 
-struct Reading<'a> {
+struct TomlReader<'a> {
     file: &'a Path,
     text: &'a str,
 }
 
-impl Reading<'_> {
+impl TomlReader<'_> {
     fn table(&self, prefix: &str, table: &DeTable<'_>, entries: &mut Vec<Entry>) -> Result<(), Error> {
         for (name, value) in table {
             let key = format!("{prefix}{}", name.get_ref());

@@ -29,8 +29,8 @@ use crate::{api, engine};
 pub use environment::Environment;
 pub use error::Error;
 pub use layer::{Layer, Origin};
-pub use setting::{SETTINGS, Scope, Setting, Shape, reference};
-pub use token::{Fault as TokenFault, Source as TokenSource, Token};
+pub use setting::{CommandScope, SETTINGS, Setting, ValueShape, reference};
+pub use token::{Fault as TokenFault, Token, TokenSource};
 pub use warning::UnknownVariable;
 
 /// The variable that names the settings file.
@@ -168,14 +168,14 @@ pub struct Resolved {
     /// What the run uses.
     pub settings: Settings,
     /// One for each of [`SETTINGS`], in that order.
-    pub values: Vec<Value>,
+    pub values: Vec<SettingValue>,
     /// The variables that are ignored.
     pub unknown: Vec<UnknownVariable>,
 }
 
 /// Where a setting's value was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Value {
+pub struct SettingValue {
     /// Which setting.
     pub setting: &'static Setting,
     /// As written; none where it is not set and has no default.
@@ -184,7 +184,7 @@ pub struct Value {
     pub origin: Origin,
 }
 
-impl fmt::Display for Value {
+impl fmt::Display for SettingValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.text.as_deref().unwrap_or_default())
     }
@@ -209,12 +209,12 @@ pub fn resolve(flags: Layer, file: Option<&Path>, environment: &Environment) -> 
     Ok(Resolved { settings, values, unknown: layer::unknown_variables(environment) })
 }
 
-fn store(setting: &'static Setting, layers: &[Layer], settings: &mut Settings) -> Result<Value, Error> {
+fn store(setting: &'static Setting, layers: &[Layer], settings: &mut Settings) -> Result<SettingValue, Error> {
     let Some(entry) = layers.iter().find_map(|layer| layer.get(setting.key)) else {
-        return Ok(Value { setting, text: setting.default.map(str::to_owned), origin: Origin::Default });
+        return Ok(SettingValue { setting, text: setting.default.map(str::to_owned), origin: Origin::Default });
     };
     setting.store(settings, &entry.text).map_err(|wanted| Error::value(setting, entry, wanted))?;
-    Ok(Value { setting, text: Some(parse::discreet(&entry.text)), origin: entry.origin.clone() })
+    Ok(SettingValue { setting, text: Some(parse::discreet(&entry.text)), origin: entry.origin.clone() })
 }
 
 fn read_file(named: Option<&Path>, environment: &Environment) -> Result<Layer, Error> {
@@ -232,7 +232,7 @@ fn read_file(named: Option<&Path>, environment: &Environment) -> Result<Layer, E
 }
 
 /// A simulated account has an address of its own: what is written nearer counts, and at the same place neither does.
-fn settle_upstream(settings: &mut Settings, values: &[Value]) -> Result<(), Error> {
+fn settle_upstream(settings: &mut Settings, values: &[SettingValue]) -> Result<(), Error> {
     let (demo, api_url) = (origin_of(values, "demo"), origin_of(values, "api_url"));
     if !settings.demo || *api_url == Origin::Default {
         return Ok(());
@@ -247,7 +247,7 @@ fn settle_upstream(settings: &mut Settings, values: &[Value]) -> Result<(), Erro
     }
 }
 
-fn origin_of<'a>(values: &'a [Value], key: &str) -> &'a Origin {
+fn origin_of<'a>(values: &'a [SettingValue], key: &str) -> &'a Origin {
     let value = values.iter().find(|value| value.setting.key == key);
     &value.expect("`values` has one for each of SETTINGS").origin
 }

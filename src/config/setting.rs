@@ -14,11 +14,11 @@ pub struct Setting {
     /// Its variable; `OCEANFLIGHT_` and the key's words.
     pub variable: &'static str,
     /// What a value looks like.
-    pub shape: Shape,
+    pub shape: ValueShape,
     /// What holds where nothing is written; none if that depends, and then `help` says on what.
     pub default: Option<&'static str>,
     /// Whom it is for.
-    pub scope: Scope,
+    pub scope: CommandScope,
     /// One or two sentences for `--help` and the README.
     pub help: &'static str,
     store: fn(&mut Settings, &str) -> Result<(), String>,
@@ -26,7 +26,7 @@ pub struct Setting {
 
 /// What a [`Setting`]'s value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum ValueShape {
     /// `true` or `false`; the flag alone is `true`.
     Switch,
     /// A value of this name.
@@ -35,7 +35,7 @@ pub enum Shape {
 
 /// The commands that a [`Setting`] is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum CommandScope {
     /// Only the server.
     Serve,
     /// Whatever asks the API: the server, and a query in this process.
@@ -70,9 +70,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "listen",
         flag: "listen",
         variable: "OCEANFLIGHT_LISTEN",
-        shape: Shape::Value("ADDRESS:PORT"),
+        shape: ValueShape::Value("ADDRESS:PORT"),
         default: Some("127.0.0.1:50051"),
-        scope: Scope::Serve,
+        scope: CommandScope::Serve,
         help: "Address to listen on. Port 0 picks a free port. An address that other machines can reach needs \
                --allow-unauthenticated.",
         store: |settings, text| parse::address(text).map(|address| settings.listen = address),
@@ -81,9 +81,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "allow_unauthenticated",
         flag: "allow-unauthenticated",
         variable: "OCEANFLIGHT_ALLOW_UNAUTHENTICATED",
-        shape: Shape::Switch,
+        shape: ValueShape::Switch,
         default: Some("false"),
-        scope: Scope::Serve,
+        scope: CommandScope::Serve,
         help: "Allow an address that other machines can reach. There is no login: anyone who connects can read the account.",
         store: |settings, text| parse::switch(text).map(|allow| settings.allow_unauthenticated = allow),
     },
@@ -91,9 +91,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "allow_writes",
         flag: "allow-writes",
         variable: "OCEANFLIGHT_ALLOW_WRITES",
-        shape: Shape::Switch,
+        shape: ValueShape::Switch,
         default: None,
-        scope: Scope::Serve,
+        scope: CommandScope::Serve,
         help: "Run EXEC and CALL for anyone who can connect. Off by default, except with --demo.",
         store: |settings, text| parse::switch(text).map(|allow| settings.allow_writes = Some(allow)),
     },
@@ -101,9 +101,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "demo",
         flag: "demo",
         variable: "OCEANFLIGHT_DEMO",
-        shape: Shape::Switch,
+        shape: ValueShape::Switch,
         default: Some("false"),
-        scope: Scope::Upstream,
+        scope: CommandScope::Upstream,
         help: "Use a simulated account inside this process: no token, no network.",
         store: |settings, text| parse::switch(text).map(|demo| settings.demo = demo),
     },
@@ -111,9 +111,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "api_url",
         flag: "api-url",
         variable: "OCEANFLIGHT_API_URL",
-        shape: Shape::Value("URL"),
+        shape: ValueShape::Value("URL"),
         default: Some("https://api.digitalocean.com"),
-        scope: Scope::Upstream,
+        scope: CommandScope::Upstream,
         help: "URL of the API. The token is sent only to this host (plain HTTP only to localhost).",
         store: |settings, text| parse::url(text).map(|url| settings.api_url = url),
     },
@@ -121,9 +121,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "token_file",
         flag: "token-file",
         variable: "OCEANFLIGHT_TOKEN_FILE",
-        shape: Shape::Value("FILE"),
+        shape: ValueShape::Value("FILE"),
         default: None,
-        scope: Scope::Upstream,
+        scope: CommandScope::Upstream,
         help: "File that holds the token. The flag and its variable win over DIGITALOCEAN_TOKEN and \
                DIGITALOCEAN_ACCESS_TOKEN; token_file in the settings file does not.",
         store: |settings, text| parse::path(text).map(|path| settings.token_file = Some(path)),
@@ -132,9 +132,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "query.timeout",
         flag: "query-timeout",
         variable: "OCEANFLIGHT_QUERY_TIMEOUT",
-        shape: Shape::Value("DURATION"),
+        shape: ValueShape::Value("DURATION"),
         default: Some("5m"),
-        scope: Scope::Upstream,
+        scope: CommandScope::Upstream,
         help: "Maximum duration of a query.",
         store: |settings, text| parse::limit(text).map(|timeout| settings.timeout = timeout),
     },
@@ -142,9 +142,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "query.max_wait",
         flag: "query-max-wait",
         variable: "OCEANFLIGHT_QUERY_MAX_WAIT",
-        shape: Shape::Value("DURATION"),
+        shape: ValueShape::Value("DURATION"),
         default: Some("60s"),
-        scope: Scope::Upstream,
+        scope: CommandScope::Upstream,
         help: "Maximum time that a request of a query waits for the API's rate limit.",
         store: |settings, text| parse::duration(text).map(|wait| settings.max_wait = wait),
     },
@@ -152,9 +152,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "query.max_requests",
         flag: "query-max-requests",
         variable: "OCEANFLIGHT_QUERY_MAX_REQUESTS",
-        shape: Shape::Value("COUNT"),
+        shape: ValueShape::Value("COUNT"),
         default: Some("1000"),
-        scope: Scope::Upstream,
+        scope: CommandScope::Upstream,
         help: "Maximum requests per query, retries included; EXPLAIN shows how many a query needs. 0 = unlimited.",
         store: |settings, text| parse::count(text).map(|count| settings.max_requests = count as u64),
     },
@@ -162,9 +162,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "query.missing_key",
         flag: "query-missing-key",
         variable: "OCEANFLIGHT_QUERY_MISSING_KEY",
-        shape: Shape::Value("WHAT"),
+        shape: ValueShape::Value("WHAT"),
         default: Some("enumerate"),
-        scope: Scope::Upstream,
+        scope: CommandScope::Upstream,
         help: "What to do if a query gives no value for a table's required parameter: `enumerate` reads the values from \
                the parent table, `error` rejects the query.",
         store: |settings, text| parse::missing_key(text).map(|missing_key| settings.missing_key = missing_key),
@@ -173,9 +173,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "query.memory_bytes",
         flag: "query-memory-bytes",
         variable: "OCEANFLIGHT_QUERY_MEMORY_BYTES",
-        shape: Shape::Value("BYTES"),
+        shape: ValueShape::Value("BYTES"),
         default: Some("2 GiB"),
-        scope: Scope::Upstream,
+        scope: CommandScope::Upstream,
         help: "Memory limit for all queries together: sorts, joins, aggregates, and pages read ahead.",
         store: |settings, text| parse::bytes(text).map(|bytes| settings.memory_bytes = bytes),
     },
@@ -183,9 +183,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "query.max_writes",
         flag: "query-max-writes",
         variable: "OCEANFLIGHT_QUERY_MAX_WRITES",
-        shape: Shape::Value("COUNT"),
+        shape: ValueShape::Value("COUNT"),
         default: Some("20"),
-        scope: Scope::Serve,
+        scope: CommandScope::Serve,
         help: "Maximum parameter rows per EXEC; a larger batch is rejected before anything is sent. 0 = unlimited.",
         store: |settings, text| parse::count(text).map(|count| settings.max_writes = count),
     },
@@ -193,9 +193,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "api.attempt_timeout",
         flag: "api-attempt-timeout",
         variable: "OCEANFLIGHT_API_ATTEMPT_TIMEOUT",
-        shape: Shape::Value("DURATION"),
+        shape: ValueShape::Value("DURATION"),
         default: Some("60s"),
-        scope: Scope::Upstream,
+        scope: CommandScope::Upstream,
         help: "Timeout of one HTTP request.",
         store: |settings, text| parse::limit(text).map(|timeout| settings.attempt_timeout = timeout),
     },
@@ -203,9 +203,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "api.max_body_bytes",
         flag: "api-max-body-bytes",
         variable: "OCEANFLIGHT_API_MAX_BODY_BYTES",
-        shape: Shape::Value("BYTES"),
+        shape: ValueShape::Value("BYTES"),
         default: Some("64 MiB"),
-        scope: Scope::Upstream,
+        scope: CommandScope::Upstream,
         help: "Maximum size of one response body.",
         store: |settings, text| parse::bytes(text).map(|bytes| settings.max_body_bytes = bytes),
     },
@@ -213,9 +213,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "api.requests_per_minute",
         flag: "api-requests-per-minute",
         variable: "OCEANFLIGHT_API_REQUESTS_PER_MINUTE",
-        shape: Shape::Value("COUNT"),
+        shape: ValueShape::Value("COUNT"),
         default: Some("250"),
-        scope: Scope::Upstream,
+        scope: CommandScope::Upstream,
         help: "Maximum requests per minute; the default is DigitalOcean's limit per token. 0 = unlimited.",
         store: |settings, text| parse::count(text).map(|count| settings.requests_per_minute = count),
     },
@@ -223,9 +223,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "api.requests_per_hour",
         flag: "api-requests-per-hour",
         variable: "OCEANFLIGHT_API_REQUESTS_PER_HOUR",
-        shape: Shape::Value("COUNT"),
+        shape: ValueShape::Value("COUNT"),
         default: Some("5000"),
-        scope: Scope::Upstream,
+        scope: CommandScope::Upstream,
         help: "Maximum requests per hour; a lower limit that the API reports applies as well. 0 = unlimited.",
         store: |settings, text| parse::count(text).map(|count| settings.requests_per_hour = count),
     },
@@ -233,9 +233,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "api.max_pause",
         flag: "api-max-pause",
         variable: "OCEANFLIGHT_API_MAX_PAUSE",
-        shape: Shape::Value("DURATION"),
+        shape: ValueShape::Value("DURATION"),
         default: Some("5m"),
-        scope: Scope::Upstream,
+        scope: CommandScope::Upstream,
         help: "Maximum pause after a 429, or after headers that report an exhausted rate limit. Then requests are sent \
                one at a time until one succeeds.",
         store: |settings, text| parse::limit(text).map(|pause| settings.max_pause = pause),
@@ -244,9 +244,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "log",
         flag: "log",
         variable: "OCEANFLIGHT_LOG",
-        shape: Shape::Value("FILTER"),
+        shape: ValueShape::Value("FILTER"),
         default: None,
-        scope: Scope::All,
+        scope: CommandScope::All,
         help: "Log filter for standard error, such as `warn` or `info,oceanflight::api=debug`. \
                Default: `info` for `serve`, `warn` for other commands.",
         store: |settings, text| parse::filter(text).map(|filter| settings.log = Some(filter)),
@@ -255,9 +255,9 @@ pub static SETTINGS: &[Setting] = &[
         key: "log_format",
         flag: "log-format",
         variable: "OCEANFLIGHT_LOG_FORMAT",
-        shape: Shape::Value("text|json"),
+        shape: ValueShape::Value("text|json"),
         default: Some("text"),
-        scope: Scope::All,
+        scope: CommandScope::All,
         help: "Format of the log.",
         store: |settings, text| parse::log_format(text).map(|format| settings.log_format = format),
     },
@@ -312,7 +312,7 @@ mod tests {
             assert!(help.ends_with('.'), "the help of `{key}` is a sentence");
             assert!(!help.contains("  "), "the help of `{key}` has a gap");
             let off = matches!(default, None | Some("false"));
-            assert!(*shape != Shape::Switch || off, "the switch `{key}` is off by default");
+            assert!(*shape != ValueShape::Switch || off, "the switch `{key}` is off by default");
         }
     }
 

@@ -24,21 +24,21 @@ pub struct Token {
     /// The token itself.
     pub secret: Secret,
     /// Where it was found.
-    pub source: Source,
+    pub source: TokenSource,
     /// The variables that hold another token, which is not used.
     pub passed_over: Vec<&'static str>,
 }
 
 /// Where a [`Token`] was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum TokenSource {
     /// In this variable.
     Variable(&'static str),
     /// In this file.
     File(PathBuf),
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Variable(name) => f.write_str(name),
@@ -117,16 +117,16 @@ fn read_variables(environment: &Environment) -> Result<Vec<(&'static str, &str)>
     Ok(found)
 }
 
-fn read_variable(name: &'static str, text: &str) -> Result<(Source, Secret), Error> {
-    let source = Source::Variable(name);
+fn read_variable(name: &'static str, text: &str) -> Result<(TokenSource, Secret), Error> {
+    let source = TokenSource::Variable(name);
     match check(text) {
         Ok(secret) => Ok((source, secret)),
         Err(fault) => Err(Error::Token { source, fault }),
     }
 }
 
-fn read_file(file: &Path) -> Result<(Source, Secret), Error> {
-    let source = Source::File(file.to_owned());
+fn read_file(file: &Path) -> Result<(TokenSource, Secret), Error> {
+    let source = TokenSource::File(file.to_owned());
     match read(file).and_then(|text| check(&text)) {
         Ok(secret) => Ok((source, secret)),
         Err(fault) => Err(Error::Token { source, fault }),

@@ -14,21 +14,21 @@ use super::names;
 use crate::error::{Result, nearest};
 use crate::resource::{Callable, Method, Registry, Resource};
 use crate::sql::{Argument, Exec, Wait};
-use crate::table::exec::{CallProcedure, Slot};
+use crate::table::exec::{ArgumentSlot, CallProcedure};
 
 /// The plan of an EXEC, with what is known of its arguments checked.
 pub(super) fn plan(state: &SessionState, registry: &Registry, exec: &Exec) -> Result<LogicalPlan> {
     let callable = find(state, registry, &exec.procedure)?;
     let mut values = Vec::new();
     for Argument { name, value } in &exec.arguments {
-        values.push((Slot::Named(name.clone()), expression(state, value, callable_type(&callable, name))?));
+        values.push((ArgumentSlot::Named(name.clone()), expression(state, value, callable_type(&callable, name))?));
     }
     if let Some(json) = &exec.json {
-        values.push((Slot::Json, expression(state, json, None)?));
+        values.push((ArgumentSlot::Json, expression(state, json, None)?));
     }
     match &exec.wait {
-        Some(Wait::For(limit)) => values.push((Slot::Wait, expression(state, limit, None)?)),
-        Some(Wait::Usual) => values.push((Slot::Wait, CallProcedure::usual_wait())),
+        Some(Wait::For(limit)) => values.push((ArgumentSlot::Wait, expression(state, limit, None)?)),
+        Some(Wait::Usual) => values.push((ArgumentSlot::Wait, CallProcedure::usual_wait())),
         None => {}
     }
     let node = CallProcedure::try_new(callable, values)?;

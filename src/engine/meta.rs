@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
 use datafusion::error::Result;
 
-use crate::resource::{Callable, Column, Location, Method, Parameter, Registry, Resource, Source, type_name};
+use crate::resource::{Callable, Column, ColumnSource, Location, Method, Parameter, Registry, Resource, type_name};
 
 /// The server's own catalog.
 pub(super) const CATALOG: &str = "oceanflight";
@@ -31,7 +31,7 @@ pub(super) fn catalog(registry: &Registry) -> Result<Arc<dyn CatalogProvider>> {
 }
 
 /// A name, what a row is, and the columns.
-type Described = (&'static str, &'static str, Vec<(&'static str, &'static str, ArrayRef)>);
+type MetaTable = (&'static str, &'static str, Vec<(&'static str, &'static str, ArrayRef)>);
 
 fn table(description: &str, columns: Vec<(&str, &str, ArrayRef)>) -> Result<MemTable> {
     let describe = |text: &str| HashMap::from([("description".to_owned(), text.to_owned())]);
@@ -44,7 +44,7 @@ fn table(description: &str, columns: Vec<(&str, &str, ArrayRef)>) -> Result<MemT
     MemTable::try_new(Arc::clone(&schema), vec![vec![RecordBatch::try_new(schema, values)?]])
 }
 
-fn resources(registry: &Registry) -> Described {
+fn resources(registry: &Registry) -> MetaTable {
     let all: Vec<&Resource> = registry.iter().map(Arc::as_ref).collect();
     let columns = with_names(
         all.clone(),
@@ -57,7 +57,7 @@ fn resources(registry: &Registry) -> Described {
     ("resources", "The tables over the API.", columns)
 }
 
-fn columns(registry: &Registry) -> Described {
+fn columns(registry: &Registry) -> MetaTable {
     let all: Vec<(&Resource, usize, &Column)> = registry
         .iter()
         .flat_map(|own| own.columns.iter().enumerate().map(move |(at, column)| (own.as_ref(), at + 1, column)))
@@ -99,7 +99,7 @@ fn pushed_down_to(resource: &Resource, column: &str) -> Vec<String> {
 
 /// Whether no method does without a column.
 fn is_required(resource: &Resource, column: &str) -> bool {
-    resource.column(column).is_some_and(|column| !matches!(column.source, Source::SameAs(_)))
+    resource.column(column).is_some_and(|column| !matches!(column.source, ColumnSource::SameAs(_)))
         && pushed_down_to(resource, column).len() == resource.methods.len()
 }
 
@@ -220,7 +220,7 @@ fn of_path(column: &Column) -> Parameter {
     }
 }
 
-fn methods(registry: &Registry) -> Described {
+fn methods(registry: &Registry) -> MetaTable {
     let all = Any::all(registry);
     let text = |of: fn(&Any<'_>) -> String| texts(all.iter().map(|own| Some(of(own))));
     let columns = with_names(
@@ -249,7 +249,7 @@ fn methods(registry: &Registry) -> Described {
     ("methods", "What the tables can be asked, and what can be started with EXEC.", columns)
 }
 
-fn parameters(registry: &Registry) -> Described {
+fn parameters(registry: &Registry) -> MetaTable {
     let methods = Any::all(registry);
     let all: Vec<(&Any<'_>, usize, Parameter)> = methods
         .iter()

@@ -2,7 +2,7 @@
 //!
 //! [`Engine::prepare`], [`Engine::check`] and [`Engine::ticket`] plan, and send nothing; [`Engine::run`] runs. All of them
 //! return the same schema for the same statement. An EXEC is a statement, too: it runs once for each [`Engine::run`], or
-//! once for each [`Ticket`]; [`Engine::update`] runs it for each row that is bound. [`Engine::queries`] lists what is
+//! once for each [`PlannedTicket`]; [`Engine::update`] runs it for each row that is bound. [`Engine::queries`] lists what is
 //! planned or runs now, and [`Engine::cancel`] ends one.
 
 mod corrections;
@@ -49,17 +49,17 @@ use tracing::Instrument;
 pub use fault::Fault;
 use fault::from_datafusion;
 pub use overflow::Overflow;
-use plans::Apart;
+use plans::PlanTask;
 pub use statements::Planned;
 use statements::Statements;
 pub use tables::TableInfo;
 use tables::nearest_table;
-use tickets::{Asked, Tickets};
+use tickets::{TicketKey, Tickets};
 
 use crate::api::Client;
 use crate::error::Result;
 use crate::query::{Cancelled, Queries, Registered};
-pub use crate::query::{Identity, Limits, Peer, Principal, Query, QueryId, State};
+pub use crate::query::{Identity, Limits, Peer, Principal, Query, QueryId, QueryState};
 use crate::resource::Registry;
 pub use crate::sql::is_explain;
 pub use crate::table::Account;
@@ -120,12 +120,12 @@ struct Session {
 
 /// Behind a trait object, because the compiler otherwise proves for each future that holds an engine that all of
 /// DataFusion's session can be sent to another thread: half of its time.
-type Shared = Arc<dyn Deref<Target = Session> + Send + Sync>;
+type SharedSession = Arc<dyn Deref<Target = Session> + Send + Sync>;
 
 /// Plans and runs statements over an account's tables. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    session: Shared,
+    session: SharedSession,
     accounts: Arc<Accounts>,
     resources: Arc<Registry>,
     options: Options,
@@ -138,7 +138,7 @@ pub struct Engine {
 
 /// What a ticket needs besides the statement.
 #[derive(Clone, Debug)]
-pub struct Ticket {
+pub struct PlannedTicket {
     /// The columns of its rows.
     pub schema: SchemaRef,
     /// The number of its execution, where the statement is an EXEC.
@@ -147,7 +147,7 @@ pub struct Ticket {
 
 /// What a statement will answer, and what it takes.
 #[derive(Clone, Debug)]
-pub struct Prepared {
+pub struct PreparedStatement {
     /// The columns of its rows.
     pub schema: SchemaRef,
     /// Its parameters, "1", "2", …, all nullable, in types that drivers can write.
@@ -155,7 +155,7 @@ pub struct Prepared {
 }
 
 /// A statement that runs. Dropping it stops its requests.
-pub struct Answer {
+pub struct QueryStream {
     /// The columns of its rows.
     pub schema: SchemaRef,
     /// Its rows as they come; after an error there are no more.
@@ -201,7 +201,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`crate::sql::Fault`] and [`Fault`]: what is wrong with the statement.
-    pub async fn prepare(&self, principal: &Principal, sql: &str) -> Result<Prepared> {
+    pub async fn prepare(&self, principal: &Principal, sql: &str) -> Result<PreparedStatement> {
         let query = self.begin(principal, sql);
         let statement = self.statement(&query).await?;
         self.check_writes(&statement.plan)?;
@@ -229,7 +229,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::check`].
-    pub async fn ticket(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<Ticket> {
+    pub async fn ticket(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<PlannedTicket> {
         let query = self.begin(principal, sql);
         let statement = self.statement(&query).await?;
         self.check_writes(&statement.plan)?;
@@ -238,8 +238,8 @@ impl Engine {
             let plans = engine.physical_plans(&statement, bound.as_ref()).await?;
             let once = engine.writer.as_ref().filter(|_| statement.writes).map(|writer| writer.mint());
             let schema = Arc::clone(&statement.prepared.schema);
-            engine.tickets.keep(&Asked { query: &asking, bound: bound.as_ref() }, &statement, plans);
-            Ok(Ticket { schema, once })
+            engine.tickets.keep(&TicketKey { query: &asking, bound: bound.as_ref() }, &statement, plans);
+            Ok(PlannedTicket { schema, once })
         };
         self.apart(&query, planning.boxed()).await
     }
@@ -249,7 +249,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::check`]; what goes wrong later is an item of the stream.
-    pub async fn run(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<Answer> {
+    pub async fn run(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<QueryStream> {
         self.run_once(principal, Execution::New, sql, bound).await
     }
 
@@ -263,11 +263,11 @@ impl Engine {
         execution: Execution,
         sql: &str,
         bound: Option<&RecordBatch>,
-    ) -> Result<Answer> {
+    ) -> Result<QueryStream> {
         let query = self.begin(principal, sql);
         let (engine, asking, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
         let planning = async move {
-            let asked = Asked { query: &asking, bound: bound.as_ref() };
+            let asked = TicketKey { query: &asking, bound: bound.as_ref() };
             let (statement, plans) = match engine.tickets.take(&asked) {
                 Some(planned) => planned,
                 None => {
@@ -287,7 +287,7 @@ impl Engine {
         let (statement, stream) = self.apart(&query, planning.boxed()).await?;
         let (schema, running) = (Arc::clone(&statement.prepared.schema), Arc::clone(&query));
         let rows = running::rows(stream, Arc::clone(&schema), query, statement.writes).boxed();
-        Ok(Answer { schema, rows, query: running, writes: statement.writes })
+        Ok(QueryStream { schema, rows, query: running, writes: statement.writes })
     }
 
     /// The queries that are planned or run now, the oldest first.
@@ -341,7 +341,7 @@ impl Engine {
 
     /// Plans on the plans' threads, within the query's time.
     async fn apart<T: Send + 'static>(&self, query: &Query, planning: BoxFuture<'static, Result<T>>) -> Result<T> {
-        let planning = Apart::spawn(planning.instrument(query.span().clone()).boxed()).join();
+        let planning = PlanTask::spawn(planning.instrument(query.span().clone()).boxed()).join();
         let planning = timeout_at(query.deadline(), planning);
         match query.unless_cancelled(planning).await {
             Ok(Ok(planned)) => planned,

@@ -55,7 +55,7 @@ fn only_table<'a>(registry: &'a Registry, catalog: &str, name: &str) -> Result<O
 }
 
 /// A query that is visited, and the names that its WITH gives.
-struct Scope {
+struct WithScope {
     names: Vec<String>,
     /// The queries of those names, told by where they are: nothing moves while a statement is visited. Each sees the names before its own, or all where the WITH is recursive.
     queries: Vec<*const Query>,
@@ -66,7 +66,7 @@ struct Scope {
 struct Completing<'a> {
     state: &'a SessionState,
     registry: &'a Registry,
-    scopes: Vec<Scope>,
+    scopes: Vec<WithScope>,
 }
 
 impl Completing<'_> {
@@ -91,7 +91,7 @@ impl VisitorMut for Completing<'_> {
         let tables = query.with.iter().flat_map(|with| &with.cte_tables);
         let (names, queries) = tables.map(|table| (identifier(&table.alias.name), &raw const *table.query)).unzip();
         let recursive = query.with.as_ref().is_some_and(|with| with.recursive);
-        self.scopes.push(Scope { names, queries, seen: 0, recursive });
+        self.scopes.push(WithScope { names, queries, seen: 0, recursive });
         ControlFlow::Continue(())
     }
 

@@ -15,10 +15,10 @@ use super::fault::{Fault, from_datafusion};
 use super::parameters::{self, Parameterized};
 use super::statements::{Lasts, PlannedStatement, computes_while_planned, plan_bytes};
 use super::tables::nearest_table;
-use super::tickets::{Plans, ReadyPlan};
-use super::{Engine, Prepared, Principal, Query, called, dialect, exec, fault, names, show, wire};
+use super::tickets::{ReadyPlan, RowPlans};
+use super::{Engine, PreparedStatement, Principal, Query, called, dialect, exec, fault, names, show, wire};
 use crate::error::Result;
-use crate::sql::{self, Body, Statement};
+use crate::sql::{self, Statement, StatementBody};
 use crate::table;
 
 impl Engine {
@@ -38,14 +38,14 @@ impl Engine {
             return Ok(known);
         }
         let Statement { body, parameters } = sql::parse(sql)?;
-        let writes = matches!(body, Body::Exec(_));
-        let planned_once = matches!(&body, Body::Sql(ast) if computes_while_planned(ast));
+        let writes = matches!(body, StatementBody::Exec(_));
+        let planned_once = matches!(&body, StatementBody::Sql(ast) if computes_while_planned(ast));
         let mut state = self.session.context.state();
         let (plan, parameters) = self.logical_plan(principal, &mut state, body, parameters).await?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
         let schema = wire::wire_schema(analysed(&state, &plan, &parameters)?.schema().as_arrow());
-        let prepared = Prepared { schema, parameters: parameters::told(&parameters) };
+        let prepared = PreparedStatement { schema, parameters: parameters::told(&parameters) };
         let statement = PlannedStatement::new(plan, prepared, parameters, writes, planned_once);
         Ok(self.statements.keep(principal, sql, statement))
     }
@@ -55,26 +55,26 @@ impl Engine {
         &self,
         principal: &Principal,
         state: &mut SessionState,
-        body: Body,
+        body: StatementBody,
         parameters: usize,
     ) -> Result<(LogicalPlan, SchemaRef)> {
         let plan = match body {
-            Body::Sql(ast) => return self.plan_sql(principal, state, *ast, parameters).await,
-            Body::Exec(exec) => exec::plan(state, &self.resources, &exec)?,
-            Body::ExplainExec { exec, verbose } => {
+            StatementBody::Sql(ast) => return self.plan_sql(principal, state, *ast, parameters).await,
+            StatementBody::Exec(exec) => exec::plan(state, &self.resources, &exec)?,
+            StatementBody::ExplainExec { exec, verbose } => {
                 let plan = exec::plan(state, &self.resources, &exec)?;
                 let explained = LogicalPlanBuilder::from(plan).explain(verbose, false);
                 explained.and_then(LogicalPlanBuilder::build).map_err(from_datafusion)?
             }
-            Body::Show(show) => {
+            StatementBody::Show(show) => {
                 let query = show::query(state, &self.resources, &show)?;
                 return self.plan_sql(principal, state, query, parameters).await;
             }
-            Body::Describe(describe) => {
+            StatementBody::Describe(describe) => {
                 let tables = self.tables(principal).await?;
                 match show::describe(state, &self.resources, &describe, &tables)? {
-                    show::Described::Query(ast) => return self.plan_sql(principal, state, *ast, parameters).await,
-                    show::Described::Plan(plan) => plan,
+                    show::DescribePlan::Query(ast) => return self.plan_sql(principal, state, *ast, parameters).await,
+                    show::DescribePlan::Plan(plan) => plan,
                 }
             }
         };
@@ -122,7 +122,7 @@ impl Engine {
         &self,
         statement: &PlannedStatement,
         bound: Option<&RecordBatch>,
-    ) -> Result<Plans> {
+    ) -> Result<RowPlans> {
         let is_call = called(&statement.plan).is_some();
         let rows = bound.filter(|rows| rows.num_columns() > 0 && rows.num_rows() > 1 && !is_call);
         let plans = match rows {

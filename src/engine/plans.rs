@@ -34,9 +34,9 @@ static PLANS: LazyLock<Runtime> = LazyLock::new(|| {
 });
 
 /// A task on the plan runtime. Dropping the handle aborts the task at its next await.
-pub(super) struct Apart<T>(JoinHandle<T>);
+pub(super) struct PlanTask<T>(JoinHandle<T>);
 
-impl<T: Send + 'static> Apart<T> {
+impl<T: Send + 'static> PlanTask<T> {
     /// Starts it. It is boxed where it is made, so that the compiler proves there, and only there, that it can be sent.
     pub(super) fn spawn(work: BoxFuture<'static, T>) -> Self {
         Self(PLANS.spawn(work))
@@ -55,16 +55,16 @@ impl<T: Send + 'static> Apart<T> {
     }
 }
 
-impl<T> Drop for Apart<T> {
+impl<T> Drop for PlanTask<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
 /// A value that is dropped on the plan runtime: dropping a plan recurses as deep as the plan is nested.
-pub(super) struct DroppedApart<T: Send + 'static>(Option<T>);
+pub(super) struct DroppedOnPlanThread<T: Send + 'static>(Option<T>);
 
-impl<T: Send + 'static> DroppedApart<T> {
+impl<T: Send + 'static> DroppedOnPlanThread<T> {
     pub(super) fn new(value: T) -> Self {
         Self(Some(value))
     }
@@ -75,7 +75,7 @@ impl<T: Send + 'static> DroppedApart<T> {
     }
 }
 
-impl<T: Send + 'static> Deref for DroppedApart<T> {
+impl<T: Send + 'static> Deref for DroppedOnPlanThread<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -83,7 +83,7 @@ impl<T: Send + 'static> Deref for DroppedApart<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for DroppedApart<T> {
+impl<T: Send + 'static> Drop for DroppedOnPlanThread<T> {
     fn drop(&mut self) {
         if let Some(value) = self.0.take() {
             PLANS.spawn(async move { drop(value) });

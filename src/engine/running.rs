@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use super::fault::{Fault, from_datafusion};
-use super::plans::Apart;
+use super::plans::PlanTask;
 use super::wire;
 use crate::error::Result;
 use crate::query::{Cancelled, Query, Registered};
@@ -52,17 +52,17 @@ pub(super) fn rows(
     query: Registered,
     writes: bool,
 ) -> impl Stream<Item = Result<RecordBatch>> + Send {
-    let running = Running::new(plan, Arc::clone(&query), writes);
+    let running = PlanDriver::new(plan, Arc::clone(&query), writes);
     // Dropped in this order: requests that wait must know that the query has ended before the plan lets others go.
     stream::unfold(Some((query, running, schema)), async |state| {
         let (query, mut running, schema) = state?;
         match running.next().await {
-            Next::TimeIsUp => Some((Err(Fault::Timeout(query.limits().timeout).into()), None)),
-            Next::Cancelled => Some((Err(Fault::Cancelled { writes: running.writes }.into()), None)),
-            Next::Lost => Some((Err(Fault::Internal("the plan stopped without a word".into()).into()), None)),
-            Next::End => None,
-            Next::Batch(Err(error)) => Some((Err(from_datafusion(error)), None)),
-            Next::Batch(Ok(batch)) => match wire::to_wire(&batch, &schema) {
+            NextBatch::TimeIsUp => Some((Err(Fault::Timeout(query.limits().timeout).into()), None)),
+            NextBatch::Cancelled => Some((Err(Fault::Cancelled { writes: running.writes }.into()), None)),
+            NextBatch::Lost => Some((Err(Fault::Internal("the plan stopped without a word".into()).into()), None)),
+            NextBatch::End => None,
+            NextBatch::Batch(Err(error)) => Some((Err(from_datafusion(error)), None)),
+            NextBatch::Batch(Ok(batch)) => match wire::to_wire(&batch, &schema) {
                 Ok(batch) => Some((Ok(batch), Some((query, running, schema)))),
                 // The schema was told before: rows that do not fit it are our own fault.
                 Err(error) => Some((Err(Fault::Internal(error.to_string()).into()), None)),
@@ -72,15 +72,15 @@ pub(super) fn rows(
 }
 
 /// A plan on its own threads. A batch is made when one is asked for, and none ahead.
-struct Running {
+struct PlanDriver {
     query: Arc<Query>,
     writes: bool,
     wanted: UnboundedSender<()>,
     made: UnboundedReceiver<Option<Batch>>,
-    _plan: Apart<()>,
+    _plan: PlanTask<()>,
 }
 
-enum Next {
+enum NextBatch {
     Batch(Batch),
     End,
     TimeIsUp,
@@ -89,7 +89,7 @@ enum Next {
     Lost,
 }
 
-impl Running {
+impl PlanDriver {
     fn new(plan: SendableRecordBatchStream, query: Arc<Query>, writes: bool) -> Self {
         let (wanted, wants) = unbounded_channel();
         let (makes, made) = unbounded_channel();
@@ -99,22 +99,22 @@ impl Running {
             let made = timeout_at(watched.deadline(), make(plan, wants, makes));
             let _ = watched.unless_cancelled(made).await;
         };
-        Self { query, writes, wanted, made, _plan: Apart::spawn(work.instrument(span).boxed()) }
+        Self { query, writes, wanted, made, _plan: PlanTask::spawn(work.instrument(span).boxed()) }
     }
 
-    async fn next(&mut self) -> Next {
+    async fn next(&mut self) -> NextBatch {
         // A plan whose time is up has dropped its end; that shows below.
         let _ = self.wanted.send(());
         let deadline = self.query.deadline();
         match self.query.unless_cancelled(timeout_at(deadline, self.made.recv())).await {
             // The plan ends for the same two reasons, perhaps before this hears of them.
-            _ if self.query.is_cancelled() => Next::Cancelled,
-            _ if Instant::now() >= deadline => Next::TimeIsUp,
-            Ok(Ok(Some(Some(batch)))) => Next::Batch(batch),
-            Ok(Ok(Some(None))) => Next::End,
-            Ok(Ok(None)) => Next::Lost,
-            Err(Cancelled) => Next::Cancelled,
-            Ok(Err(_)) => Next::TimeIsUp,
+            _ if self.query.is_cancelled() => NextBatch::Cancelled,
+            _ if Instant::now() >= deadline => NextBatch::TimeIsUp,
+            Ok(Ok(Some(Some(batch)))) => NextBatch::Batch(batch),
+            Ok(Ok(Some(None))) => NextBatch::End,
+            Ok(Ok(None)) => NextBatch::Lost,
+            Err(Cancelled) => NextBatch::Cancelled,
+            Ok(Err(_)) => NextBatch::TimeIsUp,
         }
     }
 }

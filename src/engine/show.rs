@@ -16,10 +16,10 @@ use super::fault::{Fault, from_datafusion};
 use super::{TableInfo, nearest_table};
 use crate::error::{Result, nearest};
 use crate::resource::{Registry, Resource, type_name};
-use crate::sql::{self, Body, Describe, Listing, Show, Thing};
+use crate::sql::{self, Describe, Show, ShowKind, StatementBody, Thing};
 
 /// A list: its columns, and the query that fills them.
-struct List {
+struct ShowQuery {
     from: &'static str,
     /// Names, as the list shows them, and expressions; the first one is what LIKE is about.
     columns: Vec<(&'static str, &'static str)>,
@@ -30,30 +30,30 @@ struct List {
     ordered_by: &'static str,
 }
 
-fn list(listing: Listing) -> List {
+fn list(listing: ShowKind) -> ShowQuery {
     match listing {
-        Listing::Providers => List {
+        ShowKind::Providers => ShowQuery {
             from: "resources",
             columns: vec![("name", "provider")],
             more: vec![("services", "count(DISTINCT service)"), ("resources", "count(*)")],
             grouped_by: " GROUP BY provider",
             ordered_by: "name",
         },
-        Listing::Services => List {
+        ShowKind::Services => ShowQuery {
             from: "resources",
             columns: vec![("name", "service"), ("provider", "provider")],
             more: vec![("resources", "count(*)")],
             grouped_by: " GROUP BY provider, service",
             ordered_by: "provider, name",
         },
-        Listing::Resources => List {
+        ShowKind::Resources => ShowQuery {
             from: "resources",
             columns: vec![("name", "resource"), ("id", "id")],
             more: vec![("key", "array_to_string(\"key\", ', ')"), ("description", "description")],
             grouped_by: "",
             ordered_by: "id",
         },
-        Listing::Methods => List {
+        ShowKind::Methods => ShowQuery {
             from: "methods",
             // The first three are StackQL's, in its spelling.
             columns: vec![
@@ -76,7 +76,7 @@ fn list(listing: Listing) -> List {
 
 /// The query that a SHOW is. A condition of the statement's own is put into the tree as it was parsed.
 pub(super) fn query(state: &SessionState, registry: &Registry, show: &Show) -> Result<Ast> {
-    let List { from, mut columns, more, grouped_by, ordered_by } = list(show.listing);
+    let ShowQuery { from, mut columns, more, grouped_by, ordered_by } = list(show.listing);
     columns.extend(if show.extended { more } else { Vec::new() });
     let within = within(state, registry, show)?;
     let select: Vec<_> = columns.iter().map(|(name, expr)| format!("{expr} AS \"{name}\"")).collect();
@@ -98,7 +98,7 @@ pub(super) fn query(state: &SessionState, registry: &Registry, show: &Show) -> R
 /// The tree of a query that this module has written.
 fn parse(sql: &str) -> Result<Ast> {
     match sql::parse(sql)?.body {
-        Body::Sql(ast) => Ok(*ast),
+        StatementBody::Sql(ast) => Ok(*ast),
         _ => Err(Fault::Internal("SHOW is no query".into()).into()),
     }
 }
@@ -134,11 +134,11 @@ fn in_its_spelling(filter: &Expr, columns: &[(&str, &str)]) -> Expr {
 fn within(state: &SessionState, registry: &Registry, show: &Show) -> Result<String, Fault> {
     let parts = &show.within;
     let (what, depth) = match show.listing {
-        Listing::Providers if !parts.is_empty() => return Err(Fault::Invalid("SHOW PROVIDERS takes no IN".into())),
-        Listing::Providers => return Ok(String::new()),
-        Listing::Services => ("provider", 1),
-        Listing::Resources => ("service", 2),
-        Listing::Methods => ("table", 3),
+        ShowKind::Providers if !parts.is_empty() => return Err(Fault::Invalid("SHOW PROVIDERS takes no IN".into())),
+        ShowKind::Providers => return Ok(String::new()),
+        ShowKind::Services => ("provider", 1),
+        ShowKind::Resources => ("service", 2),
+        ShowKind::Methods => ("table", 3),
     };
     if parts.is_empty() {
         return Ok(String::new());
@@ -175,7 +175,7 @@ fn known(registry: &Registry, depth: usize, written: usize) -> Vec<String> {
 }
 
 /// The query, or the plan, that a DESCRIBE is.
-pub(super) enum Described {
+pub(super) enum DescribePlan {
     Query(Box<Ast>),
     Plan(LogicalPlan),
 }
@@ -185,7 +185,7 @@ pub(super) fn describe(
     registry: &Registry,
     describe: &Describe,
     tables: &[TableInfo],
-) -> Result<Described> {
+) -> Result<DescribePlan> {
     match describe.thing {
         Thing::Method => {
             let id = match find_method(state, registry, &describe.name)? {
@@ -193,7 +193,7 @@ pub(super) fn describe(
                 Found::Method(resource, method) => format!("{resource}.{}", method.name),
             };
             let more = if describe.extended { ", p.example" } else { "" };
-            Ok(Described::Query(Box::new(parse(&format!(
+            Ok(DescribePlan::Query(Box::new(parse(&format!(
                 "SELECT p.name, p.type, p.required, p.goes_with, p.allowed_values, p.location, m.http_method, m.path, \
                  p.description{more} FROM oceanflight.meta.methods m \
                  LEFT JOIN oceanflight.meta.parameters p ON p.method_id = m.id WHERE m.id = {} ORDER BY p.position",
@@ -209,8 +209,8 @@ pub(super) fn describe(
             };
             let resource = registry.named(&name);
             match resource {
-                Some(resource) => Ok(Described::Query(Box::new(parse(&of_resource(resource, describe.extended))?))),
-                None => Ok(Described::Plan(of_table(table)?)),
+                Some(resource) => Ok(DescribePlan::Query(Box::new(parse(&of_resource(resource, describe.extended))?))),
+                None => Ok(DescribePlan::Plan(of_table(table)?)),
             }
         }
     }

@@ -10,17 +10,17 @@ use futures::future::{BoxFuture, FutureExt};
 use tracing::{Instrument, Span};
 
 /// What a task answers, of whatever type.
-type Output = Box<dyn Any + Send>;
+type TaskOutput = Box<dyn Any + Send>;
 
 /// Gives a task the span of whoever starts it.
 struct SpanOfTheStarter;
 
 impl JoinSetTracer for SpanOfTheStarter {
-    fn trace_future(&self, task: BoxFuture<'static, Output>) -> BoxFuture<'static, Output> {
+    fn trace_future(&self, task: BoxFuture<'static, TaskOutput>) -> BoxFuture<'static, TaskOutput> {
         task.in_current_span().boxed()
     }
 
-    fn trace_block(&self, block: Box<dyn FnOnce() -> Output + Send>) -> Box<dyn FnOnce() -> Output + Send> {
+    fn trace_block(&self, block: Box<dyn FnOnce() -> TaskOutput + Send>) -> Box<dyn FnOnce() -> TaskOutput + Send> {
         let span = Span::current();
         Box::new(move || span.in_scope(block))
     }

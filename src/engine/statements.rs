@@ -22,8 +22,8 @@ use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, TableFactor, Visit, Visit
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use super::plans::DroppedApart;
-use super::{Prepared, Principal, parameters};
+use super::plans::DroppedOnPlanThread;
+use super::{PreparedStatement, Principal, parameters};
 use crate::query::Identity;
 use crate::sql;
 
@@ -39,11 +39,11 @@ const MOST_GROWTH: usize = 2;
 
 /// A statement that is planned, for whatever is bound to it.
 pub(super) struct PlannedStatement {
-    pub(super) plan: DroppedApart<LogicalPlan>,
+    pub(super) plan: DroppedOnPlanThread<LogicalPlan>,
     /// The same, optimized: see [`PlannedStatement::optimized`].
-    optimized: OnceLock<DroppedApart<LogicalPlan>>,
+    optimized: OnceLock<DroppedOnPlanThread<LogicalPlan>>,
     /// What clients are told of it.
-    pub(super) prepared: Prepared,
+    pub(super) prepared: PreparedStatement,
     /// The types that the statement gives to its parameters.
     pub(super) parameters: SchemaRef,
     /// Whether running it writes.
@@ -70,7 +70,7 @@ impl PlannedStatement {
     /// `planned_once`: whether planning has computed what may be another value the next time.
     pub(super) fn new(
         plan: LogicalPlan,
-        prepared: Prepared,
+        prepared: PreparedStatement,
         parameters: SchemaRef,
         writes: bool,
         planned_once: bool,
@@ -81,7 +81,15 @@ impl PlannedStatement {
             (false, true) => Lasts::UntilOptimized,
             (false, false) => Lasts::Always,
         };
-        Self { plan: DroppedApart::new(plan), optimized: OnceLock::new(), prepared, parameters, writes, lasts, bytes }
+        Self {
+            plan: DroppedOnPlanThread::new(plan),
+            optimized: OnceLock::new(),
+            prepared,
+            parameters,
+            writes,
+            lasts,
+            bytes,
+        }
     }
 
     /// Whether its optimized plan is the same for everybody: it takes no values, and has no time in it. EXPLAIN is planned
@@ -110,7 +118,7 @@ impl PlannedStatement {
         if plan_bytes(&optimized) > MOST_GROWTH * self.bytes {
             return Ok(Cow::Owned(optimized));
         }
-        Ok(Cow::Borrowed(self.optimized.get_or_init(|| DroppedApart::new(optimized))))
+        Ok(Cow::Borrowed(self.optimized.get_or_init(|| DroppedOnPlanThread::new(optimized))))
     }
 
     /// What it takes with the optimized plan that may be kept with it.
@@ -172,12 +180,12 @@ fn looked_through(plan: &LogicalPlan) -> Looked {
 
 /// What a plan depends on. A session's options and the catalogs that somebody sees belong here as soon as two can differ.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Key {
+struct StatementKey {
     text: Arc<str>,
     identity: Identity,
 }
 
-impl Key {
+impl StatementKey {
     fn new(principal: &Principal, text: &str) -> Self {
         Self { text: text.into(), identity: principal.identity.clone() }
     }
@@ -185,14 +193,14 @@ impl Key {
 
 /// The statements, those that were not asked for the longest time going first.
 pub(super) struct Statements {
-    recent: Cache<Key, Arc<PlannedStatement>>,
+    recent: Cache<StatementKey, Arc<PlannedStatement>>,
     planned: AtomicU64,
     optimized: AtomicU64,
 }
 
 impl Default for Statements {
     fn default() -> Self {
-        let bytes = |key: &Key, statement: &Arc<PlannedStatement>| {
+        let bytes = |key: &StatementKey, statement: &Arc<PlannedStatement>| {
             u32::try_from(key.text.len() + statement.weight()).unwrap_or(u32::MAX)
         };
         let recent = Cache::builder().max_capacity(MOST_BYTES).weigher(bytes).eviction_policy(EvictionPolicy::lru());
@@ -202,7 +210,7 @@ impl Default for Statements {
 
 impl Statements {
     pub(super) fn get(&self, principal: &Principal, text: &str) -> Option<Arc<PlannedStatement>> {
-        self.recent.get(&Key::new(principal, text))
+        self.recent.get(&StatementKey::new(principal, text))
     }
 
     /// Keeps a statement that was just planned, if the plan is right later on, too. An EXEC is planned each time.
@@ -210,7 +218,7 @@ impl Statements {
         self.planned.fetch_add(1, Ordering::Relaxed);
         let statement = Arc::new(statement);
         if statement.lasts != Lasts::Once {
-            self.recent.insert(Key::new(principal, text), Arc::clone(&statement));
+            self.recent.insert(StatementKey::new(principal, text), Arc::clone(&statement));
         }
         statement
     }
@@ -247,7 +255,7 @@ mod tests {
 
     fn planned(plan: LogicalPlan, writes: bool) -> PlannedStatement {
         let empty = Arc::new(Schema::empty());
-        let prepared = Prepared { schema: Arc::clone(&empty), parameters: Arc::clone(&empty) };
+        let prepared = PreparedStatement { schema: Arc::clone(&empty), parameters: Arc::clone(&empty) };
         PlannedStatement::new(plan, prepared, empty, writes, false)
     }
 
@@ -330,7 +338,7 @@ mod tests {
         assert_eq!(planned(with_now, false).lasts, Lasts::UntilOptimized);
         assert_eq!(planned(one(), false).lasts, Lasts::Always);
         let folded = |sql: &str| match sql::parse(sql).unwrap().body {
-            sql::Body::Sql(ast) => computes_while_planned(&ast),
+            sql::StatementBody::Sql(ast) => computes_while_planned(&ast),
             _ => panic!("{sql} is no query"),
         };
         assert!(folded("SELECT * FROM generate_series(1, CAST(date_part('epoch', now()) AS BIGINT))"));

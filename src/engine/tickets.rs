@@ -11,7 +11,7 @@ use arrow::array::RecordBatch;
 use datafusion::physical_plan::ExecutionPlan;
 use tokio::time::{Instant, sleep};
 
-use super::plans::DroppedApart;
+use super::plans::DroppedOnPlanThread;
 use super::statements::{Lasts, PlannedStatement};
 use crate::query::{Identity, Query};
 
@@ -28,7 +28,7 @@ const MOST_BYTES: usize = 64 << 10;
 const MOST_PLAN_BYTES: usize = 1 << 20;
 
 /// A statement, and what is bound to it.
-pub(super) struct Asked<'a> {
+pub(super) struct TicketKey<'a> {
     pub(super) query: &'a Query,
     pub(super) bound: Option<&'a RecordBatch>,
 }
@@ -41,31 +41,31 @@ pub(super) struct ReadyPlan {
 }
 
 /// A plan for each row that is bound, or one.
-pub(super) type Plans = Vec<ReadyPlan>;
+pub(super) type RowPlans = Vec<ReadyPlan>;
 
 /// Plans that wait for their DoGet.
 #[derive(Default)]
-pub(super) struct Tickets(Arc<Mutex<Waiting>>);
+pub(super) struct Tickets(Arc<Mutex<WaitingPlans>>);
 
 #[derive(Default)]
-struct Waiting {
+struct WaitingPlans {
     /// The oldest first.
-    plans: VecDeque<Kept>,
+    plans: VecDeque<KeptPlans>,
     /// Whether a task sees to it that each goes in time.
     watched: bool,
 }
 
-struct Kept {
+struct KeptPlans {
     identity: Identity,
     text: Arc<str>,
     bound: Option<RecordBatch>,
     statement: Arc<PlannedStatement>,
-    plans: DroppedApart<Plans>,
+    plans: DroppedOnPlanThread<RowPlans>,
     until: Instant,
 }
 
-impl Kept {
-    fn is_of(&self, asked: &Asked) -> bool {
+impl KeptPlans {
+    fn is_of(&self, asked: &TicketKey) -> bool {
         self.identity == asked.query.principal().identity
             && self.text == *asked.query.text()
             && has_the_values_of(self.bound.as_ref(), asked.bound)
@@ -82,19 +82,19 @@ fn has_the_values_of(one: Option<&RecordBatch>, other: Option<&RecordBatch>) -> 
 
 impl Tickets {
     /// Keeps the plan of a ticket, unless it is large, or has the time in it. Plans for many rows are not kept.
-    pub(super) fn keep(&self, asked: &Asked, statement: &Arc<PlannedStatement>, plans: Plans) {
+    pub(super) fn keep(&self, asked: &TicketKey, statement: &Arc<PlannedStatement>, plans: RowPlans) {
         let bound_bytes = asked.bound.map_or(0, RecordBatch::get_array_memory_size);
         let is_large = asked.query.text().len().max(bound_bytes) > MOST_BYTES
             || plans.iter().any(|ready| ready.bytes > MOST_PLAN_BYTES);
         if statement.lasts != Lasts::Always || plans.len() > 1 || is_large {
             return;
         }
-        let kept = Kept {
+        let kept = KeptPlans {
             identity: asked.query.principal().identity.clone(),
             text: Arc::clone(asked.query.text()),
             bound: asked.bound.cloned(),
             statement: Arc::clone(statement),
-            plans: DroppedApart::new(plans),
+            plans: DroppedOnPlanThread::new(plans),
             until: Instant::now() + LIFE,
         };
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,7 +108,7 @@ impl Tickets {
     }
 
     /// The plans of such a ticket, for whoever asks first.
-    pub(super) fn take(&self, asked: &Asked) -> Option<(Arc<PlannedStatement>, Plans)> {
+    pub(super) fn take(&self, asked: &TicketKey) -> Option<(Arc<PlannedStatement>, RowPlans)> {
         let plans = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).plans;
         let place = plans.iter().position(|kept| kept.is_of(asked))?;
         let kept = plans.remove(place)?;
@@ -117,7 +117,7 @@ impl Tickets {
 }
 
 /// Drops each plan when its time is up, until there is none. The next plan that is kept begins this anew.
-async fn drop_in_time(tickets: Weak<Mutex<Waiting>>) {
+async fn drop_in_time(tickets: Weak<Mutex<WaitingPlans>>) {
     loop {
         sleep(LIFE).await;
         let Some(tickets) = tickets.upgrade() else { return };

@@ -13,14 +13,14 @@ use futures::FutureExt;
 use tracing::Instrument;
 
 use super::fault::{Fault, from_datafusion};
-use super::plans::Apart;
+use super::plans::PlanTask;
 use super::statements::PlannedStatement;
 use super::{Engine, Execution, Principal, Query, called, limits_of_execs};
 use crate::error::Result;
 use crate::query::Cancelled;
 
 /// The rows' plans, in order.
-struct Plans {
+struct UpdatePlans {
     each: Vec<Arc<dyn ExecutionPlan>>,
     /// The column that tells what a row has started.
     id: String,
@@ -37,13 +37,13 @@ impl Engine {
         let statement = self.statement(&query).await?;
         let (engine, bound, asking) = (self.clone(), bound.cloned(), Arc::clone(&query));
         let planning = async move { engine.plans(&statement, bound.as_ref(), asking).await };
-        let Plans { each, id, context } = self.apart(&query, planning.boxed()).await?;
+        let UpdatePlans { each, id, context } = self.apart(&query, planning.boxed()).await?;
         let (of, mut done) = (each.len(), Vec::new());
         for (at, plan) in each.into_iter().enumerate() {
             // Only the wait for it ends with this future.
             let rows = collect(plan, Arc::clone(&context)).instrument(query.span().clone());
             // Started within: a query that is cancelled between two rows sends no more.
-            let rows = query.unless_cancelled(async { Apart::spawn(rows.boxed()).join().await }).await;
+            let rows = query.unless_cancelled(async { PlanTask::spawn(rows.boxed()).join().await }).await;
             let cancelled = |Cancelled| Fault::Cancelled { writes: true }.into();
             match rows.map_err(cancelled).and_then(|rows| rows.map_err(from_datafusion)) {
                 Ok(rows) => done.extend(rows.iter().map(|rows| described(rows, &id))),
@@ -59,7 +59,7 @@ impl Engine {
         statement: &PlannedStatement,
         bound: Option<&RecordBatch>,
         query: Arc<Query>,
-    ) -> Result<Plans> {
+    ) -> Result<UpdatePlans> {
         let id = called(&statement.plan).ok_or(Fault::NotAnUpdate)?.row_id().to_owned();
         self.check_writes(&statement.plan)?;
         let bound = bound.filter(|rows| rows.num_columns() > 0);
@@ -79,7 +79,7 @@ impl Engine {
         let rows = u32::try_from(each.len()).unwrap_or(u32::MAX);
         query.runs_within(limits_of_execs(&query, rows));
         let context = self.task(query, Execution::New);
-        Ok(Plans { each, id, context })
+        Ok(UpdatePlans { each, id, context })
     }
 }
 

@@ -6,7 +6,7 @@ use prost::Message;
 
 use super::Service;
 use super::command;
-use super::fault::{Fault, Place};
+use super::fault::{Fault, MessagePart};
 use super::prepared;
 use crate::engine::Principal;
 use crate::error::Result;
@@ -62,7 +62,7 @@ pub(super) async fn answer(service: &Service, principal: &Principal, action: &Ac
 type Results = std::option::IntoIter<arrow_flight::Result>;
 
 fn body(action: &Action) -> Result<Command, Fault> {
-    command::read(&action.body, Place::ActionBody)
+    command::read(&action.body, MessagePart::ActionBody)
 }
 
 fn result(answer: &Any) -> arrow_flight::Result {
@@ -70,5 +70,5 @@ fn result(answer: &Any) -> arrow_flight::Result {
 }
 
 fn misplaced(command: &Command) -> Fault {
-    Fault::Misplaced { command: command::name(command), place: Place::ActionBody }
+    Fault::Misplaced { command: command::name(command), place: MessagePart::ActionBody }
 }

@@ -21,9 +21,9 @@ const BYTES: usize = 64 << 20;
 
 /// What is bound to which statement. Lost with the process, as a client's connection is.
 #[derive(Debug, Default)]
-pub(super) struct Bound(Mutex<VecDeque<(u64, RecordBatch)>>);
+pub(super) struct BoundParameters(Mutex<VecDeque<(u64, RecordBatch)>>);
 
-impl Bound {
+impl BoundParameters {
     /// Remembers the rows in place of what was bound to `nonce` before.
     pub(super) fn remember(&self, nonce: u64, row: RecordBatch) {
         let mut rows = self.lock();
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_last_row_bound_is_the_one_remembered() {
-        let bound = Bound::default();
+        let bound = BoundParameters::default();
         bound.remember(1, row(10));
         bound.remember(2, row(20));
         bound.remember(1, row(11));
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_oldest_is_forgotten_first() {
-        let bound = Bound::default();
+        let bound = BoundParameters::default();
         for nonce in 0..=ENTRIES as u64 {
             bound.remember(nonce, row(0));
         }
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn large_rows_push_out_others_sooner() {
-        let bound = Bound::default();
+        let bound = BoundParameters::default();
         let text = StringArray::from(vec!["x".repeat(BYTES - 1_000)]);
         let large = RecordBatch::try_from_iter([("1", Arc::new(text) as _)]).unwrap();
         for nonce in 0..10 {
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn what_is_closed_is_forgotten() {
-        let bound = Bound::default();
+        let bound = BoundParameters::default();
         bound.remember(1, row(10));
 
         bound.forget(1);

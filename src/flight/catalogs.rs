@@ -7,14 +7,14 @@ use arrow::datatypes::SchemaRef;
 use arrow_flight::sql::CommandGetCatalogs;
 
 use super::fault::Fault;
-use super::metadata::{Known, Metadata, encoding};
+use super::metadata::{Metadata, ServerMetadata, encoding};
 
 impl Metadata for CommandGetCatalogs {
     fn schema(&self) -> SchemaRef {
         self.into_builder().schema()
     }
 
-    fn batch(&self, known: &Known) -> Result<RecordBatch, Fault> {
+    fn batch(&self, known: &ServerMetadata) -> Result<RecordBatch, Fault> {
         let catalogs: BTreeSet<&str> = known.tables.iter().map(|table| table.catalog.as_str()).collect();
         let mut builder = self.into_builder();
         catalogs.into_iter().for_each(|catalog| builder.append(catalog));

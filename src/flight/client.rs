@@ -125,7 +125,7 @@ impl Notes {
 /// InvalidArgument for an address that is none.
 pub async fn query(server: &str, sql: &str, token: Option<&Secret>) -> Result<Remote> {
     let (notes, authorization) = (Notes::default(), authorization(token)?);
-    let mut client = Client { service: connect(server).await?, authorization, notes: notes.clone() };
+    let mut client = FlightClient { service: connect(server).await?, authorization, notes: notes.clone() };
     let info = client.info(sql).await?;
     // Only the ticket of an EXEC expires.
     let writes = info.endpoint.iter().any(|endpoint| endpoint.expiration_time.is_some());
@@ -139,13 +139,13 @@ pub async fn query(server: &str, sql: &str, token: Option<&Secret>) -> Result<Re
 }
 
 #[derive(Clone)]
-struct Client {
+struct FlightClient {
     service: FlightServiceClient<Channel>,
     authorization: Option<MetadataValue<Ascii>>,
     notes: Notes,
 }
 
-impl Client {
+impl FlightClient {
     async fn info(&mut self, sql: &str) -> Result<FlightInfo> {
         let command = CommandStatementQuery { query: sql.to_owned(), transaction_id: None };
         let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());

@@ -9,26 +9,26 @@ use arrow_flight::sql::{Any, Command};
 use prost::Message;
 
 use super::Service;
-use super::fault::{Fault, Place};
-use super::stream::Rows;
+use super::fault::{Fault, MessagePart};
+use super::stream::FlightRows;
 use crate::engine::Principal;
 use crate::error::Result;
 
 /// A command that answers rows, by the three calls that it can come with.
 #[tonic::async_trait]
-pub(super) trait Query: Send + Sync {
+pub(super) trait QueryCommand: Send + Sync {
     /// GetSchema: what its rows look like. Nothing is sent upstream.
     async fn schema(&self, service: &Service, principal: &Principal) -> Result<SchemaRef>;
 
     /// GetFlightInfo: the same, and what to ask DoGet for. Nothing is sent upstream.
-    async fn ticket(&self, service: &Service, principal: &Principal) -> Result<Ticket>;
+    async fn ticket(&self, service: &Service, principal: &Principal) -> Result<CommandTicket>;
 
     /// DoGet.
-    async fn rows(&self, service: &Service, principal: &Principal) -> Result<Rows>;
+    async fn rows(&self, service: &Service, principal: &Principal) -> Result<FlightRows>;
 }
 
 /// What GetFlightInfo answers.
-pub(super) struct Ticket {
+pub(super) struct CommandTicket {
     pub(super) schema: SchemaRef,
     pub(super) command: Any,
     /// How long it is good for; for ever where nothing is said.
@@ -39,16 +39,16 @@ pub(super) struct Ticket {
 ///
 /// # Errors
 /// InvalidArgument where it asks for none, Unimplemented where this server does not answer it.
-pub(super) fn of_descriptor(descriptor: &FlightDescriptor) -> Result<Box<dyn Query>, Fault> {
-    query(read_descriptor(descriptor)?, Place::Descriptor)
+pub(super) fn of_descriptor(descriptor: &FlightDescriptor) -> Result<Box<dyn QueryCommand>, Fault> {
+    query(read_descriptor(descriptor)?, MessagePart::Descriptor)
 }
 
 /// The query that a ticket stands for.
 ///
 /// # Errors
 /// As [`of_descriptor`].
-pub(super) fn of_ticket(ticket: &[u8]) -> Result<Box<dyn Query>, Fault> {
-    query(read(ticket, Place::Ticket)?, Place::Ticket)
+pub(super) fn of_ticket(ticket: &[u8]) -> Result<Box<dyn QueryCommand>, Fault> {
+    query(read(ticket, MessagePart::Ticket)?, MessagePart::Ticket)
 }
 
 /// The command in a descriptor.
@@ -58,7 +58,7 @@ pub(super) fn of_ticket(ticket: &[u8]) -> Result<Box<dyn Query>, Fault> {
 pub(super) fn read_descriptor(descriptor: &FlightDescriptor) -> Result<Command, Fault> {
     match descriptor.r#type() {
         DescriptorType::Path => Err(Fault::Path),
-        DescriptorType::Cmd | DescriptorType::Unknown => read(&descriptor.cmd, Place::Descriptor),
+        DescriptorType::Cmd | DescriptorType::Unknown => read(&descriptor.cmd, MessagePart::Descriptor),
     }
 }
 
@@ -66,7 +66,7 @@ pub(super) fn read_descriptor(descriptor: &FlightDescriptor) -> Result<Command, 
 ///
 /// # Errors
 /// InvalidArgument where there is none.
-pub(super) fn read(bytes: &[u8], place: Place) -> Result<Command, Fault> {
+pub(super) fn read(bytes: &[u8], place: MessagePart) -> Result<Command, Fault> {
     if bytes.is_empty() {
         return Err(Fault::NoCommand(place));
     }
@@ -89,12 +89,12 @@ fn short(type_url: &str) -> &str {
     type_url.rsplit(['/', '.']).next().unwrap_or(type_url)
 }
 
-fn query(command: Command, place: Place) -> Result<Box<dyn Query>, Fault> {
+fn query(command: Command, place: MessagePart) -> Result<Box<dyn QueryCommand>, Fault> {
     let name = name(&command);
     match (command, place) {
-        (Command::CommandStatementQuery(command), Place::Descriptor) => Ok(Box::new(command)),
-        (Command::CommandPreparedStatementQuery(command), Place::Descriptor) => Ok(Box::new(command)),
-        (Command::TicketStatementQuery(ticket), Place::Ticket) => Ok(Box::new(ticket)),
+        (Command::CommandStatementQuery(command), MessagePart::Descriptor) => Ok(Box::new(command)),
+        (Command::CommandPreparedStatementQuery(command), MessagePart::Descriptor) => Ok(Box::new(command)),
+        (Command::TicketStatementQuery(ticket), MessagePart::Ticket) => Ok(Box::new(ticket)),
         (Command::CommandGetCatalogs(command), _) => Ok(Box::new(command)),
         (Command::CommandGetDbSchemas(command), _) => Ok(Box::new(command)),
         (Command::CommandGetTables(command), _) => Ok(Box::new(command)),

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use arrow_flight::sql::CommandGetDbSchemas;
 
 use super::fault::Fault;
-use super::metadata::{Known, Metadata, check_pattern, encoding};
+use super::metadata::{Metadata, ServerMetadata, check_pattern, encoding};
 use crate::engine::TableInfo;
 
 impl Metadata for CommandGetDbSchemas {
@@ -16,7 +16,7 @@ impl Metadata for CommandGetDbSchemas {
         self.clone().into_builder().schema()
     }
 
-    fn batch(&self, known: &Known) -> Result<RecordBatch, Fault> {
+    fn batch(&self, known: &ServerMetadata) -> Result<RecordBatch, Fault> {
         check_pattern(self.db_schema_filter_pattern.as_deref())?;
         let name = |table: &'_ TableInfo| (table.catalog.clone(), table.schema.clone());
         let schemas: BTreeSet<(String, String)> = known.tables.iter().map(name).collect();

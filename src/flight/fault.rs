@@ -15,7 +15,7 @@ const ECHO: usize = 100;
 
 /// Where a message was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum MessagePart {
     /// Of GetFlightInfo, GetSchema and DoPut.
     Descriptor,
     /// Of DoGet.
@@ -24,7 +24,7 @@ pub(super) enum Place {
     ActionBody,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for MessagePart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Descriptor => "descriptor",
@@ -38,15 +38,15 @@ impl fmt::Display for Place {
 #[derive(Debug)]
 pub(super) enum Fault {
     /// There are no bytes where a command belongs.
-    NoCommand(Place),
+    NoCommand(MessagePart),
     /// The bytes are no `google.protobuf.Any`.
-    NotACommand(Place),
+    NotACommand(MessagePart),
     /// An `Any` of a type that Flight SQL does not have.
     UnknownCommand(String),
     /// A command of Flight SQL whose own bytes do not decode.
     BrokenCommand(String),
     /// A command of Flight SQL where another belongs.
-    Misplaced { command: String, place: Place },
+    Misplaced { command: String, place: MessagePart },
     /// A PATH descriptor.
     Path,
     /// A part of Flight that this server does not have, by its name.
@@ -148,9 +148,9 @@ impl Failure for Fault {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NoCommand(Place::Ticket)
-            | Self::NotACommand(Place::Ticket)
-            | Self::Misplaced { place: Place::Ticket, .. } => {
+            Self::NoCommand(MessagePart::Ticket)
+            | Self::NotACommand(MessagePart::Ticket)
+            | Self::Misplaced { place: MessagePart::Ticket, .. } => {
                 "a ticket comes from GetFlightInfo and is passed on as it is"
             }
             Self::NoCommand(_) | Self::NotACommand(_) => "send a Flight SQL command as a `google.protobuf.Any`",

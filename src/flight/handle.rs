@@ -32,7 +32,7 @@ pub(super) const VERSION: u32 = 1;
 
 /// What a ticket runs.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Statement {
+pub(super) struct StatementHandle {
     /// As the client wrote it.
     pub(super) sql: String,
     /// The bound rows.
@@ -41,7 +41,7 @@ pub(super) struct Statement {
     pub(super) once: Option<Once>,
 }
 
-impl Statement {
+impl StatementHandle {
     /// # Errors
     /// [`Fault::Encoding`]: Arrow cannot write the row.
     pub(super) fn encode(&self) -> Result<Bytes, Fault> {
@@ -63,7 +63,7 @@ impl Statement {
 
 /// What a client names a prepared statement by.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Prepared {
+pub(super) struct PreparedHandle {
     /// As the client wrote it.
     pub(super) sql: String,
     /// The rows that were bound when this handle was made; not what was bound through an older one.
@@ -72,7 +72,7 @@ pub(super) struct Prepared {
     pub(super) nonce: u64,
 }
 
-impl Prepared {
+impl PreparedHandle {
     /// # Errors
     /// [`Fault::Encoding`]: Arrow cannot write the row.
     pub(super) fn encode(&self) -> Result<Bytes, Fault> {
@@ -92,8 +92,8 @@ impl Prepared {
 
 /// Reads bytes as every handle, and as the row within one.
 pub(super) fn read_any(bytes: &[u8]) {
-    let _ = Statement::decode(bytes);
-    let _ = Prepared::decode(bytes);
+    let _ = StatementHandle::decode(bytes);
+    let _ = PreparedHandle::decode(bytes);
     let _ = decode_row(bytes);
 }
 
@@ -157,24 +157,24 @@ mod tests {
         ) {
             let parameters = bound.map(|(number, text)| row(number, text));
             let once = once.map(|(process, number, expires_ms)| Once { process, number, expires_ms });
-            let statement = Statement { sql: sql.clone(), parameters: parameters.clone(), once };
-            let prepared = Prepared { sql, parameters, nonce };
+            let statement = StatementHandle { sql: sql.clone(), parameters: parameters.clone(), once };
+            let prepared = PreparedHandle { sql, parameters, nonce };
 
-            prop_assert_eq!(Statement::decode(&statement.encode().unwrap()).unwrap(), statement);
-            prop_assert_eq!(Prepared::decode(&prepared.encode().unwrap()).unwrap(), prepared);
+            prop_assert_eq!(StatementHandle::decode(&statement.encode().unwrap()).unwrap(), statement);
+            prop_assert_eq!(PreparedHandle::decode(&prepared.encode().unwrap()).unwrap(), prepared);
         }
 
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
-            let _ = Statement::decode(&bytes);
-            let _ = Prepared::decode(&bytes);
+            let _ = StatementHandle::decode(&bytes);
+            let _ = PreparedHandle::decode(&bytes);
         }
 
         #[test]
         fn any_bytes_for_parameters_are_refused_without_a_panic(parameters in proptest::collection::vec(any::<u8>(), 1..200)) {
             let handle = proto::StatementHandle { version: VERSION, parameters, ..Default::default() };
 
-            prop_assert!(Statement::decode(&handle.encode_to_vec()).is_err());
+            prop_assert!(StatementHandle::decode(&handle.encode_to_vec()).is_err());
         }
 
         #[test]
@@ -198,7 +198,7 @@ mod tests {
         fn another_version_is_refused_by_its_number(version in 2u32..) {
             let handle = proto::PreparedHandle { version, ..Default::default() }.encode_to_vec();
 
-            prop_assert!(matches!(Prepared::decode(&handle), Err(Fault::HandleVersion(found)) if found == version));
+            prop_assert!(matches!(PreparedHandle::decode(&handle), Err(Fault::HandleVersion(found)) if found == version));
         }
     }
 }

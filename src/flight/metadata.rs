@@ -9,9 +9,9 @@ use arrow_flight::error::FlightError;
 use arrow_flight::sql::ProstMessageExt;
 
 use super::Service;
-use super::command::{Query, Ticket};
+use super::command::{CommandTicket, QueryCommand};
 use super::fault::Fault;
-use super::stream::Rows;
+use super::stream::FlightRows;
 use crate::engine::{Principal, TableInfo};
 use crate::error::Result;
 
@@ -20,7 +20,7 @@ const PATTERN: usize = 1_000;
 
 /// The server's metadata, as the commands need it.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct ServerMetadata {
     /// Every table there is.
     pub(super) tables: Vec<TableInfo>,
     /// Whether EXEC is carried out.
@@ -33,21 +33,21 @@ pub(super) trait Metadata: ProstMessageExt {
     fn schema(&self) -> SchemaRef;
 
     /// The whole answer, given what this server knows.
-    fn batch(&self, known: &Known) -> Result<RecordBatch, Fault>;
+    fn batch(&self, known: &ServerMetadata) -> Result<RecordBatch, Fault>;
 }
 
 #[tonic::async_trait]
-impl<M: Metadata> Query for M {
+impl<M: Metadata> QueryCommand for M {
     async fn schema(&self, _: &Service, _: &Principal) -> Result<SchemaRef> {
         Ok(Metadata::schema(self))
     }
 
-    async fn ticket(&self, _: &Service, _: &Principal) -> Result<Ticket> {
-        Ok(Ticket { schema: Metadata::schema(self), command: self.as_any(), life: None })
+    async fn ticket(&self, _: &Service, _: &Principal) -> Result<CommandTicket> {
+        Ok(CommandTicket { schema: Metadata::schema(self), command: self.as_any(), life: None })
     }
 
-    async fn rows(&self, service: &Service, principal: &Principal) -> Result<Rows> {
-        let known = Known { tables: service.engine.tables(principal).await?, writes: service.engine.writes() };
+    async fn rows(&self, service: &Service, principal: &Principal) -> Result<FlightRows> {
+        let known = ServerMetadata { tables: service.engine.tables(principal).await?, writes: service.engine.writes() };
         Ok(self.batch(&known)?.into())
     }
 }

@@ -63,7 +63,7 @@ use prost::Message;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 
-use self::bound::Bound;
+use self::bound::BoundParameters;
 use self::fault::Fault;
 use crate::engine::{Engine, Principal};
 use crate::error::{Error, Result};
@@ -96,7 +96,7 @@ pub const MESSAGE_BYTES: usize = 16 << 20;
 pub struct Service {
     engine: Engine,
     /// What was bound to prepared statements whose clients keep their first handle.
-    bound: Arc<Bound>,
+    bound: Arc<BoundParameters>,
     /// Turns true when the server stops: streams end then.
     stopping: watch::Receiver<bool>,
 }
@@ -182,7 +182,7 @@ impl FlightService for Service {
 impl Service {
     async fn info(&self, principal: &Principal, descriptor: FlightDescriptor) -> Result<FlightInfo> {
         let query = command::of_descriptor(&descriptor)?;
-        let command::Ticket { schema, command, life } = query.ticket(self, principal).await?;
+        let command::CommandTicket { schema, command, life } = query.ticket(self, principal).await?;
         let mut endpoint = FlightEndpoint::new().with_ticket(Ticket::new(command.encode_to_vec()));
         endpoint.expiration_time = life.map(|life| (SystemTime::now() + life).into());
         // No location: the client is to ask where it asked for this. One that it cannot reach breaks it.
@@ -195,7 +195,7 @@ impl Service {
         Ok(SchemaResult { schema: stream::schema_bytes(&stream::on_the_wire(schema))? })
     }
 
-    async fn rows(&self, principal: &Principal, ticket: &Ticket) -> Result<stream::Rows> {
+    async fn rows(&self, principal: &Principal, ticket: &Ticket) -> Result<stream::FlightRows> {
         command::of_ticket(&ticket.ticket)?.rows(self, principal).await
     }
 }

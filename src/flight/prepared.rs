@@ -17,11 +17,11 @@ use arrow_flight::sql::{
 };
 
 use super::Service;
-use super::command::{Query, Ticket};
-use super::fault::{Fault, Place};
-use super::handle::Prepared;
+use super::command::{CommandTicket, QueryCommand};
+use super::fault::{Fault, MessagePart};
+use super::handle::PreparedHandle;
 use super::statement;
-use super::stream::{self, Rows};
+use super::stream::{self, FlightRows};
 use crate::engine::Principal;
 use crate::error::Result;
 
@@ -33,7 +33,7 @@ pub(super) async fn create(
 ) -> Result<ActionCreatePreparedStatementResult> {
     statement::refuse_transaction(request.transaction_id.as_ref())?;
     let planned = service.engine.prepare(principal, &request.query).await?;
-    let handle = Prepared { sql: request.query, parameters: None, nonce: nonce() };
+    let handle = PreparedHandle { sql: request.query, parameters: None, nonce: nonce() };
     Ok(ActionCreatePreparedStatementResult {
         prepared_statement_handle: handle.encode()?,
         dataset_schema: stream::schema_bytes(&stream::on_the_wire(planned.schema))?,
@@ -43,7 +43,7 @@ pub(super) async fn create(
 
 /// Forgets what was bound. The handle itself holds nothing here.
 pub(super) fn close(service: &Service, request: &ActionClosePreparedStatementRequest) -> Result<()> {
-    let handle = Prepared::decode(&request.prepared_statement_handle)?;
+    let handle = PreparedHandle::decode(&request.prepared_statement_handle)?;
     service.bound.forget(handle.nonce);
     Ok(())
 }
@@ -52,7 +52,7 @@ pub(super) fn close(service: &Service, request: &ActionClosePreparedStatementReq
 pub(super) async fn bind(
     service: &Service,
     principal: &Principal,
-    mut handle: Prepared,
+    mut handle: PreparedHandle,
     rows: Option<RecordBatch>,
 ) -> Result<DoPutPreparedStatementResult> {
     let expected = service.engine.prepare(principal, &handle.sql).await?.parameters.fields().len();
@@ -65,7 +65,7 @@ pub(super) async fn bind(
 }
 
 #[tonic::async_trait]
-impl Query for CommandPreparedStatementQuery {
+impl QueryCommand for CommandPreparedStatementQuery {
     /// Before anything is bound it is the schema that the preparation told.
     async fn schema(&self, service: &Service, principal: &Principal) -> Result<SchemaRef> {
         let handle = current(service, self)?;
@@ -75,19 +75,19 @@ impl Query for CommandPreparedStatementQuery {
         }
     }
 
-    async fn ticket(&self, service: &Service, principal: &Principal) -> Result<Ticket> {
+    async fn ticket(&self, service: &Service, principal: &Principal) -> Result<CommandTicket> {
         let handle = current(service, self)?;
         statement::checked(service, principal, &handle.sql, handle.parameters).await
     }
 
-    async fn rows(&self, _: &Service, _: &Principal) -> Result<Rows> {
-        Err(Fault::Misplaced { command: "CommandPreparedStatementQuery".into(), place: Place::Ticket }.into())
+    async fn rows(&self, _: &Service, _: &Principal) -> Result<FlightRows> {
+        Err(Fault::Misplaced { command: "CommandPreparedStatementQuery".into(), place: MessagePart::Ticket }.into())
     }
 }
 
 /// The handle with the rows that it holds, or with those that were bound through it.
-fn current(service: &Service, command: &CommandPreparedStatementQuery) -> Result<Prepared, Fault> {
-    let mut handle = Prepared::decode(&command.prepared_statement_handle)?;
+fn current(service: &Service, command: &CommandPreparedStatementQuery) -> Result<PreparedHandle, Fault> {
+    let mut handle = PreparedHandle::decode(&command.prepared_statement_handle)?;
     if handle.parameters.is_none() {
         handle.parameters = service.bound.rows(handle.nonce);
     }
@@ -99,7 +99,7 @@ fn current(service: &Service, command: &CommandPreparedStatementQuery) -> Result
 pub(super) async fn update(
     service: &Service,
     principal: &Principal,
-    handle: Prepared,
+    handle: PreparedHandle,
     rows: Option<RecordBatch>,
 ) -> Result<usize> {
     let rows = match rows {

@@ -18,8 +18,8 @@ use tonic::{Status, Streaming};
 
 use super::Service;
 use super::command;
-use super::fault::{Fault, Place};
-use super::handle::{MOST_ROWS, Prepared};
+use super::fault::{Fault, MessagePart};
+use super::handle::{MOST_ROWS, PreparedHandle};
 use super::prepared;
 use super::statement;
 use super::status::Answered;
@@ -33,10 +33,10 @@ pub(super) async fn answer(
     mut messages: Streaming<FlightData>,
 ) -> Result<PutResult> {
     let mut first = messages.message().await.map_err(broken)?.ok_or(Fault::NoData)?;
-    let descriptor = first.flight_descriptor.take().ok_or(Fault::NoCommand(Place::Descriptor))?;
+    let descriptor = first.flight_descriptor.take().ok_or(Fault::NoCommand(MessagePart::Descriptor))?;
     match command::read_descriptor(&descriptor)? {
         Command::CommandPreparedStatementQuery(command) => {
-            let handle = Prepared::decode(&command.prepared_statement_handle)?;
+            let handle = PreparedHandle::decode(&command.prepared_statement_handle)?;
             let rows = rows_in_time(service, stream::iter([Ok(first)]).chain(messages).boxed(), MOST_ROWS).await?;
             let result = prepared::bind(service, principal, handle, rows).await?;
             Ok(PutResult { app_metadata: result.encode_to_vec().into() })
@@ -46,7 +46,7 @@ pub(super) async fn answer(
             updated(service.engine.update(principal, &command.query, None).await?)
         }
         Command::CommandPreparedStatementUpdate(command) => {
-            let handle = Prepared::decode(&command.prepared_statement_handle)?;
+            let handle = PreparedHandle::decode(&command.prepared_statement_handle)?;
             let most = service.engine.max_writes();
             let rows = rows_in_time(service, stream::iter([Ok(first)]).chain(messages).boxed(), most).await?;
             updated(prepared::update(service, principal, handle, rows).await?)
@@ -54,7 +54,7 @@ pub(super) async fn answer(
         command @ (Command::CommandStatementIngest(_) | Command::CommandStatementSubstraitPlan(_)) => {
             Err(Fault::Unimplemented(command::name(&command)).into())
         }
-        command => Err(Fault::Misplaced { command: command::name(&command), place: Place::Descriptor }.into()),
+        command => Err(Fault::Misplaced { command: command::name(&command), place: MessagePart::Descriptor }.into()),
     }
 }
 

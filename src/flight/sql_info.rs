@@ -23,7 +23,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
 
 use super::fault::Fault;
-use super::metadata::{Known, Metadata, encoding};
+use super::metadata::{Metadata, ServerMetadata, encoding};
 
 /// Of the Arrow format, not of a library: <https://arrow.apache.org/docs/format/Versioning.html>.
 const ARROW_FORMAT: &str = "1.5";
@@ -52,7 +52,7 @@ impl Metadata for CommandGetSqlInfo {
         SqlInfoDataBuilder::schema().clone().into()
     }
 
-    fn batch(&self, known: &Known) -> Result<RecordBatch, Fault> {
+    fn batch(&self, known: &ServerMetadata) -> Result<RecordBatch, Fault> {
         let infos = if known.writes { &WRITES } else { &READS };
         let infos = infos.as_ref().map_err(|error| Fault::Encoding(ArrowError::ComputeError(error.clone())))?;
         let asked: BTreeSet<u32> = self.info.iter().copied().filter(|id| is_known(*id)).collect();
@@ -262,7 +262,7 @@ mod tests {
 
     /// The id and the union's type id of every row.
     fn answered(info: Vec<u32>) -> BTreeMap<u32, i8> {
-        let batch = CommandGetSqlInfo { info }.batch(&Known::default()).unwrap();
+        let batch = CommandGetSqlInfo { info }.batch(&ServerMetadata::default()).unwrap();
         let values = batch.column(1).as_union();
         let ids = batch.column(0).as_primitive::<UInt32Type>().values();
         ids.iter().enumerate().map(|(row, id)| (*id, values.type_id(row))).collect()
@@ -310,8 +310,9 @@ mod tests {
 
     #[test]
     fn functions_are_listed_by_kind() {
-        let batch =
-            CommandGetSqlInfo { info: vec![SqlInfo::SqlNumericFunctions as u32] }.batch(&Known::default()).unwrap();
+        let batch = CommandGetSqlInfo { info: vec![SqlInfo::SqlNumericFunctions as u32] }
+            .batch(&ServerMetadata::default())
+            .unwrap();
         let names = batch.column(1).as_union().value(0);
         let names = names.as_list::<i32>().value(0);
         let names: Vec<_> = names.as_string::<i32>().iter().flatten().collect();
@@ -324,6 +325,6 @@ mod tests {
     fn the_schema_told_is_that_of_the_answer() {
         let command = CommandGetSqlInfo::default();
 
-        assert_eq!(command.batch(&Known::default()).unwrap().schema(), command.schema());
+        assert_eq!(command.batch(&ServerMetadata::default()).unwrap().schema(), command.schema());
     }
 }

@@ -8,42 +8,42 @@ use arrow_flight::sql::{CommandStatementQuery, ProstMessageExt, TicketStatementQ
 use bytes::Bytes;
 
 use super::Service;
-use super::command::{Query, Ticket};
-use super::fault::{Fault, Place};
-use super::handle::Statement;
-use super::stream::Rows;
+use super::command::{CommandTicket, QueryCommand};
+use super::fault::{Fault, MessagePart};
+use super::handle::StatementHandle;
+use super::stream::FlightRows;
 use crate::engine::{self, Execution, Principal, TICKET_LIFE};
 use crate::error::Result;
 
 #[tonic::async_trait]
-impl Query for CommandStatementQuery {
+impl QueryCommand for CommandStatementQuery {
     async fn schema(&self, service: &Service, principal: &Principal) -> Result<SchemaRef> {
         refuse_transaction(self.transaction_id.as_ref())?;
         service.engine.check(principal, &self.query, None).await
     }
 
-    async fn ticket(&self, service: &Service, principal: &Principal) -> Result<Ticket> {
+    async fn ticket(&self, service: &Service, principal: &Principal) -> Result<CommandTicket> {
         refuse_transaction(self.transaction_id.as_ref())?;
         checked(service, principal, &self.query, None).await
     }
 
-    async fn rows(&self, _: &Service, _: &Principal) -> Result<Rows> {
-        Err(Fault::Misplaced { command: "CommandStatementQuery".into(), place: Place::Ticket }.into())
+    async fn rows(&self, _: &Service, _: &Principal) -> Result<FlightRows> {
+        Err(Fault::Misplaced { command: "CommandStatementQuery".into(), place: MessagePart::Ticket }.into())
     }
 }
 
 #[tonic::async_trait]
-impl Query for TicketStatementQuery {
+impl QueryCommand for TicketStatementQuery {
     async fn schema(&self, _: &Service, _: &Principal) -> Result<SchemaRef> {
-        Err(Fault::Misplaced { command: "TicketStatementQuery".into(), place: Place::Descriptor }.into())
+        Err(Fault::Misplaced { command: "TicketStatementQuery".into(), place: MessagePart::Descriptor }.into())
     }
 
-    async fn ticket(&self, service: &Service, principal: &Principal) -> Result<Ticket> {
-        Ok(Ticket { schema: self.schema(service, principal).await?, command: self.as_any(), life: None })
+    async fn ticket(&self, service: &Service, principal: &Principal) -> Result<CommandTicket> {
+        Ok(CommandTicket { schema: self.schema(service, principal).await?, command: self.as_any(), life: None })
     }
 
-    async fn rows(&self, service: &Service, principal: &Principal) -> Result<Rows> {
-        let Statement { sql, parameters, once } = Statement::decode(&self.statement_handle)?;
+    async fn rows(&self, service: &Service, principal: &Principal) -> Result<FlightRows> {
+        let StatementHandle { sql, parameters, once } = StatementHandle::decode(&self.statement_handle)?;
         let digest = digest(&self.statement_handle);
         let execution = Execution::Ticket { once, digest };
         Ok(service.engine.run_once(principal, execution, &sql, parameters.as_ref()).await?.into())
@@ -56,11 +56,11 @@ pub(super) async fn checked(
     principal: &Principal,
     sql: &str,
     parameters: Option<RecordBatch>,
-) -> Result<Ticket> {
-    let engine::Ticket { schema, once } = service.engine.ticket(principal, sql, parameters.as_ref()).await?;
-    let statement_handle = Statement { sql: sql.to_owned(), parameters, once }.encode()?;
+) -> Result<CommandTicket> {
+    let engine::PlannedTicket { schema, once } = service.engine.ticket(principal, sql, parameters.as_ref()).await?;
+    let statement_handle = StatementHandle { sql: sql.to_owned(), parameters, once }.encode()?;
     let command = TicketStatementQuery { statement_handle }.as_any();
-    Ok(Ticket { schema, command, life: once.map(|_| TICKET_LIFE) })
+    Ok(CommandTicket { schema, command, life: once.map(|_| TICKET_LIFE) })
 }
 
 /// The same for the same bytes, in this process.

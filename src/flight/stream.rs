@@ -27,11 +27,11 @@ use tonic::Status;
 
 use super::fault::Fault;
 use super::status;
-use crate::engine::{Answer, Query};
+use crate::engine::{Query, QueryStream};
 use crate::error::{Error, Result};
 
 /// An answer to DoGet.
-pub(super) struct Rows {
+pub(super) struct FlightRows {
     schema: SchemaRef,
     batches: BoxStream<'static, Result<RecordBatch>>,
     /// An EXEC's stream ends by itself when the server stops, with the row or the error that it has by then.
@@ -40,19 +40,19 @@ pub(super) struct Rows {
     query: Option<Arc<Query>>,
 }
 
-impl From<Answer> for Rows {
-    fn from(answer: Answer) -> Self {
+impl From<QueryStream> for FlightRows {
+    fn from(answer: QueryStream) -> Self {
         Self { schema: answer.schema, batches: answer.rows, ends_itself: answer.writes, query: Some(answer.query) }
     }
 }
 
-impl From<RecordBatch> for Rows {
+impl From<RecordBatch> for FlightRows {
     fn from(batch: RecordBatch) -> Self {
         Self { schema: batch.schema(), batches: stream::iter([Ok(batch)]).boxed(), ends_itself: false, query: None }
     }
 }
 
-impl Rows {
+impl FlightRows {
     /// The messages of DoGet. They end at the first error, and with UNAVAILABLE when the server stops.
     pub(super) fn encode(self, stopping: watch::Receiver<bool>) -> BoxStream<'static, Result<FlightData, Status>> {
         let batches = self.batches.map(|batch| batch.map_err(carried));
@@ -158,7 +158,8 @@ mod tests {
     #[tokio::test]
     async fn an_empty_answer_still_has_its_schema() {
         let batches = stream::empty().boxed();
-        let frames = Rows { schema: numbers(0).schema(), batches, ends_itself: false, query: None }.encode(running());
+        let frames =
+            FlightRows { schema: numbers(0).schema(), batches, ends_itself: false, query: None }.encode(running());
 
         let frames: Vec<FlightData> = frames.try_collect().await.unwrap();
 
@@ -169,7 +170,8 @@ mod tests {
     #[tokio::test]
     async fn nothing_follows_an_error() {
         let batches = stream::iter([Ok(numbers(1)), Err(Fault::ManyRows { most: 1 }.into()), Ok(numbers(1))]).boxed();
-        let frames = Rows { schema: numbers(0).schema(), batches, ends_itself: false, query: None }.encode(running());
+        let frames =
+            FlightRows { schema: numbers(0).schema(), batches, ends_itself: false, query: None }.encode(running());
 
         let frames: Vec<_> = frames.collect().await;
 
@@ -182,7 +184,7 @@ mod tests {
         let (stop, stopping) = watch::channel(false);
         let batches = stream::iter([Ok(numbers(1))]).chain(stream::pending()).boxed();
         let mut frames =
-            Rows { schema: numbers(0).schema(), batches, ends_itself: false, query: None }.encode(stopping);
+            FlightRows { schema: numbers(0).schema(), batches, ends_itself: false, query: None }.encode(stopping);
         frames.try_next().await.unwrap();
         frames.try_next().await.unwrap();
 

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow_flight::sql::CommandGetTableTypes;
 
 use super::fault::Fault;
-use super::metadata::{Known, Metadata};
+use super::metadata::{Metadata, ServerMetadata};
 
 /// In their order: `TableInfo::kind` is one of them.
 pub(super) const TABLE_TYPES: [&str; 2] = ["TABLE", "VIEW"];
@@ -17,7 +17,7 @@ impl Metadata for CommandGetTableTypes {
         Arc::new(Schema::new(vec![Field::new("table_type", DataType::Utf8, false)]))
     }
 
-    fn batch(&self, _known: &Known) -> Result<RecordBatch, Fault> {
+    fn batch(&self, _known: &ServerMetadata) -> Result<RecordBatch, Fault> {
         let types = StringArray::from_iter_values(TABLE_TYPES);
         RecordBatch::try_new(self.schema(), vec![Arc::new(types)]).map_err(Fault::Encoding)
     }

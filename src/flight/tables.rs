@@ -10,7 +10,7 @@ use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use arrow_flight::sql::CommandGetTables;
 
 use super::fault::Fault;
-use super::metadata::{Known, Metadata, check_pattern, encoding};
+use super::metadata::{Metadata, ServerMetadata, check_pattern, encoding};
 use super::sql_type;
 use super::table_types::TABLE_TYPES;
 use crate::engine::TableInfo;
@@ -23,7 +23,7 @@ impl Metadata for CommandGetTables {
         self.clone().into_builder().schema()
     }
 
-    fn batch(&self, known: &Known) -> Result<RecordBatch, Fault> {
+    fn batch(&self, known: &ServerMetadata) -> Result<RecordBatch, Fault> {
         check_pattern(self.db_schema_filter_pattern.as_deref())?;
         check_pattern(self.table_name_filter_pattern.as_deref())?;
         let Some(command) = with_known_types(self) else { return Ok(RecordBatch::new_empty(self.schema())) };
@@ -103,7 +103,7 @@ mod tests {
 
     fn names(command: &CommandGetTables) -> Vec<String> {
         let tables = vec![table("images", "TABLE"), table("a_b", "VIEW"), table("axb", "TABLE")];
-        let batch = command.batch(&Known { tables, writes: false }).unwrap();
+        let batch = command.batch(&ServerMetadata { tables, writes: false }).unwrap();
         batch.column(2).as_string::<i32>().iter().flatten().map(str::to_owned).collect()
     }
 
@@ -161,6 +161,6 @@ mod tests {
     fn a_pattern_longer_than_any_name_is_refused() {
         let command = CommandGetTables { table_name_filter_pattern: Some("_".repeat(2_000)), ..Default::default() };
 
-        assert!(matches!(command.batch(&Known::default()), Err(Fault::LongPattern { characters: 2_000 })));
+        assert!(matches!(command.batch(&ServerMetadata::default()), Err(Fault::LongPattern { characters: 2_000 })));
     }
 }

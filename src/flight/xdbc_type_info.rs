@@ -10,7 +10,7 @@ use arrow_flight::sql::metadata::{XdbcTypeInfo, XdbcTypeInfoData, XdbcTypeInfoDa
 use arrow_flight::sql::{CommandGetXdbcTypeInfo, Nullable, Searchable, XdbcDataType, XdbcDatetimeSubcode};
 
 use super::fault::Fault;
-use super::metadata::{Known, Metadata, encoding};
+use super::metadata::{Metadata, ServerMetadata, encoding};
 
 static TYPES: LazyLock<Result<XdbcTypeInfoData, String>> = LazyLock::new(|| {
     let mut types = XdbcTypeInfoDataBuilder::new();
@@ -23,7 +23,7 @@ impl Metadata for CommandGetXdbcTypeInfo {
         XdbcTypeInfoDataBuilder::new().schema()
     }
 
-    fn batch(&self, _known: &Known) -> Result<RecordBatch, Fault> {
+    fn batch(&self, _known: &ServerMetadata) -> Result<RecordBatch, Fault> {
         let types = TYPES.as_ref().map_err(|error| Fault::Encoding(ArrowError::ComputeError(error.clone())))?;
         types.record_batch(self.data_type).map_err(encoding)
     }
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_type_is_found_by_its_number() {
         let bigint = CommandGetXdbcTypeInfo { data_type: Some(XdbcDataType::XdbcBigint as i32) }
-            .batch(&Known::default())
+            .batch(&ServerMetadata::default())
             .unwrap();
 
         assert_eq!(bigint.num_rows(), 1);
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn types_are_in_the_order_of_their_numbers() {
-        let every = CommandGetXdbcTypeInfo { data_type: None }.batch(&Known::default()).unwrap();
+        let every = CommandGetXdbcTypeInfo { data_type: None }.batch(&ServerMetadata::default()).unwrap();
 
         let numbers = every.column(1).as_primitive::<Int32Type>().values();
         assert_eq!(numbers.len(), all().len());

@@ -46,14 +46,14 @@ pub struct Ledger(Mutex<Entries>);
 
 #[derive(Debug, Default)]
 struct Entries {
-    lists: HashMap<ListId, List>,
+    lists: HashMap<ListId, ListRequests>,
     /// The requests of all lists, of the plans before, and those that nobody could expect.
     needed: u64,
 }
 
 /// The requests of a list by its parts. Most lists have one part, and a query may have many lists.
 #[derive(Debug, Default)]
-enum List {
+enum ListRequests {
     /// No part is known. It is a request all the same.
     #[default]
     Expected,
@@ -107,8 +107,8 @@ impl Ledger {
 }
 
 impl Entries {
-    fn change(&mut self, list: ListId, change: impl FnOnce(&mut List)) {
-        let before = self.lists.get(&list).map_or(0, List::requests);
+    fn change(&mut self, list: ListId, change: impl FnOnce(&mut ListRequests)) {
+        let before = self.lists.get(&list).map_or(0, ListRequests::requests);
         let list = self.lists.entry(list).or_default();
         change(list);
         // A total may be any number that fits into a page's JSON.
@@ -116,7 +116,7 @@ impl Entries {
     }
 }
 
-impl List {
+impl ListRequests {
     /// The requests of a part; 0, if it is new.
     fn part(&mut self, part: PartId) -> &mut u64 {
         match self {

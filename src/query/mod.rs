@@ -18,4 +18,4 @@ pub use ledger::{Ledger, ListId, PartId};
 pub use limits::{Limits, SentEnough};
 pub use principal::{Identity, Peer, Principal};
 pub use queries::{Queries, Registered};
-pub use running::{Cancelled, Query, QueryId, State};
+pub use running::{Cancelled, Query, QueryId, QueryState};

@@ -65,7 +65,7 @@ impl Drop for Registered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::{Cancelled, SentEnough, State};
+    use crate::query::{Cancelled, QueryState, SentEnough};
 
     fn begin(queries: &Arc<Queries>, limits: Limits) -> Registered {
         queries.begin(Principal::local(), "SELECT 1", limits)
@@ -78,10 +78,10 @@ mod tests {
         let kept = Arc::clone(&one);
 
         one.runs_within(Limits::default());
-        assert_eq!((one.state(), other.state()), (State::Running, State::Planning));
+        assert_eq!((one.state(), other.state()), (QueryState::Running, QueryState::Planning));
         drop(one);
 
-        assert_eq!(kept.state(), State::Ended);
+        assert_eq!(kept.state(), QueryState::Ended);
         let left: Vec<QueryId> = queries.all().iter().map(|query| query.id()).collect();
         assert_eq!(left, [other.id()]);
         assert_ne!(kept.id(), other.id());

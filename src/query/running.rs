@@ -25,7 +25,7 @@ impl fmt::Display for QueryId {
 
 /// How far a query is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum QueryState {
     /// It becomes a plan.
     Planning,
     /// Its plan runs, or waits for its client.
@@ -54,12 +54,12 @@ pub struct Query {
     pub counts: Counts,
     /// How many requests it is known to need.
     pub ledger: Ledger,
-    told: Mutex<Told>,
+    told: Mutex<QueryReport>,
 }
 
 /// What the query reports while it runs: its current activity, notes, and the outcome of an EXEC.
 #[derive(Debug, Default)]
-struct Told {
+struct QueryReport {
     has_ended: bool,
     activity: Option<String>,
     written: Option<error::Result<String>>,
@@ -100,11 +100,11 @@ impl Query {
     }
 
     /// How far it is.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> QueryState {
         match self.running.get() {
-            _ if self.has_ended() => State::Ended,
-            Some(_) => State::Running,
-            None => State::Planning,
+            _ if self.has_ended() => QueryState::Ended,
+            Some(_) => QueryState::Running,
+            None => QueryState::Planning,
         }
     }
 
@@ -216,7 +216,7 @@ impl Query {
     }
 
     /// A panic leaves it as it was before or after a change, so it can be used after one.
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn told(&self) -> MutexGuard<'_, QueryReport> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -81,13 +81,13 @@ impl fmt::Display for Fault {
         match problem.as_ref() {
             Problem::Unknown { name, .. } => write!(f, "`{procedure}` takes no `{name}`"),
             Problem::Twice(name) => write!(f, "`{name}` is given twice"),
-            Problem::Missing(names) => write!(f, "`{procedure}` needs {}", Names(names, " and ")),
+            Problem::Missing(names) => write!(f, "`{procedure}` needs {}", NameList(names, " and ")),
             Problem::Type { name, wanted, found } => write!(f, "`{name}` is to be {wanted}, and `{found}` is not"),
             Problem::NotAllowed { name, found, allowed } => {
-                write!(f, "`{name}` is to be {}, and is `{found}`", Names(allowed, " or "))
+                write!(f, "`{name}` is to be {}, and is `{found}`", NameList(allowed, " or "))
             }
             Problem::DoesNotGoWith { name, other, value, is } => {
-                write!(f, "`{name}` goes with {} as `{other}`, and not with `{value}`", Names(is, " or "))
+                write!(f, "`{name}` goes with {} as `{other}`, and not with `{value}`", NameList(is, " or "))
             }
             Problem::NoObject(why) => write!(f, "the JSON body is no object: {why}"),
             Problem::BelongsInPath(name) => write!(f, "`{name}` does not belong in the JSON body"),
@@ -115,9 +115,9 @@ impl Failure for Fault {
     }
 }
 
-struct Names<'a>(&'a [String], &'static str);
+struct NameList<'a>(&'a [String], &'static str);
 
-impl fmt::Display for Names<'_> {
+impl fmt::Display for NameList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.0.iter().map(|name| format!("`{name}`")).collect();
         f.write_str(&names.join(self.1))

@@ -21,14 +21,14 @@ use crate::error::nearest;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Arguments {
     /// By name, in the statement's order.
-    pub named: Vec<(String, Given)>,
+    pub named: Vec<(String, ArgumentValue)>,
     /// The body as JSON text.
-    pub json: Option<Given>,
+    pub json: Option<ArgumentValue>,
 }
 
 /// A value that is given.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Given {
+pub enum ArgumentValue {
     /// A parameter of the statement; its value is known when it is bound.
     Later,
     /// A value; null counts as omitted.
@@ -80,20 +80,20 @@ impl Callable {
 
     /// Every parameter that is given, in its type.
     fn gather<'a>(&'a self, arguments: &Arguments) -> Result<Values<'a>, Fault> {
-        let mut reading = Reading { callable: self, values: Values::new(), problem: None };
+        let mut reading = ArgumentReader { callable: self, values: Values::new(), problem: None };
         for (name, given) in &arguments.named {
             reading.named(name, given);
         }
         match &arguments.json {
-            Some(Given::Value(Json::Null)) | None => {}
-            Some(Given::Value(text)) => reading.json(text),
+            Some(ArgumentValue::Value(Json::Null)) | None => {}
+            Some(ArgumentValue::Value(text)) => reading.json(text),
             // Whatever may be missing can be in it.
-            Some(Given::Later) if reading.problem.is_none() => return Ok(reading.values),
-            Some(Given::Later) => {}
+            Some(ArgumentValue::Later) if reading.problem.is_none() => return Ok(reading.values),
+            Some(ArgumentValue::Later) => {}
         }
         reading.conditions();
         reading.missing();
-        let Reading { values, problem, .. } = reading;
+        let ArgumentReader { values, problem, .. } = reading;
         problem.map_or(Ok(()), |problem| Err(self.fault(problem, &values)))?;
         Ok(values)
     }
@@ -127,55 +127,55 @@ impl Callable {
 }
 
 /// By the parameters' names, in their order.
-type Values<'a> = BTreeMap<&'a str, Given>;
+type Values<'a> = BTreeMap<&'a str, ArgumentValue>;
 
 /// Collects values, and the first thing that is wrong with them; goes on after it, for the example.
-struct Reading<'a> {
+struct ArgumentReader<'a> {
     callable: &'a Callable,
     values: Values<'a>,
     problem: Option<Problem>,
 }
 
-impl Reading<'_> {
+impl ArgumentReader<'_> {
     fn wrong(&mut self, problem: Problem) {
         self.problem.get_or_insert(problem);
     }
 
-    fn named(&mut self, name: &str, given: &Given) {
+    fn named(&mut self, name: &str, given: &ArgumentValue) {
         let procedure = &self.callable.procedure;
         let Some(parameter) = procedure.parameter(name) else { return self.stranger(name, given) };
         if self.values.contains_key(parameter.name.as_str()) {
             return self.wrong(Problem::Twice(name.to_owned()));
         }
         match given {
-            Given::Value(Json::Null) => {}
-            Given::Later => {
-                self.values.insert(&parameter.name, Given::Later);
+            ArgumentValue::Value(Json::Null) => {}
+            ArgumentValue::Later => {
+                self.values.insert(&parameter.name, ArgumentValue::Later);
             }
-            Given::Value(value) => self.take(parameter.name.as_str(), value),
+            ArgumentValue::Value(value) => self.take(parameter.name.as_str(), value),
         }
     }
 
     /// A name that is no parameter's: one that the procedure gives itself may be repeated.
-    fn stranger(&mut self, name: &str, given: &Given) {
+    fn stranger(&mut self, name: &str, given: &ArgumentValue) {
         let procedure = &self.callable.procedure;
         if let Some(own) = procedure.fixed.get(name) {
             match given {
-                Given::Value(value) if text(value) != *own => {
+                ArgumentValue::Value(value) if text(value) != *own => {
                     let allowed = vec![own.clone()];
                     self.wrong(Problem::NotAllowed { name: name.to_owned(), found: shown(value), allowed });
                 }
-                Given::Value(_) | Given::Later => {}
+                ArgumentValue::Value(_) | ArgumentValue::Later => {}
             }
             return;
         }
         let known: Vec<String> = procedure.parameters.iter().map(|own| own.name.clone()).collect();
         let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
-        if let (Some(nearest), Given::Value(value)) = (&nearest, given) {
+        if let (Some(nearest), ArgumentValue::Value(value)) = (&nearest, given) {
             let free = procedure.parameter(nearest).filter(|own| !self.values.contains_key(own.name.as_str()));
             if let Some((parameter, Ok(value))) = free.map(|own| (own, typed(own, value))) {
                 // For the example alone.
-                self.values.insert(&parameter.name, Given::Value(value));
+                self.values.insert(&parameter.name, ArgumentValue::Value(value));
             }
         }
         self.wrong(Problem::Unknown { name: name.to_owned(), nearest, known });
@@ -187,7 +187,7 @@ impl Reading<'_> {
         let Some(parameter) = procedure.parameter(name) else { return };
         match typed(parameter, value) {
             Ok(value) => {
-                self.values.insert(&parameter.name, Given::Value(value));
+                self.values.insert(&parameter.name, ArgumentValue::Value(value));
             }
             Err(problem) => self.wrong(problem),
         }
@@ -208,13 +208,13 @@ impl Reading<'_> {
         let procedure = &self.callable.procedure;
         match procedure.parameter(name).map(|own| own.location) {
             Some(Location::Path) => self.wrong(Problem::BelongsInPath(name.to_owned())),
-            None => self.stranger(name, &Given::Value(value.clone())),
+            None => self.stranger(name, &ArgumentValue::Value(value.clone())),
             Some(Location::Body) if *value == Json::Null => {}
             Some(Location::Body) => match self.values.get(name).cloned() {
                 None => self.take(name, value),
                 // What is bound later is held against it then.
-                Some(Given::Later) => {}
-                Some(Given::Value(named)) => {
+                Some(ArgumentValue::Later) => {}
+                Some(ArgumentValue::Value(named)) => {
                     let same = procedure.parameter(name).map(|own| typed(own, value)) == Some(Ok(named.clone()));
                     if !same {
                         let (named, json) = (shown(&named), shown(value));
@@ -259,8 +259,8 @@ struct Fields(Vec<(String, Json)>);
 
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
             type Value = Fields;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -278,14 +278,14 @@ impl<'de> Deserialize<'de> for Fields {
                 Ok(Fields(fields))
             }
         }
-        deserializer.deserialize_map(Object)
+        deserializer.deserialize_map(FieldsVisitor)
     }
 }
 
-fn known(given: &Given) -> Option<&Json> {
+fn known(given: &ArgumentValue) -> Option<&Json> {
     match given {
-        Given::Later => None,
-        Given::Value(value) => Some(value),
+        ArgumentValue::Later => None,
+        ArgumentValue::Value(value) => Some(value),
     }
 }
 
@@ -364,8 +364,9 @@ mod tests {
     }
 
     fn arguments(named: &[(&str, Json)], json: Option<&str>) -> Arguments {
-        let named = named.iter().map(|(name, value)| ((*name).to_owned(), Given::Value(value.clone()))).collect();
-        Arguments { named, json: json.map(|text| Given::Value(text.into())) }
+        let named =
+            named.iter().map(|(name, value)| ((*name).to_owned(), ArgumentValue::Value(value.clone()))).collect();
+        Arguments { named, json: json.map(|text| ArgumentValue::Value(text.into())) }
     }
 
     fn invoked(named: &[(&str, Json)], json: Option<&str>) -> Result<(String, Json), String> {
@@ -468,13 +469,13 @@ mod tests {
     #[test]
     fn what_is_bound_later_counts_as_given() {
         let post = callable("image_actions_post");
-        let named = vec![("image_id".to_owned(), Given::Later), ("type".to_owned(), Given::Later)];
+        let named = vec![("image_id".to_owned(), ArgumentValue::Later), ("type".to_owned(), ArgumentValue::Later)];
 
         assert!(post.check(&Arguments { named: named.clone(), json: None }).is_ok());
-        assert!(post.check(&Arguments { named: vec![named[0].clone()], json: Some(Given::Later) }).is_ok());
+        assert!(post.check(&Arguments { named: vec![named[0].clone()], json: Some(ArgumentValue::Later) }).is_ok());
         assert!(post.check(&Arguments { named: vec![named[0].clone()], json: None }).is_err());
-        let unknown = vec![named[0].clone(), ("x".to_owned(), Given::Later)];
-        assert!(post.check(&Arguments { named: unknown, json: Some(Given::Later) }).is_err());
+        let unknown = vec![named[0].clone(), ("x".to_owned(), ArgumentValue::Later)];
+        assert!(post.check(&Arguments { named: unknown, json: Some(ArgumentValue::Later) }).is_err());
     }
 
     #[test]
@@ -505,13 +506,14 @@ mod tests {
                     .iter()
                     .filter_map(|(name, value)| {
                         let own = callable.procedure.parameter(name)?;
-                        Some((own.name.as_str(), Given::Value(value.clone().into())))
+                        Some((own.name.as_str(), ArgumentValue::Value(value.clone().into())))
                     })
                     .collect();
                 let example = callable.example(&Problem::Missing(vec![]), &given);
                 let pairs = example.split_once(" @").unwrap().1.split(", @");
                 let named = pairs.map(|pair| pair.split_once('=').unwrap());
-                let named = named.map(|(name, value)| (name.to_owned(), Given::Value(value.trim_matches('\'').into())));
+                let named =
+                    named.map(|(name, value)| (name.to_owned(), ArgumentValue::Value(value.trim_matches('\'').into())));
                 let taken = callable.invoke(&Arguments { named: named.collect(), json: None });
                 assert!(taken.is_ok(), "{example}: {taken:?}");
             }

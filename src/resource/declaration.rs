@@ -47,8 +47,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::Deserialize;
 
 use super::method::{self, Method};
-use super::procedure::{Procedure, Written as WrittenProcedure};
-use super::types::{self, Items, Name, StructField};
+use super::procedure::{Procedure, ProcedureToml as WrittenProcedure};
+use super::types::{self, ItemsToml, Name, StructField};
 use crate::error::{Failure, Kind};
 
 /// A table over the API: its columns, and the requests that fill them.
@@ -94,12 +94,12 @@ pub struct Column {
     /// Shown to clients as the column's remark.
     pub description: String,
     /// Where the value comes from.
-    pub source: Source,
+    pub source: ColumnSource,
 }
 
 /// Where a [`Column`]'s value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum ColumnSource {
     /// The field of this column's name in the answer.
     Field,
     /// The request: the value that its path was filled with.
@@ -136,20 +136,20 @@ pub struct Difference {
 
 /// A declaration that cannot be meant: a fault of this program, found by a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid {
+pub struct InvalidDeclaration {
     pub(super) declaration: String,
     pub(super) problem: String,
 }
 
-impl fmt::Display for Invalid {
+impl fmt::Display for InvalidDeclaration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "declaration {}: {}", self.declaration, self.problem)
     }
 }
 
-impl std::error::Error for Invalid {}
+impl std::error::Error for InvalidDeclaration {}
 
-impl Failure for Invalid {
+impl Failure for InvalidDeclaration {
     fn kind(&self) -> Kind {
         Kind::Internal
     }
@@ -162,11 +162,11 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct DeclarationToml {
     description: String,
     key: Vec<String>,
-    columns: Vec<WrittenColumn>,
-    methods: BTreeMap<String, WrittenMethod>,
+    columns: Vec<ColumnToml>,
+    methods: BTreeMap<String, AnyMethodToml>,
     parent: Option<Parent>,
     #[serde(default)]
     differences: Vec<Difference>,
@@ -174,12 +174,12 @@ struct Written {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenColumn {
+struct ColumnToml {
     name: String,
     r#type: Option<Name>,
     #[serde(default)]
     fields: Vec<StructField>,
-    items: Option<Items>,
+    items: Option<ItemsToml>,
     #[serde(default = "default_nullable")]
     nullable: bool,
     description: String,
@@ -190,8 +190,8 @@ struct WrittenColumn {
 
 #[derive(Deserialize)]
 #[serde(tag = "verb", rename_all = "lowercase")]
-enum WrittenMethod {
-    Select(Box<method::Written>),
+enum AnyMethodToml {
+    Select(Box<method::MethodToml>),
     Exec(Box<WrittenProcedure>),
 }
 
@@ -203,13 +203,13 @@ impl Resource {
     /// Reads the declaration of `name` (`digitalocean/compute/images`).
     ///
     /// # Errors
-    /// [`Invalid`], with the name and what is wrong.
-    pub fn parse(name: &str, text: &str) -> Result<Self, Invalid> {
-        let invalid = |problem: String| Invalid { declaration: name.to_owned(), problem };
+    /// [`InvalidDeclaration`], with the name and what is wrong.
+    pub fn parse(name: &str, text: &str) -> Result<Self, InvalidDeclaration> {
+        let invalid = |problem: String| InvalidDeclaration { declaration: name.to_owned(), problem };
         let [provider, schema, table] = name.split('/').collect::<Vec<_>>()[..] else {
             return Err(invalid("its path is not provider/schema/table".into()));
         };
-        let written: Written = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let written: DeclarationToml = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
         let columns = read_columns(written.columns).map_err(invalid)?;
         let (methods, procedures) = read_methods(written.methods, &columns).map_err(invalid)?;
         let resource = Self {
@@ -271,8 +271,8 @@ impl Resource {
     /// The column that `name` stands for: itself, or the one that it is the same as.
     pub fn canonical<'a>(&'a self, name: &'a str) -> &'a str {
         match self.column(name).map(|column| &column.source) {
-            Some(Source::SameAs(other)) => other,
-            Some(Source::Field | Source::Parameter) | None => name,
+            Some(ColumnSource::SameAs(other)) => other,
+            Some(ColumnSource::Field | ColumnSource::Parameter) | None => name,
         }
     }
 
@@ -323,15 +323,15 @@ impl Resource {
             }
         }
         match self.column(self.row_id()).map(|column| &column.source) {
-            Some(Source::Field) => Ok(()),
+            Some(ColumnSource::Field) => Ok(()),
             _ => Err(format!("the last key column `{}` is not a field of the answer", self.row_id())),
         }
     }
 
     fn check_source(&self, column: &Column) -> Result<(), String> {
-        let Source::SameAs(other) = &column.source else { return Ok(()) };
+        let ColumnSource::SameAs(other) = &column.source else { return Ok(()) };
         match self.column(other) {
-            Some(Column { source: Source::Field | Source::Parameter, .. }) => Ok(()),
+            Some(Column { source: ColumnSource::Field | ColumnSource::Parameter, .. }) => Ok(()),
             Some(_) => Err(format!("`{}` is the same as `{other}`, itself another name", column.name)),
             None => Err(format!("`{}` is the same as `{other}`, which is no column", column.name)),
         }
@@ -345,7 +345,7 @@ impl Resource {
                 return Err(format!("{}: the path parameter `{name}` is neither Int64 nor Utf8", method.name));
             }
         }
-        for column in self.columns.iter().filter(|column| column.source == Source::Parameter) {
+        for column in self.columns.iter().filter(|column| column.source == ColumnSource::Parameter) {
             let in_path = method.path.parameters().any(|name| name == column.name);
             if in_path == method.gives(&column.name).is_some() {
                 return Err(format!("{}: the column `{}` comes neither or twice", method.name, column.name));
@@ -357,7 +357,8 @@ impl Resource {
     /// What of it can be told without the parent; the registry looks at the rest.
     fn check_parent(&self) -> Result<(), String> {
         let Some(parent) = &self.parent else { return Ok(()) };
-        let is_parameter = |name: &str| self.column(name).is_some_and(|column| column.source == Source::Parameter);
+        let is_parameter =
+            |name: &str| self.column(name).is_some_and(|column| column.source == ColumnSource::Parameter);
         match parent.values.iter().find(|(own, _)| !is_parameter(own)) {
             Some((own, _)) => Err(format!("the parent gives `{own}`, which is no parameter")),
             None => Ok(()),
@@ -371,7 +372,7 @@ impl fmt::Display for Resource {
     }
 }
 
-fn read_columns(written: Vec<WrittenColumn>) -> Result<Vec<Column>, String> {
+fn read_columns(written: Vec<ColumnToml>) -> Result<Vec<Column>, String> {
     let mut columns: Vec<Column> = Vec::with_capacity(written.len());
     for column in written {
         let read = read_column(column, &columns)?;
@@ -380,20 +381,20 @@ fn read_columns(written: Vec<WrittenColumn>) -> Result<Vec<Column>, String> {
     Ok(columns)
 }
 
-fn read_column(written: WrittenColumn, before: &[Column]) -> Result<Column, String> {
-    let WrittenColumn { name, r#type, fields, items, nullable, description, param, same_as } = written;
+fn read_column(written: ColumnToml, before: &[Column]) -> Result<Column, String> {
+    let ColumnToml { name, r#type, fields, items, nullable, description, param, same_as } = written;
     let (data_type, nullable, source) = match (r#type, same_as, param) {
         (Some(kind), None, param) => {
             let data_type =
                 types::to_arrow(kind, &fields, items.as_ref()).map_err(|error| format!("`{name}`: {error}"))?;
             // A parameter's value is the one that was asked with: it is always there.
-            (data_type, nullable && !param, if param { Source::Parameter } else { Source::Field })
+            (data_type, nullable && !param, if param { ColumnSource::Parameter } else { ColumnSource::Field })
         }
         (None, Some(other), false) => {
             let original = before.iter().find(|column| column.name == other);
             let original =
                 original.ok_or_else(|| format!("`{name}` is the same as `{other}`, which no column before it is"))?;
-            (original.data_type.clone(), original.nullable, Source::SameAs(other))
+            (original.data_type.clone(), original.nullable, ColumnSource::SameAs(other))
         }
         _ => return Err(format!("`{name}` has neither a `type` nor a `same_as` alone")),
     };
@@ -401,14 +402,14 @@ fn read_column(written: WrittenColumn, before: &[Column]) -> Result<Column, Stri
 }
 
 fn read_methods(
-    written: BTreeMap<String, WrittenMethod>,
+    written: BTreeMap<String, AnyMethodToml>,
     columns: &[Column],
 ) -> Result<(Vec<Method>, Vec<Procedure>), String> {
     let (mut methods, mut procedures) = (Vec::new(), Vec::new());
     for (name, method) in written {
         match method {
-            WrittenMethod::Select(select) => methods.push(select.read(name)?),
-            WrittenMethod::Exec(exec) => procedures.push(Procedure::read(name, *exec, columns)?),
+            AnyMethodToml::Select(select) => methods.push(select.read(name)?),
+            AnyMethodToml::Exec(exec) => procedures.push(Procedure::read(name, *exec, columns)?),
         }
     }
     Ok((methods, procedures))

@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 use arrow::datatypes::DataType;
 use serde::Deserialize;
 
-use super::{Column, Path, Value};
+use super::{Column, PathTemplate, Value};
 
 /// A request that a [`Resource`](super::Resource) can be read with.
 #[derive(Clone, Debug)]
@@ -37,9 +37,9 @@ pub struct Method {
     /// What it reads.
     pub description: String,
     /// The path, whose parameters are columns.
-    pub path: Path,
+    pub path: PathTemplate,
     /// What the body holds.
-    pub answer: Answer,
+    pub answer: ResponseShape,
     /// The predicates that its query parameters can express.
     pub filters: Vec<Filter>,
     /// The fixed query parameters of each request that it takes: at least one, mostly of none.
@@ -52,7 +52,7 @@ pub struct Method {
 
 /// What a [`Method`]'s answer holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum ResponseShape {
     /// One object, under this key of the body.
     Row(String),
     /// A list, under this key of the body, over numbered pages where `paged`.
@@ -101,7 +101,7 @@ impl Filter {
 impl Method {
     /// Whether it answers one object.
     pub fn is_get(&self) -> bool {
-        matches!(self.answer, Answer::Row(_))
+        matches!(self.answer, ResponseShape::Row(_))
     }
 
     /// The field that gives a column which is no field.
@@ -140,7 +140,7 @@ impl Method {
 /// As a declaration writes it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Written {
+pub(super) struct MethodToml {
     description: String,
     get: String,
     row: Option<String>,
@@ -161,13 +161,13 @@ pub(super) fn pairs<'de, D: serde::Deserializer<'de>>(table: D) -> Result<Vec<(S
     BTreeMap::deserialize(table).map(Vec::from_iter)
 }
 
-impl Written {
+impl MethodToml {
     pub(super) fn read(self, name: String) -> Result<Method, String> {
         let Self { description, get, row, rows, paged, filters, union, only, gives } = self;
-        let path = Path::parse(&get).map_err(|error| format!("{name}: {error}"))?;
+        let path = PathTemplate::parse(&get).map_err(|error| format!("{name}: {error}"))?;
         let answer = match (row, rows) {
-            (Some(key), None) if !paged && filters.is_empty() && union.is_empty() => Answer::Row(key),
-            (None, Some(key)) => Answer::Rows { key, paged },
+            (Some(key), None) if !paged && filters.is_empty() && union.is_empty() => ResponseShape::Row(key),
+            (None, Some(key)) => ResponseShape::Rows { key, paged },
             _ => {
                 return Err(format!(
                     "{name}: a method has either `row` or `rows`, and only `rows` have `paged`, `filters` and `union`"

@@ -10,7 +10,7 @@
 //! - [`Procedure`], [`Parameter`]: what can be started with EXEC. [`Arguments`] are checked against it, and make an
 //!   [`Invocation`].
 //! - [`Registry`]: all of them, by name.
-//! - [`Path`], [`Binding`]: `/v2/images/{image_id}/actions`, and what its parameters are filled in with.
+//! - [`PathTemplate`], [`Binding`]: `/v2/images/{image_id}/actions`, and what its parameters are filled in with.
 
 mod argument_fault;
 mod arguments;
@@ -25,12 +25,12 @@ mod value;
 use std::sync::{Arc, LazyLock};
 
 pub use argument_fault::{Fault as ArgumentFault, Problem};
-pub use arguments::{Arguments, Given, Invocation};
-pub use declaration::{Column, Difference, Invalid, Parent, Resource, Source};
-pub use method::{Answer, Filter, Method};
-pub use path::{Path, Segment};
-pub use procedure::{Callable, Location, Parameter, Procedure, Traces, When};
-pub use settles::{Phase, Settles};
+pub use arguments::{ArgumentValue, Arguments, Invocation};
+pub use declaration::{Column, ColumnSource, Difference, InvalidDeclaration, Parent, Resource};
+pub use method::{Filter, Method, ResponseShape};
+pub use path::{PathTemplate, Segment};
+pub use procedure::{Callable, Location, LostPostLookup, Parameter, Procedure, When};
+pub use settles::{Completion, Phase};
 pub use types::type_name;
 pub use value::{Binding, Value};
 
@@ -56,8 +56,8 @@ impl Registry {
     /// Reads declarations given as (`catalog/schema/table`, TOML text).
     ///
     /// # Errors
-    /// [`Invalid`] names the declaration and what is wrong with it.
-    pub fn try_new<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Invalid> {
+    /// [`InvalidDeclaration`] names the declaration and what is wrong with it.
+    pub fn try_new<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, InvalidDeclaration> {
         Self::of(texts.into_iter().map(|(name, text)| Resource::parse(name, text)).collect::<Result<_, _>>()?)
     }
 
@@ -71,7 +71,7 @@ impl Registry {
         Self::of(resources).expect("what was checked in one catalog is right in every one")
     }
 
-    fn of(resources: Vec<Resource>) -> Result<Self, Invalid> {
+    fn of(resources: Vec<Resource>) -> Result<Self, InvalidDeclaration> {
         let resources: Vec<Arc<Resource>> = resources.into_iter().map(Arc::new).collect();
         for resource in &resources {
             check_parent(resource, &resources)?;
@@ -109,9 +109,9 @@ impl Registry {
 }
 
 /// Whether a resource's parent is there, can be read without a parameter of its own, and has what is asked of it.
-fn check_parent(resource: &Resource, resources: &[Arc<Resource>]) -> Result<(), Invalid> {
+fn check_parent(resource: &Resource, resources: &[Arc<Resource>]) -> Result<(), InvalidDeclaration> {
     let Some(parent) = &resource.parent else { return Ok(()) };
-    let invalid = |problem: String| Invalid { declaration: resource.to_string(), problem };
+    let invalid = |problem: String| InvalidDeclaration { declaration: resource.to_string(), problem };
     let found = resources.iter().find(|own| own.catalog == resource.catalog && own.has_name(&parent.table));
     let Some(table) = found.filter(|own| own.parent.is_none()) else {
         return Err(invalid(format!("its parent `{}` is no table that can be read alone", parent.table)));
@@ -123,14 +123,15 @@ fn check_parent(resource: &Resource, resources: &[Arc<Resource>]) -> Result<(), 
     }
 }
 
-fn callables(resources: &[Arc<Resource>]) -> Result<Vec<Arc<Callable>>, Invalid> {
+fn callables(resources: &[Arc<Resource>]) -> Result<Vec<Arc<Callable>>, InvalidDeclaration> {
     let mut callables = Vec::new();
     for resource in resources {
         for procedure in &resource.procedures {
-            let (answers, procedure) = complete(resource, procedure, resources).map_err(|problem| Invalid {
-                declaration: resource.to_string(),
-                problem: format!("{}: {problem}", procedure.name),
-            })?;
+            let (answers, procedure) =
+                complete(resource, procedure, resources).map_err(|problem| InvalidDeclaration {
+                    declaration: resource.to_string(),
+                    problem: format!("{}: {problem}", procedure.name),
+                })?;
             callables.push(Arc::new(Callable { resource: Arc::clone(resource), answers, procedure }));
         }
     }

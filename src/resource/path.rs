@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Value;
 
-/// One piece of a [`Path`].
+/// One piece of a [`PathTemplate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Segment {
     /// Sent as it stands.
@@ -17,11 +17,11 @@ pub enum Segment {
 
 /// A path as a declaration writes it. Its parameters are columns of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Path {
+pub struct PathTemplate {
     segments: Vec<Segment>,
 }
 
-impl Path {
+impl PathTemplate {
     /// Reads `/fixed/{parameter}`; says what is wrong with anything else.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let rest = text.strip_prefix('/').ok_or_else(|| format!("the path `{text}` does not start with `/`"))?;
@@ -43,7 +43,7 @@ impl Path {
     }
 }
 
-impl Path {
+impl PathTemplate {
     /// The path of one request, percent-encoded; `None` where the binding lacks a parameter.
     pub fn fill(&self, value_of: impl Fn(&str) -> Option<Value>) -> Option<String> {
         let mut filled = String::new();
@@ -74,7 +74,7 @@ impl Segment {
     }
 }
 
-impl fmt::Display for Path {
+impl fmt::Display for PathTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for segment in &self.segments {
             match segment {
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_path_prints_as_it_was_written() {
-        let path = Path::parse("/v2/images/{image_id}/actions").unwrap();
+        let path = PathTemplate::parse("/v2/images/{image_id}/actions").unwrap();
 
         assert_eq!(path.to_string(), "/v2/images/{image_id}/actions");
         assert_eq!(path.parameters().collect::<Vec<_>>(), ["image_id"]);
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_value_cannot_leave_its_segment() {
-        let path = Path::parse("/v2/images/{id}/actions").unwrap();
+        let path = PathTemplate::parse("/v2/images/{id}/actions").unwrap();
 
         let filled = path.fill(|_| Some(Value::Text("a/../b?c=d é".into()))).unwrap();
 
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn malformed_paths_are_refused() {
         for text in ["v2/images", "/v2//images", "/v2/{}", "/v2/{a", "/v2/x{a}"] {
-            assert!(Path::parse(text).is_err(), "{text}");
+            assert!(PathTemplate::parse(text).is_err(), "{text}");
         }
     }
 }

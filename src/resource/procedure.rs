@@ -35,10 +35,10 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use serde::Deserialize;
 
-use super::declaration::{Column, Resource, Source};
-use super::method::{Answer, Method};
-use super::path::Path;
-use super::settles::Settles;
+use super::declaration::{Column, ColumnSource, Resource};
+use super::method::{Method, ResponseShape};
+use super::path::PathTemplate;
+use super::settles::Completion;
 use super::types::{self, Name};
 
 /// A request that acts: a POST.
@@ -53,15 +53,15 @@ pub struct Procedure {
     /// What it gives that procedure by itself.
     pub fixed: BTreeMap<String, String>,
     /// Where it is sent.
-    pub path: Path,
+    pub path: PathTemplate,
     /// What it takes: those of the path, then those of the body.
     pub parameters: Vec<Parameter>,
     /// The key of the answer's row.
     pub row: String,
     /// How its end is known; none where it is done when it is answered.
-    pub settles: Option<Settles>,
+    pub settles: Option<Completion>,
     /// What to look at where the answer was lost.
-    pub traces: Option<Traces>,
+    pub traces: Option<LostPostLookup>,
 }
 
 /// A value that a [`Procedure`] takes.
@@ -106,7 +106,7 @@ pub struct When {
 /// How to find what a POST may have started if its response was lost.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Traces {
+pub struct LostPostLookup {
     /// A list, newest first.
     pub read_by: String,
     /// The column that tells when a row began.
@@ -117,16 +117,16 @@ pub struct Traces {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Written {
+pub(super) struct ProcedureToml {
     description: String,
     post: Option<String>,
     row: Option<String>,
     #[serde(default)]
-    path: BTreeMap<String, WrittenPathParameter>,
+    path: BTreeMap<String, PathParameterToml>,
     #[serde(default)]
-    body: Vec<WrittenParameter>,
-    settles: Option<Settles>,
-    traces: Option<Traces>,
+    body: Vec<BodyParameterToml>,
+    settles: Option<Completion>,
+    traces: Option<LostPostLookup>,
     same_as: Option<String>,
     #[serde(default)]
     fixed: BTreeMap<String, String>,
@@ -134,14 +134,14 @@ pub(super) struct Written {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenPathParameter {
+struct PathParameterToml {
     example: String,
     description: String,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenParameter {
+struct BodyParameterToml {
     name: String,
     r#type: Name,
     #[serde(default)]
@@ -155,12 +155,12 @@ struct WrittenParameter {
 }
 
 impl Procedure {
-    pub(super) fn read(name: String, written: Written, columns: &[Column]) -> Result<Self, String> {
-        let Written { description, post, row, path: told, body, settles, traces, same_as, fixed } = written;
+    pub(super) fn read(name: String, written: ProcedureToml, columns: &[Column]) -> Result<Self, String> {
+        let ProcedureToml { description, post, row, path: told, body, settles, traces, same_as, fixed } = written;
         let at = |problem: String| format!("{name}: {problem}");
         match (post, row, same_as) {
             (Some(post), Some(row), None) if fixed.is_empty() => {
-                let path = Path::parse(&post).map_err(at)?;
+                let path = PathTemplate::parse(&post).map_err(at)?;
                 let mut parameters = path_parameters(&path, columns, told).map_err(at)?;
                 for parameter in body {
                     parameters.push(read_parameter(parameter).map_err(at)?);
@@ -170,7 +170,7 @@ impl Procedure {
             (None, None, Some(other))
                 if told.is_empty() && body.is_empty() && settles.is_none() && traces.is_none() =>
             {
-                let (path, parameters, row) = (Path::default(), Vec::new(), String::new());
+                let (path, parameters, row) = (PathTemplate::default(), Vec::new(), String::new());
                 Ok(Self { name, description, same_as: Some(other), fixed, path, parameters, row, settles, traces })
             }
             _ => Err(at("it has either `post` and `row`, or `same_as` and `fixed`".into())),
@@ -234,7 +234,7 @@ impl Procedure {
         self.check_settles(resource).map_err(at)?;
         self.check_traces(resource).map_err(at)?;
         // A row of the table has all of its parameters.
-        for column in resource.columns.iter().filter(|column| column.source == Source::Parameter) {
+        for column in resource.columns.iter().filter(|column| column.source == ColumnSource::Parameter) {
             if !self.path.parameters().any(|name| name == column.name) {
                 return Err(at(format!("the path does not give the column `{}`", column.name)));
             }
@@ -264,7 +264,7 @@ impl Procedure {
         settles.check_values()?;
         text_column(resource, &settles.column)?;
         match resource.method(&settles.read_by) {
-            Some(method) if matches!(method.answer, Answer::Row(_)) => {
+            Some(method) if matches!(method.answer, ResponseShape::Row(_)) => {
                 self.check_reader(resource, method, true)?;
                 asks_for_the_row(resource, method)
             }
@@ -282,7 +282,9 @@ impl Procedure {
             return Err(format!("`{name}` is no column"));
         }
         match resource.method(&traces.read_by) {
-            Some(method) if matches!(method.answer, Answer::Rows { .. }) => self.check_reader(resource, method, false),
+            Some(method) if matches!(method.answer, ResponseShape::Rows { .. }) => {
+                self.check_reader(resource, method, false)
+            }
             _ => Err(format!("`{}` reads no list", traces.read_by)),
         }
     }
@@ -318,15 +320,15 @@ fn text_column(resource: &Resource, name: &str) -> Result<(), String> {
 
 /// The parameters of the path are columns, whose types they have.
 fn path_parameters(
-    path: &Path,
+    path: &PathTemplate,
     columns: &[Column],
-    mut told: BTreeMap<String, WrittenPathParameter>,
+    mut told: BTreeMap<String, PathParameterToml>,
 ) -> Result<Vec<Parameter>, String> {
     let mut parameters = Vec::new();
     for name in path.parameters() {
         let column = columns.iter().find(|column| column.name == name);
         let column = column.ok_or_else(|| format!("the path names no column `{name}`"))?;
-        let WrittenPathParameter { example, description } =
+        let PathParameterToml { example, description } =
             told.remove(name).ok_or_else(|| format!("nothing is told of the path's `{name}`"))?;
         parameters.push(Parameter {
             name: name.to_owned(),
@@ -345,8 +347,8 @@ fn path_parameters(
     }
 }
 
-fn read_parameter(written: WrittenParameter) -> Result<Parameter, String> {
-    let WrittenParameter { name, r#type, required, when, values, example, description } = written;
+fn read_parameter(written: BodyParameterToml) -> Result<Parameter, String> {
+    let BodyParameterToml { name, r#type, required, when, values, example, description } = written;
     let data_type = types::to_arrow(r#type, &[], None).map_err(|error| format!("`{name}`: {error}"))?;
     if !matches!(data_type, DataType::Boolean | DataType::Int64 | DataType::Float64 | DataType::Utf8) {
         return Err(format!("the parameter `{name}` is neither Boolean, Int64, Float64 nor Utf8"));

@@ -5,7 +5,7 @@ use serde::Deserialize;
 /// How the end of what a [`Procedure`](super::Procedure) started is known.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settles {
+pub struct Completion {
     /// The column that tells.
     pub column: String,
     /// What it holds where it succeeded.
@@ -27,7 +27,7 @@ pub enum Phase {
     Failed,
 }
 
-impl Settles {
+impl Completion {
     /// How far something is with this status. Only a status that the declaration names is an end, in capital letters
     /// or not: the API may call a new action `queued` tomorrow, and that is not an end.
     pub fn phase(&self, status: Option<&str>) -> Phase {
@@ -57,10 +57,10 @@ impl Settles {
 mod tests {
     use super::*;
 
-    fn settles(succeeded: &[&str], failed: &[&str]) -> Settles {
+    fn settles(succeeded: &[&str], failed: &[&str]) -> Completion {
         let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let (column, read_by) = ("status".to_owned(), "things_get".to_owned());
-        Settles { column, succeeded: texts(succeeded), failed: texts(failed), read_by }
+        Completion { column, succeeded: texts(succeeded), failed: texts(failed), read_by }
     }
 
     #[test]

@@ -28,22 +28,22 @@ pub(super) struct StructField {
     r#type: Name,
     #[serde(default)]
     fields: Vec<StructField>,
-    items: Option<Box<Items>>,
+    items: Option<Box<ItemsToml>>,
 }
 
 /// What a list holds, as written.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Items {
+pub(super) struct ItemsToml {
     r#type: Name,
     #[serde(default)]
     fields: Vec<StructField>,
-    items: Option<Box<Items>>,
+    items: Option<Box<ItemsToml>>,
 }
 
 /// The Arrow type of a name with its `fields` and `items`. What is inside of a struct
 /// or a list may be null: the API promises nothing.
-pub(super) fn to_arrow(name: Name, fields: &[StructField], items: Option<&Items>) -> Result<DataType, String> {
+pub(super) fn to_arrow(name: Name, fields: &[StructField], items: Option<&ItemsToml>) -> Result<DataType, String> {
     match (name, items, fields) {
         (Name::Boolean, None, []) => Ok(DataType::Boolean),
         (Name::Int64, None, []) => Ok(DataType::Int64),
@@ -79,7 +79,7 @@ impl StructField {
     }
 }
 
-impl Items {
+impl ItemsToml {
     fn to_arrow(&self) -> Result<DataType, String> {
         to_arrow(self.r#type, &self.fields, self.items.as_deref())
     }

@@ -6,14 +6,14 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 
 use super::fault::Fault;
-use crate::resource::Answer;
+use crate::resource::ResponseShape;
 
 /// The schema that a whole body is read with, as one row.
-pub(super) fn schema(answer: &Answer, fields: &Fields) -> SchemaRef {
+pub(super) fn schema(answer: &ResponseShape, fields: &Fields) -> SchemaRef {
     let object = DataType::Struct(fields.clone());
     Arc::new(Schema::new(match answer {
-        Answer::Row(key) => vec![Field::new(key, object, true)],
-        Answer::Rows { key, .. } => {
+        ResponseShape::Row(key) => vec![Field::new(key, object, true)],
+        ResponseShape::Rows { key, .. } => {
             let next = Fields::from(vec![Field::new("next", DataType::Utf8, true)]);
             let pages = Fields::from(vec![Field::new("pages", DataType::Struct(next), true)]);
             let total = Fields::from(vec![Field::new("total", DataType::Utf8, true)]);

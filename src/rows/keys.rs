@@ -29,12 +29,12 @@ pub(super) fn check(fields: &Fields, body: &[u8]) -> Result<(), Fault> {
 
 /// The keys from the body down to a value, the last one first.
 #[derive(Clone, Copy)]
-struct Path<'a> {
+struct KeyPath<'a> {
     key: &'a str,
-    above: Option<&'a Path<'a>>,
+    above: Option<&'a KeyPath<'a>>,
 }
 
-impl fmt::Display for Path<'_> {
+impl fmt::Display for KeyPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(above) = self.above {
             write!(f, "{above}.")?;
@@ -46,7 +46,7 @@ impl fmt::Display for Path<'_> {
 /// A value of this type, or of another: that is for arrow-json to refuse.
 struct Typed<'a> {
     data_type: &'a DataType,
-    path: &'a Path<'a>,
+    path: &'a KeyPath<'a>,
     twice: &'a RefCell<Option<String>>,
 }
 
@@ -57,7 +57,9 @@ impl<'de> DeserializeSeed<'de> for Typed<'_> {
         let Self { data_type, path, twice } = self;
         match data_type {
             DataType::Struct(fields) => Object { fields, path: Some(path), twice }.deserialize(json),
-            DataType::List(item) => json.deserialize_any(Items(Typed { data_type: item.data_type(), path, twice })),
+            DataType::List(item) => {
+                json.deserialize_any(ItemsVisitor(Typed { data_type: item.data_type(), path, twice }))
+            }
             _ => json.deserialize_ignored_any(IgnoredAny).map(|_| ()),
         }
     }
@@ -65,7 +67,7 @@ impl<'de> DeserializeSeed<'de> for Typed<'_> {
 
 struct Object<'a> {
     fields: &'a Fields,
-    path: Option<&'a Path<'a>>,
+    path: Option<&'a KeyPath<'a>>,
     twice: &'a RefCell<Option<String>>,
 }
 
@@ -122,12 +124,12 @@ impl<'de> Visitor<'de> for Object<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut seen = vec![false; self.fields.len()];
-        while let Some(field) = map.next_key_seed(Known(self.fields))? {
+        while let Some(field) = map.next_key_seed(KnownKey(self.fields))? {
             let Some(at) = field else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
-            let path = Path { key: self.fields[at].name(), above: self.path };
+            let path = KeyPath { key: self.fields[at].name(), above: self.path };
             if std::mem::replace(&mut seen[at], true) {
                 *self.twice.borrow_mut() = Some(path.to_string());
                 return Err(A::Error::custom("a key stands twice"));
@@ -140,9 +142,9 @@ impl<'de> Visitor<'de> for Object<'_> {
 }
 
 /// The values of a list.
-struct Items<'a>(Typed<'a>);
+struct ItemsVisitor<'a>(Typed<'a>);
 
-impl<'de> Visitor<'de> for Items<'_> {
+impl<'de> Visitor<'de> for ItemsVisitor<'_> {
     type Value = ();
 
     passing_over_scalars!();
@@ -160,9 +162,9 @@ impl<'de> Visitor<'de> for Items<'_> {
 }
 
 /// A key, and where it stands among these fields.
-struct Known<'a>(&'a Fields);
+struct KnownKey<'a>(&'a Fields);
 
-impl<'de> DeserializeSeed<'de> for Known<'_> {
+impl<'de> DeserializeSeed<'de> for KnownKey<'_> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Option<usize>, D::Error> {
@@ -170,7 +172,7 @@ impl<'de> DeserializeSeed<'de> for Known<'_> {
     }
 }
 
-impl Visitor<'_> for Known<'_> {
+impl Visitor<'_> for KnownKey<'_> {
     type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

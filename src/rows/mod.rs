@@ -32,13 +32,13 @@ use arrow::json::ReaderBuilder;
 use serde_json::Value as Json;
 
 pub use self::fault::Fault;
-pub use self::text::Beyond;
+pub use self::text::OutOfRangeTimes;
 use self::text::{Parser, as_text};
-use crate::resource::{Answer, Binding, Method, Resource, Source, Value};
+use crate::resource::{Binding, ColumnSource, Method, Resource, ResponseShape, Value};
 
 /// What a body holds.
 #[derive(Debug)]
-pub struct Rows {
+pub struct DecodedRows {
     /// In the decoder's schema.
     pub batch: RecordBatch,
     /// `meta.total`: how many rows the whole list has.
@@ -48,13 +48,13 @@ pub struct Rows {
     /// Whether there are `links`, with or without a `next`: without them the page does not say that it is the last.
     pub has_links: bool,
     /// Times that are NULL here because nanoseconds cannot hold them.
-    pub beyond: Vec<Beyond>,
+    pub beyond: Vec<OutOfRangeTimes>,
 }
 
 /// Reads the bodies of one kind of answer into some of its resource's columns.
 #[derive(Debug)]
 pub struct Decoder {
-    answer: Answer,
+    answer: ResponseShape,
     /// The fields read from each object, integers and timestamps as text.
     fields: Fields,
     /// What arrow-json reads a whole body into.
@@ -85,7 +85,7 @@ enum From {
 
 impl Decoder {
     /// For these columns (places in the resource's schema), in this order.
-    pub fn new(resource: &Resource, answer: &Answer, columns: &[usize]) -> Self {
+    pub fn new(resource: &Resource, answer: &ResponseShape, columns: &[usize]) -> Self {
         Self::with(resource, answer, |_| None, columns)
     }
 
@@ -97,13 +97,13 @@ impl Decoder {
 
     fn with<'a>(
         resource: &'a Resource,
-        answer: &Answer,
+        answer: &ResponseShape,
         gives: impl Fn(&str) -> Option<&'a str>,
         columns: &[usize],
     ) -> Self {
         let mut fields: Vec<FieldRef> = Vec::new();
         let id = columns.iter().position(|at| resource.columns[*at].name == resource.row_id());
-        let id = id.filter(|_| matches!(answer, Answer::Rows { .. }));
+        let id = id.filter(|_| matches!(answer, ResponseShape::Rows { .. }));
         let columns: Vec<OutputColumn> = columns
             .iter()
             .map(|at| OutputColumn {
@@ -128,7 +128,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`Fault`], which names the field.
-    pub fn decode(&self, body: &[u8], binding: &Binding) -> Result<Rows, Fault> {
+    pub fn decode(&self, body: &[u8], binding: &Binding) -> Result<DecodedRows, Fault> {
         let envelope = read(&self.envelope, body).map_err(|error| self.explain(body, &error))?;
         keys::check(self.envelope.fields(), body)?;
         let objects = self.objects(envelope.column(0))?;
@@ -146,7 +146,7 @@ impl Decoder {
         self.check_row(&batch, binding)?;
         let (total, next, has_links) =
             (envelope::total(&envelope)?, envelope::next(&envelope), envelope::has_links(&envelope));
-        Ok(Rows { batch, total, next, has_links, beyond: parser.beyond })
+        Ok(DecodedRows { batch, total, next, has_links, beyond: parser.beyond })
     }
 
     /// No id comes twice in one page.
@@ -186,14 +186,14 @@ impl Decoder {
             return Err(Fault::NoRows { key: self.key().to_owned() });
         }
         Ok(match &self.answer {
-            Answer::Row(_) => column.as_struct().clone(),
-            Answer::Rows { .. } => column.as_list::<i32>().value(0).as_struct().clone(),
+            ResponseShape::Row(_) => column.as_struct().clone(),
+            ResponseShape::Rows { .. } => column.as_list::<i32>().value(0).as_struct().clone(),
         })
     }
 
     fn key(&self) -> &str {
         match &self.answer {
-            Answer::Row(key) | Answer::Rows { key, .. } => key,
+            ResponseShape::Row(key) | ResponseShape::Rows { key, .. } => key,
         }
     }
 
@@ -204,8 +204,8 @@ impl Decoder {
             Err(error) => return Fault::NotJson(error.to_string()),
         };
         let objects = match (json.get(self.key()), &self.answer) {
-            (Some(Json::Array(objects)), Answer::Rows { .. }) => objects.iter().collect(),
-            (Some(object @ Json::Object(_)), Answer::Row(_)) => vec![object],
+            (Some(Json::Array(objects)), ResponseShape::Rows { .. }) => objects.iter().collect(),
+            (Some(object @ Json::Object(_)), ResponseShape::Row(_)) => vec![object],
             (Some(other), _) => {
                 let problem = format!("it is {}", kind_of(other));
                 return Fault::Field { field: self.key().to_owned(), row: None, problem };
@@ -241,7 +241,7 @@ fn origin<'a>(
     let name = resource.canonical(&resource.columns[at].name);
     let column = resource.column(name).expect("`canonical` answers a column");
     let name = match (&column.source, gives(name)) {
-        (Source::Parameter, None) => return From::Request(name.to_owned()),
+        (ColumnSource::Parameter, None) => return From::Request(name.to_owned()),
         (_, Some(field)) => field,
         (_, None) => name,
     };
@@ -272,7 +272,7 @@ fn read(schema: &SchemaRef, body: &[u8]) -> Result<RecordBatch, ArrowError> {
 
 /// The columns that a single object's path names it by, where they are fields of the answer.
 fn asked(resource: &Resource, method: &Method, columns: &[usize]) -> Vec<(String, usize)> {
-    let is_field = |name: &str| resource.column(name).is_some_and(|column| column.source == Source::Field);
+    let is_field = |name: &str| resource.column(name).is_some_and(|column| column.source == ColumnSource::Field);
     let place = |name: &str| columns.iter().position(|at| resource.columns[*at].name == name);
     let names = method.path.parameters().map(|parameter| resource.canonical(parameter));
     let names = names.filter(|name| method.is_get() && is_field(name));
@@ -281,25 +281,25 @@ fn asked(resource: &Resource, method: &Method, columns: &[usize]) -> Vec<(String
 
 /// An id, as what it is compared by.
 #[derive(PartialEq, Eq, Hash)]
-enum Key<'a> {
+enum RowIdValue<'a> {
     Number(i64),
     Text(&'a str),
     Null,
 }
 
-fn key(column: &ArrayRef, row: usize) -> Key<'_> {
+fn key(column: &ArrayRef, row: usize) -> RowIdValue<'_> {
     match column.data_type() {
-        _ if column.is_null(row) => Key::Null,
-        DataType::Int64 => Key::Number(column.as_primitive::<Int64Type>().value(row)),
-        _ => Key::Text(column.as_string::<i32>().value(row)),
+        _ if column.is_null(row) => RowIdValue::Null,
+        DataType::Int64 => RowIdValue::Number(column.as_primitive::<Int64Type>().value(row)),
+        _ => RowIdValue::Text(column.as_string::<i32>().value(row)),
     }
 }
 
 fn cell(column: &ArrayRef, row: usize) -> String {
     match key(column, row) {
-        Key::Number(number) => number.to_string(),
-        Key::Text(text) => text.to_owned(),
-        Key::Null => "null".into(),
+        RowIdValue::Number(number) => number.to_string(),
+        RowIdValue::Text(text) => text.to_owned(),
+        RowIdValue::Null => "null".into(),
     }
 }
 
@@ -359,7 +359,7 @@ mod tests {
         Decoder::of_method(resource, method, &places)
     }
 
-    fn decode(columns: &[&str], body: &str) -> Result<Rows, Fault> {
+    fn decode(columns: &[&str], body: &str) -> Result<DecodedRows, Fault> {
         let binding = Binding::default().with("image_id", Value::Int(7));
         decoder("image_actions_list", columns).decode(body.as_bytes(), &binding)
     }
@@ -398,7 +398,7 @@ mod tests {
         assert_eq!(batch.column(1).as_string::<i32>().value(0), "completed");
     }
 
-    fn got(table: &str, method: &str, key: (&str, Value), body: &str) -> Result<Rows, Fault> {
+    fn got(table: &str, method: &str, key: (&str, Value), body: &str) -> Result<DecodedRows, Fault> {
         let resource = Registry::built_in().find("compute", table).unwrap();
         let id = resource.arrow_schema().index_of(resource.row_id()).unwrap();
         let binding = Binding::default().with(key.0, key.1);

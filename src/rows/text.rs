@@ -4,7 +4,7 @@
 //!
 //! The API writes "never" as `""` or as the first moment of the year 1 (Go's zero time): both are NULL. A time that
 //! 64 bits of nanoseconds cannot hold (before 1677-09-21, after 2262-04-11) is NULL as well, since any other value
-//! would be a wrong one; because NULL is not what the API said, [`Beyond`] tells of it.
+//! would be a wrong one; because NULL is not what the API said, [`OutOfRangeTimes`] tells of it.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::fault::Fault;
 
 /// Times of one field that a column of nanoseconds cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Beyond {
+pub struct OutOfRangeTimes {
     /// `next_backup_window.start`.
     pub field: String,
     /// The first of them.
@@ -45,11 +45,11 @@ pub(super) fn as_text(data_type: &DataType) -> DataType {
 /// Parses columns, and keeps what they cannot hold.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
-    pub(super) beyond: Vec<Beyond>,
+    pub(super) beyond: Vec<OutOfRangeTimes>,
 }
 
 /// Where an array stands: its field, and the row of the body that each of its places belongs to.
-struct Place<'a> {
+struct FieldPosition<'a> {
     field: &'a str,
     row: &'a dyn Fn(usize) -> usize,
 }
@@ -64,10 +64,10 @@ enum Time {
 impl Parser {
     /// The column of this field in its declared type.
     pub(super) fn column(&mut self, texts: &ArrayRef, wanted: &DataType, field: &str) -> Result<ArrayRef, Fault> {
-        self.read(texts, wanted, &Place { field, row: &|at| at })
+        self.read(texts, wanted, &FieldPosition { field, row: &|at| at })
     }
 
-    fn read(&mut self, texts: &ArrayRef, wanted: &DataType, place: &Place<'_>) -> Result<ArrayRef, Fault> {
+    fn read(&mut self, texts: &ArrayRef, wanted: &DataType, place: &FieldPosition<'_>) -> Result<ArrayRef, Fault> {
         match wanted {
             _ if texts.data_type() == wanted => Ok(Arc::clone(texts)),
             DataType::Int64 => Ok(Arc::new(integers(texts.as_string(), place)?)),
@@ -80,22 +80,22 @@ impl Parser {
         }
     }
 
-    fn list(&mut self, texts: &ListArray, item: &FieldRef, place: &Place<'_>) -> Result<ArrayRef, Fault> {
+    fn list(&mut self, texts: &ListArray, item: &FieldRef, place: &FieldPosition<'_>) -> Result<ArrayRef, Fault> {
         let row = |at| (place.row)(owner(texts.offsets(), at));
-        let values = self.read(texts.values(), item.data_type(), &Place { field: place.field, row: &row })?;
+        let values = self.read(texts.values(), item.data_type(), &FieldPosition { field: place.field, row: &row })?;
         Ok(Arc::new(ListArray::new(Arc::clone(item), texts.offsets().clone(), values, texts.nulls().cloned())))
     }
 
-    fn object(&mut self, texts: &StructArray, fields: &Fields, place: &Place<'_>) -> Result<ArrayRef, Fault> {
+    fn object(&mut self, texts: &StructArray, fields: &Fields, place: &FieldPosition<'_>) -> Result<ArrayRef, Fault> {
         let columns = fields.iter().zip(texts.columns()).map(|(field, column)| {
             let name = format!("{}.{}", place.field, field.name());
-            self.read(column, field.data_type(), &Place { field: &name, row: place.row })
+            self.read(column, field.data_type(), &FieldPosition { field: &name, row: place.row })
         });
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         Ok(Arc::new(StructArray::new(fields.clone(), columns, texts.nulls().cloned())))
     }
 
-    fn times(&mut self, texts: &StringArray, place: &Place<'_>) -> Result<TimestampNanosecondArray, Fault> {
+    fn times(&mut self, texts: &StringArray, place: &FieldPosition<'_>) -> Result<TimestampNanosecondArray, Fault> {
         let times = texts.iter().enumerate().map(|(at, text)| {
             let Some(text) = text else { return Ok(None) };
             match time(text).ok_or_else(|| wrong(place, at, text, "no time"))? {
@@ -110,10 +110,10 @@ impl Parser {
         times.collect()
     }
 
-    fn keep(&mut self, place: &Place<'_>, at: usize, text: &str) {
+    fn keep(&mut self, place: &FieldPosition<'_>, at: usize, text: &str) {
         match self.beyond.iter_mut().find(|beyond| beyond.field == place.field) {
             Some(beyond) => beyond.count += 1,
-            None => self.beyond.push(Beyond {
+            None => self.beyond.push(OutOfRangeTimes {
                 field: place.field.to_owned(),
                 text: text.to_owned(),
                 row: (place.row)(at),
@@ -123,7 +123,7 @@ impl Parser {
     }
 }
 
-fn integers(texts: &StringArray, place: &Place<'_>) -> Result<Int64Array, Fault> {
+fn integers(texts: &StringArray, place: &FieldPosition<'_>) -> Result<Int64Array, Fault> {
     let parse = |(at, text): (usize, Option<&str>)| {
         let integer = text.map(|text| text.parse().map_err(|_| wrong(place, at, text, "no integer of 64 bits")));
         integer.transpose()
@@ -131,7 +131,7 @@ fn integers(texts: &StringArray, place: &Place<'_>) -> Result<Int64Array, Fault>
     texts.iter().enumerate().map(parse).collect()
 }
 
-fn wrong(place: &Place<'_>, at: usize, text: &str, otherwise: &str) -> Fault {
+fn wrong(place: &FieldPosition<'_>, at: usize, text: &str, otherwise: &str) -> Fault {
     let problem = format!("`{text}` is {otherwise}");
     Fault::Field { field: place.field.to_owned(), row: Some((place.row)(at)), problem }
 }
@@ -199,7 +199,7 @@ mod tests {
 
         assert_eq!(column.null_count(), 3);
         let text = "9999-12-31T23:59:59Z".to_owned();
-        assert_eq!(parser.beyond, [Beyond { field: "ended_at".into(), text, row: 1, count: 2 }]);
+        assert_eq!(parser.beyond, [OutOfRangeTimes { field: "ended_at".into(), text, row: 1, count: 2 }]);
     }
 
     /// `[["1"], [], ["2", "x"]]`

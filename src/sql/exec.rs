@@ -227,7 +227,7 @@ impl fmt::Display for Exec {
         write!(f, "EXEC {hint}{}", name.join("."))?;
         let mut separator = " ";
         let mut put = |name: &str, value: &Expr| {
-            write!(f, "{separator}{name}={}", Written(value))?;
+            write!(f, "{separator}{name}={}", QuotedExpr(value))?;
             separator = ", ";
             Ok(())
         };
@@ -241,9 +241,9 @@ impl fmt::Display for Exec {
 }
 
 /// A value, so that it is read as it is: sqlparser takes the quote in `\'` for one that is escaped already.
-struct Written<'a>(&'a Expr);
+struct QuotedExpr<'a>(&'a Expr);
 
-impl fmt::Display for Written<'_> {
+impl fmt::Display for QuotedExpr<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => {
@@ -265,13 +265,13 @@ fn quoted(part: &str) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Body, Statement, parse as parse_statement};
+    use super::super::{Statement, StatementBody, parse as parse_statement};
     use super::*;
 
     fn exec(text: &str) -> Result<Exec, Fault> {
         let Statement { body, .. } = parse_statement(text)?;
         match body {
-            Body::Exec(exec) => Ok(exec),
+            StatementBody::Exec(exec) => Ok(exec),
             other => panic!("{text}: {other:?}"),
         }
     }
@@ -409,7 +409,7 @@ mod tests {
         #[test]
         fn any_text_is_read_or_refused(text: String, rest in "[@=,'?$a-z(){}*/+. -]{0,40}") {
             for text in [text.clone(), format!("EXEC {text}"), format!("EXEC m {rest}{text}"), format!("CALL m({rest}{text}")] {
-                if let Ok(Statement { body: Body::Exec(read), .. }) = parse_statement(&text) {
+                if let Ok(Statement { body: StatementBody::Exec(read), .. }) = parse_statement(&text) {
                     let again = exec(&read.to_string());
                     prop_assert_eq!(again, Ok(read), "{}", text);
                 }

@@ -22,20 +22,20 @@ use depth::{MOST_OPERATORS, depth};
 pub use exec::{Argument, Exec, Wait};
 pub use fault::Fault;
 use placeholders::{check_placeholders, has_misplaced_parameter, number_parameters};
-pub use show::{Describe, Listing, Show, Thing};
+pub use show::{Describe, Show, ShowKind, Thing};
 
 /// One SQL statement, parsed.
 #[derive(Clone, Debug)]
 pub struct Statement {
     /// What it says.
-    pub body: Body,
+    pub body: StatementBody,
     /// How many parameters it takes: `?`, or the highest `$n`.
     pub parameters: usize,
 }
 
 /// What a [`Statement`] says.
 #[derive(Clone, Debug)]
-pub enum Body {
+pub enum StatementBody {
     /// In DataFusion's own tree.
     Sql(Box<Ast>),
     /// EXEC or CALL.
@@ -71,7 +71,7 @@ pub fn parse(text: &str) -> Result<Statement, Fault> {
         (None, _) => Err(Fault::Empty),
         (Some(ast), 0) => {
             check_placeholders(&ast)?;
-            Ok(Statement { body: Body::Sql(Box::new(ast)), parameters })
+            Ok(Statement { body: StatementBody::Sql(Box::new(ast)), parameters })
         }
         (Some(_), more) => Err(Fault::Several(more + 1)),
     }
@@ -99,19 +99,19 @@ fn as_written(text: &str, numbered: Fault) -> Fault {
 const DIALECT: GenericDialect = GenericDialect {};
 
 /// The statement, where it is one that DataFusion does not know.
-fn own(tokens: &[TokenWithSpan]) -> Result<Option<Body>, Fault> {
+fn own(tokens: &[TokenWithSpan]) -> Result<Option<StatementBody>, Fault> {
     let words: Vec<String> = tokens.iter().map(|token| &token.token).filter_map(significant).take(12).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let body = match words[..] {
-        ["EXEC" | "CALL", ..] => Body::Exec(exec::parse(only(tokens)?)?),
+        ["EXEC" | "CALL", ..] => StatementBody::Exec(exec::parse(only(tokens)?)?),
         ["EXPLAIN", ..] => match explained(&words) {
             Some((explaining, verbose)) => {
-                Body::ExplainExec { exec: exec::parse(without_words(only(tokens)?, explaining?))?, verbose }
+                StatementBody::ExplainExec { exec: exec::parse(without_words(only(tokens)?, explaining?))?, verbose }
             }
             None => return Ok(None),
         },
-        ["SHOW", ..] => return Ok(show::parse_show(only(tokens)?)?.map(Body::Show)),
-        ["DESCRIBE" | "DESC", ..] => return Ok(show::parse_describe(only(tokens)?)?.map(Body::Describe)),
+        ["SHOW", ..] => return Ok(show::parse_show(only(tokens)?)?.map(StatementBody::Show)),
+        ["DESCRIBE" | "DESC", ..] => return Ok(show::parse_describe(only(tokens)?)?.map(StatementBody::Describe)),
         _ => return Ok(None),
     };
     Ok(Some(body))
@@ -241,13 +241,13 @@ mod tests {
     #[test]
     fn what_datafusion_knows_is_left_to_it() {
         for text in ["SHOW TABLES", "SHOW ALL", "SHOW COLUMNS FROM t", "DESCRIBE SELECT 1", "EXPLAIN SELECT 1"] {
-            assert!(matches!(parse(text).unwrap().body, Body::Sql(_)), "{text}");
+            assert!(matches!(parse(text).unwrap().body, StatementBody::Sql(_)), "{text}");
         }
     }
 
     #[test]
     fn an_exec_is_one_statement_too() {
-        assert!(matches!(parse("EXEC a.b.c.d;;").unwrap().body, Body::Exec(_)));
+        assert!(matches!(parse("EXEC a.b.c.d;;").unwrap().body, StatementBody::Exec(_)));
         assert_eq!(parse("EXEC a.b.c.d; SELECT 1").unwrap_err(), Fault::Several(2));
         assert_eq!(parse("SELECT 1; EXEC a.b.c.d").unwrap_err(), Fault::Several(2));
         assert_eq!(parse("SHOW PROVIDERS; EXEC a; EXEC b").unwrap_err(), Fault::Several(3));
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn an_exec_can_be_explained_and_not_analyzed() {
         for text in ["EXPLAIN EXEC a.b.c.d", "EXPLAIN VERBOSE CALL a.b.c.d()", "explain -- x\n exec a.b.c.d;"] {
-            assert!(matches!(parse(text).unwrap().body, Body::ExplainExec { .. }), "{text}");
+            assert!(matches!(parse(text).unwrap().body, StatementBody::ExplainExec { .. }), "{text}");
         }
         for text in ["EXPLAIN FORMAT TREE EXEC a.b.c.d", "EXPLAIN (VERBOSE) CALL a.b.c.d()"] {
             assert!(matches!(parse(text).unwrap_err(), Fault::Syntax(_)), "{text}");

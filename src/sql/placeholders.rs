@@ -75,13 +75,13 @@ fn number(name: &str) -> Result<usize, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::{Body, parse};
+    use crate::sql::{StatementBody, parse};
 
     #[test]
     fn question_marks_are_numbered_by_position() {
         let statement = parse("SELECT ?, 'é?', ? -- ?\n, \"a?\", ? /* ? */ FROM t").unwrap();
 
-        let Body::Sql(ast) = statement.body else { panic!("{statement:?}") };
+        let StatementBody::Sql(ast) = statement.body else { panic!("{statement:?}") };
         assert_eq!(ast.to_string(), "SELECT $1, 'é?', $2, \"a?\", $3 FROM t");
         assert_eq!(statement.parameters, 3);
     }

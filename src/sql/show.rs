@@ -17,7 +17,7 @@ use super::{Fault, end, name, parser, syntax};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Show {
     /// What is listed.
-    pub listing: Listing,
+    pub listing: ShowKind,
     /// With all that is known of it.
     pub extended: bool,
     /// The parts of the name behind IN; empty where there is none.
@@ -30,7 +30,7 @@ pub struct Show {
 
 /// What [`Show`] lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listing {
+pub enum ShowKind {
     /// APIs.
     Providers,
     /// Their parts.
@@ -81,12 +81,12 @@ pub(super) fn parse_show(tokens: &[TokenWithSpan]) -> Result<Option<Show>, Fault
     Ok(Some(show))
 }
 
-fn listing(parser: &mut Parser<'_>) -> Option<Listing> {
+fn listing(parser: &mut Parser<'_>) -> Option<ShowKind> {
     let listings = [
-        ("PROVIDERS", Listing::Providers),
-        ("SERVICES", Listing::Services),
-        ("RESOURCES", Listing::Resources),
-        ("METHODS", Listing::Methods),
+        ("PROVIDERS", ShowKind::Providers),
+        ("SERVICES", ShowKind::Services),
+        ("RESOURCES", ShowKind::Resources),
+        ("METHODS", ShowKind::Methods),
     ];
     listings.into_iter().find(|(name, _)| word(parser, name)).map(|(_, listing)| listing)
 }
@@ -123,19 +123,19 @@ fn word(parser: &mut Parser<'_>, word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Body, parse};
+    use super::super::{StatementBody, parse};
     use super::*;
 
     fn show(text: &str) -> Show {
         match parse(text).unwrap().body {
-            Body::Show(show) => show,
+            StatementBody::Show(show) => show,
             other => panic!("{text}: {other:?}"),
         }
     }
 
     fn describe(text: &str) -> Describe {
         match parse(text).unwrap().body {
-            Body::Describe(describe) => describe,
+            StatementBody::Describe(describe) => describe,
             other => panic!("{text}: {other:?}"),
         }
     }
@@ -143,10 +143,10 @@ mod tests {
     #[test]
     fn each_listing_is_read_with_its_parts() {
         let all = show("SHOW PROVIDERS;");
-        assert_eq!((all.listing, all.extended, all.within.len()), (Listing::Providers, false, 0));
+        assert_eq!((all.listing, all.extended, all.within.len()), (ShowKind::Providers, false, 0));
 
         let some = show("show extended methods in Digitalocean.compute.images like 'i%' where SQLVerb = ? -- x");
-        assert_eq!((some.listing, some.extended), (Listing::Methods, true));
+        assert_eq!((some.listing, some.extended), (ShowKind::Methods, true));
         assert_eq!(some.within, ["digitalocean", "compute", "images"]);
         assert_eq!(some.like.as_deref(), Some("i%"));
         assert_eq!(some.filter.unwrap().to_string(), "SQLVerb = $1");

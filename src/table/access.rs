@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::Pins;
+use super::KeyConstraints;
 use super::fault::Fault;
-use crate::resource::{Binding, Filter, Method, Resource, Source, Value};
+use crate::resource::{Binding, ColumnSource, Filter, Method, Resource, Value};
 
 /// Maximum number of single gets for ids of one list. For more ids the list is read: one request returns 200 rows.
 pub(super) const MOST_GETS: usize = 4;
 
 /// A method with what its path is filled in with: one request, or one list.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) struct Call {
+pub(crate) struct MethodCall {
     /// The method's place among the resource's.
     pub method: usize,
     /// The path's values.
@@ -24,7 +24,7 @@ pub(crate) struct Call {
 ///
 /// # Errors
 /// [`Fault::NeedsKey`], where no method has all of its parameters pinned.
-pub(crate) fn choose(resource: &Resource, pins: &Pins) -> Result<Vec<Call>, Fault> {
+pub(crate) fn choose(resource: &Resource, pins: &KeyConstraints) -> Result<Vec<MethodCall>, Fault> {
     if pins.is_impossible() {
         return Ok(Vec::new());
     }
@@ -39,8 +39,8 @@ pub(crate) fn choose(resource: &Resource, pins: &Pins) -> Result<Vec<Call>, Faul
     Ok(calls_of(resource, at, method, pins))
 }
 
-fn calls_of(resource: &Resource, at: usize, method: &Method, pins: &Pins) -> Vec<Call> {
-    bindings(resource, method, pins).into_iter().map(|binding| Call { method: at, binding }).collect()
+fn calls_of(resource: &Resource, at: usize, method: &Method, pins: &KeyConstraints) -> Vec<MethodCall> {
+    bindings(resource, method, pins).into_iter().map(|binding| MethodCall { method: at, binding }).collect()
 }
 
 /// A method and its place among the resource's.
@@ -63,10 +63,10 @@ pub(super) fn candidates(
 /// together: either as single gets or as the whole list; a list that is already cached is always preferred.
 pub(super) fn calls(
     resource: &Resource,
-    pins: &Pins,
+    pins: &KeyConstraints,
     given: &[Binding],
-    is_there: impl Fn(&Call) -> bool,
-) -> Result<Vec<Call>, Fault> {
+    is_there: impl Fn(&MethodCall) -> bool,
+) -> Result<Vec<MethodCall>, Fault> {
     let id = resource.row_id();
     let mut groups: BTreeMap<Binding, BTreeSet<Value>> = BTreeMap::new();
     let mut order = Vec::new();
@@ -105,7 +105,7 @@ pub(super) fn key_columns(resource: &Resource) -> BTreeSet<&str> {
 }
 
 /// Whether a method can be chosen as soon as these columns have values, too.
-pub(super) fn is_enough(resource: &Resource, pins: &Pins, columns: &BTreeSet<String>) -> bool {
+pub(super) fn is_enough(resource: &Resource, pins: &KeyConstraints, columns: &BTreeSet<String>) -> bool {
     let (get, list) = candidates(resource, |key| pins.get(key).is_some() || columns.contains(key));
     get.or(list).is_some()
 }
@@ -115,7 +115,7 @@ fn keys<'a>(resource: &'a Resource, method: &'a Method) -> impl Iterator<Item = 
 }
 
 /// Every combination of the pinned values that a path can hold.
-fn bindings(resource: &Resource, method: &Method, pins: &Pins) -> Vec<Binding> {
+fn bindings(resource: &Resource, method: &Method, pins: &KeyConstraints) -> Vec<Binding> {
     keys(resource, method).fold(vec![Binding::default()], |bindings, key| {
         let values: Vec<_> = pins.get(key).into_iter().flatten().filter(|value| is_sendable(value)).collect();
         let with_each =
@@ -130,12 +130,12 @@ fn is_sendable(value: &Value) -> bool {
     !matches!(value, Value::Text(text) if matches!(text.as_str(), "" | "." | ".."))
 }
 
-fn needs_key(resource: &Resource, pins: &Pins) -> Fault {
+fn needs_key(resource: &Resource, pins: &KeyConstraints) -> Fault {
     Fault::NeedsKey { table: resource.to_string(), columns: missing(resource, pins) }
 }
 
 /// What the method of the lists lacks; where there is none, the one with the fewest free parameters.
-pub(super) fn missing(resource: &Resource, pins: &Pins) -> Vec<String> {
+pub(super) fn missing(resource: &Resource, pins: &KeyConstraints) -> Vec<String> {
     let missing = |method: &Method| -> Vec<String> {
         keys(resource, method).filter(|key| pins.get(key).is_none()).map(str::to_owned).collect()
     };
@@ -150,11 +150,11 @@ pub(super) fn path(resource: &Resource, method: &Method, binding: &Binding) -> S
 }
 
 /// The query parameters of each request that a call takes: the fixed ones, and what the pins let it say.
-pub(super) fn queries(method: &Method, pins: &Pins) -> Vec<Vec<(String, String)>> {
+pub(super) fn queries(method: &Method, pins: &KeyConstraints) -> Vec<Vec<(String, String)>> {
     method.union.iter().map(|fixed| query(method, pins, fixed)).collect()
 }
 
-fn query(method: &Method, pins: &Pins, fixed: &[(String, String)]) -> Vec<(String, String)> {
+fn query(method: &Method, pins: &KeyConstraints, fixed: &[(String, String)]) -> Vec<(String, String)> {
     let mut query = fixed.to_vec();
     let mut sent: Vec<&Filter> = Vec::new();
     for filter in &method.filters {
@@ -171,7 +171,7 @@ fn query(method: &Method, pins: &Pins, fixed: &[(String, String)]) -> Vec<(Strin
 
 /// The value that a filter sends for these constraints; `None` for several values, which a query parameter cannot
 /// express.
-fn said(filter: &Filter, pins: &Pins) -> Option<String> {
+fn said(filter: &Filter, pins: &KeyConstraints) -> Option<String> {
     let value = match filter.contains {
         true => pins.contained(&filter.column)?,
         false => pins.get(&filter.column).filter(|values| values.len() == 1)?.first()?,
@@ -180,9 +180,9 @@ fn said(filter: &Filter, pins: &Pins) -> Option<String> {
 }
 
 /// Whether the request already restricts this column to the wanted values, so that rows need no check.
-pub(super) fn is_fixed(resource: &Resource, method: &Method, pins: &Pins, column: &str) -> bool {
+pub(super) fn is_fixed(resource: &Resource, method: &Method, pins: &KeyConstraints, column: &str) -> bool {
     if keys(resource, method).any(|key| key == column) {
-        return resource.column(column).is_some_and(|column| column.source == Source::Parameter);
+        return resource.column(column).is_some_and(|column| column.source == ColumnSource::Parameter);
     }
     let says = |query: &Vec<(String, String)>, filter: &Filter| {
         said(filter, pins).is_some_and(|value| query.contains(&(filter.sends.clone(), value)))
@@ -196,7 +196,7 @@ pub(super) fn is_fixed(resource: &Resource, method: &Method, pins: &Pins, column
 }
 
 /// As EXPLAIN shows it: `image_id in [1, 2]`, and of many values the first few.
-pub(super) fn describe(pins: &Pins) -> String {
+pub(super) fn describe(pins: &KeyConstraints) -> String {
     const MOST: usize = 8;
     let written = |value: &Value| match value {
         Value::Text(text) => format!("'{text}'"),
@@ -222,8 +222,8 @@ mod tests {
     /// The method's name, and the paths that it is asked with.
     fn requests(filters: &[Expr]) -> Result<Vec<String>, Fault> {
         let resource = Registry::built_in().find("compute", "image_actions").unwrap();
-        let calls = choose(resource, &Pins::of(resource, filters))?;
-        let method = |call: &Call| &resource.methods[call.method];
+        let calls = choose(resource, &KeyConstraints::of(resource, filters))?;
+        let method = |call: &MethodCall| &resource.methods[call.method];
         let name = calls.first().map(|call| method(call).name.clone());
         let paths = calls.iter().map(|call| path(resource, method(call), &call.binding));
         Ok(name.into_iter().chain(paths).collect())
@@ -289,7 +289,7 @@ mod tests {
         let key = |image, id| Binding::default().with("image_id", Value::Int(image)).with("id", Value::Int(id));
         let given: Vec<_> = (0..4).map(|id| key(1, id)).chain((0..5).map(|id| key(2, id))).collect();
 
-        let called = calls(resource, &Pins::none(), &given, |_| false).unwrap();
+        let called = calls(resource, &KeyConstraints::none(), &given, |_| false).unwrap();
 
         let paths = called.iter().map(|call| path(resource, &resource.methods[call.method], &call.binding));
         assert_eq!(
@@ -303,13 +303,14 @@ mod tests {
             ]
         );
         let there =
-            calls(resource, &Pins::none(), &given[..2], |call| !resource.methods[call.method].is_get()).unwrap();
+            calls(resource, &KeyConstraints::none(), &given[..2], |call| !resource.methods[call.method].is_get())
+                .unwrap();
         assert_eq!(there.len(), 1, "the list, where that has been asked for");
     }
 
     fn images(filters: &[Expr]) -> Vec<Vec<(String, String)>> {
         let resource = Registry::built_in().find("compute", "images").unwrap();
-        let pins = Pins::of(resource, filters);
+        let pins = KeyConstraints::of(resource, filters);
         queries(resource.method("images_list").unwrap(), &pins)
     }
 
@@ -330,7 +331,7 @@ mod tests {
     fn each_request_of_a_union_is_told_what_it_understands() {
         let resource = Registry::built_in().find("compute", "droplets").unwrap();
         let sent = |filter: Expr| {
-            let queries = queries(resource.method("droplets_list").unwrap(), &Pins::of(resource, [&filter]));
+            let queries = queries(resource.method("droplets_list").unwrap(), &KeyConstraints::of(resource, [&filter]));
             queries.iter().map(|query| query.iter().map(|(name, value)| format!("{name}={value}")).collect()).collect()
         };
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::fault::Fault;
-use super::findings::Findings;
-use super::totals::Totals;
+use super::findings::ShortLists;
+use super::totals::ListLengths;
 use crate::api::Client;
 use crate::resource::Registry;
 
@@ -17,14 +17,14 @@ pub struct Account {
     pub provider: String,
     /// What its API is asked with.
     pub client: Client,
-    pub(super) totals: Totals,
-    pub(super) findings: Findings,
+    pub(super) totals: ListLengths,
+    pub(super) findings: ShortLists,
 }
 
 impl Account {
     /// An account of DigitalOcean's, in the catalog of the provider's own name.
     pub fn digitalocean(client: Client) -> Self {
-        let (totals, findings) = (Totals::default(), Findings::default());
+        let (totals, findings) = (ListLengths::default(), ShortLists::default());
         Self { name: PROVIDER.into(), provider: PROVIDER.into(), client, totals, findings }
     }
 

@@ -13,12 +13,12 @@ use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{PhysicalExpr, split_conjunction};
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 
-use super::access::{self, Call};
+use super::access::{self, MethodCall};
 use super::chunk_keys::ChunkKeys;
 use super::fault::to_datafusion;
-use super::keys::{Keys, Source};
-use super::memo::Memo;
-use super::reading::Reading;
+use super::keys::{KeyProvider, KeySource};
+use super::memo::QueryListCache;
+use super::reading::ResolvedScan;
 use super::run::Run;
 use super::stream::Calls;
 use super::{ResourceScan, same_value};
@@ -30,16 +30,16 @@ pub(super) fn calls(scan: &ResourceScan, run: &Run, context: &Arc<TaskContext>) 
     let (keys, reading) = (scan.keys(), scan.reading.clone());
     let (query, memo) = (Arc::clone(&run.query), Arc::clone(&run.memo));
     Ok(match keys {
-        Keys::Known(calls) => told(calls.clone(), &reading, &query).boxed(),
-        Keys::Wanted(_) => return internal_err!("a scan ran before it was said where its keys come from"),
-        Keys::Bound(_) => {
+        KeySource::Known(calls) => told(calls.clone(), &reading, &query).boxed(),
+        KeySource::Wanted(_) => return internal_err!("a scan ran before it was said where its keys come from"),
+        KeySource::Bound(_) => {
             let context = Arc::clone(context);
             // Not before somebody wants rows: a scalar subquery has its value then.
             let late =
                 async move { Ok::<_, DataFusionError>(told(bound(&reading, &memo, &context)?, &reading, &query)) };
             stream::once(late).try_flatten().boxed()
         }
-        Keys::Parent { columns } => {
+        KeySource::Parent { columns } => {
             let columns = columns.iter().map(|name| (name.clone(), data_type(&reading, name))).collect();
             let given = distinct_keys(scan.parent()?.execute(0, Arc::clone(context))?, columns);
             let calls = given.and_then(move |given| {
@@ -52,7 +52,11 @@ pub(super) fn calls(scan: &ResourceScan, run: &Run, context: &Arc<TaskContext>) 
 
 /// A stream of the calls. They are added to the query's request ledger at once, or one by one as they are taken if the
 /// scan may stop early.
-fn told(calls: Vec<Call>, reading: &Reading, query: &Arc<Query>) -> impl Stream<Item = Result<Call>> + Send + use<> {
+fn told(
+    calls: Vec<MethodCall>,
+    reading: &ResolvedScan,
+    query: &Arc<Query>,
+) -> impl Stream<Item = Result<MethodCall>> + Send + use<> {
     let one_by_one = reading.spec.may_end_early();
     if !one_by_one {
         calls.iter().for_each(|call| reading.expect(call, &query.ledger));
@@ -67,7 +71,7 @@ fn told(calls: Vec<Call>, reading: &Reading, query: &Arc<Query>) -> impl Stream<
 }
 
 /// The calls for the keys that all of the scan's sources have.
-fn bound(reading: &Reading, memo: &Memo, context: &TaskContext) -> Result<Vec<Call>> {
+fn bound(reading: &ResolvedScan, memo: &QueryListCache, context: &TaskContext) -> Result<Vec<MethodCall>> {
     let mut all = vec![Binding::default()];
     for (source, expressions) in reading.spec.keys().sources().iter().zip(&reading.filters.late) {
         all = both(&all, &given(source, expressions, reading, context)?);
@@ -77,17 +81,17 @@ fn bound(reading: &Reading, memo: &Memo, context: &TaskContext) -> Result<Vec<Ca
 
 /// The keys that a source has.
 fn given(
-    source: &Source,
+    source: &KeyProvider,
     expressions: &[Arc<dyn PhysicalExpr>],
-    reading: &Reading,
+    reading: &ResolvedScan,
     context: &TaskContext,
 ) -> Result<Vec<Binding>> {
     match source {
-        Source::Join { number, from } => match ChunkKeys::given(context, *number, from) {
+        KeyProvider::Join { number, from } => match ChunkKeys::given(context, *number, from) {
             Some(given) => Ok(given.to_vec()),
             None => internal_err!("a scan that a join gives its keys ran without the join"),
         },
-        Source::Late { column } => {
+        KeyProvider::Late { column } => {
             let wanted = data_type(reading, column);
             let mut values = BTreeSet::new();
             for expression in expressions {
@@ -100,9 +104,9 @@ fn given(
 }
 
 /// The calls for these keys, but for those that the scan's own filter drops.
-fn wanted(reading: &Reading, memo: &Memo, given: Vec<Binding>) -> Result<Vec<Call>> {
+fn wanted(reading: &ResolvedScan, memo: &QueryListCache, given: Vec<Binding>) -> Result<Vec<MethodCall>> {
     let given = passing(reading, given)?;
-    let is_there = |call: &Call| reading.spec.hints().kept && memo.has(&reading.key(call));
+    let is_there = |call: &MethodCall| reading.spec.hints().kept && memo.has(&reading.key(call));
     access::calls(&reading.resource, reading.spec.pins(), &given, is_there).map_err(to_datafusion)
 }
 
@@ -138,7 +142,7 @@ fn distinct_keys(
 
 /// Tells the ledger which lists these keys are, before a request is made of any.
 pub(super) fn expect_lists<'a>(
-    reading: &Reading,
+    reading: &ResolvedScan,
     keys: impl Iterator<Item = &'a Binding>,
     ledger: &Ledger,
 ) -> Result<()> {
@@ -151,7 +155,7 @@ pub(super) fn expect_lists<'a>(
 
 /// Evaluates the conjuncts of the scan's filter that use only key columns, and drops the keys that fail: no request is
 /// sent for them.
-fn passing(reading: &Reading, given: Vec<Binding>) -> Result<Vec<Binding>> {
+fn passing(reading: &ResolvedScan, given: Vec<Binding>) -> Result<Vec<Binding>> {
     let (Some(predicate), Some(first)) = (&reading.filters.predicate, given.first()) else { return Ok(given) };
     let own = &reading.resource;
     let name = |at: usize| own.canonical(&own.columns[reading.spec.projection()[at]].name);
@@ -186,7 +190,7 @@ fn key_array(given: &[Binding], name: &str, data_type: &DataType) -> ArrayRef {
     }
 }
 
-pub(super) fn data_type(reading: &Reading, column: &str) -> DataType {
+pub(super) fn data_type(reading: &ResolvedScan, column: &str) -> DataType {
     reading.resource.column(column).expect("keys are columns of the table").data_type.clone()
 }
 

@@ -8,25 +8,29 @@ use std::sync::Arc;
 use datafusion::execution::TaskContext;
 use datafusion::prelude::SessionConfig;
 
-use super::keys::Bound;
+use super::keys::BoundColumn;
 use crate::resource::Binding;
 
 /// The keys of one target of a chunk.
-pub(super) type Given = Arc<Vec<Binding>>;
+pub(super) type SharedKeys = Arc<Vec<Binding>>;
 
 /// The keys that a bind join has for the scans of its bound side, in one chunk.
 #[derive(Debug)]
 pub(super) struct ChunkKeys {
     /// The join's.
     number: usize,
-    given: Vec<(Vec<Bound>, Given)>,
+    given: Vec<(Vec<BoundColumn>, SharedKeys)>,
     /// Those of the join in whose bound side this one is.
     outer: Option<Arc<Self>>,
 }
 
 impl ChunkKeys {
     /// The context that a chunk's bound side is executed with.
-    pub(super) fn context(number: usize, given: Vec<(Vec<Bound>, Given)>, context: &TaskContext) -> Arc<TaskContext> {
+    pub(super) fn context(
+        number: usize,
+        given: Vec<(Vec<BoundColumn>, SharedKeys)>,
+        context: &TaskContext,
+    ) -> Arc<TaskContext> {
         let outer = context.session_config().get_extension::<Self>();
         let keys = Self { number, given, outer };
         with_config(context, context.session_config().clone().with_extension(Arc::new(keys)))
@@ -42,7 +46,7 @@ impl ChunkKeys {
     }
 
     /// The keys for these columns.
-    pub(super) fn given(context: &TaskContext, number: usize, from: &[Bound]) -> Option<Given> {
+    pub(super) fn given(context: &TaskContext, number: usize, from: &[BoundColumn]) -> Option<SharedKeys> {
         let keys = Self::of(context, number)?;
         keys.given.iter().find(|(own, _)| own == from).map(|(_, given)| Arc::clone(given))
     }
@@ -67,11 +71,11 @@ mod tests {
     use super::*;
     use crate::resource::Value;
 
-    fn from(column: &str) -> Vec<Bound> {
-        vec![Bound { column: column.into(), key: 0 }]
+    fn from(column: &str) -> Vec<BoundColumn> {
+        vec![BoundColumn { column: column.into(), key: 0 }]
     }
 
-    fn key(value: i64) -> Given {
+    fn key(value: i64) -> SharedKeys {
         Arc::new(vec![Binding::default().with("image_id", Value::Int(value))])
     }
 

@@ -10,9 +10,9 @@ use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 
 use super::access::{self, describe};
 use super::hints::Expected;
-use super::keys::{Keys, Source};
+use super::keys::{KeyProvider, KeySource};
 use super::scan::ResourceScan;
-use crate::resource::{Answer, Method};
+use crate::resource::{Method, ResponseShape};
 
 /// Writes an operator's details as EXPLAIN shows them: in a line, or a line each in a tree.
 pub(super) fn write(
@@ -63,9 +63,9 @@ fn methods(scan: &ResourceScan) -> Vec<&Method> {
         Some(calls) => calls.first().map(|call| reading.method(call.method)).into_iter().collect(),
         None => {
             let given: Vec<&str> = match scan.keys() {
-                Keys::Bound(sources) => sources.iter().flat_map(Source::columns).collect(),
-                Keys::Parent { columns } => columns.iter().map(String::as_str).collect(),
-                Keys::Known(_) | Keys::Wanted(_) => Vec::new(),
+                KeySource::Bound(sources) => sources.iter().flat_map(KeyProvider::columns).collect(),
+                KeySource::Parent { columns } => columns.iter().map(String::as_str).collect(),
+                KeySource::Known(_) | KeySource::Wanted(_) => Vec::new(),
             };
             let has_value = |key: &str| given.contains(&key) || reading.spec.pins().get(key).is_some();
             let (get, list) = access::candidates(&reading.resource, has_value);
@@ -85,17 +85,17 @@ fn request(scan: &ResourceScan, method: &Method) -> String {
 
 /// Where keys come from that the query's text does not name.
 fn keys_from(scan: &ResourceScan) -> Option<String> {
-    let given = |source: &Source| match source {
-        Source::Join { number, from } => {
+    let given = |source: &KeyProvider| match source {
+        KeyProvider::Join { number, from } => {
             let columns: Vec<_> = from.iter().map(|bound| bound.column.as_str()).collect();
             format!("{} from BindJoinExec {number}", columns.join(", "))
         }
-        Source::Late { column } => format!("{column} from a value that is known when it runs"),
+        KeyProvider::Late { column } => format!("{column} from a value that is known when it runs"),
     };
     match scan.keys() {
-        Keys::Known(_) | Keys::Wanted(_) => None,
-        Keys::Bound(sources) => Some(sources.iter().map(given).collect::<Vec<_>>().join(" and ")),
-        Keys::Parent { columns } => {
+        KeySource::Known(_) | KeySource::Wanted(_) => None,
+        KeySource::Bound(sources) => Some(sources.iter().map(given).collect::<Vec<_>>().join(" and ")),
+        KeySource::Parent { columns } => {
             let says = scan.reading.resource.parent.as_ref().map(|parent| parent.says.as_str()).unwrap_or_default();
             Some(format!("{} from the scan below ({says})", columns.join(", ")))
         }
@@ -104,13 +104,15 @@ fn keys_from(scan: &ResourceScan) -> Option<String> {
 
 /// Which keys a scan covers that none were given to.
 pub(super) fn covers(scan: &ResourceScan) -> Option<String> {
-    let (Keys::Parent { columns }, Some(parent)) = (scan.keys(), &scan.reading.resource.parent) else { return None };
+    let (KeySource::Parent { columns }, Some(parent)) = (scan.keys(), &scan.reading.resource.parent) else {
+        return None;
+    };
     Some(format!("{} without a value of {} covers {}", scan.reading.table(), columns.join(", "), parent.says))
 }
 
 /// What is known of how many requests it takes, and what was so when the lists were last read.
 fn requests(scan: &ResourceScan, methods: &[&Method]) -> Option<String> {
-    let lists = methods.iter().any(|method| matches!(method.answer, Answer::Rows { paged: true, .. }));
+    let lists = methods.iter().any(|method| matches!(method.answer, ResponseShape::Rows { paged: true, .. }));
     let more = if lists { ", and one for every further 200 rows of a list" } else { "" };
     let Some(calls) = scan.keys().calls() else {
         return Some(match keys_expected(scan) {
@@ -131,8 +133,8 @@ fn requests(scan: &ResourceScan, methods: &[&Method]) -> Option<String> {
 /// How many keys it gets.
 fn keys_expected(scan: &ResourceScan) -> Option<u64> {
     match scan.keys() {
-        Keys::Parent { .. } => scan.parent().ok().and_then(rows_expected),
-        Keys::Bound(_) | Keys::Wanted(_) | Keys::Known(_) => scan.reading.spec.hints().keys_expected,
+        KeySource::Parent { .. } => scan.parent().ok().and_then(rows_expected),
+        KeySource::Bound(_) | KeySource::Wanted(_) | KeySource::Known(_) => scan.reading.spec.hints().keys_expected,
     }
 }
 

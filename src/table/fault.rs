@@ -5,7 +5,7 @@ use std::fmt;
 use datafusion::error::DataFusionError;
 
 use super::expr_codec::Unencodable;
-use crate::api::{Far, Hole, MOST_PROOF, Where};
+use crate::api::{Hole, MOST_PROOF, RequestLine, TooFar};
 use crate::error::{Error, Failure, Kind};
 use crate::rows;
 
@@ -74,14 +74,14 @@ pub enum Fault {
     /// An answer that does not hold what is declared.
     Unreadable {
         /// The request.
-        at: Where,
+        at: RequestLine,
         /// What is wrong with its body.
         fault: rows::Fault,
     },
     /// A list that was never the same twice.
     Changing {
         /// Its first page.
-        at: Where,
+        at: RequestLine,
         /// How often it was read.
         readings: u32,
         /// How many rows the last reading found.
@@ -92,7 +92,7 @@ pub enum Fault {
     /// A list whose pages contradict each other in how long it is.
     Incomplete {
         /// Its first page.
-        at: Where,
+        at: RequestLine,
         /// How many rows were found.
         found: u64,
         /// How many there are, as its pages say.
@@ -116,7 +116,7 @@ pub enum Lack {
     /// Its pages are smaller than was asked for, and may have been cut.
     Small,
     /// It would take too many pages to prove that there are no more rows.
-    Far(Far),
+    Far(TooFar),
     /// Its pages tell different lengths, and the same ones when they are read again.
     Contradicting,
 }
@@ -141,7 +141,7 @@ impl fmt::Display for Lack {
             Self::Endless => f.write_str("more pages follow, and all of them are empty"),
             Self::Unknown => f.write_str("the next page is answered with 404"),
             Self::Small => f.write_str("its pages have fewer rows than requested and may be truncated"),
-            Self::Far(Far { page, pages }) => write!(
+            Self::Far(TooFar { page, pages }) => write!(
                 f,
                 "page {page} is empty, and there are {pages} pages up to that total: no more than {MOST_PROOF} are checked"
             ),

@@ -120,14 +120,16 @@ mod tests {
 
     use super::*;
     use crate::resource::Registry;
-    use crate::table::Pins;
-    use crate::table::keys::{Keys, Otherwise};
+    use crate::table::KeyConstraints;
+    use crate::table::keys::{KeyFallback, KeySource};
 
     #[test]
     fn the_filters_of_one_scan_are_not_read_as_those_of_another() {
         let resource = Registry::built_in().find("compute", "images").unwrap();
         let exprs = ExprCodec::new(TaskContext::default(), []);
-        let scan = |projection| ScanSpec::new(resource, Pins::none(), projection, Keys::Wanted(Otherwise::Nothing));
+        let scan = |projection| {
+            ScanSpec::new(resource, KeyConstraints::none(), projection, KeySource::Wanted(KeyFallback::Nothing))
+        };
         let (one, other) = (scan(vec![0, 1]), scan(vec![1, 0]));
         let codec = |spec| FiltersCodec::try_new(&exprs, spec, resource, None).unwrap();
         let column = resource.planned_schema().field(0).name();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::fault::Lack;
-use crate::api::{Request, Short};
+use crate::api::{Request, ShortBy};
 
 /// Findings beyond this many are forgotten, and proved again.
 const MOST: usize = 1_000;
@@ -17,34 +17,34 @@ const LIFE: Duration = Duration::from_secs(600);
 
 /// The findings of one account, by path and query.
 #[derive(Debug, Default)]
-pub(super) struct Findings(Mutex<HashMap<String, Kept>>);
+pub(super) struct ShortLists(Mutex<HashMap<String, KeptFinding>>);
 
 /// What was found of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Finding {
+pub(super) struct ShortList {
     /// Its rows and its reported total. The finding applies only while both are the same.
-    pub(super) short: Short,
+    pub(super) short: ShortBy,
     /// Why these rows are no answer; none where they are.
     pub(super) lack: Option<Lack>,
 }
 
 #[derive(Debug)]
-struct Kept {
-    finding: Finding,
+struct KeptFinding {
+    finding: ShortList,
     until: Instant,
 }
 
-impl Findings {
+impl ShortLists {
     /// Keeps what was found of a list. What is known already does not live longer for being met again: it was not
     /// proved again.
-    pub(super) fn keep(&self, list: &Request, finding: Finding) {
+    pub(super) fn keep(&self, list: &Request, finding: ShortList) {
         let mut findings = self.0.lock().expect("nothing panics while it is held");
         let now = Instant::now();
         findings.retain(|_, kept| kept.until > now);
         if findings.len() >= MOST {
             findings.clear();
         }
-        let new = || Kept { finding, until: now + LIFE };
+        let new = || KeptFinding { finding, until: now + LIFE };
         let kept = findings.entry(list.at().path).or_insert_with(new);
         if kept.finding != finding {
             *kept = new();
@@ -52,7 +52,7 @@ impl Findings {
     }
 
     /// What is known of a list.
-    pub(super) fn of(&self, list: &Request) -> Option<Finding> {
+    pub(super) fn of(&self, list: &Request) -> Option<ShortList> {
         let findings = self.0.lock().expect("nothing panics while it is held");
         findings.get(&list.at().path).filter(|kept| kept.until > Instant::now()).map(|kept| kept.finding)
     }
@@ -66,11 +66,11 @@ mod tests {
         Request::new("/v2/things".into()).with_query(vec![("tag".into(), query.into())])
     }
 
-    const SHORT: Finding = Finding { short: Short { rows: 300, total: 302 }, lack: None };
+    const SHORT: ShortList = ShortList { short: ShortBy { rows: 300, total: 302 }, lack: None };
 
     #[tokio::test(start_paused = true)]
     async fn a_finding_is_kept_for_ten_minutes_and_not_longer_for_being_used() {
-        let findings = Findings::default();
+        let findings = ShortLists::default();
         findings.keep(&list("a"), SHORT);
         tokio::time::advance(LIFE / 2).await;
         findings.keep(&list("a"), SHORT);
@@ -83,10 +83,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_new_finding_takes_the_place_of_the_old_one() {
-        let findings = Findings::default();
+        let findings = ShortLists::default();
         let others = [
-            Finding { short: Short { rows: 301, total: 303 }, ..SHORT },
-            Finding { lack: Some(Lack::Unknown), ..SHORT },
+            ShortList { short: ShortBy { rows: 301, total: 303 }, ..SHORT },
+            ShortList { lack: Some(Lack::Unknown), ..SHORT },
         ];
         for other in others {
             findings.keep(&list("a"), SHORT);
@@ -101,7 +101,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn there_are_never_more_than_so_many() {
-        let findings = Findings::default();
+        let findings = ShortLists::default();
 
         (0..MOST + 5).for_each(|number| findings.keep(&list(&number.to_string()), SHORT));
 

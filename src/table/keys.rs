@@ -15,55 +15,55 @@
 //!     └─────┘
 //! ```
 //!
-//! [`Keys::bound_by`] and [`Keys::closed`] are the only ways on, and make new keys each. The rule of bind joins takes
+//! [`KeySource::bound_by`] and [`KeySource::closed`] are the only ways on, and make new keys each. The rule of bind joins takes
 //! them; a plan that is executed has no scan that still wants keys.
 
 use serde::{Deserialize, Serialize};
 
-use super::access::Call;
+use super::access::MethodCall;
 use super::bind::MissingKey;
 
 /// Where the values come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Keys {
+pub(super) enum KeySource {
     /// From the query's text.
-    Known(Vec<Call>),
+    Known(Vec<MethodCall>),
     /// The query's text does not name them; the rules still have to say.
-    Wanted(Otherwise),
+    Wanted(KeyFallback),
     /// From other parts of the plan; the keys are those that all of these sources supply.
-    Bound(Vec<Source>),
+    Bound(Vec<KeyProvider>),
     /// From the rows of the scan below, whose columns are these.
     Parent { columns: Vec<String> },
 }
 
 /// How a scan gets its keys if no other part of the plan supplies them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Otherwise {
+pub(super) enum KeyFallback {
     /// It reads those of its parent, whose columns are for these.
     Parent { columns: Vec<String> },
     /// By a method without that parameter, which costs more requests.
-    Calls(Vec<Call>),
+    Calls(Vec<MethodCall>),
     /// It cannot be read.
     Nothing,
 }
 
 /// A place in the plan that values come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Source {
+pub(super) enum KeyProvider {
     /// The other side of the join of this number. While it runs, a chunk's values are in the context (`ChunkKeys`).
-    Join { number: usize, from: Vec<Bound> },
+    Join { number: usize, from: Vec<BoundColumn> },
     /// Expressions that have one value each, which is known when the plan runs: a scalar subquery's.
     Late { column: String },
 }
 
 /// A parameter's column, and the pair of the join's keys that gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Bound {
+pub(super) struct BoundColumn {
     pub(super) column: String,
     pub(super) key: usize,
 }
 
-impl Source {
+impl KeyProvider {
     /// The parameters' columns that it gives.
     pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
         let (several, one) = match self {
@@ -74,9 +74,9 @@ impl Source {
     }
 }
 
-impl Keys {
+impl KeySource {
     /// Adds a source; `None` if the keys are already known or come from the parent.
-    pub(super) fn bound_by(&self, source: Source) -> Option<Self> {
+    pub(super) fn bound_by(&self, source: KeyProvider) -> Option<Self> {
         match self {
             Self::Wanted(_) => Some(Self::Bound(vec![source])),
             Self::Bound(sources) => Some(Self::Bound(sources.iter().cloned().chain([source]).collect())),
@@ -87,11 +87,13 @@ impl Keys {
     /// Resolves keys that no part of the plan supplies: by the fallback, or `None` if the scan cannot run without them.
     pub(super) fn closed(&self, missing_key: MissingKey) -> Option<Self> {
         match (self, missing_key) {
-            (Self::Wanted(Otherwise::Calls(calls)), _) => Some(Self::Known(calls.clone())),
-            (Self::Wanted(Otherwise::Parent { columns }), MissingKey::Enumerate) => {
+            (Self::Wanted(KeyFallback::Calls(calls)), _) => Some(Self::Known(calls.clone())),
+            (Self::Wanted(KeyFallback::Parent { columns }), MissingKey::Enumerate) => {
                 Some(Self::Parent { columns: columns.clone() })
             }
-            (Self::Wanted(Otherwise::Parent { .. }), MissingKey::Error) | (Self::Wanted(Otherwise::Nothing), _) => None,
+            (Self::Wanted(KeyFallback::Parent { .. }), MissingKey::Error) | (Self::Wanted(KeyFallback::Nothing), _) => {
+                None
+            }
             (Self::Known(_) | Self::Bound(_) | Self::Parent { .. }, _) => Some(self.clone()),
         }
     }
@@ -107,20 +109,20 @@ impl Keys {
     }
 
     /// The calls that are known before the plan runs.
-    pub(super) fn calls(&self) -> Option<&[Call]> {
+    pub(super) fn calls(&self) -> Option<&[MethodCall]> {
         if let Self::Known(calls) = self { Some(calls) } else { None }
     }
 
     /// The places that they come from.
-    pub(super) fn sources(&self) -> &[Source] {
+    pub(super) fn sources(&self) -> &[KeyProvider] {
         if let Self::Bound(sources) = self { sources } else { &[] }
     }
 
     /// The numbers of the joins that they come from.
     pub(super) fn joins(&self) -> impl Iterator<Item = usize> {
         self.sources().iter().filter_map(|source| match source {
-            Source::Join { number, .. } => Some(*number),
-            Source::Late { .. } => None,
+            KeyProvider::Join { number, .. } => Some(*number),
+            KeyProvider::Late { .. } => None,
         })
     }
 }
@@ -130,38 +132,38 @@ mod tests {
     use super::*;
     use crate::resource::Binding;
 
-    fn join(number: usize) -> Source {
-        Source::Join { number, from: vec![Bound { column: "image_id".into(), key: 0 }] }
+    fn join(number: usize) -> KeyProvider {
+        KeyProvider::Join { number, from: vec![BoundColumn { column: "image_id".into(), key: 0 }] }
     }
 
     fn columns() -> Vec<String> {
         vec!["image_id".into()]
     }
 
-    fn calls() -> Vec<Call> {
-        vec![Call { method: 1, binding: Binding::default() }]
+    fn calls() -> Vec<MethodCall> {
+        vec![MethodCall { method: 1, binding: Binding::default() }]
     }
 
-    fn parent() -> Otherwise {
-        Otherwise::Parent { columns: columns() }
+    fn parent() -> KeyFallback {
+        KeyFallback::Parent { columns: columns() }
     }
 
     #[test]
     fn keys_that_are_wanted_come_from_each_place_that_gives_them() {
-        let late = Source::Late { column: "image_id".into() };
+        let late = KeyProvider::Late { column: "image_id".into() };
 
-        let once = Keys::Wanted(parent()).bound_by(join(1)).unwrap();
+        let once = KeySource::Wanted(parent()).bound_by(join(1)).unwrap();
         let twice = once.bound_by(late.clone()).unwrap();
 
-        assert_eq!(once, Keys::Bound(vec![join(1)]));
-        assert_eq!(twice, Keys::Bound(vec![join(1), late]));
+        assert_eq!(once, KeySource::Bound(vec![join(1)]));
+        assert_eq!(twice, KeySource::Bound(vec![join(1), late]));
         assert_eq!(twice.joins().collect::<Vec<_>>(), [1]);
         assert!(twice.are_open() && !twice.are_wanted());
     }
 
     #[test]
     fn keys_that_are_known_or_the_parents_come_from_nowhere_else() {
-        for keys in [Keys::Known(calls()), Keys::Parent { columns: columns() }] {
+        for keys in [KeySource::Known(calls()), KeySource::Parent { columns: columns() }] {
             assert_eq!(keys.bound_by(join(1)), None);
             assert!(!keys.are_open());
         }
@@ -169,19 +171,21 @@ mod tests {
 
     #[test]
     fn keys_that_nothing_gives_are_the_parents_or_done_without_or_missing() {
-        let closed = |otherwise, missing_key| Keys::Wanted(otherwise).closed(missing_key);
+        let closed = |otherwise, missing_key| KeySource::Wanted(otherwise).closed(missing_key);
 
-        assert_eq!(closed(parent(), MissingKey::Enumerate), Some(Keys::Parent { columns: columns() }));
+        assert_eq!(closed(parent(), MissingKey::Enumerate), Some(KeySource::Parent { columns: columns() }));
         assert_eq!(closed(parent(), MissingKey::Error), None);
         for missing_key in [MissingKey::Enumerate, MissingKey::Error] {
-            assert_eq!(closed(Otherwise::Calls(calls()), missing_key), Some(Keys::Known(calls())));
-            assert_eq!(closed(Otherwise::Nothing, missing_key), None);
+            assert_eq!(closed(KeyFallback::Calls(calls()), missing_key), Some(KeySource::Known(calls())));
+            assert_eq!(closed(KeyFallback::Nothing, missing_key), None);
         }
     }
 
     #[test]
     fn keys_that_something_gives_stay_what_they_are() {
-        for keys in [Keys::Known(calls()), Keys::Bound(vec![join(1)]), Keys::Parent { columns: columns() }] {
+        for keys in
+            [KeySource::Known(calls()), KeySource::Bound(vec![join(1)]), KeySource::Parent { columns: columns() }]
+        {
             assert_eq!(keys.closed(MissingKey::Error), Some(keys.clone()));
         }
     }

@@ -21,10 +21,10 @@ use tracing::warn;
 
 use super::Account;
 use super::fault::{Fault, Lack};
-use super::findings::Finding;
+use super::findings::ShortList;
 use super::ids::Ids;
 use crate::api::page::{Decoded, Fetch, Pages};
-use crate::api::{Extent, Fault as Missing, Request, Short};
+use crate::api::{Extent, Fault as Missing, Request, ShortBy};
 use crate::error::{Error, Result};
 
 /// How often a list is read before it is given up.
@@ -34,7 +34,7 @@ const MOST_STALE: u32 = 3;
 
 /// What a list is read with.
 #[derive(Clone, Debug)]
-pub(super) struct Source {
+pub(super) struct ListSource {
     pub(super) account: Arc<Account>,
     pub(super) fetch: Arc<Fetch<RecordBatch>>,
     pub(super) request: Request,
@@ -46,11 +46,11 @@ pub(super) struct Source {
 
 /// The rows of one list, page by page.
 #[derive(Debug)]
-pub(super) struct List {
-    source: Source,
-    state: State,
+pub(super) struct ListReader {
+    source: ListSource,
+    state: ListState,
     /// What was found when it was read for another query.
-    known: Option<Finding>,
+    known: Option<ShortList>,
     sent: Ids,
     readings: u32,
     /// From the second reading on; the first one's are those in `sent`.
@@ -60,7 +60,7 @@ pub(super) struct List {
 }
 
 #[derive(Debug)]
-enum State {
+enum ListState {
     /// The list is declared to be a single answer, which is still to be asked for.
     Single,
     Paged(Box<Pages<RecordBatch>>),
@@ -71,16 +71,16 @@ enum State {
 enum Verdict {
     Complete,
     /// It is complete, although its total says more.
-    Short(Short),
+    Short(ShortBy),
     Again,
     /// It was different each time.
     Changing,
     Incomplete(Lack),
 }
 
-impl List {
+impl ListReader {
     /// Starts to read a list that has pages.
-    pub(super) fn paged(source: Source) -> Self {
+    pub(super) fn paged(source: ListSource) -> Self {
         let mut list = Self::single(source);
         list.begin();
         list
@@ -88,22 +88,22 @@ impl List {
 
     /// Starts to read a list that is declared to be a single answer. Should that say that there is more, its pages are
     /// read after all.
-    pub(super) fn single(source: Source) -> Self {
-        let (state, sent) = (State::Single, Ids::default());
+    pub(super) fn single(source: ListSource) -> Self {
+        let (state, sent) = (ListState::Single, Ids::default());
         Self { source, state, known: None, sent, readings: 1, current: None, previous: None, stale: 0 }
     }
 
     /// Begins a reading, with what is known of the list by then.
     fn begin(&mut self) {
-        let Source { account, fetch, request, rows_wanted, .. } = &self.source;
+        let ListSource { account, fetch, request, rows_wanted, .. } = &self.source;
         self.known = account.findings.of(request);
         let short = self.known.map(|known| known.short);
-        self.state = State::Paged(Box::new(Pages::new(Arc::clone(fetch), request.clone(), *rows_wanted, short)));
+        self.state = ListState::Paged(Box::new(Pages::new(Arc::clone(fetch), request.clone(), *rows_wanted, short)));
     }
 
     /// Begins a reading from page 1, after requests were sent for the list.
     fn begin_again(&mut self) {
-        let Source { fetch, request, .. } = &self.source;
+        let ListSource { fetch, request, .. } = &self.source;
         fetch.scope.query.ledger.expect_again(fetch.list, request.part());
         self.begin();
     }
@@ -112,9 +112,9 @@ impl List {
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             let pages = match &mut self.state {
-                State::Single => return self.single_answer().await.map(Some),
-                State::Ended => return Ok(None),
-                State::Paged(pages) => pages,
+                ListState::Single => return self.single_answer().await.map(Some),
+                ListState::Ended => return Ok(None),
+                ListState::Paged(pages) => pages,
             };
             let taken = pages.next().await;
             if let Some(taken) = taken.map_err(|error| self.unless_gone(error))? {
@@ -125,7 +125,7 @@ impl List {
     }
 
     async fn single_answer(&mut self) -> Result<RecordBatch> {
-        self.state = State::Ended;
+        self.state = ListState::Ended;
         let decoded = Arc::clone(&self.source.fetch).one(self.source.request.clone()).await?;
         let rows = self.unsent(&decoded, true)?;
         if decoded.is_part() {
@@ -173,10 +173,10 @@ impl List {
     /// Ends the list, or begins another reading.
     fn judge(&mut self) -> Result<()> {
         match self.verdict() {
-            Verdict::Complete => self.state = State::Ended,
+            Verdict::Complete => self.state = ListState::Ended,
             Verdict::Short(short) => {
                 self.note(short);
-                self.state = State::Ended;
+                self.state = ListState::Ended;
             }
             Verdict::Again => self.read_again(),
             Verdict::Changing => return Err(self.changing().into()),
@@ -213,8 +213,8 @@ impl List {
     }
 
     /// What it means that a list has fewer rows than its total.
-    fn of_short(&self, short: Short, repeated: u64) -> Verdict {
-        if let Some(Finding { short: known, lack: Some(lack) }) = self.known
+    fn of_short(&self, short: ShortBy, repeated: u64) -> Verdict {
+        if let Some(ShortList { short: known, lack: Some(lack) }) = self.known
             && known == short
         {
             return Verdict::Incomplete(lack);
@@ -244,8 +244,8 @@ impl List {
 
     fn extent(&self) -> &Extent {
         match &self.state {
-            State::Paged(pages) => pages.extent(),
-            State::Single | State::Ended => unreachable!("what is judged has pages"),
+            ListState::Paged(pages) => pages.extent(),
+            ListState::Single | ListState::Ended => unreachable!("what is judged has pages"),
         }
     }
 
@@ -260,14 +260,14 @@ impl List {
     }
 
     /// Tells, and keeps, that a list is shorter than its total.
-    fn note(&self, short: Short) {
-        let Source { account, fetch, request, .. } = &self.source;
-        let (path, Short { rows, total }) = (request.at().path, short);
+    fn note(&self, short: ShortBy) {
+        let ListSource { account, fetch, request, .. } = &self.source;
+        let (path, ShortBy { rows, total }) = (request.at().path, short);
         warn!(path, total, rows, "the API counts more rows than it lists");
         fetch.scope.query.notice(format!(
             "DigitalOcean counts {total} rows in {path} and lists {rows}: the pages after these are empty"
         ));
-        account.findings.keep(request, Finding { short, lack: None });
+        account.findings.keep(request, ShortList { short, lack: None });
     }
 
     fn changing(&self) -> Fault {
@@ -277,11 +277,11 @@ impl List {
 
     /// The error of an incomplete list, which is kept if the next query would find the same.
     fn incomplete(&self, lack: Lack) -> Fault {
-        let (extent, Source { account, request, .. }) = (self.extent(), &self.source);
+        let (extent, ListSource { account, request, .. }) = (self.extent(), &self.source);
         if let Some(short) = extent.short()
             && lack.is_lasting()
         {
-            account.findings.keep(request, Finding { short, lack: Some(lack) });
+            account.findings.keep(request, ShortList { short, lack: Some(lack) });
         }
         let total = extent.total().or_else(|| (lack == Lack::Repeated).then(|| extent.rows()));
         Fault::Incomplete { at: request.page(1).at(), found: self.found(), total, lack }

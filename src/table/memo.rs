@@ -1,7 +1,7 @@
 //! A cache of lists for one query: each list is fetched once, however often the plan reads it.
 //!
 //! The same image may come back in a later chunk of a join, in another partition, or in a second scan of the same
-//! table. Such scans read their lists through the query's [`Memo`]: the first one fetches, the others read along,
+//! table. Such scans read their lists through the query's [`QueryListCache`]: the first one fetches, the others read along,
 //! and see the same rows. What is kept counts against the memory of all queries.
 
 use std::collections::HashMap;
@@ -16,30 +16,30 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use futures::stream::{self, BoxStream, StreamExt};
 
-use super::access::Call;
+use super::access::MethodCall;
 use super::fault::{Fault, to_datafusion};
 
 /// The lists of one query that are kept. Travels in its session.
 #[derive(Debug, Default)]
-pub(crate) struct Memo {
-    lists: Mutex<HashMap<Key, Arc<List>>>,
+pub(crate) struct QueryListCache {
+    lists: Mutex<HashMap<ListKey, Arc<CachedList>>>,
 }
 
 /// What makes two lists the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
+pub(super) struct ListKey {
     /// The table, with its account.
     pub(super) table: Arc<str>,
-    pub(super) call: Call,
+    pub(super) call: MethodCall,
     pub(super) queries: Vec<Vec<(String, String)>>,
 }
 
-type Rows = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
+type CachedRows = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
 
 /// A list with several readers. The reader that needs the next batch polls the source once and releases the lock. No
 /// reader holds the source across polls, because it may never be polled again: a join stops reading one side while it
 /// works on the other.
-struct List {
+struct CachedList {
     /// For the error of a list that cannot be read to its end.
     table: Arc<str>,
     read: Mutex<Read>,
@@ -47,7 +47,7 @@ struct List {
 }
 
 struct Read {
-    source: Rows,
+    source: CachedRows,
     batches: Vec<RecordBatch>,
     end: Option<Result<(), Arc<DataFusionError>>>,
     memory: MemoryReservation,
@@ -57,17 +57,22 @@ struct Read {
 #[derive(Default)]
 struct Readers(Mutex<Vec<Waker>>);
 
-impl Memo {
+impl QueryListCache {
     /// Whether somebody has asked for a list.
-    pub(super) fn has(&self, key: &Key) -> bool {
+    pub(super) fn has(&self, key: &ListKey) -> bool {
         self.lists().contains_key(key)
     }
 
     /// The rows of a list, from its beginning. `fetch` is called where nobody has asked for it yet.
-    pub(super) fn rows(&self, key: Key, pool: &Arc<dyn MemoryPool>, fetch: impl FnOnce() -> Rows) -> Rows {
+    pub(super) fn rows(
+        &self,
+        key: ListKey,
+        pool: &Arc<dyn MemoryPool>,
+        fetch: impl FnOnce() -> CachedRows,
+    ) -> CachedRows {
         let mut lists = self.lists();
         let table = Arc::clone(&key.table);
-        let list = lists.entry(key).or_insert_with(|| Arc::new(List::new(table, fetch(), pool)));
+        let list = lists.entry(key).or_insert_with(|| Arc::new(CachedList::new(table, fetch(), pool)));
         let reader = (Arc::clone(list), Some(0));
         let rows = stream::unfold(reader, async |(list, at)| {
             let at = at?;
@@ -81,13 +86,13 @@ impl Memo {
     }
 
     /// A `fetch` that panics adds nothing to the lists: they can be used after it.
-    fn lists(&self) -> MutexGuard<'_, HashMap<Key, Arc<List>>> {
+    fn lists(&self) -> MutexGuard<'_, HashMap<ListKey, Arc<CachedList>>> {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl List {
-    fn new(table: Arc<str>, source: Rows, pool: &Arc<dyn MemoryPool>) -> Self {
+impl CachedList {
+    fn new(table: Arc<str>, source: CachedRows, pool: &Arc<dyn MemoryPool>) -> Self {
         let memory = MemoryConsumer::new("rows that are kept for a join").register(pool);
         let read = Mutex::new(Read { source, batches: Vec::new(), end: None, memory });
         Self { table, read, readers: Arc::default() }
@@ -165,7 +170,7 @@ impl Read {
     }
 }
 
-impl fmt::Debug for List {
+impl fmt::Debug for CachedList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("List").field("batches", &self.read().batches.len()).finish_non_exhaustive()
     }
@@ -183,8 +188,12 @@ mod tests {
     use crate::error::Error;
     use crate::resource::Binding;
 
-    fn key() -> Key {
-        Key { table: "images".into(), call: Call { method: 0, binding: Binding::default() }, queries: vec![vec![]] }
+    fn key() -> ListKey {
+        ListKey {
+            table: "images".into(),
+            call: MethodCall { method: 0, binding: Binding::default() },
+            queries: vec![vec![]],
+        }
     }
 
     fn batch(value: i64) -> RecordBatch {
@@ -197,7 +206,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_is_fetched_by_the_first_and_read_along_by_the_others() {
-        let (memo, fetched) = (Memo::default(), AtomicUsize::new(0));
+        let (memo, fetched) = (QueryListCache::default(), AtomicUsize::new(0));
         let rows = || {
             memo.rows(key(), &unbounded(), || {
                 fetched.fetch_add(1, Ordering::Relaxed);
@@ -216,7 +225,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_stops_half_way_does_not_stop_the_others() {
-        let memo = Memo::default();
+        let memo = QueryListCache::default();
         let (send, receive) = futures::channel::mpsc::unbounded();
         let mut receive = Some(receive.boxed());
         let mut rows = || memo.rows(key(), &unbounded(), || receive.take().unwrap());
@@ -232,7 +241,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_and_is_not_asked_again_does_not_hold_up_the_others() {
-        let memo = Memo::default();
+        let memo = QueryListCache::default();
         let (send, receive) = futures::channel::mpsc::unbounded();
         let mut receive = Some(receive.boxed());
         let mut rows = || memo.rows(key(), &unbounded(), || receive.take().unwrap());
@@ -251,14 +260,14 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_is_everybodys_and_so_is_a_memory_that_is_full() {
-        let memo = Memo::default();
+        let memo = QueryListCache::default();
         let failing = || stream::iter([Err(DataFusionError::Execution("broken".into()))]).boxed();
         for _ in 0..2 {
             let error = memo.rows(key(), &unbounded(), failing).try_collect::<Vec<_>>().await.unwrap_err();
             assert!(error.to_string().contains("broken"), "{error}");
         }
         let small: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(8));
-        let rows = Memo::default().rows(key(), &small, || stream::iter([Ok(batch(1))]).boxed());
+        let rows = QueryListCache::default().rows(key(), &small, || stream::iter([Ok(batch(1))]).boxed());
 
         let error = rows.try_collect::<Vec<_>>().await.unwrap_err();
 
@@ -267,7 +276,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_of_the_list_is_an_error_for_those_who_read_along() {
-        let memo = Memo::default();
+        let memo = QueryListCache::default();
         let (send, receive) = futures::channel::mpsc::unbounded();
         let mut source = Some(receive.map(|()| panic!("the list's own")).boxed());
         let mut rows = || memo.rows(key(), &unbounded(), || source.take().unwrap());
@@ -289,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_panic_before_a_list_begins_leaves_the_others() {
-        let memo = Memo::default();
+        let memo = QueryListCache::default();
         let begin = || memo.rows(key(), &unbounded(), || panic!("before there is a list")).boxed();
 
         assert!(catch_unwind(AssertUnwindSafe(begin)).is_err());

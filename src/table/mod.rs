@@ -4,7 +4,7 @@
 //! - [`ResourceTable`]: the `TableProvider`; from filters to a plan, nothing is sent.
 //! - [`ResourceScan`]: the `ExecutionPlan`; reads. What it reads is a `spec`, plain data; `reading`: that with what it
 //!   names; `explain`: what EXPLAIN shows of it.
-//! - [`Pins`] (`pins`): filters to values. `access`: values to requests. Both pure.
+//! - [`KeyConstraints`] (`pins`): filters to values. `access`: values to requests. Both pure.
 //! - `keys`: where values come from; `calls`: the calls that they make; `same_value`: keys of another type.
 //! - [`bind`]: joins that give a scan its keys; `chunk_keys`: those of the chunk that runs.
 //! - `expr_codec`: expressions as bytes, and back; `filters_codec`: a scan's filters as bytes.
@@ -60,20 +60,20 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::{collect_columns, conjunction_opt};
 use datafusion::physical_plan::ExecutionPlan;
 
-use access::{Call, choose};
+use access::{MethodCall, choose};
 pub use account::{Account, Accounts};
 pub use catalog::catalogs;
 pub(crate) use expr_codec::ExprCodec;
 pub use expr_codec::Unencodable;
 pub use fault::{Fault, Lack};
 pub(crate) use filters::FiltersIntoScans;
-pub use pins::Pins;
+pub use pins::KeyConstraints;
 pub use run::Run;
 use scan::ResourceScan;
 
 use self::access::MOST_GETS;
-use self::keys::{Keys, Otherwise};
-use self::reading::{Filters, Reading};
+use self::keys::{KeyFallback, KeySource};
+use self::reading::{Filters, ResolvedScan};
 use self::spec::ScanSpec;
 use crate::resource::{Resource, Value};
 
@@ -102,7 +102,7 @@ impl ResourceTable {
     }
 
     /// Whether calls do without the table's parameter, which a join may give after all.
-    fn leave_open(&self, calls: &[Call]) -> bool {
+    fn leave_open(&self, calls: &[MethodCall]) -> bool {
         calls.first().is_some_and(|call| !self.resource.methods[call.method].gives.is_empty())
     }
 
@@ -129,31 +129,31 @@ impl ResourceTable {
     /// The scan that tells the keys where nothing else does.
     fn scan_of_parent(&self) -> Option<ResourceScan> {
         let (own, table) = (self.resource.parent.as_ref()?, self.parent.as_ref()?);
-        let mut pins = Pins::none();
+        let mut pins = KeyConstraints::none();
         for (column, text) in &own.only {
             let value = Value::parse(text, &table.column(column)?.data_type)?;
             pins = pins.with(column, BTreeSet::from([value]));
         }
         let place = |(_, column): &(String, String)| table.planned_schema().index_of(column).ok();
         let projection = own.values.iter().map(place).collect::<Option<Vec<_>>>()?;
-        let keys = Keys::Known(choose(table, &pins).ok()?);
+        let keys = KeySource::Known(choose(table, &pins).ok()?);
         let spec = ScanSpec::new(table, pins, projection, keys);
-        ResourceScan::try_new(Reading::new(spec, Arc::clone(table), Filters::default()), None).ok()
+        ResourceScan::try_new(ResolvedScan::new(spec, Arc::clone(table), Filters::default()), None).ok()
     }
 
     /// Where a scan's keys come from, as far as its filters say; and the parent's scan, where that may tell them.
-    fn keys(&self, pins: &Pins) -> (Keys, Option<Arc<dyn ExecutionPlan>>) {
+    fn keys(&self, pins: &KeyConstraints) -> (KeySource, Option<Arc<dyn ExecutionPlan>>) {
         match choose(&self.resource, pins) {
             Ok(calls) if calls.len() > MOST_GETS && self.leave_open(&calls) => {
-                (Keys::Wanted(Otherwise::Calls(calls)), None)
+                (KeySource::Wanted(KeyFallback::Calls(calls)), None)
             }
-            Ok(calls) => (Keys::Known(calls), None),
+            Ok(calls) => (KeySource::Known(calls), None),
             Err(_) => match self.resource.parent.as_ref().zip(self.scan_of_parent()) {
                 Some((parent, scan)) => {
                     let columns = parent.values.iter().map(|(column, _)| column.clone()).collect();
-                    (Keys::Wanted(Otherwise::Parent { columns }), Some(Arc::new(scan)))
+                    (KeySource::Wanted(KeyFallback::Parent { columns }), Some(Arc::new(scan)))
                 }
-                None => (Keys::Wanted(Otherwise::Nothing), None),
+                None => (KeySource::Wanted(KeyFallback::Nothing), None),
             },
         }
     }
@@ -173,7 +173,7 @@ impl TableProvider for ResourceTable {
     /// also pins values helps to choose the requests; the others come as physical expressions.
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
         let support = |filter: &&Expr| {
-            let pins = Pins::of(&self.resource, [*filter]);
+            let pins = KeyConstraints::of(&self.resource, [*filter]);
             match (pins.is_empty(), pins.is_exact()) {
                 (true, _) => TableProviderFilterPushDown::Unsupported,
                 (false, true) => TableProviderFilterPushDown::Exact,
@@ -192,14 +192,15 @@ impl TableProvider for ResourceTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let all = || (0..self.resource.planned_schema().fields().len()).collect();
         let projection = projection.cloned().unwrap_or_else(all);
-        let read: Vec<Pins> = filters.iter().map(|filter| Pins::of(&self.resource, [filter])).collect();
+        let read: Vec<KeyConstraints> =
+            filters.iter().map(|filter| KeyConstraints::of(&self.resource, [filter])).collect();
         let more_than_pins = filters.iter().zip(&read).filter(|(_, pins)| !pins.is_exact()).map(|(filter, _)| filter);
         let residual = self.residual(state, more_than_pins)?;
-        let pins = Pins::all(read);
+        let pins = KeyConstraints::all(read);
         let (keys, parent) = self.keys(&pins);
         let checked = residual.iter().flat_map(collect_columns).map(|column| column.index()).collect();
         let spec = ScanSpec::new(&self.resource, pins, projection, keys).with_fetch(limit).reading_too(&checked);
         let filters = Filters { residual, ..Filters::default() };
-        Ok(Arc::new(ResourceScan::try_new(Reading::new(spec, Arc::clone(&self.resource), filters), parent)?))
+        Ok(Arc::new(ResourceScan::try_new(ResolvedScan::new(spec, Arc::clone(&self.resource), filters), parent)?))
     }
 }

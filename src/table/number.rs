@@ -9,9 +9,9 @@ use datafusion::physical_plan::metrics::{CustomMetricValue, Metric, MetricValue}
 
 /// A number that only grows.
 #[derive(Debug, Default)]
-pub(super) struct Number(AtomicU64);
+pub(super) struct ExactCount(AtomicU64);
 
-impl Number {
+impl ExactCount {
     /// A metric of this name with a number.
     pub(super) fn metric(name: &'static str, number: u64) -> Arc<Metric> {
         let value = Arc::new(Self(AtomicU64::new(number)));
@@ -23,13 +23,13 @@ impl Number {
     }
 }
 
-impl fmt::Display for Number {
+impl fmt::Display for ExactCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.get().fmt(f)
     }
 }
 
-impl CustomMetricValue for Number {
+impl CustomMetricValue for ExactCount {
     fn new_empty(&self) -> Arc<dyn CustomMetricValue> {
         Arc::new(Self::default())
     }

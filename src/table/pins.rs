@@ -17,7 +17,7 @@ use crate::resource::{Resource, Value};
 
 /// The values that each key column can still have. A column that is not in it is free.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pins {
+pub struct KeyConstraints {
     sets: BTreeMap<String, BTreeSet<Value>>,
     /// The values that a list column has to have in it, all of them.
     contained: BTreeMap<String, BTreeSet<Value>>,
@@ -27,7 +27,7 @@ pub struct Pins {
     exact: bool,
 }
 
-impl Pins {
+impl KeyConstraints {
     /// No filter at all: everything is free, and that is exact.
     pub fn none() -> Self {
         Self { exact: true, ..Self::default() }
@@ -140,7 +140,7 @@ impl Pins {
     }
 }
 
-fn read(resource: &Resource, filter: &Expr) -> Pins {
+fn read(resource: &Resource, filter: &Expr) -> KeyConstraints {
     match filter {
         Expr::Alias(alias) => read(resource, &alias.expr),
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
@@ -153,35 +153,35 @@ fn read(resource: &Resource, filter: &Expr) -> Pins {
             (Expr::Column(column), Expr::Literal(value, _)) | (Expr::Literal(value, _), Expr::Column(column)) => {
                 pin(resource, column, [value])
             }
-            _ => Pins::unknown(),
+            _ => KeyConstraints::unknown(),
         },
         Expr::InList(InList { expr, list, negated: false }) => match (expr.as_ref(), literals(list)) {
             (Expr::Column(column), Some(values)) => pin(resource, column, values),
-            _ => Pins::unknown(),
+            _ => KeyConstraints::unknown(),
         },
         // What DataFusion makes of `id = NULL`, in `id IN (1, NULL)` as well.
-        Expr::Literal(ScalarValue::Boolean(None | Some(false)), _) => Pins::never(),
-        Expr::Literal(ScalarValue::Boolean(Some(true)), _) => Pins::none(),
+        Expr::Literal(ScalarValue::Boolean(None | Some(false)), _) => KeyConstraints::never(),
+        Expr::Literal(ScalarValue::Boolean(Some(true)), _) => KeyConstraints::none(),
         // `WHERE public` and `WHERE NOT public`: DataFusion writes `public = false` so.
         Expr::Column(column) => pin(resource, column, [&ScalarValue::Boolean(Some(true))]),
         Expr::Not(inner) => match inner.as_ref() {
             Expr::Column(column) => pin(resource, column, [&ScalarValue::Boolean(Some(false))]),
-            _ => Pins::unknown(),
+            _ => KeyConstraints::unknown(),
         },
         Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == "array_has" => match &args[..] {
             [Expr::Column(column), Expr::Literal(value, _)] => contain(resource, column, value),
-            _ => Pins::unknown(),
+            _ => KeyConstraints::unknown(),
         },
-        _ => Pins::unknown(),
+        _ => KeyConstraints::unknown(),
     }
 }
 
-fn contain(resource: &Resource, column: &Column, value: &ScalarValue) -> Pins {
+fn contain(resource: &Resource, column: &Column, value: &ScalarValue) -> KeyConstraints {
     let mut filters = resource.methods.iter().flat_map(|method| &method.filters);
     let can_be_said = filters.any(|filter| filter.contains && filter.column == column.name);
     match to_value(value).filter(|_| can_be_said) {
-        Some(value) => Pins::containing(&column.name, value),
-        None => Pins::unknown(),
+        Some(value) => KeyConstraints::containing(&column.name, value),
+        None => KeyConstraints::unknown(),
     }
 }
 
@@ -190,13 +190,13 @@ fn literals(list: &[Expr]) -> Option<Vec<&ScalarValue>> {
 }
 
 /// A NULL is equal to nothing, and so adds no value.
-fn pin<'a>(resource: &Resource, column: &Column, values: impl IntoIterator<Item = &'a ScalarValue>) -> Pins {
+fn pin<'a>(resource: &Resource, column: &Column, values: impl IntoIterator<Item = &'a ScalarValue>) -> KeyConstraints {
     let name = resource.canonical(&column.name);
     if !is_key(resource, name) {
-        return Pins::unknown();
+        return KeyConstraints::unknown();
     }
     let values = values.into_iter().filter(|value| !value.is_null()).map(to_value).collect::<Option<_>>();
-    values.map_or_else(Pins::unknown, |values| Pins::one(name, values))
+    values.map_or_else(KeyConstraints::unknown, |values| KeyConstraints::one(name, values))
 }
 
 /// Whether some request can be made with this column.
@@ -224,11 +224,11 @@ mod tests {
     use super::*;
     use crate::resource::Registry;
 
-    fn pins(filter: Expr) -> Pins {
-        Pins::of(Registry::built_in().find("compute", "image_actions").unwrap(), [&filter])
+    fn pins(filter: Expr) -> KeyConstraints {
+        KeyConstraints::of(Registry::built_in().find("compute", "image_actions").unwrap(), [&filter])
     }
 
-    fn set(pins: &Pins, column: &str) -> Option<Vec<i64>> {
+    fn set(pins: &KeyConstraints, column: &str) -> Option<Vec<i64>> {
         let number =
             |value: &Value| if let Value::Int(number) = value { *number } else { panic!("{value} is no number") };
         pins.get(column).map(|values| values.iter().map(number).collect())

@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use datafusion::physical_expr::PhysicalExpr;
 
-use super::access::{self, Call, is_fixed};
-use super::memo::Key;
+use super::access::{self, MethodCall, is_fixed};
+use super::memo::ListKey;
 use super::spec::ScanSpec;
 use crate::api::Request;
 use crate::query::{Ledger, ListId};
-use crate::resource::{Method, Resource, Source, Value};
+use crate::resource::{ColumnSource, Method, Resource, Value};
 
 /// What a scan reads. It is never changed: a pass over the plan makes another one.
 #[derive(Clone, Debug)]
-pub(super) struct Reading {
+pub(super) struct ResolvedScan {
     pub(super) spec: Arc<ScanSpec>,
     pub(super) resource: Arc<Resource>,
     pub(super) filters: Filters,
@@ -41,7 +41,7 @@ impl Filters {
     }
 }
 
-impl Reading {
+impl ResolvedScan {
     pub(super) fn new(spec: ScanSpec, resource: Arc<Resource>, filters: Filters) -> Self {
         Self { spec: Arc::new(spec), resource, filters }
     }
@@ -57,7 +57,7 @@ impl Reading {
     }
 
     /// The requests, or lists, that a call is.
-    pub(super) fn requests(&self, call: &Call) -> Vec<Request> {
+    pub(super) fn requests(&self, call: &MethodCall) -> Vec<Request> {
         let method = self.method(call.method);
         let path = access::path(&self.resource, method, &call.binding);
         let queries = access::queries(method, self.spec.pins()).into_iter();
@@ -65,20 +65,20 @@ impl Reading {
     }
 
     /// The list that a call reads, or reads a row of.
-    pub(super) fn list(&self, call: &Call) -> ListId {
+    pub(super) fn list(&self, call: &MethodCall) -> ListId {
         ListId::of((self.table(), call.binding.without(self.resource.row_id())))
     }
 
     /// Says which requests a call is: of a list, the first page.
-    pub(super) fn expect(&self, call: &Call, ledger: &Ledger) {
+    pub(super) fn expect(&self, call: &MethodCall, ledger: &Ledger) {
         let list = self.list(call);
         self.requests(call).iter().for_each(|request| ledger.expect(list, request.part(), 1));
     }
 
     /// What tells a call's list from all others of a query.
-    pub(super) fn key(&self, call: &Call) -> Key {
+    pub(super) fn key(&self, call: &MethodCall) -> ListKey {
         let queries = access::queries(self.method(call.method), self.spec.pins());
-        Key { table: self.table().into(), call: call.clone(), queries }
+        ListKey { table: self.table().into(), call: call.clone(), queries }
     }
 
     pub(super) fn method(&self, at: usize) -> &Method {
@@ -100,7 +100,7 @@ impl Reading {
         };
         let is_parameter = |column: &str| {
             let source = self.resource.column(column).map(|column| &column.source);
-            source == Some(&Source::Parameter)
+            source == Some(&ColumnSource::Parameter)
         };
         let pinned = self.spec.pins().iter().filter(|(column, _)| !(is_parameter(column) && in_path(column)));
         let pinned = pinned.map(|(column, values)| (self.place(column), values.clone()));

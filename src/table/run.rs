@@ -12,7 +12,7 @@ use datafusion::execution::TaskContext;
 use super::Accounts;
 use super::exec::Permission;
 use super::fault::{Fault, to_datafusion};
-use super::memo::Memo;
+use super::memo::QueryListCache;
 use crate::query::Query;
 
 /// One run of a query's plans.
@@ -21,7 +21,7 @@ pub struct Run {
     /// The query that it is of: its time, what it has sent so far, and what there is to tell.
     pub(super) query: Arc<Query>,
     /// The cached lists of the query. Nothing in the cache may hold the run: the cycle would leak both.
-    pub(super) memo: Arc<Memo>,
+    pub(super) memo: Arc<QueryListCache>,
     /// The accounts that plans may read.
     pub(super) accounts: Arc<Accounts>,
     /// The right to write; none, where it must write nothing.

@@ -28,12 +28,12 @@ use super::access;
 use super::bind::MissingKey;
 use super::fault::{Fault, to_datafusion};
 use super::hints::Hints;
-use super::keys::{Keys, Source};
-use super::number::Number;
-use super::reading::{Filters, Reading};
+use super::keys::{KeyProvider, KeySource};
+use super::number::ExactCount;
+use super::reading::{Filters, ResolvedScan};
 use super::run::Run;
 use super::spec::ScanSpec;
-use super::stream::Execution;
+use super::stream::ScanExecution;
 use super::{calls, explain};
 use crate::query::Counts;
 
@@ -41,7 +41,7 @@ use crate::query::Counts;
 /// leaves with its page; a limit is cut exactly.
 #[derive(Clone, Debug)]
 pub(crate) struct ResourceScan {
-    pub(super) reading: Reading,
+    pub(super) reading: ResolvedScan,
     /// The scan whose rows tell the keys, where nothing else does.
     parent: Option<Arc<dyn ExecutionPlan>>,
     properties: Arc<PlanProperties>,
@@ -53,7 +53,7 @@ pub(crate) struct ResourceScan {
 impl ResourceScan {
     /// # Errors
     /// A projection that the resource does not have, and expressions that are not those of the keys' sources.
-    pub(super) fn try_new(reading: Reading, parent: Option<Arc<dyn ExecutionPlan>>) -> Result<Self> {
+    pub(super) fn try_new(reading: ResolvedScan, parent: Option<Arc<dyn ExecutionPlan>>) -> Result<Self> {
         if reading.filters.late.len() != reading.spec.keys().sources().len() {
             return internal_err!("a ResourceScan has expressions for each source of its keys");
         }
@@ -68,7 +68,7 @@ impl ResourceScan {
         Ok(Self { reading, parent, properties, metrics, counts: Arc::default() })
     }
 
-    pub(super) fn keys(&self) -> &Keys {
+    pub(super) fn keys(&self) -> &KeySource {
         self.reading.spec.keys()
     }
 
@@ -82,7 +82,7 @@ impl ResourceScan {
 
     /// The columns that values can still be given for, from elsewhere, by their places in the scan's schema.
     pub(super) fn open_columns(&self) -> Vec<(usize, String)> {
-        let Reading { spec, resource, .. } = &self.reading;
+        let ResolvedScan { spec, resource, .. } = &self.reading;
         if !spec.keys().are_open() || spec.fetch().is_some() {
             return Vec::new();
         }
@@ -94,8 +94,8 @@ impl ResourceScan {
 
     /// The same with one more place that values come from, where its columns are enough to ask with. `expressions` are
     /// those of a late one.
-    pub(super) fn bound_by(&self, source: Source, expressions: Vec<Arc<dyn PhysicalExpr>>) -> Option<Self> {
-        let Reading { spec, resource, filters } = &self.reading;
+    pub(super) fn bound_by(&self, source: KeyProvider, expressions: Vec<Arc<dyn PhysicalExpr>>) -> Option<Self> {
+        let ResolvedScan { spec, resource, filters } = &self.reading;
         let columns: BTreeSet<String> = source.columns().map(str::to_owned).collect();
         if !access::is_enough(resource, spec.pins(), &columns) {
             return None;
@@ -103,7 +103,7 @@ impl ResourceScan {
         let spec = spec.with_keys(spec.keys().bound_by(source)?);
         let late = filters.late.iter().cloned().chain([expressions]).collect();
         let filters = Filters { late, ..filters.clone() };
-        Some(Self { reading: Reading::new(spec, Arc::clone(resource), filters), ..self.clone() })
+        Some(Self { reading: ResolvedScan::new(spec, Arc::clone(resource), filters), ..self.clone() })
     }
 
     /// The same, which no place in the plan gives values to.
@@ -111,7 +111,7 @@ impl ResourceScan {
     /// # Errors
     /// [`Fault::NeedsKey`], where it can't be read without.
     pub(super) fn closed(&self, missing_key: MissingKey) -> Result<Self, Fault> {
-        let Reading { spec, resource, .. } = &self.reading;
+        let ResolvedScan { spec, resource, .. } = &self.reading;
         match spec.keys().closed(missing_key) {
             Some(keys) => Ok(self.with_spec(spec.with_keys(keys))),
             None => {
@@ -126,7 +126,7 @@ impl ResourceScan {
     }
 
     /// The scan of another reading, with the child of this one alone.
-    pub(super) fn rebuilt(&self, reading: Reading) -> Result<Self> {
+    pub(super) fn rebuilt(&self, reading: ResolvedScan) -> Result<Self> {
         let parent = self.children().into_iter().next().cloned();
         Self::try_new(reading, parent)
     }
@@ -153,7 +153,7 @@ impl ExecutionPlan for ResourceScan {
 
     /// The scan of the parent, where that tells the keys.
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        let tells = matches!(self.keys(), Keys::Parent { .. });
+        let tells = matches!(self.keys(), KeySource::Parent { .. });
         self.parent.iter().filter(|_| tells).collect()
     }
 
@@ -194,7 +194,7 @@ impl ExecutionPlan for ResourceScan {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let run = Run::of(&context)?;
-        let execution = Execution::new(self.reading.clone(), &run, &context, Arc::clone(&self.counts));
+        let execution = ScanExecution::new(self.reading.clone(), &run, &context, Arc::clone(&self.counts));
         let execution = execution.map_err(to_datafusion)?;
         if let Some(says) = explain::covers(self) {
             execution.notice(says);
@@ -215,7 +215,7 @@ impl ExecutionPlan for ResourceScan {
             ("retries", retries),
             ("waited_ms", waited_ms),
         ] {
-            metrics.push(Number::metric(name, number.get()));
+            metrics.push(ExactCount::metric(name, number.get()));
         }
         Some(metrics)
     }
@@ -246,7 +246,7 @@ impl ExecutionPlan for ResourceScan {
         let own = &self.reading.filters;
         let predicate = Some(conjunction(own.predicate.iter().cloned().chain(filters)));
         let filters = Filters { predicate, ..own.clone() };
-        let scan = Self { reading: Reading { filters, ..self.reading.clone() }, ..self.clone() };
+        let scan = Self { reading: ResolvedScan { filters, ..self.reading.clone() }, ..self.clone() };
         Ok(FilterPushdownPropagation::with_parent_pushdown_result(taken).with_updated_node(Arc::new(scan) as _))
     }
 }

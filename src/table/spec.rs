@@ -18,11 +18,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Pins;
+use super::KeyConstraints;
 use super::fault::Fault;
 use super::hints::Hints;
-use super::keys::Keys;
-use crate::resource::{Registry, Resource, Source};
+use super::keys::KeySource;
+use crate::resource::{ColumnSource, Registry, Resource};
 
 /// What a scan reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub(super) struct ScanSpec {
     table: String,
     /// Of which declaration of the table the numbers in here are places.
     fingerprint: u64,
-    pins: Pins,
+    pins: KeyConstraints,
     /// Places in the resource's schema, in the order of the scan's own.
     projection: Vec<usize>,
     /// The places that are read: those of the projection, what rows are checked by, and whatever other scans need
@@ -41,13 +41,13 @@ pub(super) struct ScanSpec {
     columns: Vec<usize>,
     /// Exactly so many rows at most.
     fetch: Option<usize>,
-    keys: Keys,
+    keys: KeySource,
     hints: Hints,
 }
 
 impl ScanSpec {
     /// Of this table, with these values pinned.
-    pub(super) fn new(resource: &Resource, pins: Pins, projection: Vec<usize>, keys: Keys) -> Self {
+    pub(super) fn new(resource: &Resource, pins: KeyConstraints, projection: Vec<usize>, keys: KeySource) -> Self {
         let needed = needed(resource, &pins);
         let spec = Self {
             account: resource.catalog.clone(),
@@ -79,7 +79,7 @@ impl ScanSpec {
     }
 
     /// The same with other keys.
-    pub(super) fn with_keys(&self, keys: Keys) -> Self {
+    pub(super) fn with_keys(&self, keys: KeySource) -> Self {
         Self { keys, ..self.clone() }
     }
 
@@ -93,7 +93,7 @@ impl ScanSpec {
         &self.account
     }
 
-    pub(super) fn pins(&self) -> &Pins {
+    pub(super) fn pins(&self) -> &KeyConstraints {
         &self.pins
     }
 
@@ -114,7 +114,7 @@ impl ScanSpec {
         self.fetch.is_some() || self.hints.limited
     }
 
-    pub(super) fn keys(&self) -> &Keys {
+    pub(super) fn keys(&self) -> &KeySource {
         &self.keys
     }
 
@@ -137,12 +137,13 @@ impl ScanSpec {
 }
 
 /// The columns that rows are told apart or checked by, whatever is selected.
-fn needed(resource: &Resource, pins: &Pins) -> BTreeSet<usize> {
+fn needed(resource: &Resource, pins: &KeyConstraints) -> BTreeSet<usize> {
     let only = resource.methods.iter().flat_map(|method| method.only.iter().map(|(field, _)| field.as_str()));
     let pinned = pins.iter().map(|(column, _)| column);
     let gets = resource.methods.iter().filter(|method| method.is_get());
     let in_path = gets.flat_map(|method| method.path.parameters()).map(|name| resource.canonical(name));
-    let in_path = in_path.filter(|name| resource.column(name).is_some_and(|column| column.source == Source::Field));
+    let in_path =
+        in_path.filter(|name| resource.column(name).is_some_and(|column| column.source == ColumnSource::Field));
     let names = only.chain(pinned).chain(in_path).chain([resource.row_id()]);
     let place = |name| resource.planned_schema().index_of(name).expect("declarations name columns of their own");
     names.map(place).collect()
@@ -154,26 +155,26 @@ mod tests {
 
     use super::*;
     use crate::resource::{Binding, Value};
-    use crate::table::access::Call;
+    use crate::table::access::MethodCall;
     use crate::table::hints::Expected;
-    use crate::table::keys::{Bound, Otherwise, Source as KeySource};
+    use crate::table::keys::{BoundColumn, KeyFallback, KeyProvider};
 
     fn actions() -> &'static Arc<Resource> {
         Registry::built_in().find("compute", "image_actions").unwrap()
     }
 
-    fn spec(pins: Pins, keys: Keys) -> ScanSpec {
+    fn spec(pins: KeyConstraints, keys: KeySource) -> ScanSpec {
         ScanSpec::new(actions(), pins, vec![0], keys)
     }
 
-    fn nothing() -> Keys {
-        Keys::Wanted(Otherwise::Nothing)
+    fn nothing() -> KeySource {
+        KeySource::Wanted(KeyFallback::Nothing)
     }
 
     #[test]
     fn what_rows_are_checked_by_is_read_whatever_is_selected() {
         let place = |name: &str| actions().planned_schema().index_of(name).unwrap();
-        let pins = Pins::none().with("image_id", BTreeSet::from([Value::Int(7)]));
+        let pins = KeyConstraints::none().with("image_id", BTreeSet::from([Value::Int(7)]));
 
         let spec = spec(pins, nothing()).reading_too(&BTreeSet::from([0, place("status")]));
 
@@ -185,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_spec_is_of_the_declaration_that_it_was_made_with() {
-        let spec = spec(Pins::none(), nothing());
+        let spec = spec(KeyConstraints::none(), nothing());
         let two = Registry::built_in().in_catalogs([("staging", "digitalocean")]);
 
         assert!(spec.resource(Registry::built_in()).is_ok());
@@ -207,35 +208,36 @@ mod tests {
             .prop_map(|all| all.into_iter().fold(Binding::default(), |all, (name, value)| all.with(&name, value)))
     }
 
-    fn some_pins() -> impl Strategy<Value = Pins> {
+    fn some_pins() -> impl Strategy<Value = KeyConstraints> {
         let pin = (prop_oneof![Just("image_id"), Just("id")], prop::collection::btree_set(values(), 0..4));
-        prop::collection::vec(pin, 0..3)
-            .prop_map(|pins| pins.into_iter().fold(Pins::none(), |all, (column, values)| all.with(column, values)))
+        prop::collection::vec(pin, 0..3).prop_map(|pins| {
+            pins.into_iter().fold(KeyConstraints::none(), |all, (column, values)| all.with(column, values))
+        })
     }
 
-    fn calls() -> impl Strategy<Value = Vec<Call>> {
-        let call = (0_usize..9, bindings()).prop_map(|(method, binding)| Call { method, binding });
+    fn calls() -> impl Strategy<Value = Vec<MethodCall>> {
+        let call = (0_usize..9, bindings()).prop_map(|(method, binding)| MethodCall { method, binding });
         prop::collection::vec(call, 0..3)
     }
 
-    fn sources() -> impl Strategy<Value = KeySource> {
+    fn providers() -> impl Strategy<Value = KeyProvider> {
         let from = prop::collection::vec((any::<String>(), 0_usize..9), 0..3);
-        let from = from.prop_map(|from| from.into_iter().map(|(column, key)| Bound { column, key }).collect());
+        let from = from.prop_map(|from| from.into_iter().map(|(column, key)| BoundColumn { column, key }).collect());
         prop_oneof![
-            (any::<usize>(), from).prop_map(|(number, from)| KeySource::Join { number, from }),
-            any::<String>().prop_map(|column| KeySource::Late { column }),
+            (any::<usize>(), from).prop_map(|(number, from)| KeyProvider::Join { number, from }),
+            any::<String>().prop_map(|column| KeyProvider::Late { column }),
         ]
     }
 
-    fn keys() -> impl Strategy<Value = Keys> {
+    fn keys() -> impl Strategy<Value = KeySource> {
         let columns = prop::collection::vec(any::<String>(), 0..3);
         prop_oneof![
-            calls().prop_map(Keys::Known),
-            calls().prop_map(|calls| Keys::Wanted(Otherwise::Calls(calls))),
-            columns.clone().prop_map(|columns| Keys::Wanted(Otherwise::Parent { columns })),
-            Just(Keys::Wanted(Otherwise::Nothing)),
-            prop::collection::vec(sources(), 0..3).prop_map(Keys::Bound),
-            columns.prop_map(|columns| Keys::Parent { columns }),
+            calls().prop_map(KeySource::Known),
+            calls().prop_map(|calls| KeySource::Wanted(KeyFallback::Calls(calls))),
+            columns.clone().prop_map(|columns| KeySource::Wanted(KeyFallback::Parent { columns })),
+            Just(KeySource::Wanted(KeyFallback::Nothing)),
+            prop::collection::vec(providers(), 0..3).prop_map(KeySource::Bound),
+            columns.prop_map(|columns| KeySource::Parent { columns }),
         ]
     }
 

@@ -16,21 +16,21 @@ use datafusion::physical_expr::utils::reassign_expr_columns;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tracing::warn;
 
-use super::access::{self, Call};
+use super::access::{self, MethodCall};
 use super::account::Account;
 use super::fault::{Fault, to_datafusion};
-use super::list::{List, Source};
-use super::memo::Memo;
+use super::list::{ListReader, ListSource};
+use super::memo::QueryListCache;
 use super::memory::Pooled;
-use super::reading::Reading;
+use super::reading::ResolvedScan;
 use super::run::Run;
 use super::unique::unique;
 use crate::api::page::{Decoded, Fetch};
-use crate::api::{self, Memory, ReadAhead, Request, Scope};
+use crate::api::{self, Memory, ReadAhead, Request, RequestScope};
 use crate::error::{Error, Result};
 use crate::query::{Counts, Query};
-use crate::resource::{Answer, Method, Resource, Value};
-use crate::rows::{Beyond, Decoder};
+use crate::resource::{Method, Resource, ResponseShape, Value};
+use crate::rows::{Decoder, OutOfRangeTimes};
 
 /// A scan reads so many pages ahead, and so many bytes.
 const PAGES_AHEAD: usize = 16;
@@ -41,13 +41,13 @@ const PAGES_AHEAD_OF_A_LIMIT: usize = 4;
 type Batches = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
 
 /// The calls of a scan as they become known.
-pub(super) type Calls = BoxStream<'static, Result<Call, DataFusionError>>;
+pub(super) type Calls = BoxStream<'static, Result<MethodCall, DataFusionError>>;
 
-/// One execution of a [`Reading`].
-pub(super) struct Execution {
-    reading: Reading,
+/// One execution of a [`ResolvedScan`].
+pub(super) struct ScanExecution {
+    reading: ResolvedScan,
     account: Arc<Account>,
-    scope: Scope,
+    scope: RequestScope,
     pool: Arc<dyn MemoryPool>,
     memory: Arc<dyn Memory>,
     ahead: Arc<ReadAhead>,
@@ -64,15 +64,15 @@ struct Reader {
     residual: Option<Arc<dyn PhysicalExpr>>,
 }
 
-impl Execution {
+impl ScanExecution {
     pub(super) fn new(
-        reading: Reading,
+        reading: ResolvedScan,
         run: &Run,
         context: &TaskContext,
         counts: Arc<Counts>,
     ) -> Result<Arc<Self>, Fault> {
         let account = Arc::clone(run.accounts.named(reading.spec.account())?);
-        let scope = Scope::of_scan(Arc::clone(&run.query), counts);
+        let scope = RequestScope::of_scan(Arc::clone(&run.query), counts);
         let memory: Arc<dyn Memory> = Arc::new(Pooled::new(reading.table(), context.memory_pool()));
         let ahead = ReadAhead::new(pages_ahead(&reading), BYTES_AHEAD, Arc::clone(&memory));
         let readers = reading.resource.methods.iter().map(|_| OnceLock::new()).collect();
@@ -88,7 +88,7 @@ impl Execution {
     ///
     /// The stream holds the memo, and the lists in the memo hold this execution: so it must not hold the memo itself,
     /// or nothing would ever be dropped.
-    pub(super) fn rows(self: Arc<Self>, calls: Calls, memo: Arc<Memo>) -> Batches {
+    pub(super) fn rows(self: Arc<Self>, calls: Calls, memo: Arc<QueryListCache>) -> Batches {
         let (side_by_side, fetch) = (pages_ahead(&self.reading), self.reading.spec.fetch());
         let finish = Arc::clone(&self);
         let batches = calls
@@ -104,8 +104,8 @@ impl Execution {
     /// The decoded rows of one call, with the method that answered them.
     fn rows_of(
         self: Arc<Self>,
-        call: Call,
-        memo: &Memo,
+        call: MethodCall,
+        memo: &QueryListCache,
     ) -> BoxStream<'static, Result<(usize, RecordBatch), DataFusionError>> {
         let method = call.method;
         let rows = if self.reading.spec.hints().kept {
@@ -122,7 +122,7 @@ impl Execution {
     /// Asks for the rows of one call, which may be several requests. Each of them has room of its own to read ahead,
     /// where they do not share the scan's: of lists that are taken one after another the later ones must not use up
     /// what the first one needs.
-    fn fetched(self: &Arc<Self>, call: &Call, ahead: Option<&Arc<ReadAhead>>) -> Batches {
+    fn fetched(self: &Arc<Self>, call: &MethodCall, ahead: Option<&Arc<ReadAhead>>) -> Batches {
         let parts = self.reading.requests(call).into_iter().map(|request| {
             let pages = if self.reading.spec.hints().limited { 1 } else { PAGES_AHEAD };
             let own = || ReadAhead::new(pages, BYTES_AHEAD, Arc::clone(&self.memory));
@@ -140,19 +140,19 @@ impl Execution {
     /// The rows of one request, or of one list.
     fn part(
         self: &Arc<Self>,
-        call: &Call,
+        call: &MethodCall,
         fetch: Arc<Fetch<RecordBatch>>,
         request: Request,
     ) -> BoxStream<'static, Result<RecordBatch>> {
         let method = self.reading.method(call.method);
         let (first, rows) = match &method.answer {
-            Answer::Rows { paged: true, .. } => {
-                (request.page(1), in_turn(List::paged(self.source(method, fetch, request))))
+            ResponseShape::Rows { paged: true, .. } => {
+                (request.page(1), in_turn(ListReader::paged(self.source(method, fetch, request))))
             }
-            Answer::Rows { paged: false, .. } => {
-                (request.clone(), in_turn(List::single(self.source(method, fetch, request))))
+            ResponseShape::Rows { paged: false, .. } => {
+                (request.clone(), in_turn(ListReader::single(self.source(method, fetch, request))))
             }
-            Answer::Row(_) => {
+            ResponseShape::Row(_) => {
                 let first = request.clone();
                 let once = stream::once(async move { fetch.one(request).await.map(|decoded| decoded.rows) });
                 (first, once.boxed())
@@ -162,9 +162,9 @@ impl Execution {
         rows.filter_map(move |batch| std::future::ready(own.unless_not_found(batch, &first, &call))).boxed()
     }
 
-    fn source(&self, method: &Method, fetch: Arc<Fetch<RecordBatch>>, request: Request) -> Source {
+    fn source(&self, method: &Method, fetch: Arc<Fetch<RecordBatch>>, request: Request) -> ListSource {
         let (account, id) = (Arc::clone(&self.account), self.reading.place(self.reading.resource.row_id()));
-        Source { account, fetch, request, rows_wanted: self.reading.rows_wanted(method), id }
+        ListSource { account, fetch, request, rows_wanted: self.reading.rows_wanted(method), id }
     }
 
     fn reader(&self, method: usize) -> &Arc<Reader> {
@@ -178,7 +178,7 @@ impl Execution {
         })
     }
 
-    fn fetch(&self, call: &Call, ahead: &Arc<ReadAhead>) -> Fetch<RecordBatch> {
+    fn fetch(&self, call: &MethodCall, ahead: &Arc<ReadAhead>) -> Fetch<RecordBatch> {
         let (reader, scope) = (Arc::clone(self.reader(call.method)), self.scope.clone());
         let (binding, account) = (call.binding.clone(), Arc::clone(&self.account));
         let resource = Arc::clone(&self.reading.resource);
@@ -202,7 +202,7 @@ impl Execution {
         &self,
         batch: Result<RecordBatch>,
         first: &Request,
-        call: &Call,
+        call: &MethodCall,
     ) -> Option<Result<RecordBatch>> {
         let Err(error) = &batch else { return Some(batch) };
         let fault = error.downcast_ref::<api::Fault>();
@@ -255,13 +255,13 @@ impl Execution {
 }
 
 /// A list's rows, page by page.
-fn in_turn(list: List) -> BoxStream<'static, Result<RecordBatch>> {
+fn in_turn(list: ListReader) -> BoxStream<'static, Result<RecordBatch>> {
     stream::try_unfold(list, async |mut list| Ok(list.next().await?.map(|batch| (batch, list)))).boxed()
 }
 
 /// Tells of a NULL that stands for a time which the column cannot hold.
-fn tell_of(beyond: &Beyond, resource: &Resource, rows: &RecordBatch, request: &Request, query: &Query) {
-    let Beyond { field, text, row, count } = beyond;
+fn tell_of(beyond: &OutOfRangeTimes, resource: &Resource, rows: &RecordBatch, request: &Request, query: &Query) {
+    let OutOfRangeTimes { field, text, row, count } = beyond;
     let id = rows.column_by_name(resource.row_id()).and_then(|ids| array_value_to_string(ids, *row).ok());
     let id = id.map_or_else(|| format!("row {row}"), |id| format!("{} {}", resource.row_id(), plain(&id)));
     let (path, text) = (request.at().path, plain(text));
@@ -283,7 +283,7 @@ fn passing(filter: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<Record
     Ok(filter_record_batch(batch, as_boolean_array(&passed)?)?)
 }
 
-fn pages_ahead(reading: &Reading) -> usize {
+fn pages_ahead(reading: &ResolvedScan) -> usize {
     if reading.spec.may_end_early() { PAGES_AHEAD_OF_A_LIMIT } else { PAGES_AHEAD }
 }
 

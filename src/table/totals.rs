@@ -10,9 +10,9 @@ const MOST: usize = 10_000;
 
 /// The lengths of one account's lists, as page 1 told them.
 #[derive(Debug, Default)]
-pub(super) struct Totals(Mutex<HashMap<String, u64>>);
+pub(super) struct ListLengths(Mutex<HashMap<String, u64>>);
 
-impl Totals {
+impl ListLengths {
     /// Keeps what a page of a list told.
     pub(super) fn keep(&self, list: &Request, total: u64) {
         let mut totals = self.0.lock().expect("nothing panics while it is held");

@@ -7,10 +7,10 @@ use futures::stream::{self, BoxStream, StreamExt};
 use super::ids::Ids;
 use crate::error::Result;
 
-type Rows = BoxStream<'static, Result<RecordBatch>>;
+type ListRows = BoxStream<'static, Result<RecordBatch>>;
 
 /// The lists one after another, their first pages fetched side by side. `id` is where the rows' id stands.
-pub(super) fn unique(lists: Vec<Rows>, id: usize) -> Rows {
+pub(super) fn unique(lists: Vec<ListRows>, id: usize) -> ListRows {
     let side_by_side = lists.len();
     let begun = lists.into_iter().map(|mut list| async move {
         let first = list.next().await;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use clap::Parser;
-use oceanflight::cli::{self, Arguments, Console, Exit, Terminal};
+use oceanflight::cli::{self, Cli, Console, Exit, Terminal};
 use oceanflight::config::Environment;
 
 #[derive(Clone, Default)]
@@ -35,7 +35,7 @@ async fn run(arguments: &[&str]) -> (Exit, String, String) {
         stderr: Box::new(stderr.clone()),
         terminal: Terminal { stdin: true, stdout: Some(40), stderr: false },
     };
-    let arguments = Arguments::try_parse_from([&["oceanflight"], arguments].concat()).unwrap();
+    let arguments = Cli::try_parse_from([&["oceanflight"], arguments].concat()).unwrap();
     let exit = cli::run(arguments, &Environment::default(), &mut console).await;
     (exit, stdout.text(), stderr.text())
 }

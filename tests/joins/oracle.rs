@@ -12,7 +12,7 @@ use datafusion::catalog::MemorySchemaProvider;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use oceanflight::demo::Account;
-use oceanflight::resource::{Registry, Resource, Source};
+use oceanflight::resource::{ColumnSource, Registry, Resource};
 use serde_json::Value as Json;
 
 use super::shapes::Of;
@@ -121,7 +121,7 @@ fn config() -> SessionConfig {
 /// The API's objects as rows of a table.
 fn decoded(resource: &Resource, mut rows: Vec<Json>) -> RecordBatch {
     for column in &resource.columns {
-        if let Source::SameAs(other) = &column.source {
+        if let ColumnSource::SameAs(other) = &column.source {
             rows.iter_mut().for_each(|row| row[&column.name] = row[other].clone());
         }
     }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use arrow::datatypes::{DataType, Fields};
-use oceanflight::resource::{Answer, Location, Method, Parameter, Path, Procedure, Resource, Source};
+use oceanflight::resource::{
+    ColumnSource, Location, Method, Parameter, PathTemplate, Procedure, Resource, ResponseShape,
+};
 
 use super::document::{Document, Operation, Shape, parameter};
 
@@ -50,8 +52,8 @@ impl<'a> Comparison<'a> {
         self.paged(method, &operation);
         self.query(method, &operation);
         let row = match &method.answer {
-            Answer::Row(key) => Some(self.row(&method.name, key, &operation)),
-            Answer::Rows { key, .. } => self.rows(&method.name, key, &operation),
+            ResponseShape::Row(key) => Some(self.row(&method.name, key, &operation)),
+            ResponseShape::Rows { key, .. } => self.rows(&method.name, key, &operation),
         };
         if let Some(row) = row {
             self.columns(&row);
@@ -80,7 +82,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn operation(&mut self, name: &str, path: &Path, verb: &str) -> Option<Operation<'a>> {
+    fn operation(&mut self, name: &str, path: &PathTemplate, verb: &str) -> Option<Operation<'a>> {
         let found = self.document.operation(path, verb);
         if found.is_none() {
             let theirs = format!("no such path with a {}", verb.to_uppercase());
@@ -90,11 +92,12 @@ impl<'a> Comparison<'a> {
     }
 
     /// A column that is a parameter of the path has the document's name and type.
-    fn parameters(&mut self, path: &Path, operation: &Operation<'_>) {
+    fn parameters(&mut self, path: &PathTemplate, operation: &Operation<'_>) {
         let declared = self.document.parameters(operation);
         let theirs = operation.path.split('/').filter_map(parameter);
         for (ours, theirs) in path.parameters().zip(theirs) {
-            let Some(column) = self.resource.column(ours).filter(|column| column.source == Source::Parameter) else {
+            let Some(column) = self.resource.column(ours).filter(|column| column.source == ColumnSource::Parameter)
+            else {
                 continue;
             };
             if ours != theirs {
@@ -113,7 +116,7 @@ impl<'a> Comparison<'a> {
         let declared = self.document.parameters(operation);
         let has = |name: &str| declared.iter().any(|node| node["in"] == "query" && node["name"] == name);
         let theirs = has("page") && has("per_page");
-        let ours = matches!(method.answer, Answer::Rows { paged: true, .. });
+        let ours = matches!(method.answer, ResponseShape::Rows { paged: true, .. });
         if theirs != ours {
             let say = |paged| if paged { "`page` and `per_page`" } else { "no pages" };
             self.differ(format!("methods.{}.paged", method.name), say(theirs), say(ours));
@@ -199,7 +202,7 @@ impl<'a> Comparison<'a> {
 
     fn columns(&mut self, row: &Shape<'_>) {
         let resource = self.resource;
-        for column in resource.columns.iter().filter(|column| column.source == Source::Field) {
+        for column in resource.columns.iter().filter(|column| column.source == ColumnSource::Field) {
             let place = format!("columns.{}", column.name);
             let Some(schemas) = row.properties.get(column.name.as_str()) else {
                 self.differ(format!("{place}.unknown"), "no such property", name(&column.data_type));

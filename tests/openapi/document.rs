@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use oceanflight::resource::{Path, Segment};
+use oceanflight::resource::{PathTemplate, Segment};
 use serde_json::Value as Json;
 
 /// An OpenAPI document, version 3.0.
@@ -66,7 +66,7 @@ impl Document {
     }
 
     /// What the path that differs from ours in its parameters' names alone has for this verb.
-    pub(super) fn operation(&self, ours: &Path, verb: &str) -> Option<Operation<'_>> {
+    pub(super) fn operation(&self, ours: &PathTemplate, verb: &str) -> Option<Operation<'_>> {
         let is_ours = |path: &str| {
             let pieces: Vec<&str> = path.trim_start_matches('/').split('/').collect();
             pieces.len() == ours.segments().len()

@@ -10,7 +10,7 @@ fn page(rows: usize, total: Option<u64>, links: &str) -> Decoded<()> {
 
 /// Reads a list whose pages are these, again and again, the last one for all that follow: the pages that were
 /// asked for, and what they tell.
-fn read(known: Option<Short>, pages: &[(usize, Option<u64>, &str)]) -> (Vec<u64>, Extent) {
+fn read(known: Option<ShortBy>, pages: &[(usize, Option<u64>, &str)]) -> (Vec<u64>, Extent) {
     let (mut extent, mut asked) = (Extent::new(known), Vec::new());
     loop {
         let next = extent.has_more().then(|| extent.asked() + 1);
@@ -87,7 +87,7 @@ fn a_page_that_is_too_short_is_read_again_and_else_a_hole() {
 
     assert_eq!(asked, [1, 2, 3, 4, 2, 2]);
     assert_eq!(extent.hole(), Some(Hole { page: 2, rows: 20, size: 200 }));
-    assert_eq!(extent.short(), Some(Short { rows: 470, total: 650 }));
+    assert_eq!(extent.short(), Some(ShortBy { rows: 470, total: 650 }));
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_first_page_that_is_shorter_than_the_second_is_read_again() {
 fn a_short_list_is_proved_by_the_last_rows_and_by_the_empty_pages_after_them() {
     let (asked, extent) = read(None, &[(200, Some(302), "next"), (100, Some(302), "end"), (0, Some(302), "end")]);
     assert_eq!(asked, [1, 2, 2, 3]);
-    assert_eq!(extent.short(), Some(Short { rows: 300, total: 302 }));
+    assert_eq!(extent.short(), Some(ShortBy { rows: 300, total: 302 }));
 
     let (asked, _) = read(None, &[(200, Some(900), "end"), (200, Some(900), "end"), (0, Some(900), "end")]);
     assert_eq!(asked, [1, 2, 3, 4, 5, 3, 2]);
@@ -129,7 +129,7 @@ fn a_short_list_is_proved_by_the_last_rows_and_by_the_empty_pages_after_them() {
 
 #[test]
 fn what_was_proved_before_is_not_proved_again_while_both_numbers_stay() {
-    let known = Some(Short { rows: 300, total: 900 });
+    let known = Some(ShortBy { rows: 300, total: 900 });
     let pages = |rows| [(200, Some(900), "next"), (rows, Some(900), "end"), (0, Some(900), "end")];
 
     assert_eq!(read(known, &pages(100)).0, [1, 2]);
@@ -141,7 +141,7 @@ fn what_was_proved_before_is_not_proved_again_while_both_numbers_stay() {
 
 #[test]
 fn a_total_far_beyond_the_rows_is_refused_after_two_readings_of_the_first_empty_page() {
-    let far = |page, pages| Some(Far { page, pages });
+    let far = |page, pages| Some(TooFar { page, pages });
 
     let (asked, extent) = read(None, &[(5, Some(1_000_000), "end"), (0, Some(1_000_000), "end")]);
     assert_eq!((asked, extent.far()), (vec![1, 2, 2], far(2, 4_999)));
@@ -160,7 +160,7 @@ fn no_more_pages_are_proved_empty_than_is_said() {
     let (asked, extent) = with(MOST_PROOF);
     assert_eq!((asked.len() as u64, extent.far()), (1 + MOST_PROOF + 2, None));
     let (asked, extent) = with(MOST_PROOF + 1);
-    assert_eq!((asked, extent.far()), (vec![1, 2, 2], Some(Far { page: 2, pages: MOST_PROOF + 1 })));
+    assert_eq!((asked, extent.far()), (vec![1, 2, 2], Some(TooFar { page: 2, pages: MOST_PROOF + 1 })));
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_next_on_empty_pages_is_followed_a_few_times() {
 
 #[test]
 fn what_was_found_before_bounds_what_is_asked_for() {
-    let known = |rows| Some(Short { rows, total: 900_000 });
+    let known = |rows| Some(ShortBy { rows, total: 900_000 });
 
     assert_eq!(read(known(5), &[(5, Some(900_000), "end")]).0, [1]);
     assert_eq!(read(known(300), &[(200, Some(900_000), "next"), (100, Some(900_000), "end")]).0, [1, 2]);
@@ -207,10 +207,10 @@ fn the_total_of_an_empty_page_counts_only_where_no_page_with_rows_has_one() {
         let pages = [(200, Some(302), "next"), (100, Some(302), "end"), (0, Some(total), "end")];
         let (asked, extent) = read(None, &pages);
         assert_eq!((asked, extent.has_shrunk()), (vec![1, 2, 2, 3], false), "{total}");
-        assert_eq!((extent.short(), extent.growth()), (Some(Short { rows: 300, total: 302 }), 0), "{total}");
+        assert_eq!((extent.short(), extent.growth()), (Some(ShortBy { rows: 300, total: 302 }), 0), "{total}");
     }
     let (_, extent) = read(None, &[(200, None, "mute"), (0, Some(900), "mute")]);
-    assert_eq!(extent.short(), Some(Short { rows: 200, total: 900 }));
+    assert_eq!(extent.short(), Some(ShortBy { rows: 200, total: 900 }));
 }
 
 #[test]

@@ -6,7 +6,7 @@ fn limiter(per_minute: usize, per_hour: usize) -> Arc<Limiter> {
     Limiter::new(Options { per_minute, per_hour, ..Options::default() })
 }
 
-async fn send(limiter: &Arc<Limiter>, told: Told) {
+async fn send(limiter: &Arc<Limiter>, told: RateLimitHeaders) {
     limiter.acquire(Duration::MAX / 4).await.unwrap().answered(told);
 }
 
@@ -15,11 +15,11 @@ async fn the_request_after_the_last_of_a_minute_waits_for_the_first_to_leave() {
     let limiter = limiter(3, 100);
     let start = Instant::now();
     for _ in 0..3 {
-        send(&limiter, Told::default()).await;
+        send(&limiter, RateLimitHeaders::default()).await;
         tokio::time::advance(SECOND).await;
     }
 
-    send(&limiter, Told::default()).await;
+    send(&limiter, RateLimitHeaders::default()).await;
 
     assert_eq!((Instant::now() - start).as_secs(), 60);
 }
@@ -30,9 +30,9 @@ async fn a_request_in_flight_counts_until_a_minute_after_its_answer() {
     let start = Instant::now();
     let mut slow = limiter.acquire(SECOND).await.unwrap();
     tokio::time::advance(10 * SECOND).await;
-    slow.answered(Told::default());
+    slow.answered(RateLimitHeaders::default());
 
-    send(&limiter, Told::default()).await;
+    send(&limiter, RateLimitHeaders::default()).await;
 
     assert_eq!((Instant::now() - start).as_secs(), 70);
 }
@@ -42,7 +42,7 @@ async fn the_hour_holds_when_the_minute_does_not() {
     let limiter = limiter(2, 3);
     let start = Instant::now();
     for _ in 0..4 {
-        send(&limiter, Told::default()).await;
+        send(&limiter, RateLimitHeaders::default()).await;
     }
 
     assert_eq!((Instant::now() - start).as_secs(), 3_600);
@@ -51,7 +51,7 @@ async fn the_hour_holds_when_the_minute_does_not() {
 #[tokio::test(start_paused = true)]
 async fn who_would_wait_too_long_is_refused_at_once_and_told_how_long() {
     let limiter = limiter(1, 100);
-    send(&limiter, Told::default()).await;
+    send(&limiter, RateLimitHeaders::default()).await;
     tokio::time::advance(20 * SECOND).await;
 
     let refused = limiter.acquire(39 * SECOND).await.unwrap_err();
@@ -77,7 +77,12 @@ async fn those_ahead_in_the_queue_are_counted_in() {
 async fn what_others_use_is_learnt_from_the_headers() {
     let limiter = limiter(250, 5_000);
     let start = Instant::now();
-    let told = Told { limit: Some(5_000), remaining: Some(0), reset: Some(30 * SECOND), ..Told::default() };
+    let told = RateLimitHeaders {
+        limit: Some(5_000),
+        remaining: Some(0),
+        reset: Some(30 * SECOND),
+        ..RateLimitHeaders::default()
+    };
     send(&limiter, told).await;
 
     send(&limiter, told).await;
@@ -91,7 +96,7 @@ async fn of_the_set_and_the_told_requests_an_hour_the_lower_number_counts() {
         tokio::time::advance(Duration::from_secs(3_600)).await;
         let mut sent = 0;
         while let Ok(mut permit) = limiter.acquire(SECOND).await {
-            permit.answered(Told { limit: Some(limit), ..Told::default() });
+            permit.answered(RateLimitHeaders { limit: Some(limit), ..RateLimitHeaders::default() });
             sent += 1;
         }
         sent
@@ -106,14 +111,14 @@ async fn of_the_set_and_the_told_requests_an_hour_the_lower_number_counts() {
 #[tokio::test(start_paused = true)]
 async fn a_reset_in_the_past_lets_one_request_through_at_a_time() {
     let limiter = limiter(250, 5_000);
-    let told = Told { remaining: Some(0), ..Told::default() };
+    let told = RateLimitHeaders { remaining: Some(0), ..RateLimitHeaders::default() };
     send(&limiter, told).await;
 
     let mut probe = limiter.acquire(SECOND).await.unwrap();
     let mut second = Box::pin(limiter.acquire(SECOND));
 
     assert!(futures::poll!(&mut second).is_pending());
-    probe.answered(Told { remaining: Some(10), ..told });
+    probe.answered(RateLimitHeaders { remaining: Some(10), ..told });
     assert!(second.await.is_ok());
 }
 
@@ -125,12 +130,20 @@ async fn requests_in_flight_are_not_taken_for_a_budget_that_is_gone() {
     for _ in 0..12 {
         others.push(limiter.acquire(SECOND).await.unwrap());
     }
-    first.answered(Told { remaining: Some(10), reset: Some(3_000 * SECOND), ..Told::default() });
+    first.answered(RateLimitHeaders {
+        remaining: Some(10),
+        reset: Some(3_000 * SECOND),
+        ..RateLimitHeaders::default()
+    });
 
     let mut waiting = Box::pin(limiter.acquire(SECOND));
     assert!(futures::poll!(&mut waiting).is_pending(), "no refusal before the others are answered");
     for mut other in others {
-        other.answered(Told { remaining: Some(10), reset: Some(3_000 * SECOND), ..Told::default() });
+        other.answered(RateLimitHeaders {
+            remaining: Some(10),
+            reset: Some(3_000 * SECOND),
+            ..RateLimitHeaders::default()
+        });
     }
 
     assert!(waiting.await.is_ok());
@@ -144,11 +157,12 @@ async fn a_connection_that_was_never_made_costs_nothing() {
     assert!(limiter.acquire(SECOND).await.is_ok());
 }
 
-fn refused(seconds: u64) -> Told {
-    Told { pause: Some(Duration::from_secs(seconds)), ..Told::default() }
+fn refused(seconds: u64) -> RateLimitHeaders {
+    RateLimitHeaders { pause: Some(Duration::from_secs(seconds)), ..RateLimitHeaders::default() }
 }
 
-const ACCEPTED: Told = Told { accepted: true, pause: None, limit: None, remaining: None, reset: None };
+const ACCEPTED: RateLimitHeaders =
+    RateLimitHeaders { accepted: true, pause: None, limit: None, remaining: None, reset: None };
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_holds_everybody() {
@@ -156,7 +170,7 @@ async fn a_pause_holds_everybody() {
     let start = Instant::now();
     send(&limiter, refused(7)).await;
 
-    send(&limiter, Told::default()).await;
+    send(&limiter, RateLimitHeaders::default()).await;
 
     assert_eq!((Instant::now() - start).as_secs(), 7);
     send(&limiter, refused(90)).await;
@@ -195,8 +209,8 @@ async fn an_answer_from_before_a_pause_does_not_end_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_of_one_request_or_a_reset_far_away_is_asked_about_again() {
-    let one = Told { limit: Some(1), ..ACCEPTED };
-    let far = Told { remaining: Some(0), reset: Some(3_600 * SECOND), ..ACCEPTED };
+    let one = RateLimitHeaders { limit: Some(1), ..ACCEPTED };
+    let far = RateLimitHeaders { remaining: Some(0), reset: Some(3_600 * SECOND), ..ACCEPTED };
     for told in [one, far] {
         let limiter = limiter(250, 5_000);
         let start = Instant::now();
@@ -207,7 +221,7 @@ async fn a_limit_of_one_request_or_a_reset_far_away_is_asked_about_again() {
         assert_eq!((Instant::now() - start).as_secs(), 300, "{told:?}");
         let mut second = Box::pin(limiter.acquire(600 * SECOND));
         assert!(futures::poll!(&mut second).is_pending(), "{told:?}: before the first is answered");
-        probe.answered(Told { limit: Some(5_000), remaining: Some(4_000), ..ACCEPTED });
+        probe.answered(RateLimitHeaders { limit: Some(5_000), remaining: Some(4_000), ..ACCEPTED });
 
         assert!(second.await.is_ok());
         assert!(limiter.acquire(SECOND).await.is_ok(), "{told:?}: it is over");

@@ -25,7 +25,7 @@ use crate::sql::{statement_of, statement_of_mut};
 
 /// The function that stands for a parameter until a value is bound.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Parameter {
+struct ParameterFunction {
     /// `$1`
     name: String,
     number: usize,
@@ -33,7 +33,7 @@ struct Parameter {
     signature: Signature,
 }
 
-impl ScalarUDFImpl for Parameter {
+impl ScalarUDFImpl for ParameterFunction {
     fn name(&self) -> &str {
         &self.name
     }
@@ -63,7 +63,7 @@ impl ScalarUDFImpl for Parameter {
 /// Makes the functions of as many parameters known, in place of those before.
 pub(super) fn register(state: &mut SessionState, types: &[DataType]) -> Result<()> {
     for (at, data_type) in types.iter().enumerate() {
-        let parameter = Parameter {
+        let parameter = ParameterFunction {
             name: format!("${}", at + 1),
             number: at + 1,
             data_type: data_type.clone(),
@@ -78,7 +78,7 @@ pub(super) fn register(state: &mut SessionState, types: &[DataType]) -> Result<(
 pub(in crate::engine) fn number(expr: &Expr) -> Option<usize> {
     let Expr::ScalarFunction(call) = expr else { return None };
     let inner: &dyn Any = call.func.inner().as_ref();
-    inner.downcast_ref::<Parameter>().map(|own| own.number)
+    inner.downcast_ref::<ParameterFunction>().map(|own| own.number)
 }
 
 /// The plan with a value for each parameter.

@@ -4,12 +4,12 @@ use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 
 /// What is wrong with a bound value, and what to do instead where more can be said than "bind another one".
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(super) struct ValueProblem {
     pub(super) what: String,
     pub(super) instead: Option<&'static str>,
 }
 
-impl Problem {
+impl ValueProblem {
     pub(super) fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), instead: None }
     }
@@ -23,11 +23,11 @@ impl Problem {
 pub(super) const SPAN: &str = "bind a duration, or a text with units such as '5 days' or '1 hour 30 minutes'";
 
 /// Whether the type can keep what the text says. `rounds`: the statement's own CAST asks for the type.
-pub(super) fn check(text: &str, wanted: &DataType, rounds: bool) -> Result<(), Problem> {
+pub(super) fn check(text: &str, wanted: &DataType, rounds: bool) -> Result<(), ValueProblem> {
     let text = text.trim();
     match wanted {
         DataType::Date32 | DataType::Date64 if text.len() > 10 => {
-            Err(Problem::new(format!("the text '{text}' does not fit without a change, such as a time of day")))
+            Err(ValueProblem::new(format!("the text '{text}' does not fit without a change, such as a time of day")))
         }
         DataType::Timestamp(unit, _) | DataType::Time64(unit) | DataType::Time32(unit) => check_time(text, *unit),
         DataType::Interval(IntervalUnit::MonthDayNano) => check_span(text),
@@ -37,7 +37,7 @@ pub(super) fn check(text: &str, wanted: &DataType, rounds: bool) -> Result<(), P
 }
 
 /// Arrow reads nine decimals of a second, or as many as the type has, and cuts the others.
-fn check_time(text: &str, unit: TimeUnit) -> Result<(), Problem> {
+fn check_time(text: &str, unit: TimeUnit) -> Result<(), ValueProblem> {
     let most = match unit {
         TimeUnit::Second => 0,
         TimeUnit::Millisecond => 3,
@@ -48,14 +48,14 @@ fn check_time(text: &str, unit: TimeUnit) -> Result<(), Problem> {
     let digits = behind_point.find(|c: char| !c.is_ascii_digit()).map_or(behind_point, |end| &behind_point[..end]);
     match digits.trim_end_matches('0').len() <= most {
         true => Ok(()),
-        false => Err(Problem::with_hint(
+        false => Err(ValueProblem::with_hint(
             format!("'{text}' has more than {most} decimals of a second"),
             "bind a time with as many decimals as the type has",
         )),
     }
 }
 
-fn check_decimals(text: &str, scale: i8) -> Result<(), Problem> {
+fn check_decimals(text: &str, scale: i8) -> Result<(), ValueProblem> {
     let digits = text.split_once('.').map_or("", |(_, digits)| digits).trim_end_matches('0').len();
     match digits <= usize::try_from(scale).unwrap_or(0) {
         true => Ok(()),
@@ -63,21 +63,24 @@ fn check_decimals(text: &str, scale: i8) -> Result<(), Problem> {
     }
 }
 
-pub(super) fn more_decimals(value: &str, scale: i8) -> Problem {
-    Problem::with_hint(
+pub(super) fn more_decimals(value: &str, scale: i8) -> ValueProblem {
+    ValueProblem::with_hint(
         format!("{value} has more than {scale} decimals"),
         "write CAST(? AS DECIMAL(38, 10)) to keep them, or a CAST to the type that the value is rounded to",
     )
 }
 
 /// Each number of an interval has a unit: Arrow takes a number without one for months, Postgres for seconds.
-fn check_span(text: &str) -> Result<(), Problem> {
+fn check_span(text: &str) -> Result<(), ValueProblem> {
     for (amount, unit) in parts(text) {
         if unit.is_empty() && amount.parse::<f64>().is_ok() {
-            return Err(Problem::with_hint(format!("'{text}' has a number without a unit"), SPAN));
+            return Err(ValueProblem::with_hint(format!("'{text}' has a number without a unit"), SPAN));
         }
         if !is_whole(amount, unit) {
-            return Err(Problem::with_hint(format!("'{amount} {unit}' is no whole number of a smaller unit"), SPAN));
+            return Err(ValueProblem::with_hint(
+                format!("'{amount} {unit}' is no whole number of a smaller unit"),
+                SPAN,
+            ));
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ use crate::engine::fault::{Fault, to_datafusion};
 /// DOUBLE, and `real_column = 0.1` compares the two as DOUBLE in Postgres, and in DataFusion where 0.1 is written: the REAL
 /// next to 0.1 is another number, so the answer is false. Rounding the value to REAL would answer true.
 pub(super) fn asked_for(plan: &LogicalPlan, guess: &[DataType], cast: &BTreeSet<usize>) -> Result<Vec<DataType>> {
-    let mut asked = Asked { types: guess.to_vec(), torn: None };
+    let mut asked = RequestedTypes { types: guess.to_vec(), torn: None };
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::Limit(limit) = node {
             asked.by_limit(limit)?;
@@ -55,13 +55,13 @@ pub(super) fn used(plan: &LogicalPlan) -> Result<BTreeSet<usize>> {
     Ok(used)
 }
 
-struct Asked {
+struct RequestedTypes {
     types: Vec<DataType>,
     /// A parameter that two places ask for as different types.
     torn: Option<usize>,
 }
 
-impl Asked {
+impl RequestedTypes {
     fn by(&mut self, expr: &Expr, node: &LogicalPlan) -> Result<TreeNodeRecursion> {
         expr.apply(|part| {
             match part {

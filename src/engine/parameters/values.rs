@@ -20,7 +20,7 @@ use arrow::datatypes::{DataType, Field, Float64Type, Schema, Time64NanosecondTyp
 use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 
-use super::texts::{self, Problem};
+use super::texts::{self, ValueProblem};
 use super::{CAST_BY_STATEMENT, TEXT_ALONE};
 use crate::engine::corrections::time_with_seconds;
 use crate::engine::fault::{Fault, from_datafusion};
@@ -73,18 +73,18 @@ fn each(
 }
 
 fn value(batch: &RecordBatch, at: usize, wanted: &DataType, rounds: bool) -> Result<ScalarValue, Fault> {
-    let fault = |Problem { what: problem, instead }: Problem| Fault::ParameterType {
+    let fault = |ValueProblem { what: problem, instead }: ValueProblem| Fault::ParameterType {
         number: at + 1,
         wanted: wanted.to_string(),
         problem,
         instead,
     };
     let column = converted(batch.column(at), wanted, rounds).map_err(fault)?;
-    ScalarValue::try_from_array(&column, 0).map_err(|error| fault(Problem::new(error.to_string())))
+    ScalarValue::try_from_array(&column, 0).map_err(|error| fault(ValueProblem::new(error.to_string())))
 }
 
 /// The value as the wanted type, or what is wrong with it.
-fn converted(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<ArrayRef, Problem> {
+fn converted(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<ArrayRef, ValueProblem> {
     if bound.data_type() == wanted {
         return Ok(Arc::clone(bound));
     }
@@ -100,7 +100,7 @@ fn converted(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<ArrayR
     }
 }
 
-fn converted_text(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<ArrayRef, Problem> {
+fn converted_text(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<ArrayRef, ValueProblem> {
     let texts = checked_cast(bound, &DataType::Utf8)?;
     let text = texts.as_string::<i32>().value(0);
     texts::check(text, wanted, rounds)?;
@@ -116,7 +116,7 @@ fn converted_text(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<A
     Ok(column)
 }
 
-fn converted_value(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<ArrayRef, Problem> {
+fn converted_value(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<ArrayRef, ValueProblem> {
     let column = checked_cast(bound, wanted)?;
     let has_fraction = !bound.data_type().is_integer();
     match wanted {
@@ -132,21 +132,21 @@ fn converted_value(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<
 }
 
 /// Whether a float is what was meant by something that is infinite, or zero, or neither.
-fn check_float(column: &ArrayRef, infinite: bool, zero: bool) -> Result<(), Problem> {
+fn check_float(column: &ArrayRef, infinite: bool, zero: bool) -> Result<(), ValueProblem> {
     let value = float(column)?;
     match (value.is_infinite() && !infinite, value == 0.0 && !zero) {
         (false, false) => Ok(()),
-        (true, _) => Err(Problem::new("the value is too large for the type")),
-        (_, true) => Err(Problem::new("the value is too small for the type, which would make it 0")),
+        (true, _) => Err(ValueProblem::new("the value is too large for the type")),
+        (_, true) => Err(ValueProblem::new("the value is too small for the type, which would make it 0")),
     }
 }
 
-fn float(column: &ArrayRef) -> Result<f64, Problem> {
+fn float(column: &ArrayRef) -> Result<f64, ValueProblem> {
     Ok(checked_cast(column, &DataType::Float64)?.as_primitive::<Float64Type>().value(0))
 }
 
 /// Arrow reads `23:59:60` as a time of day that is none.
-fn check_time_of_day(column: &ArrayRef) -> Result<(), Problem> {
+fn check_time_of_day(column: &ArrayRef) -> Result<(), ValueProblem> {
     let seconds = match column.data_type() {
         DataType::Time64(TimeUnit::Nanosecond) => {
             column.as_primitive::<Time64NanosecondType>().value(0) / 1_000_000_000
@@ -155,11 +155,11 @@ fn check_time_of_day(column: &ArrayRef) -> Result<(), Problem> {
     };
     match seconds < 86_400 {
         true => Ok(()),
-        false => Err(Problem::new("a day ends at 24:00:00")),
+        false => Err(ValueProblem::new("a day ends at 24:00:00")),
     }
 }
 
-fn checked_cast(bound: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, Problem> {
+fn checked_cast(bound: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ValueProblem> {
     let options = CastOptions { safe: false, ..CastOptions::default() };
     cast_with_options(bound, wanted, &options).map_err(|error| {
         let what = match error {
@@ -167,8 +167,8 @@ fn checked_cast(bound: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, Problem
             other => other.to_string(),
         };
         match wanted {
-            DataType::Interval(_) => Problem::with_hint(what, texts::SPAN),
-            _ => Problem::new(what),
+            DataType::Interval(_) => ValueProblem::with_hint(what, texts::SPAN),
+            _ => ValueProblem::new(what),
         }
     })
 }
@@ -202,24 +202,27 @@ fn are_of_one_kind(bound: &DataType, wanted: &DataType) -> bool {
             && is_bool(bound) == is_bool(wanted))
 }
 
-fn of_another_kind(bound: &DataType, wanted: &DataType) -> Problem {
+fn of_another_kind(bound: &DataType, wanted: &DataType) -> ValueProblem {
     let what = format!("a value of type {bound} is bound");
     match wanted {
-        DataType::Interval(_) | DataType::Duration(_) => Problem::with_hint(what, texts::SPAN),
-        _ => Problem::new(what),
+        DataType::Interval(_) | DataType::Duration(_) => ValueProblem::with_hint(what, texts::SPAN),
+        _ => ValueProblem::new(what),
     }
 }
 
-fn lost(bound: &ArrayRef, wanted: &DataType) -> Problem {
+fn lost(bound: &ArrayRef, wanted: &DataType) -> ValueProblem {
     let own = bound.data_type();
     match wanted {
         DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => texts::more_decimals("the value", *scale),
-        _ if wanted.is_integer() && own.is_numeric() => Problem::new("the value has a fraction"),
-        _ if wanted.is_floating() && own.is_integer() => Problem::new("the value has more digits than the type keeps"),
-        _ if wanted.is_floating() => {
-            Problem::with_hint("the value has more digits than the type keeps", "write CAST(? AS DOUBLE) to round it")
+        _ if wanted.is_integer() && own.is_numeric() => ValueProblem::new("the value has a fraction"),
+        _ if wanted.is_floating() && own.is_integer() => {
+            ValueProblem::new("the value has more digits than the type keeps")
         }
-        _ => Problem::new(format!("the value of type {own} does not fit without a change, such as a time of day")),
+        _ if wanted.is_floating() => ValueProblem::with_hint(
+            "the value has more digits than the type keeps",
+            "write CAST(? AS DOUBLE) to round it",
+        ),
+        _ => ValueProblem::new(format!("the value of type {own} does not fit without a change, such as a time of day")),
     }
 }
 

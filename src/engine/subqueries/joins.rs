@@ -18,15 +18,15 @@ use super::facts::{self, Facts};
 use super::nullability::{column_is_never_null, is_never_null};
 use super::predicate::Predicate;
 use super::repeatable::check_repeatable;
-use super::scalar::{self, Shape};
-use super::{Names, connective, refused};
+use super::scalar::{self, ScalarShape};
+use super::{SubqueryNames, connective, refused};
 use crate::engine::fault::Fault;
 
 /// Rows, and the joins over them that answer subqueries. Marks and values are columns behind those of the rows.
 pub(super) struct Joins<'a> {
     plan: LogicalPlan,
     scalars: Scalars,
-    names: &'a mut Names,
+    names: &'a mut SubqueryNames,
 }
 
 /// Where a correlated scalar subquery may stand that DataFusion can make a join of.
@@ -56,7 +56,7 @@ struct Comparison {
 
 impl<'a> Joins<'a> {
     /// No join yet.
-    pub(super) fn new(plan: LogicalPlan, scalars: Scalars, names: &'a mut Names) -> Self {
+    pub(super) fn new(plan: LogicalPlan, scalars: Scalars, names: &'a mut SubqueryNames) -> Self {
         Self { plan, scalars, names }
     }
 
@@ -142,9 +142,9 @@ impl<'a> Joins<'a> {
 
     fn scalar(&mut self, subquery: Subquery) -> Result<Expr> {
         match scalar::shape(&subquery.subquery)? {
-            Shape::Plain if self.scalars == Scalars::InPlace => Ok(Expr::ScalarSubquery(subquery)),
-            Shape::Plain => self.as_column(Expr::ScalarSubquery(subquery)),
-            Shape::Aggregate => {
+            ScalarShape::Plain if self.scalars == Scalars::InPlace => Ok(Expr::ScalarSubquery(subquery)),
+            ScalarShape::Plain => self.as_column(Expr::ScalarSubquery(subquery)),
+            ScalarShape::Aggregate => {
                 // The values that the subquery speaks of are read apart from the rows themselves.
                 check_repeatable(&lit(true), &self.plan)?;
                 let outer = std::mem::take(&mut self.plan);

@@ -27,7 +27,7 @@ use datafusion::prelude::lit;
 use super::correlation::{Uncorrelated, is_correlated, resolved, uncorrelated_rows};
 use super::predicate::asks;
 use super::repeatable::check_repeatable;
-use super::{Names, filtered, holds_subquery, refused, scalar};
+use super::{SubqueryNames, filtered, holds_subquery, refused, scalar};
 use crate::engine::fault::Fault;
 
 /// The derived table on a join's right side, if it speaks of an outer row.
@@ -44,7 +44,7 @@ pub(super) fn subquery(join: &Join) -> Result<Option<&LogicalPlan>> {
 ///
 /// # Errors
 /// [`Fault::Correlated`]: its conditions cannot be taken out of it.
-pub(super) fn joined(join: &Join, subquery: &LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
+pub(super) fn joined(join: &Join, subquery: &LogicalPlan, names: &mut SubqueryNames) -> Result<LogicalPlan> {
     if !matches!(join.join_type, JoinType::Inner | JoinType::Left) {
         return Err(refused(Fault::Correlated));
     }
@@ -95,7 +95,7 @@ struct Right {
 }
 
 impl Right {
-    fn new(left: &LogicalPlan, subquery: &LogicalPlan, names: &mut Names) -> Result<Self> {
+    fn new(left: &LogicalPlan, subquery: &LogicalPlan, names: &mut SubqueryNames) -> Result<Self> {
         let (rows, values) = without_outer_values(subquery)?;
         let Uncorrelated { plan, conditions } = match is_correlated(rows)? {
             true if scalar::is_of_one_group(rows) => {

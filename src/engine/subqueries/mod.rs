@@ -68,7 +68,7 @@ pub(super) struct SubqueriesToJoins;
 
 impl AnalyzerRule for SubqueriesToJoins {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let mut names = Names::default();
+        let mut names = SubqueryNames::default();
         // From the innermost subquery outwards: what is left of an inner one are joins.
         plan.transform_up_with_subqueries(|node| rewrite(node, &mut names)).data()
     }
@@ -83,16 +83,16 @@ const SUBQUERY: &str = "__subquery_";
 
 /// Names that no statement has: one for each subquery that becomes a join's side.
 #[derive(Debug, Default)]
-struct Names(usize);
+struct SubqueryNames(usize);
 
-impl Names {
+impl SubqueryNames {
     fn next(&mut self) -> String {
         self.0 += 1;
         format!("{SUBQUERY}{}", self.0)
     }
 }
 
-fn rewrite(node: LogicalPlan, names: &mut Names) -> Result<Transformed<LogicalPlan>> {
+fn rewrite(node: LogicalPlan, names: &mut SubqueryNames) -> Result<Transformed<LogicalPlan>> {
     if matches!(node, LogicalPlan::Values(_)) && node.expressions().iter().any(holds_subquery) {
         return Err(refused(Fault::Subquery)); // DataFusion computes the rows of VALUES before any subquery
     }
@@ -133,7 +133,7 @@ fn holds_subquery(expr: &Expr) -> bool {
 }
 
 /// The rows of `input` for which all `terms` are true.
-fn filtered(input: LogicalPlan, terms: Vec<Expr>, names: &mut Names) -> Result<LogicalPlan> {
+fn filtered(input: LogicalPlan, terms: Vec<Expr>, names: &mut SubqueryNames) -> Result<LogicalPlan> {
     let columns = input.schema().columns();
     let mut joins = Joins::new(input, Scalars::InPlace, names);
     let mut others = Vec::new();
@@ -152,7 +152,7 @@ fn filtered(input: LogicalPlan, terms: Vec<Expr>, names: &mut Names) -> Result<L
 }
 
 /// A node whose expressions ask subqueries, over an input that has a column for each of these.
-fn computed(node: LogicalPlan, scalars: Scalars, names: &mut Names) -> Result<LogicalPlan> {
+fn computed(node: LogicalPlan, scalars: Scalars, names: &mut SubqueryNames) -> Result<LogicalPlan> {
     let [input] = node.inputs()[..] else { return Err(refused(Fault::Subquery)) };
     let preserver = NamePreserver::new(&node);
     let mut joins = Joins::new(input.clone(), scalars, names);
@@ -167,7 +167,7 @@ fn computed(node: LogicalPlan, scalars: Scalars, names: &mut Names) -> Result<Lo
 
 /// A sort by what subqueries tell, each of which is a column below: DataFusion loses track of an order that is more than
 /// that above some joins.
-fn sorted(mut sort: Sort, names: &mut Names) -> Result<LogicalPlan> {
+fn sorted(mut sort: Sort, names: &mut SubqueryNames) -> Result<LogicalPlan> {
     let mut joins = Joins::new(LogicalPlan::clone(&sort.input), Scalars::AsColumns, names);
     for own in &mut sort.expr {
         if asks(&own.expr)? {
@@ -211,7 +211,7 @@ fn with_columns_asked_about(sort: Sort) -> Result<Sort> {
 
 /// A join that asks subqueries in its ON: for an inner join that is a filter above it; for an outer join it can be
 /// answered on the side that is spoken of.
-fn joined(join: Join, names: &mut Names) -> Result<LogicalPlan> {
+fn joined(join: Join, names: &mut SubqueryNames) -> Result<LogicalPlan> {
     let (mut asking, mut plain) = (Vec::new(), Vec::new());
     for term in join.filter.clone().map(split_conjunction_owned).unwrap_or_default() {
         if asks(&term)? { asking.push(term) } else { plain.push(term) }

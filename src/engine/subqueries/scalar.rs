@@ -26,11 +26,11 @@ use datafusion::logical_expr::{
 use datafusion::prelude::lit;
 
 use super::correlation::{Uncorrelated, is_correlated, resolved, uncorrelated_rows};
-use super::{Names, refused};
+use super::{SubqueryNames, refused};
 use crate::engine::fault::Fault;
 
 /// What DataFusion can do about a correlated scalar subquery.
-pub(super) enum Shape {
+pub(super) enum ScalarShape {
     /// It makes the right join of it, in a projection or a filter.
     Plain,
     /// An aggregate without GROUP BY, over conditions that are no equalities.
@@ -39,11 +39,11 @@ pub(super) enum Shape {
 
 /// # Errors
 /// [`Fault::SeveralRows`]: it may have more than one row; [`Fault::Correlated`].
-pub(super) fn shape(subquery: &LogicalPlan) -> Result<Shape> {
+pub(super) fn shape(subquery: &LogicalPlan) -> Result<ScalarShape> {
     let Some(aggregate) = aggregate_of(subquery) else { return Err(refused(several_rows(subquery))) };
     match (is_plain(subquery, aggregate)?, aggregate.group_expr.is_empty()) {
-        (true, _) => Ok(Shape::Plain),
-        (false, true) => Ok(Shape::Aggregate),
+        (true, _) => Ok(ScalarShape::Plain),
+        (false, true) => Ok(ScalarShape::Aggregate),
         (false, false) => Err(refused(Fault::Correlated)),
     }
 }
@@ -96,7 +96,11 @@ fn is_equality_of_columns(condition: &Expr) -> bool {
 }
 
 /// The rows of `outer` with one more column, the subquery's value for each, and that column.
-pub(super) fn with_value(outer: LogicalPlan, subquery: &LogicalPlan, names: &mut Names) -> Result<(LogicalPlan, Expr)> {
+pub(super) fn with_value(
+    outer: LogicalPlan,
+    subquery: &LogicalPlan,
+    names: &mut SubqueryNames,
+) -> Result<(LogicalPlan, Expr)> {
     let Uncorrelated { plan, conditions } = for_each_value(&outer, subquery, names)?;
     let alias = names.next();
     let mut columns = plan.schema().columns().into_iter().map(Expr::Column);
@@ -121,7 +125,11 @@ pub(super) fn is_of_one_group(subquery: &LogicalPlan) -> bool {
 
 /// The rows of such a subquery for each of the values that it speaks of: its own columns, and then the values. The
 /// conditions say for which values an outer row is.
-pub(super) fn for_each_value(outer: &LogicalPlan, subquery: &LogicalPlan, names: &mut Names) -> Result<Uncorrelated> {
+pub(super) fn for_each_value(
+    outer: &LogicalPlan,
+    subquery: &LogicalPlan,
+    names: &mut SubqueryNames,
+) -> Result<Uncorrelated> {
     let mut made = Made { outer, values: Vec::new(), names };
     let plan = made.rows(subquery)?;
     let mut conditions = Vec::new();
@@ -147,7 +155,7 @@ struct Made<'a> {
     outer: &'a LogicalPlan,
     /// The outer columns that the subquery speaks of.
     values: Vec<Column>,
-    names: &'a mut Names,
+    names: &'a mut SubqueryNames,
 }
 
 impl Made<'_> {

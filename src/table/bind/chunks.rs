@@ -23,12 +23,12 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, Count};
 use futures::{Stream, StreamExt};
 
 use super::BindJoinExec;
-use super::exec::Target;
+use super::exec::KeyTarget;
 use super::packing::{Chunk, Keyed, Packing, Rule, WIDTH};
 use crate::query::Query;
 use crate::table::Run;
 use crate::table::calls::expect_lists;
-use crate::table::reading::Reading;
+use crate::table::reading::ResolvedScan;
 use crate::table::same_value;
 
 /// Maximum number of keys in running chunks: the tail of one chunk, one in full flight, and one that is ready to
@@ -46,22 +46,22 @@ pub(super) struct Counted {
 pub(super) struct Chunks {
     join: BindJoinExec,
     context: Arc<TaskContext>,
-    targets: Vec<Target>,
+    targets: Vec<KeyTarget>,
     driving: Option<SendableRecordBatchStream>,
     packing: Packing,
     /// The memory that the packing holds.
     memory: MemoryReservation,
     /// Whether only one chunk may run: under a LIMIT, until the first rows are there.
     alone: bool,
-    running: Vec<Running>,
+    running: Vec<RunningChunk>,
     /// The scans that will ask for every key of a target: their lists enter the query's ledger when the keys are here.
-    asked: Vec<(usize, Reading)>,
+    asked: Vec<(usize, ResolvedScan)>,
     query: Arc<Query>,
     counted: Counted,
 }
 
 /// A chunk that is joined.
-struct Running {
+struct RunningChunk {
     rows: SendableRecordBatchStream,
     keys: usize,
 }
@@ -163,7 +163,7 @@ impl Chunks {
         let arrays = driving_keys.iter().map(|key| key.evaluate(&rows)?.into_array(rows.num_rows()));
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
         let mut keys = Vec::with_capacity(self.targets.len());
-        for Target { from, types, .. } in &self.targets {
+        for KeyTarget { from, types, .. } in &self.targets {
             let columns =
                 from.iter().zip(types).map(|(bound, wanted)| (bound.column.as_str(), &arrays[bound.key], wanted));
             keys.push(same_value::bindings(rows.num_rows(), columns)?);
@@ -179,7 +179,7 @@ impl Chunks {
         let given = chunk.keys.into_iter().map(|keys| Arc::new(keys.into_iter().collect::<Vec<_>>()));
         let given = self.targets.iter().map(|target| target.from.clone()).zip(given).collect();
         let rows = self.join.join_chunk(chunk.rows, given, &self.context)?;
-        self.running.push(Running { rows, keys: lists });
+        self.running.push(RunningChunk { rows, keys: lists });
         self.counted.chunks.add(1);
         self.counted.keys.add(lists);
         self.memory.try_resize(self.packing.held_bytes())
@@ -225,7 +225,7 @@ enum Progress {
 }
 
 /// Which rows of the driving side come into which chunk.
-fn rule(join: &BindJoinExec, targets: &[Target]) -> Rule {
+fn rule(join: &BindJoinExec, targets: &[KeyTarget]) -> Rule {
     let all_that_is_compared = targets.iter().position(|target| join.joins_by_keys_alone(target));
     match (join.answers_bound_rows(), all_that_is_compared) {
         (false, _) => Rule::InTurn,

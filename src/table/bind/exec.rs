@@ -37,10 +37,10 @@ use serde::{Deserialize, Serialize};
 use super::chunks::{Chunks, Counted};
 use crate::table::ResourceScan;
 use crate::table::calls::data_type;
-use crate::table::chunk_keys::{ChunkKeys, Given, with_config};
+use crate::table::chunk_keys::{ChunkKeys, SharedKeys, with_config};
 use crate::table::explain;
-use crate::table::keys::{Bound, Source};
-use crate::table::reading::Reading;
+use crate::table::keys::{BoundColumn, KeyProvider};
+use crate::table::reading::ResolvedScan;
 
 /// Joins chunks of rows of its left (driving) side with the rows of the right (bound) side for the chunk's keys.
 #[derive(Clone, Debug)]
@@ -63,8 +63,8 @@ pub(super) struct JoinSpec {
 
 /// The keys that a scan of the bound side needs: which columns of the join, cast to which types.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Target {
-    pub(super) from: Vec<Bound>,
+pub(super) struct KeyTarget {
+    pub(super) from: Vec<BoundColumn>,
     pub(super) types: Vec<DataType>,
     /// The column that tells the rows of one list apart.
     pub(super) row_id: String,
@@ -114,13 +114,13 @@ impl BindJoinExec {
     }
 
     /// What the scans of the bound side want to be given.
-    pub(super) fn targets(&self) -> Result<Vec<Target>> {
-        let mut targets: Vec<Target> = Vec::new();
+    pub(super) fn targets(&self) -> Result<Vec<KeyTarget>> {
+        let mut targets: Vec<KeyTarget> = Vec::new();
         self.bound().apply(|node| {
             for (scan, from) in self.sources(node) {
                 let types = from.iter().map(|bound| data_type(&scan.reading, &bound.column)).collect();
                 let row_id = scan.reading.resource.row_id().to_owned();
-                let target = Target { from: from.clone(), types, row_id };
+                let target = KeyTarget { from: from.clone(), types, row_id };
                 if !targets.contains(&target) {
                     targets.push(target);
                 }
@@ -132,7 +132,7 @@ impl BindJoinExec {
 
     /// The scans that certainly fetch every key of one of these targets: no other join filters their keys, and no LIMIT
     /// may stop them early.
-    pub(super) fn asked_for_each_key(&self, targets: &[Target]) -> Result<Vec<(usize, Reading)>> {
+    pub(super) fn asked_for_each_key(&self, targets: &[KeyTarget]) -> Result<Vec<(usize, ResolvedScan)>> {
         let mut readings = Vec::new();
         self.bound().apply(|node| {
             for (scan, from) in self.sources(node) {
@@ -149,11 +149,11 @@ impl BindJoinExec {
         Ok(readings)
     }
 
-    fn sources<'a>(&self, node: &'a Arc<dyn ExecutionPlan>) -> Vec<(&'a ResourceScan, &'a Vec<Bound>)> {
+    fn sources<'a>(&self, node: &'a Arc<dyn ExecutionPlan>) -> Vec<(&'a ResourceScan, &'a Vec<BoundColumn>)> {
         let Some(scan) = node.downcast_ref::<ResourceScan>() else { return Vec::new() };
         let own = scan.keys().sources().iter().filter_map(|source| match source {
-            Source::Join { number, from } if *number == self.spec.number => Some((scan, from)),
-            Source::Join { .. } | Source::Late { .. } => None,
+            KeyProvider::Join { number, from } if *number == self.spec.number => Some((scan, from)),
+            KeyProvider::Join { .. } | KeyProvider::Late { .. } => None,
         });
         own.collect()
     }
@@ -164,7 +164,7 @@ impl BindJoinExec {
     }
 
     /// Whether two rows of the driving side with the same keys match the same rows.
-    pub(super) fn joins_by_keys_alone(&self, target: &Target) -> bool {
+    pub(super) fn joins_by_keys_alone(&self, target: &KeyTarget) -> bool {
         let is_given = |at: usize| target.from.iter().any(|bound| bound.key == at);
         self.join.filter().is_none() && (0..self.join.on().len()).all(is_given)
     }
@@ -173,7 +173,7 @@ impl BindJoinExec {
     pub(super) fn join_chunk(
         &self,
         rows: Vec<RecordBatch>,
-        given: Vec<(Vec<Bound>, Given)>,
+        given: Vec<(Vec<BoundColumn>, SharedKeys)>,
         context: &TaskContext,
     ) -> Result<SendableRecordBatchStream> {
         let driving = MemorySourceConfig::try_new_exec(&[rows], self.join.left().schema(), None)?;

@@ -16,7 +16,7 @@ use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 
 use super::BindJoinExec;
 use super::limits::{follows, passes_on};
-use super::shared::Tables;
+use super::shared::TableUses;
 use crate::api::PER_PAGE;
 use crate::table::explain::rows_expected;
 use crate::table::fault::to_datafusion;
@@ -38,7 +38,7 @@ impl ScanHints {
 
 impl PhysicalOptimizerRule for ScanHints {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let tables = Tables::of(&plan);
+        let tables = TableUses::of(&plan);
         Pass { accounts: &self.accounts, tables, keys: HashMap::new() }.hinted(plan, None)
     }
 
@@ -54,7 +54,7 @@ impl PhysicalOptimizerRule for ScanHints {
 /// One pass over a plan.
 struct Pass<'a> {
     accounts: &'a Accounts,
-    tables: Tables,
+    tables: TableUses,
     /// How many keys each bind join is expected to have, by its number.
     keys: HashMap<usize, u64>,
 }

@@ -14,8 +14,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::filter::FilterExec;
 
-use super::trace::{self, Key};
-use crate::table::keys::{Bound, Source};
+use super::trace::{self, KeyColumn};
+use crate::table::keys::{BoundColumn, KeyProvider};
 
 type Expr = Arc<dyn PhysicalExpr>;
 
@@ -36,10 +36,10 @@ pub(super) fn bind(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan
 }
 
 fn bind_input(input: Arc<dyn ExecutionPlan>, key: &Expr, expressions: &[Expr]) -> Result<Arc<dyn ExecutionPlan>> {
-    let Some(key) = Key::of(key, 0, key.data_type(&input.schema())?) else { return Ok(input) };
-    let make = |from: Vec<Bound>| {
+    let Some(key) = KeyColumn::of(key, 0, key.data_type(&input.schema())?) else { return Ok(input) };
+    let make = |from: Vec<BoundColumn>| {
         let column = from.into_iter().map(|bound| bound.column).next().unwrap_or_default();
-        (Source::Late { column }, expressions.to_vec())
+        (KeyProvider::Late { column }, expressions.to_vec())
     };
     Ok(trace::bind(&input, &[key], &make)?.unwrap_or(input))
 }

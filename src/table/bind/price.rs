@@ -7,8 +7,8 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::BindJoinExec;
 use super::limits::reads_left_side_first;
-use crate::table::reading::Reading;
-use crate::table::{Call, ResourceScan};
+use crate::table::reading::ResolvedScan;
+use crate::table::{MethodCall, ResourceScan};
 
 /// A lower bound on the number of requests, known before the plan runs: one for each list or row that the statement
 /// names. Scans that a LIMIT may stop, and sides of a join that may never be read, count as 0.
@@ -17,12 +17,12 @@ pub(crate) fn least_requests(plan: &Arc<dyn ExecutionPlan>) -> usize {
     sure(plan, &mut counted)
 }
 
-fn sure(plan: &Arc<dyn ExecutionPlan>, counted: &mut HashSet<(String, Call)>) -> usize {
+fn sure(plan: &Arc<dyn ExecutionPlan>, counted: &mut HashSet<(String, MethodCall)>) -> usize {
     let scan = plan.downcast_ref::<ResourceScan>().map(|scan| &scan.reading);
     let to_the_end = scan.filter(|reading| !reading.spec.hints().limited && reading.spec.fetch().is_none());
     let mut own = 0;
     for call in plan.downcast_ref::<ResourceScan>().and_then(|scan| scan.keys().calls()).unwrap_or_default() {
-        let new = |reading: &&Reading| counted.insert((reading.table(), call.clone()));
+        let new = |reading: &&ResolvedScan| counted.insert((reading.table(), call.clone()));
         own += to_the_end.filter(new).map_or(0, |reading| reading.method(call.method).union.len());
     }
     let is_join = plan.is::<BindJoinExec>() || reads_left_side_first(plan);

@@ -13,11 +13,11 @@ use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::work_table::WorkTableExec;
 
-use super::trace::{self, Key};
+use super::trace::{self, KeyColumn};
 use super::{BindJoinExec, late};
 use crate::table::ResourceScan;
 use crate::table::fault::to_datafusion;
-use crate::table::keys::Source;
+use crate::table::keys::KeyProvider;
 
 /// What to do with a scan if the query supplies no value for its path parameter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,7 +149,7 @@ fn with_bound_child(join: &HashJoinExec, side: JoinSide, number: usize) -> Resul
         return Ok(None);
     }
     let keys = keys_of(join, side)?;
-    let make = |from| (Source::Join { number, from }, Vec::new());
+    let make = |from| (KeyProvider::Join { number, from }, Vec::new());
     let bound = trace::bind(child, &keys, &make)?;
     Ok(bound.map(|bound| match side {
         JoinSide::Left => (bound, Arc::clone(right)),
@@ -158,11 +158,11 @@ fn with_bound_child(join: &HashJoinExec, side: JoinSide, number: usize) -> Resul
 }
 
 /// The join's keys, as columns of one side.
-fn keys_of(join: &HashJoinExec, side: JoinSide) -> Result<Vec<Key>> {
+fn keys_of(join: &HashJoinExec, side: JoinSide) -> Result<Vec<KeyColumn>> {
     let mut keys = Vec::new();
     for (at, (left, right)) in join.on().iter().enumerate() {
         let (key, child) = if side == JoinSide::Left { (left, join.left()) } else { (right, join.right()) };
-        keys.extend(Key::of(key, at, key.data_type(&child.schema())?));
+        keys.extend(KeyColumn::of(key, at, key.data_type(&child.schema())?));
     }
     Ok(keys)
 }

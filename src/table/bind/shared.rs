@@ -9,25 +9,25 @@ use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 
 use super::BindJoinExec;
 use crate::table::ResourceScan;
-use crate::table::access::Call;
+use crate::table::access::MethodCall;
 
 /// The tables that a plan reads, by name.
 #[derive(Default)]
-pub(super) struct Tables(HashMap<String, Table>);
+pub(super) struct TableUses(HashMap<String, TableUse>);
 
 /// What the scans of one table have in common.
 #[derive(Default)]
-pub(super) struct Table {
+pub(super) struct TableUse {
     /// The columns that one of them reads.
     pub(super) columns: BTreeSet<usize>,
     scans: usize,
-    calls: HashSet<Call>,
+    calls: HashSet<MethodCall>,
     /// Scans whose calls show only when they run.
     unknown: usize,
     again: bool,
 }
 
-impl Tables {
+impl TableUses {
     /// Those of this plan.
     pub(super) fn of(plan: &Arc<dyn ExecutionPlan>) -> Self {
         let mut tables = Self::default();
@@ -36,7 +36,7 @@ impl Tables {
     }
 
     /// What the scans of a table have in common, where its lists are read more than once.
-    pub(super) fn shared(&self, table: &str) -> Option<&Table> {
+    pub(super) fn shared(&self, table: &str) -> Option<&TableUse> {
         self.0.get(table).filter(|table| table.again)
     }
 
@@ -53,7 +53,7 @@ impl Tables {
     }
 }
 
-impl Table {
+impl TableUse {
     fn add(&mut self, scan: &ResourceScan, repeated: bool) {
         self.columns.extend(scan.reading.spec.columns());
         self.scans += 1;

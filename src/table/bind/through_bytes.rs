@@ -22,7 +22,7 @@ use super::BindJoinExec;
 use crate::resource::Registry;
 use crate::table::fault::{Fault, to_datafusion};
 use crate::table::filters_codec::FiltersCodec;
-use crate::table::reading::{Filters, Reading};
+use crate::table::reading::{Filters, ResolvedScan};
 use crate::table::spec::ScanSpec;
 use crate::table::{ExprCodec, ResourceScan};
 
@@ -94,7 +94,7 @@ impl ThroughBytes {
         let resource = Arc::clone(spec.resource(&self.resources).map_err(to_datafusion)?);
         let codec = FiltersCodec::try_new(&self.exprs, &spec, &resource, values)?;
         let filters = self.filters(&scan.reading.filters, &codec)?;
-        scan.rebuilt(Reading::new(spec, resource, filters))
+        scan.rebuilt(ResolvedScan::new(spec, resource, filters))
     }
 
     fn filters(&self, filters: &Filters, codec: &FiltersCodec<'_>) -> Result<Filters> {
@@ -141,9 +141,9 @@ mod tests {
 
     use super::*;
     use crate::resource::Resource;
-    use crate::table::Pins;
-    use crate::table::access::Call;
-    use crate::table::keys::Keys;
+    use crate::table::KeyConstraints;
+    use crate::table::access::MethodCall;
+    use crate::table::keys::KeySource;
 
     const THINGS: &str = r#"
         description = "Things."
@@ -178,9 +178,9 @@ mod tests {
 
     fn scan(filters: Filters) -> Arc<dyn ExecutionPlan> {
         let resource = Arc::new(Resource::parse("digitalocean/compute/things", THINGS).unwrap());
-        let keys = Keys::Known(vec![Call { method: 0, binding: Default::default() }]);
-        let spec = ScanSpec::new(&resource, Pins::none(), vec![1], keys).with_fetch(Some(3));
-        Arc::new(ResourceScan::try_new(Reading::new(spec, resource, filters), None).unwrap())
+        let keys = KeySource::Known(vec![MethodCall { method: 0, binding: Default::default() }]);
+        let spec = ScanSpec::new(&resource, KeyConstraints::none(), vec![1], keys).with_fetch(Some(3));
+        Arc::new(ResourceScan::try_new(ResolvedScan::new(spec, resource, filters), None).unwrap())
     }
 
     fn shown(plan: &Arc<dyn ExecutionPlan>) -> String {

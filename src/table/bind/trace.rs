@@ -34,12 +34,12 @@ use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 
 use crate::table::ResourceScan;
 use crate::table::calls::data_type;
-use crate::table::keys::{Bound, Source};
+use crate::table::keys::{BoundColumn, KeyProvider};
 use crate::table::same_value::can_be_told;
 
 /// A column of a plan that is equal to a key.
 #[derive(Clone, Debug)]
-pub(super) struct Key {
+pub(super) struct KeyColumn {
     /// Its place in the plan's schema.
     pub(super) column: usize,
     /// Which key it is equal to.
@@ -50,7 +50,7 @@ pub(super) struct Key {
     pub(super) cast: bool,
 }
 
-impl Key {
+impl KeyColumn {
     /// The key that an expression is equal to, where the expression is a column, perhaps cast.
     pub(super) fn of(expr: &Arc<dyn PhysicalExpr>, number: usize, data_type: DataType) -> Option<Self> {
         let (column, cast) = column(expr)?;
@@ -63,12 +63,12 @@ impl Key {
 }
 
 /// What a scan that is found gets: the source of its keys, and the expressions of a late one.
-pub(super) type Make<'a> = dyn Fn(Vec<Bound>) -> (Source, Vec<Arc<dyn PhysicalExpr>>) + 'a;
+pub(super) type Make<'a> = dyn Fn(Vec<BoundColumn>) -> (KeyProvider, Vec<Arc<dyn PhysicalExpr>>) + 'a;
 
 /// Binds the keys to the scans that they reach, and returns the new plan; `None` if they reach no scan.
 pub(super) fn bind(
     plan: &Arc<dyn ExecutionPlan>,
-    keys: &[Key],
+    keys: &[KeyColumn],
     make: &Make<'_>,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     if keys.is_empty() {
@@ -88,12 +88,13 @@ pub(super) fn bind(
     if any { replace_children_if_necessary(Arc::clone(plan), bound).map(Some) } else { Ok(None) }
 }
 
-fn bind_scan(scan: &ResourceScan, keys: &[Key], make: &Make<'_>) -> Option<ResourceScan> {
-    let mut from: Vec<Bound> = Vec::new();
+fn bind_scan(scan: &ResourceScan, keys: &[KeyColumn], make: &Make<'_>) -> Option<ResourceScan> {
+    let mut from: Vec<BoundColumn> = Vec::new();
     for (place, column) in scan.open_columns() {
-        let told = |key: &&Key| key.column == place && can_be_told(&key.data_type, &data_type(&scan.reading, &column));
+        let told =
+            |key: &&KeyColumn| key.column == place && can_be_told(&key.data_type, &data_type(&scan.reading, &column));
         if let Some(key) = keys.iter().find(told).filter(|_| from.iter().all(|bound| bound.column != column)) {
-            from.push(Bound { column, key: key.number });
+            from.push(BoundColumn { column, key: key.number });
         }
     }
     if from.is_empty() {
@@ -104,13 +105,13 @@ fn bind_scan(scan: &ResourceScan, keys: &[Key], make: &Make<'_>) -> Option<Resou
 }
 
 /// The keys as columns of each child: those that may be pushed through this operator.
-fn followed(plan: &Arc<dyn ExecutionPlan>, keys: &[Key]) -> Vec<Vec<Key>> {
+fn followed(plan: &Arc<dyn ExecutionPlan>, keys: &[KeyColumn]) -> Vec<Vec<KeyColumn>> {
     let none = || vec![Vec::new(); plan.children().len()];
     if plan.fetch().is_some() {
         return none();
     }
     if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
-        let expr = |key: &Key| projection.expr().get(key.column).map(|own| Arc::clone(&own.expr));
+        let expr = |key: &KeyColumn| projection.expr().get(key.column).map(|own| Arc::clone(&own.expr));
         return vec![keys.iter().filter_map(|key| through(key, &expr(key)?)).collect()];
     }
     if let Some(filter) = plan.downcast_ref::<FilterExec>() {
@@ -139,9 +140,9 @@ fn followed(plan: &Arc<dyn ExecutionPlan>, keys: &[Key]) -> Vec<Vec<Key>> {
 }
 
 /// The key as an expression of the child has it. Two casts after each other are not seen through.
-fn through(key: &Key, expr: &Arc<dyn PhysicalExpr>) -> Option<Key> {
+fn through(key: &KeyColumn, expr: &Arc<dyn PhysicalExpr>) -> Option<KeyColumn> {
     let (column, cast) = column(expr)?;
-    (!(key.cast && cast)).then(|| Key { column, cast: key.cast || cast, ..key.clone() })
+    (!(key.cast && cast)).then(|| KeyColumn { column, cast: key.cast || cast, ..key.clone() })
 }
 
 fn column(expr: &Arc<dyn PhysicalExpr>) -> Option<(usize, bool)> {
@@ -153,7 +154,7 @@ fn column(expr: &Arc<dyn PhysicalExpr>) -> Option<(usize, bool)> {
     inner.downcast_ref::<Column>().map(|column| (column.index(), true))
 }
 
-fn projected(keys: &[Key], projection: Option<&[usize]>) -> Vec<Key> {
+fn projected(keys: &[KeyColumn], projection: Option<&[usize]>) -> Vec<KeyColumn> {
     match projection {
         Some(projection) => keys.iter().filter_map(|key| Some(key.at(*projection.get(key.column)?))).collect(),
         None => keys.to_vec(),
@@ -161,17 +162,18 @@ fn projected(keys: &[Key], projection: Option<&[usize]>) -> Vec<Key> {
 }
 
 /// The rows of a group have the same key. Grouping sets have groups without it.
-fn grouped(aggregate: &AggregateExec, keys: &[Key]) -> Vec<Key> {
+fn grouped(aggregate: &AggregateExec, keys: &[KeyColumn]) -> Vec<KeyColumn> {
     let group_by = aggregate.group_expr();
     if !group_by.is_single() || aggregate.limit_options().is_some() {
         return Vec::new();
     }
-    let column = |key: &Key| if key.column < group_by.expr().len() { Some(key.column) } else { picked(aggregate, key) };
+    let column =
+        |key: &KeyColumn| if key.column < group_by.expr().len() { Some(key.column) } else { picked(aggregate, key) };
     keys.iter().filter_map(|key| through(key, &group_by.expr().get(column(key)?)?.0)).collect()
 }
 
 /// The group's column that an aggregate picks a value of, which is the group's own: DISTINCT ON is written so.
-fn picked(aggregate: &AggregateExec, key: &Key) -> Option<usize> {
+fn picked(aggregate: &AggregateExec, key: &KeyColumn) -> Option<usize> {
     let at = key.column - aggregate.group_expr().expr().len();
     let own = aggregate.aggr_expr().get(at)?;
     let picks = matches!(own.fun().name(), "first_value" | "last_value" | "min" | "max");
@@ -187,7 +189,7 @@ fn picked(aggregate: &AggregateExec, key: &Key) -> Option<usize> {
 }
 
 /// The rows of a partition have the same key.
-fn partitioned(partitions: &[&[Arc<dyn PhysicalExpr>]], keys: &[Key]) -> Vec<Key> {
+fn partitioned(partitions: &[&[Arc<dyn PhysicalExpr>]], keys: &[KeyColumn]) -> Vec<KeyColumn> {
     let is_in = |column: usize, partition: &[Arc<dyn PhysicalExpr>]| {
         partition.iter().any(|expr| expr.downcast_ref::<Column>().is_some_and(|own| own.index() == column))
     };
@@ -198,7 +200,7 @@ fn partitioned(partitions: &[&[Arc<dyn PhysicalExpr>]], keys: &[Key]) -> Vec<Key
 
 /// A key of rows that a join keeps, or drops for what they are. The other side's rows matter only where their key is
 /// the same.
-fn joined(join: &HashJoinExec, keys: &[Key]) -> Vec<Vec<Key>> {
+fn joined(join: &HashJoinExec, keys: &[KeyColumn]) -> Vec<Vec<KeyColumn>> {
     let (left_kept, right_kept) = match join.join_type() {
         JoinType::Inner => (true, true),
         JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => (true, false),
@@ -212,12 +214,12 @@ fn joined(join: &HashJoinExec, keys: &[Key]) -> Vec<Vec<Key>> {
     let columns = join.left().schema().fields().len();
     let left_is_out = !matches!(join.join_type(), JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark);
     let offset = if left_is_out { columns } else { 0 };
-    let mut left: Vec<Key> =
+    let mut left: Vec<KeyColumn> =
         keys.iter().filter(|key| left_kept && left_is_out && key.column < columns).cloned().collect();
-    let of_right = |key: &&Key| right_kept && key.column >= offset;
+    let of_right = |key: &&KeyColumn| right_kept && key.column >= offset;
     let right_columns = join.right().schema().fields().len();
     let right = keys.iter().filter(of_right).map(|key| key.at(key.column - offset));
-    let mut right: Vec<Key> = right.filter(|key| key.column < right_columns).collect();
+    let mut right: Vec<KeyColumn> = right.filter(|key| key.column < right_columns).collect();
     let (from_left, from_right) = (across(join, &left, true), across(join, &right, false));
     right.extend(from_left);
     left.extend(from_right);
@@ -225,7 +227,7 @@ fn joined(join: &HashJoinExec, keys: &[Key]) -> Vec<Vec<Key>> {
 }
 
 /// The keys of one side, on the other, where the join makes them equal.
-fn across(join: &HashJoinExec, keys: &[Key], from_left: bool) -> Vec<Key> {
+fn across(join: &HashJoinExec, keys: &[KeyColumn], from_left: bool) -> Vec<KeyColumn> {
     let mut found = Vec::new();
     for (left, right) in join.on() {
         let (own, other) = if from_left { (left, right) } else { (right, left) };

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use serde::de::IgnoredAny;
 use tracing::{debug, info};
 
-use super::plan::Call;
+use super::plan::ProcedureCall;
 use crate::api::{Head, Sent};
 use crate::query::Principal;
 
 /// Logs it.
-pub(super) fn log(call: &Call, principal: &Principal, sent: &Sent) {
+pub(super) fn log(call: &ProcedureCall, principal: &Principal, sent: &Sent) {
     let request_id = sent.head.as_ref().and_then(|head| head.request_id.as_deref());
     info!(
         target: "oceanflight::audit",

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::api::{Fault as ApiFault, Where};
+use crate::api::{Fault as ApiFault, RequestLine};
 use crate::error::{Error, Failure, Kind};
 
 /// Why an EXEC failed: the procedure was not called, or its outcome is a failure or unknown.
@@ -48,11 +48,11 @@ pub enum Fault {
     /// The request was carried out, or may have been, and there is no answer that can be read.
     Lost(Box<Lost>),
     /// It was started, and failed.
-    Failed(Box<Started>),
+    Failed(Box<StartedAction>),
     /// It was started, and the time to wait is over.
     Unfinished {
         /// What was started, as it was when it was last read.
-        started: Box<Started>,
+        started: Box<StartedAction>,
         /// How long it was waited for.
         limit: Duration,
         /// Why it could not be read in the end, where that is so.
@@ -61,7 +61,7 @@ pub enum Fault {
     /// It was started, and cannot be watched.
     Unwatched {
         /// What was started.
-        started: Box<Started>,
+        started: Box<StartedAction>,
         /// Why.
         cause: Error,
     },
@@ -76,7 +76,7 @@ pub enum Fault {
 #[derive(Clone, Debug)]
 pub struct Lost {
     /// The request.
-    pub at: Where,
+    pub at: RequestLine,
     /// The HTTP status of the answer, where one came: a success says that the request was carried out.
     pub status: Option<u16>,
     /// What is wrong with the answer.
@@ -91,7 +91,7 @@ pub struct Lost {
 
 /// What was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Started {
+pub struct StartedAction {
     /// `digitalocean.compute.image_actions`.
     pub table: String,
     /// Its id there.
@@ -173,7 +173,7 @@ impl fmt::Display for Lost {
     }
 }
 
-impl Started {
+impl StartedAction {
     /// ``the status `queued` ``, or that there is none.
     pub(super) fn status(&self) -> String {
         match &self.status {
@@ -183,7 +183,7 @@ impl Started {
     }
 }
 
-impl fmt::Display for Started {
+impl fmt::Display for StartedAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.id, self.table)
     }

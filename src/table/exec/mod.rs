@@ -27,7 +27,7 @@ mod writer;
 use std::time::Duration;
 
 pub use fault::Fault;
-pub use node::{CallProcedure, Slot};
+pub use node::{ArgumentSlot, CallProcedure};
 pub use plan::CallProcedureExec;
 pub use planner::CallPlanner;
 pub use records::{Execution, Once, TICKET_LIFE};

@@ -15,13 +15,13 @@ use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 use super::values::{literal, to_json, wait};
 use super::{Fault, USUAL_WAIT};
 use crate::error::Error;
-use crate::resource::{Arguments, Callable, Given};
+use crate::resource::{ArgumentValue, Arguments, Callable};
 
 /// A procedure that is to be called.
 #[derive(Clone, Debug)]
 pub struct CallProcedure {
     pub(super) callable: Arc<Callable>,
-    pub(super) slots: Vec<Slot>,
+    pub(super) slots: Vec<ArgumentSlot>,
     /// For each slot.
     pub(super) values: Vec<Expr>,
     schema: DFSchemaRef,
@@ -29,7 +29,7 @@ pub struct CallProcedure {
 
 /// What a value is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Hash)]
-pub enum Slot {
+pub enum ArgumentSlot {
     /// The parameter of this name.
     Named(String),
     /// The body as JSON text.
@@ -38,7 +38,7 @@ pub enum Slot {
     Wait,
 }
 
-impl Slot {
+impl ArgumentSlot {
     /// As a statement names it.
     pub(super) fn name(&self) -> &str {
         match self {
@@ -54,7 +54,7 @@ impl CallProcedure {
     ///
     /// # Errors
     /// [`Fault`], and [`crate::resource::ArgumentFault`], which shows a statement that would work.
-    pub fn try_new(callable: Arc<Callable>, values: Vec<(Slot, Expr)>) -> Result<Self, Error> {
+    pub fn try_new(callable: Arc<Callable>, values: Vec<(ArgumentSlot, Expr)>) -> Result<Self, Error> {
         let schema = DFSchema::try_from(callable.answers.planned_schema().as_ref().clone());
         let schema = Arc::new(schema.expect("a declaration has no column twice"));
         let (slots, values) = values.into_iter().unzip();
@@ -63,7 +63,7 @@ impl CallProcedure {
         Ok(call)
     }
 
-    /// The value of [`Slot::Wait`] where the statement does not say how long.
+    /// The value of [`ArgumentSlot::Wait`] where the statement does not say how long.
     pub fn usual_wait() -> Expr {
         Expr::Literal(humantime::format_duration(USUAL_WAIT).to_string().into(), None)
     }
@@ -79,7 +79,7 @@ impl CallProcedure {
     }
 
     /// The slots with their values.
-    pub(super) fn given(&self) -> impl Iterator<Item = (&Slot, &Expr)> {
+    pub(super) fn given(&self) -> impl Iterator<Item = (&ArgumentSlot, &Expr)> {
         self.slots.iter().zip(&self.values)
     }
 
@@ -87,26 +87,26 @@ impl CallProcedure {
         let mut arguments = Arguments::default();
         for (slot, expr) in self.given() {
             let given = match literal(expr) {
-                Some(value) if *slot != Slot::Wait => Given::Value(to_json(slot.name(), value)?),
+                Some(value) if *slot != ArgumentSlot::Wait => ArgumentValue::Value(to_json(slot.name(), value)?),
                 Some(value) => {
                     wait(value)?;
                     continue;
                 }
-                None => Given::Later,
+                None => ArgumentValue::Later,
             };
             match slot {
-                Slot::Named(name) => arguments.named.push((name.clone(), given)),
-                Slot::Json => arguments.json = Some(given),
-                Slot::Wait => {}
+                ArgumentSlot::Named(name) => arguments.named.push((name.clone(), given)),
+                ArgumentSlot::Json => arguments.json = Some(given),
+                ArgumentSlot::Wait => {}
             }
         }
-        if self.slots.contains(&Slot::Wait) && self.callable.procedure.settles.is_none() {
+        if self.slots.contains(&ArgumentSlot::Wait) && self.callable.procedure.settles.is_none() {
             return Err(Fault::NoEnd { procedure: self.callable.name() }.into());
         }
         Ok(self.callable.check(&arguments)?)
     }
 
-    fn key(&self) -> (String, &[Slot], &[Expr]) {
+    fn key(&self) -> (String, &[ArgumentSlot], &[Expr]) {
         (self.callable.name(), &self.slots, &self.values)
     }
 }

@@ -16,7 +16,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use futures::stream;
 
 use super::{Fault, Permission};
-use crate::api::Scope;
+use crate::api::RequestScope;
 use crate::error;
 use crate::resource::{Callable, Invocation};
 use crate::table::Run;
@@ -24,14 +24,14 @@ use crate::table::fault::to_datafusion;
 
 /// A request that is ready to be sent.
 #[derive(Clone, Debug)]
-pub(super) struct Call {
+pub(super) struct ProcedureCall {
     pub(super) callable: Arc<Callable>,
     pub(super) invocation: Invocation,
     /// How long to wait for the end of what it starts.
     pub(super) wait: Option<Duration>,
 }
 
-impl Call {
+impl ProcedureCall {
     /// The name of the account that it is sent to.
     fn account(&self) -> &str {
         &self.callable.resource.catalog
@@ -46,12 +46,12 @@ impl Call {
 /// Sends a request, and answers its row.
 #[derive(Debug)]
 pub struct CallProcedureExec {
-    call: Arc<Call>,
+    call: Arc<ProcedureCall>,
     properties: Arc<PlanProperties>,
 }
 
 impl CallProcedureExec {
-    pub(super) fn new(call: Call) -> Self {
+    pub(super) fn new(call: ProcedureCall) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(call.callable.answers.planned_schema())),
             Partitioning::UnknownPartitioning(1),
@@ -62,7 +62,7 @@ impl CallProcedureExec {
     }
 
     fn details(&self) -> Vec<String> {
-        let Call { callable, wait, .. } = self.call.as_ref();
+        let ProcedureCall { callable, wait, .. } = self.call.as_ref();
         let wait = wait.map(|limit| format!("await={}", humantime::format_duration(limit)));
         let method = [format!("method={}", callable.name()), format!("request={}", self.call.request())];
         method.into_iter().chain(wait).collect()
@@ -120,10 +120,10 @@ impl ExecutionPlan for CallProcedureExec {
     }
 }
 
-async fn row(call: &Arc<Call>, run: &Run) -> error::Result<RecordBatch> {
+async fn row(call: &Arc<ProcedureCall>, run: &Run) -> error::Result<RecordBatch> {
     let Some(Permission { execution, writer }) = &run.permission else {
         return Err(Fault::Off { procedure: call.callable.name() }.into());
     };
     let client = &run.accounts.named(call.account())?.client;
-    writer.call(call, execution, client, &Scope::of_exec(Arc::clone(&run.query))).await
+    writer.call(call, execution, client, &RequestScope::of_exec(Arc::clone(&run.query))).await
 }

@@ -11,10 +11,10 @@ use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
-use super::node::{CallProcedure, Slot};
-use super::plan::{Call, CallProcedureExec};
+use super::node::{ArgumentSlot, CallProcedure};
+use super::plan::{CallProcedureExec, ProcedureCall};
 use super::values::{evaluate, to_json, wait};
-use crate::resource::{Arguments, Given};
+use crate::resource::{ArgumentValue, Arguments};
 use crate::table::fault::to_datafusion;
 
 /// Plans calls. Nothing is sent by that.
@@ -27,16 +27,16 @@ impl CallPlanner {
         let mut limit = None;
         for (slot, expr) in node.given() {
             let value = evaluate(slot.name(), expr, state)?;
-            let json = |name: &str| to_json(name, &value).map(Given::Value).map_err(to_datafusion);
+            let json = |name: &str| to_json(name, &value).map(ArgumentValue::Value).map_err(to_datafusion);
             match slot {
-                Slot::Named(name) => arguments.named.push((name.clone(), json(name)?)),
-                Slot::Json => arguments.json = Some(json(slot.name())?),
-                Slot::Wait => limit = wait(&value).map_err(to_datafusion)?,
+                ArgumentSlot::Named(name) => arguments.named.push((name.clone(), json(name)?)),
+                ArgumentSlot::Json => arguments.json = Some(json(slot.name())?),
+                ArgumentSlot::Wait => limit = wait(&value).map_err(to_datafusion)?,
             }
         }
         let invocation = node.callable.invoke(&arguments).map_err(to_datafusion)?;
         let callable = Arc::clone(&node.callable);
-        Ok(CallProcedureExec::new(Call { callable, invocation, wait: limit }))
+        Ok(CallProcedureExec::new(ProcedureCall { callable, invocation, wait: limit }))
     }
 }
 

@@ -9,11 +9,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, timeout};
 
 use super::fault::{Appeared, Fault, Lost};
-use super::plan::Call;
+use super::plan::ProcedureCall;
 use super::{audit, settle};
-use crate::api::{Body, Client, Fault as ApiFault, Request, Scope, Where};
+use crate::api::{Body, Client, Fault as ApiFault, Request, RequestLine, RequestScope};
 use crate::error::{Error, Result};
-use crate::resource::{Answer, Binding, Callable, Invocation, Method, Resource, Traces, Value};
+use crate::resource::{Binding, Callable, Invocation, LostPostLookup, Method, Resource, ResponseShape, Value};
 use crate::rows::Decoder;
 use crate::table::fault::Fault as TableFault;
 
@@ -21,7 +21,7 @@ use crate::table::fault::Fault as TableFault;
 const LOOK: Duration = Duration::from_secs(10);
 
 /// Sends the request and stores its outcome in the query, for a client that may have disconnected by then.
-pub(super) async fn post(call: Arc<Call>, client: Client, scope: Scope) -> Result<RecordBatch> {
+pub(super) async fn post(call: Arc<ProcedureCall>, client: Client, scope: RequestScope) -> Result<RecordBatch> {
     let answered = until_answered(&call, &client, &scope).await;
     let started = |row: &RecordBatch| format!("{} was started", settle::started_text(&call.callable, row));
     scope.query.has_written(answered.as_ref().map(started).map_err(Clone::clone));
@@ -29,8 +29,8 @@ pub(super) async fn post(call: Arc<Call>, client: Client, scope: Scope) -> Resul
 }
 
 /// Sends the request until it is answered, but never twice where the first may have been carried out.
-async fn until_answered(call: &Call, client: &Client, scope: &Scope) -> Result<RecordBatch> {
-    let Call { callable, invocation, .. } = call;
+async fn until_answered(call: &ProcedureCall, client: &Client, scope: &RequestScope) -> Result<RecordBatch> {
+    let ProcedureCall { callable, invocation, .. } = call;
     let Invocation { path, body, binding } = invocation;
     let begin = Instant::now();
     let mut head = None;
@@ -46,7 +46,7 @@ async fn until_answered(call: &Call, client: &Client, scope: &Scope) -> Result<R
         Err(fault) if fault.may_have_been_carried_out() => fault.into(),
         Err(fault) => return Err(fault.into()),
     };
-    let at = Where { method: "POST", path: path.clone() };
+    let at = RequestLine { method: "POST", path: path.clone() };
     let appeared = appeared(call, client, begin, scope).await;
     let (status, request_id) = head.map(|head| (head.status, head.request_id)).unzip();
     let (request_id, look) = (request_id.flatten(), look(callable, binding));
@@ -58,17 +58,19 @@ async fn until_answered(call: &Call, client: &Client, scope: &Scope) -> Result<R
 fn row(callable: &Callable, body: &[u8], binding: &Binding) -> Result<RecordBatch, crate::rows::Fault> {
     let Callable { answers, procedure, .. } = callable;
     let columns: Vec<usize> = (0..answers.columns.len()).collect();
-    Ok(Decoder::new(answers, &Answer::Row(procedure.row.clone()), &columns).decode(body, binding)?.batch)
+    Ok(Decoder::new(answers, &ResponseShape::Row(procedure.row.clone()), &columns).decode(body, binding)?.batch)
 }
 
 /// What has begun since the request was sent, as far as its first page tells: the list has the newest first.
-async fn appeared(call: &Call, client: &Client, begin: Instant, scope: &Scope) -> Appeared {
+async fn appeared(call: &ProcedureCall, client: &Client, begin: Instant, scope: &RequestScope) -> Appeared {
     let Callable { answers, procedure, .. } = call.callable.as_ref();
     let Some(traces) = &procedure.traces else { return Appeared::Untraced };
     let method = answers.method(&traces.read_by).expect("the declaration's check finds the method");
     let request = match method.answer {
-        Answer::Rows { paged: true, .. } => request(answers, method, &call.invocation.binding, None).page(1),
-        Answer::Rows { paged: false, .. } | Answer::Row(_) => request(answers, method, &call.invocation.binding, None),
+        ResponseShape::Rows { paged: true, .. } => request(answers, method, &call.invocation.binding, None).page(1),
+        ResponseShape::Rows { paged: false, .. } | ResponseShape::Row(_) => {
+            request(answers, method, &call.invocation.binding, None)
+        }
     };
     let body = match timeout(LOOK, client.get(&request, scope)).await {
         Ok(Ok(body)) => body,
@@ -90,7 +92,7 @@ async fn appeared(call: &Call, client: &Client, begin: Instant, scope: &Scope) -
 fn rows_since(
     resource: &Resource,
     method: &Method,
-    traces: &Traces,
+    traces: &LostPostLookup,
     body: &Body,
     binding: &Binding,
     since: DateTime<Utc>,
@@ -132,7 +134,9 @@ pub(super) fn request(resource: &Resource, method: &Method, binding: &Binding, i
 /// The query that shows what has begun there.
 fn look(callable: &Callable, binding: &Binding) -> String {
     let Callable { answers, procedure, .. } = callable;
-    let Some(Traces { show, since, .. }) = &procedure.traces else { return settle::look(answers, binding, None) };
+    let Some(LostPostLookup { show, since, .. }) = &procedure.traces else {
+        return settle::look(answers, binding, None);
+    };
     let columns: Vec<&str> = show.iter().chain([since]).map(String::as_str).collect();
     let query = settle::select(&columns, answers, binding, None);
     format!("{query} ORDER BY {since} DESC LIMIT 10")

@@ -63,7 +63,7 @@ type Outcome = Result<RecordBatch>;
 pub(super) struct Records {
     process: u64,
     begin: Instant,
-    started: Mutex<Started>,
+    started: Mutex<ExecRecords>,
     /// Turns true under the lock: nothing is started afterwards.
     stopping: watch::Sender<bool>,
     running: TaskTracker,
@@ -72,7 +72,7 @@ pub(super) struct Records {
 }
 
 #[derive(Debug, Default)]
-struct Started {
+struct ExecRecords {
     by_number: HashMap<u64, Record>,
 }
 
@@ -80,12 +80,12 @@ struct Started {
 struct Record {
     digest: u64,
     expires: Instant,
-    outcome: Waiting,
+    outcome: PendingOutcome,
 }
 
 /// Somebody who waits for an outcome.
 #[derive(Clone, Debug)]
-pub(super) struct Waiting {
+pub(super) struct PendingOutcome {
     what: String,
     outcome: watch::Receiver<Option<Outcome>>,
 }
@@ -120,7 +120,7 @@ impl Records {
         what: String,
         runtime: &Handle,
         post: impl Future<Output = Outcome> + Send + 'static,
-    ) -> Result<Waiting, Fault> {
+    ) -> Result<PendingOutcome, Fault> {
         let mut started = self.lock();
         let now = Instant::now();
         let once = match execution {
@@ -138,7 +138,7 @@ impl Records {
             return Err(Fault::Stopping);
         }
         let (sender, outcome) = watch::channel(None);
-        let waiting = Waiting { what, outcome };
+        let waiting = PendingOutcome { what, outcome };
         if let Some((number, expires, digest)) = once {
             started.by_number.insert(number, Record { digest, expires, outcome: waiting.clone() });
         }
@@ -189,7 +189,7 @@ impl Records {
         self.unanswered.load(Ordering::SeqCst)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Started> {
+    fn lock(&self) -> MutexGuard<'_, ExecRecords> {
         self.started.lock().expect("nothing panics while it is held")
     }
 }
@@ -217,7 +217,7 @@ fn nobody_waits(what: &str, outcome: &Outcome) {
     }
 }
 
-impl Waiting {
+impl PendingOutcome {
     /// The outcome, as soon as there is one.
     pub(super) async fn outcome(mut self) -> Outcome {
         let outcome = self.outcome.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
@@ -250,7 +250,7 @@ mod tests {
         }
     }
 
-    fn start(records: &Records, once: Option<Once>, count: &Arc<AtomicUsize>) -> Result<Waiting, Fault> {
+    fn start(records: &Records, once: Option<Once>, count: &Arc<AtomicUsize>) -> Result<PendingOutcome, Fault> {
         start_other(records, once, 7, count)
     }
 
@@ -259,7 +259,7 @@ mod tests {
         once: Option<Once>,
         digest: u64,
         count: &Arc<AtomicUsize>,
-    ) -> Result<Waiting, Fault> {
+    ) -> Result<PendingOutcome, Fault> {
         records.start(&Execution::Ticket { once, digest }, "POST /a".into(), &Handle::current(), counted(count))
     }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use arrow::array::{Array, AsArray, RecordBatch};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::fault::{Fault, Started};
-use super::plan::Call;
+use super::fault::{Fault, StartedAction};
+use super::plan::ProcedureCall;
 use super::post::{cell, request};
 use super::{Polling, Writer};
-use crate::api::{Client, Fault as ApiFault, Scope};
+use crate::api::{Client, Fault as ApiFault, RequestScope};
 use crate::error::{Error, Result};
-use crate::resource::{Binding, Callable, Method, Phase, Resource, Settles, Value};
+use crate::resource::{Binding, Callable, Completion, Method, Phase, Resource, Value};
 use crate::rows::{self, Decoder};
 use crate::table::fault::Fault as TableFault;
 
@@ -21,12 +21,12 @@ const LAST_LOOK: Duration = Duration::from_secs(10);
 /// The row at the end. What may pass (a 404 of what is new, a 5xx, a connection, the budget) does not end it before
 /// its time; a stop does. It is read at least once, and for the last time when the time is over.
 pub(super) async fn until_settled(
-    call: &Call,
+    call: &ProcedureCall,
     client: &Client,
     mut row: RecordBatch,
     limit: Duration,
     writer: &Writer,
-    scope: &Scope,
+    scope: &RequestScope,
 ) -> Result<RecordBatch> {
     let Some(settles) = &call.callable.procedure.settles else { return Ok(row) };
     let Polling { first_pause: mut pause, longest_pause } = writer.polling();
@@ -79,12 +79,12 @@ fn may_pass(error: &Error) -> bool {
 
 /// The row as it is now.
 async fn read(
-    call: &Call,
+    call: &ProcedureCall,
     client: &Client,
-    settles: &Settles,
+    settles: &Completion,
     row: &RecordBatch,
     until: Instant,
-    scope: &Scope,
+    scope: &RequestScope,
 ) -> Result<RecordBatch> {
     let (answers, binding) = (&call.callable.answers, &call.invocation.binding);
     let method = answers.method(&settles.read_by).expect("the declaration's check finds the method");
@@ -131,13 +131,13 @@ pub(super) fn started_text(callable: &Callable, row: &RecordBatch) -> String {
     format!("{} {} of {answers}", answers.row_id(), id(answers, row))
 }
 
-fn started(call: &Call, settles: &Settles, row: &RecordBatch) -> Box<Started> {
+fn started(call: &ProcedureCall, settles: &Completion, row: &RecordBatch) -> Box<StartedAction> {
     let resource = &call.callable.answers;
     let status = row.column_by_name(&settles.column).map(|column| column.as_string::<i32>());
     let status = status.filter(|status| status.is_valid(0)).map(|status| status.value(0).to_owned());
     let id = id(resource, row);
     let look = look(resource, &call.invocation.binding, Some(&id));
-    Box::new(Started { table: resource.to_string(), id: format!("{} {id}", resource.row_id()), status, look })
+    Box::new(StartedAction { table: resource.to_string(), id: format!("{} {id}", resource.row_id()), status, look })
 }
 
 /// The query that shows a row, or all of those that the binding stands for.

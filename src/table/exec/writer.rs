@@ -99,10 +99,10 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use tokio::runtime::Handle;
 
-use super::plan::Call;
+use super::plan::ProcedureCall;
 use super::records::Records;
 use super::{Execution, Fault, LONGEST_WAIT, Once, Polling, post, settle};
-use crate::api::{Client, Scope};
+use crate::api::{Client, RequestScope};
 use crate::error::Result;
 
 /// The time of a query that is an EXEC. An EXEC has bounds of its own: the budget's patience, the attempts' time, AWAIT's
@@ -149,10 +149,10 @@ impl Writer {
     /// [`Fault`], and those of the POST.
     pub(super) async fn call(
         &self,
-        call: &Arc<Call>,
+        call: &Arc<ProcedureCall>,
         execution: &Execution,
         client: &Client,
-        scope: &Scope,
+        scope: &RequestScope,
     ) -> Result<RecordBatch> {
         scope.query.now(call.request());
         let post = post::post(Arc::clone(call), client.clone(), scope.clone());

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oceanflight::sql::{self, Body, Exec};
+use oceanflight::sql::{self, StatementBody, Exec};
 
 fuzz_target!(|text: &str| {
     for text in [text.to_owned(), format!("EXEC m {text}"), format!("CALL m({text}")] {
@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
 
 fn exec(text: &str) -> Option<Exec> {
     match sql::parse(text).ok()?.body {
-        Body::Exec(exec) | Body::ExplainExec { exec, .. } => Some(exec),
-        Body::Sql(_) | Body::Show(_) | Body::Describe(_) => None,
+        StatementBody::Exec(exec) | StatementBody::ExplainExec { exec, .. } => Some(exec),
+        StatementBody::Sql(_) | StatementBody::Show(_) | StatementBody::Describe(_) => None,
     }
 }

@@ -1,4 +1,4 @@
-//! The accumulators of a [`Total`]: of one group, of distinct values, and of many groups.
+//! The accumulators of an [`ExactTotal`]: of one group, of distinct values, and of many groups.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,24 +9,24 @@ use datafusion::common::{ScalarValue, internal_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 
-use super::result::Outcome;
-use super::total::Total;
+use super::result::AggregateType;
+use super::total::ExactTotal;
 
 /// The total of one group, or of one frame of a window.
 #[derive(Debug)]
 pub(super) struct Added<T> {
     total: T,
     count: u64,
-    outcome: Outcome,
+    outcome: AggregateType,
 }
 
-impl<T: Total> Added<T> {
-    pub(super) fn new(outcome: Outcome) -> Self {
+impl<T: ExactTotal> Added<T> {
+    pub(super) fn new(outcome: AggregateType) -> Self {
         Self { total: T::default(), count: 0, outcome }
     }
 }
 
-impl<T: Total> Accumulator for Added<T> {
+impl<T: ExactTotal> Accumulator for Added<T> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         T::each(&values[0], |_, value| {
             self.total.add(value);
@@ -72,11 +72,11 @@ pub(super) struct AddedOnce<T> {
     total: T,
     /// How often each value is there.
     times: HashMap<T, u64>,
-    outcome: Outcome,
+    outcome: AggregateType,
 }
 
-impl<T: Total> AddedOnce<T> {
-    pub(super) fn new(outcome: Outcome) -> Self {
+impl<T: ExactTotal> AddedOnce<T> {
+    pub(super) fn new(outcome: AggregateType) -> Self {
         Self { total: T::default(), times: HashMap::new(), outcome }
     }
 
@@ -98,7 +98,7 @@ impl<T: Total> AddedOnce<T> {
     }
 }
 
-impl<T: Total> Accumulator for AddedOnce<T> {
+impl<T: ExactTotal> Accumulator for AddedOnce<T> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         T::each(&values[0], |_, value| self.insert(value))
     }
@@ -138,11 +138,11 @@ impl<T: Total> Accumulator for AddedOnce<T> {
 pub(super) struct AddedByGroup<T> {
     totals: Vec<T>,
     counts: Vec<u64>,
-    outcome: Outcome,
+    outcome: AggregateType,
 }
 
-impl<T: Total> AddedByGroup<T> {
-    pub(super) fn new(outcome: Outcome) -> Self {
+impl<T: ExactTotal> AddedByGroup<T> {
+    pub(super) fn new(outcome: AggregateType) -> Self {
         Self { totals: Vec::new(), counts: Vec::new(), outcome }
     }
 
@@ -152,7 +152,7 @@ impl<T: Total> AddedByGroup<T> {
     }
 }
 
-impl<T: Total> GroupsAccumulator for AddedByGroup<T> {
+impl<T: ExactTotal> GroupsAccumulator for AddedByGroup<T> {
     fn update_batch(
         &mut self,
         values: &[ArrayRef],
@@ -210,7 +210,7 @@ impl<T: Total> GroupsAccumulator for AddedByGroup<T> {
 }
 
 /// The result of `count` values: of none it is NULL.
-fn finished<T: Total>(total: T, count: u64, outcome: &Outcome) -> Result<ScalarValue> {
+fn finished<T: ExactTotal>(total: T, count: u64, outcome: &AggregateType) -> Result<ScalarValue> {
     if count == 0 { outcome.null() } else { total.finish(count, outcome) }
 }
 
@@ -220,14 +220,14 @@ fn is_chosen(filter: Option<&BooleanArray>, row: usize) -> bool {
 }
 
 /// What is passed from one accumulator to the next: the counts, and then the columns of the totals.
-fn state<T: Total>(totals: &[T], counts: Vec<u64>) -> Vec<ArrayRef> {
+fn state<T: ExactTotal>(totals: &[T], counts: Vec<u64>) -> Vec<ArrayRef> {
     let mut columns: Vec<ArrayRef> = vec![Arc::new(UInt64Array::from(counts))];
     columns.extend(T::to_columns(totals));
     columns
 }
 
 /// Calls `visit` with each row of a state, its total and its count.
-fn each_state<T: Total>(states: &[ArrayRef], mut visit: impl FnMut(usize, T, u64)) -> Result<()> {
+fn each_state<T: ExactTotal>(states: &[ArrayRef], mut visit: impl FnMut(usize, T, u64)) -> Result<()> {
     let Some((counts, totals)) = states.split_first() else { return internal_err!("a state without columns") };
     let counts = counts.as_primitive::<UInt64Type>();
     T::from_columns(totals, |row, total| visit(row, total, counts.value(row)))

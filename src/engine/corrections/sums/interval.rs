@@ -10,8 +10,8 @@ use arrow::datatypes::{
 use datafusion::common::{ScalarValue, internal_err};
 use datafusion::error::Result;
 
-use super::result::Outcome;
-use super::total::{Total, each_of};
+use super::result::AggregateType;
+use super::total::{ExactTotal, each_of};
 
 /// Each of the fields of intervals, added up by itself. Those of 32 bits are added up in 64, those of 64 in 128.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -43,7 +43,7 @@ impl Interval {
     }
 }
 
-impl Total for Interval {
+impl ExactTotal for Interval {
     fn column_types() -> Vec<DataType> {
         vec![DataType::Int64, DataType::Int64, DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0)]
     }
@@ -106,7 +106,7 @@ impl Total for Interval {
         }
     }
 
-    fn finish(self, _: u64, outcome: &Outcome) -> Result<ScalarValue> {
+    fn finish(self, _: u64, outcome: &AggregateType) -> Result<ScalarValue> {
         self.fitted(&outcome.result).ok_or_else(|| outcome.overflow())
     }
 }

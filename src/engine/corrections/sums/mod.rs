@@ -37,9 +37,9 @@ use datafusion::logical_expr::{
 
 use self::accumulators::{Added, AddedByGroup, AddedOnce};
 use self::interval::Interval;
-use self::number::Number;
-use self::result::{Function, Outcome};
-use self::total::Total;
+use self::number::WideInteger;
+use self::result::{AggregateType, Function};
+use self::total::ExactTotal;
 use crate::engine::fault::{Fault, to_datafusion};
 
 /// Puts the exact aggregates in the place of DataFusion's.
@@ -75,12 +75,12 @@ fn of_average() -> Signature {
 
 /// What the values of a type are added up in, where DataFusion's own accumulators may be wrong.
 #[derive(Clone, Copy)]
-enum Kind {
+enum SumKind {
     Number,
     Interval,
 }
 
-impl Kind {
+impl SumKind {
     fn of(function: Function, value: &DataType) -> Option<Self> {
         match value {
             DataType::Int64 | DataType::UInt64 | DataType::Duration(_) => Some(Self::Number),
@@ -118,12 +118,12 @@ struct Exact {
 }
 
 impl Exact {
-    fn kind(&self, fields: &[FieldRef]) -> Option<Kind> {
-        fields.first().and_then(|field| Kind::of(self.function, field.data_type()))
+    fn kind(&self, fields: &[FieldRef]) -> Option<SumKind> {
+        fields.first().and_then(|field| SumKind::of(self.function, field.data_type()))
     }
 
-    fn outcome(&self, args: &AccumulatorArgs) -> Outcome {
-        Outcome {
+    fn outcome(&self, args: &AccumulatorArgs) -> AggregateType {
+        AggregateType {
             function: self.function,
             value: args.expr_fields[0].data_type().clone(),
             result: args.return_type().clone(),
@@ -131,13 +131,13 @@ impl Exact {
     }
 
     /// The accumulator of values of this kind, which takes values out again, too.
-    fn exact(&self, kind: Kind, args: &AccumulatorArgs) -> Box<dyn Accumulator> {
+    fn exact(&self, kind: SumKind, args: &AccumulatorArgs) -> Box<dyn Accumulator> {
         let outcome = self.outcome(args);
         match (kind, args.is_distinct) {
-            (Kind::Number, false) => Box::new(Added::<Number>::new(outcome)),
-            (Kind::Number, true) => Box::new(AddedOnce::<Number>::new(outcome)),
-            (Kind::Interval, false) => Box::new(Added::<Interval>::new(outcome)),
-            (Kind::Interval, true) => Box::new(AddedOnce::<Interval>::new(outcome)),
+            (SumKind::Number, false) => Box::new(Added::<WideInteger>::new(outcome)),
+            (SumKind::Number, true) => Box::new(AddedOnce::<WideInteger>::new(outcome)),
+            (SumKind::Interval, false) => Box::new(Added::<Interval>::new(outcome)),
+            (SumKind::Interval, true) => Box::new(AddedOnce::<Interval>::new(outcome)),
         }
     }
 }
@@ -170,7 +170,7 @@ impl AggregateUDFImpl for Exact {
         let value = args.expr_fields[0].data_type();
         let kind = match self.kind(args.expr_fields) {
             // DataFusion has a DISTINCT in a moving frame for the sum of BIGINT alone.
-            None if args.is_distinct && value.is_decimal() => Some(Kind::Number),
+            None if args.is_distinct && value.is_decimal() => Some(SumKind::Number),
             kind => kind,
         };
         match kind {
@@ -189,16 +189,16 @@ impl AggregateUDFImpl for Exact {
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
         match self.kind(args.expr_fields) {
-            Some(Kind::Number) => Ok(Box::new(AddedByGroup::<Number>::new(self.outcome(&args)))),
-            Some(Kind::Interval) => Ok(Box::new(AddedByGroup::<Interval>::new(self.outcome(&args)))),
+            Some(SumKind::Number) => Ok(Box::new(AddedByGroup::<WideInteger>::new(self.outcome(&args)))),
+            Some(SumKind::Interval) => Ok(Box::new(AddedByGroup::<Interval>::new(self.outcome(&args)))),
             None => self.inner.create_groups_accumulator(args),
         }
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
         let columns = match self.kind(args.input_fields) {
-            Some(Kind::Number) => Number::column_types(),
-            Some(Kind::Interval) => Interval::column_types(),
+            Some(SumKind::Number) => WideInteger::column_types(),
+            Some(SumKind::Interval) => Interval::column_types(),
             None => return self.inner.state_fields(args),
         };
         if args.is_distinct {

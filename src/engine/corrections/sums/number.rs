@@ -11,17 +11,17 @@ use arrow::datatypes::{
 use datafusion::common::{ScalarValue, internal_err};
 use datafusion::error::Result;
 
-use super::result::{Function, Outcome};
-use super::total::{Total, each_of};
+use super::result::{AggregateType, Function};
+use super::total::{ExactTotal, each_of};
 
 /// An integer of 320 bits: 2^256 `carried` times, and the rest. Decimals are the integers of their units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Number {
+pub(super) struct WideInteger {
     carried: i64,
     rest: i256,
 }
 
-impl Number {
+impl WideInteger {
     fn from_i128(value: i128) -> Self {
         Self { carried: 0, rest: i256::from_i128(value) }
     }
@@ -37,7 +37,7 @@ impl Number {
 
     /// The average of `count` decimals of the outcome's value type, cut off at the last digit of the result's scale, as
     /// DataFusion cuts it off.
-    fn average(self, count: u64, outcome: &Outcome) -> Option<Self> {
+    fn average(self, count: u64, outcome: &AggregateType) -> Option<Self> {
         let (from, to) = (scale(&outcome.value), scale(&outcome.result));
         let factor = i256::from_i128(10).checked_pow(u32::try_from(to - from).ok()?)?;
         let scaled = self.to_i256()?.checked_mul(factor)?;
@@ -78,7 +78,7 @@ impl Number {
     }
 }
 
-impl Total for Number {
+impl ExactTotal for WideInteger {
     fn column_types() -> Vec<DataType> {
         vec![DataType::Int64, DataType::Decimal256(DECIMAL256_MAX_PRECISION, 0)]
     }
@@ -148,7 +148,7 @@ impl Total for Number {
         }
     }
 
-    fn finish(self, count: u64, outcome: &Outcome) -> Result<ScalarValue> {
+    fn finish(self, count: u64, outcome: &AggregateType) -> Result<ScalarValue> {
         if let (Function::Average, DataType::Float64) = (outcome.function, &outcome.result) {
             let sum = self.to_i256().and_then(i256::to_i128).ok_or_else(|| outcome.overflow())?;
             return Ok(ScalarValue::Float64(Some(quotient(sum, count))));
@@ -218,8 +218,8 @@ mod tests {
 
     #[test]
     fn a_number_comes_back_from_beyond_256_bits() {
-        let most = Number::from_i256(i256::MAX);
-        let mut total = Number::default();
+        let most = WideInteger::from_i256(i256::MAX);
+        let mut total = WideInteger::default();
         for _ in 0..5 {
             total.add(most);
         }
@@ -230,11 +230,11 @@ mod tests {
         assert_eq!(total.to_i256(), Some(i256::MAX));
 
         for _ in 0..3 {
-            total.add(Number::from_i256(i256::MIN));
+            total.add(WideInteger::from_i256(i256::MIN));
         }
         assert_eq!(total.to_i256(), None);
         for _ in 0..2 {
-            total.subtract(Number::from_i256(i256::MIN));
+            total.subtract(WideInteger::from_i256(i256::MIN));
         }
         assert_eq!(total.to_i256(), Some(i256::MINUS_ONE));
     }

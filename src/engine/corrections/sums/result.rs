@@ -25,7 +25,7 @@ impl Function {
 
 /// What an aggregate returns.
 #[derive(Clone, Debug)]
-pub(super) struct Outcome {
+pub(super) struct AggregateType {
     pub(super) function: Function,
     /// The type of the values.
     pub(super) value: DataType,
@@ -33,7 +33,7 @@ pub(super) struct Outcome {
     pub(super) result: DataType,
 }
 
-impl Outcome {
+impl AggregateType {
     /// The result of no value.
     pub(super) fn null(&self) -> Result<ScalarValue> {
         ScalarValue::try_from(&self.result)

@@ -8,11 +8,11 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 
-use super::result::Outcome;
+use super::result::AggregateType;
 
 /// A sum of values, exact as long as it is not finished.
-pub(super) trait Total: Copy + Debug + Default + Eq + Hash + Send + Sync + 'static {
-    /// The types of the columns that [`Total::to_columns`] returns.
+pub(super) trait ExactTotal: Copy + Debug + Default + Eq + Hash + Send + Sync + 'static {
+    /// The types of the columns that [`ExactTotal::to_columns`] returns.
     fn column_types() -> Vec<DataType>;
 
     /// Calls `visit` with each value that is not NULL, and its row.
@@ -36,7 +36,7 @@ pub(super) trait Total: Copy + Debug + Default + Eq + Hash + Send + Sync + 'stat
     /// # Errors
     ///
     /// `Fault::Overflow`, where it does not fit its type.
-    fn finish(self, count: u64, outcome: &Outcome) -> Result<ScalarValue>;
+    fn finish(self, count: u64, outcome: &AggregateType) -> Result<ScalarValue>;
 }
 
 /// Calls `visit` with each value of an array that is not NULL, and its row.
