@@ -49,9 +49,9 @@ mod tests {
 
     use super::*;
     use crate::api::client::layers;
-    use crate::api::double::{Double, Step, get};
     use crate::api::limit::RateLimitHeaders;
     use crate::api::scope::a_scope;
+    use crate::api::test_double::{Double, Step, get};
     use crate::api::{Client, Options};
 
     const SECOND: Duration = Duration::from_secs(1);

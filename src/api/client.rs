@@ -10,10 +10,10 @@ use tokio::time::timeout_at;
 use url::Url;
 
 use super::base_url::check_base_url;
-use super::budgeted::Budgeted;
-use super::http::Http;
+use super::budget_layer::Budgeted;
+use super::http_layer::Http;
 use super::limit::Limiter;
-use super::retrying::Retrying;
+use super::retry_layer::Retrying;
 use super::{Attempt, Body, Budgets, Exchange, Fault, Request, RequestScope, Sent, limit, retry};
 use crate::secret::Secret;
 
@@ -136,8 +136,8 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::api::double::{Double, Step, get};
     use crate::api::scope::a_scope;
+    use crate::api::test_double::{Double, Step, get};
     use crate::error::{Failure, Kind};
 
     fn client(url: &str, token: Option<&str>) -> Result<Client, Fault> {

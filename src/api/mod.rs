@@ -25,33 +25,33 @@
 //!
 //! It knows no table, no column and no SQL.
 
-mod answer;
 mod base_url;
 mod body;
-mod budgeted;
+mod budget_layer;
 mod budgets;
 mod client;
-#[cfg(test)]
-mod double;
 mod exchange;
-mod extent;
 mod fault;
-mod http;
+mod http_layer;
 pub mod limit;
+mod list_extent;
 pub mod page;
 mod read_ahead;
 mod request;
+mod response;
 pub mod retry;
-mod retrying;
+mod retry_layer;
 mod scope;
+#[cfg(test)]
+mod test_double;
 
 pub use base_url::is_loopback;
 pub use body::{Body, Head, NoObject};
 pub use budgets::Budgets;
 pub use client::{Client, Options};
 pub use exchange::{Attempt, Exchange, Observer, Sent};
-pub use extent::{Extent, Hole, MOST_PROOF, ShortBy, TooFar};
 pub use fault::Fault;
+pub use list_extent::{Extent, Hole, MOST_PROOF, ShortBy, TooFar};
 pub use read_ahead::{Memory, ReadAhead};
 pub use request::{PER_PAGE, Request, RequestLine};
 pub use scope::RequestScope;

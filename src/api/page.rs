@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
-use super::extent::{Extent, ShortBy};
+use super::list_extent::{Extent, ShortBy};
 use super::read_ahead::PageSlot;
 use super::{Body, Client, Fault, ReadAhead, Request, RequestScope};
 use crate::error::Error;

@@ -12,7 +12,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use super::error::Error;
 use super::format::{Format, OutputKind, RowWriter};
 use super::output::Output;
-use super::plan::PlanWriter;
+use super::plan_text::PlanWriter;
 use super::progress::{self, Line};
 use super::signal::Signals;
 use super::upstream::Upstream;

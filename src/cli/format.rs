@@ -20,8 +20,8 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
 use super::error::Error;
+use super::nested_json;
 use super::table::TableWriter;
-use super::text;
 
 /// A format that rows are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -139,7 +139,7 @@ struct Csv<W: Write> {
 impl<W: Write + Send> RowWriter for Csv<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         self.header = true;
-        self.out.write(&text::flatten(batch)?)
+        self.out.write(&nested_json::flatten(batch)?)
     }
 
     fn finish(&mut self) -> Result<(), ArrowError> {

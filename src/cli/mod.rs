@@ -4,8 +4,8 @@
 //!
 //! - [`console`](Console): standard input, output and error as arguments.
 //! - `flags`, `simulated`: arguments that several commands have; `upstream`: whom the engine asks.
-//! - `writing`: the end of a process that has sent an EXEC.
-//! - `format`, `table`, `text`: rows as bytes. `output`: where they go. `copy`: from a stream there.
+//! - `finish_exec`: the end of a process that has sent an EXEC.
+//! - `format`, `table`, `nested_json`: rows as bytes. `output`: where they go. `copy`: from a stream there.
 //! - `exit`: the codes, a contract. `error`: what can go wrong here, and nowhere below.
 //!
 //! Results go to standard output, everything else to standard error.
@@ -16,12 +16,14 @@ mod copy;
 mod demo;
 mod error;
 mod exit;
+mod finish_exec;
 mod flags;
 mod format;
 mod listing;
 mod log;
+mod nested_json;
 mod output;
-mod plan;
+mod plan_text;
 mod progress;
 mod query;
 mod serve;
@@ -30,9 +32,7 @@ mod signal;
 mod simulated;
 mod table;
 mod tables;
-mod text;
 mod upstream;
-mod writing;
 
 use std::ffi::OsString;
 use std::io;

@@ -9,6 +9,7 @@ use super::console::{Console, say};
 use super::copy::{Copied, StatementRun, copy};
 use super::error::Error;
 use super::exit::{self, Exit};
+use super::finish_exec;
 use super::flags::{self, Flags};
 use super::format::Format;
 use super::log;
@@ -17,14 +18,13 @@ use super::progress::{self, Line};
 use super::signal::{self, Signals};
 use super::simulated::{self, Simulated};
 use super::upstream::Upstream;
-use super::writing;
 use crate::config::{self, Environment, Settings};
 use crate::engine::{Engine, Principal};
 use crate::error::Result;
 use crate::flight;
 
 /// Warnings, but not that a row is not there: the note below the rows says so.
-const LOG: &str = "warn,oceanflight::table::stream=error";
+const LOG: &str = "warn,oceanflight::table::scan_stream=error";
 
 /// Run one statement and print its rows
 #[derive(Args, Debug)]
@@ -93,7 +93,7 @@ pub(super) async fn run(query: QueryArgs, environment: &Environment, console: &m
     let line = Line::new(console.terminal.stderr);
     let Copied { rows, result } = copy(&mut asked, format, place, &mut output, line, &mut signals).await;
     if let Some(engine) = &engine {
-        writing::finish(engine, &mut *console.stderr).await;
+        finish_exec::finish(engine, &mut *console.stderr).await;
     }
 
     let stderr = &mut *console.stderr;

@@ -8,12 +8,12 @@ use super::banner::banner;
 use super::console::{Console, say};
 use super::error::Error;
 use super::exit::Exit;
+use super::finish_exec;
 use super::flags::Flags;
 use super::log;
 use super::signal::Signals;
 use super::simulated::Simulated;
 use super::upstream::Upstream;
-use super::writing;
 use crate::config::{self, Environment};
 use crate::error::Result;
 use crate::server;
@@ -57,7 +57,7 @@ pub(super) async fn run(serve: ServeArgs, environment: &Environment, console: &m
         () = signals.next() => {}
     }
     // What was sent for an EXEC is not dropped: nobody would know what became of it.
-    writing::finish(&upstream.engine, &mut *console.stderr).await;
+    finish_exec::finish(&upstream.engine, &mut *console.stderr).await;
     // The last words of an EXEC, and of an AWAIT that ends here, are to be heard.
     let _ = timeout(server::FAREWELL, &mut serving).await;
     Ok(Exit::Stopped)

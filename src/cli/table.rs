@@ -13,7 +13,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use console::{measure_text_width, truncate_str};
 
 use super::format::{OutputKind, RowWriter};
-use super::text;
+use super::nested_json;
 
 /// Rows in one table: some megabytes, and more than anybody reads.
 const BLOCK: usize = 10_000;
@@ -89,7 +89,7 @@ impl<'a> TableWriter<'a> {
 
 impl RowWriter for TableWriter<'_> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        let flat = text::flatten(batch)?;
+        let flat = nested_json::flatten(batch)?;
         let options = FormatOptions::default().with_null("NULL");
         let columns: Vec<_> =
             flat.columns().iter().map(|column| ArrayFormatter::try_new(column, &options)).collect::<Result<_, _>>()?;

@@ -7,7 +7,7 @@ use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 
 use super::overflow::Overflow;
-use super::wire::OtherType;
+use super::wire_types::OtherType;
 use crate::error::{Error, Failure, Kind, nearest};
 
 /// A statement that cannot be planned or run.

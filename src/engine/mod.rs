@@ -7,28 +7,28 @@
 
 mod corrections;
 mod dialect;
-mod exec;
+mod exec_plan;
+mod exec_update;
 mod expressions;
 mod fault;
 mod filters_above_aggregates;
-mod left_over;
-mod meta;
-mod names;
+mod meta_catalog;
 mod overflow;
 mod parameters;
+mod plan_driver;
+mod plan_threads;
+mod planned_statements;
 mod planning;
-mod plans;
-mod running;
 mod session;
 mod session_functions;
 mod show;
-mod spans;
-mod statements;
 mod subqueries;
-mod tables;
-mod tickets;
-mod update;
-mod wire;
+mod table_info;
+mod table_names;
+mod task_spans;
+mod ticket_plans;
+mod unplannable;
+mod wire_types;
 mod yielding;
 
 use std::collections::HashMap;
@@ -49,12 +49,12 @@ use tracing::Instrument;
 pub use fault::Fault;
 use fault::from_datafusion;
 pub use overflow::Overflow;
-use plans::PlanTask;
-pub use statements::Planned;
-use statements::Statements;
-pub use tables::TableInfo;
-use tables::nearest_table;
-use tickets::{TicketKey, Tickets};
+use plan_threads::PlanTask;
+pub use planned_statements::Planned;
+use planned_statements::Statements;
+pub use table_info::TableInfo;
+use table_info::nearest_table;
+use ticket_plans::{TicketKey, Tickets};
 
 use crate::api::Client;
 use crate::error::Result;
@@ -182,7 +182,7 @@ impl Engine {
     pub fn over(accounts: Vec<Account>, options: Options) -> Result<Self> {
         let accounts = Arc::new(Accounts::new(accounts));
         let resources = Arc::new(accounts.resources());
-        spans::follow_tasks();
+        task_spans::follow_tasks();
         let context = session::session(&accounts, &resources, &options)?;
         let session = Session { state: context.state(), context };
         Ok(Self {
@@ -281,12 +281,12 @@ impl Engine {
             let query = Arc::clone(&asking);
             let context = move || engine.task(Arc::clone(&asking), execution);
             // Some operators start tasks as soon as they are executed: these belong on the plans' threads, too.
-            let stream = running::one_after_another(plans, query, context).map_err(from_datafusion)?;
+            let stream = plan_driver::one_after_another(plans, query, context).map_err(from_datafusion)?;
             Ok((statement, stream))
         };
         let (statement, stream) = self.apart(&query, planning.boxed()).await?;
         let (schema, running) = (Arc::clone(&statement.prepared.schema), Arc::clone(&query));
-        let rows = running::rows(stream, Arc::clone(&schema), query, statement.writes).boxed();
+        let rows = plan_driver::rows(stream, Arc::clone(&schema), query, statement.writes).boxed();
         Ok(QueryStream { schema, rows, query: running, writes: statement.writes })
     }
 

@@ -13,10 +13,12 @@ use futures::FutureExt;
 
 use super::fault::{Fault, from_datafusion};
 use super::parameters::{self, Parameterized};
-use super::statements::{Lasts, PlannedStatement, computes_while_planned, plan_bytes};
-use super::tables::nearest_table;
-use super::tickets::{ReadyPlan, RowPlans};
-use super::{Engine, PreparedStatement, Principal, Query, called, dialect, exec, fault, names, show, wire};
+use super::planned_statements::{Lasts, PlannedStatement, computes_while_planned, plan_bytes};
+use super::table_info::nearest_table;
+use super::ticket_plans::{ReadyPlan, RowPlans};
+use super::{
+    Engine, PreparedStatement, Principal, Query, called, dialect, exec_plan, fault, show, table_names, wire_types,
+};
 use crate::error::Result;
 use crate::sql::{self, Statement, StatementBody};
 use crate::table;
@@ -44,7 +46,7 @@ impl Engine {
         let (plan, parameters) = self.logical_plan(principal, &mut state, body, parameters).await?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
-        let schema = wire::wire_schema(analysed(&state, &plan, &parameters)?.schema().as_arrow());
+        let schema = wire_types::wire_schema(analysed(&state, &plan, &parameters)?.schema().as_arrow());
         let prepared = PreparedStatement { schema, parameters: parameters::told(&parameters) };
         let statement = PlannedStatement::new(plan, prepared, parameters, writes, planned_once);
         Ok(self.statements.keep(principal, sql, statement))
@@ -60,9 +62,9 @@ impl Engine {
     ) -> Result<(LogicalPlan, SchemaRef)> {
         let plan = match body {
             StatementBody::Sql(ast) => return self.plan_sql(principal, state, *ast, parameters).await,
-            StatementBody::Exec(exec) => exec::plan(state, &self.resources, &exec)?,
+            StatementBody::Exec(exec) => exec_plan::plan(state, &self.resources, &exec)?,
             StatementBody::ExplainExec { exec, verbose } => {
-                let plan = exec::plan(state, &self.resources, &exec)?;
+                let plan = exec_plan::plan(state, &self.resources, &exec)?;
                 let explained = LogicalPlanBuilder::from(plan).explain(verbose, false);
                 explained.and_then(LogicalPlanBuilder::build).map_err(from_datafusion)?
             }
@@ -78,7 +80,7 @@ impl Engine {
                 }
             }
         };
-        let parameters = exec::parameters(&plan, parameters)?;
+        let parameters = exec_plan::parameters(&plan, parameters)?;
         Ok((plan, parameters))
     }
 
@@ -90,7 +92,7 @@ impl Engine {
         parameters: usize,
     ) -> Result<(LogicalPlan, SchemaRef)> {
         dialect::translate(state, &mut ast)?;
-        names::complete(state, &self.resources, &mut ast)?;
+        table_names::complete(state, &self.resources, &mut ast)?;
         let statement = Parameterized::try_new(ast, parameters)?;
         let planned = statement.plan(state).await;
         if planned.is_err() {
@@ -155,7 +157,7 @@ impl Engine {
         let state = its_own.as_ref().unwrap_or(&self.session.state);
         let optimized = statement.optimized(&values, |plan| optimized(state, plan)).map_err(from_datafusion)?;
         let ready = ready(state, &optimized).await.map_err(from_datafusion)?;
-        wire::check(&ready.plan.schema(), &prepared.schema)
+        wire_types::check(&ready.plan.schema(), &prepared.schema)
             .map_err(|other| Fault::of_other_type(other, bound.is_some()))?;
         Ok(ready)
     }

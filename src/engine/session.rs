@@ -19,10 +19,10 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use super::corrections::{AfterCoercion, BeforeCoercion, OuterTypes, sums};
 use super::fault::{Fault, from_datafusion, to_datafusion};
 use super::filters_above_aggregates::optimizer_rules;
-use super::left_over::left_over;
 use super::subqueries::SubqueriesToJoins;
+use super::unplannable::left_over;
 use super::yielding::YieldWhereRowsMultiply;
-use super::{Options, expressions, meta, session_functions};
+use super::{Options, expressions, meta_catalog, session_functions};
 use crate::error::Result;
 use crate::resource::Registry;
 use crate::table::FiltersIntoScans;
@@ -57,7 +57,7 @@ pub(super) fn session(
     for (name, catalog) in table::catalogs(accounts, resources).map_err(from_datafusion)? {
         context.register_catalog(name, catalog);
     }
-    context.register_catalog(meta::CATALOG, meta::catalog(resources).map_err(from_datafusion)?);
+    context.register_catalog(meta_catalog::CATALOG, meta_catalog::catalog(resources).map_err(from_datafusion)?);
     Ok(context)
 }
 

@@ -1,4 +1,4 @@
-//! SHOW and DESCRIBE: queries of the tables in `meta`.
+//! SHOW and DESCRIBE: queries of the tables in `meta_catalog`.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as Ast;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Ident, SetExpr, Statement, Value, visit_expressions_mut};
 
-use super::exec::{Found, completed, find_method};
+use super::exec_plan::{Found, completed, find_method};
 use super::fault::{Fault, from_datafusion};
 use super::{TableInfo, nearest_table};
 use crate::error::{Result, nearest};

@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Handles carry all that they need (`handle`), so that any replica can answer
-//! them; the one thing remembered here is `bound`, for clients that go on with
+//! them; the one thing remembered here is `bound_parameters`, for clients that go on with
 //! the handle from before DoPut.
 //!
 //! # And to an EXEC
@@ -46,7 +46,7 @@
 //! - `statement`, `prepared`, `catalogs`, `db_schemas`, `tables`,
 //!   `table_types`, `sql_info`, `xdbc_type_info`: a command each.
 //! - `metadata`: what the last six have in common. `sql_type`: Arrow's types by their SQL names.
-//! - `action`: DoAction and ListActions. `put`: DoPut. `handshake`: who is asking.
+//! - `action`: DoAction and ListActions. `do_put`: DoPut. `handshake`: who is asking.
 //! - `stream`: rows on their way out. `status`: errors on theirs. `fault`: those of this layer.
 //! - [`client`]: the other side, for `oceanflight query --server`.
 
@@ -63,23 +63,23 @@ use prost::Message;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 
-use self::bound::BoundParameters;
+use self::bound_parameters::BoundParameters;
 use self::fault::Fault;
 use crate::engine::{Engine, Principal};
 use crate::error::{Error, Result};
 
 mod action;
-mod bound;
+mod bound_parameters;
 mod catalogs;
 pub mod client;
 mod command;
 mod db_schemas;
+mod do_put;
 mod fault;
 mod handle;
 mod handshake;
 mod metadata;
 mod prepared;
-mod put;
 mod sql_info;
 mod sql_type;
 mod statement;
@@ -160,7 +160,7 @@ impl FlightService for Service {
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Reply<Self::DoPutStream> {
         let principal = principal(&request);
-        let result = put::answer(self, &principal, request.into_inner()).await.map_err(failed)?;
+        let result = do_put::answer(self, &principal, request.into_inner()).await.map_err(failed)?;
         Ok(one(result))
     }
 

@@ -14,11 +14,11 @@
 
 mod argument_fault;
 mod arguments;
+mod completion;
 mod declaration;
 mod method;
 mod path;
 mod procedure;
-mod settles;
 mod types;
 mod value;
 
@@ -26,11 +26,11 @@ use std::sync::{Arc, LazyLock};
 
 pub use argument_fault::{Fault as ArgumentFault, Problem};
 pub use arguments::{ArgumentValue, Arguments, Invocation};
+pub use completion::{Completion, Phase};
 pub use declaration::{Column, ColumnSource, Difference, InvalidDeclaration, Parent, Resource};
 pub use method::{Filter, Method, ResponseShape};
 pub use path::{PathTemplate, Segment};
 pub use procedure::{Callable, Location, LostPostLookup, Parameter, Procedure, When};
-pub use settles::{Completion, Phase};
 pub use types::type_name;
 pub use value::{Binding, Value};
 

@@ -35,10 +35,10 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use serde::Deserialize;
 
+use super::completion::Completion;
 use super::declaration::{Column, ColumnSource, Resource};
 use super::method::{Method, ResponseShape};
 use super::path::PathTemplate;
-use super::settles::Completion;
 use super::types::{self, Name};
 
 /// A request that acts: a POST.

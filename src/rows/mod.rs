@@ -6,7 +6,7 @@
 //!
 //! arrow-json alone would be too kind: it reads `1.5` into an integer as 1, a number into a timestamp
 //! as nanoseconds, takes the last of two equal keys, and says nothing where `actions` is missing. So integers and
-//! timestamps are read as text and parsed here (`text`), keys are looked at once more (`keys`), and what must be there
+//! timestamps are read as text and parsed here (`typed_text`), keys are looked at once more (`duplicate_keys`), and what must be there
 //! is looked for. Where it fails, its message has no field in it: [`Decoder::decode`] then looks again, slowly, for the
 //! field and the row.
 //!
@@ -14,10 +14,10 @@
 //! moment, so concurrent changes of the list cannot explain it, and it is unknown which row is right. Whether it is an
 //! error must not depend on the selected columns either, which may be the id alone.
 
+mod duplicate_keys;
 mod envelope;
 mod fault;
-mod keys;
-mod text;
+mod typed_text;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,8 +32,8 @@ use arrow::json::ReaderBuilder;
 use serde_json::Value as Json;
 
 pub use self::fault::Fault;
-pub use self::text::OutOfRangeTimes;
-use self::text::{Parser, as_text};
+pub use self::typed_text::OutOfRangeTimes;
+use self::typed_text::{Parser, as_text};
 use crate::resource::{Binding, ColumnSource, Method, Resource, ResponseShape, Value};
 
 /// What a body holds.
@@ -130,7 +130,7 @@ impl Decoder {
     /// [`Fault`], which names the field.
     pub fn decode(&self, body: &[u8], binding: &Binding) -> Result<DecodedRows, Fault> {
         let envelope = read(&self.envelope, body).map_err(|error| self.explain(body, &error))?;
-        keys::check(self.envelope.fields(), body)?;
+        duplicate_keys::check(self.envelope.fields(), body)?;
         let objects = self.objects(envelope.column(0))?;
         let mut parser = Parser::default();
         let mut read = Vec::with_capacity(self.fields.len());

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::fault::Fault;
-use super::findings::ShortLists;
-use super::totals::ListLengths;
+use super::list_lengths::ListLengths;
+use super::short_lists::ShortLists;
 use crate::api::Client;
 use crate::resource::Registry;
 

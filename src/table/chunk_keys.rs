@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::execution::TaskContext;
 use datafusion::prelude::SessionConfig;
 
-use super::keys::BoundColumn;
+use super::key_source::BoundColumn;
 use crate::resource::Binding;
 
 /// The keys of one target of a chunk.

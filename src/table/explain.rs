@@ -8,10 +8,10 @@ use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 
-use super::access::{self, describe};
-use super::hints::Expected;
-use super::keys::{KeyProvider, KeySource};
+use super::key_source::{KeyProvider, KeySource};
+use super::request_choice::{self, describe};
 use super::scan::ResourceScan;
+use super::scan_hints::Expected;
 use crate::resource::{Method, ResponseShape};
 
 /// Writes an operator's details as EXPLAIN shows them: in a line, or a line each in a tree.
@@ -68,7 +68,7 @@ fn methods(scan: &ResourceScan) -> Vec<&Method> {
                 KeySource::Known(_) | KeySource::Wanted(_) => Vec::new(),
             };
             let has_value = |key: &str| given.contains(&key) || reading.spec.pins().get(key).is_some();
-            let (get, list) = access::candidates(&reading.resource, has_value);
+            let (get, list) = request_choice::candidates(&reading.resource, has_value);
             get.into_iter().chain(list).map(|(_, method)| method).collect()
         }
     }
@@ -79,7 +79,7 @@ fn request(scan: &ResourceScan, method: &Method) -> String {
         let query: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if query.is_empty() { method.path.to_string() } else { format!("{}?{}", method.path, query.join("&")) }
     };
-    let queries: Vec<_> = access::queries(method, scan.reading.spec.pins()).iter().map(with_query).collect();
+    let queries: Vec<_> = request_choice::queries(method, scan.reading.spec.pins()).iter().map(with_query).collect();
     format!("GET {}", queries.join(" and GET "))
 }
 

@@ -13,8 +13,8 @@ use prost::Message;
 
 use super::expr_codec::ExprCodec;
 use super::fault::Fault;
-use super::reading::Filters;
-use super::spec::ScanSpec;
+use super::resolved_scan::Filters;
+use super::scan_spec::ScanSpec;
 use crate::resource::Resource;
 
 /// What a scan's filters are decoded with.
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use crate::resource::Registry;
     use crate::table::KeyConstraints;
-    use crate::table::keys::{KeyFallback, KeySource};
+    use crate::table::key_source::{KeyFallback, KeySource};
 
     #[test]
     fn the_filters_of_one_scan_are_not_read_as_those_of_another() {

@@ -1,50 +1,50 @@
-//! DataFusion's side of a resource.
+//! DataFusion's side of a resource: tables, scans, joins, and EXEC.
 //!
-//! - [`Accounts`], [`catalogs`]: whose tables they are, and where they are found.
-//! - [`ResourceTable`]: the `TableProvider`; from filters to a plan, nothing is sent.
-//! - [`ResourceScan`]: the `ExecutionPlan`; reads. What it reads is a `spec`, plain data; `reading`: that with what it
-//!   names; `explain`: what EXPLAIN shows of it.
-//! - [`KeyConstraints`] (`pins`): filters to values. `access`: values to requests. Both pure.
-//! - `keys`: where values come from; `calls`: the calls that they make; `same_value`: keys of another type.
-//! - [`bind`]: joins that give a scan its keys; `chunk_keys`: those of the chunk that runs.
-//! - `expr_codec`: expressions as bytes, and back; `filters_codec`: a scan's filters as bytes.
-//! - `stream`, `list`, `unique`, `ids`: an execution; a list that is complete; several as one; the ids seen.
-//! - [`Run`]: what a plan looks up when it is executed; `memo`: lists that are read once a query.
-//! - `memory`: the memory that pages take before their rows are taken.
-//! - `totals`: how long lists were, for EXPLAIN's estimates; `findings`: which are shorter than they say.
-//! - `hints`: what a scan is told of the plan around it.
-//! - `number`: counts that EXPLAIN ANALYZE shows as they are.
-//! - [`exec`]: the procedures of a resource, called once.
+//! In the order in which a query meets them:
+//!
+//! | step | modules |
+//! |---|---|
+//! | tables of an account | [`Accounts`] (`account`), [`catalogs`] (`catalog`), [`ResourceTable`] (the `TableProvider`) |
+//! | filters to key values | [`KeyConstraints`] (`key_constraints`) |
+//! | key values to requests | `request_choice` |
+//! | the plan of a scan | `scan_spec` (plain data), `resolved_scan` (with its declaration and expressions), `key_source` |
+//! | the operator | [`ResourceScan`] (`scan`, the `ExecutionPlan`), `filter_into_scan`, `explain` |
+//! | joins that supply keys | [`bind`], `chunk_keys`, `key_cast` (keys of another type) |
+//! | what the plan around a scan means for it | `scan_hints`, `list_lengths` (for estimates) |
+//! | execution | [`Run`] (`run`), `scan_calls`, `scan_stream`, `list_reader` (one complete list), `query_list_cache` |
+//! | details of it | `distinct_lists`, `seen_ids`, `short_lists`, `page_memory`, `exact_count` (metrics) |
+//! | plans as bytes | `expr_codec`, `filters_codec` |
+//! | actions | [`exec`] |
 
-mod access;
 mod account;
 pub(crate) mod bind;
-mod calls;
 mod catalog;
 mod chunk_keys;
+mod distinct_lists;
+mod exact_count;
 pub mod exec;
 mod explain;
 mod expr_codec;
 mod fault;
-mod filters;
+mod filter_into_scan;
 mod filters_codec;
-mod findings;
-mod hints;
-mod ids;
-mod keys;
-mod list;
-mod memo;
-mod memory;
-mod number;
-mod pins;
-mod reading;
+mod key_cast;
+mod key_constraints;
+mod key_source;
+mod list_lengths;
+mod list_reader;
+mod page_memory;
+mod query_list_cache;
+mod request_choice;
+mod resolved_scan;
 mod run;
-mod same_value;
 mod scan;
-mod spec;
-mod stream;
-mod totals;
-mod unique;
+mod scan_calls;
+mod scan_hints;
+mod scan_spec;
+mod scan_stream;
+mod seen_ids;
+mod short_lists;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -60,21 +60,21 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::{collect_columns, conjunction_opt};
 use datafusion::physical_plan::ExecutionPlan;
 
-use access::{MethodCall, choose};
 pub use account::{Account, Accounts};
 pub use catalog::catalogs;
 pub(crate) use expr_codec::ExprCodec;
 pub use expr_codec::Unencodable;
 pub use fault::{Fault, Lack};
-pub(crate) use filters::FiltersIntoScans;
-pub use pins::KeyConstraints;
+pub(crate) use filter_into_scan::FiltersIntoScans;
+pub use key_constraints::KeyConstraints;
+use request_choice::{MethodCall, choose};
 pub use run::Run;
 use scan::ResourceScan;
 
-use self::access::MOST_GETS;
-use self::keys::{KeyFallback, KeySource};
-use self::reading::{Filters, ResolvedScan};
-use self::spec::ScanSpec;
+use self::key_source::{KeyFallback, KeySource};
+use self::request_choice::MOST_GETS;
+use self::resolved_scan::{Filters, ResolvedScan};
+use self::scan_spec::ScanSpec;
 use crate::resource::{Resource, Value};
 
 /// A resource as a table of DataFusion's.

@@ -12,7 +12,7 @@ use datafusion::execution::TaskContext;
 use super::Accounts;
 use super::exec::Permission;
 use super::fault::{Fault, to_datafusion};
-use super::memo::QueryListCache;
+use super::query_list_cache::QueryListCache;
 use crate::query::Query;
 
 /// One run of a query's plans.

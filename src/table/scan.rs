@@ -24,17 +24,17 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 use futures::stream::poll_fn;
 
-use super::access;
 use super::bind::MissingKey;
+use super::exact_count::ExactCount;
 use super::fault::{Fault, to_datafusion};
-use super::hints::Hints;
-use super::keys::{KeyProvider, KeySource};
-use super::number::ExactCount;
-use super::reading::{Filters, ResolvedScan};
+use super::key_source::{KeyProvider, KeySource};
+use super::request_choice;
+use super::resolved_scan::{Filters, ResolvedScan};
 use super::run::Run;
-use super::spec::ScanSpec;
-use super::stream::ScanExecution;
-use super::{calls, explain};
+use super::scan_hints::Hints;
+use super::scan_spec::ScanSpec;
+use super::scan_stream::ScanExecution;
+use super::{explain, scan_calls};
 use crate::query::Counts;
 
 /// Reads a resource. Filters that DataFusion offers are evaluated page by page, so that a row
@@ -86,7 +86,7 @@ impl ResourceScan {
         if !spec.keys().are_open() || spec.fetch().is_some() {
             return Vec::new();
         }
-        let keys = access::key_columns(resource);
+        let keys = request_choice::key_columns(resource);
         let name = |at: &usize| resource.canonical(&resource.columns[*at].name).to_owned();
         let columns = spec.projection().iter().map(name).enumerate();
         columns.filter(|(_, name)| keys.contains(name.as_str())).collect()
@@ -97,7 +97,7 @@ impl ResourceScan {
     pub(super) fn bound_by(&self, source: KeyProvider, expressions: Vec<Arc<dyn PhysicalExpr>>) -> Option<Self> {
         let ResolvedScan { spec, resource, filters } = &self.reading;
         let columns: BTreeSet<String> = source.columns().map(str::to_owned).collect();
-        if !access::is_enough(resource, spec.pins(), &columns) {
+        if !request_choice::is_enough(resource, spec.pins(), &columns) {
             return None;
         }
         let spec = spec.with_keys(spec.keys().bound_by(source)?);
@@ -114,9 +114,10 @@ impl ResourceScan {
         let ResolvedScan { spec, resource, .. } = &self.reading;
         match spec.keys().closed(missing_key) {
             Some(keys) => Ok(self.with_spec(spec.with_keys(keys))),
-            None => {
-                Err(Fault::NeedsKey { table: self.reading.table(), columns: access::missing(resource, spec.pins()) })
-            }
+            None => Err(Fault::NeedsKey {
+                table: self.reading.table(),
+                columns: request_choice::missing(resource, spec.pins()),
+            }),
         }
     }
 
@@ -199,7 +200,7 @@ impl ExecutionPlan for ResourceScan {
         if let Some(says) = explain::covers(self) {
             execution.notice(says);
         }
-        let calls = calls::calls(self, &run, &context)?;
+        let calls = scan_calls::calls(self, &run, &context)?;
         let mut rows = execution.rows(calls, Arc::clone(&run.memo));
         let observed = poll_fn(move |context| metrics.record_poll(rows.poll_next_unpin(context)));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), observed)))

@@ -11,7 +11,7 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, Subquery, TryCast};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::{checked, function, rewritten, spans};
+use super::{checked_arithmetic, function_wrappers, interval_order, rewritten};
 use crate::engine::fault::{Fault, to_datafusion as refused};
 
 /// See the module above.
@@ -31,7 +31,7 @@ impl AnalyzerRule for AfterCoercion {
 
 fn corrected(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     if let Expr::WindowFunction(window) = &expr {
-        spans::check_window(window, schema)?;
+        interval_order::check_window(window, schema)?;
     }
     match instead_of(&expr, schema)? {
         Some(corrected) => Ok(Transformed::yes(corrected)),
@@ -42,15 +42,17 @@ fn corrected(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
 /// The expression that has the value which SQL gives to this one, where DataFusion gives it another.
 fn instead_of(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
     Ok(match expr {
-        Expr::BinaryExpr(binary) => checked::arithmetic(binary, schema).or_else(|| spans::compared(binary, schema)),
-        Expr::Negative(operand) => checked::negation(operand, schema),
-        Expr::Between(between) => spans::between(between, schema),
-        Expr::InList(list) => spans::listed(list, schema),
-        Expr::Case(case) => spans::matched(case, schema),
-        Expr::AggregateFunction(call) => spans::extreme(call, schema),
-        Expr::InSubquery(predicate) => spans::in_subquery(predicate, schema)?,
-        Expr::SetComparison(comparison) => spans::with_all(comparison, schema)?,
-        Expr::ScalarFunction(call) => spans::called(call, schema)?,
+        Expr::BinaryExpr(binary) => {
+            checked_arithmetic::arithmetic(binary, schema).or_else(|| interval_order::compared(binary, schema))
+        }
+        Expr::Negative(operand) => checked_arithmetic::negation(operand, schema),
+        Expr::Between(between) => interval_order::between(between, schema),
+        Expr::InList(list) => interval_order::listed(list, schema),
+        Expr::Case(case) => interval_order::matched(case, schema),
+        Expr::AggregateFunction(call) => interval_order::extreme(call, schema),
+        Expr::InSubquery(predicate) => interval_order::in_subquery(predicate, schema)?,
+        Expr::SetComparison(comparison) => interval_order::with_all(comparison, schema)?,
+        Expr::ScalarFunction(call) => interval_order::called(call, schema)?,
         _ => None,
     })
 }
@@ -68,7 +70,7 @@ fn rebuilt(expr: Expr) -> Result<Transformed<Expr>> {
             };
             Ok(Transformed::yes(Expr::TryCast(TryCast { expr, field })))
         }
-        Expr::ScalarFunction(call) => Ok(match function::corrected(&call.func) {
+        Expr::ScalarFunction(call) => Ok(match function_wrappers::corrected(&call.func) {
             Some(func) => Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args: call.args })),
             None => Transformed::no(Expr::ScalarFunction(call)),
         }),
@@ -81,7 +83,7 @@ fn rebuilt(expr: Expr) -> Result<Transformed<Expr>> {
 fn with_intervals_in_order(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let LogicalPlan::Sort(mut sort) = node else { return Ok(Transformed::no(node)) };
     for own in &mut sort.expr {
-        if let Some(length) = spans::ordered(&own.expr, sort.input.schema()) {
+        if let Some(length) = interval_order::ordered(&own.expr, sort.input.schema()) {
             own.expr = length;
         }
     }
@@ -129,7 +131,7 @@ fn nullable(subquery: Subquery) -> Result<Transformed<Expr>> {
         return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
     }
     let column = Expr::Column(Column::from((qualifier, field)));
-    let value = function::nullable(column.clone()).alias_qualified(qualifier.cloned(), field.name());
+    let value = function_wrappers::nullable(column.clone()).alias_qualified(qualifier.cloned(), field.name());
     let plan = LogicalPlanBuilder::from(LogicalPlan::clone(&subquery.subquery)).project([value])?.build()?;
     Ok(Transformed::yes(Expr::ScalarSubquery(Subquery { subquery: Arc::new(plan), ..subquery })))
 }

@@ -4,16 +4,16 @@
 //!   the first text that is no number.
 //! - [`OuterTypes`] runs after it: what a subquery compares an outer column with has to know the column's type.
 //! - [`AfterCoercion`] runs last: a time without seconds, a scalar subquery without rows over a column that is never
-//!   NULL, functions that do not keep what their plan says (`function`), arithmetic that drops bits or digits
-//!   (`checked`), and comparisons of intervals (`spans`).
+//!   NULL, functions that do not keep what their plan says (`function_wrappers`), arithmetic that drops bits or digits
+//!   (`checked_arithmetic`), and comparisons of intervals (`interval_order`).
 //! - The aggregates of `sums` take the place of DataFusion's in the session.
 
 mod after_coercion;
 mod before_coercion;
-mod checked;
-mod function;
+mod checked_arithmetic;
+mod function_wrappers;
+mod interval_order;
 mod outer_types;
-mod spans;
 pub(super) mod sums;
 
 pub(super) use after_coercion::{AfterCoercion, time_with_seconds};
@@ -32,9 +32,9 @@ use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
 /// The scalar functions that a corrected plan may call, and that the session does not have under their names: some have
 /// the name of the function that they correct.
 pub(super) fn scalar_functions(session: &SessionState) -> Vec<Arc<ScalarUDF>> {
-    let corrected = session.scalar_functions().values().filter_map(function::corrected);
-    let others = [function::nullable_function(), spans::length_function()];
-    corrected.chain(others).chain(checked::functions()).collect()
+    let corrected = session.scalar_functions().values().filter_map(function_wrappers::corrected);
+    let others = [function_wrappers::nullable_function(), interval_order::length_function()];
+    corrected.chain(others).chain(checked_arithmetic::functions()).collect()
 }
 
 /// The plan with each expression rewritten, under the names that they had. `rewrite` is given the columns that the

@@ -2,23 +2,23 @@
 //!
 //! DataFusion's own placeholders take a type from the other side of a comparison, and from nothing else: `CAST(? AS
 //! BIGINT)`, `coalesce(?, id)` and `round(?, 2)` have none, and some such statements cannot even be planned. So each
-//! parameter is planned as a call of a function, `"$1"()` (`function`). At first its type is Null, which DataFusion's
-//! type coercion turns into whatever the place asks for: the casts around the calls tell the types (`types`). Then the
-//! statement is planned once more, with parameters of these types; when it runs, the calls become literals (`values`).
+//! parameter is planned as a call of a function, `"$1"()` (`parameter_function`). At first its type is Null, which DataFusion's
+//! type coercion turns into whatever the place asks for: the casts around the calls tell the types (`parameter_types`). Then the
+//! statement is planned once more, with parameters of these types; when it runs, the calls become literals (`bound_values`).
 //! A statement without parameters is planned once.
 //!
-//! What DataFusion reads while it plans is rewritten or refused before all that: `INTERVAL ?` (`places`, `spans`,
-//! `series`).
+//! What DataFusion reads while it plans is rewritten or refused before all that: `INTERVAL ?` (`parameter_places`, `interval_parameters`,
+//! `series_parameters`).
 //!
 //! Clients are told slightly other types, which their drivers can write ([`told`]).
 
-mod function;
-mod places;
-mod series;
-mod spans;
-mod texts;
-mod types;
-mod values;
+mod bound_texts;
+mod bound_values;
+mod interval_parameters;
+mod parameter_function;
+mod parameter_places;
+mod parameter_types;
+mod series_parameters;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as Ast;
 
-pub(super) use function::{bind, number};
-pub(super) use values::{nulls, plain_values, values};
+pub(super) use bound_values::{nulls, plain_values, values};
+pub(super) use parameter_function::{bind, number};
 
 use super::fault::{Fault, from_datafusion};
 use crate::error::Result;
@@ -60,8 +60,8 @@ impl Parameterized {
     /// [`Fault::ParameterPlace`]
     pub(super) fn try_new(mut ast: Ast, count: usize) -> Result<Self, Fault> {
         if count > 0 {
-            places::prepare(&mut ast)?;
-            function::replace_placeholders(&mut ast);
+            parameter_places::prepare(&mut ast)?;
+            parameter_function::replace_placeholders(&mut ast);
         }
         Ok(Self { ast, count })
     }
@@ -76,8 +76,9 @@ impl Parameterized {
     pub(super) async fn plan(&self, state: &mut SessionState) -> Result<(LogicalPlan, SchemaRef)> {
         let Types { types, untold } = self.types(state).await?;
         let plan = self.plan_with(state, &types).await?;
-        let used = if untold.is_empty() { BTreeSet::new() } else { types::used(&plan).map_err(from_datafusion)? };
-        let cast = function::cast_by_statement(&self.ast);
+        let used =
+            if untold.is_empty() { BTreeSet::new() } else { parameter_types::used(&plan).map_err(from_datafusion)? };
+        let cast = parameter_function::cast_by_statement(&self.ast);
         let field = |(at, data_type): (usize, &DataType)| {
             let number = at + 1;
             let text_alone = (untold.contains(&number) && used.contains(&number)).then_some(TEXT_ALONE);
@@ -96,7 +97,7 @@ impl Parameterized {
         // `now() - ?` could subtract a time as well as an interval; where it is compared with a time, only the second has
         // a meaning. `sum(?)` and `-?` want a number, of whichever kind.
         let mut intervals = unknown.clone();
-        for number in function::added_to_times(&self.ast) {
+        for number in parameter_function::added_to_times(&self.ast) {
             intervals[number - 1] = DataType::Interval(IntervalUnit::MonthDayNano);
         }
         let numbers = vec![DataType::Float64; self.count];
@@ -113,8 +114,9 @@ impl Parameterized {
     /// The types that the places of parameters ask for. Where they ask for none, and `guess` has none: text, or a number
     /// where text does not fit.
     async fn types_from(&self, state: &mut SessionState, guess: Vec<DataType>) -> Result<Types> {
-        let cast = function::cast_by_statement(&self.ast);
-        let asked = types::asked_for(&self.analysed(state, &guess).await?, &guess, &cast).map_err(from_datafusion)?;
+        let cast = parameter_function::cast_by_statement(&self.ast);
+        let asked =
+            parameter_types::asked_for(&self.analysed(state, &guess).await?, &guess, &cast).map_err(from_datafusion)?;
         if !asked.contains(&DataType::Null) {
             return Ok(Types { types: asked, untold: BTreeSet::new() });
         }
@@ -139,7 +141,7 @@ impl Parameterized {
     }
 
     async fn plan_with(&self, state: &mut SessionState, types: &[DataType]) -> Result<LogicalPlan> {
-        function::register(state, types).map_err(from_datafusion)?;
+        parameter_function::register(state, types).map_err(from_datafusion)?;
         state.statement_to_plan(self.ast.clone()).await.map_err(from_datafusion)
     }
 }

@@ -13,8 +13,8 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::prelude::lit;
 
+use super::aggregate_facts::{self, Facts};
 use super::correlation::{Uncorrelated, is_correlated, resolved, uncorrelated};
-use super::facts::{self, Facts};
 use super::nullability::{column_is_never_null, is_never_null};
 use super::predicate::Predicate;
 use super::repeatable::check_repeatable;
@@ -217,7 +217,9 @@ impl<'a> Joins<'a> {
             }
         };
         match unknown {
-            Some(unknown) => when(matches, lit(!negated)).when(unknown, facts::unknown()).otherwise(lit(negated)),
+            Some(unknown) => {
+                when(matches, lit(!negated)).when(unknown, aggregate_facts::unknown()).otherwise(lit(negated))
+            }
             None if negated => Ok(matches.not()),
             None => Ok(matches),
         }
@@ -231,7 +233,7 @@ impl<'a> Joins<'a> {
     fn facts(&mut self, comparison: &Comparison, once: bool) -> Result<Option<(Expr, Expr)>> {
         let Comparison { left, op, subquery } = comparison;
         let column = subquery.schema().field(0).data_type();
-        if !facts::can_be_told(*op, column) || left.is_volatile() || is_correlated(subquery)? {
+        if !aggregate_facts::can_be_told(*op, column) || left.is_volatile() || is_correlated(subquery)? {
             return Ok(None);
         }
         if *op == Operator::Eq && (once || self.check(comparison).is_ok()) {

@@ -34,8 +34,8 @@
 //!
 //! Scalar subqueries are DataFusion's to join, except where it cannot (`scalar`). LATERAL is a join, too (`lateral`).
 
+mod aggregate_facts;
 mod correlation;
-mod facts;
 mod joins;
 mod lateral;
 mod nullability;

@@ -1,7 +1,8 @@
-//! Joins that fetch what they need.
+//! Bind joins: joins that fetch only the rows that they need.
 //!
-//! A scan whose parameter no filter names, under a join, gets it from the join's other side: [`BindJoinExec`] streams
-//! that side, takes the distinct keys chunk by chunk, and joins each chunk with what the API answers to its keys.
+//! A scan may need a path parameter that no filter supplies. Under a join, the other side can supply it:
+//! [`BindJoinExec`] reads that side in chunks, and joins each chunk with the rows that the API returns for the chunk's
+//! keys.
 //!
 //! ```text
 //!   HashJoinExec: a.image_id = i.id            BindJoinExec: 1
@@ -9,31 +10,33 @@
 //!     scan of image_actions a                    scan of image_actions a     bound: image_id from 1
 //! ```
 //!
-//! - [`BindJoins`] (`rule`): makes such joins, before DataFusion selects which side of a join is built. A scan that
-//!   stays open reads its parent, or cannot be planned.
-//! - `trace`: from a join's key down to the scans that it is a parameter of.
-//! - `late`: keys that are values, known when the plan runs: scalar subqueries.
-//! - `exec`, `chunks`: the operator, and its stream, which runs the chunks. `packing`: which rows and keys make a chunk.
-//! - [`ScanHints`] (`hints`): the last pass, which tells scans what the plan around them means for them: which lists are
-//!   kept, because the plan reads them more than once (`shared`), and what a LIMIT above may end soon (`limits`).
-//! - [`ThroughBytes`]: scans and joins made anew of bytes, for tests.
+//! - [`BindJoins`] (`bind_joins`): the rule that makes such joins, before DataFusion selects the build side. A scan
+//!   without keys then reads its parent, or the query is rejected.
+//! - `key_pushdown`: follows a join's keys down to the scans that need them.
+//! - `runtime_keys`: keys that are computed when the plan runs (scalar subqueries).
+//! - `bind_join_exec`: the operator. `chunk_stream`: its stream, which runs the chunks. `chunk_packing`: which rows and
+//!   keys make a chunk.
+//! - [`ScanHints`] (`hint_scans`): the last rule, which tells each scan about the plan around it: lists that the plan
+//!   reads more than once (`shared_lists`), and a LIMIT that may stop it early (`early_stop`).
+//! - `minimum_requests`: a lower bound of the requests that a plan sends.
+//! - [`ThroughBytes`]: rebuilds scans and joins from bytes, for tests.
 
-mod chunks;
-mod exec;
-mod hints;
-mod late;
-mod limits;
-mod packing;
-mod price;
-mod rule;
-mod shared;
+mod bind_join_exec;
+mod bind_joins;
+mod chunk_packing;
+mod chunk_stream;
+mod early_stop;
+mod hint_scans;
+mod key_pushdown;
+mod minimum_requests;
+mod runtime_keys;
+mod shared_lists;
 mod through_bytes;
-mod trace;
 
-use exec::BindJoinExec;
-pub(crate) use hints::ScanHints;
-pub(crate) use price::least_requests;
-pub(crate) use rule::BindJoins;
-pub use rule::MissingKey;
+use bind_join_exec::BindJoinExec;
+pub(crate) use bind_joins::BindJoins;
+pub use bind_joins::MissingKey;
+pub(crate) use hint_scans::ScanHints;
+pub(crate) use minimum_requests::least_requests;
 pub use through_bytes::FilterCounts;
 pub(crate) use through_bytes::ThroughBytes;

@@ -22,8 +22,8 @@ use super::BindJoinExec;
 use crate::resource::Registry;
 use crate::table::fault::{Fault, to_datafusion};
 use crate::table::filters_codec::FiltersCodec;
-use crate::table::reading::{Filters, ResolvedScan};
-use crate::table::spec::ScanSpec;
+use crate::table::resolved_scan::{Filters, ResolvedScan};
+use crate::table::scan_spec::ScanSpec;
 use crate::table::{ExprCodec, ResourceScan};
 
 /// Puts each scan and each bind join through bytes.
@@ -142,8 +142,8 @@ mod tests {
     use super::*;
     use crate::resource::Resource;
     use crate::table::KeyConstraints;
-    use crate::table::access::MethodCall;
-    use crate::table::keys::KeySource;
+    use crate::table::key_source::KeySource;
+    use crate::table::request_choice::MethodCall;
 
     const THINGS: &str = r#"
         description = "Things."

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::de::IgnoredAny;
 use tracing::{debug, info};
 
-use super::plan::ProcedureCall;
+use super::call_procedure_exec::ProcedureCall;
 use crate::api::{Head, Sent};
 use crate::query::Principal;
 

@@ -13,24 +13,24 @@
 //!
 //! Planning sends nothing. Who may end what while a POST runs is a table on the page of `writer`.
 
+mod argument_values;
 mod audit;
+mod await_end;
+mod call_planner;
+mod call_procedure;
+mod call_procedure_exec;
+mod exec_records;
 mod fault;
-mod node;
-mod plan;
-mod planner;
 mod post;
-mod records;
-mod settle;
-mod values;
 mod writer;
 
 use std::time::Duration;
 
+pub use call_planner::CallPlanner;
+pub use call_procedure::{ArgumentSlot, CallProcedure};
+pub use call_procedure_exec::CallProcedureExec;
+pub use exec_records::{Execution, Once, TICKET_LIFE};
 pub use fault::Fault;
-pub use node::{ArgumentSlot, CallProcedure};
-pub use plan::CallProcedureExec;
-pub use planner::CallPlanner;
-pub use records::{Execution, Once, TICKET_LIFE};
 pub use writer::{Permission, TIME_OF_AN_EXEC, Writer};
 
 /// How long AWAIT waits where the statement does not say.

@@ -8,9 +8,9 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, timeout};
 
+use super::call_procedure_exec::ProcedureCall;
 use super::fault::{Appeared, Fault, Lost};
-use super::plan::ProcedureCall;
-use super::{audit, settle};
+use super::{audit, await_end};
 use crate::api::{Body, Client, Fault as ApiFault, Request, RequestLine, RequestScope};
 use crate::error::{Error, Result};
 use crate::resource::{Binding, Callable, Invocation, LostPostLookup, Method, Resource, ResponseShape, Value};
@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(10);
 /// Sends the request and stores its outcome in the query, for a client that may have disconnected by then.
 pub(super) async fn post(call: Arc<ProcedureCall>, client: Client, scope: RequestScope) -> Result<RecordBatch> {
     let answered = until_answered(&call, &client, &scope).await;
-    let started = |row: &RecordBatch| format!("{} was started", settle::started_text(&call.callable, row));
+    let started = |row: &RecordBatch| format!("{} was started", await_end::started_text(&call.callable, row));
     scope.query.has_written(answered.as_ref().map(started).map_err(Clone::clone));
     answered
 }
@@ -135,9 +135,9 @@ pub(super) fn request(resource: &Resource, method: &Method, binding: &Binding, i
 fn look(callable: &Callable, binding: &Binding) -> String {
     let Callable { answers, procedure, .. } = callable;
     let Some(LostPostLookup { show, since, .. }) = &procedure.traces else {
-        return settle::look(answers, binding, None);
+        return await_end::look(answers, binding, None);
     };
     let columns: Vec<&str> = show.iter().chain([since]).map(String::as_str).collect();
-    let query = settle::select(&columns, answers, binding, None);
+    let query = await_end::select(&columns, answers, binding, None);
     format!("{query} ORDER BY {since} DESC LIMIT 10")
 }

@@ -13,24 +13,24 @@
 //! ----------------------------------  ------------------------------------  -----------------------------------
 //! The client closes the stream of     the plan, its wait for the row,       the POST, and its record: the same
 //! a DoGet, or its connection          AWAIT                                 ticket returns the row later
-//!     by    engine::plans::drop
+//!     by    engine::plan_threads::drop
 //!     test  exec::once::a_client_that_goes_away_during_the_post_finds_its_row_later
 //!     test  exec::awaiting::polling_ends_with_the_client_and_the_post_does_not
 //!
 //! A DoGet is dropped before its       planning, or the plan: it has sent    the ticket
 //! rows are read                       nothing
-//!     by    table::exec::plan::execute
+//!     by    table::exec::call_procedure_exec::execute
 //!     test  exec::dropped::a_do_get_that_is_dropped_before_its_rows_are_read_sends_nothing
 //!
 //! A DoPut is dropped                  the wait for its row; the rows after  the POST of that row
 //!                                     it are not sent
-//!     by    engine::update::update
+//!     by    engine::exec_update::update
 //!     test  exec::several::a_client_that_goes_away_between_rows_leaves_the_rest_unsent
 //!
 //! The query's deadline passes         planning, and reading the rows of a   the EXEC: its time is
 //! (query.timeout)                     DoPut                                 TIME_OF_AN_EXEC
 //!     by    engine::task
-//!     test  engine::running::tests::the_time_of_a_query_ends_a_select_and_no_exec
+//!     test  engine::plan_driver::tests::the_time_of_a_query_ends_a_select_and_no_exec
 //!
 //! The query is cancelled by its       the plan, its wait for the row,       the POST, and its record; the client is
 //! number                              AWAIT                                 told that it is not taken back
@@ -39,7 +39,7 @@
 //!
 //! query: the first Ctrl-C,            planning, reading rows, AWAIT         the POST: the process waits for it,
 //! SIGTERM or SIGHUP                                                         and prints what it started
-//!     by    cli::query::run, cli::copy::next, cli::writing::finish
+//!     by    cli::query::run, cli::copy::next, cli::finish_exec::finish
 //!     test  cli::exec::a_signal_waits_for_the_post_and_tells_what_it_started
 //!     test  cli::exec::a_signal_ends_an_await_and_tells_what_was_started
 //!
@@ -64,28 +64,28 @@
 //!                                     that has sent nothing is refused
 //!     by    table::exec::writer::finish
 //!     test  exec::stopping::a_stop_ends_an_await_with_the_actions_id
-//!     test  table::exec::records::tests::what_was_started_ends_with_nobody_waiting_and_a_stop_waits_for_it
+//!     test  table::exec::exec_records::tests::what_was_started_ends_with_nobody_waiting_and_a_stop_waits_for_it
 //!
 //! AWAIT ends: a last status, its      the stream, with the row or an error  the action, at DigitalOcean
 //! limit, or an error that stays
-//!     by    table::exec::settle::until_settled
+//!     by    table::exec::await_end::until_settled
 //!     test  exec::awaiting::time_that_runs_out_is_an_error_with_its_id_and_its_last_status
 //!
 //! The POST's task ends: it has an     the waits of all readers of its       nothing; after a panic nobody knows
 //! answer, none in time, or a panic    ticket, with the same outcome         whether the POST was sent
-//!     by    table::exec::records::start
+//!     by    table::exec::exec_records::start
 //!     test  exec::lost::a_time_out_is_a_lost_answer_too
-//!     test  table::exec::records::tests::a_task_that_panics_leaves_an_error
+//!     test  table::exec::exec_records::tests::a_task_that_panics_leaves_an_error
 //!
 //! A ticket's record is forgotten:     nothing: the ticket has expired       the POST, and the waits for it
 //! 11 minutes after GetFlightInfo, at  before
 //! the next EXEC
-//!     by    table::exec::records::start
-//!     test  table::exec::records::tests::a_record_that_is_forgotten_ends_neither_its_post_nor_the_wait_for_it
+//!     by    table::exec::exec_records::start
+//!     test  table::exec::exec_records::tests::a_record_that_is_forgotten_ends_neither_its_post_nor_the_wait_for_it
 //!
 //! The process is killed               all of it: what was sent may have     nothing; its tickets are refused by
 //! (SIGKILL, out of memory)            been carried out                      the next process
-//!     by    table::exec::records::expires
+//!     by    table::exec::exec_records::expires
 //!     test  exec::once::the_ticket_of_another_process_is_refused
 //! ```
 //!
@@ -99,9 +99,9 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use tokio::runtime::Handle;
 
-use super::plan::ProcedureCall;
-use super::records::Records;
-use super::{Execution, Fault, LONGEST_WAIT, Once, Polling, post, settle};
+use super::call_procedure_exec::ProcedureCall;
+use super::exec_records::Records;
+use super::{Execution, Fault, LONGEST_WAIT, Once, Polling, await_end, post};
 use crate::api::{Client, RequestScope};
 use crate::error::Result;
 
@@ -159,7 +159,7 @@ impl Writer {
         let row = self.records.start(execution, call.request(), &self.runtime, post)?.outcome().await?;
         match call.wait {
             None => Ok(row),
-            Some(limit) => settle::until_settled(call, client, row, limit, self, scope).await,
+            Some(limit) => await_end::until_settled(call, client, row, limit, self, scope).await,
         }
     }
 

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oceanflight::sql::{self, StatementBody, Exec};
+use oceanflight::sql::{self, Exec, StatementBody};
 
 fuzz_target!(|text: &str| {
     for text in [text.to_owned(), format!("EXEC m {text}"), format!("CALL m({text}")] {

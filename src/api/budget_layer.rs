@@ -1,0 +1,237 @@
+//! The layer above [`super::http`]: a request is sent when the token's budget has a place for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::limit::{Limiter, Permit, RateLimitHeaders};
+use super::{Attempt, Body, Exchange, Fault, Observer, Request, RequestScope, Sent};
+use crate::query::SentEnough;
+
+/// Waits for a place in the budget and a permit, counts the request and the wait, and tells the budget what the answer
+/// says of it. The permit is held until the answer was read to its end.
+#[derive(Debug)]
+pub(super) struct Budgeted<E> {
+    limiter: Arc<Limiter>,
+    below: E,
+}
+
+impl<E: Exchange> Budgeted<E> {
+    /// Sends within this budget.
+    pub(super) fn new(below: E, limiter: Arc<Limiter>) -> Self {
+        Self { limiter, below }
+    }
+
+    async fn within_budget(&self, call: Attempt<'_>) -> Result<Body, Fault> {
+        let Attempt { request, scope, attempt, observer } = call;
+        let permit = self.permit(request, scope).await?;
+        let mut holder = PermitObserver { permit, observer };
+        self.below.exchange(Attempt { request, scope, attempt, observer: &mut holder }).await
+    }
+
+    async fn permit(&self, request: &Request, scope: &RequestScope) -> Result<Permit, Fault> {
+        let enough = |SentEnough { most, needed }| Fault::TooManyRequests { at: request.at(), most, needed };
+        scope.query.has_requests_left().map_err(enough)?;
+        let queued = Instant::now();
+        let permit = self.limiter.acquire(scope.query.limits().max_wait).await;
+        scope.count(|counts| &counts.waited_ms, usize::try_from(queued.elapsed().as_millis()).unwrap_or(usize::MAX));
+        let mut permit = permit.map_err(|too_long| used_up(request, scope, too_long.wait))?;
+        if scope.is_over() {
+            permit.not_sent();
+            return Err(Fault::Unwanted { at: request.at() });
+        }
+        scope.one_more_request().map_err(|sent| {
+            permit.not_sent();
+            enough(sent)
+        })?;
+        Ok(permit)
+    }
+}
+
+impl<E: Exchange> Exchange for Budgeted<E> {
+    fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+        self.within_budget(call).boxed()
+    }
+}
+
+/// The error of a request that would have to wait `wait` for the budget.
+pub(super) fn used_up(request: &Request, scope: &RequestScope, wait: Duration) -> Fault {
+    let returns = Utc::now() + chrono::Duration::from_std(wait).unwrap_or(chrono::Duration::zero());
+    Fault::Budget { at: request.at(), returns, wait, max_wait: scope.query.limits().max_wait }
+}
+
+/// Tells the budget what becomes of the request.
+struct PermitObserver<'a> {
+    permit: Permit,
+    observer: &'a mut dyn Observer,
+}
+
+impl Observer for PermitObserver<'_> {
+    fn answered(&mut self, told: RateLimitHeaders) {
+        let told = self.permit.answered(told);
+        self.observer.answered(told);
+    }
+
+    fn sent(&mut self, sent: Sent) {
+        if !sent.connected {
+            self.permit.not_sent();
+        }
+        self.observer.sent(sent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::api::limit::Options;
+    use crate::api::scope::scope_within;
+    use crate::api::test_double::{Double, Step, ask, get};
+    use crate::query::Limits;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn budgeted(double: &Arc<Double>, options: Options) -> Budgeted<Arc<Double>> {
+        Budgeted::new(Arc::clone(double), Limiter::new(options))
+    }
+
+    /// A query of which a request may wait so long, and which may send so many.
+    fn scope(max_wait: Duration, max_requests: u64) -> RequestScope {
+        scope_within(Limits { timeout: 3_600 * SECOND, max_wait, max_requests })
+    }
+
+    /// When each call began, in seconds from the first.
+    fn begins(double: &Double) -> Vec<u64> {
+        let begins = double.begins();
+        begins.iter().map(|begin| (*begin - begins[0]).as_secs()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_waits_for_its_place_and_both_are_counted() {
+        let double = Double::always(Step::body);
+        let layer = budgeted(&double, Options { per_minute: 2, ..Options::default() });
+        let scope = scope(60 * SECOND, 10);
+
+        for _ in 0..3 {
+            ask(&layer, &get(), &scope).await.unwrap();
+        }
+
+        assert_eq!(begins(&double), [0, 0, 60]);
+        assert_eq!((scope.counts.requests.get(), scope.counts.waited_ms.get()), (3, 60_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_would_wait_too_long_is_neither_sent_nor_counted() {
+        let double = Double::always(Step::body);
+        let layer = budgeted(&double, Options { per_minute: 1, ..Options::default() });
+        let scope = scope(59 * SECOND, 10);
+        ask(&layer, &get(), &scope).await.unwrap();
+
+        let fault = ask(&layer, &get(), &scope).await.unwrap_err();
+
+        assert!(matches!(fault, Fault::Budget { wait, .. } if wait == 60 * SECOND), "{fault}");
+        assert_eq!((double.attempts().len(), scope.counts.requests.get()), (1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_permit_is_held_to_the_end_of_the_body_and_a_place_until_a_minute_after_the_head() {
+        let double = Double::always(|| Step::body().telling(RateLimitHeaders::default()).taking(10 * SECOND));
+        let both = async |options: Options| {
+            let layer = budgeted(&double, options);
+            let (request, scope) = (get(), scope(600 * SECOND, 10));
+            let (first, second) = tokio::join!(ask(&layer, &request, &scope), ask(&layer, &request, &scope));
+            first.and(second).unwrap();
+        };
+
+        both(Options { in_flight: 1, ..Options::default() }).await;
+        assert_eq!(begins(&double), [0, 10]);
+        both(Options { per_minute: 1, ..Options::default() }).await;
+        assert_eq!(begins(&double)[2..], [20, 80], "not 90");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_not_made_costs_no_place_and_an_attempt_without_an_answer_does() {
+        for (step, waits) in [(Step::unreachable(), 0), (Step::slow(), 60), (Step::cut(), 60)] {
+            let shown = format!("{step:?}");
+            let double = Double::in_turn([step, Step::body()]);
+            let layer = budgeted(&double, Options { per_minute: 1, ..Options::default() });
+            let scope = scope(60 * SECOND, 10);
+
+            ask(&layer, &get(), &scope).await.unwrap_err();
+            ask(&layer, &get(), &scope).await.unwrap();
+
+            assert_eq!(begins(&double), [0, waits], "{shown}");
+            assert_eq!(scope.counts.requests.get(), 2, "{shown}: the query's own count has both");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_waits_is_not_sent_when_its_query_has_ended_unless_an_exec_needs_it() {
+        for (needed_by_exec, sent) in [(false, 1), (true, 2)] {
+            let double = Double::always(|| Step::body().taking(SECOND));
+            let layer = budgeted(&double, Options { in_flight: 1, ..Options::default() });
+            let (request, scope) = (get(), scope(60 * SECOND, 10));
+            let scope = if needed_by_exec { RequestScope::of_exec(scope.query) } else { scope };
+            let cancel = async {
+                tokio::time::sleep(SECOND / 2).await;
+                scope.query.cancel();
+            };
+
+            let (first, second, ()) =
+                tokio::join!(ask(&layer, &request, &scope), ask(&layer, &request, &scope), cancel);
+
+            first.unwrap();
+            assert_eq!(matches!(second, Err(Fault::Unwanted { .. })), !needed_by_exec, "{second:?}");
+            assert_eq!((double.attempts().len(), scope.counts.requests.get()), (sent, sent as u64));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_query_that_has_sent_enough_sends_no_more_and_gives_its_place_back() {
+        let double = Double::always(|| Step::body().taking(SECOND));
+        let layer = budgeted(&double, Options { in_flight: 1, per_minute: 2, ..Options::default() });
+        let (request, scope) = (get(), scope(60 * SECOND, 1));
+
+        let (first, second) = tokio::join!(ask(&layer, &request, &scope), ask(&layer, &request, &scope));
+        let third = ask(&layer, &request, &scope).await;
+
+        first.unwrap();
+        for refused in [second.unwrap_err(), third.unwrap_err()] {
+            assert!(matches!(refused, Fault::TooManyRequests { most: 1, needed: 2, .. }), "{refused}");
+        }
+        assert_eq!((double.attempts().len(), scope.counts.requests.get()), (1, 1));
+        let other = self::scope(SECOND, 1);
+        ask(&layer, &request, &other).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_layer_above_hears_the_pause_that_the_budget_keeps() {
+        let day = RateLimitHeaders { pause: Some(86_400 * SECOND), ..RateLimitHeaders::default() };
+        let double = Double::in_turn([Step::status(429).telling(day), Step::body()]);
+        let layer = budgeted(&double, Options { max_pause: 300 * SECOND, ..Options::default() });
+        let (request, scope) = (get(), scope(600 * SECOND, 10));
+        let mut pauses = Pauses(Vec::new());
+
+        let call = Attempt { request: &request, scope: &scope, attempt: 1, observer: &mut pauses };
+        layer.exchange(call).await.unwrap_err();
+        ask(&layer, &request, &scope).await.unwrap();
+
+        assert_eq!(pauses.0, [Some(300 * SECOND)]);
+        assert_eq!(begins(&double), [0, 300]);
+    }
+
+    struct Pauses(Vec<Option<Duration>>);
+
+    impl Observer for Pauses {
+        fn answered(&mut self, told: RateLimitHeaders) {
+            self.0.push(told.pause);
+        }
+
+        fn sent(&mut self, _: Sent) {}
+    }
+}

@@ -1,0 +1,322 @@
+//! The lowest layer: one attempt over HTTP.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{ClientBuilder, RequestBuilder, Response};
+use tokio::time::{Instant, timeout};
+use tracing::debug;
+use url::Url;
+
+use super::response;
+use super::{Attempt, Body, Exchange, Fault, Head, Observer, Options, Request, RequestLine, Sent};
+use crate::secret::Secret;
+
+/// Sends a request once, with the token, and reads the answer to its end, within the limits of time and size of one
+/// attempt. It knows nothing of budgets and of other attempts.
+#[derive(Debug)]
+pub(super) struct Http {
+    /// Keeps connections for the next GET.
+    kept: reqwest::Client,
+    /// For POSTs, each of which opens a connection: of one that was kept nobody knows whether it is still good, and a
+    /// POST that fails on it may have left.
+    once: reqwest::Client,
+    base_url: Url,
+    authorization: HeaderValue,
+    attempt_timeout: Duration,
+    max_body_bytes: usize,
+}
+
+impl Http {
+    /// Sets up the connections; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Fault::Setup`], or a token that no header can hold.
+    pub(super) fn try_new(options: &Options, token: &Secret) -> Result<Self, Fault> {
+        let kept = builder(&options.base_url).pool_max_idle_per_host(options.limit.in_flight).build();
+        let once = builder(&options.base_url).pool_max_idle_per_host(0).retry(reqwest::retry::never()).build();
+        Ok(Self {
+            kept: kept.map_err(Fault::Setup)?,
+            once: once.map_err(Fault::Setup)?,
+            base_url: options.base_url.clone(),
+            authorization: authorization(token)?,
+            attempt_timeout: options.attempt_timeout,
+            max_body_bytes: options.max_body_bytes,
+        })
+    }
+
+    async fn attempt(&self, call: Attempt<'_>) -> Result<Body, Fault> {
+        let Attempt { request, attempt, observer, .. } = call;
+        let begin = Instant::now();
+        let mut head = None;
+        let answered = timeout(self.attempt_timeout, self.send(request, attempt, observer, &mut head)).await;
+        let answered = answered
+            .unwrap_or_else(|_| Err(Fault::Slow { at: request.at(), limit: self.attempt_timeout, attempts: attempt }));
+        let connected = !matches!(&answered, Err(Fault::Unreachable { cause, .. }) if cause.is_connect());
+        observer.sent(Sent { at: request.at(), attempt, connected, head, duration: begin.elapsed() });
+        answered
+    }
+
+    /// What stands above the answer is in `above` as soon as it is there.
+    async fn send(
+        &self,
+        request: &Request,
+        attempt: u32,
+        observer: &mut dyn Observer,
+        above: &mut Option<Head>,
+    ) -> Result<Body, Fault> {
+        let at = request.at();
+        debug!(method = at.method, path = at.path, attempts = attempt, "sending");
+        let response = self.sending(request).send().await;
+        let response = response.map_err(|cause| self.unanswered(request, attempt, cause.without_url()))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let head = response::head(status, &headers);
+        *above = Some(head.clone());
+        observer.answered(response::told(status, &headers));
+        if !status.is_success() {
+            return Err(response::refusal(&read_some(response).await, at, status, &headers));
+        }
+        let bytes = read(response, self.max_body_bytes, &at, attempt).await?;
+        response::body(bytes, at, head, &headers, attempt)
+    }
+
+    fn sending(&self, request: &Request) -> RequestBuilder {
+        let url = self.url(request);
+        let sending = match request.body() {
+            None => self.kept.get(url),
+            Some(body) => self.once.post(url).header(CONTENT_TYPE, "application/json").body(body.to_owned()),
+        };
+        sending.header(AUTHORIZATION, self.authorization.clone())
+    }
+
+    fn url(&self, request: &Request) -> Url {
+        let mut url = self.base_url.clone();
+        let base = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{base}{}", request.path()));
+        if request.parameters().next().is_some() {
+            url.query_pairs_mut().extend_pairs(request.parameters());
+        }
+        url
+    }
+
+    /// A POST may be carried out as soon as there is a connection; a GET is unanswered either way.
+    fn unanswered(&self, request: &Request, attempts: u32, cause: reqwest::Error) -> Fault {
+        let at = request.at();
+        if request.is_post() && !cause.is_connect() {
+            return Fault::Cut { at, attempts, cause: Some(cause) };
+        }
+        Fault::Unreachable { at, host: self.base_url.authority().to_owned(), attempts, cause }
+    }
+}
+
+impl Exchange for Http {
+    fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+        self.attempt(call).boxed()
+    }
+}
+
+fn builder(base_url: &Url) -> ClientBuilder {
+    // Another part of the process may have chosen a provider before; that one serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .tcp_nodelay(true);
+    if base_url.scheme() == "http" {
+        // Plain http is for loopback: a proxy from the environment would carry the token elsewhere.
+        builder = builder.no_proxy();
+    }
+    builder
+}
+
+fn authorization(token: &Secret) -> Result<HeaderValue, Fault> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| Fault::NoToken)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+async fn read(mut response: Response, limit: usize, at: &RequestLine, attempts: u32) -> Result<Bytes, Fault> {
+    let mut bytes = BytesMut::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if bytes.len() + chunk.len() > limit => {
+                return Err(Fault::TooLarge { at: at.clone(), limit });
+            }
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => return Ok(bytes.freeze()),
+            Err(cause) => return Err(Fault::Cut { at: at.clone(), attempts, cause: Some(cause.without_url()) }),
+        }
+    }
+}
+
+/// The first part of an error's body. The status is enough to report the error if the rest is truncated or endless.
+async fn read_some(mut response: Response) -> Bytes {
+    const ENOUGH: usize = 64 << 10;
+    let mut bytes = BytesMut::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() >= ENOUGH {
+            break;
+        }
+    }
+    bytes.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpSocket};
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::api::limit::RateLimitHeaders;
+    use crate::api::scope::a_scope;
+    use crate::api::test_double::{get, post};
+
+    /// What the observer of an exchange heard, in order.
+    #[derive(Debug, Default)]
+    struct Heard {
+        told: Vec<RateLimitHeaders>,
+        sent: Vec<Sent>,
+    }
+
+    impl Observer for Heard {
+        fn answered(&mut self, told: RateLimitHeaders) {
+            assert!(self.sent.is_empty(), "the head comes before the end");
+            self.told.push(told);
+        }
+
+        fn sent(&mut self, sent: Sent) {
+            self.sent.push(sent);
+        }
+    }
+
+    /// Takes one request, gives this answer, and closes the connection; without an answer it never closes it. Returns
+    /// the head of the request.
+    async fn server(answer: Option<&'static str>) -> (Url, JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/do/", listener.local_addr().unwrap())).unwrap();
+        let serving = tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(connection.read_u8().await.unwrap());
+            }
+            let Some(answer) = answer else { return std::future::pending().await };
+            connection.write_all(answer.as_bytes()).await.unwrap();
+            connection.shutdown().await.unwrap();
+            String::from_utf8(head).unwrap().to_lowercase()
+        });
+        (url, serving)
+    }
+
+    fn http(base_url: Url, change: impl FnOnce(&mut Options)) -> Http {
+        let mut options = Options::new(base_url, None);
+        change(&mut options);
+        Http::try_new(&options, &Secret::new("t0ken")).unwrap()
+    }
+
+    async fn send(http: &Http, request: &Request) -> (Result<Body, Fault>, Heard) {
+        let mut heard = Heard::default();
+        let scope = a_scope();
+        let answered = http.exchange(Attempt { request, scope: &scope, attempt: 3, observer: &mut heard }).await;
+        (answered, heard)
+    }
+
+    #[test]
+    fn a_base_url_may_have_a_path_of_its_own() {
+        let http = http(Url::parse("https://proxy.example.com/do/").unwrap(), |_| {});
+
+        let url = http.url(&Request::new("/v2/images".into()).page(3));
+
+        assert_eq!(url.as_str(), "https://proxy.example.com/do/v2/images?page=3&per_page=200");
+    }
+
+    #[tokio::test]
+    async fn a_request_carries_the_token_and_its_answer_a_body_and_a_head() {
+        let answer = "HTTP/1.1 200 OK\r\nx-request-id: 4f1c\r\nratelimit-remaining: 17\r\ncontent-length: 2\r\n\r\n{}";
+        let (url, serving) = server(Some(answer)).await;
+
+        let (answered, heard) = send(&http(url, |_| {}), &get().page(2)).await;
+
+        let head = serving.await.unwrap();
+        assert!(head.starts_with("get /do/v2/things?page=2&per_page=200 http/1.1\r\n"), "{head}");
+        assert!(head.contains("authorization: bearer t0ken\r\n"), "{head}");
+        assert_eq!(answered.unwrap().bytes(), b"{}");
+        assert!(heard.told[0].accepted);
+        assert_eq!(heard.told[0].remaining, Some(17));
+        let sent = &heard.sent[0];
+        assert_eq!((sent.attempt, sent.connected), (3, true));
+        assert_eq!(sent.head.as_ref().unwrap().request_id.as_deref(), Some("4f1c"));
+    }
+
+    #[tokio::test]
+    async fn the_head_of_a_body_that_breaks_off_is_reported() {
+        let (url, _serving) = server(Some("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"a\":")).await;
+
+        let (answered, heard) = send(&http(url, |_| {}), &get()).await;
+
+        assert!(matches!(answered, Err(Fault::Cut { attempts: 3, cause: Some(_), .. })), "{answered:?}");
+        assert_eq!((heard.told.len(), heard.sent.len()), (1, 1));
+        assert_eq!(heard.sent[0].head.as_ref().unwrap().status, 200);
+    }
+
+    #[tokio::test]
+    async fn a_429_says_how_long_to_pause() {
+        let (url, _serving) = server(Some("HTTP/1.1 429 Slow\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n")).await;
+
+        let (answered, heard) = send(&http(url, |_| {}), &get()).await;
+
+        assert!(matches!(answered, Err(Fault::Status { status: 429, .. })), "{answered:?}");
+        assert!(!heard.told[0].accepted);
+        assert_eq!(heard.told[0].pause, Some(Duration::from_secs(7)));
+    }
+
+    #[tokio::test]
+    async fn a_body_above_the_limit_is_not_read_on() {
+        let (url, _serving) = server(Some("HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{\"a\": 12345}")).await;
+
+        let (answered, _) = send(&http(url, |options| options.max_body_bytes = 11), &get()).await;
+
+        assert!(matches!(answered, Err(Fault::TooLarge { limit: 11, .. })), "{answered:?}");
+    }
+
+    #[tokio::test]
+    async fn an_attempt_ends_with_its_time_and_may_have_arrived() {
+        let (url, _serving) = server(None).await;
+        let limit = Duration::from_millis(50);
+
+        let (answered, heard) = send(&http(url, |options| options.attempt_timeout = limit), &get()).await;
+
+        assert!(matches!(answered, Err(Fault::Slow { attempts: 3, .. })), "{answered:?}");
+        assert!(heard.told.is_empty());
+        assert!(heard.sent[0].head.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_not_made_is_told_from_one_that_breaks() {
+        // It has a port, so that nobody else listens there, and does not listen itself.
+        let deaf = TcpSocket::new_v4().unwrap();
+        deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let nobody = Url::parse(&format!("http://{}", deaf.local_addr().unwrap())).unwrap();
+        for request in [get(), post()] {
+            let (unanswered, heard) = send(&http(nobody.clone(), |_| {}), &request).await;
+            assert!(matches!(unanswered, Err(Fault::Unreachable { attempts: 3, .. })), "{unanswered:?}");
+            assert!(!heard.sent[0].connected);
+
+            let (url, _serving) = server(Some("")).await;
+            let (broken, heard) = send(&http(url, |_| {}), &request).await;
+            match broken.unwrap_err() {
+                Fault::Unreachable { .. } => assert!(!request.is_post()),
+                Fault::Cut { .. } => assert!(request.is_post(), "nobody knows whether it was carried out"),
+                other => panic!("{other}"),
+            }
+            assert!(heard.sent[0].connected);
+        }
+    }
+}

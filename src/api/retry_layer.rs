@@ -1,0 +1,253 @@
+//! The layer above [`super::budgeted`]: a request is sent until it is answered. [`super::retry`] has the rules.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::time::sleep;
+use tracing::warn;
+
+use super::budget_layer::used_up;
+use super::limit::RateLimitHeaders;
+use super::{Attempt, Body, Exchange, Fault, Observer, Request, Sent, retry};
+
+/// Sends a request again where it may go better, after a pause; a POST only where it was certainly not carried out.
+#[derive(Debug)]
+pub(super) struct Retrying<E> {
+    options: retry::Options,
+    dice: Mutex<fastrand::Rng>,
+    below: E,
+}
+
+impl<E: Exchange> Retrying<E> {
+    /// `seed` is where the jitter of the pauses starts from, for tests.
+    pub(super) fn new(below: E, options: retry::Options, seed: Option<u64>) -> Self {
+        let dice = Mutex::new(seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed));
+        Self { options, dice, below }
+    }
+
+    async fn until_answered(&self, call: Attempt<'_>) -> Result<Body, Fault> {
+        let Attempt { request, scope, attempt: mut attempts, observer } = call;
+        let mut paused = Duration::ZERO;
+        loop {
+            let mut heard = PauseObserver { pause: None, observer: &mut *observer };
+            let answered =
+                self.below.exchange(Attempt { request, scope, attempt: attempts, observer: &mut heard }).await;
+            let fault = match answered {
+                Ok(body) => return Ok(body),
+                Err(fault) => fault,
+            };
+            let pause = match heard.pause.filter(|_| is_refusal(&fault)) {
+                // The budget keeps this pause.
+                Some(pause) => {
+                    paused += pause;
+                    if paused > scope.query.limits().max_wait {
+                        return Err(used_up(request, scope, pause));
+                    }
+                    Duration::ZERO
+                }
+                None if attempts < self.options.attempts && may_be_sent_again(request, &fault) => {
+                    attempts += 1;
+                    self.pause(attempts - 1)
+                }
+                None => return Err(fault),
+            };
+            warn!(path = request.at().path, attempts, pause_ms = pause.as_millis(), error = %fault, "sending again");
+            scope.sends_again();
+            sleep(pause).await;
+        }
+    }
+
+    fn pause(&self, failures: u32) -> Duration {
+        let dice = self.dice.lock().expect("nothing panics while it is held").f64();
+        self.options.pause(failures, dice)
+    }
+}
+
+impl<E: Exchange> Exchange for Retrying<E> {
+    fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+        self.until_answered(call).boxed()
+    }
+}
+
+/// Whether the request may be sent again: the failure is temporary, and repeating it is safe.
+fn may_be_sent_again(request: &Request, fault: &Fault) -> bool {
+    let may_pass = match fault {
+        Fault::Unreachable { .. } | Fault::Cut { .. } | Fault::Slow { .. } => true,
+        Fault::Status { status, .. } => matches!(status, 429 | 500..=599),
+        Fault::Redirect { .. }
+        | Fault::QueryTimeout { .. }
+        | Fault::TooLarge { .. }
+        | Fault::NoBody { .. }
+        | Fault::NotJson { .. }
+        | Fault::Budget { .. }
+        | Fault::TooManyRequests { .. }
+        | Fault::Unwanted { .. }
+        | Fault::NoProgress { .. }
+        | Fault::NoToken
+        | Fault::Insecure { .. }
+        | Fault::BaseUrl { .. }
+        | Fault::Setup(_) => false,
+    };
+    may_pass && !(request.is_post() && fault.may_have_been_carried_out())
+}
+
+fn is_refusal(fault: &Fault) -> bool {
+    matches!(fault, Fault::Status { status: 429, .. })
+}
+
+/// Keeps the pause that an answer asks for.
+struct PauseObserver<'a> {
+    pause: Option<Duration>,
+    observer: &'a mut dyn Observer,
+}
+
+impl Observer for PauseObserver<'_> {
+    fn answered(&mut self, told: RateLimitHeaders) {
+        self.pause = told.pause;
+        self.observer.answered(told);
+    }
+
+    fn sent(&mut self, sent: Sent) {
+        self.observer.sent(sent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::api::scope::a_scope;
+    use crate::api::test_double::{Double, Step, ask, get, post};
+
+    fn retrying(double: &Arc<Double>) -> Retrying<Arc<Double>> {
+        Retrying::new(Arc::clone(double), retry::Options::default(), Some(7))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_pass_is_sent_again_until_it_is_answered() {
+        for step in [Step::status(429), Step::status(500), Step::status(503), Step::cut(), Step::unreachable()] {
+            let shown = format!("{step:?}");
+            let double = Double::in_turn([step, Step::body()]);
+            let scope = a_scope();
+
+            ask(&retrying(&double), &get(), &scope).await.unwrap();
+
+            assert_eq!(double.attempts(), [1, 2], "{shown}");
+            assert_eq!(scope.counts.retries.get(), 1, "{shown}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stays_as_it_is_is_not_sent_again() {
+        for status in [400, 401, 404, 408, 409, 422] {
+            let double = Double::always(move || Step::status(status));
+
+            let fault = ask(&retrying(&double), &get(), &a_scope()).await.unwrap_err();
+
+            assert!(matches!(fault, Fault::Status { status: own, .. } if own == status), "{fault}");
+            assert_eq!(double.attempts(), [1], "{status}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_attempt_gives_its_own_fault_after_pauses_that_double() {
+        let double = Double::always(|| Step::status(503));
+        let scope = a_scope();
+
+        let fault = ask(&retrying(&double), &get(), &scope).await.unwrap_err();
+
+        assert!(matches!(fault, Fault::Status { status: 503, .. }), "{fault}");
+        assert_eq!(double.attempts(), [1, 2, 3, 4]);
+        assert_eq!(scope.counts.retries.get(), 3);
+        let begins = double.begins();
+        let pauses = begins.windows(2).map(|two| two[1] - two[0]);
+        for (pause, longest) in pauses.zip([500, 1_000, 2_000]) {
+            // The clock moves in whole milliseconds.
+            let longest = Duration::from_millis(longest);
+            assert!(longest / 2 <= pause && pause <= longest + Duration::from_millis(1), "{pause:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_post_is_sent_again_only_where_it_was_not_carried_out() {
+        for (step, attempts) in [
+            (Step::unreachable(), 2),
+            (Step::status(429), 2),
+            (Step::status(500), 1),
+            (Step::status(503), 1),
+            (Step::cut(), 1),
+            (Step::slow(), 1),
+        ] {
+            let shown = format!("{step:?}");
+            let double = Double::in_turn([step, Step::body()]);
+
+            let answered = ask(&retrying(&double), &post(), &a_scope()).await;
+
+            assert_eq!(answered.is_ok(), attempts == 2, "{shown}");
+            assert_eq!(double.attempts().len(), attempts, "{shown}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_429_that_names_its_pause_is_no_attempt_and_its_pause_is_the_budgets() {
+        let refused = || {
+            Step::status(429)
+                .telling(RateLimitHeaders { pause: Some(Duration::from_secs(5)), ..RateLimitHeaders::default() })
+        };
+        let double = Double::in_turn((0..10).map(|_| refused()).chain([Step::body()]));
+        let scope = a_scope();
+        let begin = Instant::now();
+
+        ask(&retrying(&double), &get(), &scope).await.unwrap();
+
+        assert_eq!(double.attempts(), [1; 11]);
+        assert_eq!(scope.counts.retries.get(), 10);
+        assert!(begin.elapsed() < Duration::from_secs(1), "this layer does not wait: {:?}", begin.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_that_are_longer_together_than_a_query_may_wait_are_the_budgets_end() {
+        let refused = || {
+            Step::status(429)
+                .telling(RateLimitHeaders { pause: Some(Duration::from_secs(25)), ..RateLimitHeaders::default() })
+        };
+        let double = Double::always(refused);
+
+        let fault = ask(&retrying(&double), &get(), &a_scope()).await.unwrap_err();
+
+        assert!(matches!(fault, Fault::Budget { wait, .. } if wait == Duration::from_secs(25)), "{fault}");
+        assert_eq!(double.attempts(), [1; 3], "25 s and 25 s are within the 60 s that a query may wait");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_whose_body_does_not_end_in_time_is_an_attempt() {
+        let pause = RateLimitHeaders { pause: Some(Duration::from_secs(5)), ..RateLimitHeaders::default() };
+        let double = Double::always(move || Step::slow().telling(pause));
+
+        let fault = ask(&retrying(&double), &get(), &a_scope()).await.unwrap_err();
+
+        assert!(matches!(fault, Fault::Slow { .. }), "{fault}");
+        assert_eq!(double.attempts(), [1, 2, 3, 4]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_time_is_reported() {
+        let double = Double::in_turn([Step::status(503), Step::unreachable(), Step::body()]);
+        let layer = retrying(&double);
+        let mut sent = Vec::new();
+        let (request, scope) = (get(), a_scope());
+        let mut observer = |each: Sent| sent.push((each.attempt, each.connected));
+
+        layer
+            .exchange(Attempt { request: &request, scope: &scope, attempt: 1, observer: &mut observer })
+            .await
+            .unwrap();
+
+        assert_eq!(sent, [(1, true), (2, false), (3, true)]);
+    }
+}

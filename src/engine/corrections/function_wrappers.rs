@@ -1,0 +1,178 @@
+//! Functions of DataFusion that are called through a wrapper, and one of our own.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, TimeUnit};
+use arrow::error::ArrowError;
+use datafusion::common::internal_err;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+
+use super::checked_arithmetic::least;
+use crate::engine::fault::{Fault, to_datafusion as refused};
+use crate::engine::overflow::Overflow;
+
+/// The wrapper around a function that needs one:
+///
+/// - `date_part`, whose comparisons DataFusion 55 turns into comparisons of times: `extract(year FROM t) < 4` is then
+///   NULL, since nanoseconds do not reach back to year 4;
+/// - `date_part` of a duration, which counts seconds in 32 bits: its `epoch` is NULL from 68 years on;
+/// - `abs`, which claims to keep an order that it does not;
+/// - `abs`, `gcd`, `lcm` and `factorial`, which do not tell that a result does not fit as an error of its own;
+/// - `to_timestamp` and its like, which promise a time in the session's zone, and with formats return one without.
+pub(super) fn corrected(function: &Arc<ScalarUDF>) -> Option<Arc<ScalarUDF>> {
+    let is_wrong = matches!(function.name(), "abs" | "date_part" | "factorial" | "gcd" | "lcm")
+        || function.name().starts_with("to_timestamp");
+    if !is_wrong || function.inner().is::<Corrected>() {
+        return None;
+    }
+    Some(Arc::new(ScalarUDF::new_from_impl(Corrected { inner: Arc::clone(function) })))
+}
+
+/// A function without DataFusion's shortcuts, whose result has the type that was promised.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Corrected {
+    inner: Arc<ScalarUDF>,
+}
+
+impl ScalarUDFImpl for Corrected {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        self.inner.schema_name(args)
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(arg_types)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        self.inner.return_field_from_args(args)
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(arg_types)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let promised = args.return_field.data_type().clone();
+        let (operands, rows) = (args.args.clone(), args.number_rows);
+        let value = self
+            .inner
+            .inner()
+            .invoke_with_args(args)
+            .map_err(|error| overflow(self.name(), &operands, &error).map_or(error, refused))?;
+        if let ("date_part", [part, span]) = (self.name(), &operands[..])
+            && matches!(span.data_type(), DataType::Duration(_))
+            && span.to_array(rows)?.null_count() < value.to_array(rows)?.null_count()
+        {
+            return long_span(part, &span.to_array(rows)?);
+        }
+        if value.data_type() == promised { Ok(value) } else { value.cast_to(&promised, None) }
+    }
+}
+
+/// A part of durations of which DataFusion makes NULL: it counts their seconds in 32 bits, which are 68 years.
+fn long_span(part: &ColumnarValue, spans: &ArrayRef) -> Result<ColumnarValue> {
+    let is_epoch = match part {
+        ColumnarValue::Scalar(part) => {
+            part.try_as_str().flatten().is_some_and(|part| part.eq_ignore_ascii_case("epoch"))
+        }
+        ColumnarValue::Array(_) => false,
+    };
+    let DataType::Duration(unit) = spans.data_type() else { return internal_err!("the part of no duration") };
+    if !is_epoch {
+        return Err(refused(Fault::Overflow(Overflow::Integer("date_part(…) of a duration".into()))));
+    }
+    let of_a_second = match unit {
+        TimeUnit::Second => 1.0,
+        TimeUnit::Millisecond => 1e3,
+        TimeUnit::Microsecond => 1e6,
+        TimeUnit::Nanosecond => 1e9,
+    };
+    let counts = cast(&cast(spans, &DataType::Int64)?, &DataType::Float64)?;
+    let seconds = counts.as_primitive::<Float64Type>().unary::<_, Float64Type>(|count| count / of_a_second);
+    Ok(ColumnarValue::Array(Arc::new(seconds)))
+}
+
+/// What a function of integers means with an error, where that is a result that does not fit.
+fn overflow(function: &str, operands: &[ColumnarValue], error: &DataFusionError) -> Option<Fault> {
+    if !operands.iter().all(|operand| operand.data_type().is_integer()) {
+        return None;
+    }
+    let overflow = match (function, error.find_root()) {
+        // No other error of theirs is of this kind.
+        ("abs", DataFusionError::ArrowError(inner, _)) if matches!(**inner, ArrowError::ComputeError(_)) => {
+            Overflow::Integer(format!("abs({})", least(&operands[0].data_type())))
+        }
+        ("gcd" | "lcm", DataFusionError::ArrowError(inner, _)) if matches!(**inner, ArrowError::ComputeError(_)) => {
+            Overflow::Integer(format!("{function}(…)"))
+        }
+        ("factorial", DataFusionError::Execution(_)) => Overflow::Factorial(first_refused(&operands[0])?),
+        _ => return None,
+    };
+    Some(Fault::Overflow(overflow))
+}
+
+/// The first number that has no factorial in 64 bits, unless a negative one, which has none at all, comes before it.
+fn first_refused(operand: &ColumnarValue) -> Option<i64> {
+    let numbers = operand.to_array(1).ok()?;
+    let numbers = numbers.as_primitive_opt::<Int64Type>()?;
+    numbers.iter().flatten().find(|number| !(0..=20).contains(number)).filter(|number| *number > 0)
+}
+
+/// The same value, which may be NULL as far as the plan knows.
+pub(super) fn nullable(value: Expr) -> Expr {
+    nullable_function().call(vec![value])
+}
+
+/// The function that makes a value one that may be NULL.
+pub(super) fn nullable_function() -> Arc<ScalarUDF> {
+    static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+        Arc::new(ScalarUDF::new_from_impl(Nullable { signature: Signature::any(1, Volatility::Immutable) }))
+    });
+    Arc::clone(&FUNCTION)
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Nullable {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Nullable {
+    fn name(&self) -> &str {
+        "nullable"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        Ok(arg_types[0].clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let field = &args.arg_fields[0];
+        Ok(Arc::new(Field::new(field.name(), field.data_type().clone(), true)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Ok(args.args[0].clone())
+    }
+}

@@ -1,0 +1,133 @@
+//! Spans of time that a parameter gives: `INTERVAL ?`, `INTERVAL ? DAY`, `? * INTERVAL '1 day'`.
+
+use datafusion::sql::sqlparser::ast::{Expr, Interval, Value};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use super::parameter_places::{has_parameter, is_parameter, refused};
+use crate::engine::fault::Fault;
+
+const PLACE: &str = "a part of an INTERVAL";
+const INSTEAD: &str = "cast the whole: `now() - CAST(? AS INTERVAL)`, and bind a text such as '5 days'";
+
+/// `INTERVAL ?` is the cast of a text with its units, `INTERVAL ? DAY` that of a whole number and the unit.
+pub(super) fn of_parameter(expr: &mut Expr) -> Result<(), Fault> {
+    let Expr::Interval(interval) = &*expr else { return Ok(()) };
+    let (true, true) = (is_parameter(&interval.value), is_plain(interval)) else { return refused(PLACE, INSTEAD) };
+    let unit = match &interval.leading_field {
+        None => None,
+        Some(field) => Some(unit(&field.to_string()).map_or_else(|| refused(PLACE, INSTEAD), Ok)?),
+    };
+    let value = interval.value.to_string();
+    *expr = match unit {
+        None => parsed(&format!("CAST({value} AS INTERVAL)")),
+        Some(unit) => counted(&value, unit),
+    };
+    Ok(())
+}
+
+/// `INTERVAL '1 day' * ?`, the usual way to write a number of days. DataFusion multiplies no intervals.
+pub(super) fn of_product(expr: &mut Expr) -> Result<(), Fault> {
+    let Expr::BinaryOp { left, right, .. } = &*expr else { return Ok(()) };
+    let is_open = |side: &Expr| matches!(side, Expr::Interval(interval) if has_parameter(interval.value.as_ref()));
+    if is_open(left) || is_open(right) {
+        return refused(PLACE, INSTEAD);
+    }
+    let (interval, count) = match (left.as_ref(), right.as_ref()) {
+        (Expr::Interval(interval), count) | (count, Expr::Interval(interval)) if has_parameter(count) => {
+            (interval, count)
+        }
+        _ => return Ok(()),
+    };
+    match one(interval).filter(|_| is_parameter(count)) {
+        Some(unit) => {
+            *expr = counted(&count.to_string(), unit);
+            Ok(())
+        }
+        None => refused(
+            "a factor of this INTERVAL",
+            "multiply one unit by a whole number: `INTERVAL '1 day' * ?`; or write `CAST(? AS INTERVAL)`",
+        ),
+    }
+}
+
+/// So many of a unit. The number is bound as an integer, and NULL stays NULL.
+fn counted(value: &str, unit: &str) -> Expr {
+    parsed(&format!("CAST(CAST(CAST({value} AS BIGINT) AS VARCHAR) || ' {unit}' AS INTERVAL)"))
+}
+
+fn parsed(sql: &str) -> Expr {
+    let parser = Parser::new(&GenericDialect {}).try_with_sql(sql);
+    parser.and_then(|mut parser| parser.parse_expr()).expect("a cast of a placeholder is an expression")
+}
+
+fn is_plain(interval: &Interval) -> bool {
+    let Interval { leading_precision, last_field, fractional_seconds_precision, .. } = interval;
+    leading_precision.is_none() && last_field.is_none() && fractional_seconds_precision.is_none()
+}
+
+/// The unit of an interval of one: `INTERVAL '1 day'`, `INTERVAL '1' DAY`.
+fn one(interval: &Interval) -> Option<&'static str> {
+    let Expr::Value(value) = interval.value.as_ref() else { return None };
+    let (Value::SingleQuotedString(text) | Value::Number(text, _)) = &value.value else { return None };
+    let mut words = text.split_whitespace();
+    if !is_plain(interval) || words.next() != Some("1") {
+        return None;
+    }
+    let unit = match (&interval.leading_field, words.next()) {
+        (Some(field), None) => unit(&field.to_string()),
+        (None, Some(word)) => unit(word),
+        _ => None,
+    };
+    unit.filter(|_| words.next().is_none())
+}
+
+/// A unit that Arrow reads, in the word that it has in SQL.
+fn unit(word: &str) -> Option<&'static str> {
+    const UNITS: [&str; 9] = ["year", "month", "week", "day", "hour", "minute", "second", "millisecond", "microsecond"];
+    let word = word.to_lowercase();
+    let singular = word.strip_suffix('s').unwrap_or(&word);
+    UNITS.into_iter().find(|unit| *unit == singular)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(sql: &str, rewrite: fn(&mut Expr) -> Result<(), Fault>) -> Option<String> {
+        let mut expr = parsed(sql);
+        rewrite(&mut expr).ok().map(|()| expr.to_string())
+    }
+
+    #[test]
+    fn the_whole_interval_is_a_parameter_or_the_number_of_its_units() {
+        let cast = |sql: &str| rewritten(sql, of_parameter);
+
+        assert_eq!(cast("INTERVAL $1").as_deref(), Some("CAST($1 AS INTERVAL)"));
+        let hours = "CAST(CAST(CAST($2 AS BIGINT) AS VARCHAR) || ' hour' AS INTERVAL)";
+        assert_eq!(cast("INTERVAL $2 HOURS").as_deref(), Some(hours));
+        assert_eq!(cast("INTERVAL '1' DAY").as_deref(), None);
+        assert_eq!(cast("INTERVAL $1 DAY TO SECOND"), None);
+        assert_eq!(cast("INTERVAL $1 CENTURY"), None);
+    }
+
+    #[test]
+    fn a_factor_counts_one_unit() {
+        let product = |sql: &str| rewritten(sql, of_product);
+
+        for sql in ["INTERVAL '1 week' * $1", "$1 * INTERVAL '1' WEEK", "INTERVAL 1 WEEK * ($1)"] {
+            let expected = if sql.contains("($1)") { "($1)" } else { "$1" };
+            let expected = format!("CAST(CAST(CAST({expected} AS BIGINT) AS VARCHAR) || ' week' AS INTERVAL)");
+            assert_eq!(product(sql), Some(expected), "{sql}");
+        }
+        for sql in [
+            "INTERVAL '2 weeks' * $1",
+            "INTERVAL '1 week 1 day' * $1",
+            "INTERVAL '1' * $1",
+            "INTERVAL '1 day' * ($1 + 1)",
+        ] {
+            assert_eq!(product(sql), None, "{sql}");
+        }
+        assert_eq!(product("2 * $1").as_deref(), Some("2 * $1"));
+    }
+}

@@ -1,0 +1,97 @@
+//! What the engine tells of its tables, for metadata and for errors.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+
+use super::fault::from_datafusion;
+use super::{Engine, Principal, session, wire_types};
+use crate::error::{Result, nearest};
+
+/// A table as metadata tells of it.
+#[derive(Clone, Debug)]
+pub struct TableInfo {
+    /// The account.
+    pub catalog: String,
+    /// The part of the API.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// `TABLE` or `VIEW`.
+    pub kind: &'static str,
+    /// What a row is.
+    pub description: Option<String>,
+    /// Its columns; a field's metadata has its `description`.
+    pub columns: SchemaRef,
+}
+
+impl TableInfo {
+    /// `digitalocean.compute.images`
+    pub fn full_name(&self) -> String {
+        [self.catalog.as_str(), &self.schema, &self.name].join(".")
+    }
+}
+
+impl Engine {
+    /// Every table of every catalog, in the order of their names, without asking the API. Everybody sees all of them.
+    ///
+    /// # Errors
+    /// [`Fault::Internal`].
+    pub async fn tables(&self, _principal: &Principal) -> Result<Vec<TableInfo>> {
+        let mut tables = Vec::new();
+        for catalog in session::catalog_names(&self.session.context) {
+            let Some(provider) = self.session.context.catalog(&catalog) else { continue };
+            let mut schemas = provider.schema_names();
+            schemas.push(session::SYSTEM_SCHEMA.to_owned());
+            schemas.sort();
+            schemas.dedup();
+            for schema in schemas {
+                self.tables_of(&catalog, &schema, &mut tables).await?;
+            }
+        }
+        Ok(tables)
+    }
+
+    async fn tables_of(&self, catalog: &str, schema: &str, tables: &mut Vec<TableInfo>) -> Result<()> {
+        let reference = |name: &str| datafusion::common::TableReference::full(catalog, schema, name);
+        let provider =
+            self.session.context.state_ref().read().schema_for_ref(reference("")).map_err(from_datafusion)?;
+        let mut names = provider.table_names();
+        names.sort();
+        for name in names {
+            let table = self.session.context.table_provider(reference(&name)).await.map_err(from_datafusion)?;
+            let resource = self.resources.named(&format!("{catalog}.{schema}.{name}"));
+            tables.push(TableInfo {
+                catalog: catalog.to_owned(),
+                schema: schema.to_owned(),
+                kind: if schema == session::SYSTEM_SCHEMA { "VIEW" } else { "TABLE" },
+                description: resource
+                    .map(|resource| resource.description.clone())
+                    .or_else(|| table.schema().metadata().get("description").cloned()),
+                columns: resource.map_or_else(
+                    || wire_types::plain_types(&table.schema()),
+                    |resource| Arc::clone(resource.arrow_schema()),
+                ),
+                name,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The table whose full name, or whose own, is nearest to what was written.
+///
+/// One of the same name elsewhere comes first.
+pub(super) fn nearest_table(name: &str, tables: &[TableInfo]) -> Option<String> {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    if let Some(elsewhere) = tables.iter().find(|table| table.name.eq_ignore_ascii_case(last)) {
+        return Some(elsewhere.full_name());
+    }
+    let depth = name.split('.').count();
+    let names: Vec<String> = tables
+        .iter()
+        .map(TableInfo::full_name)
+        .map(|full| full.split('.').skip(3_usize.saturating_sub(depth)).collect::<Vec<_>>().join("."))
+        .collect();
+    nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
+}

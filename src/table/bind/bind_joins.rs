@@ -1,0 +1,199 @@
+//! The optimizer rule that turns hash joins into bind joins, and decides what a scan reads whose keys nothing supplies.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{JoinSide, JoinType};
+use datafusion::error::Result;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::work_table::WorkTableExec;
+
+use super::key_pushdown::{self, KeyColumn};
+use super::{BindJoinExec, runtime_keys};
+use crate::table::ResourceScan;
+use crate::table::fault::to_datafusion;
+use crate::table::key_source::KeyProvider;
+
+/// What to do with a scan if the query supplies no value for its path parameter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingKey {
+    /// It reads the parent's rows for it.
+    #[default]
+    Enumerate,
+    /// It is refused when it is planned.
+    Error,
+}
+
+/// Gives scans their keys: from the other side of a join, from a value known later, from the parent.
+#[derive(Debug)]
+pub(crate) struct BindJoins {
+    missing_key: MissingKey,
+}
+
+impl BindJoins {
+    /// The rule.
+    pub(crate) fn new(missing_key: MissingKey) -> Self {
+        Self { missing_key }
+    }
+}
+
+impl PhysicalOptimizerRule for BindJoins {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        if !has_open_scan(&plan)? {
+            return Ok(plan);
+        }
+        let numbers = Cell::new(1);
+        // From the top, so that a key of an outer join leads through the joins below it.
+        let plan = plan.transform_down(|node| match node.downcast_ref::<HashJoinExec>() {
+            Some(join) => {
+                Ok(bound(join, &numbers)?.map_or_else(|| Transformed::no(Arc::clone(&node)), Transformed::yes))
+            }
+            None => Ok(Transformed::no(node)),
+        });
+        let plan = runtime_keys::bind(plan.data()?)?;
+        let plan = plan.transform_down(|node| match node.downcast_ref::<ResourceScan>() {
+            Some(scan) if scan.keys().are_wanted() => {
+                let closed = scan.closed(self.missing_key).map_err(to_datafusion)?;
+                Ok(Transformed::yes(Arc::new(closed) as _))
+            }
+            Some(_) | None => Ok(Transformed::no(node)),
+        });
+        plan.data()
+    }
+
+    fn name(&self) -> &str {
+        "BindJoins"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// The join with one side driving the other, where some scan is bound by that.
+fn bound(join: &HashJoinExec, numbers: &Cell<usize>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let open = (is_open(join.left())?, is_open(join.right())?);
+    let order = match open {
+        (true, false) => [JoinSide::Left, JoinSide::Right],
+        _ => [JoinSide::Right, JoinSide::Left],
+    };
+    for side in order {
+        if let Some(plan) = bound_side(join, side, numbers)? {
+            return Ok(Some(plan));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a side has a scan that none of the side's own joins can supply keys for, so that the other side should drive
+/// it. To find out, the side's joins are bound on trial and the result is dropped, once for each join above them; few
+/// joins have open scans below, so this is cheap.
+fn is_open(side: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    if !has_open_scan(side)? {
+        return Ok(false);
+    }
+    let alone = Arc::clone(side).transform_down(|node| {
+        let Some(join) = node.downcast_ref::<HashJoinExec>() else { return Ok(Transformed::no(node)) };
+        let mut found = None;
+        for side in [JoinSide::Right, JoinSide::Left] {
+            found = if found.is_none() { with_bound_child(join, side, 0)? } else { found };
+        }
+        match found {
+            Some((left, right)) => {
+                join.builder().with_new_children(vec![left, right])?.build_exec().map(Transformed::yes)
+            }
+            None => Ok(Transformed::no(node)),
+        }
+    });
+    has_open_scan(&runtime_keys::bind(alone.data()?)?)
+}
+
+fn bound_side(join: &HashJoinExec, side: JoinSide, numbers: &Cell<usize>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let number = numbers.get();
+    let Some((left, right)) = with_bound_child(join, side, number)? else { return Ok(None) };
+    numbers.set(number + 1);
+    let join = join.builder().with_new_children(vec![left, right])?.build()?;
+    if side == JoinSide::Right {
+        return Ok(Some(Arc::new(BindJoinExec::try_new(&join, number)?)));
+    }
+    // The driving side is always the left one of the join that runs.
+    let swapped = join.swap_inputs(PartitionMode::CollectLeft)?;
+    if let Some(join) = swapped.downcast_ref::<HashJoinExec>() {
+        return Ok(Some(Arc::new(BindJoinExec::try_new(join, number)?)));
+    }
+    let projection = swapped.downcast_ref::<ProjectionExec>();
+    let parts = projection.and_then(|own| Some((own, own.input().downcast_ref::<HashJoinExec>()?)));
+    match parts {
+        Some((projection, join)) => {
+            let join = Arc::new(BindJoinExec::try_new(join, number)?);
+            Ok(Some(Arc::new(ProjectionExec::try_new(projection.expr().to_vec(), join)?)))
+        }
+        None => Ok(None),
+    }
+}
+
+type Sides = (Arc<dyn ExecutionPlan>, Arc<dyn ExecutionPlan>);
+
+/// The join's children, with the scans on one side bound by the keys of the other.
+fn with_bound_child(join: &HashJoinExec, side: JoinSide, number: usize) -> Result<Option<Sides>> {
+    let (left, right) = (join.left(), join.right());
+    let child = if side == JoinSide::Left { left } else { right };
+    // A work table of a recursive query can be read once, and the bound side is run for each chunk.
+    let reads_work_table = child.exists(|node| Ok(node.is::<WorkTableExec>()))?;
+    if !can_be_bound(join, side) || reads_work_table || !has_open_scan(child)? {
+        return Ok(None);
+    }
+    let keys = keys_of(join, side)?;
+    let make = |from| (KeyProvider::Join { number, from }, Vec::new());
+    let bound = key_pushdown::bind(child, &keys, &make)?;
+    Ok(bound.map(|bound| match side {
+        JoinSide::Left => (bound, Arc::clone(right)),
+        _ => (Arc::clone(left), bound),
+    }))
+}
+
+/// The join's keys, as columns of one side.
+fn keys_of(join: &HashJoinExec, side: JoinSide) -> Result<Vec<KeyColumn>> {
+    let mut keys = Vec::new();
+    for (at, (left, right)) in join.on().iter().enumerate() {
+        let (key, child) = if side == JoinSide::Left { (left, join.left()) } else { (right, join.right()) };
+        keys.extend(KeyColumn::of(key, at, key.data_type(&child.schema())?));
+    }
+    Ok(keys)
+}
+
+/// Whether rows of this side matter only where the other side has their key.
+fn can_be_bound(join: &HashJoinExec, side: JoinSide) -> bool {
+    let types: &[JoinType] = match side {
+        JoinSide::Right => &[
+            JoinType::Inner,
+            JoinType::Left,
+            JoinType::LeftSemi,
+            JoinType::LeftAnti,
+            JoinType::LeftMark,
+            JoinType::RightSemi,
+        ],
+        _ => &[
+            JoinType::Inner,
+            JoinType::Right,
+            JoinType::RightSemi,
+            JoinType::RightAnti,
+            JoinType::RightMark,
+            JoinType::LeftSemi,
+        ],
+    };
+    types.contains(join.join_type()) && !join.null_aware
+}
+
+fn is_open_scan(node: &Arc<dyn ExecutionPlan>) -> bool {
+    node.downcast_ref::<ResourceScan>().is_some_and(|scan| scan.keys().are_wanted())
+}
+
+pub(super) fn has_open_scan(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    plan.exists(|node| Ok(is_open_scan(node)))
+}

@@ -1,0 +1,238 @@
+//! Key pushdown: follows join keys from a join down to the scans whose path parameters they can supply.
+//!
+//! A key is pushed through an operator only if the operator returns the same rows for that key whether or not its input
+//! has rows with other keys. Then the scan may leave out the other keys. That excludes LIMIT, and the nullable side of
+//! an outer join.
+//!
+//! | operator | keys that pass |
+//! |---|---|
+//! | projection, filter, union, sort without LIMIT | those that are columns of the input, perhaps cast once |
+//! | aggregate | those in GROUP BY, without grouping sets |
+//! | window | those in every PARTITION BY |
+//! | hash join | those of the preserved side; across the join where it makes columns equal |
+//! | anything else | none |
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::JoinType;
+use datafusion::error::Result;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{CastExpr, Column};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
+
+use crate::table::ResourceScan;
+use crate::table::key_cast::can_be_told;
+use crate::table::key_source::{BoundColumn, KeyProvider};
+use crate::table::scan_calls::data_type;
+
+/// A column of a plan that is equal to a key.
+#[derive(Clone, Debug)]
+pub(super) struct KeyColumn {
+    /// Its place in the plan's schema.
+    pub(super) column: usize,
+    /// Which key it is equal to.
+    pub(super) number: usize,
+    /// The key's type.
+    pub(super) data_type: DataType,
+    /// Whether the key is equal to a cast of it.
+    pub(super) cast: bool,
+}
+
+impl KeyColumn {
+    /// The key that an expression is equal to, where the expression is a column, perhaps cast.
+    pub(super) fn of(expr: &Arc<dyn PhysicalExpr>, number: usize, data_type: DataType) -> Option<Self> {
+        let (column, cast) = column(expr)?;
+        Some(Self { column, number, data_type, cast })
+    }
+
+    fn at(&self, column: usize) -> Self {
+        Self { column, ..self.clone() }
+    }
+}
+
+/// What a scan that is found gets: the source of its keys, and the expressions of a late one.
+pub(super) type Make<'a> = dyn Fn(Vec<BoundColumn>) -> (KeyProvider, Vec<Arc<dyn PhysicalExpr>>) + 'a;
+
+/// Binds the keys to the scans that they reach, and returns the new plan; `None` if they reach no scan.
+pub(super) fn bind(
+    plan: &Arc<dyn ExecutionPlan>,
+    keys: &[KeyColumn],
+    make: &Make<'_>,
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    if let Some(scan) = plan.downcast_ref::<ResourceScan>() {
+        return Ok(bind_scan(scan, keys, make).map(|scan| Arc::new(scan) as _));
+    }
+    let children: Vec<_> = plan.children().into_iter().cloned().collect();
+    let mut bound = Vec::with_capacity(children.len());
+    let mut any = false;
+    for (child, keys) in children.iter().zip(followed(plan, keys)) {
+        let found = bind(child, &keys, make)?;
+        any |= found.is_some();
+        bound.push(found.unwrap_or_else(|| Arc::clone(child)));
+    }
+    if any { replace_children_if_necessary(Arc::clone(plan), bound).map(Some) } else { Ok(None) }
+}
+
+fn bind_scan(scan: &ResourceScan, keys: &[KeyColumn], make: &Make<'_>) -> Option<ResourceScan> {
+    let mut from: Vec<BoundColumn> = Vec::new();
+    for (place, column) in scan.open_columns() {
+        let told =
+            |key: &&KeyColumn| key.column == place && can_be_told(&key.data_type, &data_type(&scan.reading, &column));
+        if let Some(key) = keys.iter().find(told).filter(|_| from.iter().all(|bound| bound.column != column)) {
+            from.push(BoundColumn { column, key: key.number });
+        }
+    }
+    if from.is_empty() {
+        return None;
+    }
+    let (source, expressions) = make(from);
+    scan.bound_by(source, expressions)
+}
+
+/// The keys as columns of each child: those that may be pushed through this operator.
+fn followed(plan: &Arc<dyn ExecutionPlan>, keys: &[KeyColumn]) -> Vec<Vec<KeyColumn>> {
+    let none = || vec![Vec::new(); plan.children().len()];
+    if plan.fetch().is_some() {
+        return none();
+    }
+    if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+        let expr = |key: &KeyColumn| projection.expr().get(key.column).map(|own| Arc::clone(&own.expr));
+        return vec![keys.iter().filter_map(|key| through(key, &expr(key)?)).collect()];
+    }
+    if let Some(filter) = plan.downcast_ref::<FilterExec>() {
+        return vec![projected(keys, filter.projection().as_ref().map(AsRef::as_ref))];
+    }
+    if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
+        return vec![grouped(aggregate, keys)];
+    }
+    if let Some(window) = plan.downcast_ref::<WindowAggExec>() {
+        let partitions: Vec<_> = window.window_expr().iter().map(|own| own.partition_by()).collect();
+        return vec![partitioned(&partitions, keys)];
+    }
+    if let Some(window) = plan.downcast_ref::<BoundedWindowAggExec>() {
+        let partitions: Vec<_> = window.window_expr().iter().map(|own| own.partition_by()).collect();
+        return vec![partitioned(&partitions, keys)];
+    }
+    if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
+        return joined(join, keys);
+    }
+    let keeps = plan.is::<UnionExec>()
+        || plan.is::<RepartitionExec>()
+        || plan.is::<CoalescePartitionsExec>()
+        || plan.is::<CooperativeExec>()
+        || plan.is::<SortExec>();
+    if keeps { vec![keys.to_vec(); plan.children().len()] } else { none() }
+}
+
+/// The key as an expression of the child has it. Two casts after each other are not seen through.
+fn through(key: &KeyColumn, expr: &Arc<dyn PhysicalExpr>) -> Option<KeyColumn> {
+    let (column, cast) = column(expr)?;
+    (!(key.cast && cast)).then(|| KeyColumn { column, cast: key.cast || cast, ..key.clone() })
+}
+
+fn column(expr: &Arc<dyn PhysicalExpr>) -> Option<(usize, bool)> {
+    if let Some(column) = expr.downcast_ref::<Column>() {
+        return Some((column.index(), false));
+    }
+    // TRY_CAST makes NULLs, which `IS NOT DISTINCT FROM` and INTERSECT compare: they are equal to no value.
+    let inner = expr.downcast_ref::<CastExpr>().map(CastExpr::expr)?;
+    inner.downcast_ref::<Column>().map(|column| (column.index(), true))
+}
+
+fn projected(keys: &[KeyColumn], projection: Option<&[usize]>) -> Vec<KeyColumn> {
+    match projection {
+        Some(projection) => keys.iter().filter_map(|key| Some(key.at(*projection.get(key.column)?))).collect(),
+        None => keys.to_vec(),
+    }
+}
+
+/// The rows of a group have the same key. Grouping sets have groups without it.
+fn grouped(aggregate: &AggregateExec, keys: &[KeyColumn]) -> Vec<KeyColumn> {
+    let group_by = aggregate.group_expr();
+    if !group_by.is_single() || aggregate.limit_options().is_some() {
+        return Vec::new();
+    }
+    let column =
+        |key: &KeyColumn| if key.column < group_by.expr().len() { Some(key.column) } else { picked(aggregate, key) };
+    keys.iter().filter_map(|key| through(key, &group_by.expr().get(column(key)?)?.0)).collect()
+}
+
+/// The group's column that an aggregate picks a value of, which is the group's own: DISTINCT ON is written so.
+fn picked(aggregate: &AggregateExec, key: &KeyColumn) -> Option<usize> {
+    let at = key.column - aggregate.group_expr().expr().len();
+    let own = aggregate.aggr_expr().get(at)?;
+    let picks = matches!(own.fun().name(), "first_value" | "last_value" | "min" | "max");
+    let filtered = aggregate.filter_expr().get(at).is_none_or(Option::is_some);
+    // The second of two steps groups by what the first has made of the same expressions.
+    let first = match aggregate.mode() {
+        AggregateMode::Final | AggregateMode::FinalPartitioned => aggregate.input().downcast_ref::<AggregateExec>()?,
+        _ => aggregate,
+    };
+    let arguments = own.expressions();
+    let mut groups = first.group_expr().expr().iter();
+    groups.position(|(group, _)| picks && !filtered && arguments.first().is_some_and(|argument| argument.eq(group)))
+}
+
+/// The rows of a partition have the same key.
+fn partitioned(partitions: &[&[Arc<dyn PhysicalExpr>]], keys: &[KeyColumn]) -> Vec<KeyColumn> {
+    let is_in = |column: usize, partition: &[Arc<dyn PhysicalExpr>]| {
+        partition.iter().any(|expr| expr.downcast_ref::<Column>().is_some_and(|own| own.index() == column))
+    };
+    // A column that the window adds is in no partition.
+    let kept = keys.iter().filter(|key| partitions.iter().all(|partition| is_in(key.column, partition)));
+    kept.cloned().collect()
+}
+
+/// A key of rows that a join keeps, or drops for what they are. The other side's rows matter only where their key is
+/// the same.
+fn joined(join: &HashJoinExec, keys: &[KeyColumn]) -> Vec<Vec<KeyColumn>> {
+    let (left_kept, right_kept) = match join.join_type() {
+        JoinType::Inner => (true, true),
+        JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => (true, false),
+        JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => (false, true),
+        JoinType::Full => (false, false),
+    };
+    if join.null_aware {
+        return vec![Vec::new(); 2];
+    }
+    let keys = projected(keys, join.projection.as_ref().map(AsRef::as_ref));
+    let columns = join.left().schema().fields().len();
+    let left_is_out = !matches!(join.join_type(), JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark);
+    let offset = if left_is_out { columns } else { 0 };
+    let mut left: Vec<KeyColumn> =
+        keys.iter().filter(|key| left_kept && left_is_out && key.column < columns).cloned().collect();
+    let of_right = |key: &&KeyColumn| right_kept && key.column >= offset;
+    let right_columns = join.right().schema().fields().len();
+    let right = keys.iter().filter(of_right).map(|key| key.at(key.column - offset));
+    let mut right: Vec<KeyColumn> = right.filter(|key| key.column < right_columns).collect();
+    let (from_left, from_right) = (across(join, &left, true), across(join, &right, false));
+    right.extend(from_left);
+    left.extend(from_right);
+    vec![left, right]
+}
+
+/// The keys of one side, on the other, where the join makes them equal.
+fn across(join: &HashJoinExec, keys: &[KeyColumn], from_left: bool) -> Vec<KeyColumn> {
+    let mut found = Vec::new();
+    for (left, right) in join.on() {
+        let (own, other) = if from_left { (left, right) } else { (right, left) };
+        let (Some((own, false)), Some((other, false))) = (column(own), column(other)) else { continue };
+        found.extend(keys.iter().filter(|key| key.column == own).map(|key| key.at(other)));
+    }
+    found
+}

@@ -1,0 +1,214 @@
+//! AWAIT: reads what was started until it is over.
+
+use std::time::Duration;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::call_procedure_exec::ProcedureCall;
+use super::fault::{Fault, StartedAction};
+use super::post::{cell, request};
+use super::{Polling, Writer};
+use crate::api::{Client, Fault as ApiFault, RequestScope};
+use crate::error::{Error, Result};
+use crate::resource::{Binding, Callable, Completion, Method, Phase, Resource, Value};
+use crate::rows::{self, Decoder};
+use crate::table::fault::Fault as TableFault;
+
+/// When the time is over, it is looked at once more, for so long.
+const LAST_LOOK: Duration = Duration::from_secs(10);
+
+/// The row at the end. What may pass (a 404 of what is new, a 5xx, a connection, the budget) does not end it before
+/// its time; a stop does. It is read at least once, and for the last time when the time is over.
+pub(super) async fn until_settled(
+    call: &ProcedureCall,
+    client: &Client,
+    mut row: RecordBatch,
+    limit: Duration,
+    writer: &Writer,
+    scope: &RequestScope,
+) -> Result<RecordBatch> {
+    let Some(settles) = &call.callable.procedure.settles else { return Ok(row) };
+    let Polling { first_pause: mut pause, longest_pause } = writer.polling();
+    let deadline = Instant::now() + limit;
+    let (mut unread, mut was_last) = (None, false);
+    loop {
+        let started = started(call, settles, &row);
+        match settles.phase(started.status.as_deref()) {
+            Phase::Succeeded => return Ok(row),
+            Phase::Failed => return Err(Fault::Failed(started).into()),
+            Phase::Open => {}
+        }
+        if was_last {
+            return Err(Fault::Unfinished { started, limit, unread }.into());
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        was_last = left <= pause;
+        scope.query.now(format!("{started} has {}", started.status()));
+        let reading = async {
+            sleep(pause.min(left)).await;
+            read(call, client, settles, &row, deadline.max(Instant::now() + LAST_LOOK), scope).await
+        };
+        let reading = tokio::select! {
+            biased;
+            reading = reading => reading,
+            () = writer.stopped() => Err(Fault::Stopping.into()),
+        };
+        unread = match reading {
+            Ok(read) => {
+                row = read;
+                None
+            }
+            Err(cause) if may_pass(&cause) => Some(cause),
+            Err(cause) => return Err(Fault::Unwatched { started, cause }.into()),
+        };
+        pause = pause.mul_f64(1.5).min(longest_pause);
+    }
+}
+
+/// Whether the next reading may succeed although this one did not.
+fn may_pass(error: &Error) -> bool {
+    match error.downcast_ref::<ApiFault>() {
+        // The API returned this id, so its own "not found" means that the action is not listed yet. Another server's
+        // 404 is final.
+        Some(fault) => fault.may_pass() || fault.is_not_found(),
+        // What lost its end may look like anything.
+        None => matches!(error.downcast_ref(), Some(TableFault::Unreadable { .. })),
+    }
+}
+
+/// The row as it is now.
+async fn read(
+    call: &ProcedureCall,
+    client: &Client,
+    settles: &Completion,
+    row: &RecordBatch,
+    until: Instant,
+    scope: &RequestScope,
+) -> Result<RecordBatch> {
+    let (answers, binding) = (&call.callable.answers, &call.invocation.binding);
+    let method = answers.method(&settles.read_by).expect("the declaration's check finds the method");
+    let wanted = id(answers, row);
+    let request = request(answers, method, binding, Some(wanted.clone()));
+    let limit = until.saturating_duration_since(Instant::now());
+    let body = timeout_at(until, client.get(&request, scope)).await;
+    let body = body.unwrap_or_else(|_| Err(ApiFault::Slow { at: request.at(), limit, attempts: 1 }))?;
+    let read = row_of(answers, method, body.bytes(), binding, &wanted);
+    Ok(read.map_err(|fault| TableFault::Unreadable { at: request.at(), fault })?)
+}
+
+/// The row of a body, if it is the one that was asked for: the status of another row says nothing. The decoder compares
+/// what the path names, text without regard to capital letters, because a query filters again. Nothing filters here, and
+/// the API has written the id itself: so the id is compared exactly.
+fn row_of(
+    resource: &Resource,
+    method: &Method,
+    body: &[u8],
+    binding: &Binding,
+    wanted: &Value,
+) -> Result<RecordBatch, rows::Fault> {
+    let binding = binding.without(resource.row_id()).with(resource.row_id(), wanted.clone());
+    let columns: Vec<usize> = (0..resource.columns.len()).collect();
+    let row = Decoder::of_method(resource, method, &columns).decode(body, &binding)?.batch;
+    let id = id(resource, &row);
+    if id == *wanted {
+        return Ok(row);
+    }
+    let (field, asked, answered) = (resource.row_id().to_owned(), wanted.to_string(), id.to_string());
+    Err(rows::Fault::OtherRow { field, asked, answered })
+}
+
+/// The row's own id, which decoding has made sure of.
+fn id(resource: &Resource, row: &RecordBatch) -> Value {
+    let place = row.schema().index_of(resource.row_id()).expect("a row has all columns of its table");
+    let text = cell(row, place, 0);
+    text.parse().map_or(Value::Text(text), Value::Int)
+}
+
+/// `id 7 of digitalocean.compute.image_actions`
+pub(super) fn started_text(callable: &Callable, row: &RecordBatch) -> String {
+    let Callable { answers, .. } = callable;
+    format!("{} {} of {answers}", answers.row_id(), id(answers, row))
+}
+
+fn started(call: &ProcedureCall, settles: &Completion, row: &RecordBatch) -> Box<StartedAction> {
+    let resource = &call.callable.answers;
+    let status = row.column_by_name(&settles.column).map(|column| column.as_string::<i32>());
+    let status = status.filter(|status| status.is_valid(0)).map(|status| status.value(0).to_owned());
+    let id = id(resource, row);
+    let look = look(resource, &call.invocation.binding, Some(&id));
+    Box::new(StartedAction { table: resource.to_string(), id: format!("{} {id}", resource.row_id()), status, look })
+}
+
+/// The query that shows a row, or all of those that the binding stands for.
+pub(super) fn look(resource: &Resource, binding: &Binding, id: Option<&Value>) -> String {
+    select(&["*"], resource, binding, id)
+}
+
+/// A query of some columns.
+pub(super) fn select(columns: &[&str], resource: &Resource, binding: &Binding, id: Option<&Value>) -> String {
+    let values = binding.iter().chain(id.map(|id| (resource.row_id(), id)));
+    let terms: Vec<String> = values.map(|(column, value)| format!("{column} = {}", literal(value))).collect();
+    let filter = if terms.is_empty() { String::new() } else { format!(" WHERE {}", terms.join(" AND ")) };
+    format!("SELECT {} FROM {resource}{filter}", columns.join(", "))
+}
+
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Int(_) | Value::Bool(_) => value.to_string(),
+        Value::Text(text) => format!("'{}'", text.replace('\'', "''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::Registry;
+
+    /// Reads a row by a get that names it by `asked`, in a table whose ids are numbers, or text.
+    fn read(table: &str, method: &str, asked: Value, body: &str) -> Result<RecordBatch, rows::Fault> {
+        let resource = Registry::built_in().find("compute", table).unwrap();
+        let binding = Binding::default().with("image_id", Value::Int(7));
+        row_of(resource, resource.method(method).unwrap(), body.as_bytes(), &binding, &asked)
+    }
+
+    fn action(body: &str) -> Result<RecordBatch, rows::Fault> {
+        read("image_actions", "image_actions_get", Value::Int(5), body)
+    }
+
+    #[test]
+    fn the_row_that_was_asked_for_is_taken() {
+        let row = action(r#"{"action": {"id": 5, "status": "completed"}}"#).unwrap();
+
+        assert_eq!(cell(&row, row.schema().index_of("status").unwrap(), 0), "completed");
+        assert_eq!(cell(&row, row.schema().index_of("image_id").unwrap(), 0), "7");
+    }
+
+    #[test]
+    fn another_row_is_an_error_whatever_its_status() {
+        let other = |asked: &str, answered: &str| rows::Fault::OtherRow {
+            field: "id".into(),
+            asked: asked.into(),
+            answered: answered.into(),
+        };
+
+        let numbers = action(r#"{"action": {"id": 6, "status": "completed"}}"#);
+        assert_eq!(numbers.unwrap_err(), other("5", "6"));
+        for answered in ["ab-2", "AB-1"] {
+            let body = format!(r#"{{"snapshot": {{"id": "{answered}"}}}}"#);
+            let texts = read("snapshots", "snapshots_get", Value::Text("ab-1".into()), &body);
+            assert_eq!(texts.unwrap_err(), other("ab-1", answered));
+        }
+    }
+
+    #[test]
+    fn a_row_whose_id_or_status_stands_twice_is_an_error() {
+        for (body, key) in [
+            (r#"{"action": {"id": 6, "status": "completed", "id": 5}}"#, "action.id"),
+            (r#"{"action": {"id": 5, "status": "completed", "status": "errored"}}"#, "action.status"),
+            (r#"{"action": {"id": 6}, "action": {"id": 5, "status": "completed"}}"#, "action"),
+        ] {
+            assert_eq!(action(body).unwrap_err(), rows::Fault::Twice { key: key.into() }, "{body}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Turns the keys of a running scan into calls of API methods, as the keys become known.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
+use arrow::datatypes::{DataType, Schema};
+use datafusion::common::cast::as_boolean_array;
+use datafusion::common::internal_err;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{PhysicalExpr, split_conjunction};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
+
+use super::chunk_keys::ChunkKeys;
+use super::fault::to_datafusion;
+use super::key_source::{KeyProvider, KeySource};
+use super::query_list_cache::QueryListCache;
+use super::request_choice::{self, MethodCall};
+use super::resolved_scan::ResolvedScan;
+use super::run::Run;
+use super::scan_stream::Calls;
+use super::{ResourceScan, key_cast};
+use crate::query::{Ledger, Query};
+use crate::resource::{Binding, Value};
+
+/// The calls of one execution, as they become known.
+pub(super) fn calls(scan: &ResourceScan, run: &Run, context: &Arc<TaskContext>) -> Result<Calls> {
+    let (keys, reading) = (scan.keys(), scan.reading.clone());
+    let (query, memo) = (Arc::clone(&run.query), Arc::clone(&run.memo));
+    Ok(match keys {
+        KeySource::Known(calls) => told(calls.clone(), &reading, &query).boxed(),
+        KeySource::Wanted(_) => return internal_err!("a scan ran before it was said where its keys come from"),
+        KeySource::Bound(_) => {
+            let context = Arc::clone(context);
+            // Not before somebody wants rows: a scalar subquery has its value then.
+            let late =
+                async move { Ok::<_, DataFusionError>(told(bound(&reading, &memo, &context)?, &reading, &query)) };
+            stream::once(late).try_flatten().boxed()
+        }
+        KeySource::Parent { columns } => {
+            let columns = columns.iter().map(|name| (name.clone(), data_type(&reading, name))).collect();
+            let given = distinct_keys(scan.parent()?.execute(0, Arc::clone(context))?, columns);
+            let calls = given.and_then(move |given| {
+                std::future::ready(wanted(&reading, &memo, given).map(|calls| told(calls, &reading, &query)))
+            });
+            calls.try_flatten().boxed()
+        }
+    })
+}
+
+/// A stream of the calls. They are added to the query's request ledger at once, or one by one as they are taken if the
+/// scan may stop early.
+fn told(
+    calls: Vec<MethodCall>,
+    reading: &ResolvedScan,
+    query: &Arc<Query>,
+) -> impl Stream<Item = Result<MethodCall>> + Send + use<> {
+    let one_by_one = reading.spec.may_end_early();
+    if !one_by_one {
+        calls.iter().for_each(|call| reading.expect(call, &query.ledger));
+    }
+    let (reading, query) = (reading.clone(), Arc::clone(query));
+    stream::iter(calls).map(move |call| {
+        if one_by_one {
+            reading.expect(&call, &query.ledger);
+        }
+        Ok(call)
+    })
+}
+
+/// The calls for the keys that all of the scan's sources have.
+fn bound(reading: &ResolvedScan, memo: &QueryListCache, context: &TaskContext) -> Result<Vec<MethodCall>> {
+    let mut all = vec![Binding::default()];
+    for (source, expressions) in reading.spec.keys().sources().iter().zip(&reading.filters.late) {
+        all = both(&all, &given(source, expressions, reading, context)?);
+    }
+    wanted(reading, memo, all)
+}
+
+/// The keys that a source has.
+fn given(
+    source: &KeyProvider,
+    expressions: &[Arc<dyn PhysicalExpr>],
+    reading: &ResolvedScan,
+    context: &TaskContext,
+) -> Result<Vec<Binding>> {
+    match source {
+        KeyProvider::Join { number, from } => match ChunkKeys::given(context, *number, from) {
+            Some(given) => Ok(given.to_vec()),
+            None => internal_err!("a scan that a join gives its keys ran without the join"),
+        },
+        KeyProvider::Late { column } => {
+            let wanted = data_type(reading, column);
+            let mut values = BTreeSet::new();
+            for expression in expressions {
+                let value = expression.evaluate(&one_row()?)?.into_array(1)?;
+                values.extend(key_cast::of(&value, &wanted)?.into_iter().flatten());
+            }
+            Ok(values.into_iter().map(|value| Binding::default().with(column, value)).collect())
+        }
+    }
+}
+
+/// The calls for these keys, but for those that the scan's own filter drops.
+fn wanted(reading: &ResolvedScan, memo: &QueryListCache, given: Vec<Binding>) -> Result<Vec<MethodCall>> {
+    let given = passing(reading, given)?;
+    let is_there = |call: &MethodCall| reading.spec.hints().kept && memo.has(&reading.key(call));
+    request_choice::calls(&reading.resource, reading.spec.pins(), &given, is_there).map_err(to_datafusion)
+}
+
+/// Every combination of the two that agrees in the columns that both have.
+fn both(left: &[Binding], right: &[Binding]) -> Vec<Binding> {
+    let Some((first, other)) = left.first().zip(right.first()) else { return Vec::new() };
+    let shared: Vec<&str> = first.iter().map(|(column, _)| column).filter(|name| other.get(name).is_some()).collect();
+    let part =
+        |binding: &Binding| -> Vec<Value> { shared.iter().filter_map(|name| binding.get(name).cloned()).collect() };
+    let mut by_part: HashMap<Vec<Value>, Vec<&Binding>> = HashMap::new();
+    right.iter().for_each(|binding| by_part.entry(part(binding)).or_default().push(binding));
+    let combined = left.iter().flat_map(|left| {
+        let matching = by_part.get(&part(left)).into_iter().flatten();
+        matching.map(|right| right.iter().fold(left.clone(), |all, (name, value)| all.and(name, value)))
+    });
+    combined.collect()
+}
+
+/// The keys in the rows of the parent, batch by batch. A key that was in an earlier batch is left out: its rows would be
+/// read, and returned, twice.
+fn distinct_keys(
+    rows: impl Stream<Item = Result<RecordBatch>>,
+    columns: Vec<(String, DataType)>,
+) -> impl Stream<Item = Result<Vec<Binding>>> {
+    let mut seen = HashSet::new();
+    rows.map(move |rows| {
+        let rows = rows?;
+        let columns = columns.iter().zip(rows.columns()).map(|((name, wanted), keys)| (name.as_str(), keys, wanted));
+        let bindings = key_cast::bindings(rows.num_rows(), columns)?;
+        Ok(bindings.into_iter().flatten().filter(|binding| seen.insert(binding.clone())).collect())
+    })
+}
+
+/// Tells the ledger which lists these keys are, before a request is made of any.
+pub(super) fn expect_lists<'a>(
+    reading: &ResolvedScan,
+    keys: impl Iterator<Item = &'a Binding>,
+    ledger: &Ledger,
+) -> Result<()> {
+    let keys: BTreeSet<&Binding> = keys.collect();
+    let given = passing(reading, keys.into_iter().cloned().collect())?;
+    let calls =
+        request_choice::calls(&reading.resource, reading.spec.pins(), &given, |_| false).map_err(to_datafusion)?;
+    calls.iter().for_each(|call| ledger.expect_list(reading.list(call)));
+    Ok(())
+}
+
+/// Evaluates the conjuncts of the scan's filter that use only key columns, and drops the keys that fail: no request is
+/// sent for them.
+fn passing(reading: &ResolvedScan, given: Vec<Binding>) -> Result<Vec<Binding>> {
+    let (Some(predicate), Some(first)) = (&reading.filters.predicate, given.first()) else { return Ok(given) };
+    let own = &reading.resource;
+    let name = |at: usize| own.canonical(&own.columns[reading.spec.projection()[at]].name);
+    let of_keys = |conjunct: &&Arc<dyn PhysicalExpr>| {
+        let columns = collect_columns(conjunct);
+        !columns.is_empty() && columns.iter().all(|column| first.get(name(column.index())).is_some())
+    };
+    let conjuncts: Vec<_> = split_conjunction(predicate).into_iter().filter(of_keys).collect();
+    if conjuncts.is_empty() {
+        return Ok(given);
+    }
+    let schema = own.planned_schema().project(reading.spec.projection())?;
+    let columns =
+        (0..reading.spec.projection().len()).map(|at| key_array(&given, name(at), schema.field(at).data_type()));
+    let rows = RecordBatchOptions::new().with_row_count(Some(given.len()));
+    let batch = RecordBatch::try_new_with_options(Arc::new(schema.clone()), columns.collect(), &rows)?;
+    let mut passes = vec![true; given.len()];
+    for conjunct in conjuncts {
+        let passed = conjunct.evaluate(&batch)?.into_array(given.len())?;
+        let passed = as_boolean_array(&passed)?;
+        passes.iter_mut().zip(passed).for_each(|(passes, now)| *passes &= now == Some(true));
+    }
+    Ok(given.into_iter().zip(passes).filter_map(|(binding, passes)| passes.then_some(binding)).collect())
+}
+
+fn key_array(given: &[Binding], name: &str, data_type: &DataType) -> ArrayRef {
+    let values = given.iter().map(|binding| binding.get(name));
+    match data_type {
+        DataType::Int64 => Arc::new(values.map(|value| value.and_then(Value::as_int)).collect::<Int64Array>()),
+        DataType::Utf8 => Arc::new(values.map(|value| value.and_then(Value::as_text)).collect::<StringArray>()),
+        other => new_null_array(other, given.len()),
+    }
+}
+
+pub(super) fn data_type(reading: &ResolvedScan, column: &str) -> DataType {
+    reading.resource.column(column).expect("keys are columns of the table").data_type.clone()
+}
+
+fn one_row() -> Result<RecordBatch> {
+    let rows = RecordBatchOptions::new().with_row_count(Some(1));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &rows)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binding(pairs: &[(&str, i64)]) -> Binding {
+        pairs.iter().fold(Binding::default(), |binding, (column, value)| binding.with(column, Value::Int(*value)))
+    }
+
+    #[test]
+    fn keys_from_two_places_have_to_agree() {
+        let left = [binding(&[("image_id", 1)]), binding(&[("image_id", 2)])];
+        let right = [binding(&[("image_id", 2)]), binding(&[("image_id", 3)])];
+
+        assert_eq!(both(&left, &right), [binding(&[("image_id", 2)])]);
+        assert_eq!(both(&left, &[]), []);
+    }
+
+    #[test]
+    fn keys_of_different_columns_are_combined() {
+        let images = [binding(&[("image_id", 1)]), binding(&[("image_id", 2)])];
+        let pairs = [binding(&[("id", 7), ("image_id", 2)]), binding(&[("id", 8), ("image_id", 2)])];
+        let actions = [binding(&[("id", 8)])];
+
+        assert_eq!(both(&images, &pairs), pairs);
+        assert_eq!(both(&pairs, &actions), [binding(&[("id", 8), ("image_id", 2)])]);
+        assert_eq!(both(&images, &actions).len(), 2);
+        assert_eq!(both(&[Binding::default()], &images), images);
+    }
+
+    fn ids(ids: &[i64]) -> RecordBatch {
+        RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(ids.to_vec())) as _)]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_key_that_two_batches_of_the_parent_share_is_asked_for_once() {
+        let rows = stream::iter([Ok(ids(&[1, 2, 2])), Ok(ids(&[2, 3])), Ok(ids(&[1]))]);
+
+        let keys: Vec<_> = distinct_keys(rows, vec![("image_id".into(), DataType::Int64)]).try_collect().await.unwrap();
+
+        let key = |id| binding(&[("image_id", id)]);
+        assert_eq!(keys, [vec![key(1), key(2)], vec![key(3)], vec![]]);
+    }
+}

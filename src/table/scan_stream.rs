@@ -1,0 +1,321 @@
+//! The rows of a scan: requests side by side, each page's rows checked, filtered and sent on.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Int64Type};
+use arrow::util::display::array_value_to_string;
+use datafusion::common::cast::as_boolean_array;
+use datafusion::error::DataFusionError;
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::reassign_expr_columns;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use tracing::warn;
+
+use super::account::Account;
+use super::distinct_lists::unique;
+use super::fault::{Fault, to_datafusion};
+use super::list_reader::{ListReader, ListSource};
+use super::page_memory::Pooled;
+use super::query_list_cache::QueryListCache;
+use super::request_choice::{self, MethodCall};
+use super::resolved_scan::ResolvedScan;
+use super::run::Run;
+use crate::api::page::{Decoded, Fetch};
+use crate::api::{self, Memory, ReadAhead, Request, RequestScope};
+use crate::error::{Error, Result};
+use crate::query::{Counts, Query};
+use crate::resource::{Method, Resource, ResponseShape, Value};
+use crate::rows::{Decoder, OutOfRangeTimes};
+
+/// A scan reads so many pages ahead, and so many bytes.
+const PAGES_AHEAD: usize = 16;
+const BYTES_AHEAD: usize = 16 << 20;
+/// Where a LIMIT may end it soon, it reads less ahead.
+const PAGES_AHEAD_OF_A_LIMIT: usize = 4;
+
+type Batches = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
+
+/// The calls of a scan as they become known.
+pub(super) type Calls = BoxStream<'static, Result<MethodCall, DataFusionError>>;
+
+/// One execution of a [`ResolvedScan`].
+pub(super) struct ScanExecution {
+    reading: ResolvedScan,
+    account: Arc<Account>,
+    scope: RequestScope,
+    pool: Arc<dyn MemoryPool>,
+    memory: Arc<dyn Memory>,
+    ahead: Arc<ReadAhead>,
+    /// By method.
+    readers: Vec<OnceLock<Arc<Reader>>>,
+}
+
+/// What the answers of one method become.
+struct Reader {
+    decoder: Decoder,
+    /// Where they stand in what is decoded, and what they have to be.
+    checks: Vec<(usize, BTreeSet<Value>)>,
+    /// Over what is decoded.
+    residual: Option<Arc<dyn PhysicalExpr>>,
+}
+
+impl ScanExecution {
+    pub(super) fn new(
+        reading: ResolvedScan,
+        run: &Run,
+        context: &TaskContext,
+        counts: Arc<Counts>,
+    ) -> Result<Arc<Self>, Fault> {
+        let account = Arc::clone(run.accounts.named(reading.spec.account())?);
+        let scope = RequestScope::of_scan(Arc::clone(&run.query), counts);
+        let memory: Arc<dyn Memory> = Arc::new(Pooled::new(reading.table(), context.memory_pool()));
+        let ahead = ReadAhead::new(pages_ahead(&reading), BYTES_AHEAD, Arc::clone(&memory));
+        let readers = reading.resource.methods.iter().map(|_| OnceLock::new()).collect();
+        Ok(Arc::new(Self { scope, account, pool: Arc::clone(context.memory_pool()), memory, ahead, readers, reading }))
+    }
+
+    /// Adds a note to the query's result; notes are not errors.
+    pub(super) fn notice(&self, text: String) {
+        self.scope.query.notice(text);
+    }
+
+    /// The rows that the calls answer. Nothing is sent before the stream is polled.
+    ///
+    /// The stream holds the memo, and the lists in the memo hold this execution: so it must not hold the memo itself,
+    /// or nothing would ever be dropped.
+    pub(super) fn rows(self: Arc<Self>, calls: Calls, memo: Arc<QueryListCache>) -> Batches {
+        let (side_by_side, fetch) = (pages_ahead(&self.reading), self.reading.spec.fetch());
+        let finish = Arc::clone(&self);
+        let batches = calls
+            .map(move |call| match call {
+                Ok(call) => Arc::clone(&self).rows_of(call, &memo),
+                Err(error) => stream::once(std::future::ready(Err(error))).boxed(),
+            })
+            .flatten_unordered(side_by_side)
+            .try_filter_map(move |(method, batch)| std::future::ready(finish.finish(method, batch)));
+        limited(batches.boxed(), fetch)
+    }
+
+    /// The decoded rows of one call, with the method that answered them.
+    fn rows_of(
+        self: Arc<Self>,
+        call: MethodCall,
+        memo: &QueryListCache,
+    ) -> BoxStream<'static, Result<(usize, RecordBatch), DataFusionError>> {
+        let method = call.method;
+        let rows = if self.reading.spec.hints().kept {
+            let key = self.reading.key(&call);
+            // A list that others read has room of its own: theirs must not wait for this scan's.
+            memo.rows(key, &self.pool, || self.fetched(&call, None))
+        } else {
+            let shared = Some(&self.ahead).filter(|_| self.reading.method(method).union.len() == 1);
+            self.fetched(&call, shared)
+        };
+        rows.map_ok(move |batch| (method, batch)).boxed()
+    }
+
+    /// Asks for the rows of one call, which may be several requests. Each of them has room of its own to read ahead,
+    /// where they do not share the scan's: of lists that are taken one after another the later ones must not use up
+    /// what the first one needs.
+    fn fetched(self: &Arc<Self>, call: &MethodCall, ahead: Option<&Arc<ReadAhead>>) -> Batches {
+        let parts = self.reading.requests(call).into_iter().map(|request| {
+            let pages = if self.reading.spec.hints().limited { 1 } else { PAGES_AHEAD };
+            let own = || ReadAhead::new(pages, BYTES_AHEAD, Arc::clone(&self.memory));
+            let ahead = ahead.map_or_else(own, Arc::clone);
+            self.part(call, Arc::new(self.fetch(call, &ahead)), request)
+        });
+        let mut parts: Vec<_> = parts.collect();
+        let rows = match parts.len() {
+            1 => parts.remove(0),
+            _ => unique(parts, self.reading.place(self.reading.resource.row_id())),
+        };
+        rows.map_err(to_datafusion).boxed()
+    }
+
+    /// The rows of one request, or of one list.
+    fn part(
+        self: &Arc<Self>,
+        call: &MethodCall,
+        fetch: Arc<Fetch<RecordBatch>>,
+        request: Request,
+    ) -> BoxStream<'static, Result<RecordBatch>> {
+        let method = self.reading.method(call.method);
+        let (first, rows) = match &method.answer {
+            ResponseShape::Rows { paged: true, .. } => {
+                (request.page(1), in_turn(ListReader::paged(self.source(method, fetch, request))))
+            }
+            ResponseShape::Rows { paged: false, .. } => {
+                (request.clone(), in_turn(ListReader::single(self.source(method, fetch, request))))
+            }
+            ResponseShape::Row(_) => {
+                let first = request.clone();
+                let once = stream::once(async move { fetch.one(request).await.map(|decoded| decoded.rows) });
+                (first, once.boxed())
+            }
+        };
+        let (own, call) = (Arc::clone(self), call.clone());
+        rows.filter_map(move |batch| std::future::ready(own.unless_not_found(batch, &first, &call))).boxed()
+    }
+
+    fn source(&self, method: &Method, fetch: Arc<Fetch<RecordBatch>>, request: Request) -> ListSource {
+        let (account, id) = (Arc::clone(&self.account), self.reading.place(self.reading.resource.row_id()));
+        ListSource { account, fetch, request, rows_wanted: self.reading.rows_wanted(method), id }
+    }
+
+    fn reader(&self, method: usize) -> &Arc<Reader> {
+        self.readers[method].get_or_init(|| {
+            let own = self.reading.method(method);
+            let decoder = Decoder::of_method(&self.reading.resource, own, self.reading.spec.columns());
+            let residual = self.reading.filters.residual.clone().map(|residual| {
+                reassign_expr_columns(residual, decoder.schema()).expect("what a filter names is read")
+            });
+            Arc::new(Reader { decoder, checks: self.reading.checks(own), residual })
+        })
+    }
+
+    fn fetch(&self, call: &MethodCall, ahead: &Arc<ReadAhead>) -> Fetch<RecordBatch> {
+        let (reader, scope) = (Arc::clone(self.reader(call.method)), self.scope.clone());
+        let (binding, account) = (call.binding.clone(), Arc::clone(&self.account));
+        let resource = Arc::clone(&self.reading.resource);
+        let decode = move |body: &api::Body, request: &Request| {
+            let unreadable = |fault| Error::from(Fault::Unreadable { at: request.at(), fault });
+            let rows = reader.decoder.decode(body.bytes(), &binding).map_err(unreadable)?;
+            scope.count(|counts| &counts.rows, rows.batch.num_rows());
+            rows.total.iter().for_each(|total| account.totals.keep(request, *total));
+            rows.beyond.iter().for_each(|beyond| tell_of(beyond, &resource, &rows.batch, request, &scope.query));
+            let (count, total, next, has_links) = (rows.batch.num_rows(), rows.total, rows.next, rows.has_links);
+            Ok(Decoded { rows: rows.batch, count, total, next, has_links })
+        };
+        let (client, list, whole) =
+            (self.account.client.clone(), self.reading.list(call), !self.reading.spec.may_end_early());
+        Fetch { client, scope: self.scope.clone(), list, whole, ahead: Arc::clone(ahead), decode: Box::new(decode) }
+    }
+
+    /// DigitalOcean's own 404 for a value that the query names means that there are no such rows.
+    /// On any other request it is an error.
+    fn unless_not_found(
+        &self,
+        batch: Result<RecordBatch>,
+        first: &Request,
+        call: &MethodCall,
+    ) -> Option<Result<RecordBatch>> {
+        let Err(error) = &batch else { return Some(batch) };
+        let fault = error.downcast_ref::<api::Fault>();
+        let named = self.reading.method(call.method).path.parameters().next().is_some();
+        let is_first = fault.and_then(api::Fault::at).is_some_and(|at| *at == first.at());
+        if !(named && is_first && fault.is_some_and(api::Fault::is_not_found)) {
+            return Some(batch);
+        }
+        let table = self.reading.table();
+        let path = request_choice::path(&self.reading.resource, self.reading.method(call.method), &call.binding);
+        warn!(table, path, "no such row");
+        self.scope.query.notice(format!("{table} has no rows for {}: DigitalOcean knows no {path}", call.binding));
+        None
+    }
+
+    /// A row of which the API does not say whose it is has no answer to a query that asks for that.
+    fn refuse_untold(&self, method: usize, batch: &RecordBatch) -> Result<(), DataFusionError> {
+        for (column, field) in &self.reading.method(method).gives {
+            let at = self.reading.resource.planned_schema().index_of(column)?;
+            if self.reading.spec.projection().contains(&at) && batch.column(self.reading.place(column)).null_count() > 0
+            {
+                let (table, column, field) = (self.reading.table(), column.clone(), field.clone());
+                return Err(to_datafusion(Fault::Untold { table, column, field }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks what the request did not fix, projects, and filters.
+    fn finish(&self, method: usize, batch: RecordBatch) -> Result<Option<RecordBatch>, DataFusionError> {
+        let reader = self.reader(method);
+        let batch = match checked(&reader.checks, &batch) {
+            Some(passed) => filter_record_batch(&batch, &passed)?,
+            None => batch,
+        };
+        let batch = match &reader.residual {
+            Some(residual) => passing(residual, &batch)?,
+            None => batch,
+        };
+        self.refuse_untold(method, &batch)?;
+        let read = self.reading.spec.columns();
+        let place = |column: &usize| read.iter().position(|own| own == column).expect("what is projected is read");
+        let batch = batch.project(&self.reading.spec.projection().iter().map(place).collect::<Vec<_>>())?;
+        let batch = match &self.reading.filters.predicate {
+            Some(predicate) => passing(predicate, &batch)?,
+            None => batch,
+        };
+        Ok((batch.num_rows() > 0).then_some(batch))
+    }
+}
+
+/// A list's rows, page by page.
+fn in_turn(list: ListReader) -> BoxStream<'static, Result<RecordBatch>> {
+    stream::try_unfold(list, async |mut list| Ok(list.next().await?.map(|batch| (batch, list)))).boxed()
+}
+
+/// Tells of a NULL that stands for a time which the column cannot hold.
+fn tell_of(beyond: &OutOfRangeTimes, resource: &Resource, rows: &RecordBatch, request: &Request, query: &Query) {
+    let OutOfRangeTimes { field, text, row, count } = beyond;
+    let id = rows.column_by_name(resource.row_id()).and_then(|ids| array_value_to_string(ids, *row).ok());
+    let id = id.map_or_else(|| format!("row {row}"), |id| format!("{} {}", resource.row_id(), plain(&id)));
+    let (path, text) = (request.at().path, plain(text));
+    warn!(path, field, text, id, count, "a time that nanoseconds cannot hold is NULL");
+    query.notice(format!(
+        "{field} of {resource} is NULL in {count} rows of {path}, because nanoseconds hold only the years 1677 to 2262: \
+         the first has {id} and `{text}`"
+    ));
+}
+
+/// The API's own text, as it may stand in a line.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(100).collect()
+}
+
+/// The rows that a filter lets through.
+fn passing(filter: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
+    let passed = filter.evaluate(batch)?.into_array(batch.num_rows())?;
+    Ok(filter_record_batch(batch, as_boolean_array(&passed)?)?)
+}
+
+fn pages_ahead(reading: &ResolvedScan) -> usize {
+    if reading.spec.may_end_early() { PAGES_AHEAD_OF_A_LIMIT } else { PAGES_AHEAD }
+}
+
+/// Which rows have one of the wanted values in each of these columns.
+fn checked(checks: &[(usize, BTreeSet<Value>)], batch: &RecordBatch) -> Option<BooleanArray> {
+    let masks = checks.iter().map(|(place, set)| {
+        let column = batch.column(*place);
+        let within = |value: Option<Value>| value.map(|value| set.contains(&value));
+        match column.data_type() {
+            DataType::Int64 => column.as_primitive::<Int64Type>().iter().map(|id| within(id.map(Value::Int))).collect(),
+            DataType::Boolean => column.as_boolean().iter().map(|truth| within(truth.map(Value::Bool))).collect(),
+            _ => {
+                column.as_string::<i32>().iter().map(|text| within(text.map(|text| Value::Text(text.into())))).collect()
+            }
+        }
+    });
+    masks.reduce(|a: BooleanArray, b| arrow::compute::and_kleene(&a, &b).expect("both are as long as the batch"))
+}
+
+/// Cuts after exactly `fetch` rows, and drops what is still on its way.
+fn limited(batches: Batches, fetch: Option<usize>) -> Batches {
+    let Some(fetch) = fetch else { return batches };
+    let cut = stream::try_unfold((batches, fetch), async |(mut batches, left)| {
+        if left == 0 {
+            return Ok(None);
+        }
+        let Some(batch) = batches.try_next().await? else { return Ok(None) };
+        let batch = batch.slice(0, batch.num_rows().min(left));
+        let left = left - batch.num_rows();
+        // The last rows must not wait for the requests behind them to be dropped.
+        let batches = if left == 0 { stream::empty().boxed() } else { batches };
+        Ok(Some((batch, (batches, left))))
+    });
+    cut.boxed()
+}
