@@ -50,7 +50,7 @@ fn decode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");
     group.throughput(Throughput::Bytes(page.len() as u64));
     for (name, columns) in [("all columns", (0..11).collect::<Vec<_>>()), ("3 columns", vec![0, 6, 7])] {
-        let decoder = Decoder::new(actions(), &list.answer, &columns);
+        let decoder = Decoder::new(actions(), &list.response, &columns);
         group.bench_function(name, |bencher| bencher.iter(|| decoder.decode(black_box(&page), &binding).unwrap()));
     }
     group.bench_function("serde_json::Value", |bencher| {

@@ -15,7 +15,7 @@ const SAMPLES: &[(&str, &str)] = &[("image_id", "62137902"), ("droplet_id", "512
 
 /// `image_id = 62137902` for a table that needs it, `true` for one that needs nothing.
 fn pins(resource: &Resource) -> String {
-    let list = resource.methods.iter().find(|method| matches!(method.answer, ResponseShape::Rows { .. }));
+    let list = resource.methods.iter().find(|method| matches!(method.response, ResponseShape::Rows { .. }));
     let terms = list.iter().flat_map(|method| method.path.parameters()).map(|parameter| {
         let sample = SAMPLES.iter().find(|(name, _)| *name == parameter);
         let (_, value) = sample.unwrap_or_else(|| panic!("{resource}: SAMPLES lacks a value of {parameter}"));

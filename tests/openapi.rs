@@ -19,7 +19,7 @@
 //! - `methods.NAME.body.PARAM.type`, `.values`: the document has another type, or allows other values.
 //! - `methods.NAME.body.PARAM.required`: it is required on one side alone. What is required at times (ours has `when`,
 //!   theirs is one part of an `anyOf`) is required.
-//! - `methods.NAME.settles.succeeded`, `.failed`: the document lists the column's values, and has none that is named here.
+//! - `methods.NAME.completion.succeeded`, `.failed`: the document lists the column's values, and has none that is named here.
 //!
 //! What a procedure answers is a row of the table, and is held to the columns. One that is another table's under a
 //! shorter name is compared with that table alone.
@@ -182,8 +182,8 @@ mod comparer {
         paged = true
         union = [{}, { sort = "old" }]
         filters = [
-            { column = "title", sends = "name" },
-            { column = "title", sends = "sort", values = { Atlas = "new" } },
+            { column = "title", query_param = "name" },
+            { column = "title", query_param = "sort", value_map = { Atlas = "new" } },
         ]
         [methods.books_get]
         verb = "select"
@@ -196,12 +196,12 @@ mod comparer {
         post = "/v2/shelves/{shelf_id}/books"
         row = "book"
         path = { shelf_id = { example = "7", description = "." } }
-        settles = { column = "title", succeeded = ["Atlas", "Bible"], failed = ["Comic"], read_by = "books_get" }
+        completion = { status_column = "title", succeeded = ["Atlas", "Bible"], failed = ["Comic"], poll_method = "books_get" }
         body = [
             { name = "copies", type = "Int64", example = "1", description = "." },
-            { name = "weeks", type = "Int64", values = ["2", "4"], example = "2", description = "." },
+            { name = "weeks", type = "Int64", enum = ["2", "4"], example = "2", description = "." },
             {
-                name = "kind", type = "Utf8", required = true, values = ["lend", "buy"],
+                name = "kind", type = "Utf8", required = true, enum = ["lend", "buy"],
                 example = "lend", description = ".",
             },
             {
@@ -212,7 +212,7 @@ mod comparer {
         [methods.lend]
         verb = "exec"
         description = "."
-        same_as = "compute.books.books_post"
+        alias_of = "compute.books.books_post"
         fixed = { kind = "lend" }
     "#;
 
@@ -258,11 +258,11 @@ mod comparer {
     #[test]
     fn each_difference_of_a_query_is_found_at_its_place() {
         let cases = [
-            ("sends = \"name\"", "sends = \"author\"", "author.unknown"),
+            ("query_param = \"name\"", "query_param = \"author\"", "author.unknown"),
             ("{ sort = \"old\" }", "{ order = \"old\" }", "order.unknown"),
             ("{ sort = \"old\" }", "{ sort = \"lost\" }", "sort.values"),
             ("Atlas = \"new\"", "Atlas = \"newest\"", "sort.values"),
-            ("values = { Atlas = \"new\" }", "exact = true", "sort.values"),
+            ("value_map = { Atlas = \"new\" }", "exact = true", "sort.values"),
         ];
 
         for (from, to, place) in cases {
@@ -279,12 +279,12 @@ mod comparer {
             ("\"copies\"", "\"number\"", &["body.copies.missing", "body.number.unknown"]),
             ("\"copies\", type = \"Int64\"", "\"copies\", type = \"Utf8\"", &["body.copies.type"]),
             ("[\"lend\", \"buy\"]", "[\"lend\", \"buy\", \"sell\"]", &["body.kind.values"]),
-            ("values = [\"2\", \"4\"], ", "", &["body.weeks.values"]),
-            ("example = \"1\"", "values = [\"1\"], example = \"1\"", &["body.copies.values"]),
+            ("enum = [\"2\", \"4\"], ", "", &["body.weeks.values"]),
+            ("example = \"1\"", "enum = [\"1\"], example = \"1\"", &["body.copies.values"]),
             ("example = \"1\"", "required = true, example = \"1\"", &["body.copies.required"]),
             ("required = true, when", "when", &["body.reader.required"]),
-            ("\"Bible\"]", "\"Diary\"]", &["settles.succeeded"]),
-            ("[\"Comic\"]", "[\"comic\"]", &["settles.failed"]),
+            ("\"Bible\"]", "\"Diary\"]", &["completion.succeeded"]),
+            ("[\"Comic\"]", "[\"comic\"]", &["completion.failed"]),
         ];
 
         for (from, to, expected) in cases {

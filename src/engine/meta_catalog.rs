@@ -99,7 +99,7 @@ fn pushed_down_to(resource: &Resource, column: &str) -> Vec<String> {
 
 /// Whether no method does without a column.
 fn is_required(resource: &Resource, column: &str) -> bool {
-    resource.column(column).is_some_and(|column| !matches!(column.source, ColumnSource::SameAs(_)))
+    resource.column(column).is_some_and(|column| !matches!(column.source, ColumnSource::Alias(_)))
         && pushed_down_to(resource, column).len() == resource.methods.len()
 }
 
@@ -192,7 +192,7 @@ impl<'a> Any<'a> {
     fn awaits(&self) -> Option<bool> {
         match self {
             Self::Select(..) => None,
-            Self::Exec(callable) => Some(callable.procedure.settles.is_some()),
+            Self::Exec(callable) => Some(callable.procedure.completion.is_some()),
         }
     }
 

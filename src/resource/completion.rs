@@ -7,13 +7,13 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct Completion {
     /// The column that tells.
-    pub column: String,
+    pub status_column: String,
     /// What it holds where it succeeded.
     pub succeeded: Vec<String>,
     /// What it holds where it failed.
     pub failed: Vec<String>,
     /// The method that reads the row again.
-    pub read_by: String,
+    pub poll_method: String,
 }
 
 /// How far something is that a [`Procedure`](super::Procedure) started.
@@ -44,7 +44,7 @@ impl Completion {
 
     pub(super) fn check_values(&self) -> Result<(), String> {
         if self.succeeded.is_empty() {
-            return Err(format!("no value of `{}` is a success", self.column));
+            return Err(format!("no value of `{}` is a success", self.status_column));
         }
         match self.failed.iter().find(|name| self.phase(Some(name)) == Phase::Succeeded) {
             Some(name) => Err(format!("`{name}` is a success and a failure")),
@@ -57,34 +57,34 @@ impl Completion {
 mod tests {
     use super::*;
 
-    fn settles(succeeded: &[&str], failed: &[&str]) -> Completion {
+    fn completion(succeeded: &[&str], failed: &[&str]) -> Completion {
         let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let (column, read_by) = ("status".to_owned(), "things_get".to_owned());
-        Completion { column, succeeded: texts(succeeded), failed: texts(failed), read_by }
+        let (status_column, poll_method) = ("status".to_owned(), "things_get".to_owned());
+        Completion { status_column, succeeded: texts(succeeded), failed: texts(failed), poll_method }
     }
 
     #[test]
     fn only_a_status_that_is_declared_is_an_end() {
-        let settles = settles(&["completed", "done"], &["errored"]);
+        let completion = completion(&["completed", "done"], &["errored"]);
 
         for status in ["completed", "Completed", "COMPLETED", "done"] {
-            assert_eq!(settles.phase(Some(status)), Phase::Succeeded, "{status}");
+            assert_eq!(completion.phase(Some(status)), Phase::Succeeded, "{status}");
         }
         for status in ["errored", "Errored", "ERRORED"] {
-            assert_eq!(settles.phase(Some(status)), Phase::Failed, "{status}");
+            assert_eq!(completion.phase(Some(status)), Phase::Failed, "{status}");
         }
         for status in ["in-progress", "pending", "queued", "new", "", " completed", "complete", "archived"] {
-            assert_eq!(settles.phase(Some(status)), Phase::Open, "{status}");
+            assert_eq!(completion.phase(Some(status)), Phase::Open, "{status}");
         }
-        assert_eq!(settles.phase(None), Phase::Open);
+        assert_eq!(completion.phase(None), Phase::Open);
     }
 
     #[test]
     fn a_success_has_to_be_declared_and_is_no_failure() {
-        assert_eq!(settles(&["completed"], &[]).check_values(), Ok(()));
-        assert_eq!(settles(&[], &["errored"]).check_values(), Err("no value of `status` is a success".to_owned()));
+        assert_eq!(completion(&["completed"], &[]).check_values(), Ok(()));
+        assert_eq!(completion(&[], &["errored"]).check_values(), Err("no value of `status` is a success".to_owned()));
         assert_eq!(
-            settles(&["over"], &["errored", "Over"]).check_values(),
+            completion(&["over"], &["errored", "Over"]).check_values(),
             Err("`Over` is a success and a failure".to_owned())
         );
     }

@@ -17,13 +17,13 @@
 //!
 //! [[columns]]
 //! name = "action_id"
-//! same_as = "id"                     # another name for a column, with its type
+//! alias_of = "id"                     # another name for a column, with its type
 //!
 //! [parent]                           # where the parameter's values come from when a query names none
 //! table = "compute.images"           # schema.table of the same provider
-//! values = { image_id = "id" }       # the parameter, and the parent's column
+//! keys = { image_id = "id" }       # the parameter, and the parent's column
 //! where = { public = "false" }       # only the parents with these values, as text
-//! says = "the account's own images"  # "A query that names none covers …"
+//! description = "the account's own images"  # "A query that names none covers …"
 //!
 //! [methods.image_actions_list]
 //! verb = "select"                    # a request that reads; its keys are documented in `method.rs`
@@ -105,7 +105,7 @@ pub enum ColumnSource {
     /// The request: the value that its path was filled with.
     Parameter,
     /// Another column, under a second name.
-    SameAs(String),
+    Alias(String),
 }
 
 /// The table whose rows tell a parameter's values.
@@ -116,12 +116,12 @@ pub struct Parent {
     pub table: String,
     /// The parameters, and the parent's columns that tell them.
     #[serde(deserialize_with = "method::pairs")]
-    pub values: Vec<(String, String)>,
+    pub keys: Vec<(String, String)>,
     /// The parent's columns that have to have these values, as text.
     #[serde(default, rename = "where", deserialize_with = "method::pairs")]
-    pub only: Vec<(String, String)>,
+    pub conditions: Vec<(String, String)>,
     /// Which these are, to end the sentence "a query that names none covers …".
-    pub says: String,
+    pub description: String,
 }
 
 /// A place where a declaration departs from the OpenAPI document.
@@ -185,7 +185,7 @@ struct ColumnToml {
     description: String,
     #[serde(default)]
     param: bool,
-    same_as: Option<String>,
+    alias_of: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -271,7 +271,7 @@ impl Resource {
     /// The column that `name` stands for: itself, or the one that it is the same as.
     pub fn canonical<'a>(&'a self, name: &'a str) -> &'a str {
         match self.column(name).map(|column| &column.source) {
-            Some(ColumnSource::SameAs(other)) => other,
+            Some(ColumnSource::Alias(other)) => other,
             Some(ColumnSource::Field | ColumnSource::Parameter) | None => name,
         }
     }
@@ -329,7 +329,7 @@ impl Resource {
     }
 
     fn check_source(&self, column: &Column) -> Result<(), String> {
-        let ColumnSource::SameAs(other) = &column.source else { return Ok(()) };
+        let ColumnSource::Alias(other) = &column.source else { return Ok(()) };
         match self.column(other) {
             Some(Column { source: ColumnSource::Field | ColumnSource::Parameter, .. }) => Ok(()),
             Some(_) => Err(format!("`{}` is the same as `{other}`, itself another name", column.name)),
@@ -347,7 +347,7 @@ impl Resource {
         }
         for column in self.columns.iter().filter(|column| column.source == ColumnSource::Parameter) {
             let in_path = method.path.parameters().any(|name| name == column.name);
-            if in_path == method.gives(&column.name).is_some() {
+            if in_path == method.field_for(&column.name).is_some() {
                 return Err(format!("{}: the column `{}` comes neither or twice", method.name, column.name));
             }
         }
@@ -359,7 +359,7 @@ impl Resource {
         let Some(parent) = &self.parent else { return Ok(()) };
         let is_parameter =
             |name: &str| self.column(name).is_some_and(|column| column.source == ColumnSource::Parameter);
-        match parent.values.iter().find(|(own, _)| !is_parameter(own)) {
+        match parent.keys.iter().find(|(own, _)| !is_parameter(own)) {
             Some((own, _)) => Err(format!("the parent gives `{own}`, which is no parameter")),
             None => Ok(()),
         }
@@ -382,8 +382,8 @@ fn read_columns(written: Vec<ColumnToml>) -> Result<Vec<Column>, String> {
 }
 
 fn read_column(written: ColumnToml, before: &[Column]) -> Result<Column, String> {
-    let ColumnToml { name, r#type, fields, items, nullable, description, param, same_as } = written;
-    let (data_type, nullable, source) = match (r#type, same_as, param) {
+    let ColumnToml { name, r#type, fields, items, nullable, description, param, alias_of } = written;
+    let (data_type, nullable, source) = match (r#type, alias_of, param) {
         (Some(kind), None, param) => {
             let data_type =
                 types::to_arrow(kind, &fields, items.as_ref()).map_err(|error| format!("`{name}`: {error}"))?;
@@ -394,9 +394,9 @@ fn read_column(written: ColumnToml, before: &[Column]) -> Result<Column, String>
             let original = before.iter().find(|column| column.name == other);
             let original =
                 original.ok_or_else(|| format!("`{name}` is the same as `{other}`, which no column before it is"))?;
-            (original.data_type.clone(), original.nullable, ColumnSource::SameAs(other))
+            (original.data_type.clone(), original.nullable, ColumnSource::Alias(other))
         }
-        _ => return Err(format!("`{name}` has neither a `type` nor a `same_as` alone")),
+        _ => return Err(format!("`{name}` has neither a `type` nor an `alias_of` alone")),
     };
     Ok(Column { name, data_type, nullable, description, source })
 }
@@ -442,7 +442,7 @@ mod tests {
         description = "Its number."
         [[columns]]
         name = "thing_id"
-        same_as = "id"
+        alias_of = "id"
         description = "Same as id."
         [[columns]]
         name = "regions"
@@ -486,7 +486,7 @@ mod tests {
         verb = "exec"
         post = "/v2/things"
         row = "thing"
-        settles = { column = "state", succeeded = ["made"], failed = [], read_by = "things_get" }
+        completion = { status_column = "state", succeeded = ["made"], failed = [], poll_method = "things_get" }
         [[columns]]
         name = "state"
         type = "Utf8"
@@ -509,7 +509,7 @@ mod tests {
         let cases = [
             (GOOD.replace("key = [\"id\"]", "key = [\"uuid\"]"), "the key names no column `uuid`"),
             (GOOD.replace("nullable = false", ""), "the key column `id` is nullable"),
-            (GOOD.replace("same_as = \"id\"", "same_as = \"ids\""), "which no column before it is"),
+            (GOOD.replace("alias_of = \"id\"", "alias_of = \"ids\""), "which no column before it is"),
             (GOOD.replace("/v2/things", "/v2/things/{x}"), "the path names no column `x`"),
             (GOOD.replace("/v2/things", "/v2/things/{regions}"), "neither Int64 nor Utf8"),
             (GOOD.replace("items = { type = \"Utf8\" }", ""), "a List takes `items`"),

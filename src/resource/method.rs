@@ -10,16 +10,16 @@
 //!
 //! # A predicate on a column becomes a query parameter. The first one that applies to a request is sent.
 //! filters = [
-//!     { column = "public", sends = "private", values = { false = "true" }, exact = true, not_with = ["tag_name"] },
-//!     { column = "tags", contains = true, sends = "tag_name", not_with = ["private"] },
+//!     { column = "public", query_param = "private", value_map = { false = "true" }, exact = true, incompatible_with = ["tag_name"] },
+//!     { column = "tags", contains = true, query_param = "tag_name", incompatible_with = ["private"] },
 //! ]
 //!
 //! # Several requests instead of one, each with these parameters; a row of several is one row.
 //! union = [{}, { type = "gpus" }]
 //!
 //! # Of a path without the table's parameter: which field gives it, and which rows are this table's.
-//! gives = { image_id = "resource_id" }
-//! only = { resource_type = "image" }
+//! columns_from = { image_id = "resource_id" }
+//! where = { resource_type = "image" }
 //! ```
 
 use std::collections::BTreeMap;
@@ -39,15 +39,15 @@ pub struct Method {
     /// The path, whose parameters are columns.
     pub path: PathTemplate,
     /// What the body holds.
-    pub answer: ResponseShape,
+    pub response: ResponseShape,
     /// The predicates that its query parameters can express.
     pub filters: Vec<Filter>,
     /// The fixed query parameters of each request that it takes: at least one, mostly of none.
     pub union: Vec<Vec<(String, String)>>,
     /// The fields that rows of this table have these values in; others are no rows.
-    pub only: Vec<(String, String)>,
+    pub conditions: Vec<(String, String)>,
     /// Columns that are not in the response under their own name, each with the field that holds its value.
-    pub gives: Vec<(String, String)>,
+    pub columns_from: Vec<(String, String)>,
 }
 
 /// What a [`Method`]'s answer holds.
@@ -72,26 +72,26 @@ pub struct Filter {
     /// The column.
     pub column: String,
     /// The query parameter.
-    pub sends: String,
+    pub query_param: String,
     /// Whether the column is a list, and the predicate that it has the value in it; else it is an equality.
     #[serde(default)]
     pub contains: bool,
     /// What is sent for a value of the column, both as text. Where there are none, the value itself.
     #[serde(default, deserialize_with = "pairs")]
-    pub values: Vec<(String, String)>,
+    pub value_map: Vec<(String, String)>,
     /// Whether the API answers just the rows with that value, and all of them.
     #[serde(default)]
     pub exact: bool,
     /// Query parameters that it cannot be sent with.
     #[serde(default)]
-    pub not_with: Vec<String>,
+    pub incompatible_with: Vec<String>,
 }
 
 impl Filter {
     /// What is sent for a value of the column; `None` where it cannot be said.
     pub fn sent(&self, value: &Value) -> Option<String> {
         let text = value.to_string();
-        match &self.values[..] {
+        match &self.value_map[..] {
             [] => Some(text).filter(|text| !text.is_empty()),
             values => values.iter().find(|(own, _)| *own == text).map(|(_, sent)| sent.clone()),
         }
@@ -101,12 +101,12 @@ impl Filter {
 impl Method {
     /// Whether it answers one object.
     pub fn is_get(&self) -> bool {
-        matches!(self.answer, ResponseShape::Row(_))
+        matches!(self.response, ResponseShape::Row(_))
     }
 
     /// The field that gives a column which is no field.
-    pub fn gives(&self, column: &str) -> Option<&str> {
-        self.gives.iter().find(|(own, _)| own == column).map(|(_, field)| field.as_str())
+    pub fn field_for(&self, column: &str) -> Option<&str> {
+        self.columns_from.iter().find(|(own, _)| own == column).map(|(_, field)| field.as_str())
     }
 
     /// Whether what it names are columns, of types that can be sent.
@@ -123,14 +123,14 @@ impl Method {
                 return Err(format!("the filter on `{}` does not fit its type", filter.column));
             }
         }
-        for (column, field) in &self.gives {
+        for (column, field) in &self.columns_from {
             if find(column).zip(find(field)).is_none_or(|(column, field)| column.data_type != field.data_type) {
                 return Err(format!("`{column}` cannot be given by `{field}`"));
             }
         }
-        for (field, _) in &self.only {
+        for (field, _) in &self.conditions {
             if find(field).is_none_or(|column| column.data_type != DataType::Utf8) {
-                return Err(format!("`only` names `{field}`, which is no text column"));
+                return Err(format!("`where` names `{field}`, which is no text column"));
             }
         }
         Ok(())
@@ -151,10 +151,10 @@ pub(super) struct MethodToml {
     filters: Vec<Filter>,
     #[serde(default)]
     union: Vec<BTreeMap<String, String>>,
+    #[serde(default, rename = "where", deserialize_with = "pairs")]
+    conditions: Vec<(String, String)>,
     #[serde(default, deserialize_with = "pairs")]
-    only: Vec<(String, String)>,
-    #[serde(default, deserialize_with = "pairs")]
-    gives: Vec<(String, String)>,
+    columns_from: Vec<(String, String)>,
 }
 
 pub(super) fn pairs<'de, D: serde::Deserializer<'de>>(table: D) -> Result<Vec<(String, String)>, D::Error> {
@@ -163,9 +163,9 @@ pub(super) fn pairs<'de, D: serde::Deserializer<'de>>(table: D) -> Result<Vec<(S
 
 impl MethodToml {
     pub(super) fn read(self, name: String) -> Result<Method, String> {
-        let Self { description, get, row, rows, paged, filters, union, only, gives } = self;
+        let Self { description, get, row, rows, paged, filters, union, conditions, columns_from } = self;
         let path = PathTemplate::parse(&get).map_err(|error| format!("{name}: {error}"))?;
-        let answer = match (row, rows) {
+        let response = match (row, rows) {
             (Some(key), None) if !paged && filters.is_empty() && union.is_empty() => ResponseShape::Row(key),
             (None, Some(key)) => ResponseShape::Rows { key, paged },
             _ => {
@@ -178,6 +178,6 @@ impl MethodToml {
             true => vec![Vec::new()],
             false => union.into_iter().map(Vec::from_iter).collect(),
         };
-        Ok(Method { name, description, path, answer, filters, union, only, gives })
+        Ok(Method { name, description, path, response, filters, union, conditions, columns_from })
     }
 }

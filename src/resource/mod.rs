@@ -116,7 +116,8 @@ fn check_parent(resource: &Resource, resources: &[Arc<Resource>]) -> Result<(), 
     let Some(table) = found.filter(|own| own.parent.is_none()) else {
         return Err(invalid(format!("its parent `{}` is no table that can be read alone", parent.table)));
     };
-    let columns = parent.values.iter().map(|(_, column)| column).chain(parent.only.iter().map(|(column, _)| column));
+    let columns =
+        parent.keys.iter().map(|(_, column)| column).chain(parent.conditions.iter().map(|(column, _)| column));
     match columns.into_iter().find(|column| table.column(column).is_none()) {
         Some(column) => Err(invalid(format!("its parent `{table}` has no column `{column}`"))),
         None => Ok(()),
@@ -144,10 +145,10 @@ fn complete(
     procedure: &Procedure,
     resources: &[Arc<Resource>],
 ) -> Result<(Arc<Resource>, Procedure), String> {
-    let Some(other) = &procedure.same_as else { return Ok((Arc::clone(resource), procedure.clone())) };
+    let Some(other) = &procedure.alias_of else { return Ok((Arc::clone(resource), procedure.clone())) };
     let found = resources.iter().find_map(|table| {
         let name = other.strip_prefix(&format!("{}.{}.", table.schema, table.table))?;
-        let own = table.procedures.iter().find(|own| own.name == name && own.same_as.is_none())?;
+        let own = table.procedures.iter().find(|own| own.name == name && own.alias_of.is_none())?;
         (table.catalog == resource.catalog).then_some((table, own))
     });
     let (table, other) = found.ok_or_else(|| format!("there is no procedure `{other}`"))?;

@@ -9,23 +9,23 @@
 //! path = { image_id = { example = "62137902", description = "…" } }   # their types are the columns'
 //! # Optional, and needed for AWAIT: the column that tells how far it is, the values of it that are the end, and the
 //! # method that reads the row. Capital letters make no difference. Any other value, and null, means that it is not over.
-//! settles = { column = "status", succeeded = ["completed"], failed = ["errored"], read_by = "image_actions_get" }
+//! completion = { status_column = "status", succeeded = ["completed"], failed = ["errored"], poll_method = "image_actions_get" }
 //! # What to look at where the answer was lost: a list of the table's, newest first, and what to show of its rows.
-//! traces = { read_by = "image_actions_list", since = "started_at", show = ["id", "type", "status"] }
+//! lookup_if_lost = { list_method = "image_actions_list", time_column = "started_at", columns = ["id", "type", "status"] }
 //!
 //! [[methods.image_actions_post.body]]
 //! name = "region"
 //! type = "Utf8"                              # Boolean, Int64, Float64, Utf8
 //! required = true                            # false where it is left out
 //! when = { type = ["transfer"] }             # it belongs to these values of another one, and is required with them
-//! values = ["nyc3"]                          # what is allowed; anything where it is left out
+//! enum = ["nyc3"]                          # what is allowed; anything where it is left out
 //! example = "nyc3"
 //! description = "…"
 //!
 //! [methods.transfer]                         # another table's, under a shorter name
 //! verb = "exec"
 //! description = "…"
-//! same_as = "compute.image_actions.image_actions_post"
+//! alias_of = "compute.image_actions.image_actions_post"
 //! fixed = { type = "transfer" }              # parameters that it gives itself
 //! ```
 
@@ -49,7 +49,7 @@ pub struct Procedure {
     /// What it does.
     pub description: String,
     /// Another table's procedure that this one is, as `schema.table.name`.
-    pub same_as: Option<String>,
+    pub alias_of: Option<String>,
     /// What it gives that procedure by itself.
     pub fixed: BTreeMap<String, String>,
     /// Where it is sent.
@@ -59,9 +59,9 @@ pub struct Procedure {
     /// The key of the answer's row.
     pub row: String,
     /// How its end is known; none where it is done when it is answered.
-    pub settles: Option<Completion>,
+    pub completion: Option<Completion>,
     /// What to look at where the answer was lost.
-    pub traces: Option<LostPostLookup>,
+    pub lookup_if_lost: Option<LostPostLookup>,
 }
 
 /// A value that a [`Procedure`] takes.
@@ -108,11 +108,11 @@ pub struct When {
 #[serde(deny_unknown_fields)]
 pub struct LostPostLookup {
     /// A list, newest first.
-    pub read_by: String,
+    pub list_method: String,
     /// The column that tells when a row began.
-    pub since: String,
+    pub time_column: String,
     /// The columns to show.
-    pub show: Vec<String>,
+    pub columns: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -125,9 +125,9 @@ pub(super) struct ProcedureToml {
     path: BTreeMap<String, PathParameterToml>,
     #[serde(default)]
     body: Vec<BodyParameterToml>,
-    settles: Option<Completion>,
-    traces: Option<LostPostLookup>,
-    same_as: Option<String>,
+    completion: Option<Completion>,
+    lookup_if_lost: Option<LostPostLookup>,
+    alias_of: Option<String>,
     #[serde(default)]
     fixed: BTreeMap<String, String>,
 }
@@ -148,32 +148,43 @@ struct BodyParameterToml {
     required: bool,
     #[serde(default)]
     when: BTreeMap<String, Vec<String>>,
-    #[serde(default)]
-    values: Vec<String>,
+    #[serde(default, rename = "enum")]
+    allowed: Vec<String>,
     example: String,
     description: String,
 }
 
 impl Procedure {
     pub(super) fn read(name: String, written: ProcedureToml, columns: &[Column]) -> Result<Self, String> {
-        let ProcedureToml { description, post, row, path: told, body, settles, traces, same_as, fixed } = written;
+        let ProcedureToml { description, post, row, path: told, body, completion, lookup_if_lost, alias_of, fixed } =
+            written;
         let at = |problem: String| format!("{name}: {problem}");
-        match (post, row, same_as) {
+        match (post, row, alias_of) {
             (Some(post), Some(row), None) if fixed.is_empty() => {
                 let path = PathTemplate::parse(&post).map_err(at)?;
                 let mut parameters = path_parameters(&path, columns, told).map_err(at)?;
                 for parameter in body {
                     parameters.push(read_parameter(parameter).map_err(at)?);
                 }
-                Ok(Self { name, description, same_as: None, fixed, path, parameters, row, settles, traces })
+                Ok(Self { name, description, alias_of: None, fixed, path, parameters, row, completion, lookup_if_lost })
             }
             (None, None, Some(other))
-                if told.is_empty() && body.is_empty() && settles.is_none() && traces.is_none() =>
+                if told.is_empty() && body.is_empty() && completion.is_none() && lookup_if_lost.is_none() =>
             {
                 let (path, parameters, row) = (PathTemplate::default(), Vec::new(), String::new());
-                Ok(Self { name, description, same_as: Some(other), fixed, path, parameters, row, settles, traces })
+                Ok(Self {
+                    name,
+                    description,
+                    alias_of: Some(other),
+                    fixed,
+                    path,
+                    parameters,
+                    row,
+                    completion,
+                    lookup_if_lost,
+                })
             }
-            _ => Err(at("it has either `post` and `row`, or `same_as` and `fixed`".into())),
+            _ => Err(at("it has either `post` and `row`, or `alias_of` and `fixed`".into())),
         }
     }
 
@@ -201,8 +212,8 @@ impl Procedure {
             }
         }
         let own = self.clone();
-        let Self { path, row, settles, traces, .. } = other.clone();
-        Ok(Self { path, row, settles, traces, parameters, ..own })
+        let Self { path, row, completion, lookup_if_lost, .. } = other.clone();
+        Ok(Self { path, row, completion, lookup_if_lost, parameters, ..own })
     }
 
     /// What it takes of this name.
@@ -221,7 +232,7 @@ impl Procedure {
     }
 
     pub(super) fn check(&self, resource: &Resource) -> Result<(), String> {
-        if self.same_as.is_some() {
+        if self.alias_of.is_some() {
             return Ok(());
         }
         let at = |problem: String| format!("{}: {problem}", self.name);
@@ -231,8 +242,8 @@ impl Procedure {
             }
             self.check_parameter(parameter).map_err(at)?;
         }
-        self.check_settles(resource).map_err(at)?;
-        self.check_traces(resource).map_err(at)?;
+        self.check_completion(resource).map_err(at)?;
+        self.check_lookup_if_lost(resource).map_err(at)?;
         // A row of the table has all of its parameters.
         for column in resource.columns.iter().filter(|column| column.source == ColumnSource::Parameter) {
             if !self.path.parameters().any(|name| name == column.name) {
@@ -259,33 +270,33 @@ impl Procedure {
         }
     }
 
-    fn check_settles(&self, resource: &Resource) -> Result<(), String> {
-        let Some(settles) = &self.settles else { return Ok(()) };
-        settles.check_values()?;
-        text_column(resource, &settles.column)?;
-        match resource.method(&settles.read_by) {
-            Some(method) if matches!(method.answer, ResponseShape::Row(_)) => {
+    fn check_completion(&self, resource: &Resource) -> Result<(), String> {
+        let Some(completion) = &self.completion else { return Ok(()) };
+        completion.check_values()?;
+        text_column(resource, &completion.status_column)?;
+        match resource.method(&completion.poll_method) {
+            Some(method) if matches!(method.response, ResponseShape::Row(_)) => {
                 self.check_reader(resource, method, true)?;
                 asks_for_the_row(resource, method)
             }
-            _ => Err(format!("`{}` reads no single row", settles.read_by)),
+            _ => Err(format!("`{}` reads no single row", completion.poll_method)),
         }
     }
 
-    fn check_traces(&self, resource: &Resource) -> Result<(), String> {
-        let Some(traces) = &self.traces else { return Ok(()) };
-        let since = resource.column(&traces.since).map(|column| &column.data_type);
-        if !matches!(since, Some(DataType::Timestamp(..))) {
-            return Err(format!("`{}` is no column of times", traces.since));
+    fn check_lookup_if_lost(&self, resource: &Resource) -> Result<(), String> {
+        let Some(lookup) = &self.lookup_if_lost else { return Ok(()) };
+        let time = resource.column(&lookup.time_column).map(|column| &column.data_type);
+        if !matches!(time, Some(DataType::Timestamp(..))) {
+            return Err(format!("`{}` is no column of times", lookup.time_column));
         }
-        if let Some(name) = traces.show.iter().find(|name| resource.column(name).is_none()) {
+        if let Some(name) = lookup.columns.iter().find(|name| resource.column(name).is_none()) {
             return Err(format!("`{name}` is no column"));
         }
-        match resource.method(&traces.read_by) {
-            Some(method) if matches!(method.answer, ResponseShape::Rows { .. }) => {
+        match resource.method(&lookup.list_method) {
+            Some(method) if matches!(method.response, ResponseShape::Rows { .. }) => {
                 self.check_reader(resource, method, false)
             }
-            _ => Err(format!("`{}` reads no list", traces.read_by)),
+            _ => Err(format!("`{}` reads no list", lookup.list_method)),
         }
     }
 
@@ -348,7 +359,7 @@ fn path_parameters(
 }
 
 fn read_parameter(written: BodyParameterToml) -> Result<Parameter, String> {
-    let BodyParameterToml { name, r#type, required, when, values, example, description } = written;
+    let BodyParameterToml { name, r#type, required, when, allowed, example, description } = written;
     let data_type = types::to_arrow(r#type, &[], None).map_err(|error| format!("`{name}`: {error}"))?;
     if !matches!(data_type, DataType::Boolean | DataType::Int64 | DataType::Float64 | DataType::Utf8) {
         return Err(format!("the parameter `{name}` is neither Boolean, Int64, Float64 nor Utf8"));
@@ -358,7 +369,7 @@ fn read_parameter(written: BodyParameterToml) -> Result<Parameter, String> {
     if conditions.next().is_some() {
         return Err(format!("`{name}` goes with more than one parameter"));
     }
-    Ok(Parameter { name, data_type, location: Location::Body, required, when, allowed: values, example, description })
+    Ok(Parameter { name, data_type, location: Location::Body, required, when, allowed, example, description })
 }
 
 /// A procedure that can be called: completed, and with the table whose row it answers.

@@ -91,14 +91,14 @@ impl Decoder {
 
     /// For the answers of a method, which may give a parameter's column in a field.
     pub fn of_method(resource: &Resource, method: &Method, columns: &[usize]) -> Self {
-        let decoder = Self::with(resource, &method.answer, |column| method.gives(column), columns);
+        let decoder = Self::with(resource, &method.response, |column| method.field_for(column), columns);
         Self { asked: asked(resource, method, columns), ..decoder }
     }
 
     fn with<'a>(
         resource: &'a Resource,
         answer: &ResponseShape,
-        gives: impl Fn(&str) -> Option<&'a str>,
+        field_for: impl Fn(&str) -> Option<&'a str>,
         columns: &[usize],
     ) -> Self {
         let mut fields: Vec<FieldRef> = Vec::new();
@@ -109,8 +109,8 @@ impl Decoder {
             .map(|at| OutputColumn {
                 field: Arc::clone(&resource.planned_schema().fields()[*at]),
                 // A field that gives a parameter may be missing, in rows of other kinds as well.
-                required: !resource.columns[*at].nullable && gives(&resource.columns[*at].name).is_none(),
-                from: origin(resource, &gives, *at, &mut fields),
+                required: !resource.columns[*at].nullable && field_for(&resource.columns[*at].name).is_none(),
+                from: origin(resource, &field_for, *at, &mut fields),
             })
             .collect();
         let schema = Arc::new(Schema::new(columns.iter().map(|column| Arc::clone(&column.field)).collect::<Vec<_>>()));
@@ -234,13 +234,13 @@ impl Decoder {
 /// Where the column at `at` comes from; adds what has to be read to `fields`.
 fn origin<'a>(
     resource: &'a Resource,
-    gives: impl Fn(&str) -> Option<&'a str>,
+    field_for: impl Fn(&str) -> Option<&'a str>,
     at: usize,
     fields: &mut Vec<FieldRef>,
 ) -> From {
     let name = resource.canonical(&resource.columns[at].name);
     let column = resource.column(name).expect("`canonical` answers a column");
-    let name = match (&column.source, gives(name)) {
+    let name = match (&column.source, field_for(name)) {
         (ColumnSource::Parameter, None) => return From::Request(name.to_owned()),
         (_, Some(field)) => field,
         (_, None) => name,

@@ -96,7 +96,8 @@ fn keys_from(scan: &ResourceScan) -> Option<String> {
         KeySource::Known(_) | KeySource::Wanted(_) => None,
         KeySource::Bound(sources) => Some(sources.iter().map(given).collect::<Vec<_>>().join(" and ")),
         KeySource::Parent { columns } => {
-            let says = scan.reading.resource.parent.as_ref().map(|parent| parent.says.as_str()).unwrap_or_default();
+            let says =
+                scan.reading.resource.parent.as_ref().map(|parent| parent.description.as_str()).unwrap_or_default();
             Some(format!("{} from the scan below ({says})", columns.join(", ")))
         }
     }
@@ -107,12 +108,12 @@ pub(super) fn covers(scan: &ResourceScan) -> Option<String> {
     let (KeySource::Parent { columns }, Some(parent)) = (scan.keys(), &scan.reading.resource.parent) else {
         return None;
     };
-    Some(format!("{} without a value of {} covers {}", scan.reading.table(), columns.join(", "), parent.says))
+    Some(format!("{} without a value of {} covers {}", scan.reading.table(), columns.join(", "), parent.description))
 }
 
 /// What is known of how many requests it takes, and what was so when the lists were last read.
 fn requests(scan: &ResourceScan, methods: &[&Method]) -> Option<String> {
-    let lists = methods.iter().any(|method| matches!(method.answer, ResponseShape::Rows { paged: true, .. }));
+    let lists = methods.iter().any(|method| matches!(method.response, ResponseShape::Rows { paged: true, .. }));
     let more = if lists { ", and one for every further 200 rows of a list" } else { "" };
     let Some(calls) = scan.keys().calls() else {
         return Some(match keys_expected(scan) {

@@ -103,7 +103,7 @@ impl ResourceTable {
 
     /// Whether calls do without the table's parameter, which a join may give after all.
     fn leave_open(&self, calls: &[MethodCall]) -> bool {
-        calls.first().is_some_and(|call| !self.resource.methods[call.method].gives.is_empty())
+        calls.first().is_some_and(|call| !self.resource.methods[call.method].columns_from.is_empty())
     }
 
     /// The conjunction of filters, as one expression over the resource's schema.
@@ -130,12 +130,12 @@ impl ResourceTable {
     fn scan_of_parent(&self) -> Option<ResourceScan> {
         let (own, table) = (self.resource.parent.as_ref()?, self.parent.as_ref()?);
         let mut pins = KeyConstraints::none();
-        for (column, text) in &own.only {
+        for (column, text) in &own.conditions {
             let value = Value::parse(text, &table.column(column)?.data_type)?;
             pins = pins.with(column, BTreeSet::from([value]));
         }
         let place = |(_, column): &(String, String)| table.planned_schema().index_of(column).ok();
-        let projection = own.values.iter().map(place).collect::<Option<Vec<_>>>()?;
+        let projection = own.keys.iter().map(place).collect::<Option<Vec<_>>>()?;
         let keys = KeySource::Known(choose(table, &pins).ok()?);
         let spec = ScanSpec::new(table, pins, projection, keys);
         ResourceScan::try_new(ResolvedScan::new(spec, Arc::clone(table), Filters::default()), None).ok()
@@ -150,7 +150,7 @@ impl ResourceTable {
             Ok(calls) => (KeySource::Known(calls), None),
             Err(_) => match self.resource.parent.as_ref().zip(self.scan_of_parent()) {
                 Some((parent, scan)) => {
-                    let columns = parent.values.iter().map(|(column, _)| column.clone()).collect();
+                    let columns = parent.keys.iter().map(|(column, _)| column.clone()).collect();
                     (KeySource::Wanted(KeyFallback::Parent { columns }), Some(Arc::new(scan)))
                 }
                 None => (KeySource::Wanted(KeyFallback::Nothing), None),

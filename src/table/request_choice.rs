@@ -158,11 +158,11 @@ fn query(method: &Method, pins: &KeyConstraints, fixed: &[(String, String)]) -> 
     let mut query = fixed.to_vec();
     let mut sent: Vec<&Filter> = Vec::new();
     for filter in &method.filters {
-        let excludes = |own: &Filter, other: &str| own.not_with.iter().any(|name| name == other);
-        let alone = query.iter().all(|(name, _)| *name != filter.sends && !excludes(filter, name))
-            && sent.iter().all(|other| !excludes(other, &filter.sends));
+        let excludes = |own: &Filter, other: &str| own.incompatible_with.iter().any(|name| name == other);
+        let alone = query.iter().all(|(name, _)| *name != filter.query_param && !excludes(filter, name))
+            && sent.iter().all(|other| !excludes(other, &filter.query_param));
         if let Some(value) = said(filter, pins).filter(|_| alone) {
-            query.push((filter.sends.clone(), value));
+            query.push((filter.query_param.clone(), value));
             sent.push(filter);
         }
     }
@@ -185,7 +185,7 @@ pub(super) fn is_fixed(resource: &Resource, method: &Method, pins: &KeyConstrain
         return resource.column(column).is_some_and(|column| column.source == ColumnSource::Parameter);
     }
     let says = |query: &Vec<(String, String)>, filter: &Filter| {
-        said(filter, pins).is_some_and(|value| query.contains(&(filter.sends.clone(), value)))
+        said(filter, pins).is_some_and(|value| query.contains(&(filter.query_param.clone(), value)))
     };
     let exact = |filter: &&Filter| filter.exact && filter.column == column;
     method

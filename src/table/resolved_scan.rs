@@ -96,7 +96,7 @@ impl ResolvedScan {
     pub(super) fn checks(&self, method: &Method) -> Vec<(usize, BTreeSet<Value>)> {
         let in_path = |column: &str| {
             let mut keys = method.path.parameters().map(|name| self.resource.canonical(name));
-            keys.any(|key| key == column) && method.gives(column).is_none()
+            keys.any(|key| key == column) && method.field_for(column).is_none()
         };
         let is_parameter = |column: &str| {
             let source = self.resource.column(column).map(|column| &column.source);
@@ -104,14 +104,14 @@ impl ResolvedScan {
         };
         let pinned = self.spec.pins().iter().filter(|(column, _)| !(is_parameter(column) && in_path(column)));
         let pinned = pinned.map(|(column, values)| (self.place(column), values.clone()));
-        let only = method.only.iter().map(|(field, value)| (field, BTreeSet::from([Value::Text(value.clone())])));
+        let only = method.conditions.iter().map(|(field, value)| (field, BTreeSet::from([Value::Text(value.clone())])));
         pinned.chain(only.map(|(field, values)| (self.place(field), values))).collect()
     }
 
     /// How many rows of a list are enough, where all of them pass.
     pub(super) fn rows_wanted(&self, method: &Method) -> Option<usize> {
         let (Filters { predicate, residual, .. }, pins) = (&self.filters, self.spec.pins());
-        let all_pass = predicate.is_none() && residual.is_none() && method.only.is_empty() && {
+        let all_pass = predicate.is_none() && residual.is_none() && method.conditions.is_empty() && {
             pins.iter().all(|(column, _)| is_fixed(&self.resource, method, pins, column))
         };
         if all_pass && !self.spec.hints().kept { self.spec.fetch() } else { None }

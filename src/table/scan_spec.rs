@@ -138,7 +138,7 @@ impl ScanSpec {
 
 /// The columns that rows are told apart or checked by, whatever is selected.
 fn needed(resource: &Resource, pins: &KeyConstraints) -> BTreeSet<usize> {
-    let only = resource.methods.iter().flat_map(|method| method.only.iter().map(|(field, _)| field.as_str()));
+    let only = resource.methods.iter().flat_map(|method| method.conditions.iter().map(|(field, _)| field.as_str()));
     let pinned = pins.iter().map(|(column, _)| column);
     let gets = resource.methods.iter().filter(|method| method.is_get());
     let in_path = gets.flat_map(|method| method.path.parameters()).map(|name| resource.canonical(name));

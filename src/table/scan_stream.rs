@@ -145,7 +145,7 @@ impl ScanExecution {
         request: Request,
     ) -> BoxStream<'static, Result<RecordBatch>> {
         let method = self.reading.method(call.method);
-        let (first, rows) = match &method.answer {
+        let (first, rows) = match &method.response {
             ResponseShape::Rows { paged: true, .. } => {
                 (request.page(1), in_turn(ListReader::paged(self.source(method, fetch, request))))
             }
@@ -220,7 +220,7 @@ impl ScanExecution {
 
     /// A row of which the API does not say whose it is has no answer to a query that asks for that.
     fn refuse_untold(&self, method: usize, batch: &RecordBatch) -> Result<(), DataFusionError> {
-        for (column, field) in &self.reading.method(method).gives {
+        for (column, field) in &self.reading.method(method).columns_from {
             let at = self.reading.resource.planned_schema().index_of(column)?;
             if self.reading.spec.projection().contains(&at) && batch.column(self.reading.place(column)).null_count() > 0
             {

@@ -121,7 +121,7 @@ fn config() -> SessionConfig {
 /// The API's objects as rows of a table.
 fn decoded(resource: &Resource, mut rows: Vec<Json>) -> RecordBatch {
     for column in &resource.columns {
-        if let ColumnSource::SameAs(other) = &column.source {
+        if let ColumnSource::Alias(other) = &column.source {
             rows.iter_mut().for_each(|row| row[&column.name] = row[other].clone());
         }
     }

@@ -37,7 +37,7 @@ impl<'a> Comparison<'a> {
         let mut comparison = Self { document, resource, found: BTreeMap::new() };
         resource.methods.iter().for_each(|method| comparison.method(method));
         // One that is another table's is compared there.
-        let own = resource.procedures.iter().filter(|procedure| procedure.same_as.is_none());
+        let own = resource.procedures.iter().filter(|procedure| procedure.alias_of.is_none());
         own.for_each(|procedure| comparison.procedure(procedure));
         comparison
     }
@@ -51,7 +51,7 @@ impl<'a> Comparison<'a> {
         self.parameters(&method.path, &operation);
         self.paged(method, &operation);
         self.query(method, &operation);
-        let row = match &method.answer {
+        let row = match &method.response {
             ResponseShape::Row(key) => Some(self.row(&method.name, key, &operation)),
             ResponseShape::Rows { key, .. } => self.rows(&method.name, key, &operation),
         };
@@ -66,18 +66,18 @@ impl<'a> Comparison<'a> {
         self.parameters(&procedure.path, &operation);
         self.body(procedure, &self.document.request(&operation));
         let row = self.row(&procedure.name, &procedure.row, &operation);
-        self.settles(procedure, &row);
+        self.completion(procedure, &row);
         self.columns(&row);
     }
 
     /// The values that are an end are among those that the document has for the column.
-    fn settles(&mut self, procedure: &Procedure, row: &Shape<'_>) {
-        let Some(settles) = &procedure.settles else { return };
-        let schemas = row.properties.get(settles.column.as_str()).map_or(&[][..], Vec::as_slice);
+    fn completion(&mut self, procedure: &Procedure, row: &Shape<'_>) {
+        let Some(completion) = &procedure.completion else { return };
+        let schemas = row.properties.get(completion.status_column.as_str()).map_or(&[][..], Vec::as_slice);
         let theirs = self.document.shape(schemas).values;
-        for (key, ours) in [("succeeded", &settles.succeeded), ("failed", &settles.failed)] {
+        for (key, ours) in [("succeeded", &completion.succeeded), ("failed", &completion.failed)] {
             if !theirs.is_empty() && !ours.iter().all(|value| theirs.contains(value)) {
-                self.differ(format!("methods.{}.settles.{key}", procedure.name), &any_of(&theirs), &listed(ours));
+                self.differ(format!("methods.{}.completion.{key}", procedure.name), &any_of(&theirs), &listed(ours));
             }
         }
     }
@@ -116,7 +116,7 @@ impl<'a> Comparison<'a> {
         let declared = self.document.parameters(operation);
         let has = |name: &str| declared.iter().any(|node| node["in"] == "query" && node["name"] == name);
         let theirs = has("page") && has("per_page");
-        let ours = matches!(method.answer, ResponseShape::Rows { paged: true, .. });
+        let ours = matches!(method.response, ResponseShape::Rows { paged: true, .. });
         if theirs != ours {
             let say = |paged| if paged { "`page` and `per_page`" } else { "no pages" };
             self.differ(format!("methods.{}.paged", method.name), say(theirs), say(ours));
@@ -252,9 +252,9 @@ impl<'a> Comparison<'a> {
 fn sent(method: &Method) -> BTreeMap<&str, BTreeSet<Option<&str>>> {
     let mut sent: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();
     for filter in &method.filters {
-        let values = sent.entry(filter.sends.as_str()).or_default();
-        values.extend(filter.values.iter().map(|(_, value)| Some(value.as_str())));
-        if filter.values.is_empty() {
+        let values = sent.entry(filter.query_param.as_str()).or_default();
+        values.extend(filter.value_map.iter().map(|(_, value)| Some(value.as_str())));
+        if filter.value_map.is_empty() {
             values.insert(None);
         }
     }

@@ -28,13 +28,13 @@ pub(super) async fn until_settled(
     writer: &Writer,
     scope: &RequestScope,
 ) -> Result<RecordBatch> {
-    let Some(settles) = &call.callable.procedure.settles else { return Ok(row) };
+    let Some(completion) = &call.callable.procedure.completion else { return Ok(row) };
     let Polling { first_pause: mut pause, longest_pause } = writer.polling();
     let deadline = Instant::now() + limit;
     let (mut unread, mut was_last) = (None, false);
     loop {
-        let started = started(call, settles, &row);
-        match settles.phase(started.status.as_deref()) {
+        let started = started(call, completion, &row);
+        match completion.phase(started.status.as_deref()) {
             Phase::Succeeded => return Ok(row),
             Phase::Failed => return Err(Fault::Failed(started).into()),
             Phase::Open => {}
@@ -47,7 +47,7 @@ pub(super) async fn until_settled(
         scope.query.now(format!("{started} has {}", started.status()));
         let reading = async {
             sleep(pause.min(left)).await;
-            read(call, client, settles, &row, deadline.max(Instant::now() + LAST_LOOK), scope).await
+            read(call, client, completion, &row, deadline.max(Instant::now() + LAST_LOOK), scope).await
         };
         let reading = tokio::select! {
             biased;
@@ -81,13 +81,13 @@ fn may_pass(error: &Error) -> bool {
 async fn read(
     call: &ProcedureCall,
     client: &Client,
-    settles: &Completion,
+    completion: &Completion,
     row: &RecordBatch,
     until: Instant,
     scope: &RequestScope,
 ) -> Result<RecordBatch> {
     let (answers, binding) = (&call.callable.answers, &call.invocation.binding);
-    let method = answers.method(&settles.read_by).expect("the declaration's check finds the method");
+    let method = answers.method(&completion.poll_method).expect("the declaration's check finds the method");
     let wanted = id(answers, row);
     let request = request(answers, method, binding, Some(wanted.clone()));
     let limit = until.saturating_duration_since(Instant::now());
@@ -131,9 +131,9 @@ pub(super) fn started_text(callable: &Callable, row: &RecordBatch) -> String {
     format!("{} {} of {answers}", answers.row_id(), id(answers, row))
 }
 
-fn started(call: &ProcedureCall, settles: &Completion, row: &RecordBatch) -> Box<StartedAction> {
+fn started(call: &ProcedureCall, completion: &Completion, row: &RecordBatch) -> Box<StartedAction> {
     let resource = &call.callable.answers;
-    let status = row.column_by_name(&settles.column).map(|column| column.as_string::<i32>());
+    let status = row.column_by_name(&completion.status_column).map(|column| column.as_string::<i32>());
     let status = status.filter(|status| status.is_valid(0)).map(|status| status.value(0).to_owned());
     let id = id(resource, row);
     let look = look(resource, &call.invocation.binding, Some(&id));

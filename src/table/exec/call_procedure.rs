@@ -100,7 +100,7 @@ impl CallProcedure {
                 ArgumentSlot::Wait => {}
             }
         }
-        if self.slots.contains(&ArgumentSlot::Wait) && self.callable.procedure.settles.is_none() {
+        if self.slots.contains(&ArgumentSlot::Wait) && self.callable.procedure.completion.is_none() {
             return Err(Fault::NoEnd { procedure: self.callable.name() }.into());
         }
         Ok(self.callable.check(&arguments)?)

@@ -64,9 +64,9 @@ fn row(callable: &Callable, body: &[u8], binding: &Binding) -> Result<RecordBatc
 /// What has begun since the request was sent, as far as its first page tells: the list has the newest first.
 async fn appeared(call: &ProcedureCall, client: &Client, begin: Instant, scope: &RequestScope) -> Appeared {
     let Callable { answers, procedure, .. } = call.callable.as_ref();
-    let Some(traces) = &procedure.traces else { return Appeared::Untraced };
-    let method = answers.method(&traces.read_by).expect("the declaration's check finds the method");
-    let request = match method.answer {
+    let Some(lookup) = &procedure.lookup_if_lost else { return Appeared::Untraced };
+    let method = answers.method(&lookup.list_method).expect("the declaration's check finds the method");
+    let request = match method.response {
         ResponseShape::Rows { paged: true, .. } => request(answers, method, &call.invocation.binding, None).page(1),
         ResponseShape::Rows { paged: false, .. } | ResponseShape::Row(_) => {
             request(answers, method, &call.invocation.binding, None)
@@ -83,7 +83,7 @@ async fn appeared(call: &ProcedureCall, client: &Client, begin: Instant, scope: 
     // By the API's own clock: the one here may be wrong. Both of its times are in whole seconds.
     let now = body.head().date.unwrap_or_else(Utc::now);
     let since = now - TimeDelta::from_std(begin.elapsed()).unwrap_or_default() - TimeDelta::seconds(1);
-    match rows_since(answers, method, traces, &body, &call.invocation.binding, since) {
+    match rows_since(answers, method, lookup, &body, &call.invocation.binding, since) {
         Ok(rows) => Appeared::Rows(rows),
         Err(fault) => Appeared::Unreadable(TableFault::Unreadable { at: request.at(), fault }.into()),
     }
@@ -92,20 +92,20 @@ async fn appeared(call: &ProcedureCall, client: &Client, begin: Instant, scope: 
 fn rows_since(
     resource: &Resource,
     method: &Method,
-    traces: &LostPostLookup,
+    lookup: &LostPostLookup,
     body: &Body,
     binding: &Binding,
     since: DateTime<Utc>,
 ) -> Result<Vec<String>, crate::rows::Fault> {
     let place = |name: &String| resource.arrow_schema().index_of(name).expect("the declaration's check finds it");
-    let columns: Vec<usize> = traces.show.iter().chain([&traces.since]).map(place).collect();
-    let rows = Decoder::new(resource, &method.answer, &columns).decode(body.bytes(), binding)?.batch;
+    let columns: Vec<usize> = lookup.columns.iter().chain([&lookup.time_column]).map(place).collect();
+    let rows = Decoder::new(resource, &method.response, &columns).decode(body.bytes(), binding)?.batch;
     let times = rows.column(rows.num_columns() - 1);
     let times = times.as_any().downcast_ref::<TimestampNanosecondArray>().expect("the declaration's check sees to it");
     let since = since.timestamp_nanos_opt().unwrap_or(i64::MAX);
     // A row that does not tell when it began may have begun since.
     let new = (0..rows.num_rows()).filter(|row| times.is_null(*row) || times.value(*row) >= since);
-    Ok(new.map(|row| shown(&rows, row, &traces.since)).collect())
+    Ok(new.map(|row| shown(&rows, row, &lookup.time_column)).collect())
 }
 
 /// `id 7, type transfer, status in-progress`
@@ -134,10 +134,10 @@ pub(super) fn request(resource: &Resource, method: &Method, binding: &Binding, i
 /// The query that shows what has begun there.
 fn look(callable: &Callable, binding: &Binding) -> String {
     let Callable { answers, procedure, .. } = callable;
-    let Some(LostPostLookup { show, since, .. }) = &procedure.traces else {
+    let Some(LostPostLookup { columns, time_column, .. }) = &procedure.lookup_if_lost else {
         return await_end::look(answers, binding, None);
     };
-    let columns: Vec<&str> = show.iter().chain([since]).map(String::as_str).collect();
+    let columns: Vec<&str> = columns.iter().chain([time_column]).map(String::as_str).collect();
     let query = await_end::select(&columns, answers, binding, None);
-    format!("{query} ORDER BY {since} DESC LIMIT 10")
+    format!("{query} ORDER BY {time_column} DESC LIMIT 10")
 }
