@@ -268,8 +268,8 @@ async fn what_is_not_understood_says_what_to_write() {
         ("SELECT TOP 10 PERCENT id FROM images", "rank() OVER"),
         ("SELECT id FROM images ORDER BY id FETCH FIRST 1 ROW WITH TIES", "rank() OVER"),
         ("SELECT TOP 1 id FROM images LIMIT 2", "write one of them"),
-        ("CREATE TEMPORARY TABLE t AS SELECT 1", "only read"),
-        ("INSERT INTO images VALUES (1)", "only read"),
+        ("CREATE TEMPORARY TABLE t AS SELECT 1", "read-only"),
+        ("INSERT INTO images VALUES (1)", "read-only"),
         ("USE digitalocean", "in full"),
         ("BEGIN", "no transactions"),
         ("COMMIT", "no transactions"),
@@ -347,5 +347,5 @@ async fn what_datafusion_would_tell_in_its_own_words_is_refused_with_a_hint() {
         let report = stage.error(sql).await.report();
         assert!(report.contains(&format!("`{written}")) && report.contains("hint: "), "{sql}: {report}");
     }
-    assert!(stage.error("SET x = 1").await.report().contains("only read: SET x"));
+    assert!(stage.error("SET x = 1").await.report().contains("read-only: SET x"));
 }
