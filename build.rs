@@ -1,6 +1,5 @@
-//! Compiles `proto/` and lists the files that the program carries inside it:
-//! the declarations of the tables (`src/resource`) and the rows of the simulated
-//! account (`tests/fixtures`). A new table is a new file, in no list by hand.
+//! Compiles `proto/` and embeds the declarations of the tables (`src/resource`): a new table is a new file, in no list
+//! by hand.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +10,6 @@ type Failure = Box<dyn std::error::Error>;
 fn main() -> Result<(), Failure> {
     compile_protos()?;
     embed("src/resource", "toml", "declarations.rs")?;
-    embed("tests/fixtures", "json", "fixtures.rs")?;
     Ok(())
 }
 

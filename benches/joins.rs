@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use oceanflight::api::{self, Budgets, Client, limit};
-use oceanflight::demo::{Limits, Options, Running};
 use oceanflight::engine::{self, Engine, Principal};
 use oceanflight::secret::Secret;
+use simulated_account::{Limits, Options, Running};
 use tokio::runtime::Runtime;
 
 const LATENCY: Duration = Duration::from_millis(50);

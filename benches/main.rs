@@ -12,13 +12,13 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use datafusion::prelude::{Expr, col, lit};
 use futures::TryStreamExt;
 use oceanflight::api::{self, Budgets, Client, limit};
-use oceanflight::demo::{self, Limits, Running};
 use oceanflight::engine::{self, Engine, Principal};
 use oceanflight::resource::{Binding, Registry, Resource, Value};
 use oceanflight::rows::Decoder;
 use oceanflight::secret::Secret;
 use oceanflight::table::KeyConstraints;
 use serde_json::json;
+use simulated_account::{self as demo, Limits, Running};
 use tokio::runtime::Runtime;
 
 const IMAGE: &str = "62137902";

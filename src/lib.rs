@@ -20,12 +20,12 @@
 //! - [`resource`]: the declarations. No I/O.
 //! - [`query`]: one query, from its text to its last row: who asks, its limits, counts and ledger, its cancel.
 //! - [`error`], [`secret`]: errors as values; a token that does not print.
-//! - [`demo`]: a simulated account, an HTTP server of its own. It knows none of the above.
+//!
+//! The simulated account of `--demo` and of the tests is the crate `simulated-account`. It knows none of the above.
 
 pub mod api;
 pub mod cli;
 pub mod config;
-pub mod demo;
 pub mod engine;
 pub mod error;
 pub mod flight;

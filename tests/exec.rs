@@ -16,10 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use oceanflight::demo::{self, Effect, Fault, Limits};
 use oceanflight::engine::{self, Polling};
 use oceanflight::error::Kind;
 use serde_json::Value as Json;
+use simulated_account::{self as demo, Effect, Fault, Limits};
 use tokio::sync::Semaphore;
 
 use crate::support::{IMAGE, Stage, json};

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use oceanflight::api::{self, limit};
-use oceanflight::demo::{self, Limits};
 use oceanflight::engine;
 use oceanflight::error::{Error, Kind};
 use oceanflight::secret::Secret;
+use simulated_account::{self as demo, Limits};
 
 use crate::support::{IMAGE, Stage, client_options, integers};
 

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use oceanflight::demo::{Effect, Fault};
 use oceanflight::engine::{FilterCounts, Principal};
 use oceanflight::error::Kind;
 use serde_json::json;
+use simulated_account::{Effect, Fault};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 

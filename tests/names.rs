@@ -7,12 +7,12 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::collect;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use oceanflight::api::{Budgets, Client, limit};
-use oceanflight::demo::{self, Limits, Running};
 use oceanflight::engine::{self, Account, Engine, Principal};
 use oceanflight::error::Kind;
 use oceanflight::resource::Registry;
 use oceanflight::secret::Secret;
 use oceanflight::table::{Accounts, ResourceTable, Run};
+use simulated_account::{self as demo, Limits, Running};
 
 use crate::support::{Stage, a_query, ask, client_options, integers, json, single};
 

@@ -1,10 +1,10 @@
 //! What a query costs: told by EXPLAIN, counted by EXPLAIN ANALYZE, bounded by `query.max_requests`.
 
 use futures::StreamExt;
-use oceanflight::demo::{self, Limits};
 use oceanflight::engine;
 use oceanflight::engine::Principal;
 use oceanflight::error::Kind;
+use simulated_account::{self as demo, Limits};
 
 use crate::support::{Stage, json, single};
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use oceanflight::demo::{self, Effect, Fault};
 use oceanflight::engine::{self, Limits, Principal, Query, QueryState, QueryStream};
 use oceanflight::error::Kind;
 use oceanflight::query::Queries;
+use simulated_account::{self as demo, Effect, Fault};
 use tokio::sync::Semaphore;
 
 use crate::support::Stage;

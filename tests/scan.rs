@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::StreamExt;
-use oceanflight::demo::{self, Effect, Fault};
 use oceanflight::engine::{self, FilterCounts, Principal};
 use oceanflight::error::Kind;
 use serde_json::{Value as Json, json};
+use simulated_account::{self as demo, Effect, Fault};
 use tokio::sync::Semaphore;
 
 use crate::support::{ACTIONS, Asked, IMAGE, Stage, integers, json, single};

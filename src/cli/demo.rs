@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use clap::Args;
+use simulated_account::{Account, StartError};
 
 use super::console::{Console, say};
 use super::error::Error;
 use super::exit::Exit;
 use super::signal::Signals;
 use super::simulated::Simulated;
-use crate::demo::{self, Account, StartError};
 use crate::error::Result;
 use crate::server;
 
@@ -32,7 +32,7 @@ pub(super) async fn run(demo: DemoArgs, console: &mut Console) -> Result<Exit> {
     let address = listener.local_addr().map_err(|source| server::Error::Bind { address: demo.listen, source })?;
     say(&mut *console.stderr, &banner(server::reachable(address)));
 
-    let ended = demo::serve(listener, account, async move { signals.next().await }).await;
+    let ended = simulated_account::serve(listener, account, async move { signals.next().await }).await;
     ended.map_err(|error| Error::Simulated(StartError::Listen(error)))?;
     Ok(Exit::Done)
 }

@@ -5,9 +5,9 @@ use std::io;
 use std::path::PathBuf;
 
 use arrow::error::ArrowError;
+use simulated_account::StartError;
 
 use super::format::Format;
-use crate::demo;
 use crate::error::{Failure, Kind};
 
 /// A failure of the command line itself.
@@ -32,7 +32,7 @@ pub(super) enum Error {
     /// A flag for a simulated account, without one.
     NotSimulated { flag: &'static str },
     /// The simulated account does not start.
-    Simulated(demo::StartError),
+    Simulated(StartError),
     /// A table that there is none of.
     NoSuchTable { name: String, nearest: Option<String> },
     /// Signals cannot be heard.
@@ -94,11 +94,9 @@ impl Failure for Error {
             | Self::Extension { .. }
             | Self::Binary { .. }
             | Self::NotSimulated { .. }
-            | Self::Simulated(demo::StartError::Account(_)) => Kind::InvalidArgument,
+            | Self::Simulated(StartError::Account(_)) => Kind::InvalidArgument,
             Self::NoSuchTable { .. } => Kind::NotFound,
-            Self::Sql { .. } | Self::Output { .. } | Self::Simulated(demo::StartError::Listen(_)) => {
-                Kind::FailedPrecondition
-            }
+            Self::Sql { .. } | Self::Output { .. } | Self::Simulated(StartError::Listen(_)) => Kind::FailedPrecondition,
             Self::Encode { .. } => Kind::Unimplemented,
             Self::Signals(_) | Self::Runtime(_) => Kind::Internal,
             Self::Stopped => Kind::Cancelled,

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-
-use crate::demo::{Fault, Limits, Options, Total};
+use simulated_account::{Fault, Limits, Options, Total};
 
 /// How the simulated account behaves.
 #[derive(Args, Clone, Debug, Default)]

@@ -1,12 +1,12 @@
 //! The API that the engine calls: DigitalOcean's, or a simulated account in this process.
 
+use simulated_account::Running;
 use url::Url;
 
 use super::error::Error;
 use super::simulated::Simulated;
 use crate::api::{Budgets, Client, limit};
 use crate::config::Settings;
-use crate::demo::Running;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::secret::Secret;

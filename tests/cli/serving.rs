@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use oceanflight::demo::{self, Effect, Fault, Running};
 use oceanflight::engine::Engine;
 use oceanflight::error::{Kind, Result};
 use oceanflight::secret::Secret;
 use oceanflight::{api, engine, flight, server};
+use simulated_account::{self as demo, Effect, Fault, Running};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 

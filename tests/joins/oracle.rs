@@ -11,9 +11,9 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::catalog::MemorySchemaProvider;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use oceanflight::demo::Account;
 use oceanflight::resource::{ColumnSource, Registry, Resource};
 use serde_json::Value as Json;
+use simulated_account::Account;
 
 use super::shapes::Of;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use oceanflight::api::{Budgets, Client};
-use oceanflight::demo::{self, Limits};
 use oceanflight::error::{Error, Kind};
 use oceanflight::resource::Resource;
 use oceanflight::table::{Account, Accounts, ResourceTable, Run};
+use simulated_account::{self as demo, Limits};
 
 use crate::support::{Stage, a_query, client_options, integers};
 

@@ -9,12 +9,12 @@ use arrow::datatypes::Int64Type;
 use arrow::json::ArrayWriter;
 use futures::TryStreamExt;
 use oceanflight::api::{self, Budgets, Client, limit, retry};
-use oceanflight::demo::{self, Limits, Running};
 use oceanflight::engine::{self, Engine, Principal, Query};
 use oceanflight::error::Error;
 use oceanflight::query::Queries;
 use oceanflight::secret::Secret;
 use serde_json::Value as Json;
+use simulated_account::{self as demo, Limits, Running};
 use url::Url;
 
 /// The table's name in the simulated account.

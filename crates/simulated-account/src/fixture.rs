@@ -1,4 +1,4 @@
-//! The files under `tests/fixtures`, which the program carries inside it: routes
+//! The files under `fixtures`, which the program carries inside it: routes
 //! and rows of one table each, the rows in the API's own shape.
 //!
 //! The keys are the fields of [`Fixture`]; an unknown one is an error. In a row,
@@ -23,7 +23,7 @@ static FIXTURES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/fixtures.
 pub enum Error {
     /// A fixture is not written as it has to be.
     Fixture {
-        /// Its path below `tests/fixtures`, without `.json`.
+        /// Its path below `fixtures`, without `.json`.
         name: String,
         /// What is wrong with it.
         source: serde_json::Error,

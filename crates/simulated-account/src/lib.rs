@@ -20,7 +20,7 @@
 //! ```
 //!
 //! # A table is a fixture
-//! `tests/fixtures/digitalocean/compute/images.json` is one; a further table takes a
+//! `fixtures/digitalocean/compute/images.json` is one; a further table takes a
 //! further file and no code. The keys:
 //!
 //! | key | meaning |
