@@ -19,7 +19,7 @@ use arrow::array::RecordBatch;
 use oceanflight::engine::{self, Polling};
 use oceanflight::error::Kind;
 use serde_json::Value as Json;
-use simulated_account::{self as demo, Effect, Fault, Limits};
+use simulated_account::{self as demo, After, Fault, Limits, TestEffect};
 use tokio::sync::Semaphore;
 
 use crate::support::{IMAGE, Stage, json};
@@ -74,7 +74,7 @@ impl Stage {
     /// Holds requests back until the answer gets permits.
     fn hold(&self, method: &str, path: &str) -> Arc<Semaphore> {
         let gate = Arc::new(Semaphore::new(0));
-        self.demo.account().inject(Fault::on(method, path).then(Effect::Hold(Arc::clone(&gate))));
+        self.demo.account().inject(Fault::on(method, path).then(TestEffect::hold(Arc::clone(&gate))));
         gate
     }
 }

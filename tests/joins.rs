@@ -15,7 +15,7 @@ use futures::StreamExt;
 use oceanflight::engine::{FilterCounts, Principal};
 use oceanflight::error::Kind;
 use serde_json::json;
-use simulated_account::{Effect, Fault};
+use simulated_account::{Fault, TestEffect};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -173,7 +173,7 @@ async fn the_actions_of_many_images_are_asked_for_side_by_side() {
     let stage = stage_of(100, 1).await;
     let gate = Arc::new(Semaphore::new(0));
     // None is answered before sixteen are there: one after another, or a few at a time, they never would be.
-    stage.demo.account().inject(Fault::on("GET", "/v2/images/*/actions").then(Effect::Hold(Arc::clone(&gate))));
+    stage.demo.account().inject(Fault::on("GET", "/v2/images/*/actions").then(TestEffect::hold(Arc::clone(&gate))));
 
     let query = stage.rows("SELECT a.id FROM images i JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 100");
     let open = async {
@@ -211,7 +211,7 @@ async fn dropping_a_join_half_way_stops_its_requests() {
     let stage = stage_of(200, 3).await;
     let account = stage.demo.account();
     let gate = Arc::new(Semaphore::new(0));
-    let later = Fault::on("GET", "/v2/images/*/actions").skip(20).then(Effect::Hold(Arc::clone(&gate)));
+    let later = Fault::on("GET", "/v2/images/*/actions").skip(20).then(TestEffect::hold(Arc::clone(&gate)));
     account.inject(later);
     let sql = "SELECT a.id FROM images i JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 200 ORDER BY a.id";
     let mut answer = stage.engine.run(&Principal::local(), sql, None).await.unwrap();

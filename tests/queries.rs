@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 use oceanflight::engine::{self, Limits, Principal, Query, QueryState, QueryStream};
 use oceanflight::error::Kind;
 use oceanflight::query::Queries;
-use simulated_account::{self as demo, Effect, Fault};
+use simulated_account::{self as demo, Fault, TestEffect};
 use tokio::sync::Semaphore;
 
 use crate::support::Stage;
@@ -17,7 +17,7 @@ const ACTIONS: &str = "SELECT id FROM image_actions WHERE image_id = 62137902";
 /// A stage whose actions are not answered, a query that waits for them, and what lets it go on.
 async fn waiting() -> (Stage, QueryStream, Arc<Semaphore>) {
     let (stage, held) = (Stage::new(&[]).await, Arc::new(Semaphore::new(0)));
-    let fault = Fault::on("GET", "/v2/images/*/actions").then(Effect::Hold(Arc::clone(&held)));
+    let fault = Fault::on("GET", "/v2/images/*/actions").then(TestEffect::hold(Arc::clone(&held)));
     stage.demo.account().inject(fault);
     let mut answer = stage.engine.run(&Principal::local(), ACTIONS, None).await.unwrap();
     // A request is sent when rows are asked for.
@@ -104,7 +104,7 @@ async fn a_query_that_is_cancelled_drops_its_requests_although_nobody_takes_its_
 #[tokio::test]
 async fn an_exec_that_is_cancelled_says_that_its_request_is_not_taken_back() {
     let (stage, held) = (stage_that_writes().await, Arc::new(Semaphore::new(0)));
-    let fault = Fault::on("POST", "/v2/images/*/actions").then(Effect::Hold(Arc::clone(&held)));
+    let fault = Fault::on("POST", "/v2/images/*/actions").then(TestEffect::hold(Arc::clone(&held)));
     stage.demo.account().inject(fault);
     let transfer = "EXEC digitalocean.compute.images.transfer @image_id = 62137902, @region = 'sfo3'";
     let mut answer = stage.engine.run(&Principal::local(), transfer, None).await.unwrap();

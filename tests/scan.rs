@@ -8,7 +8,7 @@ use futures::StreamExt;
 use oceanflight::engine::{self, FilterCounts, Principal};
 use oceanflight::error::Kind;
 use serde_json::{Value as Json, json};
-use simulated_account::{self as demo, Effect, Fault};
+use simulated_account::{self as demo, Fault, TestEffect};
 use tokio::sync::Semaphore;
 
 use crate::support::{ACTIONS, Asked, IMAGE, Stage, integers, json, single};
@@ -287,7 +287,7 @@ async fn an_image_that_is_not_there_is_no_row_and_a_notice() {
 async fn filtered_rows_leave_with_their_page() {
     let stage = Stage::new(&[(IMAGE, 2_000)]).await;
     let gate = Arc::new(Semaphore::new(0));
-    let last = Fault::on("GET", "/v2/images/*/actions").page(10).then(Effect::Hold(Arc::clone(&gate)));
+    let last = Fault::on("GET", "/v2/images/*/actions").page(10).then(TestEffect::hold(Arc::clone(&gate)));
     stage.demo.account().inject(last);
 
     for filter in ["", "AND status = 'completed'"] {
@@ -302,7 +302,7 @@ async fn filtered_rows_leave_with_their_page() {
 async fn a_page_that_is_held_holds_nothing_before_it() {
     let stage = Stage::new(&[(IMAGE, 1_000)]).await;
     let gate = Arc::new(Semaphore::new(0));
-    let last = Fault::on("GET", "/v2/images/*/actions").page(5).then(Effect::Hold(Arc::clone(&gate)));
+    let last = Fault::on("GET", "/v2/images/*/actions").page(5).then(TestEffect::hold(Arc::clone(&gate)));
     stage.demo.account().inject(last);
 
     let mut answer = stage
@@ -327,7 +327,7 @@ async fn pages_are_fetched_side_by_side() {
     let stage = Stage::new(&[(IMAGE, 2_000)]).await;
     let gate = Arc::new(Semaphore::new(0));
     // Every page but the first waits until all nine of them are there: one after another, they never would be.
-    let rest = Fault::on("GET", "/v2/images/*/actions").skip(1).then(Effect::Hold(Arc::clone(&gate)));
+    let rest = Fault::on("GET", "/v2/images/*/actions").skip(1).then(TestEffect::hold(Arc::clone(&gate)));
     stage.demo.account().inject(rest);
 
     let query = stage.rows("SELECT id FROM image_actions WHERE image_id = 62137902");
@@ -359,7 +359,7 @@ async fn no_more_than_sixteen_requests_are_in_flight_whatever_is_asked() {
 async fn a_computed_column_leaves_with_its_page_and_in_order() {
     let stage = Stage::new(&[(IMAGE, 2_000)]).await;
     let gate = Arc::new(Semaphore::new(0));
-    stage.demo.account().inject(Fault::on("GET", "/v2/images/*/actions").page(10).then(Effect::Hold(gate)));
+    stage.demo.account().inject(Fault::on("GET", "/v2/images/*/actions").page(10).then(TestEffect::hold(gate)));
 
     let sql = "SELECT id, upper(status) FROM image_actions WHERE image_id = 62137902";
     let mut answer = stage.engine.run(&Principal::local(), sql, None).await.unwrap();
@@ -427,7 +427,10 @@ async fn pages_give_their_memory_back_when_their_rows_are_taken() {
 async fn dropping_an_answer_stops_its_requests() {
     let stage = Stage::new(&[(IMAGE, 20_000)]).await;
     let gate = Arc::new(Semaphore::new(0));
-    stage.demo.account().inject(Fault::on("GET", "/v2/images/*/actions").skip(1).then(Effect::Hold(Arc::clone(&gate))));
+    stage
+        .demo
+        .account()
+        .inject(Fault::on("GET", "/v2/images/*/actions").skip(1).then(TestEffect::hold(Arc::clone(&gate))));
     let mut answer = stage
         .engine
         .run(&Principal::local(), "SELECT id FROM image_actions WHERE image_id = 62137902", None)

@@ -9,7 +9,7 @@ use oceanflight::engine::Engine;
 use oceanflight::error::{Kind, Result};
 use oceanflight::secret::Secret;
 use oceanflight::{api, engine, flight, server};
-use simulated_account::{self as demo, Effect, Fault, Running};
+use simulated_account::{self as demo, Fault, Running, TestEffect};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
@@ -83,7 +83,7 @@ async fn engine(account: &Running) -> Engine {
 async fn stopping(grace: Duration) -> (Arc<Semaphore>, JoinHandle<Result<usize>>, JoinHandle<()>) {
     let held = Arc::new(Semaphore::new(0));
     let account = Running::start(demo::Options::default()).await.unwrap();
-    account.account().inject(Fault::on("GET", "/v2/images/*/actions").then(Effect::Hold(held.clone())));
+    account.account().inject(Fault::on("GET", "/v2/images/*/actions").then(TestEffect::hold(held.clone())));
     let listener = server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let (stop, stopped) = oneshot::channel::<()>();

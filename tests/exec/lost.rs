@@ -61,8 +61,8 @@ async fn a_redirect_a_304_and_a_101_do_not_say_that_nothing_was_done() {
             // Whoever follows it posts a second time.
             let location = format!("{}/v2/images/62137902/actions", stage.demo.url());
             let headers = if is_located { vec![("location".to_owned(), location.clone())] } else { vec![] };
-            let effect = Effect::AnswerAfter { code, body: String::new(), headers };
-            stage.demo.account().inject(Fault::on("POST", "**").then(effect));
+            let answer = After::Answer { code, body: Some(String::new()), headers };
+            stage.demo.account().inject(Fault::on("POST", "**").then(TestEffect::After(answer)));
 
             let report = lost(&stage, TRANSFER).await;
 

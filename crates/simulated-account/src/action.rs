@@ -1,8 +1,7 @@
-//! The life of an image's action, the one thing about a table that is code: a POST
-//! begins it, time completes it, and its completion changes the image.
+//! How an image's action begins and completes, the only code about one table: a POST begins it, it completes after some
+//! time, and its completion changes the image.
 //!
-//! A written row that is `in-progress` with a `completed_at` that is still to come
-//! is served with null until then.
+//! A row of a fixture that is `in-progress` with a `completed_at` in the future has null there until that time.
 
 use std::time::Duration;
 
@@ -10,45 +9,45 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::answer::Answer;
-use super::rows::{id_text, time};
-use super::tables::Tables;
+use crate::response::ApiResponse;
+use crate::rows::{id_text, time};
+use crate::tables::Tables;
 
-/// Something in progress.
+/// A row that will complete.
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(crate) struct PendingRow {
     table: usize,
     parent: String,
     id: String,
     due: Instant,
-    then: Then,
+    completion: Completion,
 }
 
-/// What completion does to the image.
+/// How completion changes the image.
 #[derive(Debug)]
-enum Then {
+enum Completion {
     Nothing,
     AddRegion(String),
     BecomeSnapshot,
 }
 
-impl Pending {
-    /// A row that is completed in time, and changes nothing else.
-    pub(super) fn row(table: usize, parent: &str, id: &str, due: Instant) -> Self {
-        Self { table, parent: parent.to_owned(), id: id.to_owned(), due, then: Then::Nothing }
+impl PendingRow {
+    /// A row whose completion changes nothing else.
+    pub(crate) fn row(table: usize, parent: &str, id: &str, due: Instant) -> Self {
+        Self { table, parent: parent.to_owned(), id: id.to_owned(), due, completion: Completion::Nothing }
     }
 
-    pub(super) fn is_due(&self, now: Instant) -> bool {
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
         self.due <= now
     }
 
-    pub(super) fn is_in(&self, table: usize, parent: &str) -> bool {
+    pub(crate) fn is_in(&self, table: usize, parent: &str) -> bool {
         self.table == table && self.parent == parent
     }
 }
 
-/// Takes the time of completion from a row that is in progress, if it is to come.
-pub(super) fn put_off(row: &mut Value, now: DateTime<Utc>) -> Option<Duration> {
+/// Removes the time of completion from a row that is in progress, and returns the time until then.
+pub(crate) fn take_completion_time(row: &mut Value, now: DateTime<Utc>) -> Option<Duration> {
     if row["status"] != "in-progress" {
         return None;
     }
@@ -57,8 +56,8 @@ pub(super) fn put_off(row: &mut Value, now: DateTime<Utc>) -> Option<Duration> {
     Some((due.to_utc() - now).to_std().unwrap_or_default())
 }
 
-/// The row is completed, and the image has what it brings.
-pub(super) fn complete(tables: &mut Tables, entry: &Pending) {
+/// Completes the row and changes the image.
+pub(crate) fn complete(tables: &mut Tables, entry: &PendingRow) {
     let completed_at = time(tables.clock.at(entry.due));
     if let Some(row) = tables.row_mut(entry.table, Some(&entry.parent), &entry.id) {
         row["status"] = json!("completed");
@@ -66,10 +65,10 @@ pub(super) fn complete(tables: &mut Tables, entry: &Pending) {
     }
     let Some(images) = tables.parent_of(entry.table) else { return };
     let Some(image) = tables.row_mut(images, None, &entry.parent) else { return };
-    match &entry.then {
-        Then::Nothing => {}
-        Then::BecomeSnapshot => image["type"] = json!("snapshot"),
-        Then::AddRegion(slug) => {
+    match &entry.completion {
+        Completion::Nothing => {}
+        Completion::BecomeSnapshot => image["type"] = json!("snapshot"),
+        Completion::AddRegion(slug) => {
             if let Some(regions) = image["regions"].as_array_mut()
                 && !regions.iter().any(|region| region == slug)
             {
@@ -79,20 +78,20 @@ pub(super) fn complete(tables: &mut Tables, entry: &Pending) {
     }
 }
 
-/// Carries out the POST: the new row as it begins, or the API's refusal.
-pub(super) fn begin(
+/// Executes the POST: returns the new row, or the API's error.
+pub(crate) fn begin(
     tables: &mut Tables,
     table: usize,
     image_id: &str,
     request: &[u8],
     settle: Duration,
-) -> Result<Value, Answer> {
-    let images = tables.parent_of(table).ok_or_else(Answer::not_found)?;
+) -> Result<Value, ApiResponse> {
+    let images = tables.parent_of(table).ok_or_else(ApiResponse::not_found)?;
     let image = tables.get(images, None, Some(image_id));
-    // A slug finds an image too, but not in this path.
-    let image = image.filter(|image| id_text(&image["id"]) == image_id).ok_or_else(Answer::not_found)?;
-    let request: Value = serde_json::from_slice(request).map_err(|_| Answer::refusal(400))?;
-    let wanted = wanted(tables, table, &image, &request)?;
+    // `get` finds an image by its slug too, but this path has ids only.
+    let image = image.filter(|image| id_text(&image["id"]) == image_id).ok_or_else(ApiResponse::not_found)?;
+    let request: Value = serde_json::from_slice(request).map_err(|_| ApiResponse::refusal(400))?;
+    let action = new_action(tables, table, &image, &request)?;
 
     let id = tables.next_id();
     let row = json!({
@@ -103,52 +102,56 @@ pub(super) fn begin(
         "completed_at": null,
         "resource_id": image["id"],
         "resource_type": "image",
-        "region_slug": wanted.region["slug"],
-        "region": wanted.region,
+        "region_slug": action.region["slug"],
+        "region": action.region,
     });
     let due = Tables::due_in(settle);
     tables.insert_first(table, image_id, row.clone());
-    tables.pending.push(Pending { then: wanted.then, ..Pending::row(table, image_id, &id.to_string(), due) });
+    tables
+        .pending
+        .push(PendingRow { completion: action.completion, ..PendingRow::row(table, image_id, &id.to_string(), due) });
     Ok(row)
 }
 
-struct Wanted {
+struct NewAction {
     region: Value,
-    then: Then,
+    completion: Completion,
 }
 
-fn wanted(tables: &Tables, table: usize, image: &Value, request: &Value) -> Result<Wanted, Answer> {
+fn new_action(tables: &Tables, table: usize, image: &Value, request: &Value) -> Result<NewAction, ApiResponse> {
     let regions = tables.all[table].fixture.post.as_ref().and_then(|post| tables.find(&post.regions));
     let region = |slug: &str| tables.get(regions?, None, Some(slug));
     let is_backup = image["type"] == "backup";
     match request["type"].as_str() {
-        Some("convert") if !is_backup => Err(Answer::unprocessable("Only backups can be converted to snapshots")),
+        Some("convert") if !is_backup => Err(ApiResponse::unprocessable("Only backups can be converted to snapshots")),
         Some("convert") => {
             let home = image["regions"][0].as_str().and_then(region);
-            Ok(Wanted { region: home.unwrap_or(Value::Null), then: Then::BecomeSnapshot })
+            Ok(NewAction { region: home.unwrap_or(Value::Null), completion: Completion::BecomeSnapshot })
         }
-        Some("transfer") if is_backup => Err(Answer::unprocessable("Backups can not be transfered to other regions")),
+        Some("transfer") if is_backup => {
+            Err(ApiResponse::unprocessable("Backups can not be transfered to other regions"))
+        }
         Some("transfer") => {
             let slug = request["region"].as_str().unwrap_or("");
             if slug.is_empty() {
-                return Err(Answer::unprocessable("Region can't be blank"));
+                return Err(ApiResponse::unprocessable("Region can't be blank"));
             }
-            let there = region(slug).ok_or_else(|| Answer::unprocessable("Region is invalid"))?;
+            let region = region(slug).ok_or_else(|| ApiResponse::unprocessable("Region is invalid"))?;
             let has = image["regions"].as_array().is_some_and(|list| list.iter().any(|own| own == slug));
             if has {
-                return Err(Answer::unprocessable("Image is already in that region"));
+                return Err(ApiResponse::unprocessable("Image is already in that region"));
             }
-            Ok(Wanted { region: there, then: Then::AddRegion(slug.to_owned()) })
+            Ok(NewAction { region, completion: Completion::AddRegion(slug.to_owned()) })
         }
-        _ => Err(Answer::error(404, "not_found", "The specified action type is not available.")),
+        _ => Err(ApiResponse::error(404, "not_found", "The specified action type is not available.")),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture;
-    use super::super::tables::Clock;
     use super::*;
+    use crate::fixture;
+    use crate::tables::Clock;
 
     const LIVE: &str = "62137950";
 
@@ -162,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_written_row_in_progress_is_completed_in_time() {
+    fn a_row_of_a_fixture_completes_at_its_time() {
         let mut tables = tables();
         let start = Instant::now();
 
@@ -187,15 +190,15 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_to_come_is_put_off() {
+    fn only_a_row_in_progress_with_an_end_completes_later() {
         let now = DateTime::parse_from_rfc3339("2026-01-01T00:00:00Z").unwrap().to_utc();
         let mut coming = json!({"status": "in-progress", "completed_at": "2026-01-01T00:00:20Z"});
         let mut done = json!({"status": "errored", "completed_at": "2026-01-01T00:00:20Z"});
         let mut endless = json!({"status": "in-progress", "completed_at": null});
 
-        assert_eq!(put_off(&mut coming, now), Some(Duration::from_secs(20)));
+        assert_eq!(take_completion_time(&mut coming, now), Some(Duration::from_secs(20)));
         assert_eq!(coming["completed_at"], Value::Null);
-        assert_eq!((put_off(&mut done, now), put_off(&mut endless, now)), (None, None));
+        assert_eq!((take_completion_time(&mut done, now), take_completion_time(&mut endless, now)), (None, None));
         assert!(done["completed_at"].is_string());
     }
 }

@@ -1,5 +1,5 @@
-//! A client for the tests of this module: one request, one connection, and what
-//! came over it as it came, cut and odd answers too.
+//! A client for the tests of this crate: one request on one connection. It returns what it receives, also if that is not
+//! a complete response.
 
 use std::io;
 
@@ -7,14 +7,14 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Limits, Options, Running};
+use crate::{Limits, Options, Running};
 
-/// An answer, whole or not.
+/// A response, complete or not.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: u16,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
     head: String,
-    pub(super) body: String,
+    pub(crate) body: String,
 }
 
 impl Reply {
@@ -26,26 +26,27 @@ impl Reply {
         Ok(Self { status, head: head.to_ascii_lowercase(), body: body.to_owned() })
     }
 
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(own, _)| *own == name).map(|(_, value)| value)
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    pub(super) fn is_whole(&self) -> bool {
+    #[cfg(feature = "faults")]
+    pub(crate) fn is_complete(&self) -> bool {
         self.header("content-length") == Some(&self.body.len().to_string())
     }
 }
 
 /// An account without limits.
-pub(super) async fn start() -> Running {
+pub(crate) async fn start() -> Running {
     start_with(Options::default()).await
 }
 
-pub(super) async fn start_with(options: Options) -> Running {
+pub(crate) async fn start_with(options: Options) -> Running {
     let limits = match options.limits == Limits::default() {
         true => Limits::off(),
         false => options.limits,
@@ -53,19 +54,19 @@ pub(super) async fn start_with(options: Options) -> Running {
     Running::start(Options { limits, ..options }).await.unwrap()
 }
 
-pub(super) async fn get(running: &Running, path: &str) -> Reply {
+pub(crate) async fn get(running: &Running, path: &str) -> Reply {
     ask(running, "GET", path, "").await.unwrap()
 }
 
-pub(super) async fn post(running: &Running, path: &str, body: &str) -> Reply {
+pub(crate) async fn post(running: &Running, path: &str, body: &str) -> Reply {
     ask(running, "POST", path, body).await.unwrap()
 }
 
-pub(super) async fn ask(running: &Running, method: &str, path: &str, body: &str) -> io::Result<Reply> {
+pub(crate) async fn ask(running: &Running, method: &str, path: &str, body: &str) -> io::Result<Reply> {
     ask_as(running, method, path, body, "authorization: Bearer dop_v1_test\r\n").await
 }
 
-pub(super) async fn ask_as(
+pub(crate) async fn ask_as(
     running: &Running,
     method: &str,
     path: &str,
@@ -75,12 +76,12 @@ pub(super) async fn ask_as(
     let mut stream = send(running, method, path, body, headers).await?;
     let mut bytes = Vec::new();
     let read = stream.read_to_end(&mut bytes).await;
-    // A reset after half of the answer still shows that half.
+    // A reset after half of the response still returns that half.
     Reply::new(&bytes).map_err(|error| read.err().unwrap_or(error))
 }
 
-/// Sends a request and reads nothing.
-pub(super) async fn send(
+/// Sends a request without reading the response.
+pub(crate) async fn send(
     running: &Running,
     method: &str,
     path: &str,

@@ -1,5 +1,5 @@
-//! TCP connections that can be dropped from within a request: axum gives a handler
-//! no way to end a connection without an answer, so the socket itself fails.
+//! TCP connections that the server can close at any time: axum gives a handler no way to close a connection without a
+//! response, so reads and writes of the socket fail instead.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,52 +15,52 @@ use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::account::Account;
+use crate::account::Account;
 
-/// A handle to a connection; it does not keep it open.
+/// Closes a connection. It does not keep the connection open.
 #[derive(Debug, Clone)]
-pub(super) struct Line(Weak<Switch>);
+pub(crate) struct ConnectionHandle(Weak<CloseSignal>);
 
 #[derive(Debug, Default)]
-struct Switch {
-    cut: AtomicBool,
+struct CloseSignal {
+    closed: AtomicBool,
     waker: AtomicWaker,
 }
 
-impl Line {
-    /// Drops the connection: whoever reads from it or writes to it fails from now on.
-    pub(super) fn cut(&self) {
-        if let Some(switch) = self.0.upgrade() {
-            switch.cut.store(true, Ordering::Release);
-            switch.waker.wake();
+impl ConnectionHandle {
+    /// Closes the connection: reads and writes fail from now on.
+    pub(crate) fn close(&self) {
+        if let Some(signal) = self.0.upgrade() {
+            signal.closed.store(true, Ordering::Release);
+            signal.waker.wake();
         }
     }
 
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.0.strong_count() > 0
     }
 }
 
-/// A connection that can be cut.
+/// A connection that a [`ConnectionHandle`] can close.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(crate) struct Connection {
     stream: TcpStream,
-    switch: Arc<Switch>,
+    signal: Arc<CloseSignal>,
 }
 
-impl Socket {
+impl Connection {
     fn new(stream: TcpStream) -> Self {
-        Self { stream, switch: Arc::default() }
+        Self { stream, signal: Arc::default() }
     }
 
-    fn line(&self) -> Line {
-        Line(Arc::downgrade(&self.switch))
+    fn handle(&self) -> ConnectionHandle {
+        ConnectionHandle(Arc::downgrade(&self.signal))
     }
 
-    fn alive(&self, context: &Context<'_>) -> io::Result<()> {
-        self.switch.waker.register(context.waker());
-        if self.switch.cut.load(Ordering::Acquire) {
-            // What is not sent yet is not worth sending: the client gets a reset.
+    fn check_open(&self, context: &Context<'_>) -> io::Result<()> {
+        self.signal.waker.register(context.waker());
+        if self.signal.closed.load(Ordering::Acquire) {
+            // Discards what is not sent yet: the client gets a reset.
             let _ = self.stream.set_zero_linger();
             return Err(io::ErrorKind::ConnectionReset.into());
         }
@@ -68,20 +68,20 @@ impl Socket {
     }
 }
 
-impl AsyncRead for Socket {
+impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.alive(context)?;
+        self.check_open(context)?;
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
-impl AsyncWrite for Socket {
+impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.alive(context)?;
+        self.check_open(context)?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -94,29 +94,29 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// Lets connections in, and tells the account of each.
+/// Accepts connections and registers each with the account.
 #[derive(Debug)]
-pub(super) struct Door {
-    pub(super) listener: TcpListener,
-    pub(super) account: Account,
+pub(crate) struct ConnectionListener {
+    pub(crate) listener: TcpListener,
+    pub(crate) account: Account,
 }
 
-impl Listener for Door {
-    type Io = Socket;
+impl Listener for ConnectionListener {
+    type Io = Connection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Socket, SocketAddr) {
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
         loop {
             match self.listener.accept().await {
                 Ok((stream, address)) => {
                     let _ = stream.set_nodelay(true);
-                    let socket = Socket::new(stream);
-                    self.account.connected(&socket.line());
-                    return (socket, address);
+                    let connection = Connection::new(stream);
+                    self.account.connected(&connection.handle());
+                    return (connection, address);
                 }
                 Err(error) => {
-                    // Too many open files, mostly: some will be closed soon.
-                    tracing::warn!(%error, "no connection could be accepted");
+                    // Usually too many open files, of which some close soon.
+                    tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
@@ -128,8 +128,8 @@ impl Listener for Door {
     }
 }
 
-impl Connected<IncomingStream<'_, Door>> for Line {
-    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
-        stream.io().line()
+impl Connected<IncomingStream<'_, ConnectionListener>> for ConnectionHandle {
+    fn connect_info(stream: IncomingStream<'_, ConnectionListener>) -> Self {
+        stream.io().handle()
     }
 }

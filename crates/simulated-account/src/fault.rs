@@ -1,131 +1,65 @@
-//! What goes wrong, and when. A [`Fault`] is a condition ([`When`]) and an
-//! [`Effect`]; people write it as text (see `fault_text`), tests as
-//! `Fault::on("GET", "/v2/images/*/actions").page(2).times(1).then(Effect::Hang)`.
+//! Which requests fail, and how. A [`Fault`] is a [`Condition`] and an [`Effect`]. On the command line it is text (see
+//! `fault_text`), in tests `Fault::on("GET", "/v2/images/*/actions").page(2).times(1).then(Effect::status(500))`.
 //!
-//! All faults that match a request take part in it, in the order in which they
-//! were injected. Of those that decide how the request ends only the first does;
-//! the others keep what they have in `times`, though their `skip` counts on.
+//! All faults that match a request apply to it, in the order in which they were injected. Of the effects that decide how
+//! the request ends only the first applies; the others count the request for `skip`, but not for `times`.
 //!
-//! A request that the token or the limits refuse meets no fault.
+//! A request that the token or the rate limits refuse meets no fault.
 
-use std::sync::Arc;
-use std::time::Duration;
+#[cfg(feature = "faults")]
+use crate::faults::TestEffect;
+use crate::response::ApiResponse;
 
-use serde_json::Value;
-use tokio::sync::Semaphore;
-
-use super::rows::Change;
-
-/// Something that goes wrong with the requests that it matches.
+/// A failure of the requests that match a condition.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// Which requests.
-    pub when: When,
+    /// The requests that fail.
+    pub when: Condition,
     /// What happens to them.
     pub then: Effect,
 }
 
-/// Which requests a fault is for.
+/// Which requests a fault applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct When {
+pub struct Condition {
     /// The method in capitals; `None` is any.
     pub method: Option<String>,
-    /// The path: `*` is any run of characters but `/`, `**` any run at all.
+    /// The path: `*` matches any characters except `/`, `**` any characters.
     pub path: String,
-    /// The page asked for; a request that names none asks for page 1.
+    /// The requested page; a request without `page` requests page 1.
     pub page: Option<u32>,
-    /// So many matching requests pass unharmed first.
+    /// The number of matching requests before the first one that fails.
     pub skip: u32,
-    /// So many are hit, then the fault is over; `None` is for good.
+    /// The number of requests that fail, after which the fault is removed; `None` is unlimited.
     pub times: Option<u32>,
 }
 
 /// What happens to a request.
 #[derive(Debug, Clone)]
 pub enum Effect {
-    /// An error, or any other status, instead of the answer.
+    /// Another status with DigitalOcean's error for it; the request is not executed.
     Status {
         /// The status.
         code: u16,
-        /// The body; `None` has DigitalOcean's words for the code.
-        body: Option<Value>,
-        /// Further headers.
+        /// Headers besides those that every response has.
         headers: Vec<(String, String)>,
     },
-    /// 429, with or without saying how many seconds to wait.
-    RateLimited {
-        /// Seconds.
-        retry_after: Option<u64>,
-    },
-    /// A gateway's page with this status, which may be 200.
-    Html {
-        /// The status.
-        status: u16,
-    },
-    /// 200 and this text as JSON, whatever it is.
-    Body(String),
-    /// 302 to this URL.
-    Redirect(String),
-    /// No answer, ever; the connection stays.
-    Hang,
-    /// The connection is dropped before the request is carried out.
-    Reset,
-    /// The request is carried out, then the connection is dropped without an answer.
-    ResetAfter,
-    /// The request is carried out, then this error is answered.
-    StatusAfter(u16),
-    /// The request is carried out, then this is answered.
-    AnswerAfter {
-        /// The status, which may be a success or a redirect.
-        code: u16,
-        /// The body, as it is: JSON or not, a page where it starts with `<`, or none.
-        body: String,
-        /// Further headers.
-        headers: Vec<(String, String)>,
-    },
-    /// The answer breaks off half-way, short of its `content-length`.
-    CutBody,
-    /// The answer is whole for HTTP, but its JSON ends half-way.
-    Truncated,
-    /// The answer comes byte by byte and never ends.
-    Drip {
-        /// From byte to byte.
-        every: Duration,
-    },
-    /// The answer lacks this top-level field, or what this JSON pointer names, in which `*` is every place of a list.
-    Without(String),
-    /// The answer has another value here.
-    Set {
-        /// A JSON pointer, such as `/actions/3/id`; `*` is every place of a list.
-        pointer: String,
-        /// What stands there instead.
-        value: Value,
-    },
-    /// The answer has this key twice: as it is, and after that with another value.
-    Twice {
-        /// A JSON pointer to the key, such as `/actions` or `/actions/3/id`.
-        pointer: String,
-        /// The second value.
-        value: Value,
-    },
-    /// The server gives at most so many rows a page, whatever `per_page` says.
-    PerPage(u64),
-    /// Of a page's rows only the first so many are there; its links and its total are not touched.
-    Short(usize),
-    /// The rows are those of this page, whichever is asked for; the links and the total are those of the page asked for.
-    RowsOfPage(u64),
-    /// The request is carried out so much later.
-    Delay(Duration),
-    /// The request waits for a permit, and takes it: tests need no sleeps.
-    Hold(Arc<Semaphore>),
-    /// Before it is answered, the list being asked gains or loses rows.
-    Rows(Change),
+    /// An effect for tests.
+    #[cfg(feature = "faults")]
+    Test(TestEffect),
+}
+
+#[cfg(feature = "faults")]
+impl From<TestEffect> for Effect {
+    fn from(effect: TestEffect) -> Self {
+        Self::Test(effect)
+    }
 }
 
 impl Fault {
-    /// Requests of this method (`*` for any) and path (with `*` and `**`).
-    pub fn on(method: &str, path: &str) -> When {
-        When {
+    /// Requests with this method (`*` for any) and path (with `*` and `**`).
+    pub fn on(method: &str, path: &str) -> Condition {
+        Condition {
             method: (method != "*").then(|| method.to_ascii_uppercase()),
             path: path.to_owned(),
             page: None,
@@ -135,25 +69,25 @@ impl Fault {
     }
 }
 
-impl When {
+impl Condition {
     /// Only this page.
     pub fn page(self, page: u32) -> Self {
         Self { page: Some(page), ..self }
     }
 
-    /// Not the first so many.
+    /// Not the first `requests` ones.
     pub fn skip(self, requests: u32) -> Self {
         Self { skip: requests, ..self }
     }
 
-    /// No more than so many.
+    /// At most `requests` ones.
     pub fn times(self, requests: u32) -> Self {
         Self { times: Some(requests), ..self }
     }
 
-    /// What happens to them.
-    pub fn then(self, effect: Effect) -> Fault {
-        Fault { when: self, then: effect }
+    /// A fault with this effect on the matching requests.
+    pub fn then(self, effect: impl Into<Effect>) -> Fault {
+        Fault { when: self, then: effect.into() }
     }
 
     fn matches(&self, method: &str, path: &str, page: Option<u32>) -> bool {
@@ -164,41 +98,28 @@ impl When {
 }
 
 impl Effect {
-    /// 500 and the like, with DigitalOcean's words.
+    /// A status such as 500, with DigitalOcean's error for it.
     pub fn status(code: u16) -> Self {
-        Self::Status { code, body: None, headers: Vec::new() }
+        Self::Status { code, headers: Vec::new() }
     }
 
-    /// This status and this body, in place of the answer to what was carried out.
-    pub fn answer_after(code: u16, body: &str) -> Self {
-        Self::AnswerAfter { code, body: body.to_owned(), headers: Vec::new() }
+    /// The response that is returned without executing the request.
+    pub(crate) fn response(&self) -> Option<ApiResponse> {
+        match self {
+            Self::Status { code, headers } => {
+                Some(ApiResponse { headers: headers.clone(), ..ApiResponse::refusal(*code) })
+            }
+            #[cfg(feature = "faults")]
+            Self::Test(_) => None,
+        }
     }
 
-    /// Whether this settles how a request ends; the others leave that to the next.
+    /// Whether this decides how a request ends: of several such effects only the first applies.
     fn decides(&self) -> bool {
         match self {
-            Self::Status { .. }
-            | Self::RateLimited { .. }
-            | Self::Html { .. }
-            | Self::Body(_)
-            | Self::Redirect(_)
-            | Self::Hang
-            | Self::Reset
-            | Self::ResetAfter
-            | Self::StatusAfter(_)
-            | Self::AnswerAfter { .. }
-            | Self::CutBody
-            | Self::Truncated
-            | Self::Drip { .. } => true,
-            Self::Without(_)
-            | Self::Set { .. }
-            | Self::Twice { .. }
-            | Self::PerPage(_)
-            | Self::Short(_)
-            | Self::RowsOfPage(_)
-            | Self::Delay(_)
-            | Self::Hold(_)
-            | Self::Rows(_) => false,
+            Self::Status { .. } => true,
+            #[cfg(feature = "faults")]
+            Self::Test(effect) => effect.decides(),
         }
     }
 }
@@ -216,73 +137,82 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
     (0..=reach.unwrap_or(text.len())).any(|taken| glob(rest, &text[taken..]))
 }
 
-/// The faults in force.
+/// The faults that are active.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Armed>);
+pub(crate) struct ActiveFaults(Vec<ActiveFault>);
 
 #[derive(Debug)]
-struct Armed {
+struct ActiveFault {
     fault: Fault,
-    seen: u32,
-    hit: u32,
+    /// The number of requests that matched.
+    matched: u32,
+    /// The number of requests that it applied to.
+    applied: u32,
 }
 
-impl Armed {
+impl ActiveFault {
     fn is_over(&self) -> bool {
-        self.fault.when.times.is_some_and(|times| self.hit >= times)
+        self.fault.when.times.is_some_and(|times| self.applied >= times)
     }
 }
 
-impl Faults {
-    pub(super) fn inject(&mut self, fault: Fault) {
-        self.0.push(Armed { fault, seen: 0, hit: 0 });
+impl ActiveFaults {
+    pub(crate) fn inject(&mut self, fault: Fault) {
+        self.0.push(ActiveFault { fault, matched: 0, applied: 0 });
     }
 
-    pub(super) fn clear(&mut self) {
+    #[cfg(feature = "faults")]
+    pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// What happens to this request: at most one effect that decides, with others.
-    pub(super) fn strike(&mut self, method: &str, path: &str, page: Option<u32>) -> Vec<Effect> {
+    /// The effects on this request, of which at most one decides how it ends; counts the request.
+    pub(crate) fn effects_for(&mut self, method: &str, path: &str, page: Option<u32>) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut decided = false;
-        for armed in &mut self.0 {
-            if !armed.fault.when.matches(method, path, page) {
+        for active in &mut self.0 {
+            if !active.fault.when.matches(method, path, page) {
                 continue;
             }
-            armed.seen = armed.seen.saturating_add(1);
-            let decides = armed.fault.then.decides();
-            if armed.seen <= armed.fault.when.skip || (decides && decided) || armed.is_over() {
+            active.matched = active.matched.saturating_add(1);
+            let decides = active.fault.then.decides();
+            if active.matched <= active.fault.when.skip || (decides && decided) || active.is_over() {
                 continue;
             }
-            armed.hit = armed.hit.saturating_add(1);
+            active.applied = active.applied.saturating_add(1);
             decided |= decides;
-            effects.push(armed.fault.then.clone());
+            effects.push(active.fault.then.clone());
         }
-        self.0.retain(|armed| !armed.is_over());
+        self.0.retain(|active| !active.is_over());
         effects
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "faults")]
+    use std::time::Duration;
+
     use super::*;
+    #[cfg(feature = "faults")]
+    use crate::faults::Before;
 
     const ACTIONS: &str = "/v2/images/7/actions";
 
-    fn codes(faults: &mut Faults, page: Option<u32>) -> Vec<u16> {
-        let effects = faults.strike("GET", ACTIONS, page);
+    fn codes(faults: &mut ActiveFaults, page: Option<u32>) -> Vec<u16> {
+        let effects = faults.effects_for("GET", ACTIONS, page);
         effects
             .iter()
             .map(|effect| match effect {
                 Effect::Status { code, .. } => *code,
-                _ => 0,
+                #[cfg(feature = "faults")]
+                Effect::Test(_) => 0,
             })
             .collect()
     }
 
-    fn faults(list: impl IntoIterator<Item = Fault>) -> Faults {
-        let mut faults = Faults::default();
+    fn faults(list: impl IntoIterator<Item = Fault>) -> ActiveFaults {
+        let mut faults = ActiveFaults::default();
         list.into_iter().for_each(|fault| faults.inject(fault));
         faults
     }
@@ -317,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_of_two_endings_waits_for_its_turn() {
+    fn the_second_of_two_deciding_effects_keeps_its_times() {
         let any = || Fault::on("*", "**").times(1);
         let mut faults = faults([any().then(Effect::status(500)), any().then(Effect::status(502))]);
 
@@ -326,10 +256,11 @@ mod tests {
         assert!(codes(&mut faults, None).is_empty());
     }
 
+    #[cfg(feature = "faults")]
     #[test]
-    fn a_delay_leaves_the_ending_to_the_next() {
+    fn a_delay_leaves_the_end_to_the_next_fault() {
         let any = || Fault::on("*", "**");
-        let delay = any().then(Effect::Delay(Duration::from_secs(1)));
+        let delay = any().then(TestEffect::Before(Before::Delay(Duration::from_secs(1))));
         let mut faults = faults([delay, any().then(Effect::status(500))]);
 
         assert_eq!(codes(&mut faults, None), [0, 500]);

@@ -1,64 +1,72 @@
-//! Faults as people write them, on the command line and to `POST /_demo/faults`.
+//! Faults as text, for the command line and for `POST /_demo/faults`.
 //!
 //! ```text
 //! [METHOD] [PATH] [page=N] [skip=N] [times=N] EFFECT
 //! GET /v2/images/*/actions page=2 skip=1 times=3 status=500
-//! POST /v2/images/** times=1 reset-after
-//! POST ** answer-after=202 this is the whole body
 //! status=503 retry-after=2
-//! GET /v2/images set=/images/0/id "seven"
 //! ```
 //!
-//! Without a method any method is meant, without a path any path. `body`, `set` and `twice`
-//! take the rest of the text; everything else may stand in any order.
+//! Without a method the fault applies to any method, without a path to any path. The words may be in any order. With the
+//! feature `faults` there are more effects, some of which take the rest of the text:
+//!
+//! ```text
+//! POST /v2/images/** times=1 reset-after
+//! POST ** answer-after=202 this is the whole body
+//! GET /v2/images set=/images/0/id "seven"
+//! ```
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
-use serde_json::Value;
+use crate::fault::{Condition, Effect, Fault};
+#[cfg(feature = "faults")]
+use crate::faults;
 
-use super::fault::{Effect, Fault, When};
-use super::rows::Change;
-
-/// The effects, as the error for an unknown word lists them.
+/// The effects of every build, as the error for an unknown word lists them.
 const EFFECTS: &[(&str, &str)] = &[
-    ("status=CODE", "an error with DigitalOcean's body; retry-after=SECONDS may follow"),
-    ("retry-after=SECONDS", "429 that says how long to wait"),
-    ("rate-limited", "429 that does not"),
-    ("html=CODE", "a gateway's page"),
-    ("body=TEXT", "200 and the rest of the text as its JSON"),
-    ("redirect=URL", "302"),
-    ("hang", "no answer, ever"),
-    ("reset", "the connection is dropped before the request is carried out"),
-    ("reset-after", "the connection is dropped after it is carried out"),
-    ("status-after=CODE", "carried out, then an error"),
-    ("answer-after=CODE TEXT", "carried out, then this status, and the rest of the text, perhaps none, as its body"),
-    ("cut", "the connection ends half-way through the body"),
-    ("truncated", "the JSON ends half-way"),
-    ("drip[=DURATION]", "byte by byte, and no end"),
-    ("without=FIELD", "a field, or a JSON pointer, is taken out of the answer; /actions/*/id for all rows"),
-    ("set=POINTER VALUE", "the rest of the text stands at a JSON pointer, in which * is every place of a list"),
-    ("twice=POINTER VALUE", "the key at a JSON pointer stands there twice, the second time with the rest of the text"),
-    ("per-page=N", "a page has at most N rows, whatever is asked for"),
-    ("short=N", "only the first N rows of a page are there"),
-    ("rows-of-page=N", "the rows of page N, whichever is asked for"),
-    ("delay=DURATION", "carried out so much later"),
-    ("add=N", "so many new rows at the front of the list first"),
-    ("append=N", "so many new rows at its end first"),
-    ("remove=N", "so many rows less at its front first"),
-    ("remove-last=N", "so many rows less at its end first"),
-    ("remove-at=INDEX", "this row less first, counted from 0"),
+    ("status=CODE", "this status with DigitalOcean's error; retry-after=SECONDS may follow"),
+    ("retry-after=SECONDS", "429 with the header retry-after"),
+    ("rate-limited", "429 without it"),
+];
+
+/// The names of the effects that need the feature `faults`.
+#[cfg(any(test, not(feature = "faults")))]
+const TEST_EFFECTS: &[&str] = &[
+    "html",
+    "body",
+    "redirect",
+    "hang",
+    "reset",
+    "reset-after",
+    "status-after",
+    "answer-after",
+    "cut",
+    "truncated",
+    "drip",
+    "without",
+    "set",
+    "twice",
+    "per-page",
+    "short",
+    "rows-of-page",
+    "delay",
+    "add",
+    "append",
+    "remove",
+    "remove-last",
+    "remove-at",
 ];
 
 const CONDITIONS: &str = "page=N, skip=N, times=N";
 
-/// Why a text is no fault; `Display` names the word and what could stand there.
+/// Why a text is not a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FaultError {
-    /// A word that means nothing here.
+    /// An unknown word.
     UnknownWord(String),
-    /// A known word whose value is missing or makes no sense.
+    /// An effect that this build does not have.
+    NeedsFeature(String),
+    /// A known word with a missing or invalid value.
     Value {
         /// The word as written.
         word: String,
@@ -67,7 +75,7 @@ pub enum FaultError {
     },
     /// A second effect.
     TwoEffects(String),
-    /// No effect at all.
+    /// No effect.
     NoEffect,
 }
 
@@ -75,6 +83,13 @@ impl fmt::Display for FaultError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownWord(word) => write!(f, "`{word}` is no part of a fault")?,
+            Self::NeedsFeature(word) => {
+                return write!(
+                    f,
+                    "`{word}` needs a build with the feature `faults`\n\
+                     hint: build with `cargo build --features faults`, or use `status=CODE`"
+                );
+            }
             Self::Value { word, wanted } => return write!(f, "`{word}` needs {wanted}"),
             Self::TwoEffects(word) => {
                 return write!(f, "`{word}` is a second effect: write two faults");
@@ -82,90 +97,133 @@ impl fmt::Display for FaultError {
             Self::NoEffect => f.write_str("the fault has no effect")?,
         }
         write!(f, "; a fault is [METHOD] [PATH] [{CONDITIONS}] and one of:")?;
-        EFFECTS.iter().try_for_each(|(form, meaning)| write!(f, "\n  {form:<22} {meaning}"))
+        known_effects().try_for_each(|(form, meaning)| write!(f, "\n  {form:<22} {meaning}"))
     }
 }
 
 impl std::error::Error for FaultError {}
 
+fn known_effects() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    #[cfg(feature = "faults")]
+    return EFFECTS.iter().chain(faults::EFFECTS);
+    #[cfg(not(feature = "faults"))]
+    EFFECTS.iter()
+}
+
 impl FromStr for Fault {
     type Err = FaultError;
 
     fn from_str(text: &str) -> Result<Self, FaultError> {
-        let mut reading = Reading { when: Self::on("*", "**"), effect: None, retry_after: None };
+        let mut parser = FaultParser { when: Self::on("*", "**"), effect: None, retry_after: None };
         let mut rest = text.trim();
         while !rest.is_empty() {
             let (word, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-            rest = after.trim_start();
-            if reading.word(word, rest)? {
-                rest = "";
-            }
+            rest = parser.word(Word::new(word), after.trim_start())?;
         }
-        reading.finish()
+        parser.finish()
     }
 }
 
-struct Reading {
-    when: When,
+/// One word of the text, split at `=`.
+#[derive(Clone, Copy)]
+pub(crate) struct Word<'t> {
+    pub(crate) text: &'t str,
+    pub(crate) name: &'t str,
+    pub(crate) value: Option<&'t str>,
+}
+
+impl<'t> Word<'t> {
+    fn new(text: &'t str) -> Self {
+        match text.split_once('=') {
+            Some((name, value)) => Self { text, name, value: Some(value) },
+            None => Self { text, name: text, value: None },
+        }
+    }
+
+    pub(crate) fn number<N: FromStr>(self) -> Result<N, FaultError> {
+        let number = self.value.and_then(|value| value.parse().ok());
+        number.ok_or_else(|| self.needs("a whole number after `=`"))
+    }
+
+    pub(crate) fn code(self) -> Result<u16, FaultError> {
+        let code: Option<u16> = self.value.and_then(|value| value.parse().ok());
+        // Another status below 200 does not end a response in HTTP: the client would continue to wait.
+        let code = code.filter(|code| *code == 101 || (200..=999).contains(code));
+        code.ok_or_else(|| self.needs("101 or an HTTP status from 200 to 999 after `=`"))
+    }
+
+    /// The effect, if the word has no value.
+    pub(crate) fn without_value<E>(self, effect: E) -> Result<E, FaultError> {
+        match self.value {
+            None => Ok(effect),
+            Some(_) => Err(self.needs("no value")),
+        }
+    }
+
+    pub(crate) fn needs(self, wanted: &'static str) -> FaultError {
+        FaultError::Value { word: self.text.to_owned(), wanted }
+    }
+}
+
+struct FaultParser {
+    when: Condition,
     effect: Option<Effect>,
-    /// Of itself a 429; together with a status its header.
+    /// A header of the status, or without one a 429 with this header.
     retry_after: Option<u64>,
 }
 
-impl Reading {
-    /// Takes a word; true if it took the rest of the text as well.
-    fn word(&mut self, word: &str, rest: &str) -> Result<bool, FaultError> {
-        if word.starts_with('/') || word.starts_with("*/") || word.starts_with("**") {
-            self.when.path = word.to_owned();
-            return Ok(false);
+impl FaultParser {
+    /// Reads a word, and returns the text that is left.
+    fn word<'t>(&mut self, word: Word<'t>, rest: &'t str) -> Result<&'t str, FaultError> {
+        if self.route(word.text) {
+            return Ok(rest);
         }
-        if word == "*" {
-            self.when.method = None;
-            return Ok(false);
+        match word.name {
+            "page" => self.when.page = Some(word.number()?),
+            "skip" => self.when.skip = word.number()?,
+            "times" => self.when.times = Some(word.number()?),
+            "retry-after" => self.retry_after = Some(word.number()?),
+            "status" => self.set_effect(word, Effect::status(word.code()?))?,
+            "rate-limited" => self.set_effect(word, word.without_value(Effect::status(429))?)?,
+            _ => return self.test_effect(word, rest),
         }
-        if !word.contains('=') && word.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            self.when.method = Some(word.to_owned());
-            return Ok(false);
-        }
-        let (name, value) = match word.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (word, None),
-        };
-        match name {
-            "page" => self.when.page = Some(number(word, value)?),
-            "skip" => self.when.skip = number(word, value)?,
-            "times" => self.when.times = Some(number(word, value)?),
-            "retry-after" => self.retry_after = Some(number(word, value)?),
-            "body" => {
-                let body = format!("{} {rest}", value.unwrap_or_default());
-                self.effect(word, Effect::Body(body.trim().to_owned()))?;
-                return Ok(true);
-            }
-            "answer-after" => {
-                self.effect(word, Effect::answer_after(code(word, value)?, rest))?;
-                return Ok(true);
-            }
-            "set" => {
-                let (pointer, value) = pointer_and_value(word, value, rest)?;
-                self.effect(word, Effect::Set { pointer, value })?;
-                return Ok(true);
-            }
-            "twice" => {
-                let (pointer, value) = pointer_and_value(word, value, rest)?;
-                self.effect(word, Effect::Twice { pointer, value })?;
-                return Ok(true);
-            }
-            _ => {
-                let effect = effect(word, name, value)?;
-                self.effect(word, effect)?;
-            }
-        }
-        Ok(false)
+        Ok(rest)
     }
 
-    fn effect(&mut self, word: &str, effect: Effect) -> Result<(), FaultError> {
+    /// Whether the word is a path or a method.
+    fn route(&mut self, word: &str) -> bool {
+        let is_path = word.starts_with('/') || word.starts_with("*/") || word.starts_with("**");
+        let is_method = !word.contains('=') && word.bytes().all(|byte| byte.is_ascii_uppercase());
+        if is_path {
+            self.when.path = word.to_owned();
+        } else if word == "*" {
+            self.when.method = None;
+        } else if is_method {
+            self.when.method = Some(word.to_owned());
+        } else {
+            return false;
+        }
+        true
+    }
+
+    #[cfg(feature = "faults")]
+    fn test_effect<'t>(&mut self, word: Word<'t>, rest: &'t str) -> Result<&'t str, FaultError> {
+        let (effect, rest) = faults::effect(word, rest)?;
+        self.set_effect(word, effect.into())?;
+        Ok(rest)
+    }
+
+    #[cfg(not(feature = "faults"))]
+    fn test_effect<'t>(&self, word: Word<'t>, _rest: &'t str) -> Result<&'t str, FaultError> {
+        Err(match TEST_EFFECTS.contains(&word.name) {
+            true => FaultError::NeedsFeature(word.name.to_owned()),
+            false => FaultError::UnknownWord(word.text.to_owned()),
+        })
+    }
+
+    fn set_effect(&mut self, word: Word<'_>, effect: Effect) -> Result<(), FaultError> {
         if self.effect.is_some() {
-            return Err(FaultError::TwoEffects(word.to_owned()));
+            return Err(FaultError::TwoEffects(word.text.to_owned()));
         }
         self.effect = Some(effect);
         Ok(())
@@ -175,80 +233,18 @@ impl Reading {
         let effect = match (self.effect, self.retry_after) {
             (None, None) => return Err(FaultError::NoEffect),
             (Some(effect), None) => effect,
-            (None, retry_after) => Effect::RateLimited { retry_after },
-            (Some(Effect::RateLimited { .. }), retry_after) => Effect::RateLimited { retry_after },
-            (Some(Effect::Status { code, body, mut headers }), Some(seconds)) => {
-                headers.push(("retry-after".to_owned(), seconds.to_string()));
-                Effect::Status { code, body, headers }
-            }
-            (Some(_), Some(_)) => return Err(FaultError::TwoEffects("retry-after".to_owned())),
+            (None, Some(seconds)) => with_retry_after(429, Vec::new(), seconds),
+            (Some(Effect::Status { code, headers }), Some(seconds)) => with_retry_after(code, headers, seconds),
+            #[cfg(feature = "faults")]
+            (Some(Effect::Test(_)), Some(_)) => return Err(FaultError::TwoEffects("retry-after".to_owned())),
         };
         Ok(self.when.then(effect))
     }
 }
 
-fn effect(word: &str, name: &str, value: Option<&str>) -> Result<Effect, FaultError> {
-    let bare = |effect: Effect| match value {
-        None => Ok(effect),
-        Some(_) => Err(wrong(word, "no value")),
-    };
-    match name {
-        "status" => Ok(Effect::status(code(word, value)?)),
-        "rate-limited" => bare(Effect::RateLimited { retry_after: None }),
-        "html" => Ok(Effect::Html { status: code(word, value)? }),
-        "redirect" => Ok(Effect::Redirect(text(word, value, "a URL")?)),
-        "hang" => bare(Effect::Hang),
-        "reset" => bare(Effect::Reset),
-        "reset-after" => bare(Effect::ResetAfter),
-        "status-after" => Ok(Effect::StatusAfter(code(word, value)?)),
-        "cut" => bare(Effect::CutBody),
-        "truncated" => bare(Effect::Truncated),
-        "drip" if value.is_none() => Ok(Effect::Drip { every: Duration::from_millis(200) }),
-        "drip" => Ok(Effect::Drip { every: duration(word, value)? }),
-        "without" => Ok(Effect::Without(text(word, value, "a field's name")?)),
-        "per-page" => Ok(Effect::PerPage(number(word, value)?)),
-        "short" => Ok(Effect::Short(number(word, value)?)),
-        "rows-of-page" => Ok(Effect::RowsOfPage(number(word, value)?)),
-        "delay" => Ok(Effect::Delay(duration(word, value)?)),
-        "add" => Ok(Effect::Rows(Change::AddFirst(number(word, value)?))),
-        "append" => Ok(Effect::Rows(Change::AddLast(number(word, value)?))),
-        "remove" => Ok(Effect::Rows(Change::RemoveFirst(number(word, value)?))),
-        "remove-last" => Ok(Effect::Rows(Change::RemoveLast(number(word, value)?))),
-        "remove-at" => Ok(Effect::Rows(Change::RemoveAt(number(word, value)?))),
-        _ => Err(FaultError::UnknownWord(word.to_owned())),
-    }
-}
-
-fn pointer_and_value(word: &str, pointer: Option<&str>, rest: &str) -> Result<(String, Value), FaultError> {
-    let pointer = pointer.filter(|pointer| pointer.starts_with('/') && !rest.is_empty());
-    let pointer = pointer.ok_or_else(|| wrong(word, "a JSON pointer, and a value after a space"))?;
-    Ok((pointer.to_owned(), serde_json::from_str(rest).unwrap_or_else(|_| Value::from(rest))))
-}
-
-fn wrong(word: &str, wanted: &'static str) -> FaultError {
-    FaultError::Value { word: word.to_owned(), wanted }
-}
-
-fn number<N: FromStr>(word: &str, value: Option<&str>) -> Result<N, FaultError> {
-    let number = value.and_then(|value| value.parse().ok());
-    number.ok_or_else(|| wrong(word, "a whole number after `=`"))
-}
-
-fn code(word: &str, value: Option<&str>) -> Result<u16, FaultError> {
-    let code: Option<u16> = value.and_then(|value| value.parse().ok());
-    // Others below 200 are no answer in HTTP: the client would wait on.
-    let code = code.filter(|code| *code == 101 || (200..=999).contains(code));
-    code.ok_or_else(|| wrong(word, "101 or an HTTP status from 200 to 999 after `=`"))
-}
-
-fn duration(word: &str, value: Option<&str>) -> Result<Duration, FaultError> {
-    let duration = value.and_then(|value| humantime::parse_duration(value).ok());
-    duration.ok_or_else(|| wrong(word, "a duration such as 50ms or 5s after `=`"))
-}
-
-fn text(word: &str, value: Option<&str>, wanted: &'static str) -> Result<String, FaultError> {
-    let value = value.filter(|value| !value.is_empty());
-    value.map(str::to_owned).ok_or_else(|| wrong(word, wanted))
+fn with_retry_after(code: u16, mut headers: Vec<(String, String)>, seconds: u64) -> Effect {
+    headers.push(("retry-after".to_owned(), seconds.to_string()));
+    Effect::Status { code, headers }
 }
 
 #[cfg(test)]
@@ -263,6 +259,14 @@ mod tests {
         text.parse::<Fault>().unwrap_err().to_string()
     }
 
+    fn status(text: &str) -> (u16, Vec<(String, String)>) {
+        match fault(text).then {
+            Effect::Status { code, headers } => (code, headers),
+            #[cfg(feature = "faults")]
+            Effect::Test(effect) => panic!("{text}: {effect:?}"),
+        }
+    }
+
     #[test]
     fn conditions_are_read() {
         let fault = fault("GET /v2/images/*/actions page=2 skip=1 times=3 status=500");
@@ -273,13 +277,13 @@ mod tests {
     }
 
     #[test]
-    fn without_conditions_every_request_is_meant() {
-        assert_eq!(fault("hang").when, Fault::on("*", "**"));
+    fn without_conditions_a_fault_applies_to_every_request() {
+        assert_eq!(fault("status=500").when, Fault::on("*", "**"));
     }
 
     #[test]
-    fn every_effect_that_is_listed_is_understood() {
-        for (form, _) in EFFECTS {
+    fn every_listed_effect_is_parsed() {
+        for (form, _) in known_effects() {
             let text = form.replace("CODE", "500").replace("SECONDS", "2").replace("URL", "http://127.0.0.1:1");
             let text = text.replace("[=DURATION]", "=1s").replace("DURATION", "5s").replace("=N", "=3");
             let text = text.replace("INDEX", "4").replace("POINTER", "/actions/3/id");
@@ -289,51 +293,51 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_takes_the_rest_and_may_be_empty() {
-        for (text, status, expected) in [
-            ("answer-after=202 null", 202, "null"),
-            ("POST ** answer-after=204", 204, ""),
-            ("answer-after=101", 101, ""),
-        ] {
-            let Effect::AnswerAfter { code, body, headers } = fault(text).then else { panic!("{text}") };
-            assert_eq!((code, body.as_str(), headers.len()), (status, expected, 0));
-        }
+    fn retry_after_is_a_429_or_a_header_of_the_status() {
+        let header = || vec![("retry-after".to_owned(), "2".to_owned())];
+
+        assert_eq!(status("retry-after=2"), (429, header()));
+        assert_eq!(status("rate-limited retry-after=2"), (429, header()));
+        assert_eq!(status("rate-limited"), (429, vec![]));
+        assert_eq!(status("status=503 retry-after=2"), (503, header()));
     }
 
     #[test]
-    fn body_and_set_take_the_rest() {
-        let Effect::Body(body) = fault("times=1 body={\"a\": 1, \"b\": 2}").then else { panic!() };
-        assert_eq!(body, "{\"a\": 1, \"b\": 2}");
-
-        let Effect::Set { pointer, value } = fault("set=/actions/3/id 1.5").then else { panic!() };
-        assert_eq!((pointer.as_str(), value), ("/actions/3/id", Value::from(1.5)));
-
-        let Effect::Set { value, .. } = fault("set=/region New York").then else { panic!() };
-        assert_eq!(value, "New York");
-    }
-
-    #[test]
-    fn retry_after_is_a_429_or_a_statuss_header() {
-        let limited = fault("retry-after=2").then;
-        assert!(matches!(limited, Effect::RateLimited { retry_after: Some(2) }));
-
-        let Effect::Status { code, headers, .. } = fault("status=503 retry-after=2").then else { panic!() };
-        assert_eq!((code, headers), (503, vec![("retry-after".to_owned(), "2".to_owned())]));
-    }
-
-    #[test]
-    fn an_unknown_word_is_named_with_the_known_ones() {
+    fn an_unknown_word_is_named_with_the_known_effects() {
         let message = error("GET /v2/images hangs");
 
-        assert!(message.contains("`hangs`") && message.contains("\n  reset-after"), "{message}");
+        assert!(message.contains("`hangs`") && message.contains("\n  status=CODE"), "{message}");
+        assert_eq!(message.contains("\n  reset-after"), cfg!(feature = "faults"), "{message}");
     }
 
     #[test]
-    fn a_bad_value_is_named_with_what_it_has_to_be() {
-        assert_eq!(error("delay=soon"), "`delay=soon` needs a duration such as 50ms or 5s after `=`");
-        assert_eq!(error("hang=1s"), "`hang=1s` needs no value");
+    fn an_invalid_value_is_named_with_what_it_has_to_be() {
+        assert_eq!(error("page=one status=500"), "`page=one` needs a whole number after `=`");
+        assert_eq!(error("rate-limited=1s"), "`rate-limited=1s` needs no value");
         assert!(error("status=99").contains("200 to 999"));
-        assert!(error("cut hang").contains("second effect"));
+        assert!(error("status=500 status=502").contains("second effect"));
         assert!(error("GET /v2/images").contains("no effect"));
+    }
+
+    #[cfg(feature = "faults")]
+    #[test]
+    fn the_names_of_the_test_effects_are_those_of_the_listed_effects() {
+        let listed: Vec<_> = faults::EFFECTS.iter().map(|(form, _)| form.split(['=', '[']).next().unwrap()).collect();
+
+        assert_eq!(listed, TEST_EFFECTS);
+    }
+
+    #[cfg(not(feature = "faults"))]
+    #[test]
+    fn a_test_effect_says_that_it_needs_the_feature() {
+        for name in TEST_EFFECTS {
+            assert_eq!(format!("{name}=1").parse::<Fault>().unwrap_err(), FaultError::NeedsFeature((*name).to_owned()));
+        }
+        let message = error("GET /v2/images hang");
+        assert_eq!(
+            message,
+            "`hang` needs a build with the feature `faults`\n\
+             hint: build with `cargo build --features faults`, or use `status=CODE`"
+        );
     }
 }

@@ -1,10 +1,9 @@
-//! The files under `fixtures`, which the program carries inside it: routes
-//! and rows of one table each, the rows in the API's own shape.
+//! The embedded files of `fixtures`. Each has the routes and the rows of one table; the rows are written as the API
+//! returns them.
 //!
 //! The keys are the fields of [`Fixture`]; an unknown one is an error. In a row,
-//! `{"$row": "digitalocean/compute/regions/nyc3"}` stands for that row of another
-//! fixture's `items`, and a text such as `"now-90s"` or `"now+2m"` for a time
-//! relative to the account's start.
+//! `{"$row": "digitalocean/compute/regions/nyc3"}` stands for that row of another fixture's `items`, and a text such as
+//! `"now-90s"` or `"now+2m"` for a time relative to the start of the account.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,28 +13,28 @@ use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::rows::{id_text, time};
+use crate::rows::{id_text, time};
 
 static FIXTURES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/fixtures.rs"));
 
-/// Why an account cannot start.
+/// Why an account cannot be created.
 #[derive(Debug)]
 pub enum Error {
-    /// A fixture is not written as it has to be.
+    /// A fixture that cannot be parsed.
     Fixture {
         /// Its path below `fixtures`, without `.json`.
         name: String,
-        /// What is wrong with it.
+        /// The error.
         source: serde_json::Error,
     },
-    /// A fixture names a row or a table that is not there.
+    /// A fixture names a row or a table that does not exist.
     Missing {
         /// The fixture.
         name: String,
         /// What it names.
         reference: String,
     },
-    /// A [`Total`](super::Total) for a list that no fixture can make.
+    /// A [`Total`](crate::Total) for a list that does not exist.
     Total {
         /// The list's name as given.
         list: String,
@@ -68,40 +67,40 @@ impl std::error::Error for Error {
 /// One file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Fixture {
-    /// What a reader of the file should know.
+pub(crate) struct Fixture {
+    /// A note for the reader of the file.
     #[serde(default, rename = "about")]
     _about: IgnoredAny,
     /// The field that identifies a row.
     #[serde(default = "id")]
-    pub(super) key: String,
-    /// The table whose rows' keys stand in the paths of this one.
-    pub(super) parent: Option<Parent>,
-    pub(super) list: Option<ListRoute>,
-    pub(super) get: Option<GetRoute>,
-    pub(super) post: Option<PostRoute>,
-    /// What query parameters of the list select, by name.
+    pub(crate) key: String,
+    /// The table whose keys are the first parameter of the paths.
+    pub(crate) parent: Option<Parent>,
+    pub(crate) list: Option<ListRoute>,
+    pub(crate) get: Option<GetRoute>,
+    pub(crate) post: Option<PostRoute>,
+    /// The filters of the list, by query parameter.
     #[serde(default)]
-    pub(super) query: BTreeMap<String, Filter>,
+    pub(crate) query: BTreeMap<String, Filter>,
     /// Pairs of query parameters that cannot be combined.
     #[serde(default)]
-    pub(super) not_together: Vec<[String; 2]>,
-    /// Fixtures whose rows, below all of their parents, are in this list too and can be got
-    /// by its path. All are then `newest_first` across the tables: in descending order of keys.
+    pub(crate) not_together: Vec<[String; 2]>,
+    /// Fixtures whose rows, below all of their parents, this list and its `get` return too. All rows are then in
+    /// descending order of their keys.
     #[serde(default)]
-    pub(super) also: Vec<String>,
-    /// Rows in descending order of their keys, rather than as written.
+    pub(crate) also: Vec<String>,
+    /// Rows are in descending order of their keys, not in the order of the file.
     #[serde(default)]
-    pub(super) newest_first: bool,
-    pub(super) templates: Option<TemplateRows>,
+    pub(crate) newest_first: bool,
+    pub(crate) templates: Option<TemplateRows>,
     /// The rows of a table without a parent.
     #[serde(default)]
-    pub(super) items: Vec<Value>,
-    /// How many rows there are, the rest made from `templates`.
-    pub(super) total: Option<usize>,
-    /// The rows of a table with a parent. A parent that is not here has none.
+    pub(crate) items: Vec<Value>,
+    /// The number of rows, of which those beyond `items` are generated from `templates`.
+    pub(crate) total: Option<usize>,
+    /// The rows of a table with a parent. A parent that is not listed has none.
     #[serde(default)]
-    pub(super) children: Vec<Child>,
+    pub(crate) children: Vec<Child>,
 }
 
 fn id() -> String {
@@ -110,69 +109,69 @@ fn id() -> String {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Parent {
+pub(crate) struct Parent {
     /// The fixture's name.
-    pub(super) table: String,
+    pub(crate) table: String,
     /// The field of a row that repeats the parent's key.
-    pub(super) field: Option<String>,
+    pub(crate) field: Option<String>,
 }
 
-/// A page of rows, under the key `rows`.
+/// Returns a page of rows under the key `rows`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListRoute {
-    pub(super) path: String,
-    pub(super) rows: String,
+pub(crate) struct ListRoute {
+    pub(crate) path: String,
+    pub(crate) rows: String,
 }
 
-/// One row, under the key `row`; a path without a parameter of its own has the first row.
+/// Returns one row under the key `row`; a path without a parameter of its own returns the first row.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct GetRoute {
-    pub(super) path: String,
-    pub(super) row: String,
-    /// Further fields whose value may stand in the path.
+pub(crate) struct GetRoute {
+    pub(crate) path: String,
+    pub(crate) row: String,
+    /// Further fields that a row is found by.
     #[serde(default)]
-    pub(super) also_by: Vec<String>,
+    pub(crate) also_by: Vec<String>,
 }
 
-/// What can be done, by one of the lives that the code knows.
+/// Creates a row.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PostRoute {
-    pub(super) path: String,
-    pub(super) row: String,
-    pub(super) life: Life,
-    /// The table in which a region is looked up.
-    pub(super) regions: String,
+pub(crate) struct PostRoute {
+    pub(crate) path: String,
+    pub(crate) row: String,
+    pub(crate) life: Lifecycle,
+    /// The table with the regions.
+    pub(crate) regions: String,
 }
 
-/// How a row that POST begins goes on.
+/// What happens to a new row later.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Life {
+pub(crate) enum Lifecycle {
     ImageAction,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum Filter {
-    /// The field has the parameter's value.
+pub(crate) enum Filter {
+    /// The field equals the parameter.
     Equals(String),
-    /// The same, capital letters or not.
+    /// The same, ignoring case.
     EqualsIgnoringCase(String),
-    /// The field is a list that has the parameter's value in it.
+    /// The field is a list that contains the parameter.
     Contains(String),
-    /// For these values of the parameter, fields have these values; any other
-    /// value of the parameter selects everything, as the API does.
+    /// For these values of the parameter, fields have these values. Any other value of the parameter selects all rows,
+    /// as in the API.
     Values(BTreeMap<String, Map<String, Value>>),
-    /// For this value of the parameter the field is there and not null; for any other value,
-    /// and where the query does not have the parameter, it is not.
+    /// For this value of the parameter, the field is present and not null. For any other value, and without the
+    /// parameter, it is absent or null.
     Has { field: String, r#for: String },
 }
 
 impl Filter {
-    pub(super) fn keeps(&self, row: &Value, wanted: &str) -> bool {
+    pub(crate) fn keeps(&self, row: &Value, wanted: &str) -> bool {
         match self {
             Self::Equals(field) => row.get(field).is_some_and(|value| id_text(value) == wanted),
             Self::Contains(field) => {
@@ -191,8 +190,8 @@ impl Filter {
         }
     }
 
-    /// What is wanted by a query without the parameter; `None` where that selects everything.
-    pub(super) fn unnamed(&self) -> Option<&'static str> {
+    /// The value that a query without the parameter stands for; `None` if it selects all rows.
+    pub(crate) fn default_value(&self) -> Option<&'static str> {
         match self {
             Self::Has { .. } => Some(""),
             Self::Equals(_) | Self::EqualsIgnoringCase(_) | Self::Contains(_) | Self::Values(_) => None,
@@ -200,18 +199,18 @@ impl Filter {
     }
 }
 
-/// See [`Templates`](super::rows::Templates).
+/// See [`Templates`](crate::rows::Templates).
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct TemplateRows {
-    pub(super) newest_id: i64,
+pub(crate) struct TemplateRows {
+    pub(crate) newest_id: i64,
     #[serde(deserialize_with = "instant")]
-    pub(super) newest_at: DateTime<Utc>,
-    pub(super) span_days: i64,
-    /// Whether the first row also stands for an id that only a total names.
+    pub(crate) newest_at: DateTime<Utc>,
+    pub(crate) span_days: i64,
+    /// Whether the first row is also the row of an id that only a total names.
     #[serde(default)]
-    pub(super) for_unknown: bool,
-    pub(super) rows: Vec<Value>,
+    pub(crate) for_unknown: bool,
+    pub(crate) rows: Vec<Value>,
 }
 
 fn instant<'de, D: Deserializer<'de>>(text: D) -> Result<DateTime<Utc>, D::Error> {
@@ -223,25 +222,24 @@ fn instant<'de, D: Deserializer<'de>>(text: D) -> Result<DateTime<Utc>, D::Error
 /// The rows below one parent.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Child {
+pub(crate) struct Child {
     /// The parent's key.
-    pub(super) of: Value,
-    /// Whether the parent is in no list any more, as one that was destroyed; its rows are
-    /// served all the same.
+    pub(crate) of: Value,
+    /// Whether the parent was destroyed: no list returns it, but the paths below it still return its rows.
     #[serde(default)]
-    pub(super) gone: bool,
+    pub(crate) gone: bool,
     #[serde(default)]
-    pub(super) rows: Vec<Value>,
-    /// How many there are, the rest made from the templates.
-    pub(super) total: Option<usize>,
+    pub(crate) rows: Vec<Value>,
+    /// The number of rows, of which those beyond `rows` are generated from templates.
+    pub(crate) total: Option<usize>,
 }
 
 /// All fixtures, by name.
-pub(super) fn load() -> Result<BTreeMap<String, Fixture>, Error> {
+pub(crate) fn load() -> Result<BTreeMap<String, Fixture>, Error> {
     read(FIXTURES)
 }
 
-pub(super) fn read(files: &[(&str, &str)]) -> Result<BTreeMap<String, Fixture>, Error> {
+pub(crate) fn read(files: &[(&str, &str)]) -> Result<BTreeMap<String, Fixture>, Error> {
     let unreadable = |name: &str| {
         let name = name.to_owned();
         move |source| Error::Fixture { name, source }
@@ -261,7 +259,7 @@ pub(super) fn read(files: &[(&str, &str)]) -> Result<BTreeMap<String, Fixture>, 
     Ok(fixtures)
 }
 
-/// Puts rows in the place of `{"$row": …}`; a reference that leads nowhere comes back.
+/// Replaces `{"$row": …}` by the row; returns a reference to a row that does not exist.
 fn resolve(value: &mut Value, texts: &BTreeMap<&str, Value>) -> Result<(), String> {
     if let Some(reference) = value.get("$row").and_then(Value::as_str) {
         let row = referred(reference, texts).ok_or_else(|| reference.to_owned())?;
@@ -283,8 +281,8 @@ fn referred(reference: &str, texts: &BTreeMap<&str, Value>) -> Option<Value> {
     rows.iter().find(|row| row.get(key).is_some_and(|id| id_text(id) == wanted)).cloned()
 }
 
-/// Writes out the times that are relative to `start`.
-pub(super) fn date(row: &mut Value, start: DateTime<Utc>) {
+/// Replaces times relative to `start` by absolute ones.
+pub(crate) fn date(row: &mut Value, start: DateTime<Utc>) {
     let Some(fields) = row.as_object_mut() else { return };
     for value in fields.values_mut() {
         if let Some(offset) = value.as_str().and_then(offset) {
@@ -332,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_that_leads_nowhere_is_named() {
+    fn a_reference_to_a_missing_row_is_named() {
         let uses = r#"{"items": [{"id": 1, "region": {"$row": "regions/nyc3"}}]}"#;
 
         let error = read(&[("uses", uses)]).unwrap_err().to_string();
@@ -348,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_time_is_written_out() {
+    fn a_relative_time_becomes_absolute() {
         let start = DateTime::parse_from_rfc3339("2026-01-01T00:00:00Z").unwrap().to_utc();
         let mut row = json!({"started_at": "now-90s", "completed_at": "now+2m", "name": "nowhere"});
 
@@ -376,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_on_a_field_that_is_there_is_on_without_being_named() {
+    fn a_filter_on_a_present_field_applies_without_its_parameter() {
         let filter: Filter = serde_json::from_str(r#"{"has": {"field": "lock", "for": "locked"}}"#).unwrap();
         let (locked, open, never) = (json!({"lock": {}}), json!({"lock": null}), json!({}));
 
@@ -384,7 +382,7 @@ mod tests {
 
         assert_eq!(kept("locked"), [true, false, false]);
         assert_eq!(kept("open"), [false, true, true]);
-        assert_eq!(kept(filter.unnamed().unwrap()), [false, true, true]);
-        assert_eq!(Filter::Equals("lock".to_owned()).unnamed(), None);
+        assert_eq!(kept(filter.default_value().unwrap()), [false, true, true]);
+        assert_eq!(Filter::Equals("lock".to_owned()).default_value(), None);
     }
 }

@@ -1,32 +1,30 @@
-//! A list as it is served: mostly the rows of one, and where a fixture says `also`
-//! those of other tables among them, the newest first.
+//! A list as the API returns it: usually one list; with `also` in the fixture several, the newest row first.
 //!
-//! Which rows are on a page is found by counting ids. No other row is rendered, so a
-//! list of a million rows is as quick to page through among others as it is alone.
+//! The rows of a page are found by counting ids, and no other row is rendered, so pages of a list of a million rows are
+//! as fast as those of a short one.
 
 use std::cmp::Reverse;
 use std::ops::Range;
 
 use serde_json::Value;
 
-use super::rows::{Rows, Templates};
+use crate::rows::{Rows, Templates};
 
-/// The rows of one list, and what it takes to read them.
+/// One list, with its table's key and templates.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Part<'a> {
-    pub(super) rows: &'a Rows,
-    pub(super) key: &'a str,
-    pub(super) templates: Option<&'a Templates>,
+pub(crate) struct ListPart<'a> {
+    pub(crate) rows: &'a Rows,
+    pub(crate) key: &'a str,
+    pub(crate) templates: Option<&'a Templates>,
 }
 
-/// Several lists as one, in descending order of their ids; a single one in its own order.
+/// Several lists as one, in descending order of their ids; a single list in its own order.
 ///
-/// Where there are several, each has its rows in that order, and their ids are numbers
-/// above 0 of which no two are the same.
+/// Each of several lists is in that order, and their ids are distinct positive numbers.
 #[derive(Debug)]
-pub(super) struct Merged<'a>(Vec<Part<'a>>);
+pub(crate) struct MergedList<'a>(Vec<ListPart<'a>>);
 
-impl Part<'_> {
+impl ListPart<'_> {
     fn range(&self, range: Range<usize>) -> Vec<Value> {
         self.rows.range(range, self.templates)
     }
@@ -40,17 +38,17 @@ impl Part<'_> {
     }
 }
 
-impl<'a> Merged<'a> {
-    pub(super) fn of(parts: Vec<Part<'a>>) -> Self {
+impl<'a> MergedList<'a> {
+    pub(crate) fn of(parts: Vec<ListPart<'a>>) -> Self {
         Self(parts)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.iter().map(|part| part.rows.len()).sum()
     }
 
-    /// The rows of a range, as the API would serve them.
-    pub(super) fn range(&self, range: Range<usize>) -> Vec<Value> {
+    /// The rows of a range, as the API returns them.
+    pub(crate) fn range(&self, range: Range<usize>) -> Vec<Value> {
         if let [part] = &self.0[..] {
             return part.range(range);
         }
@@ -64,13 +62,12 @@ impl<'a> Merged<'a> {
         rows.into_iter().map(|(_, row)| row).collect()
     }
 
-    /// The id of the row at this place, which is the smallest that no more than `place`
-    /// ids are above; 0 past the end.
-    fn id_at(&self, place: usize) -> i64 {
+    /// The id of the row at this index: the smallest id that at most `index` ids are above; 0 past the end.
+    fn id_at(&self, index: usize) -> i64 {
         let (mut low, mut high) = (0, i64::MAX);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.above(middle) <= place {
+            match self.above(middle) <= index {
                 true => high = middle,
                 false => low = middle + 1,
             }
@@ -83,10 +80,10 @@ impl<'a> Merged<'a> {
     }
 
     /// The row with this key.
-    pub(super) fn find(&self, id: &str) -> Option<Value> {
+    pub(crate) fn find(&self, id: &str) -> Option<Value> {
         self.0.iter().find_map(|part| {
-            let place = part.rows.find(part.key, id, part.templates)?;
-            part.range(place..place + 1).pop()
+            let index = part.rows.find(part.key, id, part.templates)?;
+            part.range(index..index + 1).pop()
         })
     }
 }
@@ -109,9 +106,9 @@ mod tests {
 
     #[test]
     fn a_single_list_keeps_its_order() {
-        let rows = Rows::written(vec![json!({"id": 3}), json!({"id": "x"}), json!({"id": 7})], None, 0);
+        let rows = Rows::of(vec![json!({"id": 3}), json!({"id": "x"}), json!({"id": 7})], None, 0);
 
-        let one = Merged::of(vec![Part { rows: &rows, key: "id", templates: None }]);
+        let one = MergedList::of(vec![ListPart { rows: &rows, key: "id", templates: None }]);
 
         assert_eq!(one.range(1..3), [json!({"id": "x"}), json!({"id": 7})]);
         assert_eq!(one.find("7"), Some(json!({"id": 7})));
@@ -120,13 +117,13 @@ mod tests {
     #[test]
     fn several_lists_are_one_the_newest_first_on_every_page() {
         let (late, early) = (templates(900_000), templates(800_123));
-        let written = Rows::written([910_000, 650_000, 5].map(|id| json!({ "id": id })).into(), None, 0);
-        let one = Rows::written(Vec::new(), None, 0).with_run(0, 300, &late);
-        let other = Rows::written(Vec::new(), None, 4).with_run(0, 200, &early);
-        let merged = Merged::of(vec![
-            Part { rows: &written, key: "id", templates: None },
-            Part { rows: &one, key: "id", templates: Some(&late) },
-            Part { rows: &other, key: "id", templates: Some(&early) },
+        let written = Rows::of([910_000, 650_000, 5].map(|id| json!({ "id": id })).into(), None, 0);
+        let one = Rows::of(Vec::new(), None, 0).with_run(0, 300, &late);
+        let other = Rows::of(Vec::new(), None, 4).with_run(0, 200, &early);
+        let merged = MergedList::of(vec![
+            ListPart { rows: &written, key: "id", templates: None },
+            ListPart { rows: &one, key: "id", templates: Some(&late) },
+            ListPart { rows: &other, key: "id", templates: Some(&early) },
         ]);
 
         let all = ids(&merged.range(0..merged.len()));
@@ -145,11 +142,11 @@ mod tests {
     #[test]
     fn a_page_among_a_million_rows_is_whole() {
         let (late, early) = (templates(1_500_000_000), templates(1_400_000_123));
-        let long = Rows::written(Vec::new(), None, 0).with_run(0, 1_000_000, &late);
-        let short = Rows::written(Vec::new(), None, 0).with_run(0, 10, &early);
-        let merged = Merged::of(vec![
-            Part { rows: &long, key: "id", templates: Some(&late) },
-            Part { rows: &short, key: "id", templates: Some(&early) },
+        let long = Rows::of(Vec::new(), None, 0).with_run(0, 1_000_000, &late);
+        let short = Rows::of(Vec::new(), None, 0).with_run(0, 10, &early);
+        let merged = MergedList::of(vec![
+            ListPart { rows: &long, key: "id", templates: Some(&late) },
+            ListPart { rows: &short, key: "id", templates: Some(&early) },
         ]);
 
         assert_eq!(merged.range(99_100..99_300).len(), 200);

@@ -1,29 +1,27 @@
-//! What a simulated account is told when it starts. Everything has the real
-//! API's value unless said otherwise; `oceanflight demo` fills it from flags,
-//! tests from struct literals.
+//! How a simulated account is configured. The defaults are the real API's values.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::fault::Fault;
+use crate::fault::Fault;
 
-/// How the account behaves; `Options::default()` is the real API without its latency.
+/// How the account behaves. `Options::default()` is the real API without its latency.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The one token that is accepted; `None` accepts any bearer token that is not empty.
     pub token: Option<String>,
-    /// How long each answer is held back, as the network and DigitalOcean would.
+    /// The delay of each response, as of the network and of DigitalOcean.
     pub latency: Duration,
-    /// How many requests a token may make, and in which time.
+    /// The rate limits of each token.
     pub limits: Limits,
-    /// Whether a 429 says in `retry-after` how long to wait: the real API does not always.
+    /// Whether a 429 has the header `retry-after`: in the real API it does not always.
     pub retry_after: bool,
-    /// What goes wrong from the first request on; more can follow by `Account::inject`.
+    /// The faults that are active from the start; `Account::inject` adds more.
     pub faults: Vec<Fault>,
     /// How long an action started by POST stays in progress.
     pub settle: Duration,
-    /// Lists that are to have exactly so many rows, all of them made from templates.
+    /// Lists with a given number of rows, which are all generated from templates.
     pub totals: Vec<Total>,
 }
 
@@ -41,15 +39,15 @@ impl Default for Options {
     }
 }
 
-/// Two sliding windows, each of which every accepted request leaves one window's
-/// length after it was made: <https://docs.digitalocean.com/reference/api/reference/rate-limit/>.
+/// Two sliding windows. An accepted request counts in each for the window's length:
+/// <https://docs.digitalocean.com/reference/api/reference/rate-limit/>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Requests in the short window.
     pub per_minute: u32,
     /// The length of the short window; tests scale it.
     pub minute: Duration,
-    /// Requests in the long window, which the headers `ratelimit-*` tell of.
+    /// Requests in the long window, which the headers `ratelimit-*` show.
     pub per_hour: u32,
     /// The length of the long window; tests scale it.
     pub hour: Duration,
@@ -62,21 +60,21 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// No limits: nothing is counted, and the headers tell of a budget that stays full.
+    /// No limits: nothing is counted, and the headers show an unused limit.
     pub fn off() -> Self {
         Self { per_minute: u32::MAX, per_hour: u32::MAX, ..Self::default() }
     }
 }
 
-/// A list that is to have exactly `rows` rows, as `62137902=1000` in text.
+/// A list with a given number of rows, in text `62137902=1000`.
 ///
-/// `list` is a parent's id (an image's, for its actions; an unknown one is created
-/// from the parent's templates) or a table's name (`images`, `digitalocean/compute/images`).
+/// `list` is a parent's id (an image's id for its actions; an unknown image is created from the templates) or a table's
+/// name (`images`, `digitalocean/compute/images`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Total {
-    /// Whose rows: a parent's id or a table's name.
+    /// A parent's id or a table's name.
     pub list: String,
-    /// How many; they are rendered when asked for, so a million costs nothing.
+    /// The number of rows. They are rendered on request, so a million rows cost nothing.
     pub rows: usize,
 }
 
@@ -87,7 +85,7 @@ impl Total {
     }
 }
 
-/// A text that is no [`Total`].
+/// A text that is not a [`Total`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TotalError(String);
 

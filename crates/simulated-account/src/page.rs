@@ -1,46 +1,46 @@
-//! `page` and `per_page` of a request, and the `links` of its answer.
+//! `page` and `per_page` of a request, and the `links` of its response.
 //!
-//! A number out of range is clamped, as a lenient API does: page 0 is page 1,
-//! 500 rows a page are 200. What is no number at all is refused with 422, so
-//! that a client's mistake shows.
+//! A number out of range is clamped: page 0 is page 1, 500 rows a page are 200. A value that is not a number is refused
+//! with 422, so that a client's mistake is visible.
 
 use std::ops::Range;
 
 use serde_json::{Value, json};
 
-use super::answer::Answer;
+use crate::response::ApiResponse;
 
 const LARGEST: u64 = 200;
 const USUAL: u64 = 20;
 
-/// Which part of a list is asked for.
+/// The requested page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Page {
+pub(crate) struct Page {
     number: u64,
     rows: u64,
 }
 
 impl Page {
-    pub(super) fn of(query: &[(String, String)]) -> Result<Self, Answer> {
+    pub(crate) fn of(query: &[(String, String)]) -> Result<Self, ApiResponse> {
         Ok(Self { number: number(query, "page", 1)?.max(1), rows: number(query, "per_page", USUAL)?.clamp(1, LARGEST) })
     }
 
-    /// How many rows are asked for at most.
-    pub(super) fn rows(self) -> u64 {
+    /// The requested number of rows.
+    #[cfg(feature = "faults")]
+    pub(crate) fn rows(self) -> u64 {
         self.rows
     }
 
-    /// The rows of this page in a list of `total`.
-    pub(super) fn range(self, total: usize) -> Range<usize> {
+    /// The rows of this page in a list of `total` rows.
+    pub(crate) fn range(self, total: usize) -> Range<usize> {
         let start = (self.number - 1).saturating_mul(self.rows);
         let end = start.saturating_add(self.rows);
         let within = |row: u64| usize::try_from(row).unwrap_or(usize::MAX).min(total);
         within(start)..within(end)
     }
 
-    /// `links` as the API has them: a first page names next and last, a last page
-    /// first and prev, a single page nothing.
-    pub(super) fn links(self, total: usize, list: &str, query: &[(String, String)]) -> Value {
+    /// The `links` of a response: `next` and `last` on the first page, `first` and `prev` on the last, none on a single
+    /// page.
+    pub(crate) fn links(self, total: usize, list: &str, query: &[(String, String)]) -> Value {
         let last = (total as u64).div_ceil(self.rows).max(1);
         let to = |page: u64| link(list, query, page, self.rows);
         let mut pages = serde_json::Map::new();
@@ -56,11 +56,11 @@ impl Page {
     }
 }
 
-fn number(query: &[(String, String)], name: &str, absent: u64) -> Result<u64, Answer> {
+fn number(query: &[(String, String)], name: &str, absent: u64) -> Result<u64, ApiResponse> {
     let Some((_, text)) = query.iter().find(|(key, _)| key == name) else {
         return Ok(absent);
     };
-    let number: i128 = text.parse().map_err(|_| Answer::unprocessable(&format!("{name} must be a number")))?;
+    let number: i128 = text.parse().map_err(|_| ApiResponse::unprocessable(&format!("{name} must be a number")))?;
     Ok(u64::try_from(number.max(0)).unwrap_or(u64::MAX))
 }
 
@@ -112,14 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_refused() {
+    fn a_value_that_is_not_a_number_is_refused() {
         let refused = Page::of(&owned(&[("per_page", "many")])).unwrap_err();
 
         assert_eq!(refused.status, 422);
     }
 
     #[test]
-    fn links_name_what_the_api_names() {
+    fn links_are_those_of_the_api() {
         let links = |number, total| {
             let page = Page { number, rows: 2 };
             let links = page.links(total, "http://h/v2/images", &[]);

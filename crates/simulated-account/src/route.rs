@@ -1,16 +1,16 @@
-//! Which table a path is about. The routes are those that the fixtures name.
+//! Which table a path belongs to. The routes are those of the fixtures.
 
-use super::tables::Tables;
+use crate::tables::Tables;
 
-/// What a path of the API asks for.
+/// The three kinds of requests to a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ask {
+pub(crate) enum Operation {
     List,
     Get,
     Post,
 }
 
-impl Ask {
+impl Operation {
     fn method(self) -> &'static str {
         match self {
             Self::List | Self::Get => "GET",
@@ -21,69 +21,69 @@ impl Ask {
 
 /// All routes of an account.
 #[derive(Debug)]
-pub(super) struct Routes(Vec<Route>);
+pub(crate) struct Routes(Vec<Route>);
 
 #[derive(Debug)]
 struct Route {
-    ask: Ask,
+    operation: Operation,
     path: String,
     table: usize,
     has_parent: bool,
 }
 
-/// Where a request leads.
+/// The result of looking up a path.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found<'p> {
-    Place(Place<'p>),
-    /// The path is known, with these other methods.
-    Methods(Vec<&'static str>),
-    Nothing,
+pub(crate) enum RouteMatch<'p> {
+    Target(Target<'p>),
+    /// The path exists, but with these methods only.
+    OtherMethods(Vec<&'static str>),
+    Unknown,
 }
 
-/// A table, and what stands in the path.
+/// A table, with the parameters of the path.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Place<'p> {
-    pub(super) ask: Ask,
-    pub(super) table: usize,
-    pub(super) parent: Option<&'p str>,
-    pub(super) id: Option<&'p str>,
+pub(crate) struct Target<'p> {
+    pub(crate) operation: Operation,
+    pub(crate) table: usize,
+    pub(crate) parent: Option<&'p str>,
+    pub(crate) id: Option<&'p str>,
 }
 
 impl Routes {
-    pub(super) fn of(tables: &Tables) -> Self {
+    pub(crate) fn of(tables: &Tables) -> Self {
         let mut routes = Vec::new();
         for (table, own) in tables.all.iter().enumerate() {
             let fixture = &own.fixture;
-            let list = fixture.list.as_ref().map(|route| (Ask::List, &route.path));
-            let get = fixture.get.as_ref().map(|route| (Ask::Get, &route.path));
-            let post = fixture.post.as_ref().map(|route| (Ask::Post, &route.path));
+            let list = fixture.list.as_ref().map(|route| (Operation::List, &route.path));
+            let get = fixture.get.as_ref().map(|route| (Operation::Get, &route.path));
+            let post = fixture.post.as_ref().map(|route| (Operation::Post, &route.path));
             let has_parent = fixture.parent.is_some();
             let own = [list, get, post].into_iter().flatten();
-            routes.extend(own.map(|(ask, path)| Route { ask, path: path.clone(), table, has_parent }));
+            routes.extend(own.map(|(operation, path)| Route { operation, path: path.clone(), table, has_parent }));
         }
         Self(routes)
     }
 
-    pub(super) fn find<'p>(&self, method: &str, path: &'p str) -> Found<'p> {
+    pub(crate) fn find<'p>(&self, method: &str, path: &'p str) -> RouteMatch<'p> {
         let mut methods = Vec::new();
         for route in &self.0 {
-            let Some(place) = route.place(path) else { continue };
-            if route.ask.method() == method {
-                return Found::Place(place);
+            let Some(target) = route.target(path) else { continue };
+            if route.operation.method() == method {
+                return RouteMatch::Target(target);
             }
-            methods.push(route.ask.method());
+            methods.push(route.operation.method());
         }
-        if methods.is_empty() { Found::Nothing } else { Found::Methods(methods) }
+        if methods.is_empty() { RouteMatch::Unknown } else { RouteMatch::OtherMethods(methods) }
     }
 
-    /// As people read them: `GET /v2/images`.
-    pub(super) fn list(&self) -> Vec<String> {
-        self.0.iter().map(|route| format!("{} {}", route.ask.method(), route.path)).collect()
+    /// As text: `GET /v2/images`.
+    pub(crate) fn list(&self) -> Vec<String> {
+        self.0.iter().map(|route| format!("{} {}", route.operation.method(), route.path)).collect()
     }
 }
 
 impl Route {
-    fn place<'p>(&self, path: &'p str) -> Option<Place<'p>> {
+    fn target<'p>(&self, path: &'p str) -> Option<Target<'p>> {
         let mut parameters = Vec::new();
         let mut segments = path.split('/');
         for own in self.path.split('/') {
@@ -99,7 +99,7 @@ impl Route {
         }
         let mut parameters = parameters.into_iter();
         let parent = if self.has_parent { parameters.next() } else { None };
-        Some(Place { ask: self.ask, table: self.table, parent, id: parameters.next() })
+        Some(Target { operation: self.operation, table: self.table, parent, id: parameters.next() })
     }
 }
 
@@ -108,39 +108,40 @@ mod tests {
     use super::*;
 
     fn routes() -> Routes {
-        let route = |ask, path: &str, has_parent| Route { ask, path: path.to_owned(), table: 0, has_parent };
+        let route =
+            |operation, path: &str, has_parent| Route { operation, path: path.to_owned(), table: 0, has_parent };
         Routes(vec![
-            route(Ask::List, "/v2/images", false),
-            route(Ask::Get, "/v2/images/{id}", false),
-            route(Ask::List, "/v2/images/{image_id}/actions", true),
-            route(Ask::Post, "/v2/images/{image_id}/actions", true),
-            route(Ask::Get, "/v2/images/{image_id}/actions/{action_id}", true),
+            route(Operation::List, "/v2/images", false),
+            route(Operation::Get, "/v2/images/{id}", false),
+            route(Operation::List, "/v2/images/{image_id}/actions", true),
+            route(Operation::Post, "/v2/images/{image_id}/actions", true),
+            route(Operation::Get, "/v2/images/{image_id}/actions/{action_id}", true),
         ])
     }
 
     #[test]
-    fn what_stands_in_a_path_is_found() {
+    fn the_parameters_of_a_path_are_found() {
         let routes = routes();
         let find = |path| match routes.find("GET", path) {
-            Found::Place(place) => (place.ask, place.parent, place.id),
+            RouteMatch::Target(target) => (target.operation, target.parent, target.id),
             other => panic!("{path}: {other:?}"),
         };
 
-        assert_eq!(find("/v2/images"), (Ask::List, None, None));
-        assert_eq!(find("/v2/images/7"), (Ask::Get, None, Some("7")));
-        assert_eq!(find("/v2/images/7/actions"), (Ask::List, Some("7"), None));
-        assert_eq!(find("/v2/images/7/actions/8"), (Ask::Get, Some("7"), Some("8")));
+        assert_eq!(find("/v2/images"), (Operation::List, None, None));
+        assert_eq!(find("/v2/images/7"), (Operation::Get, None, Some("7")));
+        assert_eq!(find("/v2/images/7/actions"), (Operation::List, Some("7"), None));
+        assert_eq!(find("/v2/images/7/actions/8"), (Operation::Get, Some("7"), Some("8")));
     }
 
     #[test]
-    fn other_paths_lead_nowhere() {
+    fn other_paths_are_unknown() {
         for path in ["/v2/image", "/v2/images/", "/v2/images//actions", "/v2/images/7/actions/8/9", "/"] {
-            assert_eq!(routes().find("GET", path), Found::Nothing, "{path}");
+            assert_eq!(routes().find("GET", path), RouteMatch::Unknown, "{path}");
         }
     }
 
     #[test]
-    fn another_method_learns_which_there_are() {
-        assert_eq!(routes().find("DELETE", "/v2/images/7/actions"), Found::Methods(vec!["GET", "POST"]));
+    fn another_method_gets_the_known_methods() {
+        assert_eq!(routes().find("DELETE", "/v2/images/7/actions"), RouteMatch::OtherMethods(vec!["GET", "POST"]));
     }
 }

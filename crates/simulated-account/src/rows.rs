@@ -1,5 +1,5 @@
-//! The rows of one list. Written rows are stored; a run of rows made from
-//! templates is two numbers, and each of them is rendered when it is asked for.
+//! The rows of one list. The rows of a fixture are stored; a run of rows generated from templates is two numbers, and
+//! its rows are rendered on request.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -7,29 +7,13 @@ use std::ops::Range;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
-/// How a list changes while somebody reads it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// So many new rows at the front, with ids above all others.
-    AddFirst(usize),
-    /// So many new rows at the end: older ones where the newest come first.
-    AddLast(usize),
-    /// So many rows less at the front.
-    RemoveFirst(usize),
-    /// So many rows less at the end.
-    RemoveLast(usize),
-    /// The row at this place less, counted from 0.
-    RemoveAt(usize),
-}
-
-/// Written-out rows that stand for many: cycled, with ids and times stepped.
+/// Rows that many others are generated from: they repeat in turn, with descending ids and times.
 ///
-/// Row `k` of a list (0 is the newest) is template `k % n`, with the id
-/// `newest_id - 1009 k - lane` and its earliest time at `newest_at - k step`;
-/// its other times keep their distance to that. The lane is the parent's place in
-/// its own list, so ids differ from parent to parent (of up to 1,009).
+/// Row `k` of a list (0 is the newest) is template `k % n` with the id `newest_id - 1009 k - lane` and its earliest time
+/// at `newest_at - k step`; its other times keep their distance to that. The lane is the parent's position in its own
+/// list, so up to 1,009 parents have different ids.
 #[derive(Debug)]
-pub(super) struct Templates {
+pub(crate) struct Templates {
     patterns: Vec<Pattern>,
     key: String,
     parent_field: Option<String>,
@@ -38,19 +22,19 @@ pub(super) struct Templates {
     span: TimeDelta,
 }
 
-/// How many parents there can be until ids repeat.
-pub(super) const LANES: usize = 1_009;
+/// The number of parents with different ids.
+pub(crate) const LANES: usize = 1_009;
 const STRIDE: i64 = LANES as i64;
 
 #[derive(Debug)]
 struct Pattern {
     row: Map<String, Value>,
-    /// The fields that hold a time, and how long after the earliest of them.
+    /// The fields that hold a time, and the distance to the earliest of them.
     times: Vec<(String, TimeDelta)>,
 }
 
 impl Templates {
-    pub(super) fn new(
+    pub(crate) fn new(
         rows: &[Value],
         key: &str,
         parent_field: Option<&str>,
@@ -68,12 +52,12 @@ impl Templates {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }
 
-    /// A row like template `index`, of this id, begun at this time.
-    pub(super) fn row(&self, index: usize, id: i64, at: DateTime<Utc>, parent: Option<&Value>) -> Value {
+    /// A row of template `index` with this id, started at this time.
+    pub(crate) fn row(&self, index: usize, id: i64, at: DateTime<Utc>, parent: Option<&Value>) -> Value {
         let pattern = &self.patterns[index % self.patterns.len()];
         let mut row = pattern.row.clone();
         let like = row.get(&self.key).cloned().unwrap_or(Value::Null);
@@ -103,12 +87,12 @@ impl Pattern {
     }
 }
 
-/// RFC 3339, `Z`, whole seconds: as the API writes a time.
-pub(super) fn time(at: DateTime<Utc>) -> Value {
+/// A time as the API writes it: RFC 3339, UTC, whole seconds.
+pub(crate) fn time(at: DateTime<Utc>) -> Value {
     Value::String(at.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
-/// A number in the clothes of another id: a number, digits, or a UUID.
+/// An id with the type of another one: a number, a text of digits, or a UUID.
 fn id_like(like: &Value, id: i64) -> Value {
     match like {
         Value::String(text) if text.len() == 36 => Value::String(format!("00000000-0000-4000-8000-{id:012x}")),
@@ -117,18 +101,20 @@ fn id_like(like: &Value, id: i64) -> Value {
     }
 }
 
-/// A row's id as it stands in a path.
-pub(super) fn id_text(id: &Value) -> String {
+/// A row's id as in a path.
+pub(crate) fn id_text(id: &Value) -> String {
     id.as_str().map_or_else(|| id.to_string(), str::to_owned)
 }
 
-/// One list: pieces in the order in which the API serves them.
+/// One list: pieces in the order in which the API returns them.
 #[derive(Debug)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     pieces: VecDeque<Piece>,
     parent: Option<Value>,
     lane: i64,
     step: TimeDelta,
+    /// The number of rows that were added by [`Rows::new_row`].
+    #[cfg(feature = "faults")]
     added: usize,
 }
 
@@ -149,34 +135,40 @@ impl Piece {
 
 impl Rows {
     /// A list without rows.
-    pub(super) const fn none() -> Self {
-        let pieces = VecDeque::new();
-        Self { pieces, parent: None, lane: 0, step: TimeDelta::zero(), added: 0 }
+    pub(crate) const fn none() -> Self {
+        Self {
+            pieces: VecDeque::new(),
+            parent: None,
+            lane: 0,
+            step: TimeDelta::zero(),
+            #[cfg(feature = "faults")]
+            added: 0,
+        }
     }
 
-    /// Written rows as they come.
-    pub(super) fn written(rows: Vec<Value>, parent: Option<Value>, lane: usize) -> Self {
+    /// The rows of a fixture, in this order.
+    pub(crate) fn of(rows: Vec<Value>, parent: Option<Value>, lane: usize) -> Self {
         let lane = i64::try_from(lane).unwrap_or(0) % STRIDE;
         Self { pieces: rows.into_iter().map(Piece::Row).collect(), parent, lane, ..Self::none() }
     }
 
-    /// Makes `count` rows of the templates, spread evenly over their span, and
-    /// puts them after the first `place` rows.
-    pub(super) fn with_run(mut self, place: usize, count: usize, templates: &Templates) -> Self {
+    /// Generates `count` rows from the templates, spread evenly over their span, and inserts them after the first
+    /// `index` rows.
+    pub(crate) fn with_run(mut self, index: usize, count: usize, templates: &Templates) -> Self {
         if count > 0 && !templates.is_empty() {
             let seconds = templates.span.num_seconds() / i64::try_from(count).unwrap_or(i64::MAX);
             self.step = TimeDelta::seconds(seconds.max(1));
-            self.pieces.insert(place.min(self.pieces.len()), Piece::Run(0..count));
+            self.pieces.insert(index.min(self.pieces.len()), Piece::Run(0..count));
         }
         self
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.pieces.iter().map(Piece::len).sum()
     }
 
-    /// The rows of a range, as the API would serve them.
-    pub(super) fn range(&self, range: Range<usize>, templates: Option<&Templates>) -> Vec<Value> {
+    /// The rows of a range, as the API returns them.
+    pub(crate) fn range(&self, range: Range<usize>, templates: Option<&Templates>) -> Vec<Value> {
         let mut rows = Vec::with_capacity(range.len().min(200));
         let mut start = 0;
         for piece in &self.pieces {
@@ -186,8 +178,8 @@ impl Rows {
                 _ if from >= to => {}
                 Piece::Row(row) => rows.push(row.clone()),
                 Piece::Run(run) => {
-                    let made = run.start + (from - start)..run.start + (to - start);
-                    rows.extend(made.filter_map(|k| self.made(k, templates)));
+                    let generated = run.start + (from - start)..run.start + (to - start);
+                    rows.extend(generated.filter_map(|k| self.generated(k, templates)));
                 }
             }
             start = end;
@@ -195,7 +187,7 @@ impl Rows {
         rows
     }
 
-    fn made(&self, k: usize, templates: Option<&Templates>) -> Option<Value> {
+    fn generated(&self, k: usize, templates: Option<&Templates>) -> Option<Value> {
         let templates = templates?;
         let steps = i32::try_from(k).unwrap_or(i32::MAX);
         let at = templates.newest_at - self.step * steps;
@@ -206,25 +198,25 @@ impl Rows {
         templates.newest_id - STRIDE * i64::try_from(k).unwrap_or(0) - self.lane
     }
 
-    /// How many rows have an id above this one.
-    pub(super) fn above(&self, key: &str, id: i64, templates: Option<&Templates>) -> usize {
-        let made = templates.map_or(0, |templates| self.made_above(id, templates));
+    /// The number of rows with an id above this one.
+    pub(crate) fn above(&self, key: &str, id: i64, templates: Option<&Templates>) -> usize {
+        let generated = templates.map_or(0, |templates| self.generated_above(id, templates));
         let above = |piece: &Piece| match piece {
             Piece::Row(row) => usize::from(row.get(key).and_then(Value::as_i64) > Some(id)),
-            Piece::Run(run) => made.clamp(run.start, run.end) - run.start,
+            Piece::Run(run) => generated.clamp(run.start, run.end) - run.start,
         };
         self.pieces.iter().map(above).sum()
     }
 
-    /// How many rows that are made have an id above this one, in a run without an end.
-    fn made_above(&self, id: i64, templates: &Templates) -> usize {
+    /// The number of generated rows with an id above this one, in a run without end.
+    fn generated_above(&self, id: i64, templates: &Templates) -> usize {
         let over = templates.newest_id.saturating_sub(self.lane).saturating_sub(id);
         let count = u64::try_from(over).unwrap_or(0).div_ceil(STRIDE.unsigned_abs());
         usize::try_from(count).unwrap_or(usize::MAX)
     }
 
-    /// Where the row with this key stands.
-    pub(super) fn find(&self, key: &str, text: &str, templates: Option<&Templates>) -> Option<usize> {
+    /// The index of the row with this key.
+    pub(crate) fn find(&self, key: &str, text: &str, templates: Option<&Templates>) -> Option<usize> {
         let k = templates.and_then(|templates| self.k_of(text, templates));
         let number = text.parse::<i64>().ok().filter(|number| number.to_string() == text);
         let is = |id: &Value| match id {
@@ -254,38 +246,32 @@ impl Rows {
         };
         let below = templates.newest_id.checked_sub(id)? - self.lane;
         let k = usize::try_from(below / STRIDE).ok().filter(|_| below >= 0 && below % STRIDE == 0)?;
-        // `007` is the number 7, but no path that the API knows.
+        // `007` is the number 7, but the API does not accept it in a path.
         let own = templates.patterns.get(k % templates.patterns.len())?.row.get(&templates.key)?;
         (id_text(&id_like(own, id)) == text).then_some(k)
     }
 
-    pub(super) fn insert_first(&mut self, row: Value) {
+    pub(crate) fn insert_first(&mut self, row: Value) {
         self.pieces.push_front(Piece::Row(row));
     }
 
-    pub(super) fn insert_last(&mut self, row: Value) {
+    pub(crate) fn insert_last(&mut self, row: Value) {
         self.pieces.push_back(Piece::Row(row));
     }
 
-    pub(super) fn remove(&mut self, index: usize) {
-        if let Some(place) = self.alone(index, None) {
-            self.pieces.remove(place);
-        }
-    }
-
-    /// A row to write in; one that was made from a template is stored from now on.
-    pub(super) fn row_mut(&mut self, index: usize, templates: Option<&Templates>) -> Option<&mut Value> {
+    /// A row that the caller may change; if it was generated from a template, it is stored from now on.
+    pub(crate) fn row_mut(&mut self, index: usize, templates: Option<&Templates>) -> Option<&mut Value> {
         let row = self.range(index..index.checked_add(1)?, templates).pop();
-        let place = self.alone(index, row)?;
-        match self.pieces.get_mut(place)? {
+        let piece = self.split_at(index, row)?;
+        match self.pieces.get_mut(piece)? {
             Piece::Row(row) => Some(row),
             Piece::Run(_) => None,
         }
     }
 
-    /// Cuts the run around a row, so that the row is a piece of its own, as `row` if that
-    /// is given; the place of that piece.
-    fn alone(&mut self, index: usize, row: Option<Value>) -> Option<usize> {
+    /// Splits the run around the row at `index`, so that the row is a piece of its own (`row` if that is given), and
+    /// returns the index of the piece.
+    fn split_at(&mut self, index: usize, row: Option<Value>) -> Option<usize> {
         let mut start = 0;
         let place = self.pieces.iter().position(|piece| {
             start += piece.len();
@@ -300,9 +286,18 @@ impl Rows {
         self.pieces.insert(place, Piece::Run(before));
         Some(place + 1)
     }
+}
 
-    /// A row to add: the templates in turn, or where there are none a copy of the first.
-    pub(super) fn fresh(
+#[cfg(feature = "faults")]
+impl Rows {
+    pub(crate) fn remove(&mut self, index: usize) {
+        if let Some(piece) = self.split_at(index, None) {
+            self.pieces.remove(piece);
+        }
+    }
+
+    /// A new row: the templates in turn, or without templates a copy of the first row.
+    pub(crate) fn new_row(
         &mut self,
         key: &str,
         id: i64,
@@ -337,7 +332,7 @@ mod tests {
     }
 
     fn rows(count: usize, templates: &Templates) -> Rows {
-        Rows::written(Vec::new(), Some(json!(77)), 3).with_run(0, count, templates)
+        Rows::of(Vec::new(), Some(json!(77)), 3).with_run(0, count, templates)
     }
 
     fn ids(rows: &Rows, templates: &Templates) -> Vec<i64> {
@@ -346,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_are_cycled_with_ids_and_times_stepped() {
+    fn templates_repeat_with_descending_ids_and_times() {
         let templates = templates();
 
         let made = rows(10, &templates).range(1..3, Some(&templates));
@@ -371,13 +366,16 @@ mod tests {
     fn every_row_is_found_by_its_id() {
         let templates = templates();
         let mut rows = rows(20, &templates);
+        #[cfg(feature = "faults")]
         rows.remove(7);
         rows.insert_first(json!({"id": 5_000_000}));
 
         for (place, id) in ids(&rows, &templates).iter().enumerate() {
             assert_eq!(rows.find("id", &id.to_string(), Some(&templates)), Some(place));
         }
-        for absent in ["1992934", "0", "x", "", "02000000", "-5"] {
+        #[cfg(feature = "faults")]
+        assert_eq!(rows.find("id", "1992934", Some(&templates)), None);
+        for absent in ["0", "x", "", "02000000", "-5"] {
             assert_eq!(rows.find("id", absent, Some(&templates)), None, "{absent}");
         }
     }
@@ -386,6 +384,7 @@ mod tests {
     fn the_rows_above_an_id_are_counted() {
         let templates = templates();
         let mut rows = rows(20, &templates);
+        #[cfg(feature = "faults")]
         rows.remove(7);
         rows.insert_first(json!({"id": 5_000_000}));
 
@@ -397,8 +396,9 @@ mod tests {
         assert_eq!(rows.above("id", 0, Some(&templates)), rows.len());
     }
 
+    #[cfg(feature = "faults")]
     #[test]
-    fn a_row_in_the_middle_of_a_run_can_go() {
+    fn a_row_in_the_middle_of_a_run_can_be_removed() {
         let templates = templates();
         let mut rows = rows(5, &templates);
         let mut left = ids(&rows, &templates);
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_made_row_can_be_written_in() {
+    fn a_generated_row_can_be_changed() {
         let templates = templates();
         let mut rows = rows(5, &templates);
         let before = ids(&rows, &templates);
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_made_in_the_shape_of_the_templates() {
+    fn an_id_has_the_type_of_the_templates_id() {
         assert_eq!(id_like(&json!("12"), 7), "7");
         assert_eq!(
             id_like(&json!("4e2b1a3c-0000-4000-8000-000000000000"), 255),

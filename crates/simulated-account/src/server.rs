@@ -1,4 +1,4 @@
-//! The account on a socket: until a signal, or for as long as a test holds it.
+//! Serves an account over HTTP, until a signal or until a test drops it.
 
 use std::fmt;
 use std::future::Future;
@@ -9,42 +9,42 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::account::Account;
-use super::connection::{Door, Line};
-use super::fixture::Error;
-use super::options::Options;
-use super::respond::respond;
+use crate::account::Account;
+use crate::connection::{ConnectionHandle, ConnectionListener};
+use crate::fixture::Error;
+use crate::handler::handle;
+use crate::options::Options;
 
-/// Serves the account until `shutdown` is done, then drops every connection: a
-/// simulated account has nothing to finish, and some of its answers never end.
+/// Serves the account until `shutdown` completes, then closes every connection: a simulated account has nothing to
+/// finish, and some of its responses never end.
 ///
 /// # Errors
-/// None but the listener's own.
+/// The listener's errors.
 pub async fn serve(
     listener: TcpListener,
     account: Account,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let door = Door { listener, account: account.clone() };
-    let _last = HangUp(account.clone());
-    let app = Router::new().fallback(respond).with_state(account);
-    let serving = axum::serve(door, app.into_make_service_with_connect_info::<Line>());
+    let listener = ConnectionListener { listener, account: account.clone() };
+    let _close = CloseConnections(account.clone());
+    let app = Router::new().fallback(handle).with_state(account);
+    let serving = axum::serve(listener, app.into_make_service_with_connect_info::<ConnectionHandle>());
     tokio::select! {
         ended = serving.into_future() => ended,
         () = shutdown => Ok(()),
     }
 }
 
-/// Drops every connection, also where the server itself is dropped.
-struct HangUp(Account);
+/// Closes every connection when the server ends or is dropped.
+struct CloseConnections(Account);
 
-impl Drop for HangUp {
+impl Drop for CloseConnections {
     fn drop(&mut self) {
-        self.0.hang_up();
+        self.0.close_connections();
     }
 }
 
-/// An account on a loopback port of its own. Dropping it stops it.
+/// An account that is served on a loopback port. Dropping it stops the server.
 #[derive(Debug)]
 pub struct Running {
     account: Account,
@@ -53,10 +53,10 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts an account on a free port; it answers from now on.
+    /// Starts an account on a free port.
     ///
     /// # Errors
-    /// Options that make no account, or no port.
+    /// Invalid options, or no port to listen on.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let account = Account::new(options).map_err(StartError::Account)?;
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(StartError::Listen)?;
@@ -65,17 +65,17 @@ impl Running {
         Ok(Self { account, address, task })
     }
 
-    /// What a client takes for `https://api.digitalocean.com`.
+    /// The URL that replaces `https://api.digitalocean.com`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Where it listens.
+    /// The address of the listener.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it knows.
+    /// The account.
     pub fn account(&self) -> &Account {
         &self.account
     }
@@ -90,9 +90,9 @@ impl Drop for Running {
 /// Why a [`Running`] could not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// The options make no account.
+    /// The options are invalid.
     Account(Error),
-    /// There is no port to listen on.
+    /// No port to listen on.
     Listen(io::Error),
 }
 
@@ -116,230 +116,38 @@ impl std::error::Error for StartError {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use serde_json::{Value, json};
     use tokio::io::AsyncReadExt;
-    use tokio::sync::Semaphore;
 
-    use super::super::client::{ask, ask_as, get, post, send, start};
-    use super::super::{Change, Effect, Fault};
     use super::*;
-
-    const ACTIONS: &str = "/v2/images/62137902/actions";
-    const TOKEN: &str = "authorization: Bearer t\r\n";
-
-    async fn start_with(effect: Effect) -> Running {
-        let running = start().await;
-        running.account().inject(Fault::on("*", "**").times(1).then(effect));
-        running
-    }
+    use crate::client::{get, start};
+    use crate::fault::Fault;
 
     #[tokio::test]
-    async fn a_reset_leaves_no_answer_and_does_nothing() {
-        let demo = start_with(Effect::Reset).await;
-
-        let body = r#"{"type": "transfer", "region": "sfo3"}"#;
-        let reply = ask(&demo, "POST", ACTIONS, body).await;
-
-        assert!(reply.is_err(), "{reply:?}");
-        assert_eq!((demo.account().posts(), demo.account().requests()[0].status), (0, None));
-    }
-
-    #[tokio::test]
-    async fn a_reset_after_leaves_no_answer_though_all_is_done() {
-        let demo = start_with(Effect::ResetAfter).await;
-
-        let body = r#"{"type": "transfer", "region": "sfo3"}"#;
-        let reply = ask(&demo, "POST", ACTIONS, body).await;
-
-        assert!(reply.is_err(), "{reply:?}");
-        assert_eq!(demo.account().posts(), 1);
-        assert_eq!(get(&demo, ACTIONS).await.json()["meta"]["total"], 367);
-    }
-
-    #[tokio::test]
-    async fn a_status_after_is_answered_though_all_is_done() {
-        let demo = start_with(Effect::StatusAfter(502)).await;
-
-        let reply = post(&demo, ACTIONS, r#"{"type": "transfer", "region": "sfo3"}"#).await;
-
-        assert_eq!((reply.status, demo.account().posts()), (502, 1));
-    }
-
-    #[tokio::test]
-    async fn a_cut_body_is_half_of_what_was_promised() {
-        let demo = start_with(Effect::CutBody).await;
-
-        let reply = get(&demo, ACTIONS).await;
-
-        let promised: usize = reply.header("content-length").unwrap().parse().unwrap();
-        assert_eq!((reply.status, reply.body.len()), (200, promised / 2));
-    }
-
-    #[tokio::test]
-    async fn a_truncated_answer_is_whole_for_http() {
-        let demo = start_with(Effect::Truncated).await;
-
-        let reply = get(&demo, ACTIONS).await;
-
-        assert!(reply.is_whole());
-        assert!(serde_json::from_str::<Value>(&reply.body).is_err());
-    }
-
-    #[tokio::test]
-    async fn a_drip_goes_on_after_the_body() {
-        let demo = start_with(Effect::Drip { every: Duration::from_micros(1) }).await;
-
-        let mut stream = send(&demo, "GET", "/v2/images/62137903/actions", "", TOKEN).await.unwrap();
-        let mut text = String::new();
-        let mut buffer = [0; 4_096];
-        while text.matches("\r\n \r\n").count() < 3 {
-            let count = stream.read(&mut buffer).await.unwrap();
-            assert!(count > 0, "{text}");
-            text.push_str(&String::from_utf8_lossy(&buffer[..count]));
-        }
-
-        assert!(text.contains("transfer-encoding: chunked"), "{text}");
-    }
-
-    #[tokio::test]
-    async fn a_hanging_request_ends_when_its_client_goes() {
-        let demo = start_with(Effect::Hang).await;
-
-        let stream = send(&demo, "GET", ACTIONS, "", TOKEN).await.unwrap();
-        demo.account().received(1).await;
-        assert_eq!(demo.account().in_flight(), 1);
-        drop(stream);
-
-        demo.account().idle().await;
-        assert_eq!(demo.account().requests()[0].status, None);
-    }
-
-    #[tokio::test]
-    async fn held_requests_are_in_flight_until_they_get_a_permit() {
+    async fn a_fault_that_is_a_status_replaces_the_response() {
         let demo = start().await;
-        let gate = Arc::new(Semaphore::new(0));
-        demo.account().inject(Fault::on("GET", "**").then(Effect::Hold(gate.clone())));
+        demo.account().inject("GET /v2/images/* status=403 times=1".parse::<Fault>().unwrap());
 
-        let asking = async { tokio::join!(get(&demo, ACTIONS), get(&demo, ACTIONS), get(&demo, ACTIONS)) };
-        let opening = async {
-            demo.account().received(3).await;
-            assert_eq!(demo.account().in_flight_peak(), 3);
-            gate.add_permits(3);
-        };
-        let (replies, ()) = tokio::join!(asking, opening);
+        let refused = get(&demo, "/v2/images/62137902").await;
+        let next = get(&demo, "/v2/images/62137902").await;
 
-        assert_eq!((replies.0.status, replies.2.status), (200, 200));
-        assert_eq!((demo.account().in_flight(), demo.account().in_flight_peak()), (0, 3));
+        assert_eq!((refused.status, refused.json()["id"].as_str()), (403, Some("forbidden")));
+        assert_eq!(next.status, 200);
     }
 
     #[tokio::test]
-    async fn rows_come_and_go_before_an_answer() {
-        let ids = |body: Value| -> Vec<i64> {
-            body["actions"].as_array().unwrap().iter().map(|row| row["id"].as_i64().unwrap()).collect()
-        };
-        let demo = start_with(Effect::Rows(Change::AddFirst(2))).await;
-        let page = format!("{ACTIONS}?per_page=200");
-        let before = demo.account().rows("digitalocean/compute/image_actions", Some("62137902")).unwrap();
-
-        let added = get(&demo, &page).await.json();
-        demo.account().inject("remove=3 times=1".parse().unwrap());
-        let removed = get(&demo, &page).await.json();
-        demo.account().inject("append=1 times=1".parse().unwrap());
-        let appended = get(&demo, &format!("{page}&page=2")).await.json();
-
-        assert_eq!(added["meta"]["total"], 368);
-        assert_eq!(added["actions"][2], before[0]);
-        assert!(ids(added).is_sorted_by(|a, b| a > b));
-        assert_eq!((&removed["meta"]["total"], &removed["actions"][0]), (&json!(365), &before[1]));
-        assert_eq!(appended["meta"]["total"], 366);
-        assert_eq!(ids(appended).last(), Some(&36_804_635));
-    }
-
-    #[tokio::test]
-    async fn a_faults_answer_is_as_it_was_given() {
-        for (text, status, part) in [
-            ("status=503 retry-after=7", 503, "service_unavailable"),
-            ("status=500", 500, "server_error"),
-            ("html=200", 200, "<html>"),
-            ("html=524", 524, "<h1>524"),
-            ("body={\"actions\": 7}", 200, "{\"actions\": 7}"),
-            ("redirect=http://127.0.0.1:9/", 302, "{}"),
-            ("rate-limited", 429, "too_many_requests"),
-            ("without=actions", 200, "\"meta\""),
-            ("set=/actions/0/id 1.5", 200, "\"id\":1.5,"),
-            ("set=/actions/*/id 15", 200, "\"id\":15,"),
-            ("twice=/meta null", 200, "},\"meta\":null}"),
-            ("per-page=7", 200, "page=2&per_page=7"),
-            ("short=0", 200, "\"actions\":[],"),
-        ] {
-            let demo = start().await;
-            demo.account().inject(text.parse().unwrap());
-
-            let reply = get(&demo, ACTIONS).await;
-
-            assert_eq!(reply.status, status, "{text}");
-            assert!(reply.body.contains(part), "{text}: {}", reply.body);
-        }
-    }
-
-    #[tokio::test]
-    async fn the_rows_of_another_page_come_with_the_links_of_the_one_asked_for() {
-        let demo = start_with(Effect::RowsOfPage(1)).await;
-
-        let second = get(&demo, &format!("{ACTIONS}?page=2&per_page=20")).await.json();
-        let first = get(&demo, &format!("{ACTIONS}?page=1&per_page=20")).await.json();
-
-        assert_eq!(second["actions"], first["actions"]);
-        assert!(second["links"]["pages"]["next"].as_str().unwrap().contains("page=3"), "{second}");
-    }
-
-    #[tokio::test]
-    async fn the_simulator_is_steered_over_http() {
-        let demo = start().await;
-        let anonymous = async |method: &str, path: &str, body: &str| {
-            ask_as(&demo, method, path, body, "").await.expect("an answer")
-        };
-
-        let injected = anonymous("POST", "/_demo/faults", "GET /v2/images status=500\nGET /v2/regions hang").await;
-        let broken = get(&demo, "/v2/images").await.status;
-        anonymous("DELETE", "/_demo/faults", "").await;
-        let mended = get(&demo, "/v2/images").await.status;
-        let unclear = anonymous("POST", "/_demo/faults", "hangs").await;
-        let counts = anonymous("GET", "/_demo/requests", "").await.json();
-
-        assert_eq!((injected.status, broken, mended), (201, 500, 200));
-        assert_eq!((unclear.status, unclear.body.contains("`hangs`")), (400, true));
-        let all = json!({"total": 2, "by_path": {"GET /v2/images": 2}, "refused": 0, "posts": 0});
-        assert_eq!(counts, all);
-    }
-
-    #[tokio::test]
-    async fn dropping_it_ends_its_connections() {
-        let demo = start_with(Effect::Hang).await;
-        let mut stream = send(&demo, "GET", ACTIONS, "", TOKEN).await.unwrap();
-        demo.account().received(1).await;
-
-        drop(demo);
-
-        let mut rest = Vec::new();
-        // A reset or an end, but no answer.
-        let _ = stream.read_to_end(&mut rest).await;
-        assert!(rest.is_empty());
-    }
-
-    #[tokio::test]
-    async fn serving_ends_with_its_signal_though_answers_do_not() {
+    async fn the_server_closes_its_connections_at_its_signal() {
         let account = Account::new(Options::default()).unwrap();
-        account.inject(Fault::on("*", "**").then(Effect::Hang));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut idle = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
 
         let serving = tokio::spawn(serve(listener, account, async { drop(stopped.await) }));
         stop.send(()).unwrap();
-
         serving.await.unwrap().unwrap();
+
+        let mut rest = Vec::new();
+        // A reset or an end.
+        let _ = idle.read_to_end(&mut rest).await;
+        assert!(rest.is_empty());
     }
 }

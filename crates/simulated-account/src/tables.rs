@@ -1,4 +1,4 @@
-//! The state of the account: the rows of every table, as they are now.
+//! The current rows of every table.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -8,52 +8,52 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::action::{self, Pending};
-use super::fixture::{self, Error, Filter, Fixture};
-use super::merged::{Merged, Part};
-use super::options::Total;
-use super::rows::{Change, LANES, Rows, Templates, id_text};
+use crate::action::{self, PendingRow};
+use crate::fixture::{self, Error, Filter, Fixture};
+use crate::merged::{ListPart, MergedList};
+use crate::options::Total;
+use crate::rows::{LANES, Rows, Templates, id_text};
 
-/// Wall-clock time that goes as tokio's does, so that a test can pause both.
+/// Wall-clock time that advances with tokio's, so that a test can pause both.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     started: Instant,
     started_at: DateTime<Utc>,
 }
 
 impl Clock {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { started: Instant::now(), started_at: Utc::now() }
     }
 
-    pub(super) fn at(self, instant: Instant) -> DateTime<Utc> {
+    pub(crate) fn at(self, instant: Instant) -> DateTime<Utc> {
         self.started_at + TimeDelta::from_std(instant - self.started).unwrap_or_default()
     }
 
-    pub(super) fn now(self) -> DateTime<Utc> {
+    pub(crate) fn now(self) -> DateTime<Utc> {
         self.at(Instant::now())
     }
 }
 
 /// One fixture with its rows.
 #[derive(Debug)]
-pub(super) struct Table {
-    pub(super) name: String,
-    pub(super) fixture: Fixture,
-    templates: Option<Templates>,
-    /// By the parent's key; without a parent the one list is under "".
+pub(crate) struct Table {
+    pub(crate) name: String,
+    pub(crate) fixture: Fixture,
+    pub(crate) templates: Option<Templates>,
+    /// By the parent's key; a table without parents has one list, under "".
     lists: HashMap<String, Rows>,
-    /// The parents that have rows, and are in no list any more.
+    /// The parents that were destroyed and still have rows.
     gone: Vec<String>,
 }
 
-/// All tables. Each is known by its place here.
+/// All tables. Other modules refer to a table by its index in `all`.
 #[derive(Debug)]
-pub(super) struct Tables {
-    pub(super) all: Vec<Table>,
-    pub(super) clock: Clock,
-    /// What is in progress.
-    pub(super) pending: Vec<Pending>,
+pub(crate) struct Tables {
+    pub(crate) all: Vec<Table>,
+    pub(crate) clock: Clock,
+    /// The rows in progress.
+    pub(crate) pending: Vec<PendingRow>,
     next_id: i64,
 }
 
@@ -67,11 +67,11 @@ impl Table {
         Self { name, templates, fixture, lists: HashMap::new(), gone: Vec::new() }
     }
 
-    fn part<'a>(&'a self, rows: &'a Rows) -> Part<'a> {
-        Part { rows, key: &self.fixture.key, templates: self.templates.as_ref() }
+    fn part<'a>(&'a self, rows: &'a Rows) -> ListPart<'a> {
+        ListPart { rows, key: &self.fixture.key, templates: self.templates.as_ref() }
     }
 
-    /// The written rows in order, and the made ones at their place among them.
+    /// The rows of the fixture in order, with the generated ones inserted at their position.
     fn rows(&self, mut written: Vec<Value>, total: Option<usize>, parent: Option<Value>, lane: usize) -> Rows {
         let key = &self.fixture.key;
         let number = |row: &Value| row.get(key).and_then(Value::as_i64);
@@ -86,7 +86,7 @@ impl Table {
             true => written.iter().filter(|row| number(row) > Some(newest)).count(),
             false => written.len(),
         };
-        let rows = Rows::written(written, parent, lane);
+        let rows = Rows::of(written, parent, lane);
         match &self.templates {
             Some(templates) => rows.with_run(place, missing, templates),
             None => rows,
@@ -95,7 +95,7 @@ impl Table {
 }
 
 impl Tables {
-    pub(super) fn new(fixtures: BTreeMap<String, Fixture>, totals: &[Total], clock: Clock) -> Result<Self, Error> {
+    pub(crate) fn new(fixtures: BTreeMap<String, Fixture>, totals: &[Total], clock: Clock) -> Result<Self, Error> {
         let all: Vec<_> = fixtures.into_iter().map(|(name, fixture)| Table::new(name, fixture)).collect();
         let mut tables = Self { all, clock, pending: Vec::new(), next_id: 1 };
         tables.check_also()?;
@@ -111,7 +111,7 @@ impl Tables {
         Ok(tables)
     }
 
-    /// Whether the tables that are part of others are there.
+    /// Whether the tables that `also` names exist.
     fn check_also(&self) -> Result<(), Error> {
         for table in &self.all {
             if let Some(missing) = table.fixture.also.iter().find(|name| self.find(name).is_none()) {
@@ -149,7 +149,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Dates written rows, takes note of their ids and of what is in progress.
+    /// Makes the times of a fixture's rows absolute, and registers their ids and the rows in progress.
     fn enter(&mut self, table: usize, parent: Option<&str>, mut rows: Vec<Value>) -> Vec<Value> {
         let fixture = &self.all[table].fixture;
         for row in &mut rows {
@@ -157,9 +157,9 @@ impl Tables {
             let id = row.get(&fixture.key).cloned().unwrap_or(Value::Null);
             self.next_id = self.next_id.max(id.as_i64().unwrap_or(0) + 1);
             if let (Some(_), Some(parent)) = (&fixture.post, parent) {
-                let due = action::put_off(row, self.clock.started_at);
+                let due = action::take_completion_time(row, self.clock.started_at);
                 let due = due.map(|wait| self.clock.started + wait);
-                self.pending.extend(due.map(|due| Pending::row(table, parent, &id_text(&id), due)));
+                self.pending.extend(due.map(|due| PendingRow::row(table, parent, &id_text(&id), due)));
             }
         }
         rows
@@ -193,7 +193,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Whether the lists of this table can be made of any length.
+    /// Whether the lists of this table can have any length.
     fn grows(&self, table: usize) -> bool {
         let table = &self.all[table];
         table.fixture.parent.is_some() && table.templates.is_some()
@@ -211,25 +211,25 @@ impl Tables {
         true
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<usize> {
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
         self.all.iter().position(|table| table.name == name)
     }
 
-    pub(super) fn parent_of(&self, table: usize) -> Option<usize> {
+    pub(crate) fn parent_of(&self, table: usize) -> Option<usize> {
         self.find(&self.all[table].fixture.parent.as_ref()?.table)
     }
 
-    /// Tells the made ids below one parent from those below another; `None` if there is no such parent.
+    /// The lane of the ids that are generated below a parent, which no other parent has; `None` if there is no such parent.
     fn lane(&self, table: usize, parent: &str) -> Option<usize> {
         let there = self.place(self.parent_of(table)?, None, parent);
-        // From the other end: there may come to be more of those that are there.
+        // Lanes from the other end, because parents may still be added.
         let gone = || self.all[table].gone.iter().position(|gone| gone == parent);
         there.or_else(|| gone().map(|place| (LANES - 1).saturating_sub(place)))
     }
 
-    /// The rows below a parent, or of a table that has none; `None` if there is no such
-    /// parent, and the empty list where it has no rows.
-    fn list(&self, table: usize, parent: Option<&str>) -> Option<&Rows> {
+    /// The rows below a parent, or of a table without parents; `None` if there is no such parent, an empty list if it has
+    /// no rows.
+    pub(crate) fn list(&self, table: usize, parent: Option<&str>) -> Option<&Rows> {
         const NONE: &Rows = &Rows::none();
         if let Some(parent) = parent {
             self.lane(table, parent)?;
@@ -237,14 +237,14 @@ impl Tables {
         Some(self.all[table].lists.get(parent.unwrap_or("")).unwrap_or(NONE))
     }
 
-    /// The list to write in, made if need be.
-    fn list_mut(&mut self, table: usize, parent: Option<&str>) -> Option<(&mut Rows, Option<&Templates>)> {
+    /// The list to change, which is created if the parent has none yet.
+    pub(crate) fn list_mut(&mut self, table: usize, parent: Option<&str>) -> Option<(&mut Rows, Option<&Templates>)> {
         self.list(table, parent)?;
         let lane = parent.and_then(|parent| self.lane(table, parent)).unwrap_or(0);
         let own = &mut self.all[table];
         let rows = own.lists.entry(parent.unwrap_or("").to_owned()).or_insert_with(|| {
             let of = parent.map(|text| text.parse::<i64>().map_or_else(|_| Value::from(text), Value::from));
-            Rows::written(Vec::new(), of, lane)
+            Rows::of(Vec::new(), of, lane)
         });
         Some((rows, own.templates.as_ref()))
     }
@@ -255,26 +255,26 @@ impl Tables {
         rows.find(&own.fixture.key, id, own.templates.as_ref())
     }
 
-    /// A list as it is served: with the rows of the tables that are part of it.
-    fn served(&self, table: usize, parent: Option<&str>) -> Option<Merged<'_>> {
+    /// A list as the API returns it, with the rows of the tables that `also` names.
+    fn served(&self, table: usize, parent: Option<&str>) -> Option<MergedList<'_>> {
         let own = &self.all[table];
         let mut parts = vec![own.part(self.list(table, parent)?)];
         for other in own.fixture.also.iter().filter_map(|name| self.find(name)) {
             let other = &self.all[other];
             parts.extend(other.lists.values().map(|rows| other.part(rows)));
         }
-        Some(Merged::of(parts))
+        Some(MergedList::of(parts))
     }
 
-    /// What a query selects by: the filters that it names, and those that are there without being named.
-    pub(super) fn filters<'a>(&'a self, table: usize, query: &'a [(String, String)]) -> Vec<(&'a Filter, &'a str)> {
+    /// The filters of a query, also those that apply without their parameter.
+    pub(crate) fn filters<'a>(&'a self, table: usize, query: &'a [(String, String)]) -> Vec<(&'a Filter, &'a str)> {
         let named = |name: &str| query.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
         let filters = self.all[table].fixture.query.iter();
-        filters.filter_map(|(name, filter)| Some((filter, named(name).or(filter.unnamed())?))).collect()
+        filters.filter_map(|(name, filter)| Some((filter, named(name).or(filter.default_value())?))).collect()
     }
 
-    /// The rows that the filters keep, those of them that `pick` wants, and how many they are.
-    pub(super) fn select(
+    /// Of the rows that the filters keep, the range that `pick` returns for their number; and that number.
+    pub(crate) fn select(
         &self,
         table: usize,
         parent: Option<&str>,
@@ -292,8 +292,8 @@ impl Tables {
         Some((kept.drain(pick(total)).collect(), total))
     }
 
-    /// One row by its key, or by what else may stand in the path; without a key the first.
-    pub(super) fn get(&self, table: usize, parent: Option<&str>, id: Option<&str>) -> Option<Value> {
+    /// One row by its key or by a field of `also_by`; without a key the first.
+    pub(crate) fn get(&self, table: usize, parent: Option<&str>, id: Option<&str>) -> Option<Value> {
         let served = self.served(table, parent)?;
         let Some(id) = id else { return served.range(0..1).pop() };
         served.find(id).or_else(|| {
@@ -303,20 +303,20 @@ impl Tables {
         })
     }
 
-    pub(super) fn row_mut(&mut self, table: usize, parent: Option<&str>, id: &str) -> Option<&mut Value> {
+    pub(crate) fn row_mut(&mut self, table: usize, parent: Option<&str>, id: &str) -> Option<&mut Value> {
         let place = self.place(table, parent, id)?;
         let (rows, templates) = self.list_mut(table, parent)?;
         rows.row_mut(place, templates)
     }
 
-    pub(super) fn insert_first(&mut self, table: usize, parent: &str, row: Value) {
+    pub(crate) fn insert_first(&mut self, table: usize, parent: &str, row: Value) {
         if let Some((rows, _)) = self.list_mut(table, Some(parent)) {
             rows.insert_first(row);
         }
     }
 
-    /// An id above all that were given out so far.
-    pub(super) fn next_id(&mut self) -> i64 {
+    /// An id above all others so far.
+    pub(crate) fn next_id(&mut self) -> i64 {
         let templates = self.all.iter().filter_map(|table| table.fixture.templates.as_ref());
         let highest = templates.map(|made| made.newest_id).max().unwrap_or(0);
         let id = self.next_id.max(highest + 1);
@@ -324,55 +324,8 @@ impl Tables {
         id
     }
 
-    /// Lets a list gain or lose rows; false if there is no such list.
-    pub(super) fn change(&mut self, table: usize, parent: Option<&str>, change: Change) -> bool {
-        if self.list(table, parent).is_none() {
-            return false;
-        }
-        match change {
-            Change::AddFirst(count) => (0..count).for_each(|_| self.add(table, parent, true)),
-            Change::AddLast(count) => (0..count).for_each(|_| self.add(table, parent, false)),
-            Change::RemoveFirst(count) => (0..count).for_each(|_| self.remove(table, parent, |_| Some(0))),
-            Change::RemoveLast(count) => {
-                (0..count).for_each(|_| self.remove(table, parent, |rows| rows.len().checked_sub(1)));
-            }
-            Change::RemoveAt(index) => self.remove(table, parent, |_| Some(index)),
-        }
-        true
-    }
-
-    fn remove(&mut self, table: usize, parent: Option<&str>, which: impl FnOnce(&Rows) -> Option<usize>) {
-        let Some((rows, _)) = self.list_mut(table, parent) else { return };
-        if let Some(index) = which(rows) {
-            rows.remove(index);
-        }
-    }
-
-    fn add(&mut self, table: usize, parent: Option<&str>, first: bool) {
-        let fixture = &self.all[table].fixture;
-        let (key, newest_first) = (fixture.key.clone(), fixture.newest_first);
-        let now = self.clock.now();
-        let older = (newest_first && !first).then(|| self.below_all(table, parent, &key)).flatten();
-        let id = older.unwrap_or_else(|| self.next_id());
-        // A row at the end is older than the last, whatever its exact time.
-        let at = if older.is_some() { DateTime::UNIX_EPOCH + TimeDelta::days(365 * 50) } else { now };
-        let Some((rows, templates)) = self.list_mut(table, parent) else { return };
-        match rows.fresh(&key, id, at, templates) {
-            Some(row) if first => rows.insert_first(row),
-            Some(row) => rows.insert_last(row),
-            None => tracing::warn!(table, "there is no template for a new row"),
-        }
-    }
-
-    fn below_all(&self, table: usize, parent: Option<&str>, key: &str) -> Option<i64> {
-        let rows = self.list(table, parent)?;
-        let last = rows.len().checked_sub(1)?;
-        let row = rows.range(last..last + 1, self.all[table].templates.as_ref()).pop()?;
-        row.get(key)?.as_i64().map(|id| id - 1)
-    }
-
-    /// Completes what is due by now.
-    pub(super) fn advance(&mut self, now: Instant) {
+    /// Completes the rows that are due.
+    pub(crate) fn advance(&mut self, now: Instant) {
         let (due, pending) = std::mem::take(&mut self.pending).into_iter().partition(|entry| entry.is_due(now));
         self.pending = pending;
         for entry in due {
@@ -380,8 +333,8 @@ impl Tables {
         }
     }
 
-    /// When something begun now is completed.
-    pub(super) fn due_in(wait: Duration) -> Instant {
+    /// The time after `wait` from now.
+    pub(crate) fn due_in(wait: Duration) -> Instant {
         Instant::now() + wait
     }
 }
@@ -390,7 +343,7 @@ impl Tables {
 mod tests {
     use super::*;
 
-    /// A table of the test's own: its fixture is all that it takes.
+    /// A table that only this test has: a fixture is enough.
     const SNAPSHOTS: &str = r#"{
         "list": {"path": "/v2/snapshots", "rows": "snapshots"},
         "get": {"path": "/v2/snapshots/{id}", "row": "snapshot"},
@@ -428,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_further_table_takes_a_further_fixture() {
+    fn a_new_table_needs_only_a_fixture() {
         let tables = tables(&[("digitalocean/compute/snapshots", SNAPSHOTS)], &[]).unwrap();
 
         let all = everything(&tables, &[]);
@@ -442,22 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_added_and_removed_where_they_are_wanted() {
-        let mut tables = tables(&[("snapshots", SNAPSHOTS)], &[]).unwrap();
-        let before = everything(&tables, &[]);
-
-        for change in [Change::RemoveAt(3), Change::RemoveLast(1), Change::AddFirst(2), Change::AddLast(1)] {
-            assert!(tables.change(0, None, change));
-        }
-
-        let after = everything(&tables, &[]);
-        assert_eq!(after[2..5], before[0..3]);
-        assert_eq!(after[5], before[4]);
-        assert_eq!(after.len(), 7);
-    }
-
-    #[test]
-    fn a_table_is_as_long_as_a_total_says() {
+    fn a_total_is_the_length_of_a_table() {
         for (text, rows) in [("snapshots=0", 0), ("compute/snapshots=1", 1), ("snapshots=500", 500)] {
             let tables = tables(&[("compute/snapshots", SNAPSHOTS)], &[text]).unwrap();
 
@@ -466,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_total_for_nothing_is_named() {
+    fn a_total_for_an_unknown_list_is_named() {
         let error = tables(&[("snapshots", SNAPSHOTS)], &["volumes=3"]).unwrap_err();
 
         assert_eq!(error.to_string(), "`volumes` is neither a table nor an id such as an image's");
@@ -488,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_that_is_gone_has_its_rows_still() {
+    fn a_destroyed_parent_still_has_its_rows() {
         let tables = account(&["62130001=30"]);
         let written = account(&[]);
         let (images, actions) = (tables.find("digitalocean/compute/images"), tables.find(IMAGE_ACTIONS).unwrap());
@@ -501,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_has_the_rows_of_others_as_well() {
+    fn a_table_has_the_rows_of_other_tables_too() {
         let tables = account(&["62137906=3000", "512340007=2000"]);
         let all = named(&tables, "digitalocean/account/actions");
         let table = tables.find("digitalocean/account/actions").unwrap();
@@ -519,29 +457,14 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_added_or_changed_is_so_where_the_table_is_part_of_another() {
-        let mut tables = account(&[]);
-        let (actions, image) = (tables.find(IMAGE_ACTIONS).unwrap(), Some("62137907"));
-        let before = named(&tables, "digitalocean/account/actions").len();
-
-        tables.change(actions, image, Change::AddFirst(1));
-        let added = tables.get(actions, image, None).unwrap();
-        tables.row_mut(actions, image, &added["id"].to_string()).unwrap()["status"] = Value::from("errored");
-
-        let after = named(&tables, "digitalocean/account/actions");
-        assert_eq!(after.len(), before + 1);
-        assert_eq!((&after[0]["id"], &after[0]["status"]), (&added["id"], &Value::from("errored")));
-    }
-
-    #[test]
-    fn a_part_that_is_no_table_is_named() {
+    fn a_missing_table_in_also_is_named() {
         let error = tables(&[("everything", r#"{"also": ["snapshots"]}"#)], &[]).unwrap_err();
 
         assert_eq!(error.to_string(), "the fixture `everything` names `snapshots`, which is in no fixture");
     }
 
     #[test]
-    fn a_total_for_an_unknown_id_makes_a_parent_where_the_fixture_says_so() {
+    fn a_total_for_an_unknown_id_creates_a_parent_if_the_fixture_allows_it() {
         let tables = account(&["555=3"]);
         let find = |name: &str| tables.find(&format!("digitalocean/compute/{name}")).unwrap();
 

@@ -1,37 +1,35 @@
-//! Counts requests against the two sliding windows of one token. Pure: the time
-//! is passed in.
+//! Counts the requests of one token in two sliding windows. The time is an argument.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::options::Limits;
+use crate::options::Limits;
 
-/// What one token has used of its limits.
+/// The requests of one token.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct RateLimit {
     minute: Window,
     hour: Window,
 }
 
-/// What the headers `ratelimit-*` tell.
+/// The values of the headers `ratelimit-*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Standing {
-    pub(super) limit: u32,
-    pub(super) remaining: u32,
-    /// Until the oldest counted request leaves the long window.
-    pub(super) reset: Duration,
+pub(crate) struct RateLimitStatus {
+    pub(crate) limit: u32,
+    pub(crate) remaining: u32,
+    /// The time until the oldest counted request leaves the long window.
+    pub(crate) reset: Duration,
 }
 
-impl Budget {
-    pub(super) fn new(limits: Limits) -> Self {
+impl RateLimit {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self { minute: Window::new(limits.per_minute, limits.minute), hour: Window::new(limits.per_hour, limits.hour) }
     }
 
-    /// Counts a request made now, or says how long there is no room for it; a
-    /// refused request is not counted.
-    pub(super) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
+    /// Counts a request at `now`, or returns how long to wait; a refused request is not counted.
+    pub(crate) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
         let wait = self.minute.wait(now).max(self.hour.wait(now));
         if let Some(wait) = wait {
             return Err(wait);
@@ -41,11 +39,11 @@ impl Budget {
         Ok(())
     }
 
-    pub(super) fn standing(&mut self, now: Instant) -> Standing {
+    pub(crate) fn status(&mut self, now: Instant) -> RateLimitStatus {
         self.hour.forget(now);
         let used = u32::try_from(self.hour.made.len()).unwrap_or(u32::MAX);
         let oldest = self.hour.made.front();
-        Standing {
+        RateLimitStatus {
             limit: self.hour.size,
             remaining: self.hour.size.saturating_sub(used),
             reset: oldest.map_or(self.hour.length, |made| *made + self.hour.length - now),
@@ -71,7 +69,7 @@ impl Window {
         }
     }
 
-    /// How long until there is room; `None` if there is.
+    /// The time until there is room for a request; `None` if there is now.
     fn wait(&mut self, now: Instant) -> Option<Duration> {
         self.forget(now);
         if self.made.len() < self.size as usize {
@@ -91,8 +89,8 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn budget(per_minute: u32, per_hour: u32) -> Budget {
-        Budget::new(Limits { per_minute, per_hour, ..Limits::default() })
+    fn budget(per_minute: u32, per_hour: u32) -> RateLimit {
+        RateLimit::new(Limits { per_minute, per_hour, ..Limits::default() })
     }
 
     fn seconds(count: u64) -> Duration {
@@ -118,12 +116,12 @@ mod tests {
             budget.admit(start + seconds(second)).unwrap_err();
         }
 
-        assert_eq!(budget.standing(start + seconds(50)).remaining, 99);
+        assert_eq!(budget.status(start + seconds(50)).remaining, 99);
         assert_eq!(budget.admit(start + seconds(60)), Ok(()));
     }
 
     #[test]
-    fn the_fuller_window_decides_how_long_to_wait() {
+    fn the_longer_wait_of_the_two_windows_counts() {
         let (mut budget, start) = (budget(1, 1), Instant::now());
         budget.admit(start).unwrap();
 
@@ -132,12 +130,12 @@ mod tests {
 
     #[test]
     fn without_limits_nothing_is_stored() {
-        let (mut budget, now) = (Budget::new(Limits::off()), Instant::now());
+        let (mut budget, now) = (RateLimit::new(Limits::off()), Instant::now());
         for _ in 0..10_000 {
             budget.admit(now).unwrap();
         }
 
-        assert_eq!(budget.standing(now).remaining, u32::MAX);
+        assert_eq!(budget.status(now).remaining, u32::MAX);
         assert!(budget.minute.made.is_empty());
     }
 }

@@ -1,18 +1,18 @@
-//! `/_demo/…`: what people, and tests in another process, ask of the simulator
-//! itself. It needs no token, and is neither limited nor recorded.
+//! `/_demo/…`: the log of requests and the faults, for people and for tests in another process. These requests need no
+//! token; they are neither limited nor recorded.
 
 use axum::body::Body;
 use axum::http::Response;
 use serde_json::{Value, json};
 
-use super::account::Account;
-use super::fault::Fault;
+use crate::account::{Account, lock};
+use crate::fault::Fault;
 
-/// Answers `GET /_demo/requests`, `DELETE /_demo/requests`, `POST /_demo/faults`
-/// (a fault a line) and `DELETE /_demo/faults`.
-pub(super) fn respond(account: &Account, method: &str, path: &str, body: &[u8]) -> Response<Body> {
-    let (status, answer) = match (method, path) {
-        ("GET", "requests") => (200, account.log().summary()),
+/// Handles `GET /_demo/requests`, `DELETE /_demo/requests`, `POST /_demo/faults` (one fault a line) and
+/// `DELETE /_demo/faults`.
+pub(crate) fn respond(account: &Account, method: &str, path: &str, body: &[u8]) -> Response<Body> {
+    let (status, body) = match (method, path) {
+        ("GET", "requests") => (200, lock(&account.recorder().log).summary()),
         ("DELETE", "requests") => {
             account.clear_requests();
             (200, json!({}))
@@ -25,10 +25,10 @@ pub(super) fn respond(account: &Account, method: &str, path: &str, body: &[u8]) 
         _ => (404, json!({ "error": "known: GET or DELETE /_demo/requests, POST or DELETE /_demo/faults" })),
     };
     let response = Response::builder().status(status).header("content-type", "application/json");
-    response.body(Body::from(format!("{answer}\n"))).expect("the status and the header are constants that HTTP allows")
+    response.body(Body::from(format!("{body}\n"))).expect("the status and the header are constants that HTTP allows")
 }
 
-/// All of the text's faults or none.
+/// Injects all faults of the text, or none if one of them is wrong.
 fn inject(account: &Account, text: &str) -> (u16, Value) {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     match lines.map(str::parse).collect::<Result<Vec<Fault>, _>>() {
