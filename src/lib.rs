@@ -21,7 +21,8 @@
 //! - [`query`]: one query, from its text to its last row: who asks, its limits, counts and ledger, its cancel.
 //! - [`error`], [`secret`]: errors as values; a token that does not print.
 //!
-//! The simulated account of `--demo` and of the tests is the crate `simulated-account`. It knows none of the above.
+//! The simulated account of `--demo` and of the tests is the crate `simulated-account`, which imports none of these. A
+//! build without the feature `demo` does not have it.
 
 pub mod api;
 pub mod cli;

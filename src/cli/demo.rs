@@ -9,7 +9,7 @@ use super::console::{Console, say};
 use super::error::Error;
 use super::exit::Exit;
 use super::signal::Signals;
-use super::simulated::Simulated;
+use super::simulated::{Simulated, SimulatedError};
 use crate::error::Result;
 use crate::server;
 
@@ -25,15 +25,15 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) async fn run(demo: DemoArgs, console: &mut Console) -> Result<Exit> {
-    let account =
-        Account::new(demo.simulated.options()).map_err(|error| Error::Simulated(StartError::Account(error)))?;
+    let failed = |error| Error::Simulated(SimulatedError::Start(error));
+    let account = Account::new(demo.simulated.options()).map_err(|error| failed(StartError::Account(error)))?;
     let mut signals = Signals::listen().map_err(Error::Signals)?;
     let listener = server::bind(demo.listen).await?;
     let address = listener.local_addr().map_err(|source| server::Error::Bind { address: demo.listen, source })?;
     say(&mut *console.stderr, &banner(server::reachable(address)));
 
     let ended = simulated_account::serve(listener, account, async move { signals.next().await }).await;
-    ended.map_err(|error| Error::Simulated(StartError::Listen(error)))?;
+    ended.map_err(|error| failed(StartError::Listen(error)))?;
     Ok(Exit::Done)
 }
 

@@ -5,9 +5,9 @@ use std::io;
 use std::path::PathBuf;
 
 use arrow::error::ArrowError;
-use simulated_account::StartError;
 
 use super::format::Format;
+use super::simulated::SimulatedError;
 use crate::error::{Failure, Kind};
 
 /// A failure of the command line itself.
@@ -29,10 +29,8 @@ pub(super) enum Error {
     Output { file: Option<PathBuf>, source: io::Error },
     /// A value that the format has no form for.
     Encode { format: Format, source: ArrowError },
-    /// A flag for a simulated account, without one.
-    NotSimulated { flag: &'static str },
-    /// The simulated account does not start.
-    Simulated(StartError),
+    /// There is no simulated account.
+    Simulated(SimulatedError),
     /// A table that there is none of.
     NoSuchTable { name: String, nearest: Option<String> },
     /// Signals cannot be heard.
@@ -55,7 +53,6 @@ impl fmt::Display for Error {
             Self::Output { file: Some(file), .. } => write!(f, "{} cannot be written", file.display()),
             Self::Output { file: None, .. } => f.write_str("standard output cannot be written"),
             Self::Encode { format, .. } => write!(f, "the result cannot be written as {format}"),
-            Self::NotSimulated { flag } => write!(f, "`{flag}` is for a simulated account"),
             Self::Simulated(error) => error.fmt(f),
             Self::NoSuchTable { name, .. } => write!(f, "there is no table `{name}`"),
             Self::Signals(_) => f.write_str("cannot listen for signals"),
@@ -78,7 +75,6 @@ impl std::error::Error for Error {
             | Self::SqlNotText { .. }
             | Self::Extension { .. }
             | Self::Binary { .. }
-            | Self::NotSimulated { .. }
             | Self::NoSuchTable { .. }
             | Self::Stopped => None,
         }
@@ -92,11 +88,10 @@ impl Failure for Error {
             | Self::EmptySql { .. }
             | Self::SqlNotText { .. }
             | Self::Extension { .. }
-            | Self::Binary { .. }
-            | Self::NotSimulated { .. }
-            | Self::Simulated(StartError::Account(_)) => Kind::InvalidArgument,
+            | Self::Binary { .. } => Kind::InvalidArgument,
+            Self::Simulated(error) => error.kind(),
             Self::NoSuchTable { .. } => Kind::NotFound,
-            Self::Sql { .. } | Self::Output { .. } | Self::Simulated(StartError::Listen(_)) => Kind::FailedPrecondition,
+            Self::Sql { .. } | Self::Output { .. } => Kind::FailedPrecondition,
             Self::Encode { .. } => Kind::Unimplemented,
             Self::Signals(_) | Self::Runtime(_) => Kind::Internal,
             Self::Stopped => Kind::Cancelled,
@@ -111,14 +106,13 @@ impl Failure for Error {
             }
             Self::Binary { .. } => Some("write it to a file with `--output FILE`, or into a pipe".into()),
             Self::Encode { .. } => Some("try another `--format`, or cast the column".into()),
-            Self::NotSimulated { .. } => Some("add `--demo`".into()),
+            Self::Simulated(error) => error.hint(),
             Self::NoSuchTable { nearest: Some(name), .. } => Some(format!("did you mean `{name}`?")),
             Self::NoSuchTable { nearest: None, .. } => Some("`oceanflight tables` lists them all".into()),
             Self::EmptySql { .. }
             | Self::Sql { .. }
             | Self::SqlNotText { .. }
             | Self::Output { .. }
-            | Self::Simulated(_)
             | Self::Signals(_)
             | Self::Runtime(_)
             | Self::Stopped => None,

@@ -3,7 +3,8 @@
 //! A command is a file with its arguments and a `run`; below them:
 //!
 //! - [`console`](Console): standard input, output and error as arguments.
-//! - `flags`, `simulated`: arguments that several commands have; `upstream`: whom the engine asks.
+//! - `flags`, `simulated`: arguments that several commands have; `upstream`: the API that the engine calls.
+//!   `without_demo` is `simulated` in a build without the feature `demo`.
 //! - `finish_exec`: the end of a process that has sent an EXEC.
 //! - `format`, `table`, `nested_json`: rows as bytes. `output`: where they go. `copy`: from a stream there.
 //! - `exit`: the codes, a contract. `error`: what can go wrong here, and nowhere below.
@@ -13,6 +14,7 @@
 mod banner;
 mod console;
 mod copy;
+#[cfg(feature = "demo")]
 mod demo;
 mod error;
 mod exit;
@@ -29,6 +31,7 @@ mod query;
 mod serve;
 mod settings;
 mod signal;
+#[cfg_attr(not(feature = "demo"), path = "without_demo.rs")]
 mod simulated;
 mod table;
 mod tables;
@@ -60,6 +63,7 @@ enum Command {
     Query(Box<query::QueryArgs>),
     Tables(tables::TablesArgs),
     Settings(Box<settings::SettingsArgs>),
+    #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
 }
 
@@ -78,6 +82,7 @@ pub async fn run(arguments: Cli, environment: &Environment, console: &mut Consol
         Command::Query(command) => Box::pin(query::run(*command, environment, console)).await,
         Command::Tables(command) => tables::run(&command, console),
         Command::Settings(command) => settings::run(*command, environment, console),
+        #[cfg(feature = "demo")]
         Command::Demo(command) => demo::run(command, console).await,
     };
     ended.unwrap_or_else(|error| failed(&error, console))

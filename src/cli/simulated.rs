@@ -1,9 +1,17 @@
 //! The flags of a simulated account, for `demo` and wherever `--demo` is given.
 
+use std::fmt;
 use std::time::Duration;
 
 use clap::Args;
-use simulated_account::{Fault, Limits, Options, Total};
+pub(super) use simulated_account::Running as SimulatedAccount;
+use simulated_account::{Fault, Limits, Options, StartError, Total};
+use url::Url;
+
+use crate::api::{self, limit};
+use crate::config::Settings;
+use crate::error::{Failure, Kind};
+use crate::secret::Secret;
 
 /// How the simulated account behaves.
 #[derive(Args, Clone, Debug, Default)]
@@ -37,7 +45,7 @@ const HEADING: &str = "Simulated account";
 
 impl Simulated {
     /// The first of the flags that was given.
-    pub(super) fn given(&self) -> Option<&'static str> {
+    fn given(&self) -> Option<&'static str> {
         let Self { latency, faults, totals, settle, no_rate_limits } = self;
         let flags = [
             (latency.is_some(), "--latency"),
@@ -49,9 +57,24 @@ impl Simulated {
         flags.into_iter().find_map(|(given, flag)| given.then_some(flag))
     }
 
-    /// Whether the account takes as many requests as come.
-    pub(super) fn is_unlimited(&self) -> bool {
-        self.no_rate_limits
+    /// Starts the simulated account of `--demo`, and changes the client's options so that it calls this account. `None`
+    /// without `--demo`, which is an error with one of these flags.
+    pub(super) async fn start(
+        &self,
+        settings: &Settings,
+        options: &mut api::Options,
+    ) -> Result<Option<SimulatedAccount>, SimulatedError> {
+        if !settings.demo {
+            return self.given().map_or(Ok(None), |flag| Err(SimulatedError::WithoutDemo { flag }));
+        }
+        let account = SimulatedAccount::start(self.options()).await.map_err(SimulatedError::Start)?;
+        options.base_url = Url::parse(&account.url()).expect("the account's own URL");
+        // The user's token is not sent to it.
+        options.token = Some(Secret::new("demo"));
+        if self.no_rate_limits {
+            options.limit = limit::Options::unlimited(options.limit.in_flight);
+        }
+        Ok(Some(account))
     }
 
     pub(super) fn options(&self) -> Options {
@@ -62,5 +85,48 @@ impl Simulated {
             options.limits = Limits::off();
         }
         options
+    }
+}
+
+/// Why there is no simulated account.
+#[derive(Debug)]
+pub(super) enum SimulatedError {
+    /// One of its flags without `--demo`.
+    WithoutDemo { flag: &'static str },
+    /// It does not start.
+    Start(StartError),
+}
+
+impl fmt::Display for SimulatedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WithoutDemo { flag } => write!(f, "`{flag}` is for a simulated account"),
+            Self::Start(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SimulatedError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::WithoutDemo { .. } => None,
+            Self::Start(error) => error.source(),
+        }
+    }
+}
+
+impl Failure for SimulatedError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::WithoutDemo { .. } | Self::Start(StartError::Account(_)) => Kind::InvalidArgument,
+            Self::Start(StartError::Listen(_)) => Kind::FailedPrecondition,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::WithoutDemo { .. } => Some("add `--demo`".into()),
+            Self::Start(_) => None,
+        }
     }
 }
