@@ -1,4 +1,4 @@
-//! Accounts: a name, which is a catalog's, and the connection to an API. Plans have the name alone.
+//! Accounts: the name, which is also the name of a catalog, and the client of an API. Plans contain only the name.
 
 use std::sync::Arc;
 
@@ -8,59 +8,59 @@ use super::short_lists::ShortLists;
 use crate::api::Client;
 use crate::resource::Registry;
 
-/// One account of a provider. Its tables stand in the catalog of its name.
+/// One account of a provider. Its tables are in the catalog of the same name.
 #[derive(Debug)]
 pub struct Account {
-    /// The catalog: `digitalocean`.
+    /// The name of the account and its catalog: `digitalocean`.
     pub name: String,
-    /// Whose API it is: the first part of its resources' names.
+    /// The provider of the API: the first part of the names of its resources.
     pub provider: String,
-    /// What its API is asked with.
+    /// The client of the account's API.
     pub client: Client,
     pub(super) totals: ListLengths,
     pub(super) findings: ShortLists,
 }
 
 impl Account {
-    /// An account of DigitalOcean's, in the catalog of the provider's own name.
+    /// An account of DigitalOcean, in the catalog with the provider's name.
     pub fn digitalocean(client: Client) -> Self {
         let (totals, findings) = (ListLengths::default(), ShortLists::default());
         Self { name: PROVIDER.into(), provider: PROVIDER.into(), client, totals, findings }
     }
 
-    /// The same, in another catalog.
+    /// Returns the same account in another catalog.
     #[must_use]
     pub fn named(self, name: &str) -> Self {
         Self { name: name.to_owned(), ..self }
     }
 }
 
-/// The accounts of an engine: where a plan that runs finds the one that it names.
+/// The accounts of an engine. A running plan looks up the account that it names here.
 #[derive(Debug)]
 pub struct Accounts(Vec<Arc<Account>>);
 
 impl Accounts {
-    /// These accounts, of which the first is the default.
+    /// The first account is the default.
     pub fn new(accounts: Vec<Account>) -> Self {
         Self(accounts.into_iter().map(Arc::new).collect())
     }
 
-    /// All of them, the default one first.
+    /// All accounts, the default one first.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Account>> {
         self.0.iter()
     }
 
-    /// The name of the one that a statement means where it names none.
+    /// The name of the default account, which a statement means if it names no catalog.
     pub fn default_name(&self) -> Option<&str> {
         self.0.first().map(|account| account.name.as_str())
     }
 
-    /// The built-in resources, in each account's catalog.
+    /// The built-in resources in the catalog of each account.
     pub fn resources(&self) -> Registry {
         Registry::built_in().in_catalogs(self.iter().map(|own| (own.name.as_str(), own.provider.as_str())))
     }
 
-    /// The account of a name.
+    /// Finds an account by its name.
     ///
     /// # Errors
     /// [`Fault::NoAccount`].

@@ -1,4 +1,4 @@
-//! The catalogs that tables of resources are found in.
+//! The catalogs of the accounts, which contain the tables.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use datafusion::error::Result;
 use super::{Account, Accounts, ResourceTable};
 use crate::resource::Registry;
 
-/// One catalog an account, named like it, with a schema for each part of its API.
+/// Makes a catalog for each account, with the account's name and a schema for each part of its API.
 ///
 /// # Errors
-/// Two tables of one name.
+/// Two tables have the same name.
 pub fn catalogs(accounts: &Accounts, resources: &Registry) -> Result<Vec<(String, Arc<dyn CatalogProvider>)>> {
     accounts.iter().map(|account| Ok((account.name.clone(), catalog(account, resources)?))).collect()
 }

@@ -1,7 +1,8 @@
 //! The keys of a chunk, in the context that the chunk's bound side is executed with.
 //!
-//! A bind join executes its bound side once for each chunk. The plan is the same each time; the scans in it find the
-//! chunk's keys by the join's number, as they find everything else that is live in the session's configuration.
+//! A bind join executes its bound side once for each chunk. The plan is the same each time: its scans look up the
+//! chunk's keys by the join's number in an extension of the session's configuration, as they do with
+//! [`Run`](super::Run).
 
 use std::sync::Arc;
 
@@ -17,10 +18,10 @@ pub(super) type SharedKeys = Arc<Vec<Binding>>;
 /// The keys that a bind join has for the scans of its bound side, in one chunk.
 #[derive(Debug)]
 pub(super) struct ChunkKeys {
-    /// The join's.
+    /// The join's number.
     number: usize,
     given: Vec<(Vec<BoundColumn>, SharedKeys)>,
-    /// Those of the join in whose bound side this one is.
+    /// The keys of the enclosing join, if this join is in the bound side of another one.
     outer: Option<Arc<Self>>,
 }
 
@@ -36,7 +37,7 @@ impl ChunkKeys {
         with_config(context, context.session_config().clone().with_extension(Arc::new(keys)))
     }
 
-    /// The keys of the chunk of this join that the context is of.
+    /// The keys of the join with this number.
     fn of(context: &TaskContext, number: usize) -> Option<Arc<Self>> {
         let mut keys = context.session_config().get_extension::<Self>()?;
         while keys.number != number {

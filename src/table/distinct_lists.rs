@@ -1,4 +1,4 @@
-//! Several lists as one, without the rows that come in more than one of them.
+//! Concatenates lists, without the rows that are in more than one of them.
 
 use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;
@@ -9,7 +9,8 @@ use crate::error::Result;
 
 type ListRows = BoxStream<'static, Result<RecordBatch>>;
 
-/// The lists one after another, their first pages fetched side by side. `id` is where the rows' id stands.
+/// The rows of the lists one after another, without rows whose id was in an earlier list. The first pages are fetched
+/// in parallel. `id` is the index of the id column.
 pub(super) fn unique(lists: Vec<ListRows>, id: usize) -> ListRows {
     let side_by_side = lists.len();
     let begun = lists.into_iter().map(|mut list| async move {

@@ -1,4 +1,4 @@
-//! Numbers that EXPLAIN ANALYZE shows as they are: DataFusion's own counts are shortened to `3.00 K`.
+//! A metric that EXPLAIN ANALYZE shows as an exact number: DataFusion shortens its counts to `3.00 K`.
 
 use std::any::Any;
 use std::fmt;
@@ -12,7 +12,7 @@ use datafusion::physical_plan::metrics::{CustomMetricValue, Metric, MetricValue}
 pub(super) struct ExactCount(AtomicU64);
 
 impl ExactCount {
-    /// A metric of this name with a number.
+    /// A metric with this name and number.
     pub(super) fn metric(name: &'static str, number: u64) -> Arc<Metric> {
         let value = Arc::new(Self(AtomicU64::new(number)));
         Arc::new(Metric::new(MetricValue::Custom { name: name.into(), value }, None))

@@ -1,4 +1,4 @@
-//! What EXPLAIN shows of a scan: what is asked, for which values, where those come from, and what it costs.
+//! The details that EXPLAIN shows of a scan: requests, values, where the values come from, and the number of requests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::scan::ResourceScan;
 use super::scan_hints::Expected;
 use crate::resource::{Method, ResponseShape};
 
-/// Writes an operator's details as EXPLAIN shows them: in a line, or a line each in a tree.
+/// Writes an operator's details: in one line, or a line for each in a tree.
 pub(super) fn write(
     name: &str,
     details: Vec<(&'static str, String)>,
@@ -30,7 +30,7 @@ pub(super) fn write(
     }
 }
 
-/// By name, in order.
+/// The names and values of a scan's details, in order.
 pub(super) fn details(scan: &ResourceScan) -> Vec<(&'static str, String)> {
     let reading = &scan.reading;
     let methods = methods(scan);
@@ -56,7 +56,7 @@ pub(super) fn details(scan: &ResourceScan) -> Vec<(&'static str, String)> {
     details
 }
 
-/// The methods that may be asked.
+/// The methods that the scan may call. Which one it is may depend on the keys that arrive.
 fn methods(scan: &ResourceScan) -> Vec<&Method> {
     let reading = &scan.reading;
     match scan.keys().calls() {
@@ -83,7 +83,7 @@ fn request(scan: &ResourceScan, method: &Method) -> String {
     format!("GET {}", queries.join(" and GET "))
 }
 
-/// Where keys come from that the query's text does not name.
+/// Where the keys come from, if the query's text does not name them.
 fn keys_from(scan: &ResourceScan) -> Option<String> {
     let given = |source: &KeyProvider| match source {
         KeyProvider::Join { number, from } => {
@@ -103,7 +103,7 @@ fn keys_from(scan: &ResourceScan) -> Option<String> {
     }
 }
 
-/// Which keys a scan covers that none were given to.
+/// The note about a scan without keys: which parents it covers instead.
 pub(super) fn covers(scan: &ResourceScan) -> Option<String> {
     let (KeySource::Parent { columns }, Some(parent)) = (scan.keys(), &scan.reading.resource.parent) else {
         return None;
@@ -111,7 +111,7 @@ pub(super) fn covers(scan: &ResourceScan) -> Option<String> {
     Some(format!("{} without a value of {} covers {}", scan.reading.table(), columns.join(", "), parent.description))
 }
 
-/// What is known of how many requests it takes, and what was so when the lists were last read.
+/// The number of requests: a minimum, or an estimate from the last time that the lists were read.
 fn requests(scan: &ResourceScan, methods: &[&Method]) -> Option<String> {
     let lists = methods.iter().any(|method| matches!(method.response, ResponseShape::Rows { paged: true, .. }));
     let more = if lists { ", and one for every further 200 rows of a list" } else { "" };
@@ -131,7 +131,7 @@ fn requests(scan: &ResourceScan, methods: &[&Method]) -> Option<String> {
     }
 }
 
-/// How many keys it gets.
+/// The expected number of keys, from the last time that the lists were read.
 fn keys_expected(scan: &ResourceScan) -> Option<u64> {
     match scan.keys() {
         KeySource::Parent { .. } => scan.parent().ok().and_then(rows_expected),
@@ -139,7 +139,7 @@ fn keys_expected(scan: &ResourceScan) -> Option<u64> {
     }
 }
 
-/// How many rows a plan answers at most, where it is a scan and what drops rows or leaves them as they are.
+/// An upper estimate of the rows of a plan that consists of a scan and operators that keep or drop rows.
 pub(super) fn rows_expected(plan: &Arc<dyn ExecutionPlan>) -> Option<u64> {
     if let Some(scan) = plan.downcast_ref::<ResourceScan>() {
         return scan.reading.spec.hints().expected.map(|expected| expected.rows);

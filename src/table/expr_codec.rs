@@ -1,15 +1,15 @@
-//! Physical expressions as bytes, and back: DataFusion's protobuf form of them, for the filters of scans.
+//! Encodes physical expressions as bytes, in DataFusion's protobuf form, for the filters of scans.
 //!
-//! That form has a function by its name, which is not enough. `engine::corrections` calls functions through wrappers
-//! that have the name of what they wrap: looked up by name, `abs` is DataFusion's own, which returns something else. So
-//! a function is written with where it is found: among the codec's own functions, or in the session. A function that is
-//! not equal to the one that is found there is an error when it is encoded.
+//! That form contains only the name of a function. The name is not enough: `engine::corrections` calls functions
+//! through wrappers that have the name of the wrapped function. Looked up by name, `abs` is DataFusion's, which returns
+//! another result. So the codec also writes where to find the function: among its own functions, or in the session.
+//! Encoding fails if the function there is a different one.
 //!
 //! Some expressions lose a part without an error: the overflow check of an operator, the metadata of a literal, the
 //! options of a cast. So [`ExprCodec::encode`] decodes what it has written, and compares.
 //!
-//! The value of a scalar subquery is a slot that a `ScalarSubqueryExec` further up fills when it runs. The bytes have
-//! the number of the slot; the slots are an argument, and belong to the plan around the expression.
+//! The value of a scalar subquery is a slot that a `ScalarSubqueryExec` further up in the plan fills when it runs. The
+//! bytes contain the number of the slot. The slots belong to the plan around the expression, and are an argument here.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,30 +35,30 @@ use prost::Message;
 
 use super::fault::{Fault, from_datafusion, to_datafusion};
 
-/// What precedes a function's name: where it is found.
+/// Written before a function's name: where to find the function.
 const OWN: &[u8] = b"own:";
 const OF_SESSION: &[u8] = b"session:";
 
 /// Encodes and decodes expressions.
 pub(crate) struct ExprCodec {
-    /// Its functions, and the configuration that decoded functions are called with.
+    /// The session's functions, and the configuration that decoded functions are called with.
     session: TaskContext,
-    /// Functions that the session does not have, or has another one of that name.
+    /// Functions that the session does not have, or has under the same name with another meaning.
     own: BTreeMap<String, Arc<ScalarUDF>>,
 }
 
 /// Why an expression cannot be encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unencodable {
-    /// It calls a function that would not be found again.
+    /// It calls a function that decoding would not find.
     Function(String),
     /// It is the value of a scalar subquery in another part of the plan.
     Subquery,
-    /// It is nested deeper than protobuf can be read.
+    /// It is nested deeper than protobuf can read.
     Nesting,
-    /// It would be another expression when it is decoded.
+    /// Decoding would return a different expression.
     Lossy,
-    /// DataFusion's form has nothing for it, in DataFusion's words.
+    /// DataFusion has no protobuf form for it; DataFusion's error.
     Unknown(String),
 }
 
@@ -75,14 +75,15 @@ impl fmt::Display for Unencodable {
 }
 
 impl ExprCodec {
-    /// The codec of a session's expressions. `own` are the functions that the session does not have under their names.
+    /// The codec for the expressions of a session. `own` are the functions that the session does not have by their
+    /// names.
     pub(crate) fn new(session: TaskContext, own: impl IntoIterator<Item = Arc<ScalarUDF>>) -> Self {
         let own = own.into_iter().map(|function| (function.name().to_owned(), function)).collect();
         Self { session, own }
     }
 
-    /// The bytes of an expression over rows of this schema, which decode to the same expression. `values` are those of
-    /// the scalar subqueries that it may name.
+    /// Encodes an expression over rows of this schema. The bytes decode to an equal expression. `values` are the values
+    /// of scalar subqueries that it may refer to.
     ///
     /// # Errors
     /// [`Fault::Unencodable`].
@@ -101,16 +102,16 @@ impl ExprCodec {
             return Err(refused(Unencodable::Subquery));
         }
         let bytes = serialize_physical_expr(expr, self).map_err(unknown)?.encode_to_vec();
-        // What was just written is protobuf, so all that reading it can run into is protobuf's limit.
+        // The bytes are valid protobuf, so reading them can only fail at the limit of nesting.
         let node = PhysicalExprNode::decode(bytes.as_slice()).map_err(|_| refused(Unencodable::Nesting))?;
         let decoded = self.read(&node, schema, values).map_err(unknown)?;
         if &decoded == expr { Ok(bytes) } else { Err(refused(Unencodable::Lossy)) }
     }
 
-    /// The expression that [`ExprCodec::encode`] has made these bytes of.
+    /// Decodes the bytes of [`ExprCodec::encode`].
     ///
     /// # Errors
-    /// [`Fault::Undecodable`]: other bytes, or a session that does not have what they name.
+    /// [`Fault::Undecodable`]: other bytes, or a session without a function that they name.
     pub(crate) fn decode(
         &self,
         bytes: &[u8],
@@ -136,7 +137,7 @@ impl ExprCodec {
     }
 }
 
-/// Whether an expression has the value of a subquery that is not one of these.
+/// Whether an expression refers to the value of a subquery that is not one of these.
 fn names_other_values(expr: &Arc<dyn PhysicalExpr>, values: Option<&ScalarSubqueryResults>) -> Result<bool> {
     expr.exists(|part| {
         let value = part.downcast_ref::<ScalarSubqueryExpr>();
@@ -194,7 +195,7 @@ impl PhysicalExtensionCodec for ExprCodec {
     }
 }
 
-/// On its way through DataFusion, which does not say in which expression.
+/// The error for a function that cannot be encoded. It passes through DataFusion; `encode` adds the expression.
 fn unknown_function(name: &str) -> DataFusionError {
     let why = Unencodable::Function(name.to_owned());
     to_datafusion(Fault::Unencodable { expression: String::new(), why })
@@ -228,7 +229,7 @@ mod tests {
         Arc::new(Column::new(name, schema().index_of(name).unwrap()))
     }
 
-    /// Why an expression is refused.
+    /// Why an expression cannot be encoded; `None` if it can.
     fn refusal(expr: &Arc<dyn PhysicalExpr>, values: Option<&ScalarSubqueryResults>) -> Option<Unencodable> {
         match codec().encode(expr, &schema(), values) {
             Ok(_) => None,

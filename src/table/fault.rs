@@ -1,4 +1,4 @@
-//! What can be wrong between a plan and its rows.
+//! The errors of planning and executing a scan.
 
 use std::fmt;
 
@@ -9,120 +9,121 @@ use crate::api::{Hole, MOST_PROOF, RequestLine, TooFar};
 use crate::error::{Error, Failure, Kind};
 use crate::rows;
 
-/// A scan that cannot be planned, or whose rows cannot be answered.
+/// Why a scan cannot be planned, or cannot return its rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// No request can be made without these columns.
+    /// No request can be made without values for these columns.
     NeedsKey {
         /// `digitalocean.compute.image_actions`.
         table: String,
         /// `image_id`.
         columns: Vec<String>,
     },
-    /// A plan that is executed by a session without a run (`Run`).
+    /// The plan is executed by a session without a run (`Run`).
     NoRun,
-    /// A plan that names an account which the session does not have.
+    /// The plan names an account that the session does not have.
     NoAccount {
         /// `digitalocean`.
         name: String,
     },
-    /// A scan that was planned over another declaration of its table.
+    /// The scan was planned with another declaration of its table.
     OtherTable {
         /// `digitalocean.compute.images`.
         name: String,
     },
-    /// A filter that cannot be sent as bytes.
+    /// A filter cannot be encoded as bytes.
     Unencodable {
-        /// As EXPLAIN shows it.
+        /// The filter as EXPLAIN shows it.
         expression: String,
-        /// What is in the way.
+        /// The reason.
         why: Unencodable,
     },
-    /// Bytes that are no filter of this session.
+    /// Bytes cannot be decoded as filters in this session.
     Undecodable {
-        /// What the decoder says.
+        /// The decoder's error.
         words: String,
     },
-    /// A list that several scans read along, and that panicked while one of them took its rows.
+    /// A list that several scans share panicked while one of them read it.
     Panicked {
         /// `digitalocean.compute.image_actions`.
         table: String,
     },
-    /// A page that does not fit into the memory of all queries.
+    /// A page does not fit into the memory of all queries.
     NoMemory {
         /// `digitalocean.compute.image_actions`.
         table: String,
-        /// How large it is.
+        /// The size of the page.
         bytes: usize,
     },
-    /// A key of a join that several numbers are equal to.
+    /// A key of a join is equal to several numbers.
     InexactKey {
-        /// As it is written.
+        /// The key as text.
         key: String,
         /// Its type in SQL.
         data_type: &'static str,
     },
-    /// A row that was found without its parameter, and does not tell it.
+    /// A row was requested without its path parameter, and its field with that value is null.
     Untold {
         /// `digitalocean.compute.image_actions`.
         table: String,
         /// `image_id`.
         column: String,
-        /// The field that should: `resource_id`.
+        /// The field with the value: `resource_id`.
         field: String,
     },
-    /// An answer that does not hold what is declared.
+    /// A body does not have the declared form.
     Unreadable {
         /// The request.
         at: RequestLine,
         /// What is wrong with its body.
         fault: rows::Fault,
     },
-    /// A list that was never the same twice.
+    /// A list was different in each reading.
     Changing {
         /// Its first page.
         at: RequestLine,
-        /// How often it was read.
+        /// The number of readings.
         readings: u32,
-        /// How many rows the last reading found.
+        /// The number of rows that the last reading found.
         found: u64,
-        /// How many there are, as its pages say.
+        /// The list's total, if its pages have one.
         total: Option<u64>,
     },
-    /// A list whose pages contradict each other in how long it is.
+    /// The pages of a list contradict each other about its length.
     Incomplete {
         /// Its first page.
         at: RequestLine,
-        /// How many rows were found.
+        /// The number of rows that were found.
         found: u64,
-        /// How many there are, as its pages say.
+        /// The list's total, if its pages have one.
         total: Option<u64>,
-        /// Why that is not the whole list.
+        /// Why these rows are not the whole list.
         lack: Lack,
     },
 }
 
-/// What is wrong with a list that is incomplete.
+/// Why a list is incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lack {
-    /// A page has fewer rows than others, each time it is read, although it is not the last.
+    /// A page that is not the last has fewer rows than others, each time it is read.
     Hole(Hole),
     /// Rows have the ids of other rows.
     Repeated,
-    /// Page after page is empty, and still there is said to be more.
+    /// Page after page is empty, and still names a next page.
     Endless,
-    /// The API does not know the page after these.
+    /// The API returns 404 for the next page.
     Unknown,
-    /// Its pages are smaller than was asked for, and may have been cut.
+    /// The pages are smaller than requested, and may be truncated.
     Small,
-    /// It would take too many pages to prove that there are no more rows.
+    /// Too many pages would have to be empty to prove that there are no more rows.
     Far(TooFar),
-    /// Its pages tell different lengths, and the same ones when they are read again.
+    /// The pages have different totals, and the same ones when they are read again.
     Contradicting,
 }
 
 impl Lack {
-    /// Whether it is what the total is wrong by, and not a page that may come whole the next time.
+    /// Whether the cause is a wrong total, which the next reading would find as well, and not a page that may be
+    /// complete the next time.
     pub(super) fn is_lasting(self) -> bool {
         match self {
             Self::Small | Self::Far(_) | Self::Unknown => true,
@@ -249,12 +250,12 @@ impl Failure for Fault {
     }
 }
 
-/// The error on its way through DataFusion.
+/// Wraps an error for the way through DataFusion.
 pub(super) fn to_datafusion(error: impl Into<Error>) -> DataFusionError {
     DataFusionError::External(Box::new(error.into()))
 }
 
-/// The fault that [`to_datafusion`] has sent, where it is one.
+/// The fault that [`to_datafusion`] has wrapped, if the error is one.
 pub(super) fn from_datafusion(error: &DataFusionError) -> Option<Fault> {
     match error.find_root() {
         DataFusionError::External(inner) => inner.downcast_ref::<Error>()?.downcast_ref::<Fault>().cloned(),

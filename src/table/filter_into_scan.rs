@@ -1,9 +1,9 @@
-//! The rule that takes a filter into the scan below it.
+//! The optimizer rule that pushes a filter into the scan below it.
 //!
-//! DataFusion's own rule takes filters through joins as well, and looks their columns up by name: where both sides have
-//! a column of that name, a condition on one of them is checked on the other (apache/datafusion issues 25244, 25296).
-//! By then the logical plan's rules have already taken each condition down to its table, so this one only looks at a
-//! filter that stands right above a scan.
+//! DataFusion's rule also pushes filters through joins, and looks their columns up by name: if both sides have a column
+//! with that name, a condition on one of them is checked on the other (apache/datafusion issues 25244, 25296). The
+//! rules of the logical plan have pushed each condition down to its table before, so this rule only handles a filter
+//! right above a scan.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use datafusion::physical_plan::filter::FilterExec;
 
 use super::ResourceScan;
 
-/// Has scans check what a `FilterExec` right above them checks.
+/// Moves the predicate of a `FilterExec` into the scan right below it.
 #[derive(Debug)]
 pub(crate) struct FiltersIntoScans;
 

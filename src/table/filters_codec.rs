@@ -1,7 +1,7 @@
-//! A scan's filters as bytes, and back.
+//! Encodes the filters of a scan as bytes.
 //!
-//! They are read over the schemas that the scan's spec and its declaration give: a [`ScanSpec`] as JSON and these bytes
-//! are all that a scan is made of, besides its parent's scan. See `expr_codec` for what does not go through bytes.
+//! The schemas of the expressions come from the scan's spec and its declaration. So a [`ScanSpec`] as JSON, these bytes
+//! and the parent's scan are everything that a scan is made of. `expr_codec` lists what cannot be encoded.
 
 use std::sync::Arc;
 
@@ -17,23 +17,23 @@ use super::resolved_scan::Filters;
 use super::scan_spec::ScanSpec;
 use crate::resource::Resource;
 
-/// What a scan's filters are decoded with.
+/// Encodes and decodes the filters of one scan.
 pub(super) struct FiltersCodec<'a> {
     exprs: &'a ExprCodec,
-    /// The scan that they are of.
+    /// The scan that the filters belong to.
     scan: ScanOf,
     /// The schema of `predicate`.
     projected: Schema,
     /// The schema of `residual`.
     resource: SchemaRef,
-    /// Those of the scalar subqueries that keys may come from.
+    /// The values of scalar subqueries, which keys may come from.
     values: Option<&'a ScalarSubqueryResults>,
 }
 
-/// What the places of columns in the expressions are places in. They say nothing over another scan.
+/// Identifies the columns that the indexes in the expressions refer to. With another scan they would refer to others.
 #[derive(Clone, PartialEq, Message)]
 struct ScanOf {
-    /// That of the table's declaration.
+    /// The fingerprint of the table's declaration.
     #[prost(fixed64, tag = "1")]
     fingerprint: u64,
     #[prost(uint64, repeated, tag = "2")]
@@ -61,10 +61,11 @@ struct Late {
 }
 
 impl<'a> FiltersCodec<'a> {
-    /// The codec of the filters of a spec's scan. `values` are those of the scalar subqueries of the plan around it.
+    /// The codec for the filters of the scan with this spec. `values` are the values of scalar subqueries in the plan
+    /// around the scan.
     ///
     /// # Errors
-    /// A projection that the resource does not have.
+    /// The resource does not have the columns of the projection.
     pub(super) fn try_new(
         exprs: &'a ExprCodec,
         spec: &ScanSpec,
@@ -77,8 +78,10 @@ impl<'a> FiltersCodec<'a> {
         Ok(Self { exprs, scan, projected, resource: Arc::clone(resource.planned_schema()), values })
     }
 
+    /// Encodes filters of this scan.
+    ///
     /// # Errors
-    /// [`Fault::Unencodable`], where one of them is.
+    /// [`Fault::Unencodable`], if one of them cannot be encoded.
     pub(super) fn encode(&self, filters: &Filters) -> Result<Vec<u8>, Fault> {
         let one = |expr: &Arc<dyn PhysicalExpr>, schema| self.exprs.encode(expr, schema, self.values);
         let none = Schema::empty();
@@ -94,9 +97,11 @@ impl<'a> FiltersCodec<'a> {
         Ok(encoded.encode_to_vec())
     }
 
+    /// Decodes the bytes of [`FiltersCodec::encode`].
+    ///
     /// # Errors
-    /// [`Fault::Undecodable`]: bytes that [`FiltersCodec::encode`] has not made, those of another scan's filters, or a session
-    /// without a function that they name.
+    /// [`Fault::Undecodable`]: other bytes, the bytes of another scan's filters, or a session without a function that
+    /// they name.
     pub(super) fn decode(&self, bytes: &[u8]) -> Result<Filters, Fault> {
         let one = |bytes: &Vec<u8>, schema| self.exprs.decode(bytes, schema, self.values);
         let none = Schema::empty();

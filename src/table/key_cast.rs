@@ -1,7 +1,7 @@
-//! Keys of another type: which value of a parameter is equal to a key.
+//! Keys of another type: finds the value of a path parameter that is equal to a key.
 //!
-//! A pandas column of ids with a NaN in it is DOUBLE, and the comparison of it with an Int64 column is one of doubles:
-//! `CAST(image_id AS DOUBLE) = key`. What to ask for is the value whose cast is the key.
+//! A pandas column of ids with a NaN is DOUBLE. Compared with an Int64 column, SQL casts the column: `CAST(image_id AS
+//! DOUBLE) = key`. The request needs the value whose cast is the key.
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::compute::kernels::cmp::eq;
@@ -23,13 +23,13 @@ pub(super) fn can_be_told(key: &DataType, wanted: &DataType) -> bool {
     }
 }
 
-/// For each key the value that is equal to it; `None` where none is.
+/// For each key, the value whose cast is equal to it; `None` if there is no such value.
 ///
 /// # Errors
-/// [`Fault::InexactKey`]: a float so large that several numbers are equal to it.
+/// [`Fault::InexactKey`]: a float so large that the casts of several integers are equal to it.
 pub(super) fn of(keys: &ArrayRef, wanted: &DataType) -> Result<Vec<Option<Value>>> {
     let safe = CastOptions::default();
-    // What pandas calls a categorical column.
+    // A categorical column of pandas.
     if let DataType::Dictionary(_, values) = keys.data_type() {
         return of(&cast_with_options(keys, values, &safe)?, wanted);
     }
@@ -40,7 +40,7 @@ pub(super) fn of(keys: &ArrayRef, wanted: &DataType) -> Result<Vec<Option<Value>
     Ok(values_where(&values, &same))
 }
 
-/// The values of several columns, row by row; `None` where one of them has none.
+/// The values of several columns, row by row; `None` if one of the columns has no value.
 pub(super) fn bindings<'a>(
     rows: usize,
     columns: impl IntoIterator<Item = (&'a str, &'a ArrayRef, &'a DataType)>,
@@ -64,10 +64,11 @@ fn values_where(values: &ArrayRef, same: &BooleanArray) -> Vec<Option<Value>> {
         .collect()
 }
 
-/// Whole numbers up to here are exact in these types.
+/// 2^53: the integers below it are exact as DOUBLE.
 const EXACT_64: f64 = 9_007_199_254_740_992.0;
+/// 2^24: the integers below it are exact as REAL.
 const EXACT_32: f64 = 16_777_216.0;
-/// Beyond this no Int64 is equal to them.
+/// 2^63: no Int64 is equal to a larger float.
 const LARGEST: f64 = 9_223_372_036_854_775_808.0;
 
 fn refuse_inexact(keys: &ArrayRef) -> Result<()> {

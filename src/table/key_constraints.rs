@@ -1,10 +1,13 @@
 //! Extracts from filters the values that key columns may have. No side effects.
 //!
-//! `image_id = 1`, `id IN (2, 3)`, their ORs and ANDs say which values a column can have at
-//! all; a request needs no more than that. AND intersects: `id = 1 AND id = 2` is no value, and so
-//! no request. Columns that are two names of one (`action_id`, `id`) are pinned together. Pinned are
-//! the columns that a request can name: those of a path, and those that a query string speaks of.
-//! `array_has(tags, 'x')` is kept as well, where a query string can say it.
+//! `image_id = 1`, `id IN (2, 3)`, and their ORs and ANDs restrict a column to a set of values: they *pin* the column.
+//! AND intersects sets: `id = 1 AND id = 2` leaves no value, and needs no request. Key columns are those that a request
+//! can contain: the parameters of a path, and the columns of a method's `filters`. A column and its alias (`id`,
+//! `action_id`) are one key. `array_has(tags, 'x')` is kept as well, if a method has a filter for it.
+//!
+//! Do not change without thinking: the sets may be too large, but never too small, because rows outside of them are not
+//! requested. `exact` may be true only if a row passes the filters exactly if its keys are in the sets: DataFusion then
+//! drops the filters. A property test compares both with SQL's rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,50 +18,51 @@ use serde::{Deserialize, Serialize};
 
 use crate::resource::{Resource, Value};
 
-/// The values that each key column can still have. A column that is not in it is free.
+/// The values that key columns may have. A column that is not pinned may have any value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyConstraints {
+    /// The values of each pinned column.
     sets: BTreeMap<String, BTreeSet<Value>>,
-    /// The values that a list column has to have in it, all of them.
+    /// The values that a list column must contain, all of them.
     contained: BTreeMap<String, BTreeSet<Value>>,
     /// Whether no row can pass: `id = NULL`, which is never true.
     never: bool,
-    /// Whether the filters say nothing but this: a row is wanted if, and only if, its keys are in the sets.
+    /// Whether a row passes the filters if, and only if, its keys are in the sets.
     exact: bool,
 }
 
 impl KeyConstraints {
-    /// No filter at all: everything is free, and that is exact.
+    /// The constraints without a filter: no column is pinned, and that is exact.
     pub fn none() -> Self {
         Self { exact: true, ..Self::default() }
     }
 
-    /// What these filters, all of which must hold, pin of the resource's key columns.
+    /// The constraints of these filters, all of which must be true, on the resource's key columns.
     pub fn of<'a>(resource: &Resource, filters: impl IntoIterator<Item = &'a Expr>) -> Self {
         Self::all(filters.into_iter().map(|filter| read(resource, filter)))
     }
 
-    /// What filters that must all hold pin, of what each of them pins.
+    /// Combines the constraints of filters that must all be true.
     pub(super) fn all(filters: impl IntoIterator<Item = Self>) -> Self {
         filters.into_iter().fold(Self::none(), Self::and)
     }
 
-    /// The values of a column; `None` where it is free.
+    /// The values of a column; `None` if it is not pinned.
     pub fn get(&self, column: &str) -> Option<&BTreeSet<Value>> {
         self.sets.get(column)
     }
 
-    /// A value that a list column has to have in it.
+    /// A value that a list column must contain.
     pub fn contained(&self, column: &str) -> Option<&Value> {
         self.contained.get(column)?.first()
     }
 
-    /// The list columns, and the values that they have to have in them.
+    /// The list columns, and the values that they must contain.
     pub fn contained_in(&self) -> impl Iterator<Item = (&str, &BTreeSet<Value>)> {
         self.contained.iter().map(|(column, values)| (column.as_str(), values))
     }
 
-    /// These, with one column's values narrowed to `values`.
+    /// Returns the same constraints, with one column restricted to `values` as well.
     pub fn with(&self, column: &str, values: BTreeSet<Value>) -> Self {
         self.clone().and(Self::one(column, values))
     }
@@ -68,17 +72,17 @@ impl KeyConstraints {
         self.sets.iter().map(|(column, values)| (column.as_str(), values))
     }
 
-    /// Whether they say nothing that a request could name.
+    /// Whether there are no constraints.
     pub fn is_empty(&self) -> bool {
         self.sets.is_empty() && self.contained.is_empty() && !self.never
     }
 
-    /// Whether checking the sets is all that the filters ask for.
+    /// Whether a row passes the filters if, and only if, its keys are in the sets.
     pub fn is_exact(&self) -> bool {
         self.exact
     }
 
-    /// Whether no row can be wanted.
+    /// Whether no row can pass.
     pub fn is_impossible(&self) -> bool {
         self.never || self.sets.values().any(BTreeSet::is_empty)
     }
@@ -87,6 +91,7 @@ impl KeyConstraints {
         Self { sets: BTreeMap::from([(column.to_owned(), values)]), exact: true, ..Self::default() }
     }
 
+    /// The constraints of a filter that pins nothing.
     fn unknown() -> Self {
         Self::default()
     }
@@ -115,8 +120,8 @@ impl KeyConstraints {
         Self { never: true, exact: true, ..Self::default() }
     }
 
-    /// `(a = 1 AND b = 2) OR (a = 3 AND b = 4)` pins a and b, but also lets (1, 4) through: it is
-    /// exact only where both sides speak of the same single column.
+    /// The constraints of two filters of which one must be true. `(a = 1 AND b = 2) OR (a = 3 AND b = 4)` pins a and b,
+    /// but the sets also allow (1, 4): the result is exact only if both sides pin the same single column.
     fn or(self, other: Self) -> Self {
         match (self.never, other.never) {
             (true, _) => return other,
@@ -140,6 +145,7 @@ impl KeyConstraints {
     }
 }
 
+/// The constraints of one filter.
 fn read(resource: &Resource, filter: &Expr) -> KeyConstraints {
     match filter {
         Expr::Alias(alias) => read(resource, &alias.expr),
@@ -159,10 +165,10 @@ fn read(resource: &Resource, filter: &Expr) -> KeyConstraints {
             (Expr::Column(column), Some(values)) => pin(resource, column, values),
             _ => KeyConstraints::unknown(),
         },
-        // What DataFusion makes of `id = NULL`, in `id IN (1, NULL)` as well.
+        // DataFusion simplifies `id = NULL` to this, in `id IN (1, NULL)` as well.
         Expr::Literal(ScalarValue::Boolean(None | Some(false)), _) => KeyConstraints::never(),
         Expr::Literal(ScalarValue::Boolean(Some(true)), _) => KeyConstraints::none(),
-        // `WHERE public` and `WHERE NOT public`: DataFusion writes `public = false` so.
+        // `WHERE public`, and `WHERE NOT public` below. DataFusion simplifies `public = false` to the latter.
         Expr::Column(column) => pin(resource, column, [&ScalarValue::Boolean(Some(true))]),
         Expr::Not(inner) => match inner.as_ref() {
             Expr::Column(column) => pin(resource, column, [&ScalarValue::Boolean(Some(false))]),
@@ -176,6 +182,7 @@ fn read(resource: &Resource, filter: &Expr) -> KeyConstraints {
     }
 }
 
+/// The constraint of `array_has`, if a method has a filter for it.
 fn contain(resource: &Resource, column: &Column, value: &ScalarValue) -> KeyConstraints {
     let mut filters = resource.methods.iter().flat_map(|method| &method.filters);
     let can_be_said = filters.any(|filter| filter.contains && filter.column == column.name);
@@ -189,7 +196,7 @@ fn literals(list: &[Expr]) -> Option<Vec<&ScalarValue>> {
     list.iter().map(|item| if let Expr::Literal(value, _) = item { Some(value) } else { None }).collect()
 }
 
-/// A NULL is equal to nothing, and so adds no value.
+/// The constraint of a column that is equal to one of these values. A NULL is equal to nothing, and adds no value.
 fn pin<'a>(resource: &Resource, column: &Column, values: impl IntoIterator<Item = &'a ScalarValue>) -> KeyConstraints {
     let name = resource.canonical(&column.name);
     if !is_key(resource, name) {
@@ -199,7 +206,7 @@ fn pin<'a>(resource: &Resource, column: &Column, values: impl IntoIterator<Item 
     values.map_or_else(KeyConstraints::unknown, |values| KeyConstraints::one(name, values))
 }
 
-/// Whether some request can be made with this column.
+/// Whether a request can contain a value of this column.
 fn is_key(resource: &Resource, name: &str) -> bool {
     resource.methods.iter().any(|method| {
         let in_path = method.path.parameters().any(|parameter| resource.canonical(parameter) == name);
@@ -341,7 +348,7 @@ mod tests {
         })
     }
 
-    /// Whether a row (image_id, id, resource_id) passes, by SQL's own rules for values without NULL.
+    /// Whether a row (image_id, id, resource_id) passes, by SQL's rules for values without NULL.
     fn holds(filter: &Expr, row: (i64, i64, i64)) -> bool {
         let value = |expr: &Expr| match expr {
             Expr::Column(column) if column.name == "image_id" => row.0,

@@ -1,62 +1,62 @@
 //! The source of a scan's keys, which are the values of its path parameters. A state machine without side effects.
 //!
 //! ```text
-//!              the filters name them
+//!          the filters have the values
 //!   scan() ───────────────────────────► Known
 //!     │                                   ▲
-//!     │ they do not                       │ it does without them, at a price
+//!     │ they do not                       │ a method without the parameter, with more requests
 //!     ▼                                   │
-//!   Wanted ────────── closed ─────────────┼──► Parent     the rows of its parent tell them
+//!   Wanted ────────── closed ─────────────┼──► Parent     the rows of the parent supply them
 //!     │                                   │
-//!     │ bound_by: a join, or a value      └──► no keys    nothing tells them: it cannot be read
+//!     │ bound_by: a join, or a value      └──► None       the scan cannot run
 //!     ▼ that is known when it runs
 //!   Bound ◄─┐
-//!     │     │ bound_by: one more, which has to agree
+//!     │     │ bound_by: another one; the keys are those that all of them have
 //!     └─────┘
 //! ```
 //!
-//! [`KeySource::bound_by`] and [`KeySource::closed`] are the only ways on, and make new keys each. The rule of bind joins takes
-//! them; a plan that is executed has no scan that still wants keys.
+//! [`KeySource::bound_by`] and [`KeySource::closed`] are the only transitions. Each returns a new value. The rule of
+//! bind joins calls them; a plan that is executed has no scan in the state `Wanted`.
 
 use serde::{Deserialize, Serialize};
 
 use super::bind::MissingKey;
 use super::request_choice::MethodCall;
 
-/// Where the values come from.
+/// Where the keys of a scan come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum KeySource {
     /// From the query's text.
     Known(Vec<MethodCall>),
-    /// The query's text does not name them; the rules still have to say.
+    /// Not from the query's text. The optimizer rules have not decided yet.
     Wanted(KeyFallback),
-    /// From other parts of the plan; the keys are those that all of these sources supply.
+    /// From other parts of the plan. The keys are those that all of these providers supply.
     Bound(Vec<KeyProvider>),
-    /// From the rows of the scan below, whose columns are these.
+    /// From the rows of the scan below, whose columns have the values for these columns.
     Parent { columns: Vec<String> },
 }
 
 /// How a scan gets its keys if no other part of the plan supplies them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum KeyFallback {
-    /// It reads those of its parent, whose columns are for these.
+    /// From the rows of its parent, whose columns have the values for these columns.
     Parent { columns: Vec<String> },
-    /// By a method without that parameter, which costs more requests.
+    /// It calls a method without the parameter, which costs more requests.
     Calls(Vec<MethodCall>),
-    /// It cannot be read.
+    /// There is none: the scan cannot run.
     Nothing,
 }
 
-/// A place in the plan that values come from.
+/// A part of the plan that supplies keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum KeyProvider {
-    /// The other side of the join of this number. While it runs, a chunk's values are in the context (`ChunkKeys`).
+    /// The driving side of the join with this number. While a chunk runs, its keys are in the context (`ChunkKeys`).
     Join { number: usize, from: Vec<BoundColumn> },
-    /// Expressions that have one value each, which is known when the plan runs: a scalar subquery's.
+    /// Expressions whose values are known when the plan runs, such as the value of a scalar subquery.
     Late { column: String },
 }
 
-/// A parameter's column, and the pair of the join's keys that gives it.
+/// The column of a path parameter, and the index of the join's key that supplies its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct BoundColumn {
     pub(super) column: String,
@@ -64,7 +64,7 @@ pub(super) struct BoundColumn {
 }
 
 impl KeyProvider {
-    /// The parameters' columns that it gives.
+    /// The columns that it supplies values for.
     pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
         let (several, one) = match self {
             Self::Join { from, .. } => (&from[..], None),
@@ -75,7 +75,7 @@ impl KeyProvider {
 }
 
 impl KeySource {
-    /// Adds a source; `None` if the keys are already known or come from the parent.
+    /// Adds a provider; `None` if the keys are already known or come from the parent.
     pub(super) fn bound_by(&self, source: KeyProvider) -> Option<Self> {
         match self {
             Self::Wanted(_) => Some(Self::Bound(vec![source])),
@@ -98,12 +98,12 @@ impl KeySource {
         }
     }
 
-    /// Whether the rules still have to say.
+    /// Whether the optimizer rules have not decided yet.
     pub(super) fn are_wanted(&self) -> bool {
         matches!(self, Self::Wanted(_))
     }
 
-    /// Whether values can come from one more place in the plan.
+    /// Whether one more provider can be added.
     pub(super) fn are_open(&self) -> bool {
         matches!(self, Self::Wanted(_) | Self::Bound(_))
     }
@@ -113,12 +113,12 @@ impl KeySource {
         if let Self::Known(calls) = self { Some(calls) } else { None }
     }
 
-    /// The places that they come from.
+    /// The providers.
     pub(super) fn sources(&self) -> &[KeyProvider] {
         if let Self::Bound(sources) = self { sources } else { &[] }
     }
 
-    /// The numbers of the joins that they come from.
+    /// The numbers of the joins among the providers.
     pub(super) fn joins(&self) -> impl Iterator<Item = usize> {
         self.sources().iter().filter_map(|source| match source {
             KeyProvider::Join { number, .. } => Some(*number),

@@ -1,4 +1,4 @@
-//! How long lists were when they were last read: what EXPLAIN estimates from.
+//! The lengths that lists had when they were last read, for the estimates of EXPLAIN.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -8,12 +8,12 @@ use crate::api::Request;
 /// Maximum number of remembered lists. Beyond it EXPLAIN has no estimate for some lists; results do not change.
 const MOST: usize = 10_000;
 
-/// The lengths of one account's lists, as page 1 told them.
+/// The totals of one account's lists, by the request of page 1.
 #[derive(Debug, Default)]
 pub(super) struct ListLengths(Mutex<HashMap<String, u64>>);
 
 impl ListLengths {
-    /// Keeps what a page of a list told.
+    /// Stores the total that a page of a list has.
     pub(super) fn keep(&self, list: &Request, total: u64) {
         let mut totals = self.0.lock().expect("nothing panics while it is held");
         if totals.len() >= MOST {
@@ -22,13 +22,13 @@ impl ListLengths {
         totals.insert(name(list), total);
     }
 
-    /// How many rows a list had.
+    /// The last total of a list.
     pub(super) fn of(&self, list: &Request) -> Option<u64> {
         self.0.lock().expect("nothing panics while it is held").get(&name(list)).copied()
     }
 }
 
-/// The list's first page stands for it.
+/// The path of a list's first page identifies the list.
 fn name(list: &Request) -> String {
     list.page(1).at().path
 }

@@ -1,17 +1,26 @@
-//! One list, whole: every row that was there throughout, and none twice.
+//! Reads one list completely: every row that was there throughout, and none twice, or an error.
 //!
-//! What a page tells may be wrong: where the list ends, and which pages are asked for once more, [`Extent`] says. What
-//! remains is judged here, by the rows' ids.
+//! ```text
+//!             ┌──────────────────────── read again, at most 3 times ◄──┐
+//!             ▼                                                        │
+//! page 1, 2, … n (`Pages`) ─► rows whose ids are new ─► returned       │ the list changed meanwhile
+//!             │                                                        │
+//!             └─► no more pages ─► verdict ────────────────────────────┤
+//!                                                                      ├─► complete (or proved shorter than its total)
+//!                                                                      └─► an error: the pages contradict each other
+//! ```
 //!
-//! The API's pages are numbered. A row that is added meanwhile pushes another one onto the next
-//! page, where it comes a second time: rows are told apart by their ids, and sent once. A row that is removed
-//! pulls another one onto a page that was read already, where it is missed. So a list is read again
-//! where a later page tells a smaller total, or where more rows come twice than were added while it was read;
-//! rows that were not sent yet are sent.
+//! The API's pages are numbered. A row that is added while they are read pushes another row onto the next page, which
+//! then has it a second time: rows are identified by their ids, and returned once. A row that is removed pulls another
+//! row onto a page that was read already, and that row is missed. So a list is read again if a later page has a smaller
+//! total, or if more rows are repeated than were added meanwhile. Only rows that were not returned yet are returned.
 //!
-//! Two readings that are alike prove nothing: pages can be cut short in the same way twice. A list with fewer rows than
-//! its total is an answer only where the pages after it were asked for and are empty; then the answer says so. Every other
-//! contradiction is an error. What was found of a list with a wrong total, answer or error, is kept for the next query.
+//! [`Extent`] decides where a list ends, and which pages are requested a second time. The rest is decided here, by ids.
+//!
+//! Do not change without thinking: two equal readings prove nothing, because pages can be truncated in the same way
+//! twice. A list with fewer rows than its total is complete only if the pages after it were requested and are empty;
+//! then the result has a notice. Every other contradiction is an error. What was found of a list with a wrong total,
+//! complete or not, is remembered for the next query (`short_lists`).
 
 use std::sync::Arc;
 
@@ -27,20 +36,20 @@ use crate::api::page::{Decoded, Fetch, Pages};
 use crate::api::{Extent, Fault as Missing, Request, ShortBy};
 use crate::error::{Error, Result};
 
-/// How often a list is read before it is given up.
+/// Maximum number of readings of a list.
 const MOST_READINGS: u32 = 3;
-/// So many pages without a new row, one after another, are those of a server that does not look at the page's number.
+/// After this number of consecutive pages without a new row, the server is taken to ignore the page number.
 const MOST_STALE: u32 = 3;
 
-/// What a list is read with.
+/// Where a list is read from.
 #[derive(Clone, Debug)]
 pub(super) struct ListSource {
     pub(super) account: Arc<Account>,
     pub(super) fetch: Arc<Fetch<RecordBatch>>,
     pub(super) request: Request,
-    /// Bounds what is fetched ahead of need, and nothing else.
+    /// The number of rows that the scan needs. It only limits how many pages are fetched ahead.
     pub(super) rows_wanted: Option<usize>,
-    /// Where the rows' id stands in a batch.
+    /// The index of the id column in a batch.
     pub(super) id: usize,
 }
 
@@ -49,51 +58,55 @@ pub(super) struct ListSource {
 pub(super) struct ListReader {
     source: ListSource,
     state: ListState,
-    /// What was found when it was read for another query.
+    /// What was found when the list was read for another query.
     known: Option<ShortList>,
+    /// The ids of all rows that were returned, in any reading.
     sent: Ids,
+    /// The number of readings that have begun.
     readings: u32,
-    /// From the second reading on; the first one's are those in `sent`.
+    /// The ids of the current reading, from the second one on. In the first reading they are those in `sent`.
     current: Option<Ids>,
+    /// The ids of the reading before.
     previous: Option<Ids>,
+    /// The number of consecutive pages without a new id.
     stale: u32,
 }
 
 #[derive(Debug)]
 enum ListState {
-    /// The list is declared to be a single answer, which is still to be asked for.
+    /// The list is declared to have no pages, and its request is not sent yet.
     Single,
     Paged(Box<Pages<RecordBatch>>),
     Ended,
 }
 
-/// What a reading that came to its end means.
+/// The conclusion from a reading of all pages.
 enum Verdict {
     Complete,
-    /// It is complete, although its total says more.
+    /// The list is complete, although its total is larger.
     Short(ShortBy),
     Again,
-    /// It was different each time.
+    /// The list was different in each reading.
     Changing,
     Incomplete(Lack),
 }
 
 impl ListReader {
-    /// Starts to read a list that has pages.
+    /// Reads a list that has pages.
     pub(super) fn paged(source: ListSource) -> Self {
         let mut list = Self::single(source);
         list.begin();
         list
     }
 
-    /// Starts to read a list that is declared to be a single answer. Should that say that there is more, its pages are
+    /// Reads a list that is declared to have no pages. If its response says that there are more rows, its pages are
     /// read after all.
     pub(super) fn single(source: ListSource) -> Self {
         let (state, sent) = (ListState::Single, Ids::default());
         Self { source, state, known: None, sent, readings: 1, current: None, previous: None, stale: 0 }
     }
 
-    /// Begins a reading, with what is known of the list by then.
+    /// Begins a reading, with what is known of the list now.
     fn begin(&mut self) {
         let ListSource { account, fetch, request, rows_wanted, .. } = &self.source;
         self.known = account.findings.of(request);
@@ -101,14 +114,14 @@ impl ListReader {
         self.state = ListState::Paged(Box::new(Pages::new(Arc::clone(fetch), request.clone(), *rows_wanted, short)));
     }
 
-    /// Begins a reading from page 1, after requests were sent for the list.
+    /// Begins another reading from page 1. Its requests are added to the query's ledger.
     fn begin_again(&mut self) {
         let ListSource { fetch, request, .. } = &self.source;
         fetch.scope.query.ledger.expect_again(fetch.list, request.part());
         self.begin();
     }
 
-    /// The next rows that were not sent yet, or `None` when the list is complete.
+    /// The next rows that were not returned yet, or `None` when the list is complete.
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             let pages = match &mut self.state {
@@ -137,8 +150,9 @@ impl ListReader {
         Ok(rows)
     }
 
-    /// A list that is gone when it is read again is no empty list: rows of it were sent. And a page that the API does
-    /// not know is no empty page, where its other pages say that there are more rows.
+    /// The error for a 404, which is neither an empty list nor an empty page if the list has rows. After the last page
+    /// that the API names, the list is incomplete: such a page is requested because the total is larger. In a second
+    /// reading the list has changed: the first one has returned rows.
     fn unless_gone(&self, error: Error) -> Error {
         match error.downcast_ref::<Missing>() {
             Some(fault) if !fault.is_not_found() => error,
@@ -148,6 +162,8 @@ impl ListReader {
         }
     }
 
+    /// The rows of a page that were not returned yet. `again` is whether the page was requested out of order, so that
+    /// it may well have no new rows.
     fn unsent(&mut self, page: &Decoded<RecordBatch>, again: bool) -> Result<RecordBatch> {
         let ids = page.rows.column(self.source.id);
         let before = self.found();
@@ -165,7 +181,7 @@ impl ListReader {
         Ok(filter_record_batch(&page.rows, &new).expect("the mask is as long as the batch"))
     }
 
-    /// How many ids this reading has found.
+    /// The number of ids that this reading has found.
     fn found(&self) -> u64 {
         self.current.as_ref().unwrap_or(&self.sent).len() as u64
     }
@@ -185,11 +201,23 @@ impl ListReader {
         Ok(())
     }
 
+    /// Decides by the total (the largest that the pages report and do not contradict), the number of rows on the pages,
+    /// the number of distinct ids, and the number of repeated rows (rows less ids). The first line that applies counts:
+    ///
+    /// | the reading | verdict |
+    /// |---|---|
+    /// | a total or the last page got smaller meanwhile | again; complete if the ids are the same a second time |
+    /// | ids = total | complete |
+    /// | a page that is not the last has fewer rows than others | incomplete |
+    /// | empty pages that still name a next page | incomplete |
+    /// | more repeated rows than the total grew by, or more ids than rows | again |
+    /// | rows < total | see [`Self::of_short`] |
+    /// | anything else | complete |
     fn verdict(&self) -> Verdict {
         let (extent, found) = (self.extent(), self.found());
         let repeated = extent.rows().saturating_sub(found);
         if extent.has_shrunk() {
-            // A total may be wrong on one page alone, in each reading.
+            // One page may report a wrong total in each reading: reading again would never help.
             let is_whole = extent.hole().is_none() && extent.short().is_none() && repeated == 0;
             return if is_whole && self.is_steady() { Verdict::Complete } else { self.again(Lack::Contradicting) };
         }
@@ -202,7 +230,7 @@ impl ListReader {
         if extent.is_endless() {
             return Verdict::Incomplete(Lack::Endless);
         }
-        // More ids than its pages have rows: a page had others when it was read again, so rows have moved.
+        // With more ids than rows, a page had other rows when it was requested again: rows have moved.
         if repeated > extent.growth() || found > extent.rows() {
             return self.again(Lack::Repeated);
         }
@@ -212,7 +240,9 @@ impl ListReader {
         }
     }
 
-    /// What it means that a list has fewer rows than its total.
+    /// The verdict on a list that has fewer rows than its total. If it was found incomplete before, with the same
+    /// numbers, it is not proved again. Truncated pages, and more empty pages than may be requested, leave it unproved.
+    /// Otherwise [`Extent`] has requested the pages that prove it complete, unless rows have moved meanwhile.
     fn of_short(&self, short: ShortBy, repeated: u64) -> Verdict {
         if let Some(ShortList { short: known, lack: Some(lack) }) = self.known
             && known == short
@@ -227,8 +257,8 @@ impl ListReader {
         }
     }
 
-    /// Reads a list again that has changed. A reading that found the same rows as the one before shows that nothing
-    /// changes, but that the pages are wrong.
+    /// Reads a list again that has changed. If two readings have found the same rows, nothing changes, and the pages
+    /// are wrong.
     fn again(&self, otherwise: Lack) -> Verdict {
         match self.is_steady() {
             true => Verdict::Incomplete(otherwise),
@@ -259,7 +289,7 @@ impl ListReader {
         self.begin_again();
     }
 
-    /// Tells, and keeps, that a list is shorter than its total.
+    /// Reports that a list is shorter than its total, and remembers it.
     fn note(&self, short: ShortBy) {
         let ListSource { account, fetch, request, .. } = &self.source;
         let (path, ShortBy { rows, total }) = (request.at().path, short);
@@ -275,7 +305,7 @@ impl ListReader {
         Fault::Changing { at: self.source.request.page(1).at(), readings: self.readings, found: self.found(), total }
     }
 
-    /// The error of an incomplete list, which is kept if the next query would find the same.
+    /// The error of an incomplete list. It is remembered if the next query would find the same.
     fn incomplete(&self, lack: Lack) -> Fault {
         let (extent, ListSource { account, request, .. }) = (self.extent(), &self.source);
         if let Some(short) = extent.short()

@@ -77,7 +77,7 @@ use self::resolved_scan::{Filters, ResolvedScan};
 use self::scan_spec::ScanSpec;
 use crate::resource::{Resource, Value};
 
-/// A resource as a table of DataFusion's.
+/// A resource as a table: implements DataFusion's `TableProvider`.
 #[derive(Debug)]
 pub struct ResourceTable {
     resource: Arc<Resource>,
@@ -85,23 +85,24 @@ pub struct ResourceTable {
 }
 
 impl ResourceTable {
-    /// The table of a resource in the account that its catalog is named like. `parent` is the one that the resource
-    /// names.
+    /// The table of a resource in the account that has the name of the resource's catalog. `parent` is the parent that
+    /// the resource declares.
     pub fn new(resource: Arc<Resource>, parent: Option<Arc<Resource>>) -> Self {
         Self { resource, parent }
     }
 
-    /// Whether the table promises that a column is never NULL. Its plans do not say so, see ARCHITECTURE.md.
+    /// Whether the declaration says that a column is never NULL. The schema of plans does not, see ARCHITECTURE.md.
     pub fn is_never_null(&self, column: &str) -> bool {
         self.resource.arrow_schema().field_with_name(column).is_ok_and(|field| !field.is_nullable())
     }
 
-    /// Whether no two rows have the same value of a column. Of a table with a parent, an id may be one for each parent.
+    /// Whether no two rows have the same value in a column. In a table with a parent, rows of different parents may
+    /// have the same id.
     pub fn is_unique(&self, column: &str) -> bool {
         self.resource.row_id() == column && self.resource.parent.is_none()
     }
 
-    /// Whether calls do without the table's parameter, which a join may give after all.
+    /// Whether the calls work without the table's path parameter, so that a join may still supply it.
     fn leave_open(&self, calls: &[MethodCall]) -> bool {
         calls.first().is_some_and(|call| !self.resource.methods[call.method].columns_from.is_empty())
     }
@@ -114,7 +115,7 @@ impl ResourceTable {
     ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
         let schema = DFSchema::try_from(self.resource.planned_schema().as_ref().clone())?;
         let all = filters.map(|filter| {
-            // A table's alias is no part of the resource's schema.
+            // The resource's schema has no table aliases.
             let bare = filter.clone().transform(|expr| {
                 Ok(match expr {
                     Expr::Column(column) => Transformed::yes(Expr::Column(column.name.into())),
@@ -126,7 +127,7 @@ impl ResourceTable {
         Ok(conjunction_opt(all.collect::<Result<Vec<_>>>()?))
     }
 
-    /// The scan that tells the keys where nothing else does.
+    /// The scan of the parent, whose rows supply the keys if nothing else does. `None` if it cannot be made.
     fn scan_of_parent(&self) -> Option<ResourceScan> {
         let (own, table) = (self.resource.parent.as_ref()?, self.parent.as_ref()?);
         let mut pins = KeyConstraints::none();
@@ -141,7 +142,7 @@ impl ResourceTable {
         ResourceScan::try_new(ResolvedScan::new(spec, Arc::clone(table), Filters::default()), None).ok()
     }
 
-    /// Where a scan's keys come from, as far as its filters say; and the parent's scan, where that may tell them.
+    /// The source of a scan's keys, as far as the filters decide, and the parent's scan if it may supply them.
     fn keys(&self, pins: &KeyConstraints) -> (KeySource, Option<Arc<dyn ExecutionPlan>>) {
         match choose(&self.resource, pins) {
             Ok(calls) if calls.len() > MOST_GETS && self.leave_open(&calls) => {
@@ -169,8 +170,9 @@ impl TableProvider for ResourceTable {
         TableType::Base
     }
 
-    /// Exact for what is nothing but a set of values, which the scan checks row by row. A filter that
-    /// also pins values helps to choose the requests; the others come as physical expressions.
+    /// Exact for a filter that only restricts key columns to sets of values: the scan checks these row by row. Inexact
+    /// for a filter that restricts key columns, and is more than that: it helps to choose the requests. All other
+    /// filters reach the scan as physical expressions.
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
         let support = |filter: &&Expr| {
             let pins = KeyConstraints::of(&self.resource, [*filter]);

@@ -1,4 +1,4 @@
-//! The memory of all queries, as pages that are read ahead take it.
+//! Counts pages that are read ahead against the memory of all queries.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::fault::Fault;
 use crate::api::Memory;
 use crate::error::Result;
 
-/// What the pages of one scan hold.
+/// The memory of the pages of one scan.
 #[derive(Debug)]
 pub(super) struct Pooled {
     table: String,
@@ -16,7 +16,7 @@ pub(super) struct Pooled {
 }
 
 impl Pooled {
-    /// Holds nothing yet.
+    /// Reserves nothing yet.
     pub(super) fn new(table: String, pool: &Arc<dyn MemoryPool>) -> Self {
         let held = MemoryConsumer::new("pages that are read ahead").register(pool);
         Self { table, held }

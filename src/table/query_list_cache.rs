@@ -1,8 +1,17 @@
 //! A cache of lists for one query: each list is fetched once, however often the plan reads it.
 //!
-//! The same image may come back in a later chunk of a join, in another partition, or in a second scan of the same
-//! table. Such scans read their lists through the query's [`QueryListCache`]: the first one fetches, the others read along,
-//! and see the same rows. What is kept counts against the memory of all queries.
+//! A key may come back in a later chunk of a join, in another partition, or in a second scan of the same table. Such
+//! scans read their lists through the query's [`QueryListCache`]. The first reader fetches, the others follow, and all
+//! of them see the same rows. The cached rows count against the memory of all queries.
+//!
+//! ```text
+//! reader 1 ─┐               ┌─ batches [0, 1, 2] ─► each reader takes the batch at its own position
+//! reader 2 ─┼─► CachedList ─┤
+//! reader 3 ─┘               └─ source: polled by the reader that needs batch 3 first; wakes all readers
+//! ```
+//!
+//! Do not change without thinking: a reader may never be polled again, so no reader may hold the source between polls,
+//! and a wake-up must reach all readers.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,16 +28,16 @@ use futures::stream::{self, BoxStream, StreamExt};
 use super::fault::{Fault, to_datafusion};
 use super::request_choice::MethodCall;
 
-/// The lists of one query that are kept. Travels in its session.
+/// The cached lists of one query. It is part of the query's `Run`, in the session's configuration.
 #[derive(Debug, Default)]
 pub(crate) struct QueryListCache {
     lists: Mutex<HashMap<ListKey, Arc<CachedList>>>,
 }
 
-/// What makes two lists the same.
+/// Identifies a list within a query.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ListKey {
-    /// The table, with its account.
+    /// The full name of the table, which contains the account.
     pub(super) table: Arc<str>,
     pub(super) call: MethodCall,
     pub(super) queries: Vec<Vec<(String, String)>>,
@@ -40,7 +49,7 @@ type CachedRows = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
 /// reader holds the source across polls, because it may never be polled again: a join stops reading one side while it
 /// works on the other.
 struct CachedList {
-    /// For the error of a list that cannot be read to its end.
+    /// For the error after a panic.
     table: Arc<str>,
     read: Mutex<Read>,
     readers: Arc<Readers>,
@@ -58,12 +67,12 @@ struct Read {
 struct Readers(Mutex<Vec<Waker>>);
 
 impl QueryListCache {
-    /// Whether somebody has asked for a list.
+    /// Whether a list is in the cache, perhaps not complete yet.
     pub(super) fn has(&self, key: &ListKey) -> bool {
         self.lists().contains_key(key)
     }
 
-    /// The rows of a list, from its beginning. `fetch` is called where nobody has asked for it yet.
+    /// The rows of a list, from its beginning. `fetch` is called for the first reader only.
     pub(super) fn rows(
         &self,
         key: ListKey,
@@ -85,7 +94,7 @@ impl QueryListCache {
         rows.boxed()
     }
 
-    /// A `fetch` that panics adds nothing to the lists: they can be used after it.
+    /// A `fetch` that panics leaves the map unchanged, so a poisoned lock can be used.
     fn lists(&self) -> MutexGuard<'_, HashMap<ListKey, Arc<CachedList>>> {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,7 +107,7 @@ impl CachedList {
         Self { table, read, readers: Arc::default() }
     }
 
-    /// The batch at a place, fetched if need be.
+    /// The batch at an index, which is fetched if necessary; `None` after the last one.
     async fn at(&self, at: usize) -> Result<Option<RecordBatch>, DataFusionError> {
         poll_fn(|context| self.poll_at(at, context)).await
     }
@@ -119,7 +128,8 @@ impl CachedList {
             match polled {
                 Ok(next) => read.add(ready!(next)),
                 Err(panic) => {
-                    // A stream that panicked must not be polled again. The others get an error, and do not wait for ever.
+                    // A stream that has panicked must not be polled again. The other readers get an error, and do not
+                    // wait endlessly.
                     read.end = Some(Err(Arc::new(to_datafusion(Fault::Panicked { table: self.table.to_string() }))));
                     drop(read);
                     self.readers.wake_by_ref();
@@ -248,7 +258,7 @@ mod tests {
         let (other, mut idle) = (rows(), rows());
         let reading = tokio::spawn(other.try_collect::<Vec<_>>());
         tokio::task::yield_now().await;
-        // The last to ask, and so the one that the source would wake.
+        // The last one that polls is the one that the source would wake.
         assert!(idle.next().now_or_never().is_none());
 
         send.unbounded_send(Ok(batch(1))).unwrap();

@@ -1,4 +1,18 @@
-//! Chooses the API methods of a scan and the values in their paths. No side effects.
+//! Chooses the API methods of a scan, and the values in their paths and query strings. No side effects.
+//!
+//! ```text
+//! constraints          image_id in [7], id in [1, 2]
+//!   └─ `choose`        a method whose path parameters all have values: a get for up to 4 ids, else a list
+//!        └─ calls      GET /v2/images/7/actions/1, GET /v2/images/7/actions/2
+//!             └─ `queries`   the query strings of each request, from filters that the API supports
+//! ```
+//!
+//! A table may have two methods for the same rows: a *get* returns the row of one id, a *list* returns 200 rows per
+//! request. `choose` decides for the values that are known when the query is planned, `calls` for keys that arrive
+//! while it runs.
+//!
+//! Do not change without thinking: the chosen calls must return all rows that the constraints allow. More rows do no
+//! harm, because the scan checks the rows again (`ResolvedScan::checks`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,19 +25,19 @@ use crate::resource::{Binding, ColumnSource, Filter, Method, Resource, Value};
 /// Maximum number of single gets for ids of one list. For more ids the list is read: one request returns 200 rows.
 pub(super) const MOST_GETS: usize = 4;
 
-/// A method with what its path is filled in with: one request, or one list.
+/// A method and the values of its path parameters: one request, or one list.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct MethodCall {
-    /// The method's place among the resource's.
+    /// The method's index in the resource.
     pub method: usize,
-    /// The path's values.
+    /// The values of the path parameters.
     pub binding: Binding,
 }
 
-/// Chooses a get for up to 4 pinned ids, else a list.
+/// Chooses gets for up to 4 ids, else a list.
 ///
 /// # Errors
-/// [`Fault::NeedsKey`], where no method has all of its parameters pinned.
+/// [`Fault::NeedsKey`], if no method has values for all of its path parameters.
 pub(crate) fn choose(resource: &Resource, pins: &KeyConstraints) -> Result<Vec<MethodCall>, Fault> {
     if pins.is_impossible() {
         return Ok(Vec::new());
@@ -43,24 +57,25 @@ fn calls_of(resource: &Resource, at: usize, method: &Method, pins: &KeyConstrain
     bindings(resource, method, pins).into_iter().map(|binding| MethodCall { method: at, binding }).collect()
 }
 
-/// A method and its place among the resource's.
+/// A method and its index in the resource.
 type Numbered<'a> = (usize, &'a Method);
 
-/// The get and the list whose parameters all have a value.
+/// The get and the list whose path parameters all have a value.
 pub(super) fn candidates(
     resource: &Resource,
     has_value: impl Fn(&str) -> bool,
 ) -> (Option<Numbered<'_>>, Option<Numbered<'_>>) {
     let usable = |method: &Method| keys(resource, method).all(&has_value);
     let methods = || resource.methods.iter().enumerate().filter(|(_, method)| usable(method));
-    // Of the gets, the one that says most of where the row is.
+    // Of several gets, the one with the most parameters: it identifies the row's list as well.
     let get =
         methods().filter(|(_, method)| method.is_get()).max_by_key(|(_, method)| method.path.parameters().count());
     (get, methods().find(|(_, method)| !method.is_get()))
 }
 
 /// The calls for keys that other parts of the plan supply, without duplicates. The ids of one list are handled
-/// together: either as single gets or as the whole list; a list that is already cached is always preferred.
+/// together: either as single gets or as the whole list. A list for which `is_there` is true (it is cached) is always
+/// preferred.
 pub(super) fn calls(
     resource: &Resource,
     pins: &KeyConstraints,
@@ -99,22 +114,23 @@ pub(super) fn calls(
     Ok(calls)
 }
 
-/// The columns whose values can come from elsewhere: those in a path.
+/// The columns whose values other parts of the plan can supply: those in a path.
 pub(super) fn key_columns(resource: &Resource) -> BTreeSet<&str> {
     resource.methods.iter().flat_map(|method| keys(resource, method)).collect()
 }
 
-/// Whether a method can be chosen as soon as these columns have values, too.
+/// Whether a method can be chosen if these columns have values as well.
 pub(super) fn is_enough(resource: &Resource, pins: &KeyConstraints, columns: &BTreeSet<String>) -> bool {
     let (get, list) = candidates(resource, |key| pins.get(key).is_some() || columns.contains(key));
     get.or(list).is_some()
 }
 
+/// The columns of a method's path parameters.
 fn keys<'a>(resource: &'a Resource, method: &'a Method) -> impl Iterator<Item = &'a str> {
     method.path.parameters().map(|parameter| resource.canonical(parameter))
 }
 
-/// Every combination of the pinned values that a path can hold.
+/// Every combination of values for the method's path, without values that a path cannot contain.
 fn bindings(resource: &Resource, method: &Method, pins: &KeyConstraints) -> Vec<Binding> {
     keys(resource, method).fold(vec![Binding::default()], |bindings, key| {
         let values: Vec<_> = pins.get(key).into_iter().flatten().filter(|value| is_sendable(value)).collect();
@@ -124,8 +140,8 @@ fn bindings(resource: &Resource, method: &Method, pins: &KeyConstraints) -> Vec<
     })
 }
 
-/// A path's segment cannot be empty, nor `.` or `..`, which URLs resolve however they are encoded: no row has such
-/// a key.
+/// Whether a value can be a path segment. An empty one cannot, nor `.` and `..`, which URL parsers resolve even if they
+/// are percent-encoded. No row has such a key.
 fn is_sendable(value: &Value) -> bool {
     !matches!(value, Value::Text(text) if matches!(text.as_str(), "" | "." | ".."))
 }
@@ -134,7 +150,8 @@ fn needs_key(resource: &Resource, pins: &KeyConstraints) -> Fault {
     Fault::NeedsKey { table: resource.to_string(), columns: missing(resource, pins) }
 }
 
-/// What the method of the lists lacks; where there is none, the one with the fewest free parameters.
+/// The columns that need a value: the missing path parameters of the list, or of the get with the fewest missing ones
+/// if there is no list.
 pub(super) fn missing(resource: &Resource, pins: &KeyConstraints) -> Vec<String> {
     let missing = |method: &Method| -> Vec<String> {
         keys(resource, method).filter(|key| pins.get(key).is_none()).map(str::to_owned).collect()
@@ -143,17 +160,19 @@ pub(super) fn missing(resource: &Resource, pins: &KeyConstraints) -> Vec<String>
     fewest.map(missing).unwrap_or_default()
 }
 
-/// The path of a request, filled in.
+/// The path of a request, with the values of its parameters.
 pub(super) fn path(resource: &Resource, method: &Method, binding: &Binding) -> String {
     let value = |parameter: &str| -> Option<Value> { binding.get(resource.canonical(parameter)).cloned() };
     method.path.fill(value).expect("`choose` binds every parameter of its method")
 }
 
-/// The query parameters of each request that a call takes: the fixed ones, and what the pins let it say.
+/// The query parameters of each request of a call: the declared ones, and those of filters that the constraints match.
 pub(super) fn queries(method: &Method, pins: &KeyConstraints) -> Vec<Vec<(String, String)>> {
     method.union.iter().map(|fixed| query(method, pins, fixed)).collect()
 }
 
+/// The query parameters of one request. A filter is sent unless it excludes a parameter that is there already, or is
+/// excluded by one.
 fn query(method: &Method, pins: &KeyConstraints, fixed: &[(String, String)]) -> Vec<(String, String)> {
     let mut query = fixed.to_vec();
     let mut sent: Vec<&Filter> = Vec::new();
@@ -195,7 +214,7 @@ pub(super) fn is_fixed(resource: &Resource, method: &Method, pins: &KeyConstrain
         .is_some_and(|filter| queries(method, pins).iter().all(|query| says(query, filter)))
 }
 
-/// As EXPLAIN shows it: `image_id in [1, 2]`, and of many values the first few.
+/// The constraints as EXPLAIN shows them: `image_id in [1, 2]`. Of many values only the first 8 are shown.
 pub(super) fn describe(pins: &KeyConstraints) -> String {
     const MOST: usize = 8;
     let written = |value: &Value| match value {
@@ -219,7 +238,7 @@ mod tests {
     use super::*;
     use crate::resource::Registry;
 
-    /// The method's name, and the paths that it is asked with.
+    /// The name of the chosen method, and the paths of its requests.
     fn requests(filters: &[Expr]) -> Result<Vec<String>, Fault> {
         let resource = Registry::built_in().find("compute", "image_actions").unwrap();
         let calls = choose(resource, &KeyConstraints::of(resource, filters))?;

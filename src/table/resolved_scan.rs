@@ -1,5 +1,4 @@
-//! A scan's spec with what it names: its declaration, and its filters as expressions. What planning and running both
-//! look at.
+//! A scan's spec together with its declaration and its filters, for planning and execution.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use crate::api::Request;
 use crate::query::{Ledger, ListId};
 use crate::resource::{ColumnSource, Method, Resource, Value};
 
-/// What a scan reads. It is never changed: a pass over the plan makes another one.
+/// What a scan reads. It is immutable: a pass over the plan makes a new one.
 #[derive(Clone, Debug)]
 pub(super) struct ResolvedScan {
     pub(super) spec: Arc<ScanSpec>,
@@ -21,20 +20,20 @@ pub(super) struct ResolvedScan {
     pub(super) filters: Filters,
 }
 
-/// What of a scan is an expression.
+/// The expressions of a scan.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filters {
-    /// Over the projection.
+    /// The filter that was above the scan, over its projection.
     pub(super) predicate: Option<Arc<dyn PhysicalExpr>>,
-    /// Over the resource's schema: filters that are more than pins. DataFusion may have taken an earlier form of one for
-    /// exact and dropped it, so the scan does not rely on anybody else to check them.
+    /// The pushed-down filters that are more than key constraints, over the resource's schema. The scan must check them
+    /// itself: DataFusion may have dropped an earlier form of one that was exact.
     pub(super) residual: Option<Arc<dyn PhysicalExpr>>,
-    /// For each source of its keys, what these are the values of; none, where it is a join.
+    /// For each provider of keys, the expressions of its values; empty for a join.
     pub(super) late: Vec<Vec<Arc<dyn PhysicalExpr>>>,
 }
 
 impl Filters {
-    /// How many expressions there are.
+    /// The number of expressions.
     pub(super) fn count(&self) -> usize {
         let Self { predicate, residual, late } = self;
         predicate.iter().count() + residual.iter().count() + late.iter().map(Vec::len).sum::<usize>()
@@ -46,17 +45,17 @@ impl ResolvedScan {
         Self { spec: Arc::new(spec), resource, filters }
     }
 
-    /// The same of another spec.
+    /// Returns the same scan with another spec.
     pub(super) fn with_spec(&self, spec: ScanSpec) -> Self {
         Self { spec: Arc::new(spec), ..self.clone() }
     }
 
-    /// `digitalocean.compute.images`, with the account's own name.
+    /// The full name of the table, whose first part is the account: `digitalocean.compute.images`.
     pub(super) fn table(&self) -> String {
         self.resource.to_string()
     }
 
-    /// The requests, or lists, that a call is.
+    /// The requests of a call. For a list each of them stands for all of its pages.
     pub(super) fn requests(&self, call: &MethodCall) -> Vec<Request> {
         let method = self.method(call.method);
         let path = request_choice::path(&self.resource, method, &call.binding);
@@ -64,18 +63,18 @@ impl ResolvedScan {
         queries.map(|query| Request::new(path.clone()).with_query(query)).collect()
     }
 
-    /// The list that a call reads, or reads a row of.
+    /// The list that a call reads, or that has the row that a call reads.
     pub(super) fn list(&self, call: &MethodCall) -> ListId {
         ListId::of((self.table(), call.binding.without(self.resource.row_id())))
     }
 
-    /// Says which requests a call is: of a list, the first page.
+    /// Adds the requests of a call to the ledger: of a list, the first page.
     pub(super) fn expect(&self, call: &MethodCall, ledger: &Ledger) {
         let list = self.list(call);
         self.requests(call).iter().for_each(|request| ledger.expect(list, request.part(), 1));
     }
 
-    /// What tells a call's list from all others of a query.
+    /// The key of a call's list in the query's cache.
     pub(super) fn key(&self, call: &MethodCall) -> ListKey {
         let queries = request_choice::queries(self.method(call.method), self.spec.pins());
         ListKey { table: self.table().into(), call: call.clone(), queries }
@@ -85,14 +84,14 @@ impl ResolvedScan {
         &self.resource.methods[at]
     }
 
-    /// Where a column of the resource stands in what is read.
+    /// The index of a column in the decoded rows.
     pub(super) fn place(&self, name: &str) -> usize {
         let at = self.resource.planned_schema().index_of(name).expect("declarations name columns of their own");
         self.spec.columns().iter().position(|column| *column == at).expect("the spec reads what rows are checked by")
     }
 
-    /// What each row of a method's answers is held to: the pinned columns that the request does not fix, and what
-    /// tells the table's own rows from others.
+    /// The values that columns of each decoded row must have, by the index of the column: the pinned columns whose
+    /// value is not simply the path parameter, and the declared conditions that select the table's rows among others.
     pub(super) fn checks(&self, method: &Method) -> Vec<(usize, BTreeSet<Value>)> {
         let in_path = |column: &str| {
             let mut keys = method.path.parameters().map(|name| self.resource.canonical(name));
@@ -108,7 +107,7 @@ impl ResolvedScan {
         pinned.chain(only.map(|(field, values)| (self.place(field), values))).collect()
     }
 
-    /// How many rows of a list are enough, where all of them pass.
+    /// The LIMIT of the scan, if every row of the method's lists passes, so that this number of rows is enough.
     pub(super) fn rows_wanted(&self, method: &Method) -> Option<usize> {
         let (Filters { predicate, residual, .. }, pins) = (&self.filters, self.spec.pins());
         let all_pass = predicate.is_none() && residual.is_none() && method.conditions.is_empty() && {

@@ -1,4 +1,4 @@
-//! The leaf of a plan that reads a resource, or the node above its parent.
+//! The operator that reads a resource. It is a leaf, unless its keys come from the scan of its parent, its only child.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -37,22 +37,21 @@ use super::scan_stream::ScanExecution;
 use super::{explain, scan_calls};
 use crate::query::Counts;
 
-/// Reads a resource. Filters that DataFusion offers are evaluated page by page, so that a row
-/// leaves with its page; a limit is cut exactly.
+/// Reads a resource. Filters are evaluated page by page, so that a row leaves with its page. A LIMIT is exact.
 #[derive(Clone, Debug)]
 pub(crate) struct ResourceScan {
     pub(super) reading: ResolvedScan,
-    /// The scan whose rows tell the keys, where nothing else does.
+    /// The scan of the parent, whose rows supply the keys if nothing else does.
     parent: Option<Arc<dyn ExecutionPlan>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
-    /// Of all its executions, of which a bind join has one for each chunk: EXPLAIN ANALYZE tells of all.
+    /// The counts of all executions, for EXPLAIN ANALYZE. A bind join executes a scan once for each chunk.
     counts: Arc<Counts>,
 }
 
 impl ResourceScan {
     /// # Errors
-    /// A projection that the resource does not have, and expressions that are not those of the keys' sources.
+    /// The resource does not have the columns of the projection, or the expressions do not match the providers of keys.
     pub(super) fn try_new(reading: ResolvedScan, parent: Option<Arc<dyn ExecutionPlan>>) -> Result<Self> {
         if reading.filters.late.len() != reading.spec.keys().sources().len() {
             return internal_err!("a ResourceScan has expressions for each source of its keys");
@@ -72,7 +71,7 @@ impl ResourceScan {
         self.reading.spec.keys()
     }
 
-    /// The scan of the parent, where that tells the keys.
+    /// The scan of the parent. It is an error to call this if the keys do not come from it.
     pub(super) fn parent(&self) -> Result<&Arc<dyn ExecutionPlan>> {
         match &self.parent {
             Some(parent) => Ok(parent),
@@ -80,7 +79,8 @@ impl ResourceScan {
         }
     }
 
-    /// The columns that values can still be given for, from elsewhere, by their places in the scan's schema.
+    /// The key columns that other parts of the plan may supply values for, with their indexes in the scan's schema.
+    /// None under a LIMIT: the scan would return other rows of those that it may choose from.
     pub(super) fn open_columns(&self) -> Vec<(usize, String)> {
         let ResolvedScan { spec, resource, .. } = &self.reading;
         if !spec.keys().are_open() || spec.fetch().is_some() {
@@ -92,8 +92,8 @@ impl ResourceScan {
         columns.filter(|(_, name)| keys.contains(name.as_str())).collect()
     }
 
-    /// The same with one more place that values come from, where its columns are enough to ask with. `expressions` are
-    /// those of a late one.
+    /// Returns the same scan with one more provider of keys, if a method can be called with the columns that it
+    /// supplies. `expressions` are those of a runtime key.
     pub(super) fn bound_by(&self, source: KeyProvider, expressions: Vec<Arc<dyn PhysicalExpr>>) -> Option<Self> {
         let ResolvedScan { spec, resource, filters } = &self.reading;
         let columns: BTreeSet<String> = source.columns().map(str::to_owned).collect();
@@ -106,10 +106,10 @@ impl ResourceScan {
         Some(Self { reading: ResolvedScan::new(spec, Arc::clone(resource), filters), ..self.clone() })
     }
 
-    /// The same, which no place in the plan gives values to.
+    /// Returns the same scan with its fallback, if no part of the plan supplies keys.
     ///
     /// # Errors
-    /// [`Fault::NeedsKey`], where it can't be read without.
+    /// [`Fault::NeedsKey`], if there is no fallback.
     pub(super) fn closed(&self, missing_key: MissingKey) -> Result<Self, Fault> {
         let ResolvedScan { spec, resource, .. } = &self.reading;
         match spec.keys().closed(missing_key) {
@@ -121,12 +121,13 @@ impl ResourceScan {
         }
     }
 
-    /// The same, told what the plan around it means for it, and which columns others need that read along.
+    /// Returns the same scan with hints about the plan around it, and with the columns that other readers of its lists
+    /// need.
     pub(super) fn hinted(&self, hints: Hints, columns: &BTreeSet<usize>) -> Self {
         self.with_spec(self.reading.spec.reading_too(columns).hinted(hints))
     }
 
-    /// The scan of another reading, with the child of this one alone.
+    /// Returns a new scan with another spec and filters, and the child of this one.
     pub(super) fn rebuilt(&self, reading: ResolvedScan) -> Result<Self> {
         let parent = self.children().into_iter().next().cloned();
         Self::try_new(reading, parent)
@@ -152,7 +153,7 @@ impl ExecutionPlan for ResourceScan {
         &self.properties
     }
 
-    /// The scan of the parent, where that tells the keys.
+    /// The scan of the parent, if its rows supply the keys.
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
         let tells = matches!(self.keys(), KeySource::Parent { .. });
         self.parent.iter().filter(|_| tells).collect()
@@ -229,15 +230,15 @@ impl ExecutionPlan for ResourceScan {
         Some(Arc::new(self.with_spec(self.reading.spec.with_fetch(fetch))))
     }
 
-    /// Takes every filter of the first phase. The later ones are the dynamic filters of joins
-    /// and sorts, which their own operators check as well.
+    /// Accepts every filter of the first phase. The filters of the later phase are the dynamic filters of joins and
+    /// sorts, which those operators check themselves.
     fn handle_child_pushdown_result(
         &self,
         phase: FilterPushdownPhase,
         offered: ChildPushdownResult,
         _config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
-        // A filter above a limit must not come below it.
+        // A filter above a LIMIT must not be evaluated below it.
         if phase != FilterPushdownPhase::Pre || offered.parent_filters.is_empty() || self.reading.spec.fetch().is_some()
         {
             return Ok(FilterPushdownPropagation::all_unsupported(offered));

@@ -1,4 +1,19 @@
 //! Turns the keys of a running scan into calls of API methods, as the keys become known.
+//!
+//! ```text
+//! KeySource::Known   calls from the query's text ─────────────────────────────────────────────┐
+//! KeySource::Bound   keys of each provider: a chunk of a join (`ChunkKeys`), runtime values   │
+//!                      └─► `both`: keys that all providers have ─┐                            │
+//! KeySource::Parent  rows of the parent's scan                   │                            │
+//!                      └─► `distinct_keys` ──────────────────────┴─► `passing`: the scan's ───┴─► request ledger,
+//!                                                                    filter on key columns        calls
+//!                                                                      └─► `request_choice::calls`
+//! ```
+//!
+//! Do not change without thinking:
+//! - calls are added to the ledger before their first request is sent: the error of a query with too many requests
+//!   contains the number that it is known to need;
+//! - a key must come out once, or its rows are returned twice.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -25,7 +40,7 @@ use super::{ResourceScan, key_cast};
 use crate::query::{Ledger, Query};
 use crate::resource::{Binding, Value};
 
-/// The calls of one execution, as they become known.
+/// The calls of one execution of a scan, as they become known.
 pub(super) fn calls(scan: &ResourceScan, run: &Run, context: &Arc<TaskContext>) -> Result<Calls> {
     let (keys, reading) = (scan.keys(), scan.reading.clone());
     let (query, memo) = (Arc::clone(&run.query), Arc::clone(&run.memo));
@@ -34,7 +49,7 @@ pub(super) fn calls(scan: &ResourceScan, run: &Run, context: &Arc<TaskContext>) 
         KeySource::Wanted(_) => return internal_err!("a scan ran before it was said where its keys come from"),
         KeySource::Bound(_) => {
             let context = Arc::clone(context);
-            // Not before somebody wants rows: a scalar subquery has its value then.
+            // Lazily, when the stream is polled: a scalar subquery has its value by then.
             let late =
                 async move { Ok::<_, DataFusionError>(told(bound(&reading, &memo, &context)?, &reading, &query)) };
             stream::once(late).try_flatten().boxed()
@@ -70,7 +85,7 @@ fn told(
     })
 }
 
-/// The calls for the keys that all of the scan's sources have.
+/// The calls for the keys that all of the scan's providers have.
 fn bound(reading: &ResolvedScan, memo: &QueryListCache, context: &TaskContext) -> Result<Vec<MethodCall>> {
     let mut all = vec![Binding::default()];
     for (source, expressions) in reading.spec.keys().sources().iter().zip(&reading.filters.late) {
@@ -79,7 +94,7 @@ fn bound(reading: &ResolvedScan, memo: &QueryListCache, context: &TaskContext) -
     wanted(reading, memo, all)
 }
 
-/// The keys that a source has.
+/// The keys of one provider. `expressions` are those of a runtime key.
 fn given(
     source: &KeyProvider,
     expressions: &[Arc<dyn PhysicalExpr>],
@@ -103,14 +118,16 @@ fn given(
     }
 }
 
-/// The calls for these keys, but for those that the scan's own filter drops.
+/// The calls for these keys, except keys that the scan's own filter drops. A list that is cached for the query is
+/// preferred to single rows of it.
 fn wanted(reading: &ResolvedScan, memo: &QueryListCache, given: Vec<Binding>) -> Result<Vec<MethodCall>> {
     let given = passing(reading, given)?;
     let is_there = |call: &MethodCall| reading.spec.hints().kept && memo.has(&reading.key(call));
     request_choice::calls(&reading.resource, reading.spec.pins(), &given, is_there).map_err(to_datafusion)
 }
 
-/// Every combination of the two that agrees in the columns that both have.
+/// The natural join of two sets of keys: every combination that agrees in the columns that both have. All bindings of a
+/// set have the same columns.
 fn both(left: &[Binding], right: &[Binding]) -> Vec<Binding> {
     let Some((first, other)) = left.first().zip(right.first()) else { return Vec::new() };
     let shared: Vec<&str> = first.iter().map(|(column, _)| column).filter(|name| other.get(name).is_some()).collect();
@@ -125,8 +142,8 @@ fn both(left: &[Binding], right: &[Binding]) -> Vec<Binding> {
     combined.collect()
 }
 
-/// The keys in the rows of the parent, batch by batch. A key that was in an earlier batch is left out: its rows would be
-/// read, and returned, twice.
+/// The keys in the rows of the parent, batch by batch, without the keys of earlier batches: their rows would be
+/// returned twice.
 fn distinct_keys(
     rows: impl Stream<Item = Result<RecordBatch>>,
     columns: Vec<(String, DataType)>,
@@ -140,7 +157,7 @@ fn distinct_keys(
     })
 }
 
-/// Tells the ledger which lists these keys are, before a request is made of any.
+/// Adds the lists of these keys to the ledger, before any of them is requested.
 pub(super) fn expect_lists<'a>(
     reading: &ResolvedScan,
     keys: impl Iterator<Item = &'a Binding>,
@@ -156,6 +173,10 @@ pub(super) fn expect_lists<'a>(
 
 /// Evaluates the conjuncts of the scan's filter that use only key columns, and drops the keys that fail: no request is
 /// sent for them.
+///
+/// The filter is an expression over the scan's projection. So the keys become a batch with that schema: one row per
+/// key, and NULL in all columns that are not keys, which these conjuncts do not use. The filter is evaluated again on
+/// the rows, so a conjunct that is left out here costs requests, but does not change the result.
 fn passing(reading: &ResolvedScan, given: Vec<Binding>) -> Result<Vec<Binding>> {
     let (Some(predicate), Some(first)) = (&reading.filters.predicate, given.first()) else { return Ok(given) };
     let own = &reading.resource;
@@ -182,6 +203,7 @@ fn passing(reading: &ResolvedScan, given: Vec<Binding>) -> Result<Vec<Binding>> 
     Ok(given.into_iter().zip(passes).filter_map(|(binding, passes)| passes.then_some(binding)).collect())
 }
 
+/// The values of one column of the keys; NULLs if it is not a key column.
 fn key_array(given: &[Binding], name: &str, data_type: &DataType) -> ArrayRef {
     let values = given.iter().map(|binding| binding.get(name));
     match data_type {
@@ -191,10 +213,12 @@ fn key_array(given: &[Binding], name: &str, data_type: &DataType) -> ArrayRef {
     }
 }
 
+/// The type of a key column.
 pub(super) fn data_type(reading: &ResolvedScan, column: &str) -> DataType {
     reading.resource.column(column).expect("keys are columns of the table").data_type.clone()
 }
 
+/// A batch of one row without columns, to evaluate constant expressions.
 fn one_row() -> Result<RecordBatch> {
     let rows = RecordBatchOptions::new().with_row_count(Some(1));
     Ok(RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &rows)?)

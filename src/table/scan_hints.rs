@@ -3,20 +3,20 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What the plan around a scan means for it. Set once, by the last pass over the plan (`bind::ScanHints`).
+/// The hints of one scan. They are set once, by the last pass over the plan (`bind::ScanHints`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hints {
-    /// Whether a LIMIT above may end it soon.
+    /// Whether a LIMIT above may end the scan early.
     pub(super) limited: bool,
-    /// Whether its lists are kept for other scans, or for another execution.
+    /// Whether its lists are cached for other scans, or for another execution of this one.
     pub(super) kept: bool,
-    /// How many keys a join gives it, by what lists had when they were last read.
+    /// The number of keys that a join supplies, estimated from the last lengths of lists.
     pub(super) keys_expected: Option<u64>,
-    /// What it takes, by what its lists had when they were last read; unknown, where one never was.
+    /// Its requests and rows, estimated from the last lengths of its lists; `None` if one of them was never read.
     pub(super) expected: Option<Expected>,
 }
 
-/// What a scan takes and answers.
+/// The estimated requests and rows of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Expected {
     pub(super) requests: u64,

@@ -1,17 +1,19 @@
 //! What a scan reads, as plain data.
 //!
-//! A [`ScanSpec`] has names and values, and nothing that lives: it can be sent to another process as JSON, and read
-//! there over the same declarations. No pass over a plan changes one; each makes a new one:
+//! A [`ScanSpec`] contains only names and values. So it can be sent as JSON to another process with the same
+//! declarations. It is immutable; a pass over the plan makes a new one:
 //!
-//! | who | by | what for |
+//! | maker | function | purpose |
 //! |---|---|---|
-//! | the table | [`ScanSpec::new`] | what the filters pin, and where the keys come from (`key_source`) |
+//! | the table | [`ScanSpec::new`] | key constraints, and the source of the keys (`key_source`) |
 //! | the table, DataFusion's limit pushdown | [`ScanSpec::with_fetch`] | a LIMIT |
-//! | the table, `bind::ScanHints` | [`ScanSpec::reading_too`] | columns that rows are checked by, or other scans read |
-//! | `bind::BindJoins` | [`ScanSpec::with_keys`] | a step of the keys |
-//! | `bind::ScanHints` | [`ScanSpec::hinted`] | what the plan around it means for it |
+//! | the table, `bind::ScanHints` | [`ScanSpec::reading_too`] | columns for checks, or for other readers of its lists |
+//! | `bind::BindJoins` | [`ScanSpec::with_keys`] | another source of the keys |
+//! | `bind::ScanHints` | [`ScanSpec::hinted`] | hints about the plan around it |
 //!
-//! Filters that are more than pins are expressions, which stand beside it ([`super::reading::Filters`]).
+//! Filters that are more than key constraints are expressions, and not part of the spec ([`Filters`]).
+//!
+//! [`Filters`]: super::resolved_scan::Filters
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,26 +29,26 @@ use crate::resource::{ColumnSource, Registry, Resource};
 /// What a scan reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ScanSpec {
-    /// The account's name, which is its catalog's.
+    /// The name of the account, which is also its catalog's.
     account: String,
     schema: String,
     table: String,
-    /// Of which declaration of the table the numbers in here are places.
+    /// Identifies the declaration of the table, which the indexes of columns and methods in the spec refer to.
     fingerprint: u64,
     pins: KeyConstraints,
-    /// Places in the resource's schema, in the order of the scan's own.
+    /// The columns of the scan's schema, as indexes in the resource's schema.
     projection: Vec<usize>,
-    /// The places that are read: those of the projection, what rows are checked by, and whatever other scans need
-    /// that read along.
+    /// The decoded columns, as indexes in the resource's schema, sorted: those of the projection, of the checks, and
+    /// those that other readers of its lists need.
     columns: Vec<usize>,
-    /// Exactly so many rows at most.
+    /// Maximum number of rows; the scan returns exactly this number if there are enough.
     fetch: Option<usize>,
     keys: KeySource,
     hints: Hints,
 }
 
 impl ScanSpec {
-    /// Of this table, with these values pinned.
+    /// The spec of a table with these constraints.
     pub(super) fn new(resource: &Resource, pins: KeyConstraints, projection: Vec<usize>, keys: KeySource) -> Self {
         let needed = needed(resource, &pins);
         let spec = Self {
@@ -64,12 +66,12 @@ impl ScanSpec {
         spec.reading_too(&needed)
     }
 
-    /// The same for so many rows at most.
+    /// Returns the same spec with this LIMIT.
     pub(super) fn with_fetch(&self, fetch: Option<usize>) -> Self {
         Self { fetch, ..self.clone() }
     }
 
-    /// The same, which reads these columns of the resource as well.
+    /// Returns the same spec, which decodes these columns of the resource as well.
     pub(super) fn reading_too(&self, columns: &BTreeSet<usize>) -> Self {
         let more = columns.iter().filter(|column| !self.projection.contains(column));
         let mut columns: Vec<usize> = self.columns.iter().chain(more).copied().collect();
@@ -78,17 +80,17 @@ impl ScanSpec {
         Self { columns, ..self.clone() }
     }
 
-    /// The same with other keys.
+    /// Returns the same spec with another source of the keys.
     pub(super) fn with_keys(&self, keys: KeySource) -> Self {
         Self { keys, ..self.clone() }
     }
 
-    /// The same, told what the plan around it means for it.
+    /// Returns the same spec with these hints.
     pub(super) fn hinted(&self, hints: Hints) -> Self {
         Self { hints, ..self.clone() }
     }
 
-    /// The name of the account that it asks.
+    /// The name of the account.
     pub(super) fn account(&self) -> &str {
         &self.account
     }
@@ -109,7 +111,7 @@ impl ScanSpec {
         self.fetch
     }
 
-    /// Whether a LIMIT, its own or one above, may end it before its last row.
+    /// Whether a LIMIT, its own or one above, may end the scan before its last row.
     pub(super) fn may_end_early(&self) -> bool {
         self.fetch.is_some() || self.hints.limited
     }
@@ -122,10 +124,10 @@ impl ScanSpec {
         &self.hints
     }
 
-    /// The table that it names.
+    /// Finds the resource that the spec names.
     ///
     /// # Errors
-    /// [`Fault::OtherTable`], where there is none of the same declaration.
+    /// [`Fault::OtherTable`], if there is none with the same declaration.
     pub(super) fn resource<'a>(&self, resources: &'a Registry) -> Result<&'a Arc<Resource>, Fault> {
         let Self { account, schema, table, fingerprint, .. } = self;
         let name = format!("{account}.{schema}.{table}");
@@ -136,7 +138,7 @@ impl ScanSpec {
     }
 }
 
-/// The columns that rows are told apart or checked by, whatever is selected.
+/// The columns that are decoded even if they are not selected: rows are identified and checked by them.
 fn needed(resource: &Resource, pins: &KeyConstraints) -> BTreeSet<usize> {
     let only = resource.methods.iter().flat_map(|method| method.conditions.iter().map(|(field, _)| field.as_str()));
     let pinned = pins.iter().map(|(column, _)| column);

@@ -1,4 +1,19 @@
-//! The rows of a scan: requests side by side, each page's rows checked, filtered and sent on.
+//! The rows of a running scan: sends the requests in parallel, then checks, filters and projects the rows of each page.
+//!
+//! ```text
+//! calls ─► rows_of, up to 16 calls in parallel                   (4 under a LIMIT)
+//!            ├─ a list that is shared: QueryListCache ─┐
+//!            └─ otherwise ─────────────────────────────┴─► fetched: each request of the call ─► ListReader, or one get
+//!                                                            └─ several requests (a union): distinct_lists
+//!        ─► finish: check values ─► residual filter ─► project ─► predicate
+//!        ─► limited: cut after exactly `fetch` rows
+//! ```
+//!
+//! Do not change without thinking:
+//! - nothing is sent before the stream is polled. Dropping it cancels its requests in flight; those of shared lists end
+//!   with the query;
+//! - the cached lists hold this execution, so it must not hold the cache: neither would ever be dropped;
+//! - rows leave with their page: an operator here that collects batches would hold them back.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
@@ -32,10 +47,11 @@ use crate::query::{Counts, Query};
 use crate::resource::{Method, Resource, ResponseShape, Value};
 use crate::rows::{Decoder, OutOfRangeTimes};
 
-/// A scan reads so many pages ahead, and so many bytes.
+/// Maximum number of pages that a scan reads ahead, and of calls in parallel.
 const PAGES_AHEAD: usize = 16;
+/// Maximum size of the pages that a scan reads ahead.
 const BYTES_AHEAD: usize = 16 << 20;
-/// Where a LIMIT may end it soon, it reads less ahead.
+/// As [`PAGES_AHEAD`], for a scan that a LIMIT may end early.
 const PAGES_AHEAD_OF_A_LIMIT: usize = 4;
 
 type Batches = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
@@ -51,16 +67,16 @@ pub(super) struct ScanExecution {
     pool: Arc<dyn MemoryPool>,
     memory: Arc<dyn Memory>,
     ahead: Arc<ReadAhead>,
-    /// By method.
+    /// By the index of the method.
     readers: Vec<OnceLock<Arc<Reader>>>,
 }
 
-/// What the answers of one method become.
+/// Turns the responses of one method into rows.
 struct Reader {
     decoder: Decoder,
-    /// Where they stand in what is decoded, and what they have to be.
+    /// The values that columns of the decoded rows must have, by the index of the column.
     checks: Vec<(usize, BTreeSet<Value>)>,
-    /// Over what is decoded.
+    /// A filter over the decoded rows.
     residual: Option<Arc<dyn PhysicalExpr>>,
 }
 
@@ -84,10 +100,10 @@ impl ScanExecution {
         self.scope.query.notice(text);
     }
 
-    /// The rows that the calls answer. Nothing is sent before the stream is polled.
+    /// The rows of all calls. Nothing is sent before the stream is polled.
     ///
-    /// The stream holds the memo, and the lists in the memo hold this execution: so it must not hold the memo itself,
-    /// or nothing would ever be dropped.
+    /// The stream holds the cache, and the lists in the cache hold this execution. So the execution must not hold the
+    /// cache: neither would ever be dropped.
     pub(super) fn rows(self: Arc<Self>, calls: Calls, memo: Arc<QueryListCache>) -> Batches {
         let (side_by_side, fetch) = (pages_ahead(&self.reading), self.reading.spec.fetch());
         let finish = Arc::clone(&self);
@@ -101,7 +117,7 @@ impl ScanExecution {
         limited(batches.boxed(), fetch)
     }
 
-    /// The decoded rows of one call, with the method that answered them.
+    /// The decoded rows of one call, with the index of its method.
     fn rows_of(
         self: Arc<Self>,
         call: MethodCall,
@@ -110,7 +126,7 @@ impl ScanExecution {
         let method = call.method;
         let rows = if self.reading.spec.hints().kept {
             let key = self.reading.key(&call);
-            // A list that others read has room of its own: theirs must not wait for this scan's.
+            // A shared list has its own read-ahead: its other readers must not wait until this scan has taken pages.
             memo.rows(key, &self.pool, || self.fetched(&call, None))
         } else {
             let shared = Some(&self.ahead).filter(|_| self.reading.method(method).union.len() == 1);
@@ -119,9 +135,9 @@ impl ScanExecution {
         rows.map_ok(move |batch| (method, batch)).boxed()
     }
 
-    /// Asks for the rows of one call, which may be several requests. Each of them has room of its own to read ahead,
-    /// where they do not share the scan's: of lists that are taken one after another the later ones must not use up
-    /// what the first one needs.
+    /// The rows of one call, which may be several requests. They share `ahead`, the read-ahead of the scan, or each has
+    /// its own: lists of a union are returned one after another, and the later ones must not take the pages that the
+    /// first one needs.
     fn fetched(self: &Arc<Self>, call: &MethodCall, ahead: Option<&Arc<ReadAhead>>) -> Batches {
         let parts = self.reading.requests(call).into_iter().map(|request| {
             let pages = if self.reading.spec.hints().limited { 1 } else { PAGES_AHEAD };
@@ -162,11 +178,13 @@ impl ScanExecution {
         rows.filter_map(move |batch| std::future::ready(own.unless_not_found(batch, &first, &call))).boxed()
     }
 
+    /// What the list of a request is read from.
     fn source(&self, method: &Method, fetch: Arc<Fetch<RecordBatch>>, request: Request) -> ListSource {
         let (account, id) = (Arc::clone(&self.account), self.reading.place(self.reading.resource.row_id()));
         ListSource { account, fetch, request, rows_wanted: self.reading.rows_wanted(method), id }
     }
 
+    /// The reader of a method, made when it is first used.
     fn reader(&self, method: usize) -> &Arc<Reader> {
         self.readers[method].get_or_init(|| {
             let own = self.reading.method(method);
@@ -178,6 +196,7 @@ impl ScanExecution {
         })
     }
 
+    /// Fetches and decodes the pages of a call. It runs in the page's task, so the query's counts are updated there.
     fn fetch(&self, call: &MethodCall, ahead: &Arc<ReadAhead>) -> Fetch<RecordBatch> {
         let (reader, scope) = (Arc::clone(self.reader(call.method)), self.scope.clone());
         let (binding, account) = (call.binding.clone(), Arc::clone(&self.account));
@@ -196,8 +215,8 @@ impl ScanExecution {
         Fetch { client, scope: self.scope.clone(), list, whole, ahead: Arc::clone(ahead), decode: Box::new(decode) }
     }
 
-    /// DigitalOcean's own 404 for a value that the query names means that there are no such rows.
-    /// On any other request it is an error.
+    /// Drops the API's own 404 for a value that the query names: there are no such rows, and the result has a notice.
+    /// Any other 404 is an error: of a path without parameters, and of a later page.
     fn unless_not_found(
         &self,
         batch: Result<RecordBatch>,
@@ -218,7 +237,8 @@ impl ScanExecution {
         None
     }
 
-    /// A row of which the API does not say whose it is has no answer to a query that asks for that.
+    /// Rejects a row that has no value for its path parameter, if the query needs that column: the API allows null
+    /// there.
     fn refuse_untold(&self, method: usize, batch: &RecordBatch) -> Result<(), DataFusionError> {
         for (column, field) in &self.reading.method(method).columns_from {
             let at = self.reading.resource.planned_schema().index_of(column)?;
@@ -231,7 +251,8 @@ impl ScanExecution {
         Ok(())
     }
 
-    /// Checks what the request did not fix, projects, and filters.
+    /// Checks the values that the request does not fix, filters and projects. The order matters: a row that the
+    /// residual filter drops need not have a value for its parameter.
     fn finish(&self, method: usize, batch: RecordBatch) -> Result<Option<RecordBatch>, DataFusionError> {
         let reader = self.reader(method);
         let batch = match checked(&reader.checks, &batch) {
@@ -254,12 +275,12 @@ impl ScanExecution {
     }
 }
 
-/// A list's rows, page by page.
+/// The rows of a list, page by page.
 fn in_turn(list: ListReader) -> BoxStream<'static, Result<RecordBatch>> {
     stream::try_unfold(list, async |mut list| Ok(list.next().await?.map(|batch| (batch, list)))).boxed()
 }
 
-/// Tells of a NULL that stands for a time which the column cannot hold.
+/// Adds a notice about a NULL that replaces a time which the column cannot hold.
 fn tell_of(beyond: &OutOfRangeTimes, resource: &Resource, rows: &RecordBatch, request: &Request, query: &Query) {
     let OutOfRangeTimes { field, text, row, count } = beyond;
     let id = rows.column_by_name(resource.row_id()).and_then(|ids| array_value_to_string(ids, *row).ok());
@@ -272,22 +293,23 @@ fn tell_of(beyond: &OutOfRangeTimes, resource: &Resource, rows: &RecordBatch, re
     ));
 }
 
-/// The API's own text, as it may stand in a line.
+/// A text of the API for one line of a log or notice: without control characters, and not longer than 100 characters.
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(100).collect()
 }
 
-/// The rows that a filter lets through.
+/// The rows that pass a filter.
 fn passing(filter: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
     let passed = filter.evaluate(batch)?.into_array(batch.num_rows())?;
     Ok(filter_record_batch(batch, as_boolean_array(&passed)?)?)
 }
 
+/// Maximum number of pages that the scan reads ahead.
 fn pages_ahead(reading: &ResolvedScan) -> usize {
     if reading.spec.may_end_early() { PAGES_AHEAD_OF_A_LIMIT } else { PAGES_AHEAD }
 }
 
-/// Which rows have one of the wanted values in each of these columns.
+/// Which rows have one of the wanted values in each of these columns; `None` without checks.
 fn checked(checks: &[(usize, BTreeSet<Value>)], batch: &RecordBatch) -> Option<BooleanArray> {
     let masks = checks.iter().map(|(place, set)| {
         let column = batch.column(*place);
@@ -303,7 +325,7 @@ fn checked(checks: &[(usize, BTreeSet<Value>)], batch: &RecordBatch) -> Option<B
     masks.reduce(|a: BooleanArray, b| arrow::compute::and_kleene(&a, &b).expect("both are as long as the batch"))
 }
 
-/// Cuts after exactly `fetch` rows, and drops what is still on its way.
+/// Cuts after exactly `fetch` rows, and cancels the requests that are still in flight.
 fn limited(batches: Batches, fetch: Option<usize>) -> Batches {
     let Some(fetch) = fetch else { return batches };
     let cut = stream::try_unfold((batches, fetch), async |(mut batches, left)| {
@@ -313,7 +335,7 @@ fn limited(batches: Batches, fetch: Option<usize>) -> Batches {
         let Some(batch) = batches.try_next().await? else { return Ok(None) };
         let batch = batch.slice(0, batch.num_rows().min(left));
         let left = left - batch.num_rows();
-        // The last rows must not wait for the requests behind them to be dropped.
+        // Cancels the requests in flight now, not when the stream is polled again after its last rows.
         let batches = if left == 0 { stream::empty().boxed() } else { batches };
         Ok(Some((batch, (batches, left))))
     });

@@ -1,11 +1,11 @@
-//! The ids that were seen of a list's rows.
+//! The set of ids that a list has returned.
 
 use std::collections::HashSet;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray};
 use arrow::datatypes::{DataType, Int64Type};
 
-/// A set of ids: numbers or text, as the column has them.
+/// A set of ids, which are numbers or text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ids {
     numbers: HashSet<i64>,
@@ -13,7 +13,7 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// Adds a column of ids, and tells which of them are new.
+    /// Adds a column of ids, and returns which of them are new.
     pub(super) fn add(&mut self, column: &ArrayRef) -> BooleanArray {
         match column.data_type() {
             DataType::Int64 => {
@@ -28,7 +28,7 @@ impl Ids {
         }
     }
 
-    /// How many there are.
+    /// The number of ids.
     pub(super) fn len(&self) -> usize {
         self.numbers.len() + self.texts.len()
     }

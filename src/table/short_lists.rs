@@ -1,5 +1,5 @@
-//! Lists with fewer rows than their totals say: that this was proved, or why it cannot be. The next query need not find it
-//! out again.
+//! Remembers lists with fewer rows than their totals: that this was proved, or why it cannot be. So the next query need
+//! not request the pages of that proof again.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -10,21 +10,21 @@ use tokio::time::Instant;
 use super::fault::Lack;
 use crate::api::{Request, ShortBy};
 
-/// Findings beyond this many are forgotten, and proved again.
+/// Maximum number of findings. Beyond it all of them are forgotten, and proved again.
 const MOST: usize = 1_000;
-/// A total that is wrong today may be right tomorrow.
+/// How long a finding is kept: a wrong total may be corrected.
 const LIFE: Duration = Duration::from_secs(600);
 
 /// The findings of one account, by path and query.
 #[derive(Debug, Default)]
 pub(super) struct ShortLists(Mutex<HashMap<String, KeptFinding>>);
 
-/// What was found of a list.
+/// What was found about a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ShortList {
     /// Its rows and its reported total. The finding applies only while both are the same.
     pub(super) short: ShortBy,
-    /// Why these rows are no answer; none where they are.
+    /// Why the list is incomplete; `None` if these rows are proved to be the whole list.
     pub(super) lack: Option<Lack>,
 }
 
@@ -35,8 +35,7 @@ struct KeptFinding {
 }
 
 impl ShortLists {
-    /// Keeps what was found of a list. What is known already does not live longer for being met again: it was not
-    /// proved again.
+    /// Stores a finding about a list. A finding that is known already does not live longer: it was not proved again.
     pub(super) fn keep(&self, list: &Request, finding: ShortList) {
         let mut findings = self.0.lock().expect("nothing panics while it is held");
         let now = Instant::now();
@@ -51,7 +50,7 @@ impl ShortLists {
         }
     }
 
-    /// What is known of a list.
+    /// The finding about a list, if there is one.
     pub(super) fn of(&self, list: &Request) -> Option<ShortList> {
         let findings = self.0.lock().expect("nothing panics while it is held");
         findings.get(&list.at().path).filter(|kept| kept.until > Instant::now()).map(|kept| kept.finding)

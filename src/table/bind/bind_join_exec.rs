@@ -10,8 +10,8 @@
 //! Do not change without thinking:
 //! - the driving side has one partition (`required_input_distribution`): a key must not arrive in two streams;
 //! - each chunk runs a fresh copy of the bound side (`reset_plan_states`): operators keep state between executions;
-//! - for RightSemi, all rows of a key are in one chunk (`Rule` in `chunk_packing`), or rows of the bound side are returned
-//!   twice.
+//! - for RightSemi, all rows of a key are in one chunk (`Rule` in `chunk_packing`), or rows of the bound side are
+//!   returned twice.
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,7 +45,8 @@ use crate::table::scan_calls::data_type;
 /// Joins chunks of rows of its left (driving) side with the rows of the right (bound) side for the chunk's keys.
 #[derive(Clone, Debug)]
 pub(crate) struct BindJoinExec {
-    /// The join of one chunk. Its children stand for those of each chunk.
+    /// The hash join. Its children are the driving and the bound side; for each chunk, `join_chunk` replaces the first
+    /// by the chunk's rows.
     join: Arc<HashJoinExec>,
     spec: JoinSpec,
     properties: Arc<PlanProperties>,
@@ -55,7 +56,7 @@ pub(crate) struct BindJoinExec {
 /// The parameters of a bind join apart from its hash join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct JoinSpec {
-    /// The number that its scans name it by.
+    /// The join's number in its plan: scans of the bound side name it in their `KeyProvider::Join`.
     pub(super) number: usize,
     /// Row count of the nearest LIMIT above, if any.
     limited: Option<usize>,
@@ -66,15 +67,15 @@ pub(super) struct JoinSpec {
 pub(super) struct KeyTarget {
     pub(super) from: Vec<BoundColumn>,
     pub(super) types: Vec<DataType>,
-    /// The column that tells the rows of one list apart.
+    /// The column that identifies a row within its list.
     pub(super) row_id: String,
 }
 
 impl BindJoinExec {
-    /// `join`'s right side has scans that are bound by the join of this number.
+    /// Makes a bind join of a hash join. The scans on its right side take their keys from the join of this number.
     ///
     /// # Errors
-    /// DataFusion's, where it refuses the join.
+    /// DataFusion's, if it rejects the join.
     pub(super) fn try_new(join: &HashJoinExec, number: usize) -> Result<Self> {
         let join = join.builder().with_partition_mode(PartitionMode::CollectLeft).build()?;
         let properties = PlanProperties::new(
@@ -88,32 +89,32 @@ impl BindJoinExec {
         Ok(Self { join: Arc::new(join), spec, properties: Arc::new(properties), metrics })
     }
 
-    /// The same join with the row count of the nearest LIMIT above.
+    /// Returns the same join with the row count of the nearest LIMIT above.
     pub(super) fn limited(&self, limited: Option<usize>) -> Self {
         Self { spec: JoinSpec { limited, ..self.spec }, ..self.clone() }
     }
 
-    /// The join of these children, made anew of a spec.
+    /// Returns a new join of the same hash join and another spec.
     pub(super) fn rebuilt(&self, spec: JoinSpec) -> Result<Self> {
         Ok(Self { spec, ..Self::try_new(&self.join, spec.number)? })
     }
 
-    /// What it is besides the join.
+    /// The parameters apart from the hash join.
     pub(super) fn spec(&self) -> &JoinSpec {
         &self.spec
     }
 
-    /// The side that is asked for the other's keys.
+    /// The bound side, which is executed once per chunk.
     pub(super) fn bound(&self) -> &Arc<dyn ExecutionPlan> {
         self.join.right()
     }
 
-    /// The driving side's expressions that are the join's keys.
+    /// The join's keys, as expressions over the driving side.
     pub(super) fn driving_keys(&self) -> Vec<Arc<dyn PhysicalExpr>> {
         self.join.on().iter().map(|(driving, _)| Arc::clone(driving)).collect()
     }
 
-    /// What the scans of the bound side want to be given.
+    /// The keys that the scans of the bound side need, without duplicates.
     pub(super) fn targets(&self) -> Result<Vec<KeyTarget>> {
         let mut targets: Vec<KeyTarget> = Vec::new();
         self.bound().apply(|node| {
@@ -130,8 +131,8 @@ impl BindJoinExec {
         Ok(targets)
     }
 
-    /// The scans that certainly fetch every key of one of these targets: no other join filters their keys, and no LIMIT
-    /// may stop them early.
+    /// The scans that certainly fetch every key of one of these targets, each with the index of its target: no other
+    /// source restricts their keys, and no LIMIT may stop them early.
     pub(super) fn asked_for_each_key(&self, targets: &[KeyTarget]) -> Result<Vec<(usize, ResolvedScan)>> {
         let mut readings = Vec::new();
         self.bound().apply(|node| {
@@ -149,6 +150,7 @@ impl BindJoinExec {
         Ok(readings)
     }
 
+    /// The node, if it is a scan, with the columns that it takes from this join.
     fn sources<'a>(&self, node: &'a Arc<dyn ExecutionPlan>) -> Vec<(&'a ResourceScan, &'a Vec<BoundColumn>)> {
         let Some(scan) = node.downcast_ref::<ResourceScan>() else { return Vec::new() };
         let own = scan.keys().sources().iter().filter_map(|source| match source {
@@ -163,13 +165,13 @@ impl BindJoinExec {
         *self.join.join_type() == JoinType::RightSemi
     }
 
-    /// Whether two rows of the driving side with the same keys match the same rows.
+    /// Whether the target's keys alone decide which rows match: the join compares nothing else, and has no filter.
     pub(super) fn joins_by_keys_alone(&self, target: &KeyTarget) -> bool {
         let is_given = |at: usize| target.from.iter().any(|bound| bound.key == at);
         self.join.filter().is_none() && (0..self.join.on().len()).all(is_given)
     }
 
-    /// The rows of one chunk, joined with what the bound side answers to its keys.
+    /// Starts the join of one chunk: its rows with the rows that the bound side returns for its keys.
     pub(super) fn join_chunk(
         &self,
         rows: Vec<RecordBatch>,
@@ -211,7 +213,8 @@ impl ExecutionPlan for BindJoinExec {
         vec![self.join.left(), self.join.right()]
     }
 
-    /// One stream drives, so that a key is seen once; each chunk's join reads all of the bound side.
+    /// One partition on each side: a key must not arrive in two streams, and each chunk's join reads the whole bound
+    /// side.
     fn required_input_distribution(&self) -> Vec<Distribution> {
         vec![Distribution::SinglePartition; 2]
     }

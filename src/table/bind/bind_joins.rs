@@ -1,4 +1,15 @@
-//! The optimizer rule that turns hash joins into bind joins, and decides what a scan reads whose keys nothing supplies.
+//! The optimizer rule that turns hash joins into bind joins, and decides what a scan without keys reads.
+//!
+//! ```text
+//! 1. each HashJoinExec, top-down   `key_pushdown` binds scans of one side to the keys of the other ─► BindJoinExec
+//! 2. each FilterExec               `runtime_keys` binds scans to values that are known when the plan runs
+//! 3. each scan still without keys  its fallback: the parent's rows, or a method without the key; or an error
+//! ```
+//!
+//! Do not change without thinking:
+//! - step 1 is top-down: keys are not pushed through a `BindJoinExec`, so the joins below must still be hash joins;
+//! - the rule runs before DataFusion selects the build sides of hash joins: that rule does not see the join inside of a
+//!   `BindJoinExec`, whose driving side stays on the left.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -22,14 +33,15 @@ use crate::table::key_source::KeyProvider;
 /// What to do with a scan if the query supplies no value for its path parameter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissingKey {
-    /// It reads the parent's rows for it.
+    /// Read the rows of the parent, and use their values.
     #[default]
     Enumerate,
-    /// It is refused when it is planned.
+    /// Reject the query when it is planned.
     Error,
 }
 
-/// Gives scans their keys: from the other side of a join, from a value known later, from the parent.
+/// Decides where scans take their keys from: the other side of a join, a value that is computed when the plan runs, or
+/// the parent.
 #[derive(Debug)]
 pub(crate) struct BindJoins {
     missing_key: MissingKey,
@@ -48,7 +60,7 @@ impl PhysicalOptimizerRule for BindJoins {
             return Ok(plan);
         }
         let numbers = Cell::new(1);
-        // From the top, so that a key of an outer join leads through the joins below it.
+        // Top-down, so that the keys of a join can be pushed through the joins below it.
         let plan = plan.transform_down(|node| match node.downcast_ref::<HashJoinExec>() {
             Some(join) => {
                 Ok(bound(join, &numbers)?.map_or_else(|| Transformed::no(Arc::clone(&node)), Transformed::yes))
@@ -75,7 +87,8 @@ impl PhysicalOptimizerRule for BindJoins {
     }
 }
 
-/// The join with one side driving the other, where some scan is bound by that.
+/// Makes a bind join, if the keys of one side reach a scan of the other side that has no keys. The right side is bound
+/// if possible. The left side is tried first if only its scans cannot get keys from joins within their own side.
 fn bound(join: &HashJoinExec, numbers: &Cell<usize>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let open = (is_open(join.left())?, is_open(join.right())?);
     let order = match open {
@@ -91,8 +104,8 @@ fn bound(join: &HashJoinExec, numbers: &Cell<usize>) -> Result<Option<Arc<dyn Ex
 }
 
 /// Whether a side has a scan that none of the side's own joins can supply keys for, so that the other side should drive
-/// it. To find out, the side's joins are bound on trial and the result is dropped, once for each join above them; few
-/// joins have open scans below, so this is cheap.
+/// it. To find out, the side's joins are bound on trial, and the result is dropped. That is repeated for each join
+/// above them; few joins have open scans below, so it is cheap.
 fn is_open(side: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     if !has_open_scan(side)? {
         return Ok(false);
@@ -113,6 +126,7 @@ fn is_open(side: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     has_open_scan(&runtime_keys::bind(alone.data()?)?)
 }
 
+/// The bind join that binds this side; `None` if the other side's keys reach no scan of it.
 fn bound_side(join: &HashJoinExec, side: JoinSide, numbers: &Cell<usize>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let number = numbers.get();
     let Some((left, right)) = with_bound_child(join, side, number)? else { return Ok(None) };
@@ -121,7 +135,8 @@ fn bound_side(join: &HashJoinExec, side: JoinSide, numbers: &Cell<usize>) -> Res
     if side == JoinSide::Right {
         return Ok(Some(Arc::new(BindJoinExec::try_new(&join, number)?)));
     }
-    // The driving side is always the left one of the join that runs.
+    // A bind join drives from the left. Swapping the inputs changes the order of the output columns, which DataFusion
+    // restores with a projection above the join, unless the join returns one side only.
     let swapped = join.swap_inputs(PartitionMode::CollectLeft)?;
     if let Some(join) = swapped.downcast_ref::<HashJoinExec>() {
         return Ok(Some(Arc::new(BindJoinExec::try_new(join, number)?)));
@@ -139,11 +154,11 @@ fn bound_side(join: &HashJoinExec, side: JoinSide, numbers: &Cell<usize>) -> Res
 
 type Sides = (Arc<dyn ExecutionPlan>, Arc<dyn ExecutionPlan>);
 
-/// The join's children, with the scans on one side bound by the keys of the other.
+/// The join's children, with the scans of one side bound to the keys of the other side.
 fn with_bound_child(join: &HashJoinExec, side: JoinSide, number: usize) -> Result<Option<Sides>> {
     let (left, right) = (join.left(), join.right());
     let child = if side == JoinSide::Left { left } else { right };
-    // A work table of a recursive query can be read once, and the bound side is run for each chunk.
+    // The bound side is executed for each chunk, but the work table of a recursive query can only be read once.
     let reads_work_table = child.exists(|node| Ok(node.is::<WorkTableExec>()))?;
     if !can_be_bound(join, side) || reads_work_table || !has_open_scan(child)? {
         return Ok(None);
@@ -157,7 +172,7 @@ fn with_bound_child(join: &HashJoinExec, side: JoinSide, number: usize) -> Resul
     }))
 }
 
-/// The join's keys, as columns of one side.
+/// The join's keys that are columns of this side, possibly cast.
 fn keys_of(join: &HashJoinExec, side: JoinSide) -> Result<Vec<KeyColumn>> {
     let mut keys = Vec::new();
     for (at, (left, right)) in join.on().iter().enumerate() {
@@ -167,7 +182,8 @@ fn keys_of(join: &HashJoinExec, side: JoinSide) -> Result<Vec<KeyColumn>> {
     Ok(keys)
 }
 
-/// Whether rows of this side matter only where the other side has their key.
+/// Whether the join needs only those rows of this side whose keys the other side has. A null-aware join (NOT IN) also
+/// depends on whether this side has a NULL, or any row at all.
 fn can_be_bound(join: &HashJoinExec, side: JoinSide) -> bool {
     let types: &[JoinType] = match side {
         JoinSide::Right => &[

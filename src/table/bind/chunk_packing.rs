@@ -1,13 +1,18 @@
-//! Packs the rows of a driving side into chunks. Pure: rows with their keys go in, chunks come out.
+//! Packs the rows of a driving side into chunks. No side effects: rows with their keys go in, chunks come out.
 //!
-//! A chunk is some rows and the keys that the bound side is asked for with them: as many keys as there may be requests
-//! at once, and fewer at first under a LIMIT. Which rows come into which chunk is a [`Rule`].
+//! A chunk is a number of rows and their keys, with which the bound side is executed. It has at most as many keys as
+//! there may be requests in flight, and fewer at first under a LIMIT. A [`Rule`] says which rows go into which chunk.
 //!
 //! ```text
-//! push ─┬─► waiting ─► next ─► full    a chunk that takes no more keys
-//!       │     ▲              └► rest   what there is, when no rows come for now
-//!       └─► gathered ─ end             rows that have to wait until all have come
+//! push ─┬─► waiting ─► next ─► full    a full chunk: one more key would be too many
+//!       │     ▲              └► rest   a chunk of the rows so far, if the driving side has no more rows ready
+//!       └─► gathered ─ end             rows that are packed after the last row has arrived
 //! ```
+//!
+//! Do not change without thinking:
+//! - [`Rule::OneForEachKey`] and [`Rule::Together`] keep a semi join from returning a row of the bound side twice: then
+//!   no key may be in two chunks, so a chunk has no maximum number of rows;
+//! - the size of a chunk is counted in lists, not in keys: several ids of one list are fetched together.
 
 use std::collections::{HashSet, VecDeque};
 use std::mem::take;
@@ -18,34 +23,34 @@ use datafusion::error::Result;
 
 use crate::resource::Binding;
 
-/// The keys of a chunk: as many requests as a token's budget lets be in flight at once.
+/// Maximum number of lists in a chunk: the number of requests that a token's budget allows in flight.
 pub(super) const WIDTH: usize = 16;
-/// The keys of the first chunk under a LIMIT; each chunk after it has twice as many, up to [`WIDTH`].
+/// Maximum number of lists in the first chunk under a LIMIT. It doubles for each further chunk, up to [`WIDTH`].
 const SMALL: usize = 4;
-/// The rows of a chunk, if few of them have a new key: they are held in memory.
+/// Maximum number of rows in a chunk, for rows with few distinct keys: they are held in memory.
 const MOST_ROWS: usize = 32_768;
-/// What a key takes of memory, roughly: a column's name, a number or a short text, and the vector with both.
+/// Estimated memory of a key: a column name, a number or a short text, and the vector that holds them.
 const BYTES_OF_A_KEY: usize = 160;
 
-/// Which rows of the driving side come into which chunk.
+/// Which rows of the driving side go into which chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// All rows, in the order in which they come.
+    /// All rows, in the order of their arrival.
     InTurn,
-    /// One row for each key of this target, if the join compares nothing but this key: each row of the bound side is
-    /// returned once. Rows without a key come last: no scan is asked for them, but the bound side may have other rows
-    /// than those of scans.
+    /// One row for each key of this target. For a semi join that compares nothing but this key: the other rows with the
+    /// key would match the same rows of the bound side, which must be returned once. All rows without a key come last:
+    /// scans do not need them, but the bound side may have rows that are not from a scan and match them.
     OneForEachKey(usize),
-    /// All rows of a key in one chunk: each row of the bound side is returned once, and the key alone does not say which
-    /// rows match it.
+    /// All rows with the same keys in one chunk, after the last row has arrived. For a semi join that compares more
+    /// than the keys: each row of the bound side must be returned once, and any row with its key may match it.
     Together,
 }
 
-/// Rows with their keys, by target; `None` for a row without a key that a scan could be asked for.
+/// Rows with their keys by target; `None` for a row without a value that a scan could request.
 pub(super) struct Keyed {
     rows: RecordBatch,
     keys: Vec<Vec<Option<Binding>>>,
-    /// The place of the first row's key. The keys before it are of rows that are in chunks.
+    /// The index of the first row's key. The keys before it belong to rows that are in chunks already.
     first: usize,
 }
 
@@ -55,38 +60,40 @@ pub(super) struct Chunk {
     pub(super) rows: Vec<RecordBatch>,
     pub(super) keys: Vec<HashSet<Binding>>,
     number_of_rows: usize,
-    /// The keys of the first target without the rows' own ids: keys of one list are asked for together.
+    /// The keys of the first target without the ids of rows: ids of one list are fetched together.
     lists: HashSet<Binding>,
 }
 
-/// The rows that came and are in no chunk yet.
+/// The rows that have arrived and are not in a chunk yet.
 pub(super) struct Packing {
     rule: Rule,
-    /// The column of the first target that tells the rows of one list apart.
+    /// The column of the first target that identifies a row within its list.
     row_id: Option<String>,
-    /// The keys of the next chunk.
+    /// Maximum number of lists in the next chunk.
     size: usize,
-    /// The rows of a chunk.
+    /// Maximum number of rows in a chunk.
     most_rows: usize,
+    /// The chunk that is being filled.
     next: Chunk,
-    /// Rows that come after those of `next`, in their order.
+    /// The rows that follow those of `next`, in order.
     waiting: VecDeque<Keyed>,
-    /// The keys that came, for [`Rule::OneForEachKey`].
+    /// The keys that have arrived, for [`Rule::OneForEachKey`].
     seen: HashSet<Binding>,
-    /// Rows that wait for the end: with [`Rule::Together`] all, with [`Rule::OneForEachKey`] those without a key.
+    /// Rows that are packed at the end: with [`Rule::Together`] all, with [`Rule::OneForEachKey`] those without a key.
     gathered: Vec<Keyed>,
+    /// The memory of the gathered rows and their keys, until they are in chunks.
     held_bytes: usize,
 }
 
 impl Packing {
-    /// `row_id` is the column of the first target that tells the rows of one list apart. `small_first` is for a join
-    /// under a LIMIT, for which a few rows may be enough.
+    /// `row_id` is the column of the first target that identifies a row within its list. `small_first` is for a join
+    /// under a LIMIT, which may need only a few rows.
     pub(super) fn new(rule: Rule, row_id: Option<String>, small_first: bool) -> Self {
         Self {
             rule,
             row_id,
             size: if small_first { SMALL } else { WIDTH },
-            // Rows that match one row of the bound side must not be parted, if that row is returned.
+            // If rows of the bound side are returned, the rows that match one of them must be in one chunk.
             most_rows: if rule == Rule::InTurn { MOST_ROWS } else { usize::MAX },
             next: Chunk::default(),
             waiting: VecDeque::new(),
@@ -96,12 +103,12 @@ impl Packing {
         }
     }
 
-    /// The most keys that the next chunk may have.
+    /// Maximum number of lists in the next chunk.
     pub(super) fn size(&self) -> usize {
         self.size
     }
 
-    /// Takes more rows.
+    /// Adds rows of the driving side.
     pub(super) fn push(&mut self, keyed: Keyed) -> Result<()> {
         match self.rule {
             Rule::InTurn => self.waiting.push_back(keyed),
@@ -124,14 +131,14 @@ impl Packing {
         }
     }
 
-    /// Says that all rows have come. The rows that waited for that follow the others.
+    /// Must be called when all rows have arrived. The gathered rows follow the others, in the order of their keys.
     pub(super) fn end(&mut self) -> Result<()> {
         if !self.gathered.is_empty() {
             let all = Keyed::by_key(take(&mut self.gathered))?;
             self.held_bytes = all.bytes();
             self.waiting.push_back(all);
         }
-        // No key comes twice any more, because none comes.
+        // No more keys arrive.
         self.seen = HashSet::new();
         Ok(())
     }
@@ -167,15 +174,15 @@ impl Packing {
         self.waiting.is_empty() && self.next.is_empty() && self.gathered.is_empty()
     }
 
-    /// The memory of the keys that came, and of the rows that wait for the end, until they are in chunks. Rows that do
-    /// not wait are not counted: there are a few batches of them at most.
+    /// The memory of the keys in `seen`, and of the gathered rows until they are in chunks. Other rows are not counted:
+    /// there are a few batches of them at most.
     pub(super) fn held_bytes(&self) -> usize {
         self.held_bytes + self.seen.len() * BYTES_OF_A_KEY
     }
 }
 
 impl Keyed {
-    /// Rows, and for each target the key of each row.
+    /// `keys` has, for each target, the key of each row.
     pub(super) fn new(rows: RecordBatch, keys: Vec<Vec<Option<Binding>>>) -> Self {
         Self { rows, keys, first: 0 }
     }
@@ -185,13 +192,13 @@ impl Keyed {
         self.rows.get_array_memory_size() + keys * BYTES_OF_A_KEY
     }
 
-    /// The key of a row as far as it names a list; rows with the same one are asked for together.
+    /// The part of a row's key that identifies its list. Rows of one list are fetched together.
     fn list_of(&self, row: usize, row_id: Option<&str>) -> Option<Binding> {
         let (keys, row_id) = self.keys.first().zip(row_id)?;
         keys[self.first + row].as_ref().map(|key| key.without(row_id))
     }
 
-    /// Some of the rows.
+    /// The rows for which `kept` is true.
     fn kept(&self, kept: &[bool]) -> Result<Self> {
         let of = |keys: &Vec<Option<Binding>>| {
             keys.iter().zip(kept).filter(|(_, kept)| **kept).map(|(key, _)| key.clone()).collect()
@@ -200,7 +207,7 @@ impl Keyed {
         Ok(Self::new(filter_record_batch(&self.rows, &BooleanArray::from(kept.to_vec()))?, keys))
     }
 
-    /// All of these rows, in the order of their keys; those without a key are first.
+    /// All of these rows, sorted by their keys, so that rows with the same keys are adjacent. `None` sorts first.
     fn by_key(all: Vec<Self>) -> Result<Self> {
         let schema = all[0].rows.schema();
         let rows = concat_batches(&schema, all.iter().map(|keyed| &keyed.rows))?;
@@ -220,7 +227,7 @@ impl Keyed {
 }
 
 impl Chunk {
-    /// How many lists its keys name.
+    /// The number of lists that the chunk's keys name.
     pub(super) fn number_of_lists(&self) -> usize {
         self.lists.len()
     }
@@ -229,7 +236,12 @@ impl Chunk {
         self.rows.is_empty()
     }
 
-    /// Adds rows up to the first that would be one too many, or whose list would be. Returns the rest.
+    /// Adds rows until the chunk has `most_rows`, or until a row's list would be one more than `most_lists`. Returns
+    /// the rows that were not added. Rows whose list is in the chunk already, or that have no key, do not end it, so a
+    /// full chunk still takes the rows that follow up to the first new list.
+    ///
+    /// The keys of the added rows are moved out of `keyed`, and `first` of the rest skips them: rows are sliced without
+    /// copying, keys are not shifted.
     fn add(&mut self, mut keyed: Keyed, row_id: Option<&str>, most_lists: usize, most_rows: usize) -> Option<Keyed> {
         self.keys.resize_with(keyed.keys.len(), HashSet::new);
         let rows = keyed.rows.num_rows();

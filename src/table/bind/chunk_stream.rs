@@ -7,7 +7,7 @@
 //!
 //! Several chunks run at once, so that requests are always in flight. Under a LIMIT (`alone`) the first chunk is small,
 //! and a second one starts only after the first has returned rows. Everything happens inside `poll`: a stream that is
-//! not polled sends no more requests.
+//! not polled sends no more requests. So nothing may be spawned here.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,11 +31,11 @@ use crate::table::key_cast;
 use crate::table::resolved_scan::ResolvedScan;
 use crate::table::scan_calls::expect_lists;
 
-/// Maximum number of keys in running chunks: the tail of one chunk, one in full flight, and one that is ready to
-/// follow.
+/// Maximum number of keys in running chunks. That is three chunks: one that waits for its last responses, one with all
+/// requests in flight, and one that is ready to follow.
 const RUNNING: usize = 3 * WIDTH;
 
-/// What EXPLAIN ANALYZE shows.
+/// The metrics that EXPLAIN ANALYZE shows.
 pub(super) struct Counted {
     pub(super) rows: BaselineMetrics,
     pub(super) chunks: Count,
@@ -49,18 +49,19 @@ pub(super) struct Chunks {
     targets: Vec<KeyTarget>,
     driving: Option<SendableRecordBatchStream>,
     packing: Packing,
-    /// The memory that the packing holds.
+    /// The memory of the rows and keys in `packing`.
     memory: MemoryReservation,
-    /// Whether only one chunk may run: under a LIMIT, until the first rows are there.
+    /// Whether only one chunk may run: under a LIMIT, until the first rows are returned.
     alone: bool,
     running: Vec<RunningChunk>,
-    /// The scans that will ask for every key of a target: their lists enter the query's ledger when the keys are here.
+    /// The scans that fetch every key of a target, with the target's index. Their lists are added to the query's
+    /// request ledger as soon as the keys are known.
     asked: Vec<(usize, ResolvedScan)>,
     query: Arc<Query>,
     counted: Counted,
 }
 
-/// A chunk that is joined.
+/// A chunk whose join runs.
 struct RunningChunk {
     rows: SendableRecordBatchStream,
     keys: usize,
@@ -94,6 +95,8 @@ impl Chunks {
         })
     }
 
+    /// Returns `Pending` only if the waker is registered: with the driving side if no chunk runs (there is room then,
+    /// so `begin_chunks` has polled it), otherwise with every running chunk.
     fn poll_rows(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
         loop {
             if let Err(error) = self.begin_chunks(context) {
@@ -109,7 +112,7 @@ impl Chunks {
         }
     }
 
-    /// Begins chunks as long as there is room for their keys, and rows.
+    /// Starts chunks while there are rows, and room for their keys.
     fn begin_chunks(&mut self, context: &mut Context<'_>) -> Result<()> {
         while self.has_room() {
             match self.next_chunk(context)? {
@@ -120,6 +123,8 @@ impl Chunks {
         Ok(())
     }
 
+    /// Whether another chunk may start. One may always run. More may if the largest possible next chunk fits, and if
+    /// there are fewer chunks than keys of a full one: a chunk may have no keys at all.
     fn has_room(&self) -> bool {
         let running: usize = self.running.iter().map(|chunk| chunk.keys).sum();
         let is_room_for_keys = running + self.packing.size() <= RUNNING && self.running.len() < WIDTH;
@@ -134,7 +139,7 @@ impl Chunks {
             }
             match self.poll_driving(context)? {
                 Driving::Rows(keyed) => self.packing.push(keyed)?,
-                // Rows that are there do not wait for others.
+                // The driving side has no rows ready: a chunk of those that have arrived does not wait for more.
                 Driving::Later => return Ok(self.packing.rest()),
                 Driving::End => {
                     self.packing.end()?;
@@ -157,7 +162,8 @@ impl Chunks {
         })
     }
 
-    /// The rows with their keys.
+    /// Evaluates the join's keys for a batch, as values of each target's columns. Keys that no value is equal to are
+    /// `None`.
     fn keyed(&mut self, rows: RecordBatch) -> Result<Keyed> {
         let driving_keys = self.join.driving_keys();
         let arrays = driving_keys.iter().map(|key| key.evaluate(&rows)?.into_array(rows.num_rows()));
@@ -174,6 +180,7 @@ impl Chunks {
         Ok(Keyed::new(rows, keys))
     }
 
+    /// Starts a chunk's join with the chunk's keys. Nothing is sent before it is polled.
     fn begin(&mut self, chunk: Chunk) -> Result<()> {
         let lists = chunk.number_of_lists();
         let given = chunk.keys.into_iter().map(|keys| Arc::new(keys.into_iter().collect::<Vec<_>>()));
@@ -185,7 +192,7 @@ impl Chunks {
         self.memory.try_resize(self.packing.held_bytes())
     }
 
-    /// The next rows of any chunk that runs.
+    /// The next rows of any running chunk.
     fn poll_running(&mut self, context: &mut Context<'_>) -> Progress {
         if self.running.is_empty() {
             return Progress::Nothing;
@@ -194,7 +201,7 @@ impl Chunks {
             match self.running[at].rows.poll_next_unpin(context) {
                 Poll::Pending => {}
                 Poll::Ready(Some(rows)) => {
-                    // The others have their turn first next time.
+                    // Next time the other chunks are polled first.
                     self.running.rotate_left(at + 1);
                     self.alone = false;
                     return Progress::Rows(rows);
@@ -217,14 +224,15 @@ enum Driving {
 
 enum Progress {
     Rows(Result<RecordBatch>),
-    /// A chunk came to its end.
+    /// A chunk ended, so there is room for another one.
     Done,
     Waiting,
-    /// No chunk runs.
+    /// No chunk is running.
     Nothing,
 }
 
-/// Which rows of the driving side come into which chunk.
+/// How the join's rows are packed. Only a join that returns rows of the bound side must keep the rows of a key in one
+/// chunk; for the others a key may come back in a later chunk.
 fn rule(join: &BindJoinExec, targets: &[KeyTarget]) -> Rule {
     let all_that_is_compared = targets.iter().position(|target| join.joins_by_keys_alone(target));
     match (join.answers_bound_rows(), all_that_is_compared) {

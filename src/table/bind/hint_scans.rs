@@ -2,8 +2,8 @@
 //! requests).
 //!
 //! No earlier rule reads the hints, so no rule has to preserve them. One top-down pass: the nearest LIMIT comes from
-//! above (`early_stop`); the driving side of a join is visited before the bound side, so its row estimate is known there;
-//! the tables that are read more than once are collected first (`shared_lists`).
+//! above (`early_stop`); the driving side of a join is visited before the bound side, so its row estimate is known
+//! there; the tables that are read more than once are collected first (`shared_lists`).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -23,14 +23,14 @@ use crate::table::fault::to_datafusion;
 use crate::table::scan_hints::{Expected, Hints};
 use crate::table::{Accounts, ResourceScan};
 
-/// Sets the hints of scans, and tells bind joins whether somebody above may stop before the end.
+/// Sets the hints of scans, and the row count of the nearest LIMIT above each bind join.
 #[derive(Debug)]
 pub(crate) struct ScanHints {
     accounts: Arc<Accounts>,
 }
 
 impl ScanHints {
-    /// The rule. What lists had when they were last read is these accounts'.
+    /// `accounts` have the lengths that lists had when they were last read, for estimates.
     pub(crate) fn new(accounts: Arc<Accounts>) -> Self {
         Self { accounts }
     }
@@ -55,12 +55,12 @@ impl PhysicalOptimizerRule for ScanHints {
 struct Pass<'a> {
     accounts: &'a Accounts,
     tables: TableUses,
-    /// How many keys each bind join is expected to have, by its number.
+    /// The expected number of keys of each bind join, by its number.
     keys: HashMap<usize, u64>,
 }
 
 impl Pass<'_> {
-    /// `limited`: how many rows are enough for whoever stops early above, if anybody does.
+    /// `limited` is the row count after which the operators above may stop, if they may.
     fn hinted(&mut self, plan: Arc<dyn ExecutionPlan>, limited: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
         let limited = passes_on(&plan, limited);
         let join = plan.downcast_ref::<BindJoinExec>();
@@ -92,7 +92,7 @@ impl Pass<'_> {
         Ok(scan.hinted(hints, shared.map_or(&BTreeSet::new(), |table| &table.columns)))
     }
 
-    /// `None` where one of its lists was never read.
+    /// The expected requests and rows of a scan; `None` if one of its lists was never read.
     fn expected(&self, scan: &ResourceScan) -> Result<Option<Expected>> {
         let (reading, Some(calls)) = (&scan.reading, scan.keys().calls()) else { return Ok(None) };
         let account = self.accounts.named(reading.spec.account()).map_err(to_datafusion)?;

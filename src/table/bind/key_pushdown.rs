@@ -2,14 +2,14 @@
 //!
 //! A key is pushed through an operator only if the operator returns the same rows for that key whether or not its input
 //! has rows with other keys. Then the scan may leave out the other keys. That excludes LIMIT, and the nullable side of
-//! an outer join.
+//! an outer join: it would return NULLs instead of the rows that are left out.
 //!
 //! | operator | keys that pass |
 //! |---|---|
 //! | projection, filter, union, sort without LIMIT | those that are columns of the input, perhaps cast once |
 //! | aggregate | those in GROUP BY, without grouping sets |
 //! | window | those in every PARTITION BY |
-//! | hash join | those of the preserved side; across the join where it makes columns equal |
+//! | hash join | those of the preserved side; those of the other side if the join condition makes columns equal |
 //! | anything else | none |
 
 use std::sync::Arc;
@@ -40,18 +40,18 @@ use crate::table::scan_calls::data_type;
 /// A column of a plan that is equal to a key.
 #[derive(Clone, Debug)]
 pub(super) struct KeyColumn {
-    /// Its place in the plan's schema.
+    /// The column's index in the plan's schema.
     pub(super) column: usize,
-    /// Which key it is equal to.
+    /// The key's index among the keys of the join.
     pub(super) number: usize,
     /// The key's type.
     pub(super) data_type: DataType,
-    /// Whether the key is equal to a cast of it.
+    /// Whether the key is equal to a cast of the column, not to the column.
     pub(super) cast: bool,
 }
 
 impl KeyColumn {
-    /// The key that an expression is equal to, where the expression is a column, perhaps cast.
+    /// The key that an expression is equal to, if the expression is a column, possibly cast.
     pub(super) fn of(expr: &Arc<dyn PhysicalExpr>, number: usize, data_type: DataType) -> Option<Self> {
         let (column, cast) = column(expr)?;
         Some(Self { column, number, data_type, cast })
@@ -62,7 +62,8 @@ impl KeyColumn {
     }
 }
 
-/// What a scan that is found gets: the source of its keys, and the expressions of a late one.
+/// Makes the source of a scan's keys from the columns that keys have reached, and the expressions of its values if it
+/// is a runtime key.
 pub(super) type Make<'a> = dyn Fn(Vec<BoundColumn>) -> (KeyProvider, Vec<Arc<dyn PhysicalExpr>>) + 'a;
 
 /// Binds the keys to the scans that they reach, and returns the new plan; `None` if they reach no scan.
@@ -88,6 +89,7 @@ pub(super) fn bind(
     if any { replace_children_if_necessary(Arc::clone(plan), bound).map(Some) } else { Ok(None) }
 }
 
+/// The scan with one more source for its keys: of each column that lacks a value, the first key that is equal to it.
 fn bind_scan(scan: &ResourceScan, keys: &[KeyColumn], make: &Make<'_>) -> Option<ResourceScan> {
     let mut from: Vec<BoundColumn> = Vec::new();
     for (place, column) in scan.open_columns() {
@@ -104,7 +106,7 @@ fn bind_scan(scan: &ResourceScan, keys: &[KeyColumn], make: &Make<'_>) -> Option
     scan.bound_by(source, expressions)
 }
 
-/// The keys as columns of each child: those that may be pushed through this operator.
+/// For each child, the keys that may be pushed through this operator, as columns of the child.
 fn followed(plan: &Arc<dyn ExecutionPlan>, keys: &[KeyColumn]) -> Vec<Vec<KeyColumn>> {
     let none = || vec![Vec::new(); plan.children().len()];
     if plan.fetch().is_some() {
@@ -139,21 +141,24 @@ fn followed(plan: &Arc<dyn ExecutionPlan>, keys: &[KeyColumn]) -> Vec<Vec<KeyCol
     if keeps { vec![keys.to_vec(); plan.children().len()] } else { none() }
 }
 
-/// The key as an expression of the child has it. Two casts after each other are not seen through.
+/// The key as a column of the child, if the operator computes it by this expression. A cast of a cast is not followed.
 fn through(key: &KeyColumn, expr: &Arc<dyn PhysicalExpr>) -> Option<KeyColumn> {
     let (column, cast) = column(expr)?;
     (!(key.cast && cast)).then(|| KeyColumn { column, cast: key.cast || cast, ..key.clone() })
 }
 
+/// The index of the column that an expression is, and whether it is cast.
 fn column(expr: &Arc<dyn PhysicalExpr>) -> Option<(usize, bool)> {
     if let Some(column) = expr.downcast_ref::<Column>() {
         return Some((column.index(), false));
     }
-    // TRY_CAST makes NULLs, which `IS NOT DISTINCT FROM` and INTERSECT compare: they are equal to no value.
+    // Not TRY_CAST: it makes NULLs, which `IS NOT DISTINCT FROM` and INTERSECT match with each other. No request can
+    // select the rows whose cast is NULL.
     let inner = expr.downcast_ref::<CastExpr>().map(CastExpr::expr)?;
     inner.downcast_ref::<Column>().map(|column| (column.index(), true))
 }
 
+/// The keys as columns of an operator's output before its projection.
 fn projected(keys: &[KeyColumn], projection: Option<&[usize]>) -> Vec<KeyColumn> {
     match projection {
         Some(projection) => keys.iter().filter_map(|key| Some(key.at(*projection.get(key.column)?))).collect(),
@@ -161,7 +166,8 @@ fn projected(keys: &[KeyColumn], projection: Option<&[usize]>) -> Vec<KeyColumn>
     }
 }
 
-/// The rows of a group have the same key. Grouping sets have groups without it.
+/// The keys of an aggregate that are in GROUP BY: all rows of a group have the same key. With grouping sets there are
+/// also groups of rows with different keys.
 fn grouped(aggregate: &AggregateExec, keys: &[KeyColumn]) -> Vec<KeyColumn> {
     let group_by = aggregate.group_expr();
     if !group_by.is_single() || aggregate.limit_options().is_some() {
@@ -172,13 +178,15 @@ fn grouped(aggregate: &AggregateExec, keys: &[KeyColumn]) -> Vec<KeyColumn> {
     keys.iter().filter_map(|key| through(key, &group_by.expr().get(column(key)?)?.0)).collect()
 }
 
-/// The group's column that an aggregate picks a value of, which is the group's own: DISTINCT ON is written so.
+/// The GROUP BY column whose value an aggregate function returns unchanged, such as `first_value(id)` of rows grouped
+/// by id. DataFusion plans DISTINCT ON with `first_value`.
 fn picked(aggregate: &AggregateExec, key: &KeyColumn) -> Option<usize> {
     let at = key.column - aggregate.group_expr().expr().len();
     let own = aggregate.aggr_expr().get(at)?;
     let picks = matches!(own.fun().name(), "first_value" | "last_value" | "min" | "max");
     let filtered = aggregate.filter_expr().get(at).is_none_or(Option::is_some);
-    // The second of two steps groups by what the first has made of the same expressions.
+    // A final aggregate groups by the output columns of the partial one below it. The function's arguments are still
+    // expressions over the input of the partial one, so they are compared with its groups.
     let first = match aggregate.mode() {
         AggregateMode::Final | AggregateMode::FinalPartitioned => aggregate.input().downcast_ref::<AggregateExec>()?,
         _ => aggregate,
@@ -188,18 +196,21 @@ fn picked(aggregate: &AggregateExec, key: &KeyColumn) -> Option<usize> {
     groups.position(|(group, _)| picks && !filtered && arguments.first().is_some_and(|argument| argument.eq(group)))
 }
 
-/// The rows of a partition have the same key.
+/// The keys of a window operator that are in every PARTITION BY: all rows of a partition have the same key.
 fn partitioned(partitions: &[&[Arc<dyn PhysicalExpr>]], keys: &[KeyColumn]) -> Vec<KeyColumn> {
     let is_in = |column: usize, partition: &[Arc<dyn PhysicalExpr>]| {
         partition.iter().any(|expr| expr.downcast_ref::<Column>().is_some_and(|own| own.index() == column))
     };
-    // A column that the window adds is in no partition.
+    // This drops columns that the window adds as well: no PARTITION BY has them.
     let kept = keys.iter().filter(|key| partitions.iter().all(|partition| is_in(key.column, partition)));
     kept.cloned().collect()
 }
 
-/// A key of rows that a join keeps, or drops for what they are. The other side's rows matter only where their key is
-/// the same.
+/// The keys that may be pushed into the left and the right side of a join.
+///
+/// A key of the preserved side is pushed into that side: the join keeps or drops each of its rows without looking at
+/// rows with other keys. If the join condition makes a column of the other side equal to the key (`across`), the key is
+/// pushed into that side too: its other rows have no match. A null-aware join (NOT IN) looks at all rows of a side.
 fn joined(join: &HashJoinExec, keys: &[KeyColumn]) -> Vec<Vec<KeyColumn>> {
     let (left_kept, right_kept) = match join.join_type() {
         JoinType::Inner => (true, true),
@@ -226,7 +237,8 @@ fn joined(join: &HashJoinExec, keys: &[KeyColumn]) -> Vec<Vec<KeyColumn>> {
     vec![left, right]
 }
 
-/// The keys of one side, on the other, where the join makes them equal.
+/// The keys of one side, as columns of the other side that the join condition makes equal to them. Casts are not
+/// followed.
 fn across(join: &HashJoinExec, keys: &[KeyColumn], from_left: bool) -> Vec<KeyColumn> {
     let mut found = Vec::new();
     for (left, right) in join.on() {

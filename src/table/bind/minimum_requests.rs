@@ -17,6 +17,8 @@ pub(crate) fn least_requests(plan: &Arc<dyn ExecutionPlan>) -> usize {
     sure(plan, &mut counted)
 }
 
+/// The requests that the plan is sure to send, apart from those for calls that are counted already: a list that is read
+/// twice is fetched once.
 fn sure(plan: &Arc<dyn ExecutionPlan>, counted: &mut HashSet<(String, MethodCall)>) -> usize {
     let scan = plan.downcast_ref::<ResourceScan>().map(|scan| &scan.reading);
     let to_the_end = scan.filter(|reading| !reading.spec.hints().limited && reading.spec.fetch().is_none());
@@ -25,6 +27,7 @@ fn sure(plan: &Arc<dyn ExecutionPlan>, counted: &mut HashSet<(String, MethodCall
         let new = |reading: &&ResolvedScan| counted.insert((reading.table(), call.clone()));
         own += to_the_end.filter(new).map_or(0, |reading| reading.method(call.method).union.len());
     }
+    // A join may not read its second side: the first one may be empty.
     let is_join = plan.is::<BindJoinExec>() || reads_left_side_first(plan);
     let children = plan.children().into_iter().take(if is_join { 1 } else { usize::MAX });
     own + children.map(|child| sure(child, counted)).sum::<usize>()

@@ -16,8 +16,8 @@
 //! - `runtime_keys`: keys that are computed when the plan runs (scalar subqueries).
 //! - `bind_join_exec`: the operator. `chunk_stream`: its stream, which runs the chunks. `chunk_packing`: which rows and
 //!   keys make a chunk.
-//! - [`ScanHints`] (`hint_scans`): the last rule, which tells each scan about the plan around it: lists that the plan
-//!   reads more than once (`shared_lists`), and a LIMIT that may stop it early (`early_stop`).
+//! - [`ScanHints`] (`hint_scans`): the last rule. It gives each scan hints about the plan around it: lists that the
+//!   plan reads more than once (`shared_lists`), and a LIMIT that may stop it early (`early_stop`).
 //! - `minimum_requests`: a lower bound of the requests that a plan sends.
 //! - [`ThroughBytes`]: rebuilds scans and joins from bytes, for tests.
 

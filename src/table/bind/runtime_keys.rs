@@ -1,5 +1,4 @@
-//! Keys that are computed when the plan runs, such as `image_id = (SELECT max(id) FROM images)`: binds them to the
-//! scan.
+//! Keys that are computed when the plan runs, such as `image_id = (SELECT max(id) FROM images)`. Binds scans to them.
 
 use std::sync::Arc;
 
@@ -19,7 +18,7 @@ use crate::table::key_source::{BoundColumn, KeyProvider};
 
 type Expr = Arc<dyn PhysicalExpr>;
 
-/// The plan with its scans bound that a filter compares with such values.
+/// Binds the scans whose keys a filter compares with values that are known when the plan runs.
 pub(super) fn bind(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let bound = plan.transform_down(|node| {
         let Some(filter) = node.downcast_ref::<FilterExec>() else { return Ok(Transformed::no(node)) };
@@ -44,7 +43,7 @@ fn bind_input(input: Arc<dyn ExecutionPlan>, key: &Expr, expressions: &[Expr]) -
     Ok(key_pushdown::bind(&input, &[key], &make)?.unwrap_or(input))
 }
 
-/// A key, and the values that it has to be one of.
+/// The key that a conjunct compares, and the values that it may have: of `key = value` and `key IN (value, …)`.
 fn compared(conjunct: &Expr) -> Option<(Expr, Vec<Expr>)> {
     if let Some(binary) = conjunct.downcast_ref::<BinaryExpr>().filter(|binary| *binary.op() == Operator::Eq) {
         let (left, right) = (binary.left(), binary.right());
@@ -58,7 +57,7 @@ fn compared(conjunct: &Expr) -> Option<(Expr, Vec<Expr>)> {
     list.list().iter().all(is_value).then(|| (Arc::clone(list.expr()), list.list().to_vec()))
 }
 
-/// Whether it has one value for the whole query.
+/// Whether an expression has one value for the whole query.
 fn is_value(expr: &Expr) -> bool {
     collect_columns(expr).is_empty() && !is_volatile(expr)
 }

@@ -15,32 +15,35 @@ use crate::table::request_choice::MethodCall;
 #[derive(Default)]
 pub(super) struct TableUses(HashMap<String, TableUse>);
 
-/// What the scans of one table have in common.
+/// The scans of one table.
 #[derive(Default)]
 pub(super) struct TableUse {
-    /// The columns that one of them reads.
+    /// The columns that any of them reads.
     pub(super) columns: BTreeSet<usize>,
     scans: usize,
+    /// The calls that are known before the plan runs.
     calls: HashSet<MethodCall>,
-    /// Scans whose calls show only when they run.
+    /// The number of scans whose calls are known only when they run. Any other scan of the table may make the same
+    /// calls.
     unknown: usize,
+    /// Whether a list may be read more than once.
     again: bool,
 }
 
 impl TableUses {
-    /// Those of this plan.
+    /// The tables of a plan.
     pub(super) fn of(plan: &Arc<dyn ExecutionPlan>) -> Self {
         let mut tables = Self::default();
         tables.collect(plan, false);
         tables
     }
 
-    /// What the scans of a table have in common, where its lists are read more than once.
+    /// The scans of a table, if its lists may be read more than once.
     pub(super) fn shared(&self, table: &str) -> Option<&TableUse> {
         self.0.get(table).filter(|table| table.again)
     }
 
-    /// `repeated`: whether this part of the plan runs more than once.
+    /// Adds the scans of a plan. `repeated` is whether this part of the plan runs more than once.
     fn collect(&mut self, plan: &Arc<dyn ExecutionPlan>, repeated: bool) {
         if let Some(scan) = plan.downcast_ref::<ResourceScan>() {
             self.0.entry(scan.reading.table()).or_default().add(scan, repeated);

@@ -1,8 +1,9 @@
-//! A plan whose scans and bind joins are made anew of bytes: specs go through JSON, filters through DataFusion's
-//! protobuf form. Of a scan nothing else is taken but its child, of a bind join its hash join.
+//! A rule for tests that rebuilds scans and bind joins from bytes: specs go through JSON, filters through DataFusion's
+//! protobuf form. Apart from these, a new scan only takes its child from the old one, and a new bind join its hash
+//! join.
 //!
-//! It shows that a spec and its filters say all that an execution needs. Nothing is gained by it in one process, so a
-//! session has the rule only if its options ask for it.
+//! So tests show that a spec and its filters hold everything that an execution needs. Within one process the rule has
+//! no use: a session has it only with `Options::through_bytes`.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +27,7 @@ use crate::table::resolved_scan::{Filters, ResolvedScan};
 use crate::table::scan_spec::ScanSpec;
 use crate::table::{ExprCodec, ResourceScan};
 
-/// Puts each scan and each bind join through bytes.
+/// Rebuilds each scan and each bind join from bytes.
 #[derive(Debug)]
 pub(crate) struct ThroughBytes {
     resources: Arc<Registry>,
@@ -34,8 +35,8 @@ pub(crate) struct ThroughBytes {
     counts: Arc<FilterCounts>,
 }
 
-/// How many expressions of scans' filters went through bytes. If one of a scan's filters cannot be encoded, all of them
-/// stay as they are, and the reason is counted.
+/// The number of filter expressions that went through bytes. If a filter of a scan cannot be encoded, all filters of
+/// that scan are kept as they are, and the reason is counted.
 #[derive(Debug, Default)]
 pub struct FilterCounts {
     encoded: AtomicUsize,
@@ -43,35 +44,36 @@ pub struct FilterCounts {
 }
 
 impl FilterCounts {
-    /// Expressions that went through bytes.
+    /// The number of expressions that went through bytes.
     pub fn encoded(&self) -> usize {
         self.encoded.load(Ordering::Relaxed)
     }
 
-    /// How often a scan's filters stayed as they are, by what was in the way.
+    /// The number of scans whose filters could not be encoded, by reason.
     pub fn refused(&self) -> BTreeMap<String, usize> {
         self.reasons().clone()
     }
 
     fn reasons(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
-        // A count is one number, which is whole whatever else has panicked.
+        // Each count is one number, so it is valid even if another thread has panicked.
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ThroughBytes {
-    /// The rule. A scan's table is looked up in these declarations, and its filters go through this codec.
+    /// The rule looks up the tables of scans in `resources`, and encodes their filters with `exprs`.
     pub(crate) fn new(resources: Arc<Registry>, exprs: ExprCodec, counts: Arc<FilterCounts>) -> Self {
         Self { resources, exprs, counts }
     }
 
-    /// The plan made anew. `values` are those of the scalar subqueries that the plan around it reads.
+    /// The plan, rebuilt. `values` are the values of scalar subqueries that its expressions may refer to.
     fn rebuilt(
         &self,
         plan: Arc<dyn ExecutionPlan>,
         values: Option<&ScalarSubqueryResults>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        // Its input reads the values; its subqueries have their own.
+        // The first child of a ScalarSubqueryExec reads its values. The other children are the subqueries: what these
+        // read comes from a ScalarSubqueryExec within them.
         let subqueries = plan.downcast_ref::<ScalarSubqueryExec>();
         let values_of = |child: usize| match subqueries {
             Some(own) => (child == 0).then(|| own.results()),

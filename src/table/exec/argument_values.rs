@@ -1,4 +1,4 @@
-//! From expressions to the values of arguments.
+//! Evaluates the expressions of arguments.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use serde_json::{Number, Value as Json};
 use super::{Fault, LONGEST_WAIT};
 use crate::table::fault::to_datafusion;
 
-/// The value of a constant expression: one that takes no rows.
+/// The value of a constant expression, which refers to no columns.
 pub(super) fn evaluate(name: &str, expr: &Expr, state: &dyn Session) -> Result<ScalarValue> {
     let computed = compute(expr, state);
     computed.map_err(|error| match error.find_root() {
-        // An aggregate, a window, and the like: DataFusion shows its own tree here.
+        // DataFusion's error for an aggregate, a window function and the like contains its expression tree.
         DataFusionError::NotImplemented(_) | DataFusionError::Internal(_) => {
             let problem = format!("`{}` is no constant", expr.clone().unalias().human_display());
             to_datafusion(Fault::Argument { name: name.to_owned(), problem })
@@ -36,7 +36,7 @@ fn compute(expr: &Expr, state: &dyn Session) -> Result<ScalarValue> {
     ScalarValue::try_from_array(&expr.evaluate(&row)?.into_array(1)?, 0)
 }
 
-/// The value of an expression that is one already.
+/// The value of a literal; `None` for any other expression.
 pub(super) fn literal(expr: &Expr) -> Option<&ScalarValue> {
     match expr {
         Expr::Literal(value, _) => Some(value),
@@ -46,7 +46,7 @@ pub(super) fn literal(expr: &Expr) -> Option<&ScalarValue> {
     }
 }
 
-/// The value as JSON has it.
+/// Converts a value to JSON.
 pub(super) fn to_json(name: &str, value: &ScalarValue) -> Result<Json, Fault> {
     let float = |number: f64| Number::from_f64(number).map(Json::Number);
     let json = match value {
@@ -74,7 +74,7 @@ pub(super) fn to_json(name: &str, value: &ScalarValue) -> Result<Json, Fault> {
     })
 }
 
-/// How long to wait; not at all for NULL.
+/// The limit of AWAIT; `None`, which is no AWAIT, for NULL.
 pub(super) fn wait(value: &ScalarValue) -> Result<Option<Duration>, Fault> {
     let text = match value {
         value if value.is_null() => return Ok(None),

@@ -1,8 +1,7 @@
-//! One line in the log for each POST: who did what, and what came of it.
+//! One line in the log for each attempt of a POST: the principal, the request and its outcome.
 //!
-//! The lines have a target of their own, so that a filter can keep them apart: `oceanflight::audit=info`. A log is read by
-//! more people than an argument's value may be meant for: the lines have the arguments' names, and their values are logged
-//! only where they are asked for, with `oceanflight::audit::values=debug`.
+//! The lines have their own target, which a log filter can select: `oceanflight::audit=info`. They contain the names of
+//! the arguments, but not the values, which may be confidential. `oceanflight::audit::values=debug` logs the values.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +12,7 @@ use super::call_procedure_exec::ProcedureCall;
 use crate::api::{Head, Sent};
 use crate::query::Principal;
 
-/// Logs it.
+/// Logs an attempt.
 pub(super) fn log(call: &ProcedureCall, principal: &Principal, sent: &Sent) {
     let request_id = sent.head.as_ref().and_then(|head| head.request_id.as_deref());
     info!(

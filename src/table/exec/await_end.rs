@@ -1,4 +1,21 @@
-//! AWAIT: reads what was started until it is over.
+//! AWAIT: reads the row of a started action until its status is a final one.
+//!
+//! ```text
+//! row of the POST ─► final status? ─ succeeded ─► the row
+//!        ▲                │       └─ failed ────► error Failed
+//!        │                │ no
+//!        │                ├─ the limit is over and the row was read for the last time ─► error Unfinished
+//!        │                ▼
+//!        │           pause, then GET the row by its id
+//!        ├─ row ──────────┤
+//!        ├─ temporary error (keeps the last row)
+//!        └─ permanent error, or the server stops ─► error Unwatched
+//! ```
+//!
+//! Do not change without thinking:
+//! - a status that the declaration does not name, or none, is not a success;
+//! - the row must have the id that was requested: another action's status says nothing about this one;
+//! - every error contains the action's id: the action continues at DigitalOcean.
 
 use std::time::Duration;
 
@@ -15,11 +32,12 @@ use crate::resource::{Binding, Callable, Completion, Method, Phase, Resource, Va
 use crate::rows::{self, Decoder};
 use crate::table::fault::Fault as TableFault;
 
-/// When the time is over, it is looked at once more, for so long.
+/// The timeout of the last request, which is sent when the limit is over.
 const LAST_LOOK: Duration = Duration::from_secs(10);
 
-/// The row at the end. What may pass (a 404 of what is new, a 5xx, a connection, the budget) does not end it before
-/// its time; a stop does. It is read at least once, and for the last time when the time is over.
+/// Waits until the action is over, and returns its last row. Temporary errors (a 404 of a new action, a 5xx, a
+/// connection error, the budget) do not end the wait before its limit; a shutdown does. The row is read at least once,
+/// and for the last time when the limit is over.
 pub(super) async fn until_settled(
     call: &ProcedureCall,
     client: &Client,
@@ -66,18 +84,18 @@ pub(super) async fn until_settled(
     }
 }
 
-/// Whether the next reading may succeed although this one did not.
+/// Whether an error is temporary: the next request may succeed.
 fn may_pass(error: &Error) -> bool {
     match error.downcast_ref::<ApiFault>() {
-        // The API returned this id, so its own "not found" means that the action is not listed yet. Another server's
-        // 404 is final.
+        // The API has returned this id, so its own "not found" means that the action is not listed yet. A 404 of
+        // another server is permanent.
         Some(fault) => fault.may_pass() || fault.is_not_found(),
-        // What lost its end may look like anything.
+        // A truncated body may be invalid in any way.
         None => matches!(error.downcast_ref(), Some(TableFault::Unreadable { .. })),
     }
 }
 
-/// The row as it is now.
+/// Requests the row as it is now.
 async fn read(
     call: &ProcedureCall,
     client: &Client,
@@ -97,9 +115,9 @@ async fn read(
     Ok(read.map_err(|fault| TableFault::Unreadable { at: request.at(), fault })?)
 }
 
-/// The row of a body, if it is the one that was asked for: the status of another row says nothing. The decoder compares
-/// what the path names, text without regard to capital letters, because a query filters again. Nothing filters here, and
-/// the API has written the id itself: so the id is compared exactly.
+/// The row of a body, if it is the requested one: the status of another row says nothing. The decoder compares the
+/// values of the path with the row as well, but text without regard to case, because the rows of a query are filtered
+/// again. The row of AWAIT is not, and its id was written by the API: so the id is compared exactly.
 fn row_of(
     resource: &Resource,
     method: &Method,
@@ -118,7 +136,7 @@ fn row_of(
     Err(rows::Fault::OtherRow { field, asked, answered })
 }
 
-/// The row's own id, which decoding has made sure of.
+/// The row's id. Decoding has checked that it is there.
 fn id(resource: &Resource, row: &RecordBatch) -> Value {
     let place = row.schema().index_of(resource.row_id()).expect("a row has all columns of its table");
     let text = cell(row, place, 0);
@@ -140,12 +158,12 @@ fn started(call: &ProcedureCall, completion: &Completion, row: &RecordBatch) -> 
     Box::new(StartedAction { table: resource.to_string(), id: format!("{} {id}", resource.row_id()), status, look })
 }
 
-/// The query that shows a row, or all of those that the binding stands for.
+/// The query that selects a row, or all rows of the binding.
 pub(super) fn look(resource: &Resource, binding: &Binding, id: Option<&Value>) -> String {
     select(&["*"], resource, binding, id)
 }
 
-/// A query of some columns.
+/// The query that selects these columns of a row, or of all rows of the binding.
 pub(super) fn select(columns: &[&str], resource: &Resource, binding: &Binding, id: Option<&Value>) -> String {
     let values = binding.iter().chain(id.map(|id| (resource.row_id(), id)));
     let terms: Vec<String> = values.map(|(column, value)| format!("{column} = {}", literal(value))).collect();
@@ -165,7 +183,7 @@ mod tests {
     use super::*;
     use crate::resource::Registry;
 
-    /// Reads a row by a get that names it by `asked`, in a table whose ids are numbers, or text.
+    /// Reads a row from the body of a get for the id `asked`.
     fn read(table: &str, method: &str, asked: Value, body: &str) -> Result<RecordBatch, rows::Fault> {
         let resource = Registry::built_in().find("compute", table).unwrap();
         let binding = Binding::default().with("image_id", Value::Int(7));

@@ -1,5 +1,5 @@
-//! From [`CallProcedure`] to [`CallProcedureExec`]: the arguments get their values, are checked as a whole, and become
-//! a request.
+//! Plans a [`CallProcedure`] as a [`CallProcedureExec`]: evaluates the arguments, checks them as a whole, and makes the
+//! request.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::call_procedure_exec::{CallProcedureExec, ProcedureCall};
 use crate::resource::{ArgumentValue, Arguments};
 use crate::table::fault::to_datafusion;
 
-/// Plans calls. Nothing is sent by that.
+/// Plans calls. It sends nothing.
 #[derive(Debug)]
 pub struct CallPlanner;
 

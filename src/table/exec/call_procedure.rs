@@ -1,7 +1,7 @@
 //! The logical plan of an EXEC: a procedure, and an expression for each argument.
 //!
-//! Whatever the statement looked like, it becomes this. The expressions are DataFusion's, so parameters are found,
-//! typed and bound in them as in any statement.
+//! Both syntaxes (EXEC and CALL) become this plan. The expressions are DataFusion's, so parameters are found, typed and
+//! bound as in any statement.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -17,17 +17,17 @@ use super::{Fault, USUAL_WAIT};
 use crate::error::Error;
 use crate::resource::{ArgumentValue, Arguments, Callable};
 
-/// A procedure that is to be called.
+/// The call of a procedure.
 #[derive(Clone, Debug)]
 pub struct CallProcedure {
     pub(super) callable: Arc<Callable>,
     pub(super) slots: Vec<ArgumentSlot>,
-    /// For each slot.
+    /// The value of each slot.
     pub(super) values: Vec<Expr>,
     schema: DFSchemaRef,
 }
 
-/// What a value is for.
+/// The argument that a value is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Hash)]
 pub enum ArgumentSlot {
     /// The parameter of this name.
@@ -39,7 +39,7 @@ pub enum ArgumentSlot {
 }
 
 impl ArgumentSlot {
-    /// As a statement names it.
+    /// The argument's name in a statement, without the `@` of a parameter.
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Named(name) => name,
@@ -50,7 +50,7 @@ impl ArgumentSlot {
 }
 
 impl CallProcedure {
-    /// Checks what is known of the values.
+    /// Makes the plan, and checks the values that are known already.
     ///
     /// # Errors
     /// [`Fault`], and [`crate::resource::ArgumentFault`], which shows a statement that would work.
@@ -63,17 +63,17 @@ impl CallProcedure {
         Ok(call)
     }
 
-    /// The value of [`ArgumentSlot::Wait`] where the statement does not say how long.
+    /// The default value of [`ArgumentSlot::Wait`].
     pub fn usual_wait() -> Expr {
         Expr::Literal(humantime::format_duration(USUAL_WAIT).to_string().into(), None)
     }
 
-    /// The name of what is called.
+    /// The name of the procedure.
     pub fn procedure(&self) -> String {
         self.callable.name()
     }
 
-    /// The column that tells which row was started.
+    /// The column that identifies the row.
     pub fn row_id(&self) -> &str {
         self.callable.answers.row_id()
     }
@@ -154,7 +154,7 @@ impl UserDefinedLogicalNodeCore for CallProcedure {
         write!(f, "CallProcedure: {} {}", self.callable.name(), given.join(", "))
     }
 
-    /// Nothing is checked here: to learn the schema, DataFusion binds NULLs.
+    /// Checks no values: to find a statement's schema, DataFusion binds NULLs.
     fn with_exprs_and_inputs(&self, values: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
         if values.len() != self.slots.len() || !inputs.is_empty() {
             return plan_err!("CallProcedure has {} values and no input", self.slots.len());

@@ -1,4 +1,4 @@
-//! The physical plan of an EXEC. Executing it is what sends the request.
+//! The physical plan of an EXEC. Executing it sends the request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,12 +27,12 @@ use crate::table::fault::to_datafusion;
 pub(super) struct ProcedureCall {
     pub(super) callable: Arc<Callable>,
     pub(super) invocation: Invocation,
-    /// How long to wait for the end of what it starts.
+    /// The limit of AWAIT, if the statement has it.
     pub(super) wait: Option<Duration>,
 }
 
 impl ProcedureCall {
-    /// The name of the account that it is sent to.
+    /// The name of the account that the request is sent to.
     fn account(&self) -> &str {
         &self.callable.resource.catalog
     }
@@ -43,7 +43,7 @@ impl ProcedureCall {
     }
 }
 
-/// Sends a request, and answers its row.
+/// Sends a request, and returns the row of its response.
 #[derive(Debug)]
 pub struct CallProcedureExec {
     call: Arc<ProcedureCall>,

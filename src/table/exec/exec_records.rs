@@ -1,11 +1,18 @@
-//! What was started, so that it is started once.
+//! Records of the POSTs that were started, so that each execution starts one POST.
 //!
-//! Each GetFlightInfo of an EXEC mints a [`Once`], which travels in its ticket. The first DoGet of that ticket starts
-//! the POST; every other one, at the same time or later, gets what the first one got. A ticket is good for
-//! [`TICKET_LIFE`], and its record is kept longer than that: there is no moment at which a ticket is taken and its
-//! record is gone. Numbers say which process minted them, so one from before a restart is told from a new one.
+//! ```text
+//! GetFlightInfo ─► mint ─► Once, in the ticket
+//! DoGet 1 ─► start ─► no record: spawn the POST's task, store a record ─► PendingOutcome ─► row or error
+//! DoGet 2 ─► start ─► a record of this number ──────────────────────────► PendingOutcome ─► the same
+//! ```
 //!
-//! A POST runs in a task that nobody aborts. Whoever waits for it may leave; a server that stops waits for it.
+//! A ticket is valid for [`TICKET_LIFE`], and its record is kept for [`SLACK`] longer. A [`Once`] contains the process
+//! that has minted it, so a ticket from before a restart is rejected.
+//!
+//! Do not change without thinking:
+//! - a record must outlive its ticket: a valid ticket without a record would start a second POST;
+//! - looking up a record, storing it and checking for a shutdown happen under one lock;
+//! - the task of a POST is never aborted. A reader may drop its [`PendingOutcome`]; a shutdown waits for the task.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -23,10 +30,10 @@ use tracing::{Instrument, warn};
 use super::Fault;
 use crate::error::{Error, Result};
 
-/// How long the ticket of an EXEC is good for.
+/// How long the ticket of an EXEC is valid.
 pub const TICKET_LIFE: Duration = Duration::from_secs(600);
 
-/// How much longer than its ticket a record lives.
+/// How much longer than its ticket a record is kept.
 const SLACK: Duration = Duration::from_secs(60);
 
 /// The number of one execution.
@@ -34,40 +41,40 @@ const SLACK: Duration = Duration::from_secs(60);
 pub struct Once {
     /// The process that minted it.
     pub process: u64,
-    /// Random and unguessable: whoever has it can read the result.
+    /// Random and unguessable: a client that has it can read the result.
     pub number: u64,
-    /// When it expires, in milliseconds of its process's life.
+    /// When it expires, in milliseconds since the process started.
     pub expires_ms: u64,
 }
 
-/// Which execution of a statement a run of its plan is.
+/// The execution of a statement that a run of its plan belongs to.
 #[derive(Clone, Copy, Debug)]
 pub enum Execution {
-    /// One of its own, each time.
+    /// A new one for each run.
     New,
     /// The one of a ticket.
     Ticket {
-        /// There if it was made for an EXEC.
+        /// The number in the ticket, if the ticket was made for an EXEC.
         once: Option<Once>,
-        /// Tells the tickets of one number apart, none of which but the first was made here. Not by the request: a
-        /// value such as `now()` is another one each time that it is asked for.
+        /// A hash of the whole ticket. It detects a forged ticket that combines a number with another statement. The
+        /// request would not do: with `now()` as an argument it differs each time.
         digest: u64,
     },
 }
 
-/// The row that was answered, or why there is none.
+/// The row of a response, or the reason why there is no row.
 type Outcome = Result<RecordBatch>;
 
-/// What a process has started.
+/// The POSTs of this process.
 #[derive(Debug)]
 pub(super) struct Records {
     process: u64,
     begin: Instant,
     started: Mutex<ExecRecords>,
-    /// Turns true under the lock: nothing is started afterwards.
+    /// Set to true under the lock of `started`: no POST is started afterwards.
     stopping: watch::Sender<bool>,
     running: TaskTracker,
-    /// Those without an outcome: a task goes on for a moment after it has told one.
+    /// The number of POSTs without an outcome. `running` counts a task until shortly after that.
     unanswered: Arc<AtomicUsize>,
 }
 
@@ -83,7 +90,7 @@ struct Record {
     outcome: PendingOutcome,
 }
 
-/// Somebody who waits for an outcome.
+/// The outcome of a POST, which may still run.
 #[derive(Clone, Debug)]
 pub(super) struct PendingOutcome {
     what: String,
@@ -103,7 +110,7 @@ fn random() -> u64 {
 }
 
 impl Records {
-    /// The number of one execution, to be handed out.
+    /// The number of a new execution.
     pub(super) fn mint(&self) -> Once {
         let expires = self.begin.elapsed() + TICKET_LIFE;
         let expires_ms = u64::try_from(expires.as_millis()).unwrap_or(u64::MAX);
@@ -113,7 +120,7 @@ impl Records {
     /// Starts `post`, unless this execution has started it before. `what` is for the log.
     ///
     /// # Errors
-    /// A ticket that is not to be taken, or a process that stops: nothing was started.
+    /// The ticket is not valid, or the process is shutting down. Nothing was started.
     pub(super) fn start(
         &self,
         execution: &Execution,
@@ -157,17 +164,18 @@ impl Records {
         Ok(waiting)
     }
 
+    /// When a ticket expires.
     fn expires(&self, once: &Once, now: Instant) -> Result<Instant, Fault> {
         if once.process != self.process {
             return Err(Fault::OtherProcess);
         }
         let expires = self.begin.checked_add(Duration::from_millis(once.expires_ms)).ok_or(Fault::Expired)?;
-        // Longer than any that was minted: its record would be forgotten first.
+        // Every minted ticket expires within `TICKET_LIFE`. A forged one with a later time would outlive its record.
         let minted = now < expires && expires <= now + TICKET_LIFE;
         minted.then_some(expires).ok_or(Fault::Expired)
     }
 
-    /// Starts nothing any more, and waits for all that was started.
+    /// Rejects new POSTs from now on, and waits for the running ones.
     pub(super) async fn finish(&self) {
         {
             let _started = self.lock();
@@ -177,14 +185,14 @@ impl Records {
         self.running.wait().await;
     }
 
-    /// Waits until nothing is started any more.
+    /// Waits until `finish` is called.
     pub(super) async fn stopped(&self) {
         let mut stopping = self.stopping.subscribe();
-        // Its sender is here.
+        // It fails only without a sender, and `self` has one.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 
-    /// How many POSTs are on their way.
+    /// The number of POSTs without an outcome.
     pub(super) fn running(&self) -> usize {
         self.unanswered.load(Ordering::SeqCst)
     }
@@ -194,7 +202,7 @@ impl Records {
     }
 }
 
-/// Counts a POST while it has no outcome; one that panics as well.
+/// Counts a POST until it is dropped: when the POST has an outcome, or panics.
 struct Unanswered(Arc<AtomicUsize>);
 
 impl Unanswered {
@@ -218,12 +226,12 @@ fn nobody_waits(what: &str, outcome: &Outcome) {
 }
 
 impl PendingOutcome {
-    /// The outcome, as soon as there is one.
+    /// Waits for the outcome.
     pub(super) async fn outcome(mut self) -> Outcome {
         let outcome = self.outcome.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
         match outcome {
             Ok(Some(outcome)) => outcome,
-            // The task panicked.
+            // The task panicked, and dropped the sender.
             Ok(None) | Err(_) => Err(Error::from(Fault::Vanished { what: self.what })),
         }
     }
@@ -241,7 +249,7 @@ mod tests {
         RecordBatch::new_empty(Arc::new(Schema::empty()))
     }
 
-    /// A POST that is counted, and one that waits.
+    /// A POST that counts its executions.
     fn counted(count: &Arc<AtomicUsize>) -> impl Future<Output = Outcome> + Send + use<> {
         let count = Arc::clone(count);
         async move {

@@ -1,17 +1,20 @@
-//! EXEC: a procedure of a resource, called once.
+//! EXEC: calls a procedure of a resource, once.
 //!
 //! ```text
-//! CallProcedure       the logical plan: a procedure and expressions for its arguments      (node)
-//!    │ planned: the arguments are evaluated, checked, and become a request               (planner)
-//! CallProcedureExec   the physical plan: EXPLAIN shows the request, `execute` sends it     (plan)
+//! CallProcedure       the logical plan: a procedure and expressions for its arguments  (call_procedure)
+//!    │ planning evaluates and checks the arguments, and makes the request              (call_planner)
+//! CallProcedureExec   the physical plan: EXPLAIN shows the request, `execute` sends it (call_procedure_exec)
 //!    │ executed, if the run has a `Permission`
-//! Writer              calls the procedure once for each execution                        (writer)
-//!    ├─ records       starts the POST in a task of its own, or finds the one that the ticket has started before
-//!    ├─ post          the POST, its audit line, its row; what to tell if the answer is lost
-//!    └─ settle        AWAIT: reads the row again until it says that it is over
+//! Writer              calls the procedure once for each execution                      (writer)
+//!    ├─ exec_records  starts the POST in its own task, or finds the one that the ticket has started before
+//!    ├─ post          the POST, its audit line, its row; the error if the response is lost
+//!    └─ await_end     AWAIT: reads the row again until its status is a final one
 //! ```
 //!
-//! Planning sends nothing. Who may end what while a POST runs is a table on the page of `writer`.
+//! Do not change without thinking:
+//! - planning sends nothing: a client may prepare and explain an EXEC;
+//! - only [`Writer`] starts a POST. What may end while a POST runs, and what continues, is a table in `writer`;
+//! - a POST is sent again only if the API has certainly not executed it (see `post`).
 
 mod argument_values;
 mod audit;
@@ -33,18 +36,18 @@ pub use exec_records::{Execution, Once, TICKET_LIFE};
 pub use fault::Fault;
 pub use writer::{Permission, TIME_OF_AN_EXEC, Writer};
 
-/// How long AWAIT waits where the statement does not say.
+/// The default limit of AWAIT, for a statement without a time.
 pub const USUAL_WAIT: Duration = Duration::from_secs(600);
 
-/// The longest that a statement may say.
+/// Maximum limit of AWAIT.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
 
-/// How often AWAIT asks.
+/// How often AWAIT reads the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Polling {
-    /// The pause before the first question; each is half as long again as the one before.
+    /// The pause before the first request. Each further pause is 1.5 times as long as the one before.
     pub first_pause: Duration,
-    /// The longest pause.
+    /// Maximum length of a pause.
     pub longest_pause: Duration,
 }
 

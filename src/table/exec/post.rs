@@ -1,4 +1,12 @@
-//! The POST itself: its row, or what to tell where there is none.
+//! Sends the POST of an EXEC, and returns its row or an error that says what is known of the outcome.
+//!
+//! ```text
+//! client.post ─► 2xx with a row ─────────────────────────────► the row
+//!            ├─► certainly not executed (a client error, …) ─► that error
+//!            └─► may have been executed, or 2xx without a row ─► read the list: what has begun since? ─► Fault::Lost
+//! ```
+//!
+//! `client.post` repeats a request only if the API has certainly not executed it; nothing here sends it a second time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +25,7 @@ use crate::resource::{Binding, Callable, Invocation, LostPostLookup, Method, Res
 use crate::rows::Decoder;
 use crate::table::fault::Fault as TableFault;
 
-/// How long it may take to look what has begun: a stop waits for that, too.
+/// Timeout of the request that reads what has begun since. A shutdown waits for it as well.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// Sends the request and stores its outcome in the query, for a client that may have disconnected by then.
@@ -28,7 +36,8 @@ pub(super) async fn post(call: Arc<ProcedureCall>, client: Client, scope: Reques
     answered
 }
 
-/// Sends the request until it is answered, but never twice where the first may have been carried out.
+/// Sends the request, and decodes the row of its response. If the outcome is unknown, or a success without a readable
+/// row, the error lists the actions that have begun since.
 async fn until_answered(call: &ProcedureCall, client: &Client, scope: &RequestScope) -> Result<RecordBatch> {
     let ProcedureCall { callable, invocation, .. } = call;
     let Invocation { path, body, binding } = invocation;
@@ -53,15 +62,15 @@ async fn until_answered(call: &ProcedureCall, client: &Client, scope: &RequestSc
     Err(Fault::Lost(Box::new(Lost { at, status, cause, appeared, request_id, look })).into())
 }
 
-/// The row of what was started, with all columns of its table. All of them are read, so a key of any of them that stands
-/// twice is an error.
+/// The row of the started action, with all columns of its table. All of them are decoded, so a JSON key of any column
+/// that occurs twice is an error.
 fn row(callable: &Callable, body: &[u8], binding: &Binding) -> Result<RecordBatch, crate::rows::Fault> {
     let Callable { answers, procedure, .. } = callable;
     let columns: Vec<usize> = (0..answers.columns.len()).collect();
     Ok(Decoder::new(answers, &ResponseShape::Row(procedure.row.clone()), &columns).decode(body, binding)?.batch)
 }
 
-/// What has begun since the request was sent, as far as its first page tells: the list has the newest first.
+/// The actions that have begun since the request was sent, from the first page of the list: the newest are first.
 async fn appeared(call: &ProcedureCall, client: &Client, begin: Instant, scope: &RequestScope) -> Appeared {
     let Callable { answers, procedure, .. } = call.callable.as_ref();
     let Some(lookup) = &procedure.lookup_if_lost else { return Appeared::Untraced };
@@ -80,7 +89,8 @@ async fn appeared(call: &ProcedureCall, client: &Client, begin: Instant, scope: 
             return Appeared::Unreadable(fault.into());
         }
     };
-    // By the API's own clock: the one here may be wrong. Both of its times are in whole seconds.
+    // By the API's clock (the Date header): the local one may be wrong. The header and the rows' times are in whole
+    // seconds, hence one second more.
     let now = body.head().date.unwrap_or_else(Utc::now);
     let since = now - TimeDelta::from_std(begin.elapsed()).unwrap_or_default() - TimeDelta::seconds(1);
     match rows_since(answers, method, lookup, &body, &call.invocation.binding, since) {
@@ -103,7 +113,7 @@ fn rows_since(
     let times = rows.column(rows.num_columns() - 1);
     let times = times.as_any().downcast_ref::<TimestampNanosecondArray>().expect("the declaration's check sees to it");
     let since = since.timestamp_nanos_opt().unwrap_or(i64::MAX);
-    // A row that does not tell when it began may have begun since.
+    // A row without a time may have begun since.
     let new = (0..rows.num_rows()).filter(|row| times.is_null(*row) || times.value(*row) >= since);
     Ok(new.map(|row| shown(&rows, row, &lookup.time_column)).collect())
 }
@@ -122,7 +132,7 @@ pub(super) fn cell(rows: &RecordBatch, column: usize, row: usize) -> String {
     formatter.map_or_else(|error| error.to_string(), |formatter| formatter.value(row).to_string())
 }
 
-/// The request of a method, with what the call was made with, and the row's own id.
+/// The request of a method, with the values of the call and the row's id in its path.
 pub(super) fn request(resource: &Resource, method: &Method, binding: &Binding, id: Option<Value>) -> Request {
     let value = |parameter: &str| {
         let column = resource.canonical(parameter);
@@ -131,7 +141,7 @@ pub(super) fn request(resource: &Resource, method: &Method, binding: &Binding, i
     Request::new(method.path.fill(value).expect("a call gives every parameter of its table"))
 }
 
-/// The query that shows what has begun there.
+/// The query that selects the latest actions.
 fn look(callable: &Callable, binding: &Binding) -> String {
     let Callable { answers, procedure, .. } = callable;
     let Some(LostPostLookup { columns, time_column, .. }) = &procedure.lookup_if_lost else {

@@ -1,10 +1,23 @@
-//! The one place that starts POSTs: each execution once.
+//! The only place that starts POSTs: one for each execution.
 //!
-//! An engine that may write has one [`Writer`]. A plan only calls it ([`Writer::call`]); whoever stops the engine asks it
-//! how many POSTs run, and waits for them. A POST has a task of its own, so there is more than one party that may end,
-//! or be dropped, while it runs.
+//! An engine that may write has one [`Writer`]. A plan only calls it ([`Writer::call`]). A shutdown reads the number of
+//! running POSTs, and waits for them. A POST runs in its own task, so it continues if the future that waits for its row
+//! is dropped.
 //!
-//! # Who may drop what
+//! ```text
+//! DoGet ─► CallProcedureExec ─► Writer::call ─► Records::start ─ ─ ─► task: post::post ─► API
+//!                                    │                │ a record per ticket    │
+//!                                    │                ▼                        │
+//!                                    └─ waits for PendingOutcome ◄─────────────┘ row or error
+//!                                    └─ with AWAIT: await_end::until_settled
+//! ```
+//!
+//! Do not change without thinking:
+//! - nothing may abort the task of a POST, and its runtime must not be the one of the plan threads;
+//! - the record is stored under the same lock that looks it up, before the POST begins: otherwise two reads of a ticket
+//!   could start two POSTs.
+//!
+//! # What ends, and what continues
 //!
 //! `by` names the function that does it, `test` the test that shows it; `tests/exec/page.rs` checks that they exist.
 //!
@@ -22,8 +35,8 @@
 //!     by    table::exec::call_procedure_exec::execute
 //!     test  exec::dropped::a_do_get_that_is_dropped_before_its_rows_are_read_sends_nothing
 //!
-//! A DoPut is dropped                  the wait for its row; the rows after  the POST of that row
-//!                                     it are not sent
+//! A DoPut is dropped                  the wait for the current parameter    the POST of the current row
+//!                                     row; later rows are not sent
 //!     by    engine::exec_update::update
 //!     test  exec::several::a_client_that_goes_away_between_rows_leaves_the_rest_unsent
 //!
@@ -32,8 +45,8 @@
 //!     by    engine::task
 //!     test  engine::plan_driver::tests::the_time_of_a_query_ends_a_select_and_no_exec
 //!
-//! The query is cancelled by its       the plan, its wait for the row,       the POST, and its record; the client is
-//! number                              AWAIT                                 told that it is not taken back
+//! The query is cancelled by its       the plan, its wait for the row,       the POST, and its record; the error says
+//! number                              AWAIT                                 that the POST is not cancelled
 //!     by    engine::cancel
 //!     test  queries::an_exec_that_is_cancelled_says_that_its_request_is_not_taken_back
 //!
@@ -43,8 +56,8 @@
 //!     test  cli::exec::a_signal_waits_for_the_post_and_tells_what_it_started
 //!     test  cli::exec::a_signal_ends_an_await_and_tells_what_was_started
 //!
-//! query: another signal, or output    nothing while a POST runs; otherwise  the POST
-//! that nobody reads                   the process, 2 s after the first
+//! query: another signal, or an        nothing while a POST runs; otherwise  the POST
+//! output pipe that is not read        the process, 2 s after the first
 //!     by    cli::signal::end_if_stuck
 //!     test  cli::exec::a_second_signal_ends_no_post
 //!
@@ -55,43 +68,43 @@
 //!     test  cli::serving::a_query_that_takes_longer_ends_as_unavailable
 //!
 //! serve: the second signal            the 5 s; the process, once the        POSTs, until the writer has stopped
-//! (a SIGHUP is none)                  writer has stopped
+//! (a SIGHUP does not count)           writer has stopped
 //!     by    cli::serve::run
 //!     test  cli::exec::a_server_that_is_told_twice_to_stop_still_waits_for_the_post
 //!     test  cli::exec::a_terminal_that_is_closed_is_one_signal_however_often_it_says_so
 //!
 //! The writer stops (finish)           AWAIT, with the action's id; an EXEC  POSTs: it waits for all of them
-//!                                     that has sent nothing is refused
+//!                                     that has sent nothing is rejected
 //!     by    table::exec::writer::finish
 //!     test  exec::stopping::a_stop_ends_an_await_with_the_actions_id
 //!     test  table::exec::exec_records::tests::what_was_started_ends_with_nobody_waiting_and_a_stop_waits_for_it
 //!
-//! AWAIT ends: a last status, its      the stream, with the row or an error  the action, at DigitalOcean
-//! limit, or an error that stays
+//! AWAIT ends: a final status, its     the stream, with the row or an error  the action, at DigitalOcean
+//! limit, or a permanent error
 //!     by    table::exec::await_end::until_settled
 //!     test  exec::awaiting::time_that_runs_out_is_an_error_with_its_id_and_its_last_status
 //!
-//! The POST's task ends: it has an     the waits of all readers of its       nothing; after a panic nobody knows
-//! answer, none in time, or a panic    ticket, with the same outcome         whether the POST was sent
+//! The POST's task ends: with a        the waits of all readers of its       nothing; after a panic it is unknown
+//! response, a timeout, or a panic     ticket, with the same outcome         whether the POST was sent
 //!     by    table::exec::exec_records::start
 //!     test  exec::lost::a_time_out_is_a_lost_answer_too
 //!     test  table::exec::exec_records::tests::a_task_that_panics_leaves_an_error
 //!
-//! A ticket's record is forgotten:     nothing: the ticket has expired       the POST, and the waits for it
+//! A ticket's record is removed:       nothing: the ticket has expired       the POST, and the waits for it
 //! 11 minutes after GetFlightInfo, at  before
 //! the next EXEC
 //!     by    table::exec::exec_records::start
 //!     test  table::exec::exec_records::tests::a_record_that_is_forgotten_ends_neither_its_post_nor_the_wait_for_it
 //!
-//! The process is killed               all of it: what was sent may have     nothing; its tickets are refused by
-//! (SIGKILL, out of memory)            been carried out                      the next process
+//! The process is killed               everything: a request that was sent   nothing; its tickets are rejected by
+//! (SIGKILL, out of memory)            may have been executed                the next process
 //!     by    table::exec::exec_records::expires
 //!     test  exec::once::the_ticket_of_another_process_is_refused
 //! ```
 //!
-//! A POST whose query has ended is counted by [`Writer::running`], and is no query of `Engine::queries` any more.
+//! A POST whose query has ended is counted by [`Writer::running`], but not listed by `Engine::queries`.
 //!
-//! `query --server` runs no POST itself: a signal closes its stream.
+//! `oceanflight query --server` does not run the POST itself: a signal closes its stream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,30 +118,30 @@ use super::{Execution, Fault, LONGEST_WAIT, Once, Polling, await_end, post};
 use crate::api::{Client, RequestScope};
 use crate::error::Result;
 
-/// The time of a query that is an EXEC. An EXEC has bounds of its own: the budget's patience, the attempts' time, AWAIT's
-/// limit. The time of other queries would end it while nobody knows what it did.
+/// The timeout of a query that is an EXEC, longer than every limit of its parts: the maximum wait for the budget, the
+/// attempts' timeout, the limit of AWAIT. The timeout of other queries would end it with an unknown outcome.
 pub const TIME_OF_AN_EXEC: Duration = Duration::from_secs(LONGEST_WAIT.as_secs() + 3_600);
 
-/// The right of a run to write ([`crate::table::Run`]). A plan whose run has none writes nothing.
+/// The permission of a run to write ([`crate::table::Run`]). A plan whose run has no permission writes nothing.
 #[derive(Debug)]
 pub struct Permission {
-    /// Which execution of the statement the run is.
+    /// The execution that the run belongs to.
     pub execution: Execution,
-    /// What calls the procedure.
+    /// The engine's writer.
     pub writer: Arc<Writer>,
 }
 
-/// Calls procedures, and knows what it has called. An engine that may write has one.
+/// Calls procedures, and records the calls. An engine that may write has one.
 #[derive(Debug)]
 pub struct Writer {
     records: Records,
-    /// Where POSTs run: plans compute within a poll, and a POST on their threads would miss its time.
+    /// The runtime that POSTs run on. Not the plan threads: plans compute within a poll, and would delay a POST.
     runtime: Handle,
     polling: Polling,
 }
 
 impl Writer {
-    /// A writer whose POSTs run on the runtime that this is called in: the one that answers clients.
+    /// A writer whose POSTs run on the current runtime, which must be the one that serves clients.
     ///
     /// # Errors
     /// [`Fault::NoRuntime`].
@@ -137,16 +150,16 @@ impl Writer {
         Ok(Self { records: Records::default(), runtime, polling })
     }
 
-    /// The number of one execution, for a ticket.
+    /// The number of a new execution, for a ticket.
     pub fn mint(&self) -> Once {
         self.records.mint()
     }
 
-    /// Calls a procedure, unless this execution has called it before, and returns the row that the API answered; with
-    /// AWAIT, the row at the end. Dropping the future ends the wait and AWAIT, but not the POST.
+    /// Calls a procedure, unless this execution has called it before, and returns the row of the API's response; with
+    /// AWAIT, the row with its final status. Dropping the future ends the wait and AWAIT, but not the POST.
     ///
     /// # Errors
-    /// [`Fault`], and those of the POST.
+    /// [`Fault`], and the errors of the POST.
     pub(super) async fn call(
         &self,
         call: &Arc<ProcedureCall>,
@@ -163,22 +176,22 @@ impl Writer {
         }
     }
 
-    /// How many POSTs run.
+    /// The number of running POSTs.
     pub fn running(&self) -> usize {
         self.records.running()
     }
 
-    /// Starts no POST from now on, and waits for those that run.
+    /// Rejects new POSTs from now on, and waits for the running ones.
     pub async fn finish(&self) {
         self.records.finish().await;
     }
 
-    /// Waits until no POST is started any more.
+    /// Waits until [`Writer::finish`] is called.
     pub(super) async fn stopped(&self) {
         self.records.stopped().await;
     }
 
-    /// How often AWAIT asks.
+    /// How often AWAIT reads the row.
     pub(super) fn polling(&self) -> Polling {
         self.polling
     }
