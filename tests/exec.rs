@@ -1,4 +1,5 @@
-//! EXEC: what is sent, how often, and what is told of it. The simulated account counts the POSTs that it carried out.
+//! EXEC: which requests are sent, how often, and what the result says. The simulated account counts the POSTs that it
+//! has executed.
 
 mod accepted;
 mod awaiting;
@@ -24,7 +25,7 @@ use tokio::sync::Semaphore;
 
 use crate::support::{IMAGE, Stage, json};
 
-/// A transfer to a region where the image is not yet.
+/// A transfer to a region that does not have the image yet.
 const TRANSFER: &str = "EXEC digitalocean.compute.image_actions.image_actions_post \
                         @image_id='62137902', @type='transfer', @region='sfo3'";
 const PATH: &str = "POST /v2/images/62137902/actions";
@@ -42,7 +43,7 @@ const COLUMNS: [&str; 11] = [
     "action_id",
 ];
 
-/// Options with writes on, and an AWAIT that does not dawdle.
+/// Options with writes on and short pauses of AWAIT.
 fn writes() -> engine::Options {
     let pause = Duration::from_millis(1);
     let polling = Polling { first_pause: pause, longest_pause: pause };
@@ -59,7 +60,7 @@ async fn stage() -> Stage {
     stage_that_settles(Duration::from_secs(3_600)).await
 }
 
-/// The only row of an answer.
+/// The only row of a result.
 fn one(rows: &RecordBatch) -> Json {
     let mut rows = json(rows);
     assert_eq!(rows.len(), 1, "{rows:?}");
@@ -71,7 +72,7 @@ impl Stage {
         self.demo.account().posts()
     }
 
-    /// Holds requests back until the answer gets permits.
+    /// Holds back requests until the returned semaphore gets permits.
     fn hold(&self, method: &str, path: &str) -> Arc<Semaphore> {
         let gate = Arc::new(Semaphore::new(0));
         self.demo.account().inject(Fault::on(method, path).then(TestEffect::hold(Arc::clone(&gate))));

@@ -1,5 +1,5 @@
-//! Joins that fetch what they need: the rows are those of an oracle that has all of them in memory, and no more is
-//! asked for than the join takes.
+//! Bind joins: they return the rows of an oracle that has all rows in memory, and send no more requests than the join
+//! needs.
 
 mod ledger;
 mod oracle;
@@ -46,7 +46,7 @@ async fn every_shape_of_query_answers_the_same_when_its_scans_and_joins_went_thr
     check_filters(&filters, 80);
 }
 
-/// All filters went through bytes, and they were at least so many.
+/// All filters went through bytes, and there were at least this number of them.
 fn check_filters(filters: &FilterCounts, at_least: usize) {
     assert_eq!(filters.refused(), BTreeMap::new());
     assert!(filters.encoded() >= at_least, "{} filters went through bytes", filters.encoded());
@@ -88,21 +88,21 @@ async fn the_oracle_has_the_rows_that_the_server_reads_without_a_join() {
     assert_eq!(trial.asked_at_most(keys, Of::Images).await, Ok(()));
 }
 
-/// A stage with images 1 to `images`, each with so many actions.
+/// A stage with images 1 to `images`, each with this number of actions.
 async fn stage_of(images: usize, actions: usize) -> Stage {
     let ids: Vec<_> = (1..=images).map(|id| id.to_string()).collect();
     let totals: Vec<_> = ids.iter().map(|id| (id.as_str(), actions)).collect();
     Stage::new(&totals).await
 }
 
-/// The pages of lists that the joins' images were asked for so far.
+/// The pages of lists of actions that were requested so far.
 fn asked(stage: &Stage) -> Vec<String> {
     let requests = stage.demo.account().requests().into_iter();
     let lists = requests.filter(|request| request.path.ends_with("/actions") && !request.path.contains(OTHER_IMAGE));
     lists.map(|request| format!("{}?page={}", request.path, request.page.unwrap_or(1))).collect()
 }
 
-/// As [`asked`], when no more of them come: another query is run in between, which takes its time.
+/// The number of [`asked`] pages when no more requests arrive: another query runs in between, which takes some time.
 async fn asked_in_the_end(stage: &Stage) -> usize {
     let mut before = None;
     loop {
@@ -172,7 +172,7 @@ async fn an_image_that_comes_back_in_a_later_batch_is_not_asked_for_again() {
 async fn the_actions_of_many_images_are_asked_for_side_by_side() {
     let stage = stage_of(100, 1).await;
     let gate = Arc::new(Semaphore::new(0));
-    // None is answered before sixteen are there: one after another, or a few at a time, they never would be.
+    // No response before sixteen requests have arrived: they never would, if they were sent a few at a time.
     stage.demo.account().inject(Fault::on("GET", "/v2/images/*/actions").then(TestEffect::hold(Arc::clone(&gate))));
 
     let query = stage.rows("SELECT a.id FROM images i JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 100");
@@ -195,7 +195,7 @@ async fn a_client_that_takes_one_batch_and_sleeps_stops_the_requests() {
     let mut rows = idle.rows.next().await.unwrap().unwrap().num_rows();
 
     let asked_for_one_batch = asked_in_the_end(&stage).await;
-    // What chunks that run may ask for, and one more.
+    // The keys of running chunks, and one more chunk.
     assert!(asked_for_one_batch <= 48 + 16, "{asked_for_one_batch} of 200 for {rows} rows");
 
     while let Some(batch) = idle.rows.next().await {
@@ -237,7 +237,7 @@ async fn a_limit_that_is_reached_stops_the_requests() {
 
     assert_eq!(rows.await.num_rows(), 30);
     let asked = asked_in_the_end(&stage).await;
-    // Chunks of 4, 8 and 16, and the one that begins when there are rows.
+    // Chunks of 4, 8 and 16 keys, and the one that starts when there are rows.
     assert!(asked <= 44, "10 images have 30 actions, and {asked} were asked for");
 }
 
@@ -379,7 +379,7 @@ async fn a_recursive_query_asks_for_an_image_once() {
     assert_eq!(requests.len(), 2, "{requests:?}");
 }
 
-/// With image 1 of so many actions, whose resource is the image itself.
+/// A stage with image 1 and this number of its actions.
 async fn stage_of_one(actions: usize) -> Stage {
     Stage::new(&[("62137906", actions)]).await
 }
@@ -439,7 +439,7 @@ async fn a_null_in_a_list_of_values_adds_no_rows_and_drops_no_filter() {
 #[tokio::test]
 async fn a_cast_that_makes_nulls_is_not_seen_through() {
     let stage = Stage::new(&[]).await;
-    // An image of the account's own whose number is beyond 32 bits.
+    // An image of the account whose id does not fit into 32 bits.
     let nulls = "(SELECT CAST(NULL AS INT) AS x) k JOIN (SELECT TRY_CAST(image_id AS INT) AS y FROM image_actions) a";
 
     let rows = stage.rows(&format!("SELECT DISTINCT a.y FROM {nulls} ON a.y IS NOT DISTINCT FROM k.x")).await;

@@ -1,4 +1,4 @@
-//! What a query costs: told by EXPLAIN, counted by EXPLAIN ANALYZE, bounded by `query.max_requests`.
+//! The number of requests of a query: EXPLAIN shows it before, EXPLAIN ANALYZE after, `query.max_requests` limits it.
 
 use futures::StreamExt;
 use oceanflight::engine;
@@ -8,7 +8,7 @@ use simulated_account::{self as demo, Limits};
 
 use crate::support::{Stage, json, single};
 
-/// With images 1 to `images` that have `actions` actions each, and queries that may send `most` requests.
+/// A stage with images 1 to `images`, which have `actions` actions each, and a limit of `most` requests for a query.
 async fn stage(images: usize, actions: usize, most: u64) -> Stage {
     let totals = (1..=images).map(|image| format!("{image}={actions}").parse().unwrap()).collect();
     let demo = demo::Options { limits: Limits::off(), totals, ..demo::Options::default() };
@@ -140,7 +140,7 @@ async fn a_query_stops_when_it_has_sent_what_it_may() {
     assert!(report.starts_with("the query reached its limit of 20 requests before GET /v2/images/"), "{report}");
     assert!(report.contains("it needs at least 41\n"), "one for the images, and their 40 lists: {report}");
     assert!(report.contains("\nhint: name fewer values or rows to join with, add a LIMIT"), "{report}");
-    // Those in flight when it failed may not have got there.
+    // Requests that were in flight when the query failed may not have arrived.
     assert!((4..=20).contains(&stage.requests().len()));
 }
 
@@ -151,7 +151,7 @@ async fn an_error_tells_what_is_known_of_how_many_it_would_need() {
     let own = own.iter().filter(|image| image["public"] == false).count();
 
     for (sql, needed) in [
-        // Those with a second page, which may be known of by then or not.
+        // Lists with a second page, which may be known by then or not.
         ("SELECT count(*) FROM image_actions WHERE image_id NOT IN (62137902, 62137906)", own - 1),
         ("SELECT count(*) FROM image_actions WHERE type = 'transfer' AND image_id <= 150", 151),
         ("SELECT count(*) FROM images i LEFT JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 150", 151),

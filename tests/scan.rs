@@ -1,5 +1,4 @@
-//! From a statement to requests, and back to rows: how many requests there are, and that the rows
-//! are the simulator's, field by field.
+//! Scans: the requests of a statement, and rows that are equal to the simulated account's, field by field.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::support::{ACTIONS, Asked, IMAGE, Stage, integers, json, single};
 
-/// The page of the specification, its two examples filled in.
+/// The two examples of the specification, with values.
 const PAGE_GET: &str = "SELECT
 id,
 resource_id,
@@ -99,7 +98,7 @@ async fn rows_are_the_apis_field_by_field() {
     }
 }
 
-/// An action of the API's as a row of the table: the parameters beside it, absent fields null.
+/// An action of the API as a row of the table: with the path parameters, and null for absent fields.
 fn as_row(action: Json) -> Json {
     let mut row = json!({
         "completed_at": null, "region": null, "region_slug": null, "resource_id": null,
@@ -326,7 +325,7 @@ async fn a_page_that_is_held_holds_nothing_before_it() {
 async fn pages_are_fetched_side_by_side() {
     let stage = Stage::new(&[(IMAGE, 2_000)]).await;
     let gate = Arc::new(Semaphore::new(0));
-    // Every page but the first waits until all nine of them are there: one after another, they never would be.
+    // Every page but the first waits until all nine requests have arrived, which they would not one after another.
     let rest = Fault::on("GET", "/v2/images/*/actions").skip(1).then(TestEffect::hold(Arc::clone(&gate)));
     stage.demo.account().inject(rest);
 
@@ -391,7 +390,7 @@ async fn a_client_that_stops_reading_stops_the_requests_and_slows_nobody() {
         .await
         .unwrap();
     idle.rows.next().await.unwrap().unwrap();
-    // Page 1 was taken. 16 more are read ahead, and then nothing until they are taken.
+    // Page 1 was taken. 16 more are read ahead, and no more until some are taken.
     account.received(17).await;
     account.idle().await;
 
@@ -414,7 +413,7 @@ async fn a_page_that_the_memory_of_all_queries_has_no_room_for_is_an_error() {
 
 #[tokio::test]
 async fn pages_give_their_memory_back_when_their_rows_are_taken() {
-    // The list is larger than the memory, and 16 of its pages are smaller.
+    // The whole list does not fit into the memory, but 16 of its pages do.
     let query = engine::Options { memory_bytes: 4 << 20, ..engine::Options::default() };
     let stage = Stage::with_totals(&[(IMAGE, 20_000)], query).await;
 
@@ -535,7 +534,7 @@ async fn images_are_read_by_list_and_by_get() {
     assert_eq!(stage.requests(), ["GET /v2/images/62137902"]);
 }
 
-/// Conditions that call functions of the engine's own, each with some rows, or an error.
+/// Conditions that call corrected functions of the engine, each with some rows or an error.
 const WITH_OWN_FUNCTIONS: &[&str] = &[
     "abs(id - 62137906) < 5000",
     "id * 3 % 5 = 1 AND -id < 0",

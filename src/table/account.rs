@@ -17,15 +17,15 @@ pub struct Account {
     pub provider: String,
     /// The client of the account's API.
     pub client: Client,
-    pub(super) totals: ListLengths,
-    pub(super) findings: ShortLists,
+    pub(super) list_lengths: ListLengths,
+    pub(super) short_lists: ShortLists,
 }
 
 impl Account {
     /// An account of DigitalOcean, in the catalog with the provider's name.
     pub fn digitalocean(client: Client) -> Self {
-        let (totals, findings) = (ListLengths::default(), ShortLists::default());
-        Self { name: PROVIDER.into(), provider: PROVIDER.into(), client, totals, findings }
+        let (list_lengths, short_lists) = (ListLengths::default(), ShortLists::default());
+        Self { name: PROVIDER.into(), provider: PROVIDER.into(), client, list_lengths, short_lists }
     }
 
     /// Returns the same account in another catalog.

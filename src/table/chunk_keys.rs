@@ -20,7 +20,7 @@ pub(super) type SharedKeys = Arc<Vec<Binding>>;
 pub(super) struct ChunkKeys {
     /// The join's number.
     number: usize,
-    given: Vec<(Vec<BoundColumn>, SharedKeys)>,
+    keys: Vec<(Vec<BoundColumn>, SharedKeys)>,
     /// The keys of the enclosing join, if this join is in the bound side of another one.
     outer: Option<Arc<Self>>,
 }
@@ -29,12 +29,12 @@ impl ChunkKeys {
     /// The context that a chunk's bound side is executed with.
     pub(super) fn context(
         number: usize,
-        given: Vec<(Vec<BoundColumn>, SharedKeys)>,
+        keys: Vec<(Vec<BoundColumn>, SharedKeys)>,
         context: &TaskContext,
     ) -> Arc<TaskContext> {
         let outer = context.session_config().get_extension::<Self>();
-        let keys = Self { number, given, outer };
-        with_config(context, context.session_config().clone().with_extension(Arc::new(keys)))
+        let extension = Arc::new(Self { number, keys, outer });
+        with_config(context, context.session_config().clone().with_extension(extension))
     }
 
     /// The keys of the join with this number.
@@ -46,10 +46,10 @@ impl ChunkKeys {
         Some(keys)
     }
 
-    /// The keys for these columns.
-    pub(super) fn given(context: &TaskContext, number: usize, from: &[BoundColumn]) -> Option<SharedKeys> {
-        let keys = Self::of(context, number)?;
-        keys.given.iter().find(|(own, _)| own == from).map(|(_, given)| Arc::clone(given))
+    /// The keys that the join with this number has for these columns.
+    pub(super) fn of_columns(context: &TaskContext, number: usize, columns: &[BoundColumn]) -> Option<SharedKeys> {
+        let chunk = Self::of(context, number)?;
+        chunk.keys.iter().find(|(from, _)| from == columns).map(|(_, keys)| Arc::clone(keys))
     }
 }
 
@@ -81,16 +81,16 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_of_a_chunk_are_found_by_the_number_of_its_join_also_within_another_ones() {
+    fn the_keys_of_a_chunk_are_found_by_the_number_of_their_join_in_nested_joins_too() {
         let none = TaskContext::default();
         let outer = ChunkKeys::context(1, vec![(from("image_id"), key(7)), (from("id"), key(5))], &none);
         let inner = ChunkKeys::context(2, vec![(from("image_id"), key(8))], &outer);
 
-        assert_eq!(ChunkKeys::given(&inner, 1, &from("image_id")), Some(key(7)));
-        assert_eq!(ChunkKeys::given(&inner, 1, &from("id")), Some(key(5)));
-        assert_eq!(ChunkKeys::given(&inner, 2, &from("image_id")), Some(key(8)));
-        assert_eq!(ChunkKeys::given(&outer, 2, &from("image_id")), None);
-        assert_eq!(ChunkKeys::given(&inner, 2, &from("id")), None);
-        assert_eq!(ChunkKeys::given(&none, 1, &from("image_id")), None);
+        assert_eq!(ChunkKeys::of_columns(&inner, 1, &from("image_id")), Some(key(7)));
+        assert_eq!(ChunkKeys::of_columns(&inner, 1, &from("id")), Some(key(5)));
+        assert_eq!(ChunkKeys::of_columns(&inner, 2, &from("image_id")), Some(key(8)));
+        assert_eq!(ChunkKeys::of_columns(&outer, 2, &from("image_id")), None);
+        assert_eq!(ChunkKeys::of_columns(&inner, 2, &from("id")), None);
+        assert_eq!(ChunkKeys::of_columns(&none, 1, &from("image_id")), None);
     }
 }

@@ -40,10 +40,10 @@ pub(super) fn details(scan: &ResourceScan) -> Vec<(&'static str, String)> {
     details.push(match &methods[..] {
         [] => ("request", "none: no row can match".into()),
         [method] => ("request", request(scan, method)),
-        several => (
-            "request",
-            format!("one of {}", several.iter().map(|own| request(scan, own)).collect::<Vec<_>>().join(", ")),
-        ),
+        several => {
+            let requests: Vec<_> = several.iter().map(|method| request(scan, method)).collect();
+            ("request", format!("one of {}", requests.join(", ")))
+        }
     });
     let names: Vec<_> = methods.iter().map(|method| method.name.as_str()).collect();
     details.extend((!names.is_empty()).then(|| ("method", names.join(" or "))));
@@ -62,12 +62,12 @@ fn methods(scan: &ResourceScan) -> Vec<&Method> {
     match scan.keys().calls() {
         Some(calls) => calls.first().map(|call| reading.method(call.method)).into_iter().collect(),
         None => {
-            let given: Vec<&str> = match scan.keys() {
+            let supplied: Vec<&str> = match scan.keys() {
                 KeySource::Bound(sources) => sources.iter().flat_map(KeyProvider::columns).collect(),
                 KeySource::Parent { columns } => columns.iter().map(String::as_str).collect(),
                 KeySource::Known(_) | KeySource::Wanted(_) => Vec::new(),
             };
-            let has_value = |key: &str| given.contains(&key) || reading.spec.pins().get(key).is_some();
+            let has_value = |key: &str| supplied.contains(&key) || reading.spec.pins().get(key).is_some();
             let (get, list) = request_choice::candidates(&reading.resource, has_value);
             get.into_iter().chain(list).map(|(_, method)| method).collect()
         }
@@ -85,7 +85,7 @@ fn request(scan: &ResourceScan, method: &Method) -> String {
 
 /// Where the keys come from, if the query's text does not name them.
 fn keys_from(scan: &ResourceScan) -> Option<String> {
-    let given = |source: &KeyProvider| match source {
+    let text = |provider: &KeyProvider| match provider {
         KeyProvider::Join { number, from } => {
             let columns: Vec<_> = from.iter().map(|bound| bound.column.as_str()).collect();
             format!("{} from BindJoinExec {number}", columns.join(", "))
@@ -94,11 +94,11 @@ fn keys_from(scan: &ResourceScan) -> Option<String> {
     };
     match scan.keys() {
         KeySource::Known(_) | KeySource::Wanted(_) => None,
-        KeySource::Bound(sources) => Some(sources.iter().map(given).collect::<Vec<_>>().join(" and ")),
+        KeySource::Bound(sources) => Some(sources.iter().map(text).collect::<Vec<_>>().join(" and ")),
         KeySource::Parent { columns } => {
-            let says =
-                scan.reading.resource.parent.as_ref().map(|parent| parent.description.as_str()).unwrap_or_default();
-            Some(format!("{} from the scan below ({says})", columns.join(", ")))
+            let parent = scan.reading.resource.parent.as_ref();
+            let description = parent.map(|parent| parent.description.as_str()).unwrap_or_default();
+            Some(format!("{} from the scan below ({description})", columns.join(", ")))
         }
     }
 }

@@ -48,30 +48,23 @@ pub(crate) struct ExprCodec {
 }
 
 /// Why an expression cannot be encoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unencodable {
     /// It calls a function that decoding would not find.
+    #[error("the function `{0}` would not be found again")]
     Function(String),
     /// It is the value of a scalar subquery in another part of the plan.
+    #[error("it is the value of a scalar subquery in another part of the plan")]
     Subquery,
     /// It is nested deeper than protobuf can read.
+    #[error("it is nested too deep")]
     Nesting,
     /// Decoding would return a different expression.
+    #[error("a part of it would be lost")]
     Lossy,
     /// DataFusion has no protobuf form for it; DataFusion's error.
+    #[error("{0}")]
     Unknown(String),
-}
-
-impl fmt::Display for Unencodable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Function(name) => write!(f, "the function `{name}` would not be found again"),
-            Self::Subquery => f.write_str("it is the value of a scalar subquery in another part of the plan"),
-            Self::Nesting => f.write_str("it is nested too deep"),
-            Self::Lossy => f.write_str("a part of it would be lost"),
-            Self::Unknown(words) => f.write_str(words),
-        }
-    }
 }
 
 impl ExprCodec {
@@ -93,19 +86,19 @@ impl ExprCodec {
         schema: &Schema,
         values: Option<&ScalarSubqueryResults>,
     ) -> Result<Vec<u8>, Fault> {
-        let refused = |why| Fault::Unencodable { expression: expr.to_string(), why };
+        let unencodable = |why| Fault::Unencodable { expression: expr.to_string(), why };
         let unknown = |error: DataFusionError| match from_datafusion(&error) {
-            Some(Fault::Unencodable { why, .. }) => refused(why),
-            Some(_) | None => refused(Unencodable::Unknown(error.strip_backtrace())),
+            Some(Fault::Unencodable { why, .. }) => unencodable(why),
+            Some(_) | None => unencodable(Unencodable::Unknown(error.strip_backtrace())),
         };
         if names_other_values(expr, values).map_err(unknown)? {
-            return Err(refused(Unencodable::Subquery));
+            return Err(unencodable(Unencodable::Subquery));
         }
         let bytes = serialize_physical_expr(expr, self).map_err(unknown)?.encode_to_vec();
         // The bytes are valid protobuf, so reading them can only fail at the limit of nesting.
-        let node = PhysicalExprNode::decode(bytes.as_slice()).map_err(|_| refused(Unencodable::Nesting))?;
+        let node = PhysicalExprNode::decode(bytes.as_slice()).map_err(|_| unencodable(Unencodable::Nesting))?;
         let decoded = self.read(&node, schema, values).map_err(unknown)?;
-        if &decoded == expr { Ok(bytes) } else { Err(refused(Unencodable::Lossy)) }
+        if &decoded == expr { Ok(bytes) } else { Err(unencodable(Unencodable::Lossy)) }
     }
 
     /// Decodes the bytes of [`ExprCodec::encode`].
@@ -181,7 +174,7 @@ impl PhysicalExtensionCodec for ExprCodec {
         _: &mut Vec<u8>,
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
-        not_impl_err!("this encodes expressions, and no {}", node.name())
+        not_impl_err!("this codec encodes expressions, not plans such as {}", node.name())
     }
 
     fn try_decode(
@@ -191,7 +184,7 @@ impl PhysicalExtensionCodec for ExprCodec {
         _: &TaskContext,
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        not_impl_err!("this decodes expressions, and no plans")
+        not_impl_err!("this codec decodes expressions, not plans")
     }
 }
 
@@ -246,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_come_back_as_something_else_is_refused() {
+    fn an_expression_that_would_lose_a_part_is_rejected() {
         let adds = binary(column("i"), Operator::Plus, lit(1_i64));
         let checked: Arc<dyn PhysicalExpr> = Arc::new(adds.clone().with_fail_on_overflow(true));
         let metadata = FieldMetadata::new(BTreeMap::from([("unit".to_owned(), "bytes".to_owned())]));
@@ -259,14 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn what_datafusion_has_no_bytes_for_is_refused_in_its_words() {
-        let refused = refusal(&(Arc::new(NoOp::new()) as _), None).unwrap();
+    fn an_expression_without_a_protobuf_form_is_rejected_with_datafusions_error() {
+        let why = refusal(&(Arc::new(NoOp::new()) as _), None).unwrap();
 
-        assert!(matches!(&refused, Unencodable::Unknown(words) if words.contains("NoOp")), "{refused}");
+        assert!(matches!(&why, Unencodable::Unknown(words) if words.contains("NoOp")), "{why}");
     }
 
     #[test]
-    fn a_long_condition_is_encoded_and_one_that_is_nested_too_deep_is_refused() {
+    fn a_long_condition_is_encoded_and_one_that_is_nested_too_deep_is_rejected() {
         let equal = |number: i64| Arc::new(binary(column("i"), Operator::Eq, lit(number))) as Arc<dyn PhysicalExpr>;
         let long = (1..500).fold(equal(0), |all, number| Arc::new(binary(all, Operator::Or, equal(number))));
         let deep = (0..100).fold(column("b"), |all, _| not(all).unwrap());
@@ -276,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scalar_subquerys_value_is_that_of_the_plan_around_it() {
+    fn the_value_of_a_scalar_subquery_belongs_to_the_plan_around_it() {
         let (values, others) = (ScalarSubqueryResults::new(2), ScalarSubqueryResults::new(2));
         let value = subquery(&values);
 

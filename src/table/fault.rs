@@ -1,7 +1,5 @@
 //! The errors of planning and executing a scan.
 
-use std::fmt;
-
 use datafusion::error::DataFusionError;
 
 use super::expr_codec::Unencodable;
@@ -10,9 +8,10 @@ use crate::error::{Error, Failure, Kind};
 use crate::rows;
 
 /// Why a scan cannot be planned, or cannot return its rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// No request can be made without values for these columns.
+    #[error("`{table}` needs a value of {}", .columns.join(" and "))]
     NeedsKey {
         /// `digitalocean.compute.image_actions`.
         table: String,
@@ -20,18 +19,22 @@ pub enum Fault {
         columns: Vec<String>,
     },
     /// The plan is executed by a session without a run (`Run`).
+    #[error("the plan is executed outside of a query")]
     NoRun,
     /// The plan names an account that the session does not have.
+    #[error("the plan needs the account `{name}`, which this session does not have")]
     NoAccount {
         /// `digitalocean`.
         name: String,
     },
     /// The scan was planned with another declaration of its table.
+    #[error("the scan of `{name}` was planned with another declaration of the table")]
     OtherTable {
         /// `digitalocean.compute.images`.
         name: String,
     },
     /// A filter cannot be encoded as bytes.
+    #[error("the filter `{expression}` cannot be encoded: {why}")]
     Unencodable {
         /// The filter as EXPLAIN shows it.
         expression: String,
@@ -39,16 +42,19 @@ pub enum Fault {
         why: Unencodable,
     },
     /// Bytes cannot be decoded as filters in this session.
+    #[error("a filter cannot be decoded: {words}")]
     Undecodable {
         /// The decoder's error.
         words: String,
     },
     /// A list that several scans share panicked while one of them read it.
+    #[error("a list of `{table}` stopped before its end: the scan that fetched its rows panicked")]
     Panicked {
         /// `digitalocean.compute.image_actions`.
         table: String,
     },
     /// A page does not fit into the memory of all queries.
+    #[error("no memory is left for a page of `{table}` ({bytes} bytes)")]
     NoMemory {
         /// `digitalocean.compute.image_actions`.
         table: String,
@@ -56,6 +62,7 @@ pub enum Fault {
         bytes: usize,
     },
     /// A key of a join is equal to several numbers.
+    #[error("the key {key} is a {data_type} that is equal to more than one integer")]
     InexactKey {
         /// The key as text.
         key: String,
@@ -63,6 +70,7 @@ pub enum Fault {
         data_type: &'static str,
     },
     /// A row was requested without its path parameter, and its field with that value is null.
+    #[error("the {column} of a row of `{table}` is unknown: its {field} is null")]
     Untold {
         /// `digitalocean.compute.image_actions`.
         table: String,
@@ -72,6 +80,7 @@ pub enum Fault {
         field: String,
     },
     /// A body does not have the declared form.
+    #[error("the response to {at} can't be read: {fault}")]
     Unreadable {
         /// The request.
         at: RequestLine,
@@ -79,6 +88,7 @@ pub enum Fault {
         fault: rows::Fault,
     },
     /// A list was different in each reading.
+    #[error("the list of {at} changed while it was read, {readings} times: {}", rows_found(*found, *total))]
     Changing {
         /// Its first page.
         at: RequestLine,
@@ -90,6 +100,7 @@ pub enum Fault {
         total: Option<u64>,
     },
     /// The pages of a list contradict each other about its length.
+    #[error("the list of {at} is incomplete: {}; {lack}", rows_found(*found, *total))]
     Incomplete {
         /// Its first page.
         at: RequestLine,
@@ -103,21 +114,28 @@ pub enum Fault {
 }
 
 /// Why a list is incomplete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lack {
     /// A page that is not the last has fewer rows than others, each time it is read.
+    #[error("page {} has {} rows, others have {}, and it is not the last", .0.page, .0.rows, .0.size)]
     Hole(Hole),
     /// Rows have the ids of other rows.
+    #[error("its pages repeat ids of rows that came before")]
     Repeated,
     /// Page after page is empty, and still names a next page.
+    #[error("more pages follow, and all of them are empty")]
     Endless,
     /// The API returns 404 for the next page.
+    #[error("the API returns 404 for the next page")]
     Unknown,
     /// The pages are smaller than requested, and may be truncated.
+    #[error("its pages have fewer rows than requested and may be truncated")]
     Small,
     /// Too many pages would have to be empty to prove that there are no more rows.
+    #[error("{}", too_far(.0))]
     Far(TooFar),
     /// The pages have different totals, and the same ones when they are read again.
+    #[error("its pages disagree on the number of rows")]
     Contradicting,
 }
 
@@ -132,65 +150,16 @@ impl Lack {
     }
 }
 
-impl fmt::Display for Lack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Hole(Hole { page, rows, size }) => {
-                write!(f, "page {page} has {rows} rows, others have {size}, and it is not the last")
-            }
-            Self::Repeated => f.write_str("its pages repeat ids of rows that came before"),
-            Self::Endless => f.write_str("more pages follow, and all of them are empty"),
-            Self::Unknown => f.write_str("the next page is answered with 404"),
-            Self::Small => f.write_str("its pages have fewer rows than requested and may be truncated"),
-            Self::Far(TooFar { page, pages }) => write!(
-                f,
-                "page {page} is empty, and there are {pages} pages up to that total: no more than {MOST_PROOF} are checked"
-            ),
-            Self::Contradicting => f.write_str("its pages disagree on the number of rows"),
-        }
-    }
+/// `300 rows were found of 302`, if the total is known.
+fn rows_found(found: u64, total: Option<u64>) -> String {
+    let of_total = total.map(|total| format!(" of {total}")).unwrap_or_default();
+    format!("{found} rows were found{of_total}")
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NeedsKey { table, columns } => write!(f, "`{table}` needs a value of {}", columns.join(" and ")),
-            Self::NoRun => f.write_str("the plan is executed outside of a query"),
-            Self::NoAccount { name } => {
-                write!(f, "the plan asks the account `{name}`, which this session does not have")
-            }
-            Self::OtherTable { name } => write!(f, "the scan of `{name}` was planned over another declaration of it"),
-            Self::Unencodable { expression, why } => {
-                write!(f, "the filter `{expression}` cannot be encoded: {why}")
-            }
-            Self::Undecodable { words } => write!(f, "a filter cannot be decoded: {words}"),
-            Self::Panicked { table } => {
-                write!(f, "a list of `{table}` stopped before its end: the scan that fetched its rows panicked")
-            }
-            Self::NoMemory { table, bytes } => {
-                write!(f, "no memory is left for a page of `{table}` ({bytes} bytes)")
-            }
-            Self::InexactKey { key, data_type } => {
-                write!(f, "the key {key} is a {data_type} that stands for more than one integer")
-            }
-            Self::Untold { table, column, field } => {
-                write!(f, "the {column} of a row of `{table}` is unknown: its {field} is null")
-            }
-            Self::Unreadable { at, fault } => write!(f, "the answer to {at} cannot be read: {fault}"),
-            Self::Changing { at, readings, found, total } => {
-                write!(f, "the list of {at} changed while it was read, {readings} times: {found} rows were found")?;
-                total.iter().try_for_each(|total| write!(f, " of {total}"))
-            }
-            Self::Incomplete { at, found, total, lack } => {
-                write!(f, "the list of {at} is incomplete: {found} rows were found")?;
-                total.iter().try_for_each(|total| write!(f, " of {total}"))?;
-                write!(f, "; {lack}")
-            }
-        }
-    }
+fn too_far(far: &TooFar) -> String {
+    let TooFar { page, pages } = far;
+    format!("page {page} is empty, and there are {pages} pages up to that total: no more than {MOST_PROOF} are checked")
 }
-
-impl std::error::Error for Fault {}
 
 impl Failure for Fault {
     fn kind(&self) -> Kind {
@@ -215,7 +184,7 @@ impl Failure for Fault {
                 let terms: Vec<_> = columns.iter().map(|column| format!("{column} = …")).collect();
                 format!(
                     "write `SELECT * FROM {table} WHERE {}`, IN (…) for several, or join it with a table that has them; \
-                     `SHOW METHODS IN {table}` tells what can be asked",
+                     `SHOW METHODS IN {table}` lists the requests",
                     terms.join(" AND ")
                 )
             }

@@ -13,7 +13,7 @@ use super::fault::{Fault, to_datafusion};
 use crate::resource::{Binding, Value};
 
 /// Whether a key of type `key` identifies at most one value of type `wanted`.
-pub(super) fn can_be_told(key: &DataType, wanted: &DataType) -> bool {
+pub(super) fn identifies_value(key: &DataType, wanted: &DataType) -> bool {
     let key = if let DataType::Dictionary(_, values) = key { values } else { key };
     let is_text = matches!(key, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     match wanted {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_double_is_the_number_that_it_is_and_no_other() {
+    fn a_double_is_equal_to_one_integer_or_none() {
         let keys = Float64Array::from(vec![Some(62_137_902.0), Some(f64::NAN), Some(1.5), None, Some(0.0)]);
 
         assert_eq!(numbers(keys), [Some(62_137_902), None, None, None, Some(0)]);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_float_that_is_equal_to_several_numbers_is_refused() {
+    fn a_float_that_is_equal_to_several_integers_is_an_error() {
         let double = of(&(Arc::new(Float64Array::from(vec![1e17])) as ArrayRef), &DataType::Int64).unwrap_err();
         let real = of(&(Arc::new(Float32Array::from(vec![62_137_902.0])) as ArrayRef), &DataType::Int64).unwrap_err();
 
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_and_decimals_are_told() {
+    fn integers_and_decimals_are_converted() {
         assert_eq!(numbers(Int32Array::from(vec![Some(7), None])), [Some(7), None]);
         assert_eq!(numbers(UInt64Array::from(vec![7, u64::MAX])), [Some(7), None]);
         let decimals = Decimal128Array::from(vec![700, 750]).with_precision_and_scale(10, 2).unwrap();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_the_number_that_is_written_just_so() {
+    fn text_must_be_the_canonical_form_of_a_number() {
         assert_eq!(numbers(StringArray::from(vec!["7", "07", " 7", "x", "7.0"])), [Some(7), None, None, None, None]);
     }
 }

@@ -103,7 +103,7 @@ impl KeyConstraints {
     fn and(mut self, other: Self) -> Self {
         for (column, values) in other.sets {
             let narrowed = match self.sets.get(&column) {
-                Some(already) => already.intersection(&values).cloned().collect(),
+                Some(set) => set.intersection(&values).cloned().collect(),
                 None => values,
             };
             self.sets.insert(column, narrowed);
@@ -185,8 +185,8 @@ fn read(resource: &Resource, filter: &Expr) -> KeyConstraints {
 /// The constraint of `array_has`, if a method has a filter for it.
 fn contain(resource: &Resource, column: &Column, value: &ScalarValue) -> KeyConstraints {
     let mut filters = resource.methods.iter().flat_map(|method| &method.filters);
-    let can_be_said = filters.any(|filter| filter.contains && filter.column == column.name);
-    match to_value(value).filter(|_| can_be_said) {
+    let has_filter = filters.any(|filter| filter.contains && filter.column == column.name);
+    match to_value(value).filter(|_| has_filter) {
         Some(value) => KeyConstraints::containing(&column.name, value),
         None => KeyConstraints::unknown(),
     }
@@ -237,7 +237,7 @@ mod tests {
 
     fn set(pins: &KeyConstraints, column: &str) -> Option<Vec<i64>> {
         let number =
-            |value: &Value| if let Value::Int(number) = value { *number } else { panic!("{value} is no number") };
+            |value: &Value| if let Value::Int(number) = value { *number } else { panic!("{value} is not a number") };
         pins.get(column).map(|values| values.iter().map(number).collect())
     }
 
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn and_is_an_intersection_and_never_the_last_one() {
+    fn and_is_an_intersection() {
         let pins = pins(image(1).and(image(2)));
 
         assert_eq!(set(&pins, "image_id"), Some(vec![]));
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_equality_of_a_key_pins_nothing() {
+    fn a_filter_that_is_not_an_equality_of_a_key_pins_nothing() {
         let filters = [
             col("image_id").gt(lit(5_i64)),
             col("image_id").not_eq(lit(5_i64)),

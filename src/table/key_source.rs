@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_wanted_come_from_each_place_that_gives_them() {
+    fn wanted_keys_can_have_several_providers() {
         let late = KeyProvider::Late { column: "image_id".into() };
 
         let once = KeySource::Wanted(parent()).bound_by(join(1)).unwrap();
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_known_or_the_parents_come_from_nowhere_else() {
+    fn known_keys_and_those_of_the_parent_take_no_provider() {
         for keys in [KeySource::Known(calls()), KeySource::Parent { columns: columns() }] {
             assert_eq!(keys.bound_by(join(1)), None);
             assert!(!keys.are_open());
@@ -170,8 +170,8 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_nothing_gives_are_the_parents_or_done_without_or_missing() {
-        let closed = |otherwise, missing_key| KeySource::Wanted(otherwise).closed(missing_key);
+    fn wanted_keys_without_a_provider_come_from_the_fallback() {
+        let closed = |fallback, missing_key| KeySource::Wanted(fallback).closed(missing_key);
 
         assert_eq!(closed(parent(), MissingKey::Enumerate), Some(KeySource::Parent { columns: columns() }));
         assert_eq!(closed(parent(), MissingKey::Error), None);
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_something_gives_stay_what_they_are() {
+    fn keys_with_a_source_keep_it_when_they_are_closed() {
         for keys in
             [KeySource::Known(calls()), KeySource::Bound(vec![join(1)]), KeySource::Parent { columns: columns() }]
         {

@@ -33,7 +33,7 @@ use super::fault::{Fault, Lack};
 use super::seen_ids::Ids;
 use super::short_lists::ShortList;
 use crate::api::page::{Decoded, Fetch, Pages};
-use crate::api::{Extent, Fault as Missing, Request, ShortBy};
+use crate::api::{Extent, Fault as ApiFault, Request, ShortBy};
 use crate::error::{Error, Result};
 
 /// Maximum number of readings of a list.
@@ -109,7 +109,7 @@ impl ListReader {
     /// Begins a reading, with what is known of the list now.
     fn begin(&mut self) {
         let ListSource { account, fetch, request, rows_wanted, .. } = &self.source;
-        self.known = account.findings.of(request);
+        self.known = account.short_lists.of(request);
         let short = self.known.map(|known| known.short);
         self.state = ListState::Paged(Box::new(Pages::new(Arc::clone(fetch), request.clone(), *rows_wanted, short)));
     }
@@ -125,22 +125,22 @@ impl ListReader {
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             let pages = match &mut self.state {
-                ListState::Single => return self.single_answer().await.map(Some),
+                ListState::Single => return self.single_response().await.map(Some),
                 ListState::Ended => return Ok(None),
                 ListState::Paged(pages) => pages,
             };
-            let taken = pages.next().await;
-            if let Some(taken) = taken.map_err(|error| self.unless_gone(error))? {
-                return self.unsent(&taken.decoded, taken.again).map(Some);
+            match pages.next().await {
+                Ok(Some(page)) => return self.new_rows(&page.decoded, page.again).map(Some),
+                Ok(None) => self.end_reading()?,
+                Err(error) => return Err(self.not_found_as_incomplete(error)),
             }
-            self.judge()?;
         }
     }
 
-    async fn single_answer(&mut self) -> Result<RecordBatch> {
+    async fn single_response(&mut self) -> Result<RecordBatch> {
         self.state = ListState::Ended;
         let decoded = Arc::clone(&self.source.fetch).one(self.source.request.clone()).await?;
-        let rows = self.unsent(&decoded, true)?;
+        let rows = self.new_rows(&decoded, true)?;
         if decoded.is_part() {
             let path = self.source.request.at().path;
             warn!(path, rows = decoded.count, total = decoded.total, "a list declared without pages has more of them");
@@ -153,8 +153,8 @@ impl ListReader {
     /// The error for a 404, which is neither an empty list nor an empty page if the list has rows. After the last page
     /// that the API names, the list is incomplete: such a page is requested because the total is larger. In a second
     /// reading the list has changed: the first one has returned rows.
-    fn unless_gone(&self, error: Error) -> Error {
-        match error.downcast_ref::<Missing>() {
+    fn not_found_as_incomplete(&self, error: Error) -> Error {
+        match error.downcast_ref::<ApiFault>() {
             Some(fault) if !fault.is_not_found() => error,
             Some(_) if self.extent().is_over() => self.incomplete(Lack::Unknown).into(),
             Some(_) if self.readings > 1 => self.changing().into(),
@@ -164,21 +164,21 @@ impl ListReader {
 
     /// The rows of a page that were not returned yet. `again` is whether the page was requested out of order, so that
     /// it may well have no new rows.
-    fn unsent(&mut self, page: &Decoded<RecordBatch>, again: bool) -> Result<RecordBatch> {
+    fn new_rows(&mut self, page: &Decoded<RecordBatch>, again: bool) -> Result<RecordBatch> {
         let ids = page.rows.column(self.source.id);
-        let before = self.found();
+        let found_before = self.found();
         if let Some(current) = &mut self.current {
             current.add(ids);
         }
-        let new = self.sent.add(ids);
+        let is_new = self.sent.add(ids);
         if !again {
-            let is_stale = page.count > 0 && self.found() == before;
+            let is_stale = page.count > 0 && self.found() == found_before;
             self.stale = if is_stale { self.stale + 1 } else { 0 };
             if self.stale >= MOST_STALE {
                 return Err(self.incomplete(Lack::Repeated).into());
             }
         }
-        Ok(filter_record_batch(&page.rows, &new).expect("the mask is as long as the batch"))
+        Ok(filter_record_batch(&page.rows, &is_new).expect("the mask is as long as the batch"))
     }
 
     /// The number of ids that this reading has found.
@@ -187,11 +187,11 @@ impl ListReader {
     }
 
     /// Ends the list, or begins another reading.
-    fn judge(&mut self) -> Result<()> {
+    fn end_reading(&mut self) -> Result<()> {
         match self.verdict() {
             Verdict::Complete => self.state = ListState::Ended,
             Verdict::Short(short) => {
-                self.note(short);
+                self.remember_short(short);
                 self.state = ListState::Ended;
             }
             Verdict::Again => self.read_again(),
@@ -211,7 +211,7 @@ impl ListReader {
     /// | a page that is not the last has fewer rows than others | incomplete |
     /// | empty pages that still name a next page | incomplete |
     /// | more repeated rows than the total grew by, or more ids than rows | again |
-    /// | rows < total | see [`Self::of_short`] |
+    /// | rows < total | see [`Self::short_verdict`] |
     /// | anything else | complete |
     fn verdict(&self) -> Verdict {
         let (extent, found) = (self.extent(), self.found());
@@ -219,7 +219,10 @@ impl ListReader {
         if extent.has_shrunk() {
             // One page may report a wrong total in each reading: reading again would never help.
             let is_whole = extent.hole().is_none() && extent.short().is_none() && repeated == 0;
-            return if is_whole && self.is_steady() { Verdict::Complete } else { self.again(Lack::Contradicting) };
+            if is_whole && self.is_steady() {
+                return Verdict::Complete;
+            }
+            return self.again_unless_steady(Lack::Contradicting);
         }
         if extent.total() == Some(found) {
             return Verdict::Complete;
@@ -232,10 +235,10 @@ impl ListReader {
         }
         // With more ids than rows, a page had other rows when it was requested again: rows have moved.
         if repeated > extent.growth() || found > extent.rows() {
-            return self.again(Lack::Repeated);
+            return self.again_unless_steady(Lack::Repeated);
         }
         match extent.short() {
-            Some(short) => self.of_short(short, repeated),
+            Some(short) => self.short_verdict(short, repeated),
             None => Verdict::Complete,
         }
     }
@@ -243,7 +246,7 @@ impl ListReader {
     /// The verdict on a list that has fewer rows than its total. If it was found incomplete before, with the same
     /// numbers, it is not proved again. Truncated pages, and more empty pages than may be requested, leave it unproved.
     /// Otherwise [`Extent`] has requested the pages that prove it complete, unless rows have moved meanwhile.
-    fn of_short(&self, short: ShortBy, repeated: u64) -> Verdict {
+    fn short_verdict(&self, short: ShortBy, repeated: u64) -> Verdict {
         if let Some(ShortList { short: known, lack: Some(lack) }) = self.known
             && known == short
         {
@@ -253,17 +256,19 @@ impl ListReader {
             _ if self.extent().small_size().is_some() => Verdict::Incomplete(Lack::Small),
             Some(far) => Verdict::Incomplete(Lack::Far(far)),
             None if repeated == 0 => Verdict::Short(short),
-            None => self.again(Lack::Repeated),
+            None => self.again_unless_steady(Lack::Repeated),
         }
     }
 
     /// Reads a list again that has changed. If two readings have found the same rows, nothing changes, and the pages
     /// are wrong.
-    fn again(&self, otherwise: Lack) -> Verdict {
-        match self.is_steady() {
-            true => Verdict::Incomplete(otherwise),
-            false if self.readings < MOST_READINGS => Verdict::Again,
-            false => Verdict::Changing,
+    fn again_unless_steady(&self, lack: Lack) -> Verdict {
+        if self.is_steady() {
+            Verdict::Incomplete(lack)
+        } else if self.readings < MOST_READINGS {
+            Verdict::Again
+        } else {
+            Verdict::Changing
         }
     }
 
@@ -275,7 +280,7 @@ impl ListReader {
     fn extent(&self) -> &Extent {
         match &self.state {
             ListState::Paged(pages) => pages.extent(),
-            ListState::Single | ListState::Ended => unreachable!("what is judged has pages"),
+            ListState::Single | ListState::Ended => unreachable!("only a list with pages has a verdict"),
         }
     }
 
@@ -290,14 +295,14 @@ impl ListReader {
     }
 
     /// Reports that a list is shorter than its total, and remembers it.
-    fn note(&self, short: ShortBy) {
+    fn remember_short(&self, short: ShortBy) {
         let ListSource { account, fetch, request, .. } = &self.source;
         let (path, ShortBy { rows, total }) = (request.at().path, short);
         warn!(path, total, rows, "the API counts more rows than it lists");
         fetch.scope.query.notice(format!(
             "DigitalOcean counts {total} rows in {path} and lists {rows}: the pages after these are empty"
         ));
-        account.findings.keep(request, ShortList { short, lack: None });
+        account.short_lists.keep(request, ShortList { short, lack: None });
     }
 
     fn changing(&self) -> Fault {
@@ -311,7 +316,7 @@ impl ListReader {
         if let Some(short) = extent.short()
             && lack.is_lasting()
         {
-            account.findings.keep(request, ShortList { short, lack: Some(lack) });
+            account.short_lists.keep(request, ShortList { short, lack: Some(lack) });
         }
         let total = extent.total().or_else(|| (lack == Lack::Repeated).then(|| extent.rows()));
         Fault::Incomplete { at: request.page(1).at(), found: self.found(), total, lack }

@@ -103,7 +103,7 @@ impl ResourceTable {
     }
 
     /// Whether the calls work without the table's path parameter, so that a join may still supply it.
-    fn leave_open(&self, calls: &[MethodCall]) -> bool {
+    fn a_join_may_restrict(&self, calls: &[MethodCall]) -> bool {
         calls.first().is_some_and(|call| !self.resource.methods[call.method].columns_from.is_empty())
     }
 
@@ -114,29 +114,30 @@ impl ResourceTable {
         filters: impl Iterator<Item = &'a Expr>,
     ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
         let schema = DFSchema::try_from(self.resource.planned_schema().as_ref().clone())?;
-        let all = filters.map(|filter| {
+        let mut conjuncts = Vec::new();
+        for filter in filters {
             // The resource's schema has no table aliases.
-            let bare = filter.clone().transform(|expr| {
+            let unqualified = filter.clone().transform(|expr| {
                 Ok(match expr {
                     Expr::Column(column) => Transformed::yes(Expr::Column(column.name.into())),
                     other => Transformed::no(other),
                 })
             });
-            state.create_physical_expr(bare.data()?, &schema)
-        });
-        Ok(conjunction_opt(all.collect::<Result<Vec<_>>>()?))
+            conjuncts.push(state.create_physical_expr(unqualified.data()?, &schema)?);
+        }
+        Ok(conjunction_opt(conjuncts))
     }
 
     /// The scan of the parent, whose rows supply the keys if nothing else does. `None` if it cannot be made.
     fn scan_of_parent(&self) -> Option<ResourceScan> {
-        let (own, table) = (self.resource.parent.as_ref()?, self.parent.as_ref()?);
+        let (declared, table) = (self.resource.parent.as_ref()?, self.parent.as_ref()?);
         let mut pins = KeyConstraints::none();
-        for (column, text) in &own.conditions {
+        for (column, text) in &declared.conditions {
             let value = Value::parse(text, &table.column(column)?.data_type)?;
             pins = pins.with(column, BTreeSet::from([value]));
         }
         let place = |(_, column): &(String, String)| table.planned_schema().index_of(column).ok();
-        let projection = own.keys.iter().map(place).collect::<Option<Vec<_>>>()?;
+        let projection = declared.keys.iter().map(place).collect::<Option<Vec<_>>>()?;
         let keys = KeySource::Known(choose(table, &pins).ok()?);
         let spec = ScanSpec::new(table, pins, projection, keys);
         ResourceScan::try_new(ResolvedScan::new(spec, Arc::clone(table), Filters::default()), None).ok()
@@ -145,7 +146,7 @@ impl ResourceTable {
     /// The source of a scan's keys, as far as the filters decide, and the parent's scan if it may supply them.
     fn keys(&self, pins: &KeyConstraints) -> (KeySource, Option<Arc<dyn ExecutionPlan>>) {
         match choose(&self.resource, pins) {
-            Ok(calls) if calls.len() > MOST_GETS && self.leave_open(&calls) => {
+            Ok(calls) if calls.len() > MOST_GETS && self.a_join_may_restrict(&calls) => {
                 (KeySource::Wanted(KeyFallback::Calls(calls)), None)
             }
             Ok(calls) => (KeySource::Known(calls), None),
@@ -192,13 +193,13 @@ impl TableProvider for ResourceTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let all = || (0..self.resource.planned_schema().fields().len()).collect();
-        let projection = projection.cloned().unwrap_or_else(all);
-        let read: Vec<KeyConstraints> =
+        let all_columns = || (0..self.resource.planned_schema().fields().len()).collect();
+        let projection = projection.cloned().unwrap_or_else(all_columns);
+        let pins_of_filters: Vec<KeyConstraints> =
             filters.iter().map(|filter| KeyConstraints::of(&self.resource, [filter])).collect();
-        let more_than_pins = filters.iter().zip(&read).filter(|(_, pins)| !pins.is_exact()).map(|(filter, _)| filter);
-        let residual = self.residual(state, more_than_pins)?;
-        let pins = KeyConstraints::all(read);
+        let inexact = filters.iter().zip(&pins_of_filters).filter(|(_, pins)| !pins.is_exact());
+        let residual = self.residual(state, inexact.map(|(filter, _)| filter))?;
+        let pins = KeyConstraints::all(pins_of_filters);
         let (keys, parent) = self.keys(&pins);
         let checked = residual.iter().flat_map(collect_columns).map(|column| column.index()).collect();
         let spec = ScanSpec::new(&self.resource, pins, projection, keys).with_fetch(limit).reading_too(&checked);

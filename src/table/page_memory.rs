@@ -41,7 +41,7 @@ mod tests {
     use crate::error::Kind;
 
     #[test]
-    fn pages_count_against_the_pool_of_all_queries() {
+    fn pages_count_against_the_memory_of_all_queries() {
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(100));
         let (one, other) = (Pooled::new("images".into(), &pool), Pooled::new("droplets".into(), &pool));
 

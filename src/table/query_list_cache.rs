@@ -215,10 +215,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_list_is_fetched_by_the_first_and_read_along_by_the_others() {
-        let (memo, fetched) = (QueryListCache::default(), AtomicUsize::new(0));
+    async fn a_list_is_fetched_by_the_first_reader_and_followed_by_the_others() {
+        let (cache, fetched) = (QueryListCache::default(), AtomicUsize::new(0));
         let rows = || {
-            memo.rows(key(), &unbounded(), || {
+            cache.rows(key(), &unbounded(), || {
                 fetched.fetch_add(1, Ordering::Relaxed);
                 stream::iter([Ok(batch(1)), Ok(batch(2))]).boxed()
             })
@@ -234,11 +234,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_stops_half_way_does_not_stop_the_others() {
-        let memo = QueryListCache::default();
+    async fn dropping_a_reader_does_not_stop_the_others() {
+        let cache = QueryListCache::default();
         let (send, receive) = futures::channel::mpsc::unbounded();
         let mut receive = Some(receive.boxed());
-        let mut rows = || memo.rows(key(), &unbounded(), || receive.take().unwrap());
+        let mut rows = || cache.rows(key(), &unbounded(), || receive.take().unwrap());
         let (mut one, other) = (rows(), rows());
         assert!(one.next().now_or_never().is_none(), "nothing is there yet");
 
@@ -250,11 +250,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_and_is_not_asked_again_does_not_hold_up_the_others() {
-        let memo = QueryListCache::default();
+    async fn a_waiting_reader_that_is_not_polled_again_does_not_block_the_others() {
+        let cache = QueryListCache::default();
         let (send, receive) = futures::channel::mpsc::unbounded();
         let mut receive = Some(receive.boxed());
-        let mut rows = || memo.rows(key(), &unbounded(), || receive.take().unwrap());
+        let mut rows = || cache.rows(key(), &unbounded(), || receive.take().unwrap());
         let (other, mut idle) = (rows(), rows());
         let reading = tokio::spawn(other.try_collect::<Vec<_>>());
         tokio::task::yield_now().await;
@@ -269,11 +269,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_is_everybodys_and_so_is_a_memory_that_is_full() {
-        let memo = QueryListCache::default();
+    async fn an_error_reaches_all_readers_and_full_memory_is_an_error() {
+        let cache = QueryListCache::default();
         let failing = || stream::iter([Err(DataFusionError::Execution("broken".into()))]).boxed();
         for _ in 0..2 {
-            let error = memo.rows(key(), &unbounded(), failing).try_collect::<Vec<_>>().await.unwrap_err();
+            let error = cache.rows(key(), &unbounded(), failing).try_collect::<Vec<_>>().await.unwrap_err();
             assert!(error.to_string().contains("broken"), "{error}");
         }
         let small: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(8));
@@ -285,11 +285,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_of_the_list_is_an_error_for_those_who_read_along() {
-        let memo = QueryListCache::default();
+    async fn a_panic_of_the_source_is_an_error_for_the_other_readers() {
+        let cache = QueryListCache::default();
         let (send, receive) = futures::channel::mpsc::unbounded();
         let mut source = Some(receive.map(|()| panic!("the list's own")).boxed());
-        let mut rows = || memo.rows(key(), &unbounded(), || source.take().unwrap());
+        let mut rows = || cache.rows(key(), &unbounded(), || source.take().unwrap());
         let (waiting, first) = (rows(), rows());
         let waiting = tokio::spawn(waiting.try_collect::<Vec<_>>());
         tokio::task::yield_now().await;
@@ -308,12 +308,12 @@ mod tests {
 
     #[test]
     fn a_panic_before_a_list_begins_leaves_the_others() {
-        let memo = QueryListCache::default();
-        let begin = || memo.rows(key(), &unbounded(), || panic!("before there is a list")).boxed();
+        let cache = QueryListCache::default();
+        let begin = || cache.rows(key(), &unbounded(), || panic!("before there is a list")).boxed();
 
         assert!(catch_unwind(AssertUnwindSafe(begin)).is_err());
-        assert!(!memo.has(&key()));
-        let rows = memo.rows(key(), &unbounded(), || stream::iter([Ok(batch(1))]).boxed());
+        assert!(!cache.has(&key()));
+        let rows = cache.rows(key(), &unbounded(), || stream::iter([Ok(batch(1))]).boxed());
         assert_eq!(rows.try_collect::<Vec<_>>().now_or_never().unwrap().unwrap(), [batch(1)]);
     }
 }

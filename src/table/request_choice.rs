@@ -65,8 +65,7 @@ pub(super) fn candidates(
     resource: &Resource,
     has_value: impl Fn(&str) -> bool,
 ) -> (Option<Numbered<'_>>, Option<Numbered<'_>>) {
-    let usable = |method: &Method| keys(resource, method).all(&has_value);
-    let methods = || resource.methods.iter().enumerate().filter(|(_, method)| usable(method));
+    let methods = || resource.methods.iter().enumerate().filter(|(_, method)| keys(resource, method).all(&has_value));
     // Of several gets, the one with the most parameters: it identifies the row's list as well.
     let get =
         methods().filter(|(_, method)| method.is_get()).max_by_key(|(_, method)| method.path.parameters().count());
@@ -79,39 +78,48 @@ pub(super) fn candidates(
 pub(super) fn calls(
     resource: &Resource,
     pins: &KeyConstraints,
-    given: &[Binding],
-    is_there: impl Fn(&MethodCall) -> bool,
+    keys: &[Binding],
+    is_cached: impl Fn(&MethodCall) -> bool,
 ) -> Result<Vec<MethodCall>, Fault> {
     let id = resource.row_id();
-    let mut groups: BTreeMap<Binding, BTreeSet<Value>> = BTreeMap::new();
-    let mut order = Vec::new();
-    for binding in given {
-        let rest = binding.without(id);
-        if !groups.contains_key(&rest) {
-            order.push(rest.clone());
+    // The ids of each list, and the lists in the order of their first key.
+    let mut ids_by_list: BTreeMap<Binding, BTreeSet<Value>> = BTreeMap::new();
+    let mut lists = Vec::new();
+    for key in keys {
+        let list = key.without(id);
+        if !ids_by_list.contains_key(&list) {
+            lists.push(list.clone());
         }
-        groups.entry(rest).or_default().extend(binding.get(id).cloned());
+        ids_by_list.entry(list).or_default().extend(key.get(id).cloned());
     }
     let mut calls = Vec::new();
-    for group in order {
-        let mut pins = pins.clone();
-        for (column, value) in group.iter() {
-            pins = pins.with(column, BTreeSet::from([value.clone()]));
+    for list in lists {
+        let mut list_pins = pins.clone();
+        for (column, value) in list.iter() {
+            list_pins = list_pins.with(column, BTreeSet::from([value.clone()]));
         }
-        let ids = &groups[&group];
-        if ids.is_empty() {
-            calls.extend(choose(resource, &pins)?);
-            continue;
-        }
-        let list = candidates(resource, |key| pins.get(key).is_some()).1;
-        let list = list.into_iter().flat_map(|(at, method)| calls_of(resource, at, method, &pins)).collect::<Vec<_>>();
-        if !list.is_empty() && list.iter().all(&is_there) {
-            calls.extend(list);
-        } else {
-            calls.extend(choose(resource, &pins.with(id, ids.clone()))?);
-        }
+        calls.extend(calls_for_list(resource, &list_pins, &ids_by_list[&list], &is_cached)?);
     }
     Ok(calls)
+}
+
+/// The calls for some ids of a list, or for the whole list if there are no ids.
+fn calls_for_list(
+    resource: &Resource,
+    list_pins: &KeyConstraints,
+    ids: &BTreeSet<Value>,
+    is_cached: impl Fn(&MethodCall) -> bool,
+) -> Result<Vec<MethodCall>, Fault> {
+    if ids.is_empty() {
+        return choose(resource, list_pins);
+    }
+    if let (_, Some((at, method))) = candidates(resource, |key| list_pins.get(key).is_some()) {
+        let whole_list = calls_of(resource, at, method, list_pins);
+        if !whole_list.is_empty() && whole_list.iter().all(is_cached) {
+            return Ok(whole_list);
+        }
+    }
+    choose(resource, &list_pins.with(resource.row_id(), ids.clone()))
 }
 
 /// The columns whose values other parts of the plan can supply: those in a path.
@@ -132,12 +140,16 @@ fn keys<'a>(resource: &'a Resource, method: &'a Method) -> impl Iterator<Item = 
 
 /// Every combination of values for the method's path, without values that a path cannot contain.
 fn bindings(resource: &Resource, method: &Method, pins: &KeyConstraints) -> Vec<Binding> {
-    keys(resource, method).fold(vec![Binding::default()], |bindings, key| {
+    let mut bindings = vec![Binding::default()];
+    for key in keys(resource, method) {
         let values: Vec<_> = pins.get(key).into_iter().flatten().filter(|value| is_sendable(value)).collect();
-        let with_each =
-            |binding: &Binding| values.iter().map(|value| binding.with(key, (*value).clone())).collect::<Vec<_>>();
-        bindings.iter().flat_map(with_each).collect()
-    })
+        let mut combined = Vec::with_capacity(bindings.len() * values.len());
+        for binding in &bindings {
+            combined.extend(values.iter().map(|value| binding.with(key, (*value).clone())));
+        }
+        bindings = combined;
+    }
+    bindings
 }
 
 /// Whether a value can be a path segment. An empty one cannot, nor `.` and `..`, which URL parsers resolve even if they
@@ -153,11 +165,11 @@ fn needs_key(resource: &Resource, pins: &KeyConstraints) -> Fault {
 /// The columns that need a value: the missing path parameters of the list, or of the get with the fewest missing ones
 /// if there is no list.
 pub(super) fn missing(resource: &Resource, pins: &KeyConstraints) -> Vec<String> {
-    let missing = |method: &Method| -> Vec<String> {
+    let missing_of = |method: &Method| -> Vec<String> {
         keys(resource, method).filter(|key| pins.get(key).is_none()).map(str::to_owned).collect()
     };
-    let fewest = resource.methods.iter().min_by_key(|method| (method.is_get(), missing(method).len()));
-    fewest.map(missing).unwrap_or_default()
+    let method = resource.methods.iter().min_by_key(|method| (method.is_get(), missing_of(method).len()));
+    method.map(missing_of).unwrap_or_default()
 }
 
 /// The path of a request, with the values of its parameters.
@@ -177,10 +189,10 @@ fn query(method: &Method, pins: &KeyConstraints, fixed: &[(String, String)]) -> 
     let mut query = fixed.to_vec();
     let mut sent: Vec<&Filter> = Vec::new();
     for filter in &method.filters {
-        let excludes = |own: &Filter, other: &str| own.incompatible_with.iter().any(|name| name == other);
-        let alone = query.iter().all(|(name, _)| *name != filter.query_param && !excludes(filter, name))
+        let excludes = |filter: &Filter, other: &str| filter.incompatible_with.iter().any(|name| name == other);
+        let is_compatible = query.iter().all(|(name, _)| *name != filter.query_param && !excludes(filter, name))
             && sent.iter().all(|other| !excludes(other, &filter.query_param));
-        if let Some(value) = said(filter, pins).filter(|_| alone) {
+        if let Some(value) = value_to_send(filter, pins).filter(|_| is_compatible) {
             query.push((filter.query_param.clone(), value));
             sent.push(filter);
         }
@@ -190,7 +202,7 @@ fn query(method: &Method, pins: &KeyConstraints, fixed: &[(String, String)]) -> 
 
 /// The value that a filter sends for these constraints; `None` for several values, which a query parameter cannot
 /// express.
-fn said(filter: &Filter, pins: &KeyConstraints) -> Option<String> {
+fn value_to_send(filter: &Filter, pins: &KeyConstraints) -> Option<String> {
     let value = match filter.contains {
         true => pins.contained(&filter.column)?,
         false => pins.get(&filter.column).filter(|values| values.len() == 1)?.first()?,
@@ -203,27 +215,24 @@ pub(super) fn is_fixed(resource: &Resource, method: &Method, pins: &KeyConstrain
     if keys(resource, method).any(|key| key == column) {
         return resource.column(column).is_some_and(|column| column.source == ColumnSource::Parameter);
     }
-    let says = |query: &Vec<(String, String)>, filter: &Filter| {
-        said(filter, pins).is_some_and(|value| query.contains(&(filter.query_param.clone(), value)))
+    let Some(filter) = method.filters.iter().find(|filter| filter.exact && filter.column == column) else {
+        return false;
     };
-    let exact = |filter: &&Filter| filter.exact && filter.column == column;
-    method
-        .filters
-        .iter()
-        .find(exact)
-        .is_some_and(|filter| queries(method, pins).iter().all(|query| says(query, filter)))
+    let Some(value) = value_to_send(filter, pins) else { return false };
+    let parameter = (filter.query_param.clone(), value);
+    queries(method, pins).iter().all(|query| query.contains(&parameter))
 }
 
 /// The constraints as EXPLAIN shows them: `image_id in [1, 2]`. Of many values only the first 8 are shown.
 pub(super) fn describe(pins: &KeyConstraints) -> String {
     const MOST: usize = 8;
-    let written = |value: &Value| match value {
+    let literal = |value: &Value| match value {
         Value::Text(text) => format!("'{text}'"),
         Value::Int(_) | Value::Bool(_) => value.to_string(),
     };
     let set = |values: &BTreeSet<Value>| {
-        let rest = (values.len() > MOST).then(|| format!("… {} in all", values.len()));
-        values.iter().take(MOST).map(written).chain(rest).collect::<Vec<_>>().join(", ")
+        let total = (values.len() > MOST).then(|| format!("… {} in all", values.len()));
+        values.iter().take(MOST).map(literal).chain(total).collect::<Vec<_>>().join(", ")
     };
     let pinned = pins.iter().map(|(column, values)| format!("{column} in [{}]", set(values)));
     let contained = pins.contained_in().map(|(column, values)| format!("{column} has [{}]", set(values)));
@@ -270,12 +279,12 @@ mod tests {
     }
 
     #[test]
-    fn every_pinned_image_is_asked_for() {
+    fn every_pinned_image_is_a_request() {
         assert_eq!(requests(&[within("image_id", 1..6)]).unwrap().len(), 1 + 5);
     }
 
     #[test]
-    fn what_cannot_be_is_not_asked_for() {
+    fn an_impossible_filter_needs_no_request() {
         let both = col("image_id").eq(lit(1_i64)).and(col("image_id").eq(lit(2_i64)));
 
         assert!(requests(&[both]).unwrap().is_empty());
@@ -298,19 +307,19 @@ mod tests {
             crate::error::Error::from(fault).report(),
             "`digitalocean.compute.image_actions` needs a value of image_id\nhint: write `SELECT * FROM \
              digitalocean.compute.image_actions WHERE image_id = …`, IN (…) for several, or join it with a table that \
-             has them; `SHOW METHODS IN digitalocean.compute.image_actions` tells what can be asked"
+             has them; `SHOW METHODS IN digitalocean.compute.image_actions` lists the requests"
         );
     }
 
     #[test]
-    fn ids_that_come_from_elsewhere_are_gets_while_they_are_few_in_a_list() {
+    fn ids_from_a_join_are_gets_if_there_are_few_of_a_list() {
         let resource = Registry::built_in().find("compute", "image_actions").unwrap();
         let key = |image, id| Binding::default().with("image_id", Value::Int(image)).with("id", Value::Int(id));
-        let given: Vec<_> = (0..4).map(|id| key(1, id)).chain((0..5).map(|id| key(2, id))).collect();
+        let keys: Vec<_> = (0..4).map(|id| key(1, id)).chain((0..5).map(|id| key(2, id))).collect();
 
-        let called = calls(resource, &KeyConstraints::none(), &given, |_| false).unwrap();
+        let chosen = calls(resource, &KeyConstraints::none(), &keys, |_| false).unwrap();
 
-        let paths = called.iter().map(|call| path(resource, &resource.methods[call.method], &call.binding));
+        let paths = chosen.iter().map(|call| path(resource, &resource.methods[call.method], &call.binding));
         assert_eq!(
             paths.collect::<Vec<_>>(),
             [
@@ -321,10 +330,9 @@ mod tests {
                 "/v2/images/2/actions"
             ]
         );
-        let there =
-            calls(resource, &KeyConstraints::none(), &given[..2], |call| !resource.methods[call.method].is_get())
-                .unwrap();
-        assert_eq!(there.len(), 1, "the list, where that has been asked for");
+        let is_list = |call: &MethodCall| !resource.methods[call.method].is_get();
+        let cached = calls(resource, &KeyConstraints::none(), &keys[..2], is_list).unwrap();
+        assert_eq!(cached.len(), 1, "the list, if it is cached");
     }
 
     fn images(filters: &[Expr]) -> Vec<Vec<(String, String)>> {
@@ -334,20 +342,20 @@ mod tests {
     }
 
     #[test]
-    fn a_predicate_that_the_api_understands_is_sent() {
+    fn a_predicate_that_the_api_supports_is_sent() {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let tagged = array_has(col("tags"), lit("golden"));
 
         assert_eq!(images(&[]), [vec![]]);
         assert_eq!(images(&[!col("public")]), [vec![pair("private", "true")]]);
         assert_eq!(images(&[col("public").eq(lit(false))]), [vec![pair("private", "true")]]);
-        assert_eq!(images(&[col("public")]), [vec![]], "there is no way to say it");
+        assert_eq!(images(&[col("public")]), [vec![]], "the API has no parameter for it");
         assert_eq!(images(std::slice::from_ref(&tagged)), [vec![pair("tag_name", "golden")]]);
         assert_eq!(images(&[tagged, !col("public")]), [vec![pair("private", "true")]], "they exclude each other");
     }
 
     #[test]
-    fn each_request_of_a_union_is_told_what_it_understands() {
+    fn each_request_of_a_union_has_the_filters_that_it_supports() {
         let resource = Registry::built_in().find("compute", "droplets").unwrap();
         let sent = |filter: Expr| {
             let queries = queries(resource.method("droplets_list").unwrap(), &KeyConstraints::of(resource, [&filter]));

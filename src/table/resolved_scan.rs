@@ -93,26 +93,32 @@ impl ResolvedScan {
     /// The values that columns of each decoded row must have, by the index of the column: the pinned columns whose
     /// value is not simply the path parameter, and the declared conditions that select the table's rows among others.
     pub(super) fn checks(&self, method: &Method) -> Vec<(usize, BTreeSet<Value>)> {
-        let in_path = |column: &str| {
-            let mut keys = method.path.parameters().map(|name| self.resource.canonical(name));
-            keys.any(|key| key == column) && method.field_for(column).is_none()
-        };
-        let is_parameter = |column: &str| {
-            let source = self.resource.column(column).map(|column| &column.source);
-            source == Some(&ColumnSource::Parameter)
-        };
-        let pinned = self.spec.pins().iter().filter(|(column, _)| !(is_parameter(column) && in_path(column)));
-        let pinned = pinned.map(|(column, values)| (self.place(column), values.clone()));
-        let only = method.conditions.iter().map(|(field, value)| (field, BTreeSet::from([Value::Text(value.clone())])));
-        pinned.chain(only.map(|(field, values)| (self.place(field), values))).collect()
+        let mut checks = Vec::new();
+        for (column, values) in self.spec.pins().iter() {
+            if !self.is_path_value(method, column) {
+                checks.push((self.place(column), values.clone()));
+            }
+        }
+        for (field, value) in &method.conditions {
+            checks.push((self.place(field), BTreeSet::from([Value::Text(value.clone())])));
+        }
+        checks
+    }
+
+    /// Whether the value of a column is not in the method's response: it is the value in the request's path.
+    fn is_path_value(&self, method: &Method, column: &str) -> bool {
+        let is_parameter = self.resource.column(column).is_some_and(|column| column.source == ColumnSource::Parameter);
+        let mut keys = method.path.parameters().map(|name| self.resource.canonical(name));
+        is_parameter && keys.any(|key| key == column) && method.field_for(column).is_none()
     }
 
     /// The LIMIT of the scan, if every row of the method's lists passes, so that this number of rows is enough.
     pub(super) fn rows_wanted(&self, method: &Method) -> Option<usize> {
         let (Filters { predicate, residual, .. }, pins) = (&self.filters, self.spec.pins());
-        let all_pass = predicate.is_none() && residual.is_none() && method.conditions.is_empty() && {
-            pins.iter().all(|(column, _)| is_fixed(&self.resource, method, pins, column))
-        };
+        let all_pass = predicate.is_none()
+            && residual.is_none()
+            && method.conditions.is_empty()
+            && pins.iter().all(|(column, _)| is_fixed(&self.resource, method, pins, column));
         if all_pass && !self.spec.hints().kept { self.spec.fetch() } else { None }
     }
 }

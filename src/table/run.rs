@@ -21,7 +21,7 @@ pub struct Run {
     /// The query that runs, with its deadline, counts and notices.
     pub(super) query: Arc<Query>,
     /// The cached lists of the query. Nothing in the cache may hold the run: the cycle would leak both.
-    pub(super) memo: Arc<QueryListCache>,
+    pub(super) cache: Arc<QueryListCache>,
     /// The accounts that plans may read.
     pub(super) accounts: Arc<Accounts>,
     /// The permission to write; `None` if the run must not write.
@@ -31,7 +31,7 @@ pub struct Run {
 impl Run {
     /// A run with an empty cache.
     pub fn new(query: Arc<Query>, accounts: Arc<Accounts>, permission: Option<Permission>) -> Self {
-        Self { query, memo: Arc::default(), accounts, permission }
+        Self { query, cache: Arc::default(), accounts, permission }
     }
 
     /// The run that a plan is executed for.

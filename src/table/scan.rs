@@ -80,7 +80,7 @@ impl ResourceScan {
     }
 
     /// The key columns that other parts of the plan may supply values for, with their indexes in the scan's schema.
-    /// None under a LIMIT: the scan would return other rows of those that it may choose from.
+    /// There are none if the scan has a LIMIT: with fewer keys it would return other rows.
     pub(super) fn open_columns(&self) -> Vec<(usize, String)> {
         let ResolvedScan { spec, resource, .. } = &self.reading;
         if !spec.keys().are_open() || spec.fetch().is_some() {
@@ -202,7 +202,7 @@ impl ExecutionPlan for ResourceScan {
             execution.notice(says);
         }
         let calls = scan_calls::calls(self, &run, &context)?;
-        let mut rows = execution.rows(calls, Arc::clone(&run.memo));
+        let mut rows = execution.rows(calls, Arc::clone(&run.cache));
         let observed = poll_fn(move |context| metrics.record_poll(rows.poll_next_unpin(context)));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), observed)))
     }

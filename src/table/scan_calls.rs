@@ -43,22 +43,25 @@ use crate::resource::{Binding, Value};
 /// The calls of one execution of a scan, as they become known.
 pub(super) fn calls(scan: &ResourceScan, run: &Run, context: &Arc<TaskContext>) -> Result<Calls> {
     let (keys, reading) = (scan.keys(), scan.reading.clone());
-    let (query, memo) = (Arc::clone(&run.query), Arc::clone(&run.memo));
+    let (query, cache) = (Arc::clone(&run.query), Arc::clone(&run.cache));
     Ok(match keys {
-        KeySource::Known(calls) => told(calls.clone(), &reading, &query).boxed(),
-        KeySource::Wanted(_) => return internal_err!("a scan ran before it was said where its keys come from"),
+        KeySource::Known(calls) => expected(calls.clone(), &reading, &query).boxed(),
+        KeySource::Wanted(_) => return internal_err!("a scan ran before the source of its keys was decided"),
         KeySource::Bound(_) => {
             let context = Arc::clone(context);
             // Lazily, when the stream is polled: a scalar subquery has its value by then.
-            let late =
-                async move { Ok::<_, DataFusionError>(told(bound(&reading, &memo, &context)?, &reading, &query)) };
-            stream::once(late).try_flatten().boxed()
+            let calls = async move {
+                let calls = bound_calls(&reading, &cache, &context)?;
+                Ok::<_, DataFusionError>(expected(calls, &reading, &query))
+            };
+            stream::once(calls).try_flatten().boxed()
         }
         KeySource::Parent { columns } => {
             let columns = columns.iter().map(|name| (name.clone(), data_type(&reading, name))).collect();
-            let given = distinct_keys(scan.parent()?.execute(0, Arc::clone(context))?, columns);
-            let calls = given.and_then(move |given| {
-                std::future::ready(wanted(&reading, &memo, given).map(|calls| told(calls, &reading, &query)))
+            let keys = distinct_keys(scan.parent()?.execute(0, Arc::clone(context))?, columns);
+            let calls = keys.and_then(move |keys| {
+                let calls = calls_for(&reading, &cache, keys);
+                std::future::ready(calls.map(|calls| expected(calls, &reading, &query)))
             });
             calls.try_flatten().boxed()
         }
@@ -67,7 +70,7 @@ pub(super) fn calls(scan: &ResourceScan, run: &Run, context: &Arc<TaskContext>) 
 
 /// A stream of the calls. They are added to the query's request ledger at once, or one by one as they are taken if the
 /// scan may stop early.
-fn told(
+fn expected(
     calls: Vec<MethodCall>,
     reading: &ResolvedScan,
     query: &Arc<Query>,
@@ -86,25 +89,25 @@ fn told(
 }
 
 /// The calls for the keys that all of the scan's providers have.
-fn bound(reading: &ResolvedScan, memo: &QueryListCache, context: &TaskContext) -> Result<Vec<MethodCall>> {
-    let mut all = vec![Binding::default()];
-    for (source, expressions) in reading.spec.keys().sources().iter().zip(&reading.filters.late) {
-        all = both(&all, &given(source, expressions, reading, context)?);
+fn bound_calls(reading: &ResolvedScan, cache: &QueryListCache, context: &TaskContext) -> Result<Vec<MethodCall>> {
+    let mut keys = vec![Binding::default()];
+    for (provider, expressions) in reading.spec.keys().sources().iter().zip(&reading.filters.late) {
+        keys = both(&keys, &keys_of(provider, expressions, reading, context)?);
     }
-    wanted(reading, memo, all)
+    calls_for(reading, cache, keys)
 }
 
 /// The keys of one provider. `expressions` are those of a runtime key.
-fn given(
-    source: &KeyProvider,
+fn keys_of(
+    provider: &KeyProvider,
     expressions: &[Arc<dyn PhysicalExpr>],
     reading: &ResolvedScan,
     context: &TaskContext,
 ) -> Result<Vec<Binding>> {
-    match source {
-        KeyProvider::Join { number, from } => match ChunkKeys::given(context, *number, from) {
-            Some(given) => Ok(given.to_vec()),
-            None => internal_err!("a scan that a join gives its keys ran without the join"),
+    match provider {
+        KeyProvider::Join { number, from } => match ChunkKeys::of_columns(context, *number, from) {
+            Some(keys) => Ok(keys.to_vec()),
+            None => internal_err!("a scan whose keys come from a join ran without the join"),
         },
         KeyProvider::Late { column } => {
             let wanted = data_type(reading, column);
@@ -120,10 +123,10 @@ fn given(
 
 /// The calls for these keys, except keys that the scan's own filter drops. A list that is cached for the query is
 /// preferred to single rows of it.
-fn wanted(reading: &ResolvedScan, memo: &QueryListCache, given: Vec<Binding>) -> Result<Vec<MethodCall>> {
-    let given = passing(reading, given)?;
-    let is_there = |call: &MethodCall| reading.spec.hints().kept && memo.has(&reading.key(call));
-    request_choice::calls(&reading.resource, reading.spec.pins(), &given, is_there).map_err(to_datafusion)
+fn calls_for(reading: &ResolvedScan, cache: &QueryListCache, keys: Vec<Binding>) -> Result<Vec<MethodCall>> {
+    let keys = passing(reading, keys)?;
+    let is_cached = |call: &MethodCall| reading.spec.hints().kept && cache.has(&reading.key(call));
+    request_choice::calls(&reading.resource, reading.spec.pins(), &keys, is_cached).map_err(to_datafusion)
 }
 
 /// The natural join of two sets of keys: every combination that agrees in the columns that both have. All bindings of a
@@ -131,15 +134,19 @@ fn wanted(reading: &ResolvedScan, memo: &QueryListCache, given: Vec<Binding>) ->
 fn both(left: &[Binding], right: &[Binding]) -> Vec<Binding> {
     let Some((first, other)) = left.first().zip(right.first()) else { return Vec::new() };
     let shared: Vec<&str> = first.iter().map(|(column, _)| column).filter(|name| other.get(name).is_some()).collect();
-    let part =
+    let shared_values =
         |binding: &Binding| -> Vec<Value> { shared.iter().filter_map(|name| binding.get(name).cloned()).collect() };
-    let mut by_part: HashMap<Vec<Value>, Vec<&Binding>> = HashMap::new();
-    right.iter().for_each(|binding| by_part.entry(part(binding)).or_default().push(binding));
-    let combined = left.iter().flat_map(|left| {
-        let matching = by_part.get(&part(left)).into_iter().flatten();
-        matching.map(|right| right.iter().fold(left.clone(), |all, (name, value)| all.and(name, value)))
-    });
-    combined.collect()
+    let mut right_by_shared: HashMap<Vec<Value>, Vec<&Binding>> = HashMap::new();
+    for binding in right {
+        right_by_shared.entry(shared_values(binding)).or_default().push(binding);
+    }
+    let mut combined = Vec::new();
+    for left in left {
+        for right in right_by_shared.get(&shared_values(left)).into_iter().flatten() {
+            combined.push(right.iter().fold(left.clone(), |all, (name, value)| all.and(name, value)));
+        }
+    }
+    combined
 }
 
 /// The keys in the rows of the parent, batch by batch, without the keys of earlier batches: their rows would be
@@ -163,10 +170,10 @@ pub(super) fn expect_lists<'a>(
     keys: impl Iterator<Item = &'a Binding>,
     ledger: &Ledger,
 ) -> Result<()> {
-    let keys: BTreeSet<&Binding> = keys.collect();
-    let given = passing(reading, keys.into_iter().cloned().collect())?;
+    let distinct: BTreeSet<&Binding> = keys.collect();
+    let keys = passing(reading, distinct.into_iter().cloned().collect())?;
     let calls =
-        request_choice::calls(&reading.resource, reading.spec.pins(), &given, |_| false).map_err(to_datafusion)?;
+        request_choice::calls(&reading.resource, reading.spec.pins(), &keys, |_| false).map_err(to_datafusion)?;
     calls.iter().for_each(|call| ledger.expect_list(reading.list(call)));
     Ok(())
 }
@@ -177,39 +184,39 @@ pub(super) fn expect_lists<'a>(
 /// The filter is an expression over the scan's projection. So the keys become a batch with that schema: one row per
 /// key, and NULL in all columns that are not keys, which these conjuncts do not use. The filter is evaluated again on
 /// the rows, so a conjunct that is left out here costs requests, but does not change the result.
-fn passing(reading: &ResolvedScan, given: Vec<Binding>) -> Result<Vec<Binding>> {
-    let (Some(predicate), Some(first)) = (&reading.filters.predicate, given.first()) else { return Ok(given) };
-    let own = &reading.resource;
-    let name = |at: usize| own.canonical(&own.columns[reading.spec.projection()[at]].name);
-    let of_keys = |conjunct: &&Arc<dyn PhysicalExpr>| {
+fn passing(reading: &ResolvedScan, keys: Vec<Binding>) -> Result<Vec<Binding>> {
+    let (Some(predicate), Some(first)) = (&reading.filters.predicate, keys.first()) else { return Ok(keys) };
+    let (resource, projection) = (&reading.resource, reading.spec.projection());
+    let name = |at: usize| resource.canonical(&resource.columns[projection[at]].name);
+    let uses_only_keys = |conjunct: &&Arc<dyn PhysicalExpr>| {
         let columns = collect_columns(conjunct);
         !columns.is_empty() && columns.iter().all(|column| first.get(name(column.index())).is_some())
     };
-    let conjuncts: Vec<_> = split_conjunction(predicate).into_iter().filter(of_keys).collect();
+    let conjuncts: Vec<_> = split_conjunction(predicate).into_iter().filter(uses_only_keys).collect();
     if conjuncts.is_empty() {
-        return Ok(given);
+        return Ok(keys);
     }
-    let schema = own.planned_schema().project(reading.spec.projection())?;
-    let columns =
-        (0..reading.spec.projection().len()).map(|at| key_array(&given, name(at), schema.field(at).data_type()));
-    let rows = RecordBatchOptions::new().with_row_count(Some(given.len()));
-    let batch = RecordBatch::try_new_with_options(Arc::new(schema.clone()), columns.collect(), &rows)?;
-    let mut passes = vec![true; given.len()];
+    let schema = resource.planned_schema().project(projection)?;
+    let columns = (0..projection.len()).map(|at| key_array(&keys, name(at), schema.field(at).data_type())).collect();
+    let row_count = RecordBatchOptions::new().with_row_count(Some(keys.len()));
+    let batch = RecordBatch::try_new_with_options(Arc::new(schema.clone()), columns, &row_count)?;
+    let mut passes = vec![true; keys.len()];
     for conjunct in conjuncts {
-        let passed = conjunct.evaluate(&batch)?.into_array(given.len())?;
-        let passed = as_boolean_array(&passed)?;
-        passes.iter_mut().zip(passed).for_each(|(passes, now)| *passes &= now == Some(true));
+        let values = conjunct.evaluate(&batch)?.into_array(keys.len())?;
+        for (passes, value) in passes.iter_mut().zip(as_boolean_array(&values)?) {
+            *passes &= value == Some(true);
+        }
     }
-    Ok(given.into_iter().zip(passes).filter_map(|(binding, passes)| passes.then_some(binding)).collect())
+    Ok(keys.into_iter().zip(passes).filter_map(|(key, passes)| passes.then_some(key)).collect())
 }
 
 /// The values of one column of the keys; NULLs if it is not a key column.
-fn key_array(given: &[Binding], name: &str, data_type: &DataType) -> ArrayRef {
-    let values = given.iter().map(|binding| binding.get(name));
+fn key_array(keys: &[Binding], name: &str, data_type: &DataType) -> ArrayRef {
+    let values = keys.iter().map(|key| key.get(name));
     match data_type {
         DataType::Int64 => Arc::new(values.map(|value| value.and_then(Value::as_int)).collect::<Int64Array>()),
         DataType::Utf8 => Arc::new(values.map(|value| value.and_then(Value::as_text)).collect::<StringArray>()),
-        other => new_null_array(other, given.len()),
+        other => new_null_array(other, keys.len()),
     }
 }
 
@@ -220,8 +227,8 @@ pub(super) fn data_type(reading: &ResolvedScan, column: &str) -> DataType {
 
 /// A batch of one row without columns, to evaluate constant expressions.
 fn one_row() -> Result<RecordBatch> {
-    let rows = RecordBatchOptions::new().with_row_count(Some(1));
-    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &rows)?)
+    let row_count = RecordBatchOptions::new().with_row_count(Some(1));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &row_count)?)
 }
 
 #[cfg(test)]
@@ -233,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_from_two_places_have_to_agree() {
+    fn keys_of_one_column_are_those_that_both_providers_have() {
         let left = [binding(&[("image_id", 1)]), binding(&[("image_id", 2)])];
         let right = [binding(&[("image_id", 2)]), binding(&[("image_id", 3)])];
 
@@ -258,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_that_two_batches_of_the_parent_share_is_asked_for_once() {
+    async fn a_key_in_two_batches_of_the_parent_is_returned_once() {
         let rows = stream::iter([Ok(ids(&[1, 2, 2])), Ok(ids(&[2, 3])), Ok(ids(&[1]))]);
 
         let keys: Vec<_> = distinct_keys(rows, vec![("image_id".into(), DataType::Int64)]).try_collect().await.unwrap();

@@ -140,15 +140,18 @@ impl ScanSpec {
 
 /// The columns that are decoded even if they are not selected: rows are identified and checked by them.
 fn needed(resource: &Resource, pins: &KeyConstraints) -> BTreeSet<usize> {
-    let only = resource.methods.iter().flat_map(|method| method.conditions.iter().map(|(field, _)| field.as_str()));
-    let pinned = pins.iter().map(|(column, _)| column);
-    let gets = resource.methods.iter().filter(|method| method.is_get());
-    let in_path = gets.flat_map(|method| method.path.parameters()).map(|name| resource.canonical(name));
-    let in_path =
-        in_path.filter(|name| resource.column(name).is_some_and(|column| column.source == ColumnSource::Field));
-    let names = only.chain(pinned).chain(in_path).chain([resource.row_id()]);
+    let is_field = |name: &str| resource.column(name).is_some_and(|column| column.source == ColumnSource::Field);
+    let mut names = vec![resource.row_id()];
+    names.extend(pins.iter().map(|(column, _)| column));
+    for method in &resource.methods {
+        names.extend(method.conditions.iter().map(|(field, _)| field.as_str()));
+        if method.is_get() {
+            let keys = method.path.parameters().map(|parameter| resource.canonical(parameter));
+            names.extend(keys.filter(|key| is_field(key)));
+        }
+    }
     let place = |name| resource.planned_schema().index_of(name).expect("declarations name columns of their own");
-    names.map(place).collect()
+    names.into_iter().map(place).collect()
 }
 
 #[cfg(test)]
@@ -174,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rows_are_checked_by_is_read_whatever_is_selected() {
+    fn columns_for_checks_are_decoded_even_if_they_are_not_selected() {
         let place = |name: &str| actions().planned_schema().index_of(name).unwrap();
         let pins = KeyConstraints::none().with("image_id", BTreeSet::from([Value::Int(7)]));
 
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spec_is_of_the_declaration_that_it_was_made_with() {
+    fn a_spec_needs_the_declaration_that_it_was_made_with() {
         let spec = spec(KeyConstraints::none(), nothing());
         let two = Registry::built_in().in_catalogs([("staging", "digitalocean")]);
 

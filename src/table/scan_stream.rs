@@ -32,7 +32,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tracing::warn;
 
 use super::account::Account;
-use super::distinct_lists::unique;
+use super::distinct_lists::distinct;
 use super::fault::{Fault, to_datafusion};
 use super::list_reader::{ListReader, ListSource};
 use super::page_memory::Pooled;
@@ -104,15 +104,15 @@ impl ScanExecution {
     ///
     /// The stream holds the cache, and the lists in the cache hold this execution. So the execution must not hold the
     /// cache: neither would ever be dropped.
-    pub(super) fn rows(self: Arc<Self>, calls: Calls, memo: Arc<QueryListCache>) -> Batches {
-        let (side_by_side, fetch) = (pages_ahead(&self.reading), self.reading.spec.fetch());
+    pub(super) fn rows(self: Arc<Self>, calls: Calls, cache: Arc<QueryListCache>) -> Batches {
+        let (parallel, fetch) = (pages_ahead(&self.reading), self.reading.spec.fetch());
         let finish = Arc::clone(&self);
         let batches = calls
             .map(move |call| match call {
-                Ok(call) => Arc::clone(&self).rows_of(call, &memo),
+                Ok(call) => Arc::clone(&self).rows_of(call, &cache),
                 Err(error) => stream::once(std::future::ready(Err(error))).boxed(),
             })
-            .flatten_unordered(side_by_side)
+            .flatten_unordered(parallel)
             .try_filter_map(move |(method, batch)| std::future::ready(finish.finish(method, batch)));
         limited(batches.boxed(), fetch)
     }
@@ -121,13 +121,13 @@ impl ScanExecution {
     fn rows_of(
         self: Arc<Self>,
         call: MethodCall,
-        memo: &QueryListCache,
+        cache: &QueryListCache,
     ) -> BoxStream<'static, Result<(usize, RecordBatch), DataFusionError>> {
         let method = call.method;
         let rows = if self.reading.spec.hints().kept {
             let key = self.reading.key(&call);
             // A shared list has its own read-ahead: its other readers must not wait until this scan has taken pages.
-            memo.rows(key, &self.pool, || self.fetched(&call, None))
+            cache.rows(key, &self.pool, || self.fetched(&call, None))
         } else {
             let shared = Some(&self.ahead).filter(|_| self.reading.method(method).union.len() == 1);
             self.fetched(&call, shared)
@@ -139,22 +139,24 @@ impl ScanExecution {
     /// its own: lists of a union are returned one after another, and the later ones must not take the pages that the
     /// first one needs.
     fn fetched(self: &Arc<Self>, call: &MethodCall, ahead: Option<&Arc<ReadAhead>>) -> Batches {
-        let parts = self.reading.requests(call).into_iter().map(|request| {
-            let pages = if self.reading.spec.hints().limited { 1 } else { PAGES_AHEAD };
-            let own = || ReadAhead::new(pages, BYTES_AHEAD, Arc::clone(&self.memory));
-            let ahead = ahead.map_or_else(own, Arc::clone);
-            self.part(call, Arc::new(self.fetch(call, &ahead)), request)
-        });
-        let mut parts: Vec<_> = parts.collect();
-        let rows = match parts.len() {
-            1 => parts.remove(0),
-            _ => unique(parts, self.reading.place(self.reading.resource.row_id())),
+        let pages = if self.reading.spec.hints().limited { 1 } else { PAGES_AHEAD };
+        let mut lists = Vec::new();
+        for request in self.reading.requests(call) {
+            let ahead = match ahead {
+                Some(shared) => Arc::clone(shared),
+                None => ReadAhead::new(pages, BYTES_AHEAD, Arc::clone(&self.memory)),
+            };
+            lists.push(self.rows_of_request(call, Arc::new(self.fetch(call, &ahead)), request));
+        }
+        let rows = match lists.len() {
+            1 => lists.remove(0),
+            _ => distinct(lists, self.reading.place(self.reading.resource.row_id())),
         };
         rows.map_err(to_datafusion).boxed()
     }
 
     /// The rows of one request, or of one list.
-    fn part(
+    fn rows_of_request(
         self: &Arc<Self>,
         call: &MethodCall,
         fetch: Arc<Fetch<RecordBatch>>,
@@ -163,10 +165,10 @@ impl ScanExecution {
         let method = self.reading.method(call.method);
         let (first, rows) = match &method.response {
             ResponseShape::Rows { paged: true, .. } => {
-                (request.page(1), in_turn(ListReader::paged(self.source(method, fetch, request))))
+                (request.page(1), pages_of(ListReader::paged(self.source(method, fetch, request))))
             }
             ResponseShape::Rows { paged: false, .. } => {
-                (request.clone(), in_turn(ListReader::single(self.source(method, fetch, request))))
+                (request.clone(), pages_of(ListReader::single(self.source(method, fetch, request))))
             }
             ResponseShape::Row(_) => {
                 let first = request.clone();
@@ -174,8 +176,8 @@ impl ScanExecution {
                 (first, once.boxed())
             }
         };
-        let (own, call) = (Arc::clone(self), call.clone());
-        rows.filter_map(move |batch| std::future::ready(own.unless_not_found(batch, &first, &call))).boxed()
+        let (execution, call) = (Arc::clone(self), call.clone());
+        rows.filter_map(move |batch| std::future::ready(execution.unless_not_found(batch, &first, &call))).boxed()
     }
 
     /// What the list of a request is read from.
@@ -185,14 +187,14 @@ impl ScanExecution {
     }
 
     /// The reader of a method, made when it is first used.
-    fn reader(&self, method: usize) -> &Arc<Reader> {
-        self.readers[method].get_or_init(|| {
-            let own = self.reading.method(method);
-            let decoder = Decoder::of_method(&self.reading.resource, own, self.reading.spec.columns());
+    fn reader(&self, index: usize) -> &Arc<Reader> {
+        self.readers[index].get_or_init(|| {
+            let method = self.reading.method(index);
+            let decoder = Decoder::of_method(&self.reading.resource, method, self.reading.spec.columns());
             let residual = self.reading.filters.residual.clone().map(|residual| {
                 reassign_expr_columns(residual, decoder.schema()).expect("what a filter names is read")
             });
-            Arc::new(Reader { decoder, checks: self.reading.checks(own), residual })
+            Arc::new(Reader { decoder, checks: self.reading.checks(method), residual })
         })
     }
 
@@ -205,8 +207,8 @@ impl ScanExecution {
             let unreadable = |fault| Error::from(Fault::Unreadable { at: request.at(), fault });
             let rows = reader.decoder.decode(body.bytes(), &binding).map_err(unreadable)?;
             scope.count(|counts| &counts.rows, rows.batch.num_rows());
-            rows.total.iter().for_each(|total| account.totals.keep(request, *total));
-            rows.beyond.iter().for_each(|beyond| tell_of(beyond, &resource, &rows.batch, request, &scope.query));
+            rows.total.iter().for_each(|total| account.list_lengths.keep(request, *total));
+            rows.beyond.iter().for_each(|beyond| notice_of(beyond, &resource, &rows.batch, request, &scope.query));
             let (count, total, next, has_links) = (rows.batch.num_rows(), rows.total, rows.next, rows.has_links);
             Ok(Decoded { rows: rows.batch, count, total, next, has_links })
         };
@@ -225,9 +227,9 @@ impl ScanExecution {
     ) -> Option<Result<RecordBatch>> {
         let Err(error) = &batch else { return Some(batch) };
         let fault = error.downcast_ref::<api::Fault>();
-        let named = self.reading.method(call.method).path.parameters().next().is_some();
+        let has_parameter = self.reading.method(call.method).path.parameters().next().is_some();
         let is_first = fault.and_then(api::Fault::at).is_some_and(|at| *at == first.at());
-        if !(named && is_first && fault.is_some_and(api::Fault::is_not_found)) {
+        if !(has_parameter && is_first && fault.is_some_and(api::Fault::is_not_found)) {
             return Some(batch);
         }
         let table = self.reading.table();
@@ -239,7 +241,7 @@ impl ScanExecution {
 
     /// Rejects a row that has no value for its path parameter, if the query needs that column: the API allows null
     /// there.
-    fn refuse_untold(&self, method: usize, batch: &RecordBatch) -> Result<(), DataFusionError> {
+    fn check_parameters(&self, method: usize, batch: &RecordBatch) -> Result<(), DataFusionError> {
         for (column, field) in &self.reading.method(method).columns_from {
             let at = self.reading.resource.planned_schema().index_of(column)?;
             if self.reading.spec.projection().contains(&at) && batch.column(self.reading.place(column)).null_count() > 0
@@ -253,39 +255,44 @@ impl ScanExecution {
 
     /// Checks the values that the request does not fix, filters and projects. The order matters: a row that the
     /// residual filter drops need not have a value for its parameter.
-    fn finish(&self, method: usize, batch: RecordBatch) -> Result<Option<RecordBatch>, DataFusionError> {
+    fn finish(&self, method: usize, mut batch: RecordBatch) -> Result<Option<RecordBatch>, DataFusionError> {
         let reader = self.reader(method);
-        let batch = match checked(&reader.checks, &batch) {
-            Some(passed) => filter_record_batch(&batch, &passed)?,
-            None => batch,
-        };
-        let batch = match &reader.residual {
-            Some(residual) => passing(residual, &batch)?,
-            None => batch,
-        };
-        self.refuse_untold(method, &batch)?;
-        let read = self.reading.spec.columns();
-        let place = |column: &usize| read.iter().position(|own| own == column).expect("what is projected is read");
-        let batch = batch.project(&self.reading.spec.projection().iter().map(place).collect::<Vec<_>>())?;
-        let batch = match &self.reading.filters.predicate {
-            Some(predicate) => passing(predicate, &batch)?,
-            None => batch,
-        };
+        if let Some(passes) = checked(&reader.checks, &batch) {
+            batch = filter_record_batch(&batch, &passes)?;
+        }
+        if let Some(residual) = &reader.residual {
+            batch = passing(residual, &batch)?;
+        }
+        self.check_parameters(method, &batch)?;
+        batch = self.projected(&batch)?;
+        if let Some(predicate) = &self.reading.filters.predicate {
+            batch = passing(predicate, &batch)?;
+        }
         Ok((batch.num_rows() > 0).then_some(batch))
+    }
+
+    /// The columns of the scan's projection, from the decoded ones.
+    fn projected(&self, batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
+        let decoded = self.reading.spec.columns();
+        let place = |column: &usize| decoded.iter().position(|read| read == column).expect("what is projected is read");
+        let places: Vec<_> = self.reading.spec.projection().iter().map(place).collect();
+        Ok(batch.project(&places)?)
     }
 }
 
 /// The rows of a list, page by page.
-fn in_turn(list: ListReader) -> BoxStream<'static, Result<RecordBatch>> {
+fn pages_of(list: ListReader) -> BoxStream<'static, Result<RecordBatch>> {
     stream::try_unfold(list, async |mut list| Ok(list.next().await?.map(|batch| (batch, list)))).boxed()
 }
 
 /// Adds a notice about a NULL that replaces a time which the column cannot hold.
-fn tell_of(beyond: &OutOfRangeTimes, resource: &Resource, rows: &RecordBatch, request: &Request, query: &Query) {
+fn notice_of(beyond: &OutOfRangeTimes, resource: &Resource, rows: &RecordBatch, request: &Request, query: &Query) {
     let OutOfRangeTimes { field, text, row, count } = beyond;
-    let id = rows.column_by_name(resource.row_id()).and_then(|ids| array_value_to_string(ids, *row).ok());
-    let id = id.map_or_else(|| format!("row {row}"), |id| format!("{} {}", resource.row_id(), plain(&id)));
-    let (path, text) = (request.at().path, plain(text));
+    let id = match rows.column_by_name(resource.row_id()).map(|ids| array_value_to_string(ids, *row)) {
+        Some(Ok(id)) => format!("{} {}", resource.row_id(), one_line(&id)),
+        Some(Err(_)) | None => format!("row {row}"),
+    };
+    let (path, text) = (request.at().path, one_line(text));
     warn!(path, field, text, id, count, "a time that nanoseconds cannot hold is NULL");
     query.notice(format!(
         "{field} of {resource} is NULL in {count} rows of {path}, because nanoseconds hold only the years 1677 to 2262: \
@@ -294,7 +301,7 @@ fn tell_of(beyond: &OutOfRangeTimes, resource: &Resource, rows: &RecordBatch, re
 }
 
 /// A text of the API for one line of a log or notice: without control characters, and not longer than 100 characters.
-fn plain(text: &str) -> String {
+fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(100).collect()
 }
 

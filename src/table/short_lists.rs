@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_new_finding_takes_the_place_of_the_old_one() {
+    async fn a_new_finding_replaces_the_old_one() {
         let findings = ShortLists::default();
         let others = [
             ShortList { short: ShortBy { rows: 301, total: 303 }, ..SHORT },
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn there_are_never_more_than_so_many() {
+    async fn there_is_a_maximum_number_of_findings() {
         let findings = ShortLists::default();
 
         (0..MOST + 5).for_each(|number| findings.keep(&list(&number.to_string()), SHORT));

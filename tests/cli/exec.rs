@@ -23,8 +23,8 @@ fn a_lost_answer_has_an_exit_code_of_its_own() {
     let ran = query(&["--fault", "POST ** reset-after", TRANSFER]);
 
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(6), ""), "{ran:?}");
-    assert!(ran.stderr.starts_with("error: POST /v2/images/62137902/actions may have been carried out"), "{ran:?}");
-    assert!(ran.stderr.contains("\nhint: look before doing it again: SELECT "), "{ran:?}");
+    assert!(ran.stderr.starts_with("error: POST /v2/images/62137902/actions may have been executed"), "{ran:?}");
+    assert!(ran.stderr.contains("\nhint: check before retrying: SELECT "), "{ran:?}");
 }
 
 #[test]
@@ -33,9 +33,9 @@ fn an_answer_that_cannot_be_read_has_the_same_exit_code_and_says_that_it_was_acc
 
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(6), ""), "{ran:?}");
     let accepted =
-        "error: DigitalOcean accepted POST /v2/images/62137902/actions (202), but its answer can't be read: ";
+        "error: DigitalOcean accepted POST /v2/images/62137902/actions (202), but its response can't be read: ";
     assert!(ran.stderr.starts_with(accepted), "{ran:?}");
-    assert!(ran.stderr.contains("\nhint: do not send it again; look at what it started: SELECT "), "{ran:?}");
+    assert!(ran.stderr.contains("\nhint: do not send it again; see what it started: SELECT "), "{ran:?}");
 }
 
 #[test]

@@ -1,16 +1,16 @@
-//! A POST that is answered with a success that can't be read: it was carried out, and that is what is said.
+//! A success response to a POST that can't be read: the request was executed, and the error says so.
 
 use arrow_flight::sql::{CommandPreparedStatementUpdate, CommandStatementUpdate};
 
 use super::*;
 use crate::flight::{number, row, serve, statement, text};
 
-/// What is sent: one POST, and a look at the list. Never the POST again, and nothing that waits for an id.
+/// The requests of such an EXEC: one POST, and the list of actions. No second POST, and no polling for an id.
 const POST_AND_LOOK: [&str; 2] = [PATH, "GET /v2/images/62137902/actions?page=1"];
 
-const JSON: &str = "it is no JSON object (content-type `application/json; charset=utf-8`)";
+const JSON: &str = "it is not a JSON object (content-type `application/json; charset=utf-8`)";
 
-/// Faults that carry the POST out and answer it so, the status of the answer, and what is wrong with it.
+/// Faults that execute the POST, the status of the response, and what is wrong with its body.
 const ANSWERS: &[(&str, u16, &str)] = &[
     ("answer-after=200", 200, "it has no body"),
     ("answer-after=202", 202, "it has no body"),
@@ -18,7 +18,7 @@ const ANSWERS: &[(&str, u16, &str)] = &[
     ("answer-after=202 null", 202, JSON),
     ("answer-after=201 []", 201, JSON),
     ("answer-after=201 7", 201, JSON),
-    ("answer-after=200 <html>accepted</html>", 200, "it is no JSON object (content-type `text/html`)"),
+    ("answer-after=200 <html>accepted</html>", 200, "it is not a JSON object (content-type `text/html`)"),
     ("answer-after=201 {}", 201, "the body has no `action`"),
     ("answer-after=201 {\"action\": null}", 201, "the body has no `action`"),
     ("answer-after=201 {\"action\": [7]}", 201, "`action`: it is a list"),
@@ -60,13 +60,13 @@ async fn a_success_that_cannot_be_read_was_carried_out_and_is_not_sent_again() {
         let report = unread(&stage, TRANSFER).await;
 
         let id = stage.actions(IMAGE)[0]["id"].as_i64().unwrap();
-        let accepted = format!("DigitalOcean accepted {PATH} ({status}), but its answer can't be read: {problem}");
+        let accepted = format!("DigitalOcean accepted {PATH} ({status}), but its response can't be read: {problem}");
         assert!(report.starts_with(&accepted), "{fault}: {report}");
-        // A gateway's page has no id of the request.
+        // A page of a gateway has no request id.
         assert_eq!(report.contains("(request 0000"), !fault.contains("<html>"), "{fault}: {report}");
         let there = format!(
-            "; begun there since, or up to 2 s before: id {id}, type transfer, status in-progress\n\
-             hint: do not send it again; look at what it started: SELECT "
+            "; started since then, or up to 2 s before: id {id}, type transfer, status in-progress\n\
+             hint: do not send it again; see what it started: SELECT "
         );
         assert!(report.contains(&there), "{fault}: {report}");
         assert_eq!((stage.posts(), stage.requests()), (1, POST_AND_LOOK.map(str::to_owned).to_vec()), "{fault}");
@@ -93,7 +93,7 @@ async fn the_query_that_is_told_shows_what_was_started() {
 
     let report = unread(&stage, TRANSFER).await;
 
-    let query = report.rsplit_once("look at what it started: ").unwrap().1;
+    let query = report.rsplit_once("see what it started: ").unwrap().1;
     assert_eq!(json(&stage.rows(query).await)[0]["id"], stage.actions(IMAGE)[0]["id"]);
 }
 
@@ -106,15 +106,15 @@ async fn an_answer_that_is_too_large_was_a_success_too() {
     let report = unread(&stage, TRANSFER).await;
 
     assert!(
-        report.starts_with(&format!("DigitalOcean accepted {PATH} (201), but its answer can't be read: ")),
+        report.starts_with(&format!("DigitalOcean accepted {PATH} (201), but its response can't be read: ")),
         "{report}"
     );
     assert!(report.contains("it is larger than 64 bytes (request "), "{report}");
-    assert!(report.contains("; what has begun there since cannot be read: the answer to GET "), "{report}");
+    assert!(report.contains("; the actions started since then can't be read: the answer to GET "), "{report}");
     assert_eq!((stage.posts(), stage.requests()), (1, POST_AND_LOOK.map(str::to_owned).to_vec()));
 }
 
-/// A slow machine may not even get the status in time: then once more, with more time.
+/// On a slow machine not even the status may arrive in time: then the test runs again, with more time.
 #[tokio::test]
 async fn an_answer_that_never_ends_was_a_success_too() {
     for limit in [1, 4, 16, 64].map(Duration::from_secs) {
@@ -127,7 +127,8 @@ async fn an_answer_that_never_ends_was_a_success_too() {
 
         let posts = stage.requests().into_iter().filter(|request| request == PATH).count();
         assert_eq!(posts, 1);
-        let accepted = format!("DigitalOcean accepted {PATH} (201), but its answer can't be read: it was not complete");
+        let accepted =
+            format!("DigitalOcean accepted {PATH} (201), but its response can't be read: it was not complete");
         if report.starts_with(&accepted) {
             return;
         }
@@ -186,7 +187,7 @@ async fn of_several_rows_the_first_that_cannot_be_read_stops() {
         message.contains("; done before it: id ") && message.contains("; the rows after it were not sent"),
         "{message}"
     );
-    assert!(message.contains("\nhint: do not send it again; look at what it started: SELECT "), "{message}");
+    assert!(message.contains("\nhint: do not send it again; see what it started: SELECT "), "{message}");
     assert!(message.ends_with("; the rows before row 2 are done, too: bind none of them again"), "{message}");
     assert_eq!(stage.posts(), 2);
 }

@@ -1,4 +1,4 @@
-//! AWAIT: no row before the end, and an error with the action's id where the end is none.
+//! AWAIT: returns the row when the action is over, or an error with the action's id.
 
 use futures::StreamExt;
 
@@ -78,7 +78,7 @@ async fn a_status_in_capital_letters_is_the_same_status() {
 
     let action = one(&stage.rows(&awaiting("1h")).await);
 
-    // The row is as the API has it.
+    // The row has the value of the API unchanged.
     assert_eq!((&action["status"], stage.posts()), (&"COMPLETED".into(), 1));
     assert_eq!(stage.requests().len(), 1 + 3);
 }
@@ -110,7 +110,7 @@ async fn an_action_that_errored_is_an_error_with_its_id() {
         error.report(),
         format!(
             "id {id} of {table} was started, and is errored\n\
-             hint: look at it with SELECT * FROM {table} WHERE image_id = 62137902 AND id = {id}"
+             hint: see its status with SELECT * FROM {table} WHERE image_id = 62137902 AND id = {id}"
         )
     );
 }
@@ -137,7 +137,7 @@ async fn time_that_runs_out_is_an_error_with_its_id_and_its_last_status() {
             error.report(),
             format!(
                 "id {id} of {table} was started, and still has {status} after 30ms\n\
-                 hint: look at it with SELECT * FROM {table} WHERE image_id = 62137902 AND id = {id}"
+                 hint: see its status with SELECT * FROM {table} WHERE image_id = 62137902 AND id = {id}"
             )
         );
     }

@@ -1,4 +1,4 @@
-//! What is dropped before its POST is sent.
+//! Streams that are dropped before their POST is sent.
 
 use oceanflight::engine::{Execution, Principal};
 
@@ -13,7 +13,7 @@ async fn a_do_get_that_is_dropped_before_its_rows_are_read_sends_nothing() {
         stage.engine.run_once(&Principal::local(), execution, TRANSFER, None).await.unwrap()
     };
 
-    // While it is planned, and when it is.
+    // During planning, and after it.
     tokio::select! {
         biased;
         _ = do_get() => {}

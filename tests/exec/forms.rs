@@ -1,4 +1,4 @@
-//! Every way to write an EXEC, and what it answers.
+//! Every syntax of an EXEC, and what it returns.
 
 use arrow::datatypes::{DataType, Schema};
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::flight::{decoded, prepared, row, serve, statement, text};
 use oceanflight::engine::Principal;
 
-/// Of image 62137902 to sfo3, each of them.
+/// Each of them is a transfer of image 62137902 to sfo3.
 const TRANSFERS: &[&str] = &[
     TRANSFER,
     "EXEC digitalocean.compute.image_actions.image_actions_post @image_id='62137902', \

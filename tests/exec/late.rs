@@ -1,4 +1,4 @@
-//! AWAIT, where the action that was started cannot be read at once, or not at all.
+//! AWAIT when the started action can't be read at first, or at all.
 
 use super::*;
 
@@ -11,10 +11,10 @@ fn awaiting(limit: &str) -> String {
 #[tokio::test]
 async fn what_may_pass_does_not_end_the_watch() {
     let faults = [
-        // The API does not know it yet, or knows another one.
+        // The API does not list the action yet, or returns another one.
         "status=404",
         "set=/action/id 7",
-        // More of these than one reading has attempts.
+        // More of these than one request has attempts.
         "status=500",
         "status=503",
         "status=408",
@@ -26,7 +26,7 @@ async fn what_may_pass_does_not_end_the_watch() {
         "reset-after",
         "cut",
         "truncated",
-        // Answers that no action has.
+        // Responses without an action.
         "html=200",
         "answer-after=204",
         "body=null",
@@ -54,7 +54,7 @@ async fn what_may_pass_does_not_end_the_watch() {
 async fn the_end_of_another_action_is_not_the_end_of_this_one() {
     for status in ["completed", "errored"] {
         let stage = stage().await;
-        // Faults take part in the order in which they were injected: this is a whole answer of another action.
+        // Faults apply in the order of their injection: this is a complete response with another action.
         let other = format!("{{\"action\": {{\"id\": 7, \"status\": \"{status}\", \"resource_id\": 62137902}}}}");
         stage.inject(&format!("{GET} body={other}"));
 
@@ -116,14 +116,14 @@ async fn time_that_runs_out_unread_tells_the_last_status_and_the_cause() {
         );
         assert_eq!((error.kind(), stage.posts()), (Kind::Unknown, 1), "{fault}");
         assert!(report.starts_with(&last) && report.contains(cause), "{fault}: {report}");
-        let look = format!("\nhint: look at it with SELECT * FROM {table} WHERE image_id = 62137902 AND id = {id}");
+        let look = format!("\nhint: see its status with SELECT * FROM {table} WHERE image_id = 62137902 AND id = {id}");
         assert!(report.ends_with(&look), "{fault}: {report}");
     }
 }
 
 #[tokio::test]
 async fn what_cannot_pass_ends_the_watch_with_the_id_and_the_cause() {
-    // A 404 that is not the API's own is somebody else's, and no lateness.
+    // A 404 that is not the API's is permanent: it is from another server.
     for fault in [
         "status=401",
         "status=403",

@@ -1,8 +1,8 @@
-//! Answers that are lost: nobody knows whether the action was started, and that is what is said.
+//! Lost responses: it is unknown whether the action was started, and the error says so.
 
 use super::*;
 
-/// What is sent for an EXEC whose answer is lost: one POST, and a look at the list.
+/// The requests of an EXEC whose response is lost: one POST, and the list of actions.
 const POST_AND_LOOK: [&str; 2] = [PATH, "GET /v2/images/62137902/actions?page=1"];
 
 async fn lost(stage: &Stage, sql: &str) -> String {
@@ -13,13 +13,13 @@ async fn lost(stage: &Stage, sql: &str) -> String {
 
 #[tokio::test]
 async fn an_action_that_was_started_all_the_same_is_listed_and_not_answered() {
-    for (fault, answer) in [
-        ("reset-after", "its answer is lost"),
-        ("status-after=500", "its answer does not tell"),
-        ("status-after=504", "its answer does not tell"),
-        ("status-after=408", "its answer does not tell"),
-        ("status-after=499", "its answer does not tell"),
-        ("status-after=600", "its answer does not tell"),
+    for (fault, response) in [
+        ("reset-after", "its response is lost"),
+        ("status-after=500", "its response does not say"),
+        ("status-after=504", "its response does not say"),
+        ("status-after=408", "its response does not say"),
+        ("status-after=499", "its response does not say"),
+        ("status-after=600", "its response does not say"),
     ] {
         let stage = stage().await;
         stage.inject(&format!("POST ** {fault}"));
@@ -27,11 +27,12 @@ async fn an_action_that_was_started_all_the_same_is_listed_and_not_answered() {
         let report = lost(&stage, TRANSFER).await;
 
         let id = stage.actions(IMAGE)[0]["id"].as_i64().unwrap();
-        assert!(report.starts_with(&format!("{PATH} may have been carried out, and {answer}: ")), "{report}");
+        assert!(report.starts_with(&format!("{PATH} may have been executed, and {response}: ")), "{report}");
         assert!(!report.contains("refused"), "{report}");
         assert_eq!(report.contains("(request 0000"), fault != "reset-after", "{report}");
-        let there =
-            format!("; begun there since, or up to 2 s before: id {id}, type transfer, status in-progress\nhint: look");
+        let there = format!(
+            "; started since then, or up to 2 s before: id {id}, type transfer, status in-progress\nhint: check"
+        );
         assert!(report.contains(&there), "{fault}: {report}");
         assert_eq!((stage.posts(), stage.requests()), (1, POST_AND_LOOK.map(str::to_owned).to_vec()), "{fault}");
     }
@@ -47,18 +48,18 @@ async fn what_was_not_started_is_not_claimed() {
 
         let report = lost(&stage, TRANSFER).await;
 
-        assert!(report.contains("; no action has started there since\n"), "{fault}: {report}");
+        assert!(report.contains("; no action has started since then\n"), "{fault}: {report}");
         assert_eq!((stage.posts(), stage.requests()), (0, POST_AND_LOOK.map(str::to_owned).to_vec()), "{fault}");
     }
 }
 
-/// Statuses that the API has no use for: a proxy may answer so for an API that has carried the request out.
+/// Statuses that the API does not return. A proxy may return them although the API has executed the request.
 #[tokio::test]
 async fn a_redirect_a_304_and_a_101_do_not_say_that_nothing_was_done() {
     for code in [101, 300, 301, 302, 303, 304, 307, 308] {
         for is_located in [false, true] {
             let stage = stage().await;
-            // Whoever follows it posts a second time.
+            // A client that follows it would post a second time.
             let location = format!("{}/v2/images/62137902/actions", stage.demo.url());
             let headers = if is_located { vec![("location".to_owned(), location.clone())] } else { vec![] };
             let answer = After::Answer { code, body: Some(String::new()), headers };
@@ -72,9 +73,9 @@ async fn a_redirect_a_304_and_a_101_do_not_say_that_nothing_was_done() {
                 (_, true) => format!("{PATH} was answered with a redirect ({code}) to `{location}` (request "),
                 (_, false) => format!("{PATH} was answered with {code}, a redirect without a location (request "),
             };
-            let start = format!("{PATH} may have been carried out, and its answer does not tell: {told}");
+            let start = format!("{PATH} may have been executed, and its response does not say: {told}");
             assert!(report.starts_with(&start), "{report}");
-            assert!(report.contains(&format!(": id {id}, type transfer, status in-progress\nhint: check --api-url, and look before doing it again: SELECT ")), "{report}");
+            assert!(report.contains(&format!(": id {id}, type transfer, status in-progress\nhint: check --api-url; check before retrying: SELECT ")), "{report}");
             assert_eq!((stage.posts(), stage.requests()), (1, POST_AND_LOOK.map(str::to_owned).to_vec()), "{code}");
         }
     }
@@ -92,7 +93,7 @@ async fn a_time_out_is_a_lost_answer_too() {
     assert!(report.contains("was not answered within 300ms"), "{report}");
     let requests = stage.requests();
     assert_eq!((requests[0].as_str(), stage.posts()), (PATH, 0));
-    // The look has the same short time for each of its attempts.
+    // The request for the list has the same short timeout for each of its attempts.
     assert!(requests[1..].iter().all(|request| request == POST_AND_LOOK[1]), "{requests:?}");
 }
 
@@ -114,7 +115,7 @@ async fn the_query_that_is_told_shows_what_has_begun() {
 
     let report = lost(&stage, TRANSFER).await;
 
-    let query = report.rsplit_once("look before doing it again: ").unwrap().1;
+    let query = report.rsplit_once("check before retrying: ").unwrap().1;
     assert_eq!(json(&stage.rows(query).await)[0]["region_slug"], Json::Null);
     assert_eq!(json(&stage.rows(query).await)[0]["id"], stage.actions(IMAGE)[0]["id"]);
 }
@@ -127,7 +128,7 @@ async fn a_look_that_fails_says_so_with_its_cause() {
 
     let report = lost(&stage, TRANSFER).await;
 
-    assert!(report.contains("; what has begun there since cannot be read: DigitalOcean refused GET"), "{report}");
-    assert!(report.contains("\nhint: look before doing it again: SELECT"), "{report}");
+    assert!(report.contains("; the actions started since then can't be read: DigitalOcean refused GET"), "{report}");
+    assert!(report.contains("\nhint: check before retrying: SELECT"), "{report}");
     assert_eq!(stage.posts(), 1);
 }

@@ -1,4 +1,4 @@
-//! An execution posts once, whoever asks how often.
+//! An execution sends its POST once, however often its ticket is read.
 
 use futures::StreamExt;
 use oceanflight::api::{Budgets, Client};
@@ -184,7 +184,7 @@ async fn a_429_that_stays_is_an_error_and_nothing_was_done() {
     assert_eq!((stage.posts(), stage.requests()), (0, vec![PATH.to_owned(); 4]));
 }
 
-/// A port of this process's at which nobody listens yet.
+/// A bound port of this process that does not listen yet.
 fn reserved() -> TcpSocket {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

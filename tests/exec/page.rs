@@ -1,15 +1,15 @@
-//! The page of `src/table/exec/writer.rs` that says who may drop what.
+//! The table in the documentation of `src/table/exec/writer.rs`: its functions and tests exist.
 
 use std::fs;
 use std::path::Path;
 
-/// The names after `by` or `test` in the page's table.
+/// The names after `by` or `test` in the table.
 fn named(page: &str, label: &str) -> Vec<String> {
     let lines = page.lines().filter_map(|line| line.strip_prefix("//!     ")?.strip_prefix(label));
     lines.flat_map(|names| names.split(',')).map(|name| name.trim().to_owned()).collect()
 }
 
-/// Whether the file of this module, in one of these folders, has the function.
+/// Whether the module's file in one of these folders has the function.
 fn exists(folders: &[&str], name: &str) -> bool {
     let (module, function) = name.rsplit_once("::").expect("a module before the function");
     let file = module.trim_end_matches("::tests").replace("::", "/");

@@ -1,4 +1,4 @@
-//! What is refused before anything is sent, and what the API refuses.
+//! EXECs that are rejected before anything is sent, and those that the API rejects.
 
 use arrow_flight::sql::CommandStatementUpdate;
 
@@ -60,7 +60,7 @@ async fn mistakes_are_told_before_anything_is_sent() {
         ("CALL images.convert(1)".into(), "the argument 1 has no name"),
         (format!("EXPLAIN ANALYZE {TRANSFER}"), "EXPLAIN ANALYZE would run the EXEC"),
         (format!("{TRANSFER}; {TRANSFER}"), "has 2 statements"),
-        (post("@image_id=count(1), @type='convert'"), "`count(1)` is no constant"),
+        (post("@image_id=count(1), @type='convert'"), "`count(1)` is not a constant"),
         (format!("EXPLAIN FORMAT TREE {TRANSFER}"), "EXPLAIN of an EXEC takes VERBOSE, and nothing else"),
         (format!("PREPARE x AS {TRANSFER}"), ""),
         (format!("SELECT * FROM ({TRANSFER})"), ""),

@@ -1,4 +1,4 @@
-//! EXEC as an update: a count, and one execution for each row that is bound.
+//! EXEC as an update: returns a count, and runs once for each bound row.
 
 use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
@@ -31,7 +31,7 @@ fn to(regions: &[&str]) -> RecordBatch {
     row(vec![images, Arc::new(StringArray::from(regions.to_vec()))])
 }
 
-/// Where the newest actions of the image went, newest first.
+/// The regions of the image's latest actions, newest first.
 fn newest(stage: &Stage, count: usize) -> Vec<String> {
     stage.actions(IMAGE)[..count].iter().map(|action| action["region_slug"].as_str().unwrap().to_owned()).collect()
 }
@@ -63,7 +63,7 @@ async fn the_first_failure_stops_and_names_what_is_done() {
     let stage = stage().await;
     let server = serve(stage.engine.clone()).await;
 
-    // The image is in nyc3 already.
+    // The image is in nyc3 already, so the API rejects it.
     let refused = put(&server, EACH, to(&["sfo3", "ams3", "nyc3", "lon1"])).await.unwrap_err();
 
     let ids: Vec<_> = stage.actions(IMAGE)[..2].iter().map(|action| action["id"].clone()).collect();
@@ -88,7 +88,7 @@ async fn a_lost_answer_in_the_middle_is_lost_and_stops_too() {
 
     assert_eq!(refused.code(), tonic::Code::Unknown);
     assert!(refused.message().starts_with("row 2 of 3: POST /v2/images/62137902/actions may have"), "{refused}");
-    assert!(refused.message().contains("hint: look before doing it again: SELECT"), "{refused}");
+    assert!(refused.message().contains("hint: check before retrying: SELECT"), "{refused}");
     assert!(refused.message().ends_with("; the rows before row 2 are done, too: bind none of them again"), "{refused}");
     assert_eq!(stage.posts(), 2);
 }

@@ -1,4 +1,4 @@
-//! A server that stops while a POST is on its way.
+//! A server that is shut down while a POST runs.
 
 use futures::StreamExt;
 use oceanflight::engine::Principal;
@@ -11,7 +11,7 @@ use crate::flight::{Running, statement};
 
 #[tokio::test]
 async fn a_stop_waits_for_the_post_and_starts_no_other() {
-    /// Of another image, which nobody holds back: it is refused once the stop waits for what was sent.
+    /// An EXEC of another image, which is not held back. It is rejected once the shutdown waits for POSTs.
     const OTHER: &str = "EXEC images.convert @image_id=62138001";
     let stage = stage().await;
     let gate = stage.hold("POST", "/v2/images/62137902/actions");

@@ -1,5 +1,5 @@
-//! What a join is counted to have sent: by EXPLAIN ANALYZE, by the query's limit, by what the query is known to need, and
-//! by the simulated account, which has to be right.
+//! The number of requests of a join: EXPLAIN ANALYZE, the query's limit and the request ledger must agree with the
+//! simulated account.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use super::STILL;
 use super::shapes::{Answer, Asks, SHAPES};
 use crate::support::{Stage, ask, client_options, json};
 
-/// An account, and one with the same rows for statements that may send only so many requests: what these drop when they
-/// fail may arrive later.
+/// An account, and another one with the same rows for statements with a limit of requests: requests that these drop
+/// when they fail may arrive later.
 struct Accounts {
     all: Stage,
     bounded: Stage,
@@ -31,8 +31,8 @@ async fn all_counts_of_a_joins_requests_are_those_of_the_account() {
     for shape in SHAPES {
         let checked = match (shape.answer, shape.asks) {
             (Answer::Refused(_) | Answer::Fails(_), _) => Ok(()),
-            // How many requests it takes until a LIMIT is reached, or whether single actions are asked for or their list,
-            // depends on what is answered first: each run has a number of its own.
+            // The number of requests until a LIMIT is reached, and the choice between single actions and their list,
+            // depend on the order of the responses: each run has its own number.
             (_, Asks::AtMost(_)) => check_one_run(shape.sql).await,
             (_, Asks::Each(_) | Asks::Only(_)) => accounts.check_all_runs(shape.sql).await,
         };
@@ -42,7 +42,7 @@ async fn all_counts_of_a_joins_requests_are_those_of_the_account() {
     assert!(wrong.is_empty(), "{} of {} shapes:\n{}\n", wrong.len(), SHAPES.len(), wrong.join("\n"));
 }
 
-/// What is wrong with the counts of one run. Requests that are dropped may not get to the account, or late.
+/// What is wrong with the counts of one run. Requests that are dropped may reach the account late, or never.
 async fn check_one_run(sql: &str) -> Result<(), String> {
     let stage = Stage::new(STILL).await;
     let (query, sent) = counted(&stage, sql).await;
@@ -76,7 +76,7 @@ impl Accounts {
         }
     }
 
-    /// Runs a statement that may send so many requests.
+    /// Runs a statement with this limit of requests.
     async fn within(&mut self, sql: &str, max_requests: u64) -> Result<RecordBatch, Error> {
         let url = self.bounded.demo.url();
         let engine = self.engines.entry(max_requests).or_insert_with(|| {
@@ -87,13 +87,13 @@ impl Accounts {
     }
 }
 
-/// Whether a query was refused, or stopped, for the number of its requests.
+/// Whether a query was rejected or stopped for the number of its requests.
 fn is_of_the_limit(error: &Error) -> bool {
     let stopped = matches!(error.downcast_ref(), Some(api::Fault::TooManyRequests { .. }));
     stopped || matches!(error.downcast_ref(), Some(engine::Fault::TooManyRequests { .. }))
 }
 
-/// Runs a statement: the query, and how many requests the account got.
+/// Runs a statement, and returns the query and the number of requests that the account has received.
 async fn counted(stage: &Stage, sql: &str) -> (Arc<Query>, u64) {
     stage.demo.account().idle().await;
     stage.demo.account().clear_requests();
@@ -113,7 +113,7 @@ fn analyzed(plans: &RecordBatch) -> u64 {
     requests.map(|number| number.parse::<u64>().unwrap()).sum()
 }
 
-/// The counts of a query that is bound to these rows, or to none, and the requests that the account got.
+/// The counts of a query with these bound rows, if any, and the number of requests that the account has received.
 async fn counts(stage: &Stage, sql: &str, bound: Option<&RecordBatch>) -> [u64; 3] {
     stage.demo.account().clear_requests();
     let answer = stage.engine.run(&Principal::local(), sql, bound).await.unwrap();
@@ -140,7 +140,7 @@ async fn what_is_sent_again_and_what_is_read_again_counts() {
     let retried = counts(&stage, "SELECT id FROM image_actions WHERE image_id = 62137902", None).await;
     assert_eq!(retried, [3; 3]);
 
-    // The last page is cut once: it is asked for again.
+    // The last page is truncated once, and requested again.
     stage.inject("GET /v2/images/62137902/actions page=2 times=1 short=1");
     let cut = counts(&stage, "SELECT id FROM image_actions WHERE image_id = 62137902", None).await;
     assert_eq!(cut, [3; 3]);

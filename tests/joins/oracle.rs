@@ -1,4 +1,4 @@
-//! All rows of the simulated account in memory, asked with DataFusion alone: what a join has to answer.
+//! All rows of the simulated account in memory, queried with DataFusion alone: the rows that a join must return.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use simulated_account::Account;
 
 use super::shapes::Of;
 
-/// The image that was destroyed: it is in no list, and its actions can be read.
+/// A deleted image: it is not in any list, but its actions can be read.
 const DESTROYED: i64 = 62_130_001;
 /// The tables that need no parameter.
 const TABLES: &[(&str, &str)] = &[
@@ -27,10 +27,10 @@ const TABLES: &[(&str, &str)] = &[
     ("compute", "snapshots"),
     ("account", "actions"),
 ];
-/// How many rows a page has.
+/// The number of rows of a page.
 const PER_PAGE: usize = 200;
 
-/// The rows of an account, and what they say about a query.
+/// The rows of an account, and the results of queries over them.
 pub(super) struct Oracle {
     context: SessionContext,
     account: Account,
@@ -85,14 +85,14 @@ impl Oracle {
         actions.collect()
     }
 
-    /// The rows that a statement answers, as text.
+    /// The rows that a statement returns, as text.
     pub(super) async fn lines(&self, sql: &str) -> Vec<String> {
         let rows = self.context.sql(sql).await.unwrap_or_else(|error| panic!("the oracle on {sql}: {error}"));
         let batches = rows.collect().await.unwrap_or_else(|error| panic!("the oracle on {sql}: {error}"));
         batches.iter().flat_map(lines).collect()
     }
 
-    /// The ids that a statement answers in its only column, without NULL.
+    /// The ids that a statement returns in its only column, without NULL.
     pub(super) async fn keys(&self, sql: &str) -> BTreeSet<String> {
         self.lines(sql).await.into_iter().filter(|key| key != NULL).collect()
     }
@@ -108,7 +108,7 @@ impl Oracle {
     }
 }
 
-/// As the server's session is configured.
+/// A session that is configured like the server's.
 fn config() -> SessionConfig {
     let mut config = SessionConfig::new().with_default_catalog_and_schema("digitalocean", "compute");
     let options = config.options_mut();

@@ -1,7 +1,7 @@
-//! Random joins: each query is made from its seed alone, and has to answer what the oracle does.
+//! Random joins: each query is made from its seed alone, and must return the rows of the oracle.
 //!
-//! `OCEANFLIGHT_RANDOM_QUERIES` says how many, and `OCEANFLIGHT_RANDOM_SEED` the first one's seed: 1 and that of a
-//! query that failed is that query again.
+//! `OCEANFLIGHT_RANDOM_QUERIES` is the number of queries, and `OCEANFLIGHT_RANDOM_SEED` the seed of the first one. To
+//! repeat a failed query, set them to 1 and its seed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::shapes::{Of, Order};
 use super::trial::Trial;
 use super::{STILL, check_filters};
 
-/// After so many wrong ones, no more are tried.
+/// After this number of wrong queries, the test stops.
 const MOST_WRONG: usize = 5;
 
 #[tokio::test]
@@ -26,7 +26,7 @@ async fn random_joins_answer_the_same_when_their_scans_and_joins_went_through_by
 
     check_random_joins(Trial::through_bytes(&totals, &filters).await).await;
 
-    // One query alone may have none.
+    // A single query may have no filter.
     check_filters(&filters, if queries() < 100 { 0 } else { 100 });
 }
 
@@ -69,9 +69,9 @@ fn setting(name: &str, otherwise: u64) -> u64 {
 /// A join of images with their actions.
 struct Query {
     sql: String,
-    /// The statement with all the rows of which this one may answer any.
+    /// The statement with all rows, of which this one may return any.
     wanted: Option<String>,
-    /// A statement that tells the images which may be asked for.
+    /// A statement that returns the images whose actions may be requested.
     keys: String,
 }
 
@@ -89,21 +89,21 @@ enum Type {
 #[derive(Clone, Copy)]
 struct Equality {
     of: Type,
-    /// Whether NULL is equal to NULL; among the actions there is none.
+    /// Whether NULL is equal to NULL. No action has a NULL there.
     null_too: bool,
 }
 
-/// What a join is made of so far.
+/// The parts of a join so far.
 struct Join {
-    /// Before SELECT.
+    /// The text before SELECT.
     with: String,
-    /// From FROM on.
+    /// The text from FROM on.
     from: String,
-    /// Behind it.
+    /// The text after it.
     condition: Option<String>,
-    /// What can be selected.
+    /// The expressions that can be selected.
     columns: Vec<&'static str>,
-    /// Which of the ids alone is compared, where not all are.
+    /// The condition on the ids that are compared, if not all are.
     extreme: Option<&'static str>,
 }
 
@@ -125,7 +125,7 @@ const IMAGES: &[&str] = &[
     "(id IN (62137902, NULL)) IS NULL",
 ];
 
-/// The account's own, two public ones, the destroyed one, unknown ones, and none.
+/// Images of the account, two public ones, the deleted one, unknown ones, and NULL.
 const IDS: &[&str] = &[
     "62137902",
     "62137903",
@@ -161,13 +161,13 @@ const ACTIONS: &[&str] = &[
     "image_id IN (62137904, 62130001, NULL)",
 ];
 
-/// The images that those name themselves: they are asked for whether or not the other side has them.
+/// The images that a condition on the actions names: they are requested whether or not the other side has them.
 const NAMED: &[(&str, &str)] = &[
     ("image_id IN (62137902, NULL)", "VALUES (62137902)"),
     ("image_id IN (62137904, 62130001, NULL)", "VALUES (62137904), (62130001)"),
 ];
 
-/// What else a join may ask of its two sides.
+/// Further conditions of a join on its two sides.
 const RESIDUALS: &[&str] =
     &["", "", "", " AND b.v % 2 = 0", " AND b.w <> d.label", " AND b.w > 'create'", " AND d.label LIKE '%e%'"];
 
@@ -204,7 +204,7 @@ impl Type {
         }
     }
 
-    /// The same images with a key of this type, and some keys that no BIGINT is equal to.
+    /// The same images with keys of this type, and some keys that are equal to no BIGINT.
     fn keyed(self, driving: &str) -> String {
         let more = match self {
             Self::BigInt => return driving.to_owned(),
@@ -233,7 +233,7 @@ impl Equality {
     /// Between an action's column and a driving one.
     fn between(self, column: &str, key: &str) -> String {
         let column = self.of.key(column);
-        // AND is closer than IS.
+        // Parentheses, because of the precedence of IS.
         if self.null_too { format!("({column} IS NOT DISTINCT FROM {key})") } else { format!("{column} = {key}") }
     }
 }
@@ -258,14 +258,14 @@ fn driving(rng: &mut Rng, outermost: bool) -> String {
     }
 }
 
-/// Ids that are written down, some of them twice.
+/// Literal ids, some of them twice.
 fn written(rng: &mut Rng) -> String {
     let rows: Vec<_> =
         (0..rng.usize(1..=9)).map(|place| format!("(CAST({} AS BIGINT), 'value {place}')", pick(rng, IDS))).collect();
     format!("SELECT column1 AS id, column2 AS label FROM (VALUES {})", rows.join(", "))
 }
 
-/// Actions, or what is made of them: `image_id`, a number `v` and a text `w`.
+/// Actions, or a subquery over them: `image_id`, a number `v` and a text `w`.
 fn bound(rng: &mut Rng) -> String {
     let actions = pick(rng, ACTIONS);
     match rng.u8(..8) {

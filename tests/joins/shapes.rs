@@ -1,14 +1,14 @@
-//! The shapes of queries that meet `image_actions`, with what each has to answer and may ask for.
+//! The shapes of queries over `image_actions`: the rows that each must return, and the requests that it may send.
 //!
-//! 62137902 has two pages of actions, 62137906 as well; 62137903 has none. 198012311 is a public image, 62130001 one
-//! that was destroyed: in no list, and its actions can be read. There is no image 7 and no image 999.
+//! 62137902 has two pages of actions, 62137906 as well; 62137903 has none. 198012311 is a public image. 62130001 is a
+//! deleted image: it is not in any list, but its actions can be read. There is no image 7 and no image 999.
 
 use crate::support::ACTIONS;
 
-/// A query as somebody writes it, and what is to become of it.
+/// A query, and what is expected of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
-    /// What it is: "an inner join".
+    /// The name of the shape: "an inner join".
     pub(super) name: &'static str,
     pub(super) sql: &'static str,
     pub(super) answer: Answer,
@@ -21,15 +21,15 @@ pub(super) struct Shape {
 /// and `own_image_actions` with those of the account's own images.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Answer {
-    /// Those of the statement as it stands: its images come from a join or from the statement itself.
+    /// The rows of the statement itself: its images come from a join or from the statement.
     Bound,
-    /// Those of the account's own images: the statement names no image.
+    /// The rows of the account's own images: the statement has no image id.
     Own,
-    /// Those of this statement, where one has both.
+    /// The rows of this statement, if a statement has both.
     As(&'static str),
-    /// None: it is refused at planning, with a hint that has this in it.
+    /// None: the statement is rejected at planning, with a hint that contains this text.
     Refused(&'static str),
-    /// None: it fails while it runs, with a hint that has this in it.
+    /// None: the statement fails while it runs, with a hint that contains this text.
     Fails(&'static str),
 }
 
@@ -38,24 +38,24 @@ pub(super) enum Answer {
 pub(super) enum Order {
     /// In any order.
     Any,
-    /// In the statement's own, which is total.
+    /// In the order of the statement, which is total.
     Total,
-    /// As many, and all of them among the rows of this statement.
+    /// The same number, and all of them among the rows of this statement.
     SomeOf(&'static str),
 }
 
-/// Which lists of actions are asked for. No page is ever asked for twice.
+/// Which lists of actions are requested. No page is ever requested twice.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Asks {
-    /// Every page of the parents that this statement tells, and nothing else.
+    /// Every page of the parents that this statement returns, and nothing else.
     Each(&'static str),
-    /// Some of those; or single actions of those parents, and no more requests than the pages would be.
+    /// Some of these pages; or single actions of these parents, with no more requests than there are pages.
     AtMost(&'static str),
     /// These requests.
     Only(&'static [&'static str]),
 }
 
-/// Whose actions a shape is about.
+/// The kind of resource whose actions a shape reads.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Of {
     Images,
@@ -92,11 +92,11 @@ const ALL: &str = "SELECT id FROM images";
 const OWN_IMAGES: &str = "SELECT id FROM images WHERE NOT public";
 const GOLDEN: &str = "SELECT id FROM images WHERE array_has(tags, 'golden')";
 
-/// The images come from elsewhere in the statement; in the simplest case from all of `images`.
+/// The images come from another part of the statement; in the simplest case from all of `images`.
 const BOUND: Shape =
     Shape { name: "", sql: "", answer: Answer::Bound, order: Order::Any, asks: Asks::Each(ALL), of: Of::Images };
 
-/// Nothing in the statement says which images.
+/// The statement has no image id.
 const OWN: Shape = Shape { answer: Answer::Own, asks: Asks::Each(OWN_IMAGES), ..BOUND };
 
 const REFUSED: Shape = Shape { answer: Answer::Refused(""), asks: Asks::Only(&[]), ..BOUND };
@@ -554,7 +554,7 @@ pub(super) const SHAPES: &[Shape] = &[
               ON a.image_id = i.id",
         ..BOUND
     },
-    // Derived tables that the images may not be passed into.
+    // Derived tables that keys may not be pushed into.
     Shape {
         name: "a derived window over all images",
         sql: "SELECT i.id, w.id, w.n FROM images i JOIN (SELECT image_id, id, \
@@ -679,7 +679,7 @@ pub(super) const SHAPES: &[Shape] = &[
               JOIN (SELECT image_id, count(*) AS n FROM image_actions GROUP BY image_id) c ON c.image_id = a.image_id",
         ..BOUND
     },
-    // Driving sides that are written down.
+    // Literal driving sides.
     Shape {
         name: "ids with duplicates, NULLs, unknown, public and destroyed ones",
         sql: "SELECT v.id, a.id, a.type FROM (VALUES (62137904), (NULL), (62137904), (7), (999), (198012311), \
@@ -762,7 +762,7 @@ pub(super) const SHAPES: &[Shape] = &[
         asks: Asks::AtMost(OWN_IMAGES),
         ..BOUND
     },
-    // Named images.
+    // Literal image ids.
     Shape {
         name: "images by name, without a join",
         sql: "SELECT * FROM image_actions WHERE image_id IN (62137902, 62137906, 198012311, 62130001, 999)",
@@ -799,7 +799,7 @@ pub(super) const SHAPES: &[Shape] = &[
         asks: Asks::Each("SELECT 62130001 UNION ALL SELECT id FROM images WHERE NOT public"),
         ..BOUND
     },
-    // No image is named.
+    // No image id.
     Shape { name: "a count of all actions", sql: "SELECT count(*) FROM image_actions", ..OWN },
     Shape { name: "all actions", sql: "SELECT * FROM image_actions", ..OWN },
     Shape {
@@ -914,7 +914,7 @@ pub(super) const SHAPES: &[Shape] = &[
         asks: Asks::Each("SELECT id FROM images WHERE type = 'backup' UNION ALL SELECT 62130001"),
         ..BOUND
     },
-    // Droplets, the same way.
+    // The same with droplets.
     Shape {
         name: "droplets joined to their actions",
         sql: "SELECT d.name, a.id, a.type FROM droplets d JOIN droplet_actions a ON a.droplet_id = d.id",
@@ -946,7 +946,7 @@ pub(super) const SHAPES: &[Shape] = &[
         asks: Asks::Each("SELECT TRY_CAST(id AS BIGINT) FROM snapshots"),
         ..BOUND
     },
-    // What people ask.
+    // Typical questions.
     Shape {
         name: "stuck or failed",
         sql: "SELECT i.name, a.type, a.status, a.region_slug, \

@@ -1,4 +1,4 @@
-//! A query on both sides: the server over gRPC, and the oracle.
+//! Runs a query on the server over gRPC and on the oracle, and compares.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::shapes::{Answer, Asks, Of, Order, Shape};
 use crate::support::Stage;
 use crate::support::wire::{Refusal, When, Wire};
 
-/// No query here takes as long: one that does hangs.
+/// A query that takes longer than this hangs.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// A server, and the oracle with the rows of its account.
@@ -22,12 +22,12 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    /// Of an account whose lists are as long as told.
+    /// A server of an account with lists of these lengths.
     pub(super) async fn start(totals: &[(&str, usize)]) -> Self {
         Self::of(Stage::new(totals).await).await
     }
 
-    /// The same, with plans whose scans and joins are made anew of what they are as bytes.
+    /// The same server, which rebuilds the scans and joins of plans from bytes.
     pub(super) async fn through_bytes(totals: &[(&str, usize)], filters: &Arc<FilterCounts>) -> Self {
         let options = engine::Options { through_bytes: Some(Arc::clone(filters)), ..engine::Options::default() };
         Self::of(Stage::with_totals(totals, options).await).await
@@ -39,7 +39,7 @@ impl Trial {
         Self { wire, oracle }
     }
 
-    /// What is wrong with a shape's answer or with its requests.
+    /// What is wrong with the rows or the requests of a shape.
     pub(super) async fn check(&mut self, shape: &Shape) -> Result<(), String> {
         self.wire.stage.requests();
         match shape.answer {
@@ -55,7 +55,7 @@ impl Trial {
         self.asked(shape.asks, shape.of).await
     }
 
-    /// What is wrong with the rows of a statement, held against another one on the oracle.
+    /// What is wrong with the rows of a statement, compared with those of another one on the oracle.
     pub(super) async fn rows(&mut self, sql: &str, wanted: &str, order: Order) -> Result<(), String> {
         let rows = match timeout(LONGEST, self.wire.ask(sql)).await {
             Ok(answer) => answer.map_err(|refusal| refusal.to_string())?,
@@ -71,7 +71,7 @@ impl Trial {
         }
     }
 
-    /// The ids that a statement tells the oracle.
+    /// The ids that a statement returns on the oracle.
     pub(super) async fn keys(&self, sql: &str) -> BTreeSet<String> {
         self.oracle.keys(sql).await
     }
@@ -86,7 +86,7 @@ impl Trial {
         if fits(&refused) { Ok(()) } else { Err(format!("not {when:?} with a hint at {hint}: {refused}")) }
     }
 
-    /// What is wrong with the requests since they were last looked at.
+    /// What is wrong with the requests since the last check.
     pub(super) async fn asked(&self, asks: Asks, of: Of) -> Result<(), String> {
         match asks {
             Asks::Only(wanted) => {
@@ -103,7 +103,7 @@ impl Trial {
         }
     }
 
-    /// As [`Asks::AtMost`], for the ids that a statement tells.
+    /// As [`Asks::AtMost`], for the ids that a statement returns.
     pub(super) async fn asked_at_most(&self, keys: &str, of: Of) -> Result<(), String> {
         let keys = self.oracle.keys(keys).await;
         let most = self.oracle.pages(of, &keys).len();
@@ -120,14 +120,14 @@ impl Trial {
         Ok(())
     }
 
-    /// The requests for actions that have this in them.
+    /// The requests for actions whose path contains this text.
     fn requests(&self, with: &str) -> Vec<String> {
         let requests = self.wire.stage.requests().into_iter();
         requests.filter(|request| request.contains("/actions") && request.contains(with)).collect()
     }
 }
 
-/// How often each line is among the first, less how often it is among the second.
+/// For each line, its number of occurrences in the first list, less that in the second.
 fn surplus<'a>(got: &'a [String], wanted: &'a [String]) -> BTreeMap<&'a str, i64> {
     let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
     got.iter().for_each(|line| *counts.entry(line.as_str()).or_default() += 1);
@@ -135,7 +135,7 @@ fn surplus<'a>(got: &'a [String], wanted: &'a [String]) -> BTreeMap<&'a str, i64
     counts
 }
 
-/// Says where two lists differ, whatever their order.
+/// An error if two lists differ, in any order.
 fn same(got: &[String], wanted: &[String]) -> Result<(), String> {
     let surplus = surplus(got, wanted);
     let some = |differs: fn(i64) -> bool| -> Vec<_> {
@@ -148,7 +148,7 @@ fn same(got: &[String], wanted: &[String]) -> Result<(), String> {
     Err(format!("{} lines, not {}; too many: {more:?}; missing: {less:?}", got.len(), wanted.len()))
 }
 
-/// Says which lines are not among all of them.
+/// An error with the lines that are not in `all`.
 fn within(got: &[String], all: &[String]) -> Result<(), String> {
     let surplus = surplus(got, all);
     let stray: Vec<_> = surplus.iter().filter(|(_, count)| **count > 0).map(|(line, _)| *line).take(3).collect();

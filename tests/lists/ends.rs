@@ -134,7 +134,7 @@ async fn a_page_that_the_total_promises_and_the_api_does_not_know_is_an_error() 
     for faults in [&["set=/meta/total 900", "page=3 status=404"][..], &["without=links", "page=2 status=404"]] {
         let (kind, report) = error(&stage, faults).await;
         assert_eq!(kind, Kind::Aborted, "{faults:?}: {report}");
-        assert!(report.contains("rows were found of ") && report.contains("answered with 404"), "{report}");
+        assert!(report.contains("rows were found of ") && report.contains("returns 404 for the next page"), "{report}");
     }
 }
 

@@ -1,5 +1,5 @@
-//! Totals that are wrong: how many requests it takes to find out, and what the next query has to ask for; and totals that
-//! pages after the last rows tell.
+//! Totals that are wrong: how many requests it takes to find out, and what the next query has to ask for; and totals
+//! that pages after the last rows tell.
 
 use std::collections::BTreeSet;
 
@@ -111,7 +111,7 @@ async fn a_page_after_the_rows_that_the_api_does_not_know_is_remembered() {
     for asked in [&[1, 2][..], &[1], &[1]] {
         let (kind, report, pages) = refused(&stage).await;
         assert_eq!((kind, &pages[..]), (Kind::Aborted, asked));
-        assert!(report.contains("5 rows were found of 900; the next page is answered with 404"), "{report}");
+        assert!(report.contains("5 rows were found of 900; the API returns 404 for the next page"), "{report}");
     }
 }
 

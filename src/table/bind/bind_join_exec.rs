@@ -133,7 +133,7 @@ impl BindJoinExec {
 
     /// The scans that certainly fetch every key of one of these targets, each with the index of its target: no other
     /// source restricts their keys, and no LIMIT may stop them early.
-    pub(super) fn asked_for_each_key(&self, targets: &[KeyTarget]) -> Result<Vec<(usize, ResolvedScan)>> {
+    pub(super) fn scans_of_every_key(&self, targets: &[KeyTarget]) -> Result<Vec<(usize, ResolvedScan)>> {
         let mut readings = Vec::new();
         self.bound().apply(|node| {
             for (scan, from) in self.sources(node) {
@@ -153,36 +153,39 @@ impl BindJoinExec {
     /// The node, if it is a scan, with the columns that it takes from this join.
     fn sources<'a>(&self, node: &'a Arc<dyn ExecutionPlan>) -> Vec<(&'a ResourceScan, &'a Vec<BoundColumn>)> {
         let Some(scan) = node.downcast_ref::<ResourceScan>() else { return Vec::new() };
-        let own = scan.keys().sources().iter().filter_map(|source| match source {
-            KeyProvider::Join { number, from } if *number == self.spec.number => Some((scan, from)),
-            KeyProvider::Join { .. } | KeyProvider::Late { .. } => None,
-        });
-        own.collect()
+        let providers = scan.keys().sources().iter();
+        providers
+            .filter_map(|provider| match provider {
+                KeyProvider::Join { number, from } if *number == self.spec.number => Some((scan, from)),
+                KeyProvider::Join { .. } | KeyProvider::Late { .. } => None,
+            })
+            .collect()
     }
 
     /// Whether the join returns each row of the bound side at most once (a right semi join).
-    pub(super) fn answers_bound_rows(&self) -> bool {
+    pub(super) fn returns_bound_rows(&self) -> bool {
         *self.join.join_type() == JoinType::RightSemi
     }
 
     /// Whether the target's keys alone decide which rows match: the join compares nothing else, and has no filter.
     pub(super) fn joins_by_keys_alone(&self, target: &KeyTarget) -> bool {
-        let is_given = |at: usize| target.from.iter().any(|bound| bound.key == at);
-        self.join.filter().is_none() && (0..self.join.on().len()).all(is_given)
+        let is_key_of_target = |key: usize| target.from.iter().any(|bound| bound.key == key);
+        self.join.filter().is_none() && (0..self.join.on().len()).all(is_key_of_target)
     }
 
     /// Starts the join of one chunk: its rows with the rows that the bound side returns for its keys.
     pub(super) fn join_chunk(
         &self,
         rows: Vec<RecordBatch>,
-        given: Vec<(Vec<BoundColumn>, SharedKeys)>,
+        keys: Vec<(Vec<BoundColumn>, SharedKeys)>,
         context: &TaskContext,
     ) -> Result<SendableRecordBatchStream> {
         let driving = MemorySourceConfig::try_new_exec(&[rows], self.join.left().schema(), None)?;
+        // Operators keep state between executions, such as the built side of a hash join: each chunk needs new ones.
         let bound = reset_plan_states(Arc::clone(self.bound()))?;
-        let context = ChunkKeys::context(self.spec.number, given, context);
         let join = self.join.builder().with_new_children(vec![driving, bound])?;
-        join.with_partition_mode(PartitionMode::CollectLeft).reset_state().build_exec()?.execute(0, context)
+        let join = join.with_partition_mode(PartitionMode::CollectLeft).reset_state().build_exec()?;
+        join.execute(0, ChunkKeys::context(self.spec.number, keys, context))
     }
 }
 

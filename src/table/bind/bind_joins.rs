@@ -63,7 +63,7 @@ impl PhysicalOptimizerRule for BindJoins {
         // Top-down, so that the keys of a join can be pushed through the joins below it.
         let plan = plan.transform_down(|node| match node.downcast_ref::<HashJoinExec>() {
             Some(join) => {
-                Ok(bound(join, &numbers)?.map_or_else(|| Transformed::no(Arc::clone(&node)), Transformed::yes))
+                Ok(try_bind(join, &numbers)?.map_or_else(|| Transformed::no(Arc::clone(&node)), Transformed::yes))
             }
             None => Ok(Transformed::no(node)),
         });
@@ -89,14 +89,14 @@ impl PhysicalOptimizerRule for BindJoins {
 
 /// Makes a bind join, if the keys of one side reach a scan of the other side that has no keys. The right side is bound
 /// if possible. The left side is tried first if only its scans cannot get keys from joins within their own side.
-fn bound(join: &HashJoinExec, numbers: &Cell<usize>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let open = (is_open(join.left())?, is_open(join.right())?);
-    let order = match open {
+fn try_bind(join: &HashJoinExec, numbers: &Cell<usize>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let are_open = (is_open(join.left())?, is_open(join.right())?);
+    let order = match are_open {
         (true, false) => [JoinSide::Left, JoinSide::Right],
         _ => [JoinSide::Right, JoinSide::Left],
     };
     for side in order {
-        if let Some(plan) = bound_side(join, side, numbers)? {
+        if let Some(plan) = bind_side(join, side, numbers)? {
             return Ok(Some(plan));
         }
     }
@@ -110,24 +110,20 @@ fn is_open(side: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     if !has_open_scan(side)? {
         return Ok(false);
     }
-    let alone = Arc::clone(side).transform_down(|node| {
+    let bound_alone = Arc::clone(side).transform_down(|node| {
         let Some(join) = node.downcast_ref::<HashJoinExec>() else { return Ok(Transformed::no(node)) };
-        let mut found = None;
         for side in [JoinSide::Right, JoinSide::Left] {
-            found = if found.is_none() { with_bound_child(join, side, 0)? } else { found };
-        }
-        match found {
-            Some((left, right)) => {
-                join.builder().with_new_children(vec![left, right])?.build_exec().map(Transformed::yes)
+            if let Some((left, right)) = with_bound_child(join, side, 0)? {
+                return join.builder().with_new_children(vec![left, right])?.build_exec().map(Transformed::yes);
             }
-            None => Ok(Transformed::no(node)),
         }
+        Ok(Transformed::no(node))
     });
-    has_open_scan(&runtime_keys::bind(alone.data()?)?)
+    has_open_scan(&runtime_keys::bind(bound_alone.data()?)?)
 }
 
 /// The bind join that binds this side; `None` if the other side's keys reach no scan of it.
-fn bound_side(join: &HashJoinExec, side: JoinSide, numbers: &Cell<usize>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn bind_side(join: &HashJoinExec, side: JoinSide, numbers: &Cell<usize>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let number = numbers.get();
     let Some((left, right)) = with_bound_child(join, side, number)? else { return Ok(None) };
     numbers.set(number + 1);
@@ -141,15 +137,13 @@ fn bound_side(join: &HashJoinExec, side: JoinSide, numbers: &Cell<usize>) -> Res
     if let Some(join) = swapped.downcast_ref::<HashJoinExec>() {
         return Ok(Some(Arc::new(BindJoinExec::try_new(join, number)?)));
     }
-    let projection = swapped.downcast_ref::<ProjectionExec>();
-    let parts = projection.and_then(|own| Some((own, own.input().downcast_ref::<HashJoinExec>()?)));
-    match parts {
-        Some((projection, join)) => {
-            let join = Arc::new(BindJoinExec::try_new(join, number)?);
-            Ok(Some(Arc::new(ProjectionExec::try_new(projection.expr().to_vec(), join)?)))
-        }
-        None => Ok(None),
+    if let Some(projection) = swapped.downcast_ref::<ProjectionExec>()
+        && let Some(join) = projection.input().downcast_ref::<HashJoinExec>()
+    {
+        let join = Arc::new(BindJoinExec::try_new(join, number)?);
+        return Ok(Some(Arc::new(ProjectionExec::try_new(projection.expr().to_vec(), join)?)));
     }
+    Ok(None)
 }
 
 type Sides = (Arc<dyn ExecutionPlan>, Arc<dyn ExecutionPlan>);

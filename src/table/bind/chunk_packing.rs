@@ -24,9 +24,9 @@ use datafusion::error::Result;
 use crate::resource::Binding;
 
 /// Maximum number of lists in a chunk: the number of requests that a token's budget allows in flight.
-pub(super) const WIDTH: usize = 16;
-/// Maximum number of lists in the first chunk under a LIMIT. It doubles for each further chunk, up to [`WIDTH`].
-const SMALL: usize = 4;
+pub(super) const MOST_LISTS: usize = 16;
+/// Maximum number of lists in the first chunk under a LIMIT. It doubles for each further chunk, up to [`MOST_LISTS`].
+const FIRST_LISTS: usize = 4;
 /// Maximum number of rows in a chunk, for rows with few distinct keys: they are held in memory.
 const MOST_ROWS: usize = 32_768;
 /// Estimated memory of a key: a column name, a number or a short text, and the vector that holds them.
@@ -70,7 +70,7 @@ pub(super) struct Packing {
     /// The column of the first target that identifies a row within its list.
     row_id: Option<String>,
     /// Maximum number of lists in the next chunk.
-    size: usize,
+    most_lists: usize,
     /// Maximum number of rows in a chunk.
     most_rows: usize,
     /// The chunk that is being filled.
@@ -92,7 +92,7 @@ impl Packing {
         Self {
             rule,
             row_id,
-            size: if small_first { SMALL } else { WIDTH },
+            most_lists: if small_first { FIRST_LISTS } else { MOST_LISTS },
             // If rows of the bound side are returned, the rows that match one of them must be in one chunk.
             most_rows: if rule == Rule::InTurn { MOST_ROWS } else { usize::MAX },
             next: Chunk::default(),
@@ -104,30 +104,33 @@ impl Packing {
     }
 
     /// Maximum number of lists in the next chunk.
-    pub(super) fn size(&self) -> usize {
-        self.size
+    pub(super) fn most_lists(&self) -> usize {
+        self.most_lists
     }
 
     /// Adds rows of the driving side.
-    pub(super) fn push(&mut self, keyed: Keyed) -> Result<()> {
+    pub(super) fn push(&mut self, rows: Keyed) -> Result<()> {
         match self.rule {
-            Rule::InTurn => self.waiting.push_back(keyed),
-            Rule::Together => self.gather(keyed),
+            Rule::InTurn => self.waiting.push_back(rows),
+            Rule::Together => self.gather(rows),
             Rule::OneForEachKey(target) => {
-                let without: Vec<bool> = keyed.keys[target].iter().map(Option::is_none).collect();
-                self.gather(keyed.kept(&without)?);
-                let new = keyed.keys[target].iter();
-                let new: Vec<bool> = new.map(|key| key.clone().is_some_and(|key| self.seen.insert(key))).collect();
-                self.waiting.push_back(keyed.kept(&new)?);
+                let mut has_no_key = Vec::with_capacity(rows.keys[target].len());
+                let mut has_new_key = Vec::with_capacity(rows.keys[target].len());
+                for key in &rows.keys[target] {
+                    has_no_key.push(key.is_none());
+                    has_new_key.push(key.as_ref().is_some_and(|key| self.seen.insert(key.clone())));
+                }
+                self.gather(rows.filtered(&has_no_key)?);
+                self.waiting.push_back(rows.filtered(&has_new_key)?);
             }
         }
         Ok(())
     }
 
-    fn gather(&mut self, keyed: Keyed) {
-        if keyed.rows.num_rows() > 0 {
-            self.held_bytes += keyed.bytes();
-            self.gathered.push(keyed);
+    fn gather(&mut self, rows: Keyed) {
+        if rows.rows.num_rows() > 0 {
+            self.held_bytes += rows.bytes();
+            self.gathered.push(rows);
         }
     }
 
@@ -145,8 +148,8 @@ impl Packing {
 
     /// The next chunk, if it is full.
     pub(super) fn full(&mut self) -> Option<Chunk> {
-        while let Some(keyed) = self.waiting.pop_front() {
-            let rest = self.next.add(keyed, self.row_id.as_deref(), self.size, self.most_rows);
+        while let Some(rows) = self.waiting.pop_front() {
+            let rest = self.next.add(rows, self.row_id.as_deref(), self.most_lists, self.most_rows);
             if let Some(rest) = rest {
                 self.waiting.push_front(rest);
                 return Some(self.take_next());
@@ -162,7 +165,7 @@ impl Packing {
 
     fn take_next(&mut self) -> Chunk {
         let chunk = take(&mut self.next);
-        self.size = (self.size * 2).min(WIDTH);
+        self.most_lists = (self.most_lists * 2).min(MOST_LISTS);
         if self.is_empty() {
             self.held_bytes = 0;
         }
@@ -198,13 +201,14 @@ impl Keyed {
         keys[self.first + row].as_ref().map(|key| key.without(row_id))
     }
 
-    /// The rows for which `kept` is true.
-    fn kept(&self, kept: &[bool]) -> Result<Self> {
-        let of = |keys: &Vec<Option<Binding>>| {
-            keys.iter().zip(kept).filter(|(_, kept)| **kept).map(|(key, _)| key.clone()).collect()
-        };
-        let keys = self.keys.iter().map(of).collect();
-        Ok(Self::new(filter_record_batch(&self.rows, &BooleanArray::from(kept.to_vec()))?, keys))
+    /// The rows for which `mask` is true.
+    fn filtered(&self, mask: &[bool]) -> Result<Self> {
+        let mut keys = Vec::with_capacity(self.keys.len());
+        for keys_of_target in &self.keys {
+            let passed = keys_of_target.iter().zip(mask).filter(|(_, passes)| **passes);
+            keys.push(passed.map(|(key, _)| key.clone()).collect());
+        }
+        Ok(Self::new(filter_record_batch(&self.rows, &BooleanArray::from(mask.to_vec()))?, keys))
     }
 
     /// All of these rows, sorted by their keys, so that rows with the same keys are adjacent. `None` sorts first.
@@ -212,18 +216,24 @@ impl Keyed {
         let schema = all[0].rows.schema();
         let rows = concat_batches(&schema, all.iter().map(|keyed| &keyed.rows))?;
         let mut keys: Vec<Vec<Option<Binding>>> = vec![Vec::with_capacity(rows.num_rows()); all[0].keys.len()];
-        for keyed in all {
-            keys.iter_mut().zip(keyed.keys).for_each(|(all, own)| all.extend(own));
+        for batch in all {
+            for (keys, keys_of_batch) in keys.iter_mut().zip(batch.keys) {
+                keys.extend(keys_of_batch);
+            }
         }
         let mut order: Vec<u64> = (0..rows.num_rows() as u64).collect();
-        order.sort_by(|a, b| {
-            let of = |row: u64| keys.iter().map(move |keys: &Vec<Option<Binding>>| &keys[row as usize]);
-            of(*a).cmp(of(*b))
-        });
-        let in_order = |mut keys: Vec<Option<Binding>>| order.iter().map(|row| keys[*row as usize].take()).collect();
-        let keys = keys.into_iter().map(in_order).collect();
-        Ok(Self::new(take_record_batch(&rows, &UInt64Array::from(order))?, keys))
+        order.sort_by(|a, b| keys_of_row(&keys, *a).cmp(keys_of_row(&keys, *b)));
+        let mut sorted_keys = Vec::with_capacity(keys.len());
+        for mut keys in keys {
+            sorted_keys.push(order.iter().map(|row| keys[*row as usize].take()).collect());
+        }
+        Ok(Self::new(take_record_batch(&rows, &UInt64Array::from(order))?, sorted_keys))
     }
+}
+
+/// The key of a row for each target.
+fn keys_of_row(keys: &[Vec<Option<Binding>>], row: u64) -> impl Iterator<Item = &Option<Binding>> {
+    keys.iter().map(move |keys| &keys[row as usize])
 }
 
 impl Chunk {
@@ -245,6 +255,7 @@ impl Chunk {
     fn add(&mut self, mut keyed: Keyed, row_id: Option<&str>, most_lists: usize, most_rows: usize) -> Option<Keyed> {
         self.keys.resize_with(keyed.keys.len(), HashSet::new);
         let rows = keyed.rows.num_rows();
+        // The number of rows that are added.
         let mut taken = 0;
         while taken < rows && self.number_of_rows + taken < most_rows {
             let list = keyed.list_of(taken, row_id);
@@ -256,8 +267,8 @@ impl Chunk {
                 }
                 self.lists.insert(list);
             }
-            for (all, keys) in self.keys.iter_mut().zip(&mut keyed.keys) {
-                all.extend(keys[keyed.first + taken].take());
+            for (keys_of_chunk, keys) in self.keys.iter_mut().zip(&mut keyed.keys) {
+                keys_of_chunk.extend(keys[keyed.first + taken].take());
             }
             taken += 1;
         }

@@ -24,7 +24,7 @@ use futures::{Stream, StreamExt};
 
 use super::BindJoinExec;
 use super::bind_join_exec::KeyTarget;
-use super::chunk_packing::{Chunk, Keyed, Packing, Rule, WIDTH};
+use super::chunk_packing::{Chunk, Keyed, MOST_LISTS, Packing, Rule};
 use crate::query::Query;
 use crate::table::Run;
 use crate::table::key_cast;
@@ -33,7 +33,7 @@ use crate::table::scan_calls::expect_lists;
 
 /// Maximum number of keys in running chunks. That is three chunks: one that waits for its last responses, one with all
 /// requests in flight, and one that is ready to follow.
-const RUNNING: usize = 3 * WIDTH;
+const RUNNING: usize = 3 * MOST_LISTS;
 
 /// The metrics that EXPLAIN ANALYZE shows.
 pub(super) struct Counted {
@@ -56,7 +56,7 @@ pub(super) struct Chunks {
     running: Vec<RunningChunk>,
     /// The scans that fetch every key of a target, with the target's index. Their lists are added to the query's
     /// request ledger as soon as the keys are known.
-    asked: Vec<(usize, ResolvedScan)>,
+    scans_of_every_key: Vec<(usize, ResolvedScan)>,
     query: Arc<Query>,
     counted: Counted,
 }
@@ -64,7 +64,8 @@ pub(super) struct Chunks {
 /// A chunk whose join runs.
 struct RunningChunk {
     rows: SendableRecordBatchStream,
-    keys: usize,
+    /// The number of lists that its keys name.
+    lists: usize,
 }
 
 impl Chunks {
@@ -78,7 +79,7 @@ impl Chunks {
         let targets = join.targets()?;
         let row_id = targets.first().map(|target| target.row_id.clone());
         let packing = Packing::new(rule(&join, &targets), row_id, small_first);
-        let asked = join.asked_for_each_key(&targets)?;
+        let scans_of_every_key = join.scans_of_every_key(&targets)?;
         let query = Arc::clone(&Run::of(&context)?.query);
         Ok(Self {
             join,
@@ -89,7 +90,7 @@ impl Chunks {
             alone: small_first,
             running: Vec::new(),
             query,
-            asked,
+            scans_of_every_key,
             counted,
             context,
         })
@@ -106,8 +107,8 @@ impl Chunks {
                 Progress::Rows(rows) => return Poll::Ready(Some(rows)),
                 Progress::Done => {}
                 Progress::Waiting => return Poll::Pending,
-                Progress::Nothing if self.driving.is_none() && self.packing.is_empty() => return Poll::Ready(None),
-                Progress::Nothing => return Poll::Pending,
+                Progress::Idle if self.driving.is_none() && self.packing.is_empty() => return Poll::Ready(None),
+                Progress::Idle => return Poll::Pending,
             }
         }
     }
@@ -126,9 +127,9 @@ impl Chunks {
     /// Whether another chunk may start. One may always run. More may if the largest possible next chunk fits, and if
     /// there are fewer chunks than keys of a full one: a chunk may have no keys at all.
     fn has_room(&self) -> bool {
-        let running: usize = self.running.iter().map(|chunk| chunk.keys).sum();
-        let is_room_for_keys = running + self.packing.size() <= RUNNING && self.running.len() < WIDTH;
-        self.running.is_empty() || (!self.alone && is_room_for_keys)
+        let running: usize = self.running.iter().map(|chunk| chunk.lists).sum();
+        let fits = running + self.packing.most_lists() <= RUNNING && self.running.len() < MOST_LISTS;
+        self.running.is_empty() || (!self.alone && fits)
     }
 
     /// The next chunk; `None` if there are no rows for it now.
@@ -138,9 +139,9 @@ impl Chunks {
                 return Ok(Some(chunk));
             }
             match self.poll_driving(context)? {
-                Driving::Rows(keyed) => self.packing.push(keyed)?,
+                Driving::Rows(rows) => self.packing.push(rows)?,
                 // The driving side has no rows ready: a chunk of those that have arrived does not wait for more.
-                Driving::Later => return Ok(self.packing.rest()),
+                Driving::Pending => return Ok(self.packing.rest()),
                 Driving::End => {
                     self.packing.end()?;
                     return Ok(self.packing.rest());
@@ -153,29 +154,30 @@ impl Chunks {
     fn poll_driving(&mut self, context: &mut Context<'_>) -> Result<Driving> {
         let Some(driving) = &mut self.driving else { return Ok(Driving::End) };
         Ok(match driving.poll_next_unpin(context) {
-            Poll::Pending => Driving::Later,
+            Poll::Pending => Driving::Pending,
             Poll::Ready(None) => {
                 self.driving = None;
                 Driving::End
             }
-            Poll::Ready(Some(rows)) => Driving::Rows(self.keyed(rows?)?),
+            Poll::Ready(Some(rows)) => Driving::Rows(self.with_keys(rows?)?),
         })
     }
 
     /// Evaluates the join's keys for a batch, as values of each target's columns. Keys that no value is equal to are
     /// `None`.
-    fn keyed(&mut self, rows: RecordBatch) -> Result<Keyed> {
-        let driving_keys = self.join.driving_keys();
-        let arrays = driving_keys.iter().map(|key| key.evaluate(&rows)?.into_array(rows.num_rows()));
-        let arrays = arrays.collect::<Result<Vec<_>>>()?;
+    fn with_keys(&mut self, rows: RecordBatch) -> Result<Keyed> {
+        let mut arrays = Vec::new();
+        for key in self.join.driving_keys() {
+            arrays.push(key.evaluate(&rows)?.into_array(rows.num_rows())?);
+        }
         let mut keys = Vec::with_capacity(self.targets.len());
         for KeyTarget { from, types, .. } in &self.targets {
             let columns =
                 from.iter().zip(types).map(|(bound, wanted)| (bound.column.as_str(), &arrays[bound.key], wanted));
             keys.push(key_cast::bindings(rows.num_rows(), columns)?);
         }
-        for (target, reading) in &self.asked {
-            expect_lists(reading, keys[*target].iter().flatten(), &self.query.ledger)?;
+        for (target, scan) in &self.scans_of_every_key {
+            expect_lists(scan, keys[*target].iter().flatten(), &self.query.ledger)?;
         }
         Ok(Keyed::new(rows, keys))
     }
@@ -183,10 +185,12 @@ impl Chunks {
     /// Starts a chunk's join with the chunk's keys. Nothing is sent before it is polled.
     fn begin(&mut self, chunk: Chunk) -> Result<()> {
         let lists = chunk.number_of_lists();
-        let given = chunk.keys.into_iter().map(|keys| Arc::new(keys.into_iter().collect::<Vec<_>>()));
-        let given = self.targets.iter().map(|target| target.from.clone()).zip(given).collect();
-        let rows = self.join.join_chunk(chunk.rows, given, &self.context)?;
-        self.running.push(RunningChunk { rows, keys: lists });
+        let mut keys = Vec::with_capacity(self.targets.len());
+        for (target, keys_of_target) in self.targets.iter().zip(chunk.keys) {
+            keys.push((target.from.clone(), Arc::new(keys_of_target.into_iter().collect())));
+        }
+        let rows = self.join.join_chunk(chunk.rows, keys, &self.context)?;
+        self.running.push(RunningChunk { rows, lists });
         self.counted.chunks.add(1);
         self.counted.keys.add(lists);
         self.memory.try_resize(self.packing.held_bytes())
@@ -195,7 +199,7 @@ impl Chunks {
     /// The next rows of any running chunk.
     fn poll_running(&mut self, context: &mut Context<'_>) -> Progress {
         if self.running.is_empty() {
-            return Progress::Nothing;
+            return Progress::Idle;
         }
         for at in 0..self.running.len() {
             match self.running[at].rows.poll_next_unpin(context) {
@@ -216,26 +220,28 @@ impl Chunks {
     }
 }
 
+/// A poll of the driving side.
 enum Driving {
     Rows(Keyed),
-    Later,
+    Pending,
     End,
 }
 
+/// A poll of the running chunks.
 enum Progress {
     Rows(Result<RecordBatch>),
     /// A chunk ended, so there is room for another one.
     Done,
     Waiting,
     /// No chunk is running.
-    Nothing,
+    Idle,
 }
 
 /// How the join's rows are packed. Only a join that returns rows of the bound side must keep the rows of a key in one
 /// chunk; for the others a key may come back in a later chunk.
 fn rule(join: &BindJoinExec, targets: &[KeyTarget]) -> Rule {
-    let all_that_is_compared = targets.iter().position(|target| join.joins_by_keys_alone(target));
-    match (join.answers_bound_rows(), all_that_is_compared) {
+    let compared_alone = targets.iter().position(|target| join.joins_by_keys_alone(target));
+    match (join.returns_bound_rows(), compared_alone) {
         (false, _) => Rule::InTurn,
         (true, Some(target)) => Rule::OneForEachKey(target),
         (true, None) => Rule::Together,

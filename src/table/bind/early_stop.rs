@@ -24,7 +24,7 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 /// The row count after which an operator may drop its input: its own LIMIT, or the one above it (`limited`). `None` for
 /// an operator that needs all of its input before its first row. An aggregate with a LIMIT on its groups, in no order,
 /// stops as soon as it has them.
-pub(super) fn passes_on(plan: &Arc<dyn ExecutionPlan>, limited: Option<usize>) -> Option<usize> {
+pub(super) fn rows_wanted_above(plan: &Arc<dyn ExecutionPlan>, limited: Option<usize>) -> Option<usize> {
     let groups = plan.downcast_ref::<AggregateExec>().and_then(AggregateExec::limit_options);
     if let Some(groups) = groups.filter(|groups| groups.descending().is_none()) {
         return Some(groups.limit());
@@ -38,7 +38,7 @@ pub(super) fn passes_on(plan: &Arc<dyn ExecutionPlan>, limited: Option<usize>) -
 }
 
 /// Whether a child may be stopped early when its parent is.
-pub(super) fn follows(plan: &Arc<dyn ExecutionPlan>, child: usize) -> bool {
+pub(super) fn stops_with_parent(plan: &Arc<dyn ExecutionPlan>, child: usize) -> bool {
     !reads_left_side_first(plan) || child == 1
 }
 

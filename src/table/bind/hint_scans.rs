@@ -15,7 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 
 use super::BindJoinExec;
-use super::early_stop::{follows, passes_on};
+use super::early_stop::{rows_wanted_above, stops_with_parent};
 use super::shared_lists::TableUses;
 use crate::api::PER_PAGE;
 use crate::table::explain::rows_expected;
@@ -62,14 +62,14 @@ struct Pass<'a> {
 impl Pass<'_> {
     /// `limited` is the row count after which the operators above may stop, if they may.
     fn hinted(&mut self, plan: Arc<dyn ExecutionPlan>, limited: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
-        let limited = passes_on(&plan, limited);
+        let limited = rows_wanted_above(&plan, limited);
         let join = plan.downcast_ref::<BindJoinExec>();
         let mut children: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         for (at, child) in plan.children().into_iter().enumerate() {
             if let (Some(join), Some(driving)) = (join, children.first()) {
                 self.keys.extend(rows_expected(driving).map(|rows| (join.spec().number, rows)));
             }
-            children.push(self.hinted(Arc::clone(child), limited.filter(|_| follows(&plan, at)))?);
+            children.push(self.hinted(Arc::clone(child), limited.filter(|_| stops_with_parent(&plan, at)))?);
         }
         let plan = replace_children_if_necessary(plan, children)?;
         if let Some(join) = plan.downcast_ref::<BindJoinExec>() {
@@ -100,7 +100,9 @@ impl Pass<'_> {
         for call in calls {
             let is_list = !reading.method(call.method).is_get();
             for request in reading.requests(call) {
-                let Some(rows) = (if is_list { account.totals.of(&request) } else { Some(1) }) else { return Ok(None) };
+                let Some(rows) = (if is_list { account.list_lengths.of(&request) } else { Some(1) }) else {
+                    return Ok(None);
+                };
                 all.rows += rows;
                 all.requests += rows.div_ceil(PER_PAGE as u64).max(1);
             }

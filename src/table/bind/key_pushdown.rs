@@ -33,7 +33,7 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 
 use crate::table::ResourceScan;
-use crate::table::key_cast::can_be_told;
+use crate::table::key_cast::identifies_value;
 use crate::table::key_source::{BoundColumn, KeyProvider};
 use crate::table::scan_calls::data_type;
 
@@ -81,7 +81,7 @@ pub(super) fn bind(
     let children: Vec<_> = plan.children().into_iter().cloned().collect();
     let mut bound = Vec::with_capacity(children.len());
     let mut any = false;
-    for (child, keys) in children.iter().zip(followed(plan, keys)) {
+    for (child, keys) in children.iter().zip(keys_of_children(plan, keys)) {
         let found = bind(child, &keys, make)?;
         any |= found.is_some();
         bound.push(found.unwrap_or_else(|| Arc::clone(child)));
@@ -92,12 +92,13 @@ pub(super) fn bind(
 /// The scan with one more source for its keys: of each column that lacks a value, the first key that is equal to it.
 fn bind_scan(scan: &ResourceScan, keys: &[KeyColumn], make: &Make<'_>) -> Option<ResourceScan> {
     let mut from: Vec<BoundColumn> = Vec::new();
-    for (place, column) in scan.open_columns() {
-        let told =
-            |key: &&KeyColumn| key.column == place && can_be_told(&key.data_type, &data_type(&scan.reading, &column));
-        if let Some(key) = keys.iter().find(told).filter(|_| from.iter().all(|bound| bound.column != column)) {
-            from.push(BoundColumn { column, key: key.number });
+    for (at, column) in scan.open_columns() {
+        if from.iter().any(|bound| bound.column == column) {
+            continue;
         }
+        let wanted = data_type(&scan.reading, &column);
+        let key = keys.iter().find(|key| key.column == at && identifies_value(&key.data_type, &wanted));
+        from.extend(key.map(|key| BoundColumn { column, key: key.number }));
     }
     if from.is_empty() {
         return None;
@@ -107,31 +108,31 @@ fn bind_scan(scan: &ResourceScan, keys: &[KeyColumn], make: &Make<'_>) -> Option
 }
 
 /// For each child, the keys that may be pushed through this operator, as columns of the child.
-fn followed(plan: &Arc<dyn ExecutionPlan>, keys: &[KeyColumn]) -> Vec<Vec<KeyColumn>> {
+fn keys_of_children(plan: &Arc<dyn ExecutionPlan>, keys: &[KeyColumn]) -> Vec<Vec<KeyColumn>> {
     let none = || vec![Vec::new(); plan.children().len()];
     if plan.fetch().is_some() {
         return none();
     }
     if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
-        let expr = |key: &KeyColumn| projection.expr().get(key.column).map(|own| Arc::clone(&own.expr));
-        return vec![keys.iter().filter_map(|key| through(key, &expr(key)?)).collect()];
+        let exprs = projection.expr();
+        return vec![keys.iter().filter_map(|key| through_expr(key, &exprs.get(key.column)?.expr)).collect()];
     }
     if let Some(filter) = plan.downcast_ref::<FilterExec>() {
         return vec![projected(keys, filter.projection().as_ref().map(AsRef::as_ref))];
     }
     if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
-        return vec![grouped(aggregate, keys)];
+        return vec![through_aggregate(aggregate, keys)];
     }
     if let Some(window) = plan.downcast_ref::<WindowAggExec>() {
-        let partitions: Vec<_> = window.window_expr().iter().map(|own| own.partition_by()).collect();
-        return vec![partitioned(&partitions, keys)];
+        let partitions: Vec<_> = window.window_expr().iter().map(|expr| expr.partition_by()).collect();
+        return vec![through_window(&partitions, keys)];
     }
     if let Some(window) = plan.downcast_ref::<BoundedWindowAggExec>() {
-        let partitions: Vec<_> = window.window_expr().iter().map(|own| own.partition_by()).collect();
-        return vec![partitioned(&partitions, keys)];
+        let partitions: Vec<_> = window.window_expr().iter().map(|expr| expr.partition_by()).collect();
+        return vec![through_window(&partitions, keys)];
     }
     if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
-        return joined(join, keys);
+        return through_join(join, keys);
     }
     let keeps = plan.is::<UnionExec>()
         || plan.is::<RepartitionExec>()
@@ -142,7 +143,7 @@ fn followed(plan: &Arc<dyn ExecutionPlan>, keys: &[KeyColumn]) -> Vec<Vec<KeyCol
 }
 
 /// The key as a column of the child, if the operator computes it by this expression. A cast of a cast is not followed.
-fn through(key: &KeyColumn, expr: &Arc<dyn PhysicalExpr>) -> Option<KeyColumn> {
+fn through_expr(key: &KeyColumn, expr: &Arc<dyn PhysicalExpr>) -> Option<KeyColumn> {
     let (column, cast) = column(expr)?;
     (!(key.cast && cast)).then(|| KeyColumn { column, cast: key.cast || cast, ..key.clone() })
 }
@@ -168,38 +169,46 @@ fn projected(keys: &[KeyColumn], projection: Option<&[usize]>) -> Vec<KeyColumn>
 
 /// The keys of an aggregate that are in GROUP BY: all rows of a group have the same key. With grouping sets there are
 /// also groups of rows with different keys.
-fn grouped(aggregate: &AggregateExec, keys: &[KeyColumn]) -> Vec<KeyColumn> {
+fn through_aggregate(aggregate: &AggregateExec, keys: &[KeyColumn]) -> Vec<KeyColumn> {
     let group_by = aggregate.group_expr();
     if !group_by.is_single() || aggregate.limit_options().is_some() {
         return Vec::new();
     }
-    let column =
-        |key: &KeyColumn| if key.column < group_by.expr().len() { Some(key.column) } else { picked(aggregate, key) };
-    keys.iter().filter_map(|key| through(key, &group_by.expr().get(column(key)?)?.0)).collect()
+    let groups = group_by.expr();
+    let mut pushed = Vec::new();
+    for key in keys {
+        let group = if key.column < groups.len() { Some(key.column) } else { picked_group(aggregate, key) };
+        let group = group.and_then(|at| groups.get(at));
+        pushed.extend(group.and_then(|(expr, _)| through_expr(key, expr)));
+    }
+    pushed
 }
 
 /// The GROUP BY column whose value an aggregate function returns unchanged, such as `first_value(id)` of rows grouped
 /// by id. DataFusion plans DISTINCT ON with `first_value`.
-fn picked(aggregate: &AggregateExec, key: &KeyColumn) -> Option<usize> {
+fn picked_group(aggregate: &AggregateExec, key: &KeyColumn) -> Option<usize> {
     let at = key.column - aggregate.group_expr().expr().len();
-    let own = aggregate.aggr_expr().get(at)?;
-    let picks = matches!(own.fun().name(), "first_value" | "last_value" | "min" | "max");
-    let filtered = aggregate.filter_expr().get(at).is_none_or(Option::is_some);
+    let function = aggregate.aggr_expr().get(at)?;
+    let picks_one_value = matches!(function.fun().name(), "first_value" | "last_value" | "min" | "max");
+    let is_filtered = aggregate.filter_expr().get(at).is_none_or(Option::is_some);
+    if !picks_one_value || is_filtered {
+        return None;
+    }
     // A final aggregate groups by the output columns of the partial one below it. The function's arguments are still
     // expressions over the input of the partial one, so they are compared with its groups.
     let first = match aggregate.mode() {
         AggregateMode::Final | AggregateMode::FinalPartitioned => aggregate.input().downcast_ref::<AggregateExec>()?,
         _ => aggregate,
     };
-    let arguments = own.expressions();
-    let mut groups = first.group_expr().expr().iter();
-    groups.position(|(group, _)| picks && !filtered && arguments.first().is_some_and(|argument| argument.eq(group)))
+    let arguments = function.expressions();
+    let argument = arguments.first()?;
+    first.group_expr().expr().iter().position(|(group, _)| argument.eq(group))
 }
 
 /// The keys of a window operator that are in every PARTITION BY: all rows of a partition have the same key.
-fn partitioned(partitions: &[&[Arc<dyn PhysicalExpr>]], keys: &[KeyColumn]) -> Vec<KeyColumn> {
+fn through_window(partitions: &[&[Arc<dyn PhysicalExpr>]], keys: &[KeyColumn]) -> Vec<KeyColumn> {
     let is_in = |column: usize, partition: &[Arc<dyn PhysicalExpr>]| {
-        partition.iter().any(|expr| expr.downcast_ref::<Column>().is_some_and(|own| own.index() == column))
+        partition.iter().any(|expr| expr.downcast_ref::<Column>().is_some_and(|expr| expr.index() == column))
     };
     // This drops columns that the window adds as well: no PARTITION BY has them.
     let kept = keys.iter().filter(|key| partitions.iter().all(|partition| is_in(key.column, partition)));
@@ -211,8 +220,8 @@ fn partitioned(partitions: &[&[Arc<dyn PhysicalExpr>]], keys: &[KeyColumn]) -> V
 /// A key of the preserved side is pushed into that side: the join keeps or drops each of its rows without looking at
 /// rows with other keys. If the join condition makes a column of the other side equal to the key (`across`), the key is
 /// pushed into that side too: its other rows have no match. A null-aware join (NOT IN) looks at all rows of a side.
-fn joined(join: &HashJoinExec, keys: &[KeyColumn]) -> Vec<Vec<KeyColumn>> {
-    let (left_kept, right_kept) = match join.join_type() {
+fn through_join(join: &HashJoinExec, keys: &[KeyColumn]) -> Vec<Vec<KeyColumn>> {
+    let (left_is_preserved, right_is_preserved) = match join.join_type() {
         JoinType::Inner => (true, true),
         JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => (true, false),
         JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => (false, true),
@@ -221,16 +230,19 @@ fn joined(join: &HashJoinExec, keys: &[KeyColumn]) -> Vec<Vec<KeyColumn>> {
     if join.null_aware {
         return vec![Vec::new(); 2];
     }
-    let keys = projected(keys, join.projection.as_ref().map(AsRef::as_ref));
-    let columns = join.left().schema().fields().len();
-    let left_is_out = !matches!(join.join_type(), JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark);
-    let offset = if left_is_out { columns } else { 0 };
-    let mut left: Vec<KeyColumn> =
-        keys.iter().filter(|key| left_kept && left_is_out && key.column < columns).cloned().collect();
-    let of_right = |key: &&KeyColumn| right_kept && key.column >= offset;
+    let returns_left = !matches!(join.join_type(), JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark);
+    // The output has the columns of the left side, if the join returns them, and then those of the right side. A mark
+    // column follows, which is a column of neither.
+    let left_columns = if returns_left { join.left().schema().fields().len() } else { 0 };
     let right_columns = join.right().schema().fields().len();
-    let right = keys.iter().filter(of_right).map(|key| key.at(key.column - offset));
-    let mut right: Vec<KeyColumn> = right.filter(|key| key.column < right_columns).collect();
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    for key in projected(keys, join.projection.as_ref().map(AsRef::as_ref)) {
+        if key.column < left_columns {
+            left.extend(left_is_preserved.then_some(key));
+        } else if right_is_preserved && key.column - left_columns < right_columns {
+            right.push(key.at(key.column - left_columns));
+        }
+    }
     let (from_left, from_right) = (across(join, &left, true), across(join, &right, false));
     right.extend(from_left);
     left.extend(from_right);
@@ -242,9 +254,9 @@ fn joined(join: &HashJoinExec, keys: &[KeyColumn]) -> Vec<Vec<KeyColumn>> {
 fn across(join: &HashJoinExec, keys: &[KeyColumn], from_left: bool) -> Vec<KeyColumn> {
     let mut found = Vec::new();
     for (left, right) in join.on() {
-        let (own, other) = if from_left { (left, right) } else { (right, left) };
-        let (Some((own, false)), Some((other, false))) = (column(own), column(other)) else { continue };
-        found.extend(keys.iter().filter(|key| key.column == own).map(|key| key.at(other)));
+        let (from, to) = if from_left { (left, right) } else { (right, left) };
+        let (Some((from, false)), Some((to, false))) = (column(from), column(to)) else { continue };
+        found.extend(keys.iter().filter(|key| key.column == from).map(|key| key.at(to)));
     }
     found
 }

@@ -76,12 +76,14 @@ impl ThroughBytes {
         // read comes from a ScalarSubqueryExec within them.
         let subqueries = plan.downcast_ref::<ScalarSubqueryExec>();
         let values_of = |child: usize| match subqueries {
-            Some(own) => (child == 0).then(|| own.results()),
+            Some(subqueries) => (child == 0).then(|| subqueries.results()),
             None => values,
         };
-        let children = plan.children().into_iter().enumerate();
-        let children = children.map(|(at, child)| self.rebuilt(Arc::clone(child), values_of(at)));
-        let plan = replace_children_if_necessary(Arc::clone(&plan), children.collect::<Result<_>>()?)?;
+        let mut children = Vec::new();
+        for (at, child) in plan.children().into_iter().enumerate() {
+            children.push(self.rebuilt(Arc::clone(child), values_of(at))?);
+        }
+        let plan = replace_children_if_necessary(Arc::clone(&plan), children)?;
         if let Some(scan) = plan.downcast_ref::<ResourceScan>() {
             return Ok(Arc::new(self.scan(scan, values)?));
         }
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scan_is_made_anew_over_the_declaration_that_it_was_planned_with_and_no_other() {
+    fn a_scan_is_rebuilt_with_the_declaration_that_it_was_planned_with_and_no_other() {
         let (plan, counts) = (scan(Filters::default()), Arc::default());
 
         let same = rebuilt(&plan, THINGS, &counts).unwrap();
@@ -207,11 +209,11 @@ mod tests {
         assert!(!Arc::ptr_eq(&plan, &same));
         assert_eq!(shown(&same), shown(&plan));
         let error = rebuilt(&plan, &THINGS.replace("things_list", "all_things"), &counts).unwrap_err();
-        assert!(error.to_string().contains("planned over another declaration"), "{error}");
+        assert!(error.to_string().contains("planned with another declaration"), "{error}");
     }
 
     #[test]
-    fn filters_are_decoded_over_the_schema_that_each_is_of() {
+    fn filters_are_decoded_with_the_schema_of_each() {
         let counts = Arc::<FilterCounts>::default();
         let filters = Filters { predicate: Some(id_is_7(0)), residual: Some(id_is_7(1)), late: Vec::new() };
         let plan = scan(filters.clone());
@@ -219,10 +221,10 @@ mod tests {
         let same = rebuilt(&plan, THINGS, &counts).unwrap();
 
         let decoded = filters_of(&same);
-        for (decoded, own) in [(&decoded.predicate, &filters.predicate), (&decoded.residual, &filters.residual)] {
-            let (decoded, own) = (decoded.as_ref().unwrap(), own.as_ref().unwrap());
-            assert_eq!(decoded, own);
-            assert!(!Arc::ptr_eq(decoded, own));
+        for (decoded, encoded) in [(&decoded.predicate, &filters.predicate), (&decoded.residual, &filters.residual)] {
+            let (decoded, encoded) = (decoded.as_ref().unwrap(), encoded.as_ref().unwrap());
+            assert_eq!(decoded, encoded);
+            assert!(!Arc::ptr_eq(decoded, encoded));
         }
         assert_eq!(shown(&same), shown(&plan));
         assert_eq!((counts.encoded(), counts.refused().len()), (2, 0));

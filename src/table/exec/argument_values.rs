@@ -15,11 +15,10 @@ use crate::table::fault::to_datafusion;
 
 /// The value of a constant expression, which refers to no columns.
 pub(super) fn evaluate(name: &str, expr: &Expr, state: &dyn Session) -> Result<ScalarValue> {
-    let computed = compute(expr, state);
-    computed.map_err(|error| match error.find_root() {
+    compute(expr, state).map_err(|error| match error.find_root() {
         // DataFusion's error for an aggregate, a window function and the like contains its expression tree.
         DataFusionError::NotImplemented(_) | DataFusionError::Internal(_) => {
-            let problem = format!("`{}` is no constant", expr.clone().unalias().human_display());
+            let problem = format!("`{}` is not a constant", expr.clone().unalias().human_display());
             to_datafusion(Fault::Argument { name: name.to_owned(), problem })
         }
         _ => error,
@@ -83,7 +82,7 @@ pub(super) fn wait(value: &ScalarValue) -> Result<Option<Duration>, Fault> {
     let wrong = |problem: String| Fault::Wait { text: text.chars().take(100).collect(), problem };
     match humantime::parse_duration(&text) {
         Err(error) => Err(wrong(error.to_string())),
-        Ok(Duration::ZERO) => Err(wrong("it is none".into())),
+        Ok(Duration::ZERO) => Err(wrong("it is zero".into())),
         Ok(limit) if limit > LONGEST_WAIT => Err(wrong("it is too long".into())),
         Ok(limit) => Ok(Some(limit)),
     }
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_to_wait_is_read_as_people_write_it() {
+    fn a_wait_time_is_parsed_with_its_units() {
         let read = |text: &str| wait(&ScalarValue::from(text)).map_err(|fault| fault.to_string());
 
         assert_eq!(read("10m"), Ok(Some(Duration::from_secs(600))));
@@ -107,10 +106,10 @@ mod tests {
     }
 
     #[test]
-    fn what_json_has_no_form_for_is_refused_with_its_type() {
-        let refused = to_json("x", &ScalarValue::Float64(Some(f64::NAN))).unwrap_err().to_string();
+    fn a_value_without_a_json_form_is_an_error_with_its_type() {
+        let error = to_json("x", &ScalarValue::Float64(Some(f64::NAN))).unwrap_err().to_string();
 
-        assert!(refused.contains("of type Float64"), "{refused}");
+        assert!(error.contains("of type Float64"), "{error}");
         assert!(to_json("x", &ScalarValue::Date32(Some(1))).is_err());
         assert_eq!(to_json("x", &ScalarValue::Int64(None)).unwrap(), Json::Null);
     }

@@ -33,7 +33,7 @@ use crate::rows::{self, Decoder};
 use crate::table::fault::Fault as TableFault;
 
 /// The timeout of the last request, which is sent when the limit is over.
-const LAST_LOOK: Duration = Duration::from_secs(10);
+const LAST_READ: Duration = Duration::from_secs(10);
 
 /// Waits until the action is over, and returns its last row. Temporary errors (a 404 of a new action, a 5xx, a
 /// connection error, the budget) do not end the wait before its limit; a shutdown does. The row is read at least once,
@@ -49,7 +49,7 @@ pub(super) async fn until_settled(
     let Some(completion) = &call.callable.procedure.completion else { return Ok(row) };
     let Polling { first_pause: mut pause, longest_pause } = writer.polling();
     let deadline = Instant::now() + limit;
-    let (mut unread, mut was_last) = (None, false);
+    let (mut unread, mut was_last_read) = (None, false);
     loop {
         let started = started(call, completion, &row);
         match completion.phase(started.status.as_deref()) {
@@ -57,15 +57,15 @@ pub(super) async fn until_settled(
             Phase::Failed => return Err(Fault::Failed(started).into()),
             Phase::Open => {}
         }
-        if was_last {
+        if was_last_read {
             return Err(Fault::Unfinished { started, limit, unread }.into());
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        was_last = left <= pause;
+        was_last_read = left <= pause;
         scope.query.now(format!("{started} has {}", started.status()));
         let reading = async {
             sleep(pause.min(left)).await;
-            read(call, client, completion, &row, deadline.max(Instant::now() + LAST_LOOK), scope).await
+            read(call, client, completion, &row, deadline.max(Instant::now() + LAST_READ), scope).await
         };
         let reading = tokio::select! {
             biased;
@@ -104,15 +104,17 @@ async fn read(
     until: Instant,
     scope: &RequestScope,
 ) -> Result<RecordBatch> {
-    let (answers, binding) = (&call.callable.answers, &call.invocation.binding);
-    let method = answers.method(&completion.poll_method).expect("the declaration's check finds the method");
-    let wanted = id(answers, row);
-    let request = request(answers, method, binding, Some(wanted.clone()));
+    let (resource, binding) = (&call.callable.answers, &call.invocation.binding);
+    let method = resource.method(&completion.poll_method).expect("the declaration's check finds the method");
+    let wanted = id(resource, row);
+    let request = request(resource, method, binding, Some(wanted.clone()));
     let limit = until.saturating_duration_since(Instant::now());
-    let body = timeout_at(until, client.get(&request, scope)).await;
-    let body = body.unwrap_or_else(|_| Err(ApiFault::Slow { at: request.at(), limit, attempts: 1 }))?;
-    let read = row_of(answers, method, body.bytes(), binding, &wanted);
-    Ok(read.map_err(|fault| TableFault::Unreadable { at: request.at(), fault })?)
+    let body = match timeout_at(until, client.get(&request, scope)).await {
+        Ok(response) => response?,
+        Err(_) => return Err(ApiFault::Slow { at: request.at(), limit, attempts: 1 }.into()),
+    };
+    let decoded = row_of(resource, method, body.bytes(), binding, &wanted);
+    Ok(decoded.map_err(|fault| TableFault::Unreadable { at: request.at(), fault })?)
 }
 
 /// The row of a body, if it is the requested one: the status of another row says nothing. The decoder compares the
@@ -145,8 +147,8 @@ fn id(resource: &Resource, row: &RecordBatch) -> Value {
 
 /// `id 7 of digitalocean.compute.image_actions`
 pub(super) fn started_text(callable: &Callable, row: &RecordBatch) -> String {
-    let Callable { answers, .. } = callable;
-    format!("{} {} of {answers}", answers.row_id(), id(answers, row))
+    let resource = &callable.answers;
+    format!("{} {} of {resource}", resource.row_id(), id(resource, row))
 }
 
 fn started(call: &ProcedureCall, completion: &Completion, row: &RecordBatch) -> Box<StartedAction> {
@@ -154,13 +156,8 @@ fn started(call: &ProcedureCall, completion: &Completion, row: &RecordBatch) -> 
     let status = row.column_by_name(&completion.status_column).map(|column| column.as_string::<i32>());
     let status = status.filter(|status| status.is_valid(0)).map(|status| status.value(0).to_owned());
     let id = id(resource, row);
-    let look = look(resource, &call.invocation.binding, Some(&id));
-    Box::new(StartedAction { table: resource.to_string(), id: format!("{} {id}", resource.row_id()), status, look })
-}
-
-/// The query that selects a row, or all rows of the binding.
-pub(super) fn look(resource: &Resource, binding: &Binding, id: Option<&Value>) -> String {
-    select(&["*"], resource, binding, id)
+    let query = select(&["*"], resource, &call.invocation.binding, Some(&id));
+    Box::new(StartedAction { table: resource.to_string(), id: format!("{} {id}", resource.row_id()), status, query })
 }
 
 /// The query that selects these columns of a row, or of all rows of the binding.
@@ -195,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_row_that_was_asked_for_is_taken() {
+    fn the_requested_row_is_returned() {
         let row = action(r#"{"action": {"id": 5, "status": "completed"}}"#).unwrap();
 
         assert_eq!(cell(&row, row.schema().index_of("status").unwrap(), 0), "completed");
@@ -220,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_whose_id_or_status_stands_twice_is_an_error() {
+    fn a_row_with_two_ids_or_two_statuses_is_an_error() {
         for (body, key) in [
             (r#"{"action": {"id": 6, "status": "completed", "id": 5}}"#, "action.id"),
             (r#"{"action": {"id": 5, "status": "completed", "status": "errored"}}"#, "action.status"),

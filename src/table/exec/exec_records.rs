@@ -15,7 +15,7 @@
 //! - the task of a POST is never aborted. A reader may drop its [`PendingOutcome`]; a shutdown waits for the task.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -104,9 +104,9 @@ impl Default for Records {
     }
 }
 
-/// A random number: the standard library's `RandomState` has random keys, and hashing nothing returns a value of them.
+/// A random number of the operating system, which a client cannot guess.
 fn random() -> u64 {
-    RandomState::new().hash_one(())
+    getrandom::u64().expect("the operating system has random numbers")
 }
 
 impl Records {
@@ -145,23 +145,23 @@ impl Records {
             return Err(Fault::Stopping);
         }
         let (sender, outcome) = watch::channel(None);
-        let waiting = PendingOutcome { what, outcome };
+        let pending = PendingOutcome { what, outcome };
         if let Some((number, expires, digest)) = once {
-            started.by_number.insert(number, Record { digest, expires, outcome: waiting.clone() });
+            started.by_number.insert(number, Record { digest, expires, outcome: pending.clone() });
         }
-        let recorded = usize::from(once.is_some());
-        let name = waiting.what.clone();
+        let receivers_of_record = usize::from(once.is_some());
+        let name = pending.what.clone();
         let unanswered = Unanswered::new(&self.unanswered);
-        let post = async move {
+        let task = async move {
             let outcome = post.await;
             drop(unanswered);
-            if sender.receiver_count() <= recorded {
-                nobody_waits(&name, &outcome);
+            if sender.receiver_count() <= receivers_of_record {
+                warn_unread(&name, &outcome);
             }
             sender.send_replace(Some(outcome));
         };
-        self.running.spawn_on(post.in_current_span(), runtime);
-        Ok(waiting)
+        self.running.spawn_on(task.in_current_span(), runtime);
+        Ok(pending)
     }
 
     /// When a ticket expires.
@@ -218,10 +218,11 @@ impl Drop for Unanswered {
     }
 }
 
-fn nobody_waits(what: &str, outcome: &Outcome) {
+/// Logs an outcome that no client waits for.
+fn warn_unread(what: &str, outcome: &Outcome) {
     match outcome {
-        Ok(_) => warn!(what, "carried out, and nobody waits for the answer"),
-        Err(error) => warn!(what, report = error.report(), "failed, and nobody waits for the answer"),
+        Ok(_) => warn!(what, "executed, and no client waits for the response"),
+        Err(error) => warn!(what, report = error.report(), "failed, and no client waits for the response"),
     }
 }
 
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_ticket_starts_once_and_answers_until_it_expires() {
+    async fn a_ticket_starts_once_and_returns_its_outcome_until_it_expires() {
         let (records, count) = (Records::default(), Arc::default());
         let once = Some(records.mint());
 
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_record_is_there_as_long_as_its_ticket_is_taken() {
+    async fn a_record_is_kept_while_its_ticket_is_valid() {
         let (records, count) = (Records::default(), Arc::default());
         let once = Some(records.mint());
         advance(TICKET_LIFE - Duration::from_secs(1)).await;
@@ -317,7 +318,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_ticket_that_was_not_minted_here_is_refused() {
+    async fn a_ticket_that_was_not_minted_here_is_rejected() {
         let (records, count) = (Records::default(), Arc::default());
         let once = records.mint();
 
@@ -334,13 +335,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_started_ends_with_nobody_waiting_and_a_stop_waits_for_it() {
+    async fn a_post_without_a_reader_runs_to_its_end_and_a_shutdown_waits_for_it() {
         let records = Arc::new(Records::default());
-        let (go, gone) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
-        let (may_go, ended) = (Arc::clone(&go), Arc::clone(&gone));
+        let (go, ended) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+        let (may_go, count) = (Arc::clone(&go), Arc::clone(&ended));
         let post = async move {
             may_go.notified().await;
-            ended.store(1, Ordering::SeqCst);
+            count.store(1, Ordering::SeqCst);
             Ok(row())
         };
         drop(records.start(&Execution::New, "a".into(), &Handle::current(), post).unwrap());
@@ -355,11 +356,11 @@ mod tests {
         go.notify_one();
         finishing.await.unwrap();
 
-        assert_eq!(gone.load(Ordering::SeqCst), 1);
+        assert_eq!(ended.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_record_that_is_forgotten_ends_neither_its_post_nor_the_wait_for_it() {
+    async fn removing_a_record_ends_neither_its_post_nor_the_wait_for_it() {
         let (records, go) = (Records::default(), Arc::new(Notify::new()));
         let (may_go, count) = (Arc::clone(&go), Arc::default());
         let post = async move {
@@ -367,7 +368,7 @@ mod tests {
             Ok(row())
         };
         let ticket = Execution::Ticket { once: Some(records.mint()), digest: 7 };
-        let waiting = records.start(&ticket, "a".into(), &Handle::current(), post).unwrap();
+        let pending = records.start(&ticket, "a".into(), &Handle::current(), post).unwrap();
 
         advance(TICKET_LIFE + SLACK).await;
         let other = records.mint();
@@ -376,16 +377,17 @@ mod tests {
         assert_eq!((kept, records.running()), (vec![other.number], 1));
         go.notify_one();
 
-        waiting.outcome().await.unwrap();
+        pending.outcome().await.unwrap();
     }
 
     #[tokio::test]
     async fn a_task_that_panics_leaves_an_error() {
         let records = Records::default();
 
-        let waiting = records.start(&Execution::New, "POST /a".into(), &Handle::current(), async { panic!("as told") });
+        let pending =
+            records.start(&Execution::New, "POST /a".into(), &Handle::current(), async { panic!("injected") });
 
-        let error = waiting.unwrap().outcome().await.unwrap_err();
+        let error = pending.unwrap().outcome().await.unwrap_err();
         assert_eq!(error.kind(), crate::error::Kind::Unknown);
     }
 }

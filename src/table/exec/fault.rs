@@ -1,4 +1,4 @@
-//! What can go wrong with an EXEC.
+//! The errors of an EXEC.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,67 +7,84 @@ use crate::api::{Fault as ApiFault, RequestLine};
 use crate::error::{Error, Failure, Kind};
 
 /// Why an EXEC failed: the procedure was not called, or its outcome is a failure or unknown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
     /// Writes are off.
+    #[error("writes are off, and `{procedure}` writes")]
     Off {
-        /// What was to be called.
+        /// The procedure.
         procedure: String,
     },
-    /// A ticket without the number that its one execution is known by.
+    /// The ticket has no number that identifies its execution.
+    #[error("the ticket of this EXEC has no execution number")]
     NoOnce,
-    /// A ticket from another process, or from before a restart.
+    /// The ticket is from another process, or from before a restart.
+    #[error("the ticket is from another process, or from before a restart")]
     OtherProcess,
-    /// A ticket that is too old.
+    /// The ticket is too old.
+    #[error("the ticket of this EXEC has expired")]
     Expired,
-    /// A ticket whose number belongs to another statement.
+    /// The number in the ticket belongs to another statement.
+    #[error("the ticket belongs to another statement")]
     OtherStatement,
-    /// The server stops.
+    /// The server is shutting down.
+    #[error("the server is stopping and starts no new action")]
     Stopping,
     /// There is no runtime for POSTs to run on.
+    #[error("an engine that writes cannot be made outside of a tokio runtime")]
     NoRuntime,
-    /// An argument that is no value, and why.
+    /// An argument is not a constant value.
+    #[error("`{name}` has no value: {problem}")]
     Argument {
-        /// Its name.
+        /// The name of the argument.
         name: String,
-        /// What is wrong with it.
+        /// The reason.
         problem: String,
     },
-    /// A time to wait that is none.
+    /// The limit of AWAIT is not valid.
+    #[error("`{text}` is not a valid wait time: {problem}")]
     Wait {
-        /// As it was written.
+        /// The limit as it was written.
         text: String,
-        /// What is wrong with it.
+        /// The reason.
         problem: String,
     },
-    /// Nothing tells when what it starts is over.
+    /// AWAIT for a procedure that declares no completion.
+    #[error("`{procedure}` finishes with its response: there is nothing to await")]
     NoEnd {
-        /// What was to be called.
+        /// The procedure.
         procedure: String,
     },
-    /// The request was carried out, or may have been, and there is no answer that can be read.
+    /// The request was executed, or may have been, and there is no readable response.
+    #[error("{0}")]
     Lost(Box<Lost>),
-    /// It was started, and failed.
+    /// The action was started, and failed.
+    #[error("{} was started, and is {}", .0, .0.status.as_deref().unwrap_or("over"))]
     Failed(Box<StartedAction>),
-    /// It was started, and the time to wait is over.
+    /// The action was started, and the limit of AWAIT is over.
+    #[error("{}", unfinished(started, *limit, unread.is_some()))]
     Unfinished {
-        /// What was started, as it was when it was last read.
+        /// The action, as it was last read.
         started: Box<StartedAction>,
-        /// How long it was waited for.
+        /// The limit of AWAIT.
         limit: Duration,
-        /// Why it could not be read in the end, where that is so.
+        /// The error of the last request, if it failed.
+        #[source]
         unread: Option<Error>,
     },
-    /// It was started, and cannot be watched.
+    /// The action was started, and AWAIT has ended before the action.
+    #[error("{started} was started, had {} when it was last read, and cannot be watched", .started.status())]
     Unwatched {
-        /// What was started.
+        /// The action, as it was last read.
         started: Box<StartedAction>,
-        /// Why.
+        /// The reason.
+        #[source]
         cause: Error,
     },
-    /// The task that called it is gone without a word.
+    /// The task of the request panicked.
+    #[error("{what} may have been executed, but its task ended without a result")]
     Vanished {
-        /// What was called.
+        /// The request.
         what: String,
     },
 }
@@ -77,56 +94,56 @@ pub enum Fault {
 pub struct Lost {
     /// The request.
     pub at: RequestLine,
-    /// The HTTP status of the answer, where one came: a success says that the request was carried out.
+    /// The HTTP status, if there was a response. A success status means that the request was executed.
     pub status: Option<u16>,
-    /// What is wrong with the answer.
+    /// What is wrong with the response, or why there is none.
     pub cause: Error,
-    /// What began since then.
+    /// The actions that have begun since the request was sent.
     pub appeared: Appeared,
-    /// To be named when DigitalOcean is asked about it.
+    /// The request's id for DigitalOcean's support, if the response had it.
     pub request_id: Option<String>,
-    /// The query that shows more.
-    pub look: String,
+    /// The query that selects the latest actions.
+    pub query: String,
 }
 
-/// What was started.
+/// An action that was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartedAction {
     /// `digitalocean.compute.image_actions`.
     pub table: String,
-    /// Its id there.
+    /// The id column and its value: `id 7`.
     pub id: String,
-    /// How far it is, where that is known.
+    /// The last status, if the row has one.
     pub status: Option<String>,
-    /// The query that shows it.
-    pub look: String,
+    /// The query that selects the action.
+    pub query: String,
 }
 
-/// What began since a request was sent.
+/// The actions that have begun since a request was sent.
 #[derive(Clone, Debug)]
 pub enum Appeared {
     /// These rows, each as `id 7, type transfer, status in-progress`.
     Rows(Vec<String>),
-    /// It cannot be read.
+    /// They can't be read.
     Unreadable(Error),
-    /// There is nothing to look at.
-    Untraced,
+    /// The declaration has no list for them.
+    NoLookup,
 }
 
 impl Lost {
-    /// The status that says that the request was carried out.
+    /// The status, if it means that the request was executed.
     fn accepted(&self) -> Option<u16> {
         self.status.filter(|status| (200..300).contains(status))
     }
 
-    /// What is wrong with the body of an accepted request's answer; the sentence has named the request already.
+    /// What is wrong with the body of a success response, without the request, which the message has already.
     fn unreadable(&self) -> String {
         match self.cause.downcast_ref() {
             Some(ApiFault::NoBody { .. }) => "it has no body".into(),
             Some(ApiFault::NotJson { content_type: Some(content_type), .. }) => {
-                format!("it is no JSON object (content-type `{content_type}`)")
+                format!("it is not a JSON object (content-type `{content_type}`)")
             }
-            Some(ApiFault::NotJson { content_type: None, .. }) => "it is no JSON object".into(),
+            Some(ApiFault::NotJson { content_type: None, .. }) => "it is not a JSON object".into(),
             Some(ApiFault::Cut { .. }) => "it was cut off".into(),
             Some(ApiFault::Slow { limit, .. }) => {
                 format!("it was not complete within {}", humantime::format_duration(*limit))
@@ -137,14 +154,14 @@ impl Lost {
     }
 
     fn hint(&self) -> String {
-        let look = &self.look;
+        let query = &self.query;
         match (self.accepted(), self.cause.downcast_ref()) {
-            (Some(_), _) => format!("do not send it again; look at what it started: {look}"),
-            // The API has no such answers.
+            (Some(_), _) => format!("do not send it again; see what it started: {query}"),
+            // The API does not return such a status.
             (None, Some(ApiFault::Redirect { .. } | ApiFault::Status { status: ..=399, .. })) => {
-                format!("check --api-url, and look before doing it again: {look}")
+                format!("check --api-url; check before retrying: {query}")
             }
-            (None, _) => format!("look before doing it again: {look}"),
+            (None, _) => format!("check before retrying: {query}"),
         }
     }
 }
@@ -154,15 +171,15 @@ impl fmt::Display for Lost {
         let Self { at, status, cause, appeared, request_id, .. } = self;
         let cause = match (self.accepted(), status) {
             (Some(status), _) => {
-                write!(f, "DigitalOcean accepted {at} ({status}), but its answer can't be read: ")?;
+                write!(f, "DigitalOcean accepted {at} ({status}), but its response can't be read: ")?;
                 self.unreadable()
             }
             (None, Some(_)) => {
-                write!(f, "{at} may have been carried out, and its answer does not tell: ")?;
+                write!(f, "{at} may have been executed, and its response does not say: ")?;
                 cause.line()
             }
             (None, None) => {
-                write!(f, "{at} may have been carried out, and its answer is lost: ")?;
+                write!(f, "{at} may have been executed, and its response is lost: ")?;
                 cause.line()
             }
         };
@@ -192,59 +209,22 @@ impl fmt::Display for StartedAction {
 impl fmt::Display for Appeared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rows(rows) if rows.is_empty() => f.write_str("; no action has started there since"),
-            // The API tells whole seconds.
-            Self::Rows(rows) => write!(f, "; begun there since, or up to 2 s before: {}", rows.join("; ")),
-            Self::Unreadable(error) => write!(f, "; what has begun there since cannot be read: {error}"),
-            Self::Untraced => Ok(()),
+            Self::Rows(rows) if rows.is_empty() => f.write_str("; no action has started since then"),
+            // The API's times are in whole seconds.
+            Self::Rows(rows) => write!(f, "; started since then, or up to 2 s before: {}", rows.join("; ")),
+            Self::Unreadable(error) => write!(f, "; the actions started since then can't be read: {error}"),
+            Self::NoLookup => Ok(()),
         }
     }
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Off { procedure } => write!(f, "writes are off, and `{procedure}` writes"),
-            Self::NoOnce => f.write_str("the ticket of this EXEC has no execution number"),
-            Self::OtherProcess => f.write_str("the ticket is from another process, or from before a restart"),
-            Self::Expired => f.write_str("the ticket of this EXEC has expired"),
-            Self::OtherStatement => f.write_str("the ticket belongs to another statement"),
-            Self::Stopping => f.write_str("the server is stopping and starts no new action"),
-            Self::NoRuntime => f.write_str("an engine that writes cannot be made outside of a tokio runtime"),
-            Self::Argument { name, problem } => write!(f, "`{name}` has no value: {problem}"),
-            Self::Wait { text, problem } => write!(f, "`{text}` is not a valid wait time: {problem}"),
-            Self::NoEnd { procedure } => {
-                write!(f, "`{procedure}` finishes with its response: there is nothing to await")
-            }
-            Self::Lost(lost) => lost.fmt(f),
-            Self::Failed(started) => {
-                write!(f, "{started} was started, and is {}", started.status.as_deref().unwrap_or("over"))
-            }
-            Self::Unfinished { started, limit, unread } => {
-                let (status, limit) = (started.status(), humantime::format_duration(*limit));
-                match unread {
-                    None => write!(f, "{started} was started, and still has {status} after {limit}"),
-                    Some(_) => write!(
-                        f,
-                        "{started} was started, had {status} when it was last read, and can't be read after {limit}"
-                    ),
-                }
-            }
-            Self::Unwatched { started, .. } => {
-                let status = started.status();
-                write!(f, "{started} was started, had {status} when it was last read, and cannot be watched")
-            }
-            Self::Vanished { what } => write!(f, "{what} may have been executed, but its task ended without a result"),
-        }
-    }
-}
-
-impl std::error::Error for Fault {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unwatched { cause, .. } | Self::Unfinished { unread: Some(cause), .. } => Some(cause),
-            _ => None,
-        }
+/// The error of an AWAIT whose limit is over. `is_unread` is whether the last requests failed.
+fn unfinished(started: &StartedAction, limit: Duration, is_unread: bool) -> String {
+    let (status, limit) = (started.status(), humantime::format_duration(limit));
+    if is_unread {
+        format!("{started} was started, had {status} when it was last read, and can't be read after {limit}")
+    } else {
+        format!("{started} was started, and still has {status} after {limit}")
     }
 }
 
@@ -257,7 +237,7 @@ impl Failure for Fault {
             }
             Self::Stopping => Kind::Unavailable,
             Self::NoRuntime => Kind::Internal,
-            // Also of what was started for certain: whoever does it again starts a second one.
+            // Even if the action was certainly started: a client that retries would start a second one.
             Self::Lost(_) | Self::Vanished { .. } | Self::Unfinished { .. } | Self::Unwatched { .. } => Kind::Unknown,
             Self::Failed(_) => Kind::Aborted,
         }
@@ -267,18 +247,18 @@ impl Failure for Fault {
         Some(match self {
             Self::Off { .. } => "start the server with --allow-writes".into(),
             Self::NoOnce | Self::OtherProcess | Self::Expired | Self::OtherStatement => {
-                "ask for the statement's FlightInfo again: each one is for one execution, within 10 minutes".into()
+                "call GetFlightInfo again: each ticket is for one execution, within 10 minutes".into()
             }
             Self::Stopping => "nothing was sent: retry when the server is back".into(),
-            Self::NoRuntime => "make it in the runtime that answers clients: its POSTs run there".into(),
+            Self::NoRuntime => "make it in the runtime that serves clients: its POSTs run there".into(),
             Self::Argument { .. } => "write a constant, a function of constants, or a parameter".into(),
             Self::Wait { .. } => "write it as '90s', '10m' or '1h'; 24h is the longest".into(),
             Self::NoEnd { .. } => "leave AWAIT out".into(),
             Self::Lost(lost) => lost.hint(),
             Self::Failed(started) | Self::Unfinished { started, .. } | Self::Unwatched { started, .. } => {
-                format!("look at it with {}", started.look)
+                format!("see its status with {}", started.query)
             }
-            Self::Vanished { .. } => "look before doing it again; the log may tell more".into(),
+            Self::Vanished { .. } => "check before retrying; the log may have more".into(),
         })
     }
 }

@@ -26,28 +26,28 @@ use crate::rows::Decoder;
 use crate::table::fault::Fault as TableFault;
 
 /// Timeout of the request that reads what has begun since. A shutdown waits for it as well.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends the request and stores its outcome in the query, for a client that may have disconnected by then.
 pub(super) async fn post(call: Arc<ProcedureCall>, client: Client, scope: RequestScope) -> Result<RecordBatch> {
-    let answered = until_answered(&call, &client, &scope).await;
+    let outcome = send(&call, &client, &scope).await;
     let started = |row: &RecordBatch| format!("{} was started", await_end::started_text(&call.callable, row));
-    scope.query.has_written(answered.as_ref().map(started).map_err(Clone::clone));
-    answered
+    scope.query.has_written(outcome.as_ref().map(started).map_err(Clone::clone));
+    outcome
 }
 
 /// Sends the request, and decodes the row of its response. If the outcome is unknown, or a success without a readable
 /// row, the error lists the actions that have begun since.
-async fn until_answered(call: &ProcedureCall, client: &Client, scope: &RequestScope) -> Result<RecordBatch> {
+async fn send(call: &ProcedureCall, client: &Client, scope: &RequestScope) -> Result<RecordBatch> {
     let ProcedureCall { callable, invocation, .. } = call;
     let Invocation { path, body, binding } = invocation;
     let begin = Instant::now();
     let mut head = None;
-    let answered = client.post(path, body, scope, |sent| {
+    let response = client.post(path, body, scope, |sent| {
         audit::log(call, scope.query.principal(), &sent);
         head = sent.head;
     });
-    let cause: Error = match answered.await {
+    let cause: Error = match response.await {
         Ok(body) => match row(callable, body.bytes(), binding) {
             Ok(row) => return Ok(row),
             Err(fault) => fault.into(),
@@ -58,8 +58,8 @@ async fn until_answered(call: &ProcedureCall, client: &Client, scope: &RequestSc
     let at = RequestLine { method: "POST", path: path.clone() };
     let appeared = appeared(call, client, begin, scope).await;
     let (status, request_id) = head.map(|head| (head.status, head.request_id)).unzip();
-    let (request_id, look) = (request_id.flatten(), look(callable, binding));
-    Err(Fault::Lost(Box::new(Lost { at, status, cause, appeared, request_id, look })).into())
+    let (request_id, query) = (request_id.flatten(), latest_actions(callable, binding));
+    Err(Fault::Lost(Box::new(Lost { at, status, cause, appeared, request_id, query })).into())
 }
 
 /// The row of the started action, with all columns of its table. All of them are decoded, so a JSON key of any column
@@ -73,7 +73,7 @@ fn row(callable: &Callable, body: &[u8], binding: &Binding) -> Result<RecordBatc
 /// The actions that have begun since the request was sent, from the first page of the list: the newest are first.
 async fn appeared(call: &ProcedureCall, client: &Client, begin: Instant, scope: &RequestScope) -> Appeared {
     let Callable { answers, procedure, .. } = call.callable.as_ref();
-    let Some(lookup) = &procedure.lookup_if_lost else { return Appeared::Untraced };
+    let Some(lookup) = &procedure.lookup_if_lost else { return Appeared::NoLookup };
     let method = answers.method(&lookup.list_method).expect("the declaration's check finds the method");
     let request = match method.response {
         ResponseShape::Rows { paged: true, .. } => request(answers, method, &call.invocation.binding, None).page(1),
@@ -81,11 +81,11 @@ async fn appeared(call: &ProcedureCall, client: &Client, begin: Instant, scope: 
             request(answers, method, &call.invocation.binding, None)
         }
     };
-    let body = match timeout(LOOK, client.get(&request, scope)).await {
+    let body = match timeout(LOOKUP_TIMEOUT, client.get(&request, scope)).await {
         Ok(Ok(body)) => body,
         Ok(Err(fault)) => return Appeared::Unreadable(fault.into()),
         Err(_) => {
-            let fault = ApiFault::Slow { at: request.at(), limit: LOOK, attempts: 1 };
+            let fault = ApiFault::Slow { at: request.at(), limit: LOOKUP_TIMEOUT, attempts: 1 };
             return Appeared::Unreadable(fault.into());
         }
     };
@@ -122,8 +122,8 @@ fn rows_since(
 fn shown(rows: &RecordBatch, row: usize, since: &str) -> String {
     let (schema, last) = (rows.schema(), rows.num_columns() - 1);
     let cells = (0..last).map(|at| format!("{} {}", schema.field(at).name(), cell(rows, at, row)));
-    let untold = rows.column(last).is_null(row).then(|| format!("{since} not told"));
-    cells.chain(untold).collect::<Vec<_>>().join(", ")
+    let no_time = rows.column(last).is_null(row).then(|| format!("{since} null"));
+    cells.chain(no_time).collect::<Vec<_>>().join(", ")
 }
 
 /// A value as text.
@@ -142,10 +142,10 @@ pub(super) fn request(resource: &Resource, method: &Method, binding: &Binding, i
 }
 
 /// The query that selects the latest actions.
-fn look(callable: &Callable, binding: &Binding) -> String {
+fn latest_actions(callable: &Callable, binding: &Binding) -> String {
     let Callable { answers, procedure, .. } = callable;
     let Some(LostPostLookup { columns, time_column, .. }) = &procedure.lookup_if_lost else {
-        return await_end::look(answers, binding, None);
+        return await_end::select(&["*"], answers, binding, None);
     };
     let columns: Vec<&str> = columns.iter().chain([time_column]).map(String::as_str).collect();
     let query = await_end::select(&columns, answers, binding, None);

@@ -77,7 +77,7 @@
 //!                                     that has sent nothing is rejected
 //!     by    table::exec::writer::finish
 //!     test  exec::stopping::a_stop_ends_an_await_with_the_actions_id
-//!     test  table::exec::exec_records::tests::what_was_started_ends_with_nobody_waiting_and_a_stop_waits_for_it
+//!     test  table::exec::exec_records::tests::a_post_without_a_reader_runs_to_its_end_and_a_shutdown_waits_for_it
 //!
 //! AWAIT ends: a final status, its     the stream, with the row or an error  the action, at DigitalOcean
 //! limit, or a permanent error
@@ -94,7 +94,7 @@
 //! 11 minutes after GetFlightInfo, at  before
 //! the next EXEC
 //!     by    table::exec::exec_records::start
-//!     test  table::exec::exec_records::tests::a_record_that_is_forgotten_ends_neither_its_post_nor_the_wait_for_it
+//!     test  table::exec::exec_records::tests::removing_a_record_ends_neither_its_post_nor_the_wait_for_it
 //!
 //! The process is killed               everything: a request that was sent   nothing; its tickets are rejected by
 //! (SIGKILL, out of memory)            may have been executed                the next process

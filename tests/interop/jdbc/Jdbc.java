@@ -510,7 +510,7 @@ public class Jdbc {
             account("POST", "/_demo/faults", "POST /v2/images/" + transfer.image + "/actions times=1 reset-after");
             posting(1, () -> {
                 String message = failure(() -> ask(open, transfer.exec(), ROW));
-                that(message.contains("may have been carried out"), message);
+                that(message.contains("may have been executed"), message);
                 that(message.contains("type transfer, status "), message);
             });
         });

@@ -458,13 +458,13 @@ class TestBadDays:
     @pytest.mark.parametrize(
         "fault, hint, expected",
         [
-            ("reset-after", "", "may have been carried out, and its answer is lost"),
-            ("reset-after", "/*+ AWAIT */ ", "may have been carried out, and its answer is lost"),
-            ("status-after=500", "", "may have been carried out, and its answer does not tell"),
-            ("answer-after=304", "", "may have been carried out, and its answer does not tell"),
-            ("cut", "", "(201), but its answer can't be read"),
-            ("without=action", "", "(201), but its answer can't be read"),
-            ("answer-after=204", "/*+ AWAIT */ ", "(204), but its answer can't be read"),
+            ("reset-after", "", "may have been executed, and its response is lost"),
+            ("reset-after", "/*+ AWAIT */ ", "may have been executed, and its response is lost"),
+            ("status-after=500", "", "may have been executed, and its response does not say"),
+            ("answer-after=304", "", "may have been executed, and its response does not say"),
+            ("cut", "", "(201), but its response can't be read"),
+            ("without=action", "", "(201), but its response can't be read"),
+            ("answer-after=204", "/*+ AWAIT */ ", "(204), but its response can't be read"),
         ],
     )
     def test_a_lost_answer_is_an_error_that_tells_what_has_begun(
@@ -645,7 +645,7 @@ class TestFlight:
         ticket = self.ticket(client, wire.statement_query(transfer(image, region)))
 
         for _ in range(2):
-            with pytest.raises(flight.FlightServerError, match="may have been carried out"):
+            with pytest.raises(flight.FlightServerError, match="may have been executed"):
                 client.do_get(ticket, SOON).read_all()
         assert (sent(), posts()) == (1, 1)
 
