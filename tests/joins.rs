@@ -33,12 +33,12 @@ const OTHER: &str = "SELECT id FROM image_actions WHERE image_id = 62137902";
 const OTHER_IMAGE: &str = "62137902";
 
 #[tokio::test]
-async fn every_shape_of_query_answers_what_the_oracle_does() {
+async fn every_shape_of_query_returns_the_rows_of_the_oracle() {
     check_all_shapes(Trial::start(STILL).await).await;
 }
 
 #[tokio::test]
-async fn every_shape_of_query_answers_the_same_when_its_scans_and_joins_went_through_bytes() {
+async fn every_shape_of_query_returns_the_same_rows_after_going_through_bytes() {
     let filters = Arc::default();
 
     check_all_shapes(Trial::through_bytes(STILL, &filters).await).await;
@@ -65,7 +65,7 @@ async fn check_all_shapes(mut trial: Trial) {
 }
 
 #[test]
-fn the_shapes_are_many_and_have_names_of_their_own() {
+fn there_are_many_shapes_with_distinct_names() {
     let names: BTreeSet<_> = SHAPES.iter().map(|shape| shape.name).collect();
 
     assert_eq!(names.len(), SHAPES.len());
@@ -121,7 +121,7 @@ fn different(requests: &[String]) -> usize {
 }
 
 #[tokio::test]
-async fn a_limit_of_one_asks_for_the_actions_of_few_images() {
+async fn a_limit_of_one_requests_the_actions_of_few_images() {
     let stage = stage_of(200, 3).await;
 
     for rest in [
@@ -141,7 +141,7 @@ async fn a_limit_of_one_asks_for_the_actions_of_few_images() {
 }
 
 #[tokio::test]
-async fn the_same_images_from_four_queries_are_asked_for_once() {
+async fn the_same_images_from_four_queries_are_requested_once() {
     let stage = stage_of(200, 3).await;
     let images = ["SELECT id FROM images WHERE id <= 200"; 4].join(" UNION ALL ");
 
@@ -154,7 +154,7 @@ async fn the_same_images_from_four_queries_are_asked_for_once() {
 }
 
 #[tokio::test]
-async fn an_image_that_comes_back_in_a_later_batch_is_not_asked_for_again() {
+async fn an_image_in_a_later_batch_is_not_requested_again() {
     let stage = stage_of(5, 3).await;
     let join = "FROM (SELECT value % 5 + 1 AS id FROM range(0, 20000)) v JOIN image_actions a ON a.image_id = v.id";
 
@@ -169,7 +169,7 @@ async fn an_image_that_comes_back_in_a_later_batch_is_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn the_actions_of_many_images_are_asked_for_side_by_side() {
+async fn the_actions_of_many_images_are_requested_in_parallel() {
     let stage = stage_of(100, 1).await;
     let gate = Arc::new(Semaphore::new(0));
     // No response before sixteen requests have arrived: they never would, if they were sent a few at a time.
@@ -188,7 +188,7 @@ async fn the_actions_of_many_images_are_asked_for_side_by_side() {
 }
 
 #[tokio::test]
-async fn a_client_that_takes_one_batch_and_sleeps_stops_the_requests() {
+async fn a_client_that_reads_one_batch_and_pauses_stops_the_requests() {
     let stage = stage_of(200, 200).await;
     let sql = "SELECT a.id FROM images i JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 200";
     let mut idle = stage.engine.run(&Principal::local(), sql, None).await.unwrap();
@@ -275,7 +275,7 @@ async fn a_list_that_cannot_be_read_fails_every_kind_of_join() {
 }
 
 #[tokio::test]
-async fn a_list_that_fails_once_is_tried_again_in_a_join_as_well() {
+async fn a_list_that_fails_once_is_retried_in_a_join_too() {
     let stage = Stage::new(&[]).await;
     let sql = "SELECT count(*) FROM images i JOIN image_actions a ON a.image_id = i.id";
     let undisturbed = single(&stage.rows(sql).await);
@@ -304,7 +304,7 @@ async fn a_parameter_names_the_image_of_a_join() {
 }
 
 #[tokio::test]
-async fn an_action_that_is_named_alone_is_one_request_whatever_image_it_is_of() {
+async fn an_action_id_alone_is_one_request_for_any_image() {
     let stage = Stage::new(&[]).await;
 
     for image in ["62137905", "198012311", "62130001"] {
@@ -321,7 +321,7 @@ async fn an_action_that_is_named_alone_is_one_request_whatever_image_it_is_of() 
 }
 
 #[tokio::test]
-async fn an_action_of_something_else_is_no_image_action() {
+async fn an_action_of_another_resource_is_not_an_image_action() {
     let stage = Stage::new(&[]).await;
     let all = stage.demo.account().rows("digitalocean/account/actions", None).unwrap();
     let other = all.iter().find(|action| action["resource_type"] == "droplet").unwrap();
@@ -333,11 +333,12 @@ async fn an_action_of_something_else_is_no_image_action() {
 }
 
 #[tokio::test]
-async fn an_action_that_is_no_images_is_no_row_and_one_whose_image_is_not_told_is_no_answer() {
+async fn an_action_of_no_image_is_not_a_row_and_one_with_a_null_image_is_an_error() {
     let stage = Stage::new(&[]).await;
     let actions = stage.demo.account().rows("digitalocean/account/actions", None).unwrap();
     let without = |kind: &str| {
-        actions.iter().find(|own| own["resource_type"] == kind && own["resource_id"].is_null()).unwrap()["id"].clone()
+        actions.iter().find(|action| action["resource_type"] == kind && action["resource_id"].is_null()).unwrap()["id"]
+            .clone()
     };
 
     let volume = stage.rows(&format!("SELECT * FROM image_actions WHERE id = {}", without("volume"))).await;
@@ -354,7 +355,7 @@ async fn an_action_that_is_no_images_is_no_row_and_one_whose_image_is_not_told_i
 }
 
 #[tokio::test]
-async fn many_rows_with_few_keys_are_joined_in_several_chunks_and_asked_for_once() {
+async fn many_rows_with_few_keys_are_joined_in_several_chunks_and_requested_once() {
     let stage = Stage::new(&[("1", 2), ("2", 2), ("3", 2)]).await;
     let sql = "SELECT count(*) FROM generate_series(1, 100000) s(v) JOIN image_actions a ON a.image_id = 1 + s.v % 3";
 
@@ -365,7 +366,7 @@ async fn many_rows_with_few_keys_are_joined_in_several_chunks_and_asked_for_once
 }
 
 #[tokio::test]
-async fn a_recursive_query_asks_for_an_image_once() {
+async fn a_recursive_query_requests_an_image_once() {
     let stage = Stage::new(&[("1", 2), ("2", 2)]).await;
     let sql = "WITH RECURSIVE walk AS (
                    SELECT 1 AS image, 0 AS steps
@@ -437,7 +438,7 @@ async fn a_null_in_a_list_of_values_adds_no_rows_and_drops_no_filter() {
 }
 
 #[tokio::test]
-async fn a_cast_that_makes_nulls_is_not_seen_through() {
+async fn keys_are_not_pushed_through_a_try_cast() {
     let stage = Stage::new(&[]).await;
     // An image of the account whose id does not fit into 32 bits.
     let nulls = "(SELECT CAST(NULL AS INT) AS x) k JOIN (SELECT TRY_CAST(image_id AS INT) AS y FROM image_actions) a";
@@ -448,7 +449,7 @@ async fn a_cast_that_makes_nulls_is_not_seen_through() {
 }
 
 #[tokio::test]
-async fn rows_of_a_union_that_no_scan_is_asked_for_are_answered_once() {
+async fn rows_of_a_union_that_are_not_from_a_scan_are_returned_once() {
     let stage = Stage::new(&[("7", 2)]).await;
     let union = "(SELECT CAST(image_id AS DOUBLE) AS x, id FROM image_actions UNION ALL SELECT 7.5, 1 \
                   UNION ALL SELECT NULL, 2) u";
@@ -475,7 +476,7 @@ async fn keys_in_a_dictionary_are_keys() {
 }
 
 #[tokio::test]
-async fn pairs_of_an_image_and_an_action_are_one_list_and_none_of_it_twice() {
+async fn pairs_of_an_image_and_an_action_are_one_list_without_duplicates() {
     let stage = stage_of_one(3_000).await;
     let sql = "SELECT count(*) FROM (SELECT image_id + 0 AS k, id FROM image_actions WHERE image_id = 62137906) b
                JOIN image_actions a ON a.image_id = b.k AND a.id = b.id";
@@ -486,7 +487,7 @@ async fn pairs_of_an_image_and_an_action_are_one_list_and_none_of_it_twice() {
 }
 
 #[tokio::test]
-async fn a_limit_over_long_lists_asks_for_few_of_their_pages() {
+async fn a_limit_over_long_lists_requests_few_of_their_pages() {
     let long = [("7555620", 8_000), ("7555621", 8_000), ("7938269", 8_000), ("62137902", 8_000)];
     let stage = Stage::new(&long).await;
     stage.inject("GET /v2/images/*/actions delay=20ms");
@@ -500,7 +501,7 @@ async fn a_limit_over_long_lists_asks_for_few_of_their_pages() {
 }
 
 #[tokio::test]
-async fn a_semi_join_with_a_condition_asks_for_few_images_under_a_limit() {
+async fn a_semi_join_with_a_condition_requests_few_images_under_a_limit() {
     let stage = stage_of(200, 3).await;
     let sql = "SELECT a.id FROM image_actions a WHERE EXISTS (
                    SELECT 1 FROM images i WHERE i.id = a.image_id AND i.created_at > a.started_at - INTERVAL '9 years')";
@@ -511,7 +512,7 @@ async fn a_semi_join_with_a_condition_asks_for_few_images_under_a_limit() {
 }
 
 #[tokio::test]
-async fn a_recursive_query_joins_within_its_own_step() {
+async fn a_recursive_query_joins_within_its_recursive_term() {
     let stage = Stage::new(&[("62137906", 100)]).await;
     let sql = "WITH RECURSIVE t AS (
                    SELECT 62137906 AS id, 1 AS n

@@ -28,7 +28,7 @@ fn scan<'a>(plan: &'a str, table: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn explain_tells_where_the_keys_come_from_and_what_they_cost() {
+async fn explain_shows_where_the_keys_come_from_and_the_number_of_requests() {
     let stage = Stage::new(&[]).await;
     let explained = async |sql: &str| plan(&stage, &format!("EXPLAIN {sql}")).await;
 
@@ -61,7 +61,7 @@ async fn explain_tells_where_the_keys_come_from_and_what_they_cost() {
 }
 
 #[tokio::test]
-async fn explain_estimates_by_what_was_there_when_it_was_last_read() {
+async fn explain_estimates_from_the_last_lengths_of_the_lists() {
     let stage = stage(3, 450, 1_000).await;
     let list = "SELECT id FROM image_actions WHERE image_id IN (1, 2)";
     let joined = "SELECT a.id FROM images i JOIN image_actions a ON a.image_id = i.id WHERE NOT i.public";
@@ -69,8 +69,8 @@ async fn explain_estimates_by_what_was_there_when_it_was_last_read() {
     for sql in [list, joined, all] {
         stage.rows(sql).await;
     }
-    let own = stage.demo.account().rows("digitalocean/compute/images", None).unwrap();
-    let own = own.iter().filter(|image| image["public"] == false).count();
+    let images = stage.demo.account().rows("digitalocean/compute/images", None).unwrap();
+    let private_images = images.iter().filter(|image| image["public"] == false).count();
 
     let explained = async |sql: &str| plan(&stage, &format!("EXPLAIN {sql}")).await;
     let (list, joined, all) = (explained(list).await, explained(joined).await, explained(all).await);
@@ -84,7 +84,7 @@ async fn explain_estimates_by_what_was_there_when_it_was_last_read() {
 }
 
 #[tokio::test]
-async fn explain_analyze_counts_what_was_asked() {
+async fn explain_analyze_counts_the_requests() {
     let stage = stage(10, 300, 1_000).await;
     let sql =
         "EXPLAIN ANALYZE SELECT count(*) FROM images i JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 10";
@@ -103,7 +103,7 @@ async fn explain_analyze_counts_what_was_asked() {
 }
 
 #[tokio::test]
-async fn a_query_that_is_sure_to_need_more_is_refused_before_its_first_request() {
+async fn a_query_that_certainly_needs_more_requests_is_rejected_before_the_first() {
     let stage = stage(0, 0, 5).await;
     let six = "SELECT count(*) FROM image_actions WHERE image_id IN (1, 2, 3, 4, 5, 6)";
 
@@ -129,7 +129,7 @@ async fn a_query_that_is_sure_to_need_more_is_refused_before_its_first_request()
 }
 
 #[tokio::test]
-async fn a_query_stops_when_it_has_sent_what_it_may() {
+async fn a_query_stops_at_its_limit_of_requests() {
     let stage = stage(40, 1, 20).await;
     let sql = "SELECT count(*) FROM images i JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 40";
 
@@ -145,14 +145,14 @@ async fn a_query_stops_when_it_has_sent_what_it_may() {
 }
 
 #[tokio::test]
-async fn an_error_tells_what_is_known_of_how_many_it_would_need() {
+async fn the_error_has_the_known_number_of_requests() {
     let stage = stage(150, 1, 20).await;
-    let own = stage.demo.account().rows("digitalocean/compute/images", None).unwrap();
-    let own = own.iter().filter(|image| image["public"] == false).count();
+    let images = stage.demo.account().rows("digitalocean/compute/images", None).unwrap();
+    let private_images = images.iter().filter(|image| image["public"] == false).count();
 
     for (sql, needed) in [
         // Lists with a second page, which may be known by then or not.
-        ("SELECT count(*) FROM image_actions WHERE image_id NOT IN (62137902, 62137906)", own - 1),
+        ("SELECT count(*) FROM image_actions WHERE image_id NOT IN (62137902, 62137906)", private_images - 1),
         ("SELECT count(*) FROM image_actions WHERE type = 'transfer' AND image_id <= 150", 151),
         ("SELECT count(*) FROM images i LEFT JOIN image_actions a ON a.image_id = i.id WHERE i.id <= 150", 151),
         ("SELECT id FROM image_actions WHERE image_id IN (SELECT id FROM images WHERE id <= 150)", 151),
@@ -163,7 +163,7 @@ async fn an_error_tells_what_is_known_of_how_many_it_would_need() {
 }
 
 #[tokio::test]
-async fn a_preview_that_is_closed_early_does_not_get_there() {
+async fn a_preview_that_is_closed_early_does_not_reach_the_limit() {
     let stage = stage(200, 200, 100).await;
     let mut answer = stage.engine.run(&Principal::local(), "SELECT * FROM image_actions", None).await.unwrap();
 
@@ -189,7 +189,7 @@ async fn each_query_has_its_own_count() {
 }
 
 #[tokio::test]
-async fn a_few_groups_of_many_lists_are_not_refused_and_a_joins_built_side_is() {
+async fn a_few_groups_of_many_lists_are_not_rejected_and_the_build_side_of_a_join_is() {
     let stage = stage(0, 0, 8).await;
     let images = "(7555620, 7938269, 62137902, 62137904, 62137905, 62137906, 62137907, 62137950, 3184770011, 1, 2, 3)";
 

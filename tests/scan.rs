@@ -41,7 +41,7 @@ FROM digitalocean.compute.image_actions
 WHERE image_id = '62137902' -- required;";
 
 #[tokio::test]
-async fn the_pages_list_reads_366_actions_with_two_requests() {
+async fn the_specified_list_reads_366_actions_with_two_requests() {
     let stage = Stage::new(&[]).await;
 
     let rows = stage.rows(PAGE_LIST).await;
@@ -51,7 +51,7 @@ async fn the_pages_list_reads_366_actions_with_two_requests() {
 }
 
 #[tokio::test]
-async fn the_pages_get_reads_one_action_with_one_request() {
+async fn the_specified_get_reads_one_action_with_one_request() {
     let stage = Stage::new(&[]).await;
 
     let rows = stage.rows(PAGE_GET).await;
@@ -73,7 +73,7 @@ async fn five_images_of_a_page_each_are_five_requests() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_not_asked_for() {
+async fn an_impossible_filter_sends_no_request() {
     let stage = Stage::new(&[]).await;
 
     for filter in ["image_id = 1 AND image_id = 2", "image_id = NULL", "image_id IN (1) AND image_id IN (2)"] {
@@ -113,7 +113,7 @@ fn as_row(action: Json) -> Json {
 }
 
 #[tokio::test]
-async fn the_written_actions_with_their_nulls_are_equal_too() {
+async fn fixture_actions_with_their_nulls_are_equal_too() {
     let stage = Stage::new(&[]).await;
 
     let rows = stage.rows("SELECT * FROM image_actions WHERE image_id = 62137902").await;
@@ -198,7 +198,7 @@ async fn a_limit_above_a_sort_reads_everything() {
 }
 
 #[tokio::test]
-async fn where_missing_keys_are_errors_the_error_says_what_to_write() {
+async fn if_missing_keys_are_errors_the_hint_has_a_statement_that_works() {
     let demo = demo::Options::default();
     let options = engine::Options { missing_key: engine::MissingKey::Error, ..engine::Options::default() };
     let stage = Stage::with_query(demo, |_| {}, options).await;
@@ -218,7 +218,7 @@ async fn where_missing_keys_are_errors_the_error_says_what_to_write() {
 }
 
 #[tokio::test]
-async fn without_an_image_the_accounts_own_are_read() {
+async fn without_an_image_the_images_of_the_account_are_read() {
     let stage = Stage::new(&[]).await;
 
     let all = single(&stage.rows("SELECT count(*) FROM image_actions").await);
@@ -236,7 +236,7 @@ async fn without_an_image_the_accounts_own_are_read() {
 }
 
 #[tokio::test]
-async fn a_filter_of_the_key_is_asked_before_the_api_is() {
+async fn a_filter_on_the_key_is_evaluated_before_the_request() {
     let stage = Stage::new(&[]).await;
 
     stage.rows("SELECT id FROM image_actions WHERE image_id BETWEEN 62137900 AND 62137903").await;
@@ -255,7 +255,7 @@ async fn a_filter_of_the_key_is_asked_before_the_api_is() {
 }
 
 #[tokio::test]
-async fn an_action_alone_is_one_request_and_no_row_where_it_is_not_an_images() {
+async fn an_action_alone_is_one_request_and_not_a_row_if_it_is_of_no_image() {
     let stage = Stage::new(&[]).await;
     let of_a_droplet = stage.demo.account().rows("digitalocean/compute/droplet_actions", Some("512340007")).unwrap();
 
@@ -270,7 +270,7 @@ async fn an_action_alone_is_one_request_and_no_row_where_it_is_not_an_images() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_not_there_is_no_row_and_a_notice() {
+async fn a_missing_image_returns_no_row_and_a_notice() {
     let stage = Stage::new(&[]).await;
 
     let Asked { rows, query } = stage.ask("SELECT * FROM image_actions WHERE image_id = 999").await.unwrap();
@@ -298,7 +298,7 @@ async fn filtered_rows_leave_with_their_page() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_held_holds_nothing_before_it() {
+async fn a_page_that_is_held_back_does_not_delay_the_pages_before_it() {
     let stage = Stage::new(&[(IMAGE, 1_000)]).await;
     let gate = Arc::new(Semaphore::new(0));
     let last = Fault::on("GET", "/v2/images/*/actions").page(5).then(TestEffect::hold(Arc::clone(&gate)));
@@ -322,7 +322,7 @@ async fn a_page_that_is_held_holds_nothing_before_it() {
 }
 
 #[tokio::test]
-async fn pages_are_fetched_side_by_side() {
+async fn pages_are_fetched_in_parallel() {
     let stage = Stage::new(&[(IMAGE, 2_000)]).await;
     let gate = Arc::new(Semaphore::new(0));
     // Every page but the first waits until all nine requests have arrived, which they would not one after another.
@@ -341,7 +341,7 @@ async fn pages_are_fetched_side_by_side() {
 }
 
 #[tokio::test]
-async fn no_more_than_sixteen_requests_are_in_flight_whatever_is_asked() {
+async fn at_most_sixteen_requests_are_in_flight() {
     let images: Vec<_> = (1..=50).map(|image| image.to_string()).collect();
     let totals: Vec<_> = images.iter().map(|image| (image.as_str(), 300)).collect();
     let stage = Stage::new(&totals).await;
@@ -381,7 +381,7 @@ async fn a_list_that_is_gone_when_it_is_read_again_is_aborted() {
 }
 
 #[tokio::test]
-async fn a_client_that_stops_reading_stops_the_requests_and_slows_nobody() {
+async fn a_client_that_stops_reading_stops_the_requests_and_delays_no_other_query() {
     let stage = Stage::new(&[(IMAGE, 20_000)]).await;
     let account = stage.demo.account();
     let mut idle = stage
@@ -401,7 +401,7 @@ async fn a_client_that_stops_reading_stops_the_requests_and_slows_nobody() {
 }
 
 #[tokio::test]
-async fn a_page_that_the_memory_of_all_queries_has_no_room_for_is_an_error() {
+async fn a_page_that_does_not_fit_into_the_memory_of_all_queries_is_an_error() {
     let query = engine::Options { memory_bytes: 32 << 10, ..engine::Options::default() };
     let stage = Stage::with_totals(&[(IMAGE, 1_000)], query).await;
 
@@ -412,7 +412,7 @@ async fn a_page_that_the_memory_of_all_queries_has_no_room_for_is_an_error() {
 }
 
 #[tokio::test]
-async fn pages_give_their_memory_back_when_their_rows_are_taken() {
+async fn pages_free_their_memory_when_their_rows_are_read() {
     // The whole list does not fit into the memory, but 16 of its pages do.
     let query = engine::Options { memory_bytes: 4 << 20, ..engine::Options::default() };
     let stage = Stage::with_totals(&[(IMAGE, 20_000)], query).await;
@@ -423,7 +423,7 @@ async fn pages_give_their_memory_back_when_their_rows_are_taken() {
 }
 
 #[tokio::test]
-async fn dropping_an_answer_stops_its_requests() {
+async fn dropping_a_result_stops_its_requests() {
     let stage = Stage::new(&[(IMAGE, 20_000)]).await;
     let gate = Arc::new(Semaphore::new(0));
     stage
@@ -445,7 +445,7 @@ async fn dropping_an_answer_stops_its_requests() {
 }
 
 #[tokio::test]
-async fn rows_added_meanwhile_come_once_or_not_at_all_and_none_is_lost() {
+async fn rows_added_meanwhile_are_returned_at_most_once_and_no_other_is_lost() {
     for change in ["add=3", "append=3"] {
         let stage = Stage::new(&[(IMAGE, 1_000)]).await;
         let before = ids_of(&stage);
@@ -485,7 +485,7 @@ async fn a_list_that_is_never_the_same_twice_is_aborted() {
 }
 
 #[tokio::test]
-async fn an_api_that_counts_wrong_is_believed_by_its_rows() {
+async fn the_rows_of_a_list_count_if_its_total_is_wrong() {
     let stage = Stage::new(&[(IMAGE, 300)]).await;
     stage.inject("GET /v2/images/*/actions set=/meta/total 302");
 
@@ -547,7 +547,7 @@ const WITH_OWN_FUNCTIONS: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn filters_that_call_functions_of_our_own_return_the_same_when_they_went_through_bytes() {
+async fn filters_with_corrected_functions_return_the_same_after_going_through_bytes() {
     let filters = Arc::<FilterCounts>::default();
     let options = engine::Options { through_bytes: Some(Arc::clone(&filters)), ..engine::Options::default() };
     let (plain, through_bytes) = (Stage::new(&[]).await, Stage::with_totals(&[], options).await);

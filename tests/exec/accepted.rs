@@ -52,7 +52,7 @@ async fn unread(stage: &Stage, sql: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_success_that_cannot_be_read_was_carried_out_and_is_not_sent_again() {
+async fn a_success_that_cannot_be_read_was_executed_and_is_not_sent_again() {
     for (fault, status, problem) in ANSWERS {
         let stage = stage().await;
         stage.inject(&format!("POST ** {fault}"));
@@ -74,7 +74,7 @@ async fn a_success_that_cannot_be_read_was_carried_out_and_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn an_await_of_it_waits_for_nothing() {
+async fn an_await_without_an_id_does_not_poll() {
     for fault in ["answer-after=204", "answer-after=202 null", "without=/action/id", "twice=/action/id 7", "cut"] {
         let stage = stage_that_settles(Duration::ZERO).await;
         stage.inject(&format!("POST ** {fault}"));
@@ -87,7 +87,7 @@ async fn an_await_of_it_waits_for_nothing() {
 }
 
 #[tokio::test]
-async fn the_query_that_is_told_shows_what_was_started() {
+async fn the_query_in_the_hint_returns_the_started_action() {
     let stage = stage().await;
     stage.inject("POST ** times=1 answer-after=202 null");
 
@@ -98,7 +98,7 @@ async fn the_query_that_is_told_shows_what_was_started() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_too_large_was_a_success_too() {
+async fn a_response_that_is_too_large_was_a_success_too() {
     let change = |options: &mut oceanflight::api::Options| options.max_body_bytes = 64;
     let stage =
         Stage::with_query(demo::Options { limits: Limits::off(), ..Default::default() }, change, writes()).await;
@@ -116,7 +116,7 @@ async fn an_answer_that_is_too_large_was_a_success_too() {
 
 /// On a slow machine not even the status may arrive in time: then the test runs again, with more time.
 #[tokio::test]
-async fn an_answer_that_never_ends_was_a_success_too() {
+async fn a_response_that_never_ends_was_a_success_too() {
     for limit in [1, 4, 16, 64].map(Duration::from_secs) {
         let change = |options: &mut oceanflight::api::Options| options.attempt_timeout = limit;
         let options = demo::Options { limits: Limits::off(), ..Default::default() };
@@ -137,7 +137,7 @@ async fn an_answer_that_never_ends_was_a_success_too() {
 }
 
 #[tokio::test]
-async fn a_ticket_that_is_read_again_tells_the_same_and_sends_nothing() {
+async fn a_ticket_that_is_read_again_returns_the_same_error_and_sends_nothing() {
     let stage = stage().await;
     stage.inject("POST ** times=1 answer-after=204");
     let server = serve(stage.engine.clone()).await;

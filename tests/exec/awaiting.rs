@@ -10,7 +10,7 @@ fn awaiting(limit: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_row_is_that_of_the_end() {
+async fn the_row_has_the_final_status() {
     for sql in [
         TRANSFER.replace("EXEC", "EXEC /*+ AWAIT */"),
         awaiting("1h"),
@@ -31,7 +31,7 @@ async fn the_row_is_that_of_the_end() {
 }
 
 #[tokio::test]
-async fn an_action_that_is_over_at_once_is_read_no_more() {
+async fn an_action_that_is_over_at_once_is_not_read_again() {
     let stage = stage().await;
     stage.inject("POST ** set=/action/status \"completed\"");
 
@@ -41,7 +41,7 @@ async fn an_action_that_is_over_at_once_is_read_no_more() {
 }
 
 #[tokio::test]
-async fn only_a_status_that_is_declared_is_the_end() {
+async fn only_a_declared_status_is_final() {
     for status in ["queued", "new", "pending", "In-Progress", "archived", "complete", "completed ", ""] {
         let stage = stage_that_settles(Duration::ZERO).await;
         stage.inject(&format!("POST ** set=/action/status \"{status}\""));
@@ -55,7 +55,7 @@ async fn only_a_status_that_is_declared_is_the_end() {
 }
 
 #[tokio::test]
-async fn no_status_is_not_the_end() {
+async fn a_missing_status_is_not_final() {
     for fault in ["set=/action/status null", "without=/action/status"] {
         let stage = stage_that_settles(Duration::ZERO).await;
         stage.inject(&format!("POST ** {fault}"));
@@ -116,7 +116,7 @@ async fn an_action_that_errored_is_an_error_with_its_id() {
 }
 
 #[tokio::test]
-async fn time_that_runs_out_is_an_error_with_its_id_and_its_last_status() {
+async fn an_expired_limit_is_an_error_with_the_id_and_the_last_status() {
     let cases = [
         ("set=/action/status \"in-progress\"", "the status `in-progress`"),
         ("set=/action/status \"queued\"", "the status `queued`"),
@@ -144,7 +144,7 @@ async fn time_that_runs_out_is_an_error_with_its_id_and_its_last_status() {
 }
 
 #[tokio::test]
-async fn a_time_that_is_over_at_once_is_enough_for_one_look() {
+async fn a_limit_that_is_over_at_once_allows_one_request() {
     let stage = stage_that_settles(Duration::ZERO).await;
 
     let action = one(&stage.rows(&awaiting("1ns")).await);
@@ -165,7 +165,7 @@ async fn a_ticket_that_is_read_again_awaits_the_same_action() {
 }
 
 #[tokio::test]
-async fn polling_ends_with_the_client_and_the_post_does_not() {
+async fn polling_ends_when_the_client_disconnects_and_the_post_does_not() {
     let stage = stage().await;
     let gate = stage.hold("GET", "/v2/images/*/actions/*");
     let mut answer = stage.engine.run(&Principal::local(), &awaiting("1h"), None).await.unwrap();

@@ -26,7 +26,7 @@ const TRANSFERS: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn every_form_posts_once_and_answers_the_action() {
+async fn every_form_posts_once_and_returns_the_action() {
     for sql in TRANSFERS {
         let stage = stage().await;
 
@@ -58,7 +58,7 @@ async fn a_backup_is_converted_by_its_shorter_name() {
 }
 
 #[tokio::test]
-async fn parameters_are_told_with_the_types_of_the_declaration_and_are_bound_by_position() {
+async fn parameters_have_the_declared_types_and_are_bound_by_position() {
     let stage = stage().await;
     let sql = "EXEC images.transfer @region=?, @image_id=?, @@await=?";
 
@@ -74,7 +74,7 @@ async fn parameters_are_told_with_the_types_of_the_declaration_and_are_bound_by_
 }
 
 #[tokio::test]
-async fn a_value_that_is_null_is_as_good_as_not_given() {
+async fn a_null_value_counts_as_omitted() {
     let stage = stage().await;
 
     stage.rows("EXEC image_actions.image_actions_post @image_id=62138001, @type='convert', @region=NULL").await;

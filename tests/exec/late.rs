@@ -9,7 +9,7 @@ fn awaiting(limit: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_may_pass_does_not_end_the_watch() {
+async fn temporary_errors_do_not_end_the_await() {
     let faults = [
         // The API does not list the action yet, or returns another one.
         "status=404",
@@ -51,7 +51,7 @@ async fn what_may_pass_does_not_end_the_watch() {
 }
 
 #[tokio::test]
-async fn the_end_of_another_action_is_not_the_end_of_this_one() {
+async fn the_final_status_of_another_action_is_ignored() {
     for status in ["completed", "errored"] {
         let stage = stage().await;
         // Faults apply in the order of their injection: this is a complete response with another action.
@@ -81,7 +81,7 @@ async fn a_failure_that_is_read_late_is_a_failure() {
 }
 
 #[tokio::test]
-async fn an_action_that_is_gone_when_it_is_over_was_read_before() {
+async fn an_action_that_disappears_after_its_end_was_read_before() {
     let stage = stage_that_settles(Duration::ZERO).await;
     stage.inject(&format!("{GET} skip=1 status=404"));
 
@@ -91,7 +91,7 @@ async fn an_action_that_is_gone_when_it_is_over_was_read_before() {
 }
 
 #[tokio::test]
-async fn time_that_runs_out_unread_tells_the_last_status_and_the_cause() {
+async fn an_expired_limit_after_a_failed_request_has_the_last_status_and_the_cause() {
     let cases = [
         ("status=404", "404 not_found: The resource you requested could not be found. (request "),
         ("status=503", "503 service_unavailable: "),
@@ -122,7 +122,7 @@ async fn time_that_runs_out_unread_tells_the_last_status_and_the_cause() {
 }
 
 #[tokio::test]
-async fn what_cannot_pass_ends_the_watch_with_the_id_and_the_cause() {
+async fn permanent_errors_end_the_await_with_the_id_and_the_cause() {
     // A 404 that is not the API's is permanent: it is from another server.
     for fault in [
         "status=401",

@@ -12,7 +12,7 @@ async fn lost(stage: &Stage, sql: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_action_that_was_started_all_the_same_is_listed_and_not_answered() {
+async fn an_action_that_was_started_anyway_is_listed_and_not_returned() {
     for (fault, response) in [
         ("reset-after", "its response is lost"),
         ("status-after=500", "its response does not say"),
@@ -39,7 +39,7 @@ async fn an_action_that_was_started_all_the_same_is_listed_and_not_answered() {
 }
 
 #[tokio::test]
-async fn what_was_not_started_is_not_claimed() {
+async fn an_action_that_was_not_started_is_not_listed() {
     for fault in
         ["reset", "status=500", "status=503", "html=502", "html=200", "body={}", "redirect=http://127.0.0.1:1/"]
     {
@@ -55,7 +55,7 @@ async fn what_was_not_started_is_not_claimed() {
 
 /// Statuses that the API does not return. A proxy may return them although the API has executed the request.
 #[tokio::test]
-async fn a_redirect_a_304_and_a_101_do_not_say_that_nothing_was_done() {
+async fn a_redirect_a_304_and_a_101_do_not_mean_that_nothing_was_executed() {
     for code in [101, 300, 301, 302, 303, 304, 307, 308] {
         for is_located in [false, true] {
             let stage = stage().await;
@@ -82,7 +82,7 @@ async fn a_redirect_a_304_and_a_101_do_not_say_that_nothing_was_done() {
 }
 
 #[tokio::test]
-async fn a_time_out_is_a_lost_answer_too() {
+async fn a_timeout_is_a_lost_response_too() {
     let options = demo::Options { limits: Limits::off(), ..demo::Options::default() };
     let change = |options: &mut oceanflight::api::Options| options.attempt_timeout = Duration::from_millis(300);
     let stage = Stage::with_query(options, change, writes()).await;
@@ -98,7 +98,7 @@ async fn a_time_out_is_a_lost_answer_too() {
 }
 
 #[tokio::test]
-async fn awaiting_does_not_make_a_guess_of_it() {
+async fn an_await_does_not_guess_the_outcome() {
     let stage = stage().await;
     stage.inject("POST ** reset-after");
 
@@ -109,7 +109,7 @@ async fn awaiting_does_not_make_a_guess_of_it() {
 }
 
 #[tokio::test]
-async fn the_query_that_is_told_shows_what_has_begun() {
+async fn the_query_in_the_hint_returns_the_latest_actions() {
     let stage = stage().await;
     stage.inject("POST ** times=1 reset-after");
 
@@ -121,7 +121,7 @@ async fn the_query_that_is_told_shows_what_has_begun() {
 }
 
 #[tokio::test]
-async fn a_look_that_fails_says_so_with_its_cause() {
+async fn a_failed_lookup_is_reported_with_its_cause() {
     let stage = stage().await;
     stage.inject("POST ** reset-after");
     stage.inject("GET /v2/images/*/actions status=403");

@@ -10,7 +10,7 @@ use crate::flight::{prepared, serve, statement};
 use crate::support::client_options;
 
 #[tokio::test]
-async fn a_ticket_that_is_read_again_answers_what_it_answered() {
+async fn a_ticket_that_is_read_again_returns_the_same_row() {
     let stage = stage().await;
     let server = serve(stage.engine.clone()).await;
     let info = server.info(&statement(TRANSFER)).await.unwrap();
@@ -40,7 +40,7 @@ async fn two_reads_of_a_ticket_at_once_share_one_post() {
 }
 
 #[tokio::test]
-async fn each_flight_info_is_an_execution_of_its_own() {
+async fn each_flight_info_is_one_execution() {
     let stage = stage().await;
     let server = serve(stage.engine.clone()).await;
     let infos = [server.info(&statement(TRANSFER)).await.unwrap(), server.info(&statement(TRANSFER)).await.unwrap()];
@@ -65,7 +65,7 @@ async fn a_prepared_exec_that_is_executed_twice_posts_twice() {
 }
 
 #[tokio::test]
-async fn a_ticket_tells_when_it_expires_and_one_of_a_query_does_not() {
+async fn a_ticket_of_an_exec_has_an_expiration_time_and_one_of_a_query_has_none() {
     let stage = stage().await;
     let server = serve(stage.engine.clone()).await;
     let expires = |info: &arrow_flight::FlightInfo| info.endpoint[0].expiration_time;
@@ -80,7 +80,7 @@ async fn a_ticket_tells_when_it_expires_and_one_of_a_query_does_not() {
 }
 
 #[tokio::test]
-async fn the_ticket_of_another_process_is_refused() {
+async fn the_ticket_of_another_process_is_rejected() {
     let (stage, other) = (stage().await, stage().await);
     let (server, restarted) = (serve(stage.engine.clone()).await, serve(other.engine.clone()).await);
     let info = server.info(&statement(TRANSFER)).await.unwrap();
@@ -93,7 +93,7 @@ async fn the_ticket_of_another_process_is_refused() {
 }
 
 #[tokio::test]
-async fn an_expired_ticket_is_refused() {
+async fn an_expired_ticket_is_rejected() {
     let stage = stage().await;
     let once = stage.engine.ticket(&Principal::local(), TRANSFER, None).await.unwrap().once.unwrap();
     let execution = Execution::Ticket { once: Some(Once { expires_ms: 0, ..once }), digest: 0 };
@@ -107,7 +107,7 @@ async fn an_expired_ticket_is_refused() {
 }
 
 #[tokio::test]
-async fn a_ticket_answers_the_same_though_its_arguments_change_with_the_time() {
+async fn a_ticket_returns_the_same_row_even_if_its_arguments_depend_on_the_time() {
     let stage = stage().await;
     let server = serve(stage.engine.clone()).await;
     let sql = "EXEC images.transfer @image_id=62137902, @region=concat('sfo3', left(uuid(), 0), right(uuid(), 1))";
@@ -121,7 +121,7 @@ async fn a_ticket_answers_the_same_though_its_arguments_change_with_the_time() {
 }
 
 #[tokio::test]
-async fn what_went_wrong_is_recorded_too() {
+async fn errors_are_recorded_too() {
     let stage = stage().await;
     stage.inject("POST ** times=1 reset-after");
     let server = serve(stage.engine.clone()).await;
@@ -135,7 +135,7 @@ async fn what_went_wrong_is_recorded_too() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_during_the_post_finds_its_row_later() {
+async fn a_client_that_disconnects_during_the_post_gets_its_row_later() {
     let stage = stage().await;
     let server = serve(stage.engine.clone()).await;
     let info = server.info(&statement(TRANSFER)).await.unwrap();
@@ -161,7 +161,7 @@ async fn a_client_that_goes_away_during_the_post_finds_its_row_later() {
 }
 
 #[tokio::test]
-async fn a_429_is_sent_again_and_carried_out_once() {
+async fn a_429_is_retried_and_executed_once() {
     for fault in ["POST ** times=1 rate-limited", "POST ** times=2 status=429"] {
         let stage = stage().await;
         stage.inject(fault);
@@ -174,7 +174,7 @@ async fn a_429_is_sent_again_and_carried_out_once() {
 }
 
 #[tokio::test]
-async fn a_429_that_stays_is_an_error_and_nothing_was_done() {
+async fn a_permanent_429_is_an_error_and_nothing_was_executed() {
     let stage = stage().await;
     stage.inject("POST ** status=429");
 
@@ -196,7 +196,7 @@ fn url(socket: &TcpSocket) -> String {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_refused_is_tried_again_and_nothing_was_done() {
+async fn a_refused_connection_is_retried_and_nothing_was_executed() {
     let nobody = reserved();
     let client = Client::try_new(client_options(&url(&nobody)), &Budgets::default()).unwrap();
     let engine = Engine::try_new(client, writes()).unwrap();

@@ -12,7 +12,7 @@ async fn refused(stage: &Stage, sql: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_pages_own_exec_lacks_a_type_and_is_told_a_statement_that_would_work() {
+async fn the_example_of_the_specification_lacks_a_type_and_the_error_has_a_statement_that_works() {
     let stage = stage().await;
     let page = "EXEC digitalocean.compute.image_actions.image_actions_post \n@image_id='62138001' --required;";
 
@@ -27,7 +27,7 @@ async fn the_pages_own_exec_lacks_a_type_and_is_told_a_statement_that_would_work
 }
 
 #[tokio::test]
-async fn mistakes_are_told_before_anything_is_sent() {
+async fn mistakes_are_errors_before_anything_is_sent() {
     let stage = stage().await;
     let post = |rest: &str| format!("EXEC image_actions.image_actions_post {rest}");
     let cases = [
@@ -75,7 +75,7 @@ async fn mistakes_are_told_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_write_says_so_at_every_step() {
+async fn a_server_without_writes_rejects_every_step() {
     let (on, off) = (stage().await, Stage::new(&[]).await);
     let (writing, reading) = (serve(on.engine.clone()).await, serve(off.engine.clone()).await);
     let ticket = writing.info(&statement(TRANSFER)).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_server_that_does_not_write_says_so_at_every_step() {
 }
 
 #[tokio::test]
-async fn what_the_api_refuses_is_an_error_with_its_words_and_is_not_sent_again() {
+async fn a_rejection_of_the_api_is_an_error_with_its_message_and_is_not_retried() {
     let cases = [
         (
             "EXEC images.transfer @image_id=62137902, @region='nyc3'",
@@ -128,7 +128,7 @@ async fn what_the_api_refuses_is_an_error_with_its_words_and_is_not_sent_again()
 }
 
 #[tokio::test]
-async fn a_budget_that_is_used_up_sends_nothing() {
+async fn an_exhausted_budget_sends_nothing() {
     let change = |options: &mut oceanflight::api::Options| options.limit.per_minute = 1;
     let query = engine::Options { max_wait: Duration::from_millis(1), ..writes() };
     let stage = Stage::with_query(demo::Options::default(), change, query).await;

@@ -59,7 +59,7 @@ async fn each_bound_row_is_an_execution_in_its_order() {
 }
 
 #[tokio::test]
-async fn the_first_failure_stops_and_names_what_is_done() {
+async fn the_first_failure_stops_and_names_the_executed_rows() {
     let stage = stage().await;
     let server = serve(stage.engine.clone()).await;
 
@@ -79,7 +79,7 @@ async fn the_first_failure_stops_and_names_what_is_done() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_in_the_middle_is_lost_and_stops_too() {
+async fn a_lost_response_in_the_middle_stops_too() {
     let stage = stage().await;
     let server = serve(stage.engine.clone()).await;
     stage.inject("POST ** skip=1 times=1 reset-after");
@@ -94,7 +94,7 @@ async fn a_lost_answer_in_the_middle_is_lost_and_stops_too() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_half_done_does_not_invite_to_do_it_again() {
+async fn a_half_executed_batch_has_no_hint_to_retry_it() {
     let stage = stage().await;
     let server = serve(stage.engine.clone()).await;
     stage.inject("POST ** skip=1 status=429");
@@ -108,7 +108,7 @@ async fn a_batch_that_is_half_done_does_not_invite_to_do_it_again() {
 }
 
 #[tokio::test]
-async fn a_mistake_in_the_last_row_is_told_before_the_first_is_sent() {
+async fn a_mistake_in_the_last_row_is_an_error_before_the_first_is_sent() {
     let stage = stage().await;
     let server = serve(stage.engine.clone()).await;
     let images: ArrayRef = Arc::new(StringArray::from(vec!["62137902", "x"]));
@@ -121,7 +121,7 @@ async fn a_mistake_in_the_last_row_is_told_before_the_first_is_sent() {
 }
 
 #[tokio::test]
-async fn a_bound_value_of_another_type_is_not_made_into_an_id() {
+async fn a_bound_value_of_another_type_is_not_cast_to_an_id() {
     let stage = stage().await;
     let server = serve(stage.engine.clone()).await;
     let regions = || text("sfo3");
@@ -146,7 +146,7 @@ async fn a_bound_value_of_another_type_is_not_made_into_an_id() {
 }
 
 #[tokio::test]
-async fn more_rows_than_may_be_written_are_refused_before_the_first() {
+async fn more_rows_than_allowed_are_rejected_before_the_first() {
     let stage = Stage::with_query(
         demo::Options { limits: Limits::off(), ..demo::Options::default() },
         |_| {},
@@ -164,7 +164,7 @@ async fn more_rows_than_may_be_written_are_refused_before_the_first() {
 }
 
 #[tokio::test]
-async fn no_row_is_no_execution() {
+async fn a_batch_without_rows_executes_nothing() {
     let stage = stage().await;
     let server = serve(stage.engine.clone()).await;
 
@@ -174,7 +174,7 @@ async fn no_row_is_no_execution() {
 }
 
 #[tokio::test]
-async fn values_that_are_missing_are_refused() {
+async fn missing_values_are_rejected() {
     let stage = stage().await;
     let server = serve(stage.engine.clone()).await;
 
@@ -204,7 +204,7 @@ async fn a_row_that_was_bound_before_is_executed_by_an_update_without_one() {
 }
 
 #[tokio::test]
-async fn a_bound_exec_is_a_query_as_well() {
+async fn a_bound_exec_also_runs_as_a_query() {
     let stage = stage().await;
     let server = serve(stage.engine.clone()).await;
     let handle = server.handle(EACH).await;
@@ -216,7 +216,7 @@ async fn a_bound_exec_is_a_query_as_well() {
 }
 
 #[tokio::test]
-async fn a_query_is_no_update() {
+async fn a_query_is_rejected_as_an_update() {
     let stage = stage().await;
     let server = serve(stage.engine.clone()).await;
 
@@ -229,7 +229,7 @@ async fn a_query_is_no_update() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_between_rows_leaves_the_rest_unsent() {
+async fn a_client_that_disconnects_between_rows_leaves_the_rest_unsent() {
     let stage = stage().await;
     let gate = stage.hold("POST", "**");
 

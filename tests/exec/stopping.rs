@@ -10,7 +10,7 @@ use super::*;
 use crate::flight::{Running, statement};
 
 #[tokio::test]
-async fn a_stop_waits_for_the_post_and_starts_no_other() {
+async fn a_shutdown_waits_for_the_post_and_starts_no_other() {
     /// An EXEC of another image, which is not held back. It is rejected once the shutdown waits for POSTs.
     const OTHER: &str = "EXEC images.convert @image_id=62138001";
     let stage = stage().await;
@@ -41,7 +41,7 @@ async fn a_stop_waits_for_the_post_and_starts_no_other() {
 }
 
 #[tokio::test]
-async fn a_stop_ends_an_await_with_the_actions_id() {
+async fn a_shutdown_ends_an_await_with_the_id_of_the_action() {
     let stage = stage().await;
     let gate = stage.hold("GET", "**");
     let mut answer = stage.engine.run(&Principal::local(), &format!("{TRANSFER}, @@await='1h'"), None).await.unwrap();

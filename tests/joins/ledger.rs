@@ -134,7 +134,7 @@ async fn each_row_of_values_reads_its_lists_itself() {
 }
 
 #[tokio::test]
-async fn what_is_sent_again_and_what_is_read_again_counts() {
+async fn retried_requests_and_pages_that_are_read_again_count() {
     let stage = Stage::new(STILL).await;
     stage.inject("GET /v2/images/62137902/actions page=2 status=503 times=1");
     let retried = counts(&stage, "SELECT id FROM image_actions WHERE image_id = 62137902", None).await;

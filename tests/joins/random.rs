@@ -16,12 +16,12 @@ use super::{STILL, check_filters};
 const MOST_WRONG: usize = 5;
 
 #[tokio::test]
-async fn random_joins_answer_what_the_oracle_does() {
+async fn random_joins_return_the_rows_of_the_oracle() {
     check_random_joins(Trial::start(&[&[("62137902", 12)][..], STILL].concat()).await).await;
 }
 
 #[tokio::test]
-async fn random_joins_answer_the_same_when_their_scans_and_joins_went_through_bytes() {
+async fn random_joins_return_the_same_rows_after_going_through_bytes() {
     let (totals, filters) = ([&[("62137902", 12)][..], STILL].concat(), Arc::default());
 
     check_random_joins(Trial::through_bytes(&totals, &filters).await).await;
@@ -103,7 +103,7 @@ struct Join {
     condition: Option<String>,
     /// The expressions that can be selected.
     columns: Vec<&'static str>,
-    /// The condition on the ids that are compared, if not all are.
+    /// The aggregate of the ids that the key is compared with, if it is not compared with each id.
     extreme: Option<&'static str>,
 }
 
@@ -230,7 +230,7 @@ impl Equality {
         Self { of: pick(rng, TYPES), null_too: rng.u8(..5) == 0 }
     }
 
-    /// Between an action's column and a driving one.
+    /// The comparison of an action's column with a driving one.
     fn between(self, column: &str, key: &str) -> String {
         let column = self.of.key(column);
         // Parentheses, because of the precedence of IS.

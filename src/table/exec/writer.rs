@@ -27,8 +27,8 @@
 //! The client closes the stream of     the plan, its wait for the row,       the POST, and its record: the same
 //! a DoGet, or its connection          AWAIT                                 ticket returns the row later
 //!     by    engine::plan_threads::drop
-//!     test  exec::once::a_client_that_goes_away_during_the_post_finds_its_row_later
-//!     test  exec::awaiting::polling_ends_with_the_client_and_the_post_does_not
+//!     test  exec::once::a_client_that_disconnects_during_the_post_gets_its_row_later
+//!     test  exec::awaiting::polling_ends_when_the_client_disconnects_and_the_post_does_not
 //!
 //! A DoGet is dropped before its       planning, or the plan: it has sent    the ticket
 //! rows are read                       nothing
@@ -38,7 +38,7 @@
 //! A DoPut is dropped                  the wait for the current parameter    the POST of the current row
 //!                                     row; later rows are not sent
 //!     by    engine::exec_update::update
-//!     test  exec::several::a_client_that_goes_away_between_rows_leaves_the_rest_unsent
+//!     test  exec::several::a_client_that_disconnects_between_rows_leaves_the_rest_unsent
 //!
 //! The query's deadline passes         planning, and reading the rows of a   the EXEC: its time is
 //! (query.timeout)                     DoPut                                 TIME_OF_AN_EXEC
@@ -64,7 +64,7 @@
 //! serve: the first signal             new connections; after 5 s streams,   the streams of EXECs; then the
 //!                                     but not those of EXECs                writer stops, see below
 //!     by    server::run_with_grace, flight::stream::encode
-//!     test  exec::stopping::a_stop_waits_for_the_post_and_starts_no_other
+//!     test  exec::stopping::a_shutdown_waits_for_the_post_and_starts_no_other
 //!     test  cli::serving::a_query_that_takes_longer_ends_as_unavailable
 //!
 //! serve: the second signal            the 5 s; the process, once the        POSTs, until the writer has stopped
@@ -76,18 +76,18 @@
 //! The writer stops (finish)           AWAIT, with the action's id; an EXEC  POSTs: it waits for all of them
 //!                                     that has sent nothing is rejected
 //!     by    table::exec::writer::finish
-//!     test  exec::stopping::a_stop_ends_an_await_with_the_actions_id
+//!     test  exec::stopping::a_shutdown_ends_an_await_with_the_id_of_the_action
 //!     test  table::exec::exec_records::tests::a_post_without_a_reader_runs_to_its_end_and_a_shutdown_waits_for_it
 //!
 //! AWAIT ends: a final status, its     the stream, with the row or an error  the action, at DigitalOcean
 //! limit, or a permanent error
 //!     by    table::exec::await_end::until_settled
-//!     test  exec::awaiting::time_that_runs_out_is_an_error_with_its_id_and_its_last_status
+//!     test  exec::awaiting::an_expired_limit_is_an_error_with_the_id_and_the_last_status
 //!
 //! The POST's task ends: with a        the waits of all readers of its       nothing; after a panic it is unknown
 //! response, a timeout, or a panic     ticket, with the same outcome         whether the POST was sent
 //!     by    table::exec::exec_records::start
-//!     test  exec::lost::a_time_out_is_a_lost_answer_too
+//!     test  exec::lost::a_timeout_is_a_lost_response_too
 //!     test  table::exec::exec_records::tests::a_task_that_panics_leaves_an_error
 //!
 //! A ticket's record is removed:       nothing: the ticket has expired       the POST, and the waits for it
@@ -99,7 +99,7 @@
 //! The process is killed               everything: a request that was sent   nothing; its tickets are rejected by
 //! (SIGKILL, out of memory)            may have been executed                the next process
 //!     by    table::exec::exec_records::expires
-//!     test  exec::once::the_ticket_of_another_process_is_refused
+//!     test  exec::once::the_ticket_of_another_process_is_rejected
 //! ```
 //!
 //! A POST whose query has ended is counted by [`Writer::running`], but not listed by `Engine::queries`.
