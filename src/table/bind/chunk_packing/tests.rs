@@ -1,4 +1,4 @@
-//! Rows, rules and sizes, chosen by hand and at random.
+//! Tests with fixed and random rows, rules and sizes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::resource::Value;
 
-/// Rows with these images as their keys; the images are the rows' only column, too.
+/// Rows with these images as their keys, and as their only column.
 fn keyed(images: &[Option<i64>]) -> Keyed {
     let key = |image: &Option<i64>| image.map(|image| Binding::default().with("image_id", Value::Int(image)));
     Keyed::new(column(images.to_vec()), vec![images.iter().map(key).collect()])
@@ -25,19 +25,19 @@ fn images(rows: &RecordBatch) -> Vec<Option<i64>> {
 }
 
 #[test]
-fn a_chunk_takes_rows_until_a_key_too_many_would_come() {
+fn a_chunk_takes_rows_until_one_has_one_key_too_many() {
     let mut chunk = Chunk::default();
     let rows = keyed(&[Some(1), None, Some(2), Some(1), None, Some(3), Some(1)]);
 
     let rest = chunk.add(rows, Some("id"), 2, 100).unwrap();
 
-    assert_eq!((chunk.lists.len(), chunk.number_of_rows), (2, 5), "those that repeat a key, or have none, come along");
+    assert_eq!((chunk.lists.len(), chunk.number_of_rows), (2, 5), "rows with a known key or without one are added");
     assert_eq!(images(&rest.rows), [Some(3), Some(1)]);
     assert!(Chunk::default().add(keyed(&[Some(1), Some(2)]), Some("id"), 2, 100).is_none());
 }
 
 #[test]
-fn a_chunk_takes_so_many_rows_at_most() {
+fn a_chunk_has_a_maximum_number_of_rows() {
     let mut chunk = Chunk::default();
 
     let rest = chunk.add(keyed(&[Some(1); 5]), Some("id"), 2, 3).unwrap();
@@ -57,7 +57,7 @@ fn rows_of_one_list_are_one_key_of_a_chunk() {
 }
 
 #[test]
-fn rows_that_are_gathered_come_key_by_key_and_those_without_one_first() {
+fn gathered_rows_are_sorted_by_key_and_those_without_a_key_are_first() {
     let (one, other) = (keyed(&[Some(2), None, Some(1)]), keyed(&[Some(1), None, Some(3)]));
 
     let all = Keyed::by_key(vec![one, other]).unwrap();
@@ -65,7 +65,7 @@ fn rows_that_are_gathered_come_key_by_key_and_those_without_one_first() {
     let rest = chunk.add(keyed(&images(&all.rows)), Some("id"), 1, usize::MAX).unwrap();
 
     assert_eq!(images(&all.rows), [None, None, Some(1), Some(1), Some(2), Some(3)]);
-    assert_eq!((chunk.number_of_rows, rest.rows.num_rows()), (4, 2), "none that match the same row are parted");
+    assert_eq!((chunk.number_of_rows, rest.rows.num_rows()), (4, 2), "rows that match the same row are in one chunk");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn under_a_limit_chunks_have_4_keys_then_8_then_16() {
 }
 
 #[test]
-fn rows_that_came_first_are_in_the_first_chunk_also_when_others_come_before_it_is_taken() {
+fn the_first_rows_are_in_the_first_chunk_even_if_more_arrive_before_it_is_taken() {
     let mut packing = Packing::new(Rule::InTurn, Some("id".into()), true);
     for first in [0, 3, 6] {
         packing.push(keyed(&[Some(first), Some(first + 1), Some(first + 2)])).unwrap();
@@ -91,13 +91,13 @@ fn rows_that_came_first_are_in_the_first_chunk_also_when_others_come_before_it_i
     let of = |chunk: Chunk| chunk.rows.iter().flat_map(images).flatten().collect::<Vec<_>>();
 
     assert_eq!(packing.full().map(of), Some(vec![0, 1, 2, 3]));
-    assert_eq!(packing.full().map(of), None, "8 keys may come, and there are 5");
+    assert_eq!(packing.full().map(of), None, "the chunk may have 8 keys, and there are 5");
     assert_eq!(packing.rest().map(of), Some(vec![4, 5, 6, 7, 8]));
     assert_eq!(packing.rest().map(of), None);
 }
 
 #[test]
-fn the_memory_of_rows_that_wait_for_the_end_is_counted_until_they_are_in_chunks() {
+fn the_memory_of_gathered_rows_is_counted_until_they_are_in_chunks() {
     let rows = || keyed(&[None, Some(1), Some(2), None]);
     let held = |rule| {
         let mut packing = Packing::new(rule, Some("id".into()), false);
@@ -123,31 +123,32 @@ fn the_memory_of_rows_that_wait_for_the_end_is_counted_until_they_are_in_chunks(
 /// A row of the driving side: an image and an id of the first target, and the key of a second target.
 type Row = (Option<i64>, i64, Option<i64>);
 
-/// A driving side, and what it is packed by.
+/// A driving side, and how it is packed.
 #[derive(Clone, Debug)]
 struct Case {
     rule: Rule,
     small_first: bool,
-    /// The rows of a chunk, for [`Rule::InTurn`].
+    /// Maximum number of rows in a chunk, for [`Rule::InTurn`].
     most_rows: usize,
-    /// Batches, and which chunks are taken after each.
+    /// The batches, and which chunks are taken after each.
     batches: Vec<(Vec<Row>, Taken)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Taken {
-    /// None: there is no room for them.
+    /// None: there is no room for more.
     Nothing,
-    /// Those that are full.
+    /// The full ones.
     Full,
-    /// Also what is left: no rows come for a while.
+    /// The rest as well: the driving side has no rows ready.
     All,
 }
 
-/// What came of it: for each chunk the numbers of its rows, and the keys that it asks for.
+/// The result of packing a case.
 struct Packed {
+    /// The numbers of the rows of each chunk, and the chunk.
     chunks: Vec<(Vec<usize>, Chunk)>,
-    /// How many chunks there were when the driving side ended.
+    /// The number of chunks when the driving side ended.
     before_the_end: usize,
     rows: Vec<[Option<Binding>; 2]>,
 }
@@ -167,11 +168,11 @@ fn cases() -> impl Strategy<Value = Case> {
 }
 
 fn keys_of((image, id, other): Row) -> [Option<Binding>; 2] {
-    let own = |image| Binding::default().with("image_id", Value::Int(image)).with("id", Value::Int(id));
-    [image.map(own), other.map(|other| Binding::default().with("image_id", Value::Int(other)))]
+    let first = |image| Binding::default().with("image_id", Value::Int(image)).with("id", Value::Int(id));
+    [image.map(first), other.map(|other| Binding::default().with("image_id", Value::Int(other)))]
 }
 
-/// Packs a case's rows, each of which is its number.
+/// Packs the rows of a case. The only column has the number of the row.
 fn packed(case: &Case) -> Packed {
     let mut packing = Packing::new(case.rule, Some("id".into()), case.small_first);
     if case.rule == Rule::InTurn {
@@ -206,7 +207,7 @@ impl Packed {
         self.chunks.iter().flat_map(|(numbers, _)| numbers.clone()).collect()
     }
 
-    /// For each key of rows the chunks that have rows with it.
+    /// For each key, the chunks that have rows with it.
     fn chunks_of<K: Ord>(&self, key: impl Fn(usize) -> Option<K>) -> BTreeMap<K, Vec<usize>> {
         let mut chunks: BTreeMap<K, Vec<usize>> = BTreeMap::new();
         for (at, (numbers, _)) in self.chunks.iter().enumerate() {
@@ -220,7 +221,7 @@ impl Packed {
 
 proptest! {
     #[test]
-    fn every_row_comes_once_in_turn_or_together(case in cases()) {
+    fn every_row_is_in_one_chunk_with_in_turn_and_together(case in cases()) {
         let packed = packed(&case);
         let (mut numbers, all) = (packed.numbers(), (0..packed.rows.len()).collect::<Vec<_>>());
         match case.rule {
@@ -235,13 +236,14 @@ proptest! {
     }
 
     #[test]
-    fn one_row_of_each_key_comes_and_last_all_rows_without_one(case in cases(), target in 0_usize..2) {
+    fn one_row_of_each_key_is_packed_and_then_all_rows_without_a_key(case in cases(), target in 0_usize..2) {
         let packed = packed(&Case { rule: Rule::OneForEachKey(target), ..case });
         let key = |number: usize| packed.rows[number][target].clone();
 
         let keys: BTreeMap<_, _> = (0..packed.rows.len()).filter_map(|number| Some((key(number)?, 1))).collect();
-        let came: BTreeMap<_, _> = packed.chunks_of(key).into_iter().map(|(key, chunks)| (key, chunks.len())).collect();
-        prop_assert_eq!(came, keys);
+        let chunks: BTreeMap<_, _> =
+            packed.chunks_of(key).into_iter().map(|(key, chunks)| (key, chunks.len())).collect();
+        prop_assert_eq!(chunks, keys);
 
         let numbers = packed.numbers();
         let first = numbers.iter().position(|number| key(*number).is_none()).unwrap_or(numbers.len());
@@ -250,11 +252,11 @@ proptest! {
         let all: Vec<usize> = (0..packed.rows.len()).filter(|number| key(*number).is_none()).collect();
         prop_assert_eq!(without, all);
         let early: usize = packed.chunks[..packed.before_the_end].iter().map(|(numbers, _)| numbers.len()).sum();
-        prop_assert!(early <= first, "a row without a key came before the end");
+        prop_assert!(early <= first, "a row without a key was packed before the end");
     }
 
     #[test]
-    fn the_rows_of_one_key_are_not_parted_when_they_come_together(case in cases()) {
+    fn the_rows_of_one_key_are_in_one_chunk_with_together(case in cases()) {
         let packed = packed(&Case { rule: Rule::Together, ..case });
 
         for chunks in packed.chunks_of(|number| Some(packed.rows[number].clone())).values() {
@@ -263,7 +265,7 @@ proptest! {
     }
 
     #[test]
-    fn no_chunk_is_beyond_its_size_or_empty(case in cases()) {
+    fn no_chunk_exceeds_its_size_or_is_empty(case in cases()) {
         let packed = packed(&case);
         let sizes = if case.small_first { [4, 8, 16] } else { [16; 3] };
 
@@ -280,7 +282,7 @@ proptest! {
     }
 
     #[test]
-    fn a_chunk_has_the_keys_of_its_rows_and_no_others(case in cases()) {
+    fn a_chunk_has_exactly_the_keys_of_its_rows(case in cases()) {
         let packed = packed(&case);
 
         for (numbers, chunk) in &packed.chunks {
