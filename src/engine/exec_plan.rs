@@ -1,4 +1,4 @@
-//! From EXEC as it was written to the plan that calls a procedure.
+//! Plans an EXEC: from the parsed statement to a logical plan that calls a procedure.
 
 use std::sync::Arc;
 
@@ -16,12 +16,12 @@ use crate::resource::{Callable, Method, Registry, Resource};
 use crate::sql::{Argument, Exec, Wait};
 use crate::table::exec::{ArgumentSlot, CallProcedure};
 
-/// The plan of an EXEC, with what is known of its arguments checked.
+/// The plan of an EXEC. Names of arguments, and values that are literals, are checked here.
 pub(super) fn plan(state: &SessionState, registry: &Registry, exec: &Exec) -> Result<LogicalPlan> {
     let callable = find(state, registry, &exec.procedure)?;
     let mut values = Vec::new();
     for Argument { name, value } in &exec.arguments {
-        values.push((ArgumentSlot::Named(name.clone()), expression(state, value, callable_type(&callable, name))?));
+        values.push((ArgumentSlot::Named(name.clone()), expression(state, value, placeholder_field(&callable, name))?));
     }
     if let Some(json) = &exec.json {
         values.push((ArgumentSlot::Json, expression(state, json, None)?));
@@ -35,12 +35,13 @@ pub(super) fn plan(state: &SessionState, registry: &Registry, exec: &Exec) -> Re
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
 }
 
-/// What a parameter of the procedure is told as.
-fn callable_type(callable: &Callable, name: &str) -> Option<Field> {
-    callable.procedure.parameter(name).map(|own| Field::new(name, own.data_type.clone(), true))
+/// The field that a placeholder for this parameter of the procedure gets.
+fn placeholder_field(callable: &Callable, name: &str) -> Option<Field> {
+    callable.procedure.parameter(name).map(|parameter| Field::new(name, parameter.data_type.clone(), true))
 }
 
-/// The parameters of an EXEC, "1", "2", …, all nullable: of the types of the procedure's own, else text.
+/// The parameters of an EXEC, "1", "2", …, all nullable. A parameter has the type of the argument that it is bound to;
+/// text if that is unknown.
 pub(super) fn parameters(plan: &LogicalPlan, count: usize) -> Result<SchemaRef> {
     let types = plan.get_parameter_types().map_err(from_datafusion)?;
     let field = |number: usize| {
@@ -61,11 +62,11 @@ fn expression(state: &SessionState, value: &SqlExpr, wanted: Option<Field>) -> R
     })
 }
 
-/// A method by its name, with as much before it as there is.
+/// The method that a name refers to.
 pub(super) enum Found {
-    /// It is called.
+    /// A method that EXEC calls.
     Callable(Arc<Callable>),
-    /// It is selected from.
+    /// A method that SELECT reads.
     Method(Arc<Resource>, Method),
 }
 
@@ -81,40 +82,44 @@ fn find(state: &SessionState, registry: &Registry, parts: &[String]) -> Result<A
     }
 }
 
+/// Finds a method by its name, which may lack the catalog and the service.
+///
 /// # Errors
-/// [`Fault::Unknown`], with the nearest there is.
+/// [`Fault::Unknown`], with the nearest known name.
 pub(super) fn find_method(state: &SessionState, registry: &Registry, parts: &[String]) -> Result<Found, Fault> {
     let [.., name] = parts else { return Err(unknown_method(&parts.join("."), None)) };
-    let table = completed(state, registry, &parts[..parts.len() - 1], 3)?;
+    let table = full_name(state, registry, &parts[..parts.len() - 1], 3)?;
     let nearest_one = || nearest_method(registry, parts);
     let Some(resource) = registry.named(&table) else { return Err(unknown_method(&parts.join("."), nearest_one())) };
-    let callable = registry.callables().find(|own| Arc::ptr_eq(&own.resource, resource) && own.procedure.name == *name);
+    let callable = registry
+        .callables()
+        .find(|callable| Arc::ptr_eq(&callable.resource, resource) && callable.procedure.name == *name);
     if let Some(callable) = callable {
         return Ok(Found::Callable(Arc::clone(callable)));
     }
     match resource.methods.iter().find(|method| method.name == *name) {
         Some(method) => Ok(Found::Method(Arc::clone(resource), method.clone())),
         None => {
-            let known = resource.procedures.iter().map(|own| own.name.as_str());
+            let known = resource.procedures.iter().map(|procedure| procedure.name.as_str());
             let near = nearest(name, known).map(|near| format!("{resource}.{near}"));
             Err(unknown_method(&parts.join("."), near.or_else(nearest_one)))
         }
     }
 }
 
-/// `compute.images` is that of the default catalog: what a name of `depth` parts is in full. A table's bare name is
-/// looked for in the other services as well.
+/// The full name, of `depth` parts, of a name that may lack its first parts: they are taken from the defaults. A bare
+/// table name that the default service does not have is looked up in the other services.
 ///
 /// # Errors
 /// [`Fault::AmbiguousTable`].
-pub(super) fn completed(
+pub(super) fn full_name(
     state: &SessionState,
     registry: &Registry,
     parts: &[String],
     depth: usize,
 ) -> Result<String, Fault> {
     if let ([name], 3) = (parts, depth)
-        && let Some(resource) = table_names::elsewhere(state, registry, name)?
+        && let Some(resource) = table_names::in_another_service(state, registry, name)?
     {
         return Ok(resource.to_string());
     }
@@ -128,7 +133,7 @@ fn unknown_method(name: &str, nearest: Option<String>) -> Fault {
     Fault::Unknown { what: "method", name: name.to_owned(), nearest }
 }
 
-/// The method whose name is nearest as far as it was written.
+/// The full name of the method that is most similar to `parts`. The last `parts.len()` parts are compared.
 fn nearest_method(registry: &Registry, parts: &[String]) -> Option<String> {
     let selects = registry
         .iter()

@@ -1,7 +1,7 @@
-//! EXEC as an update: once for each row of parameters that is bound, one after another.
+//! EXEC as an update: runs once for plans bound row of parameters, in order.
 //!
-//! All rows are planned, and so checked, before the first is sent. The first one that fails ends it: the error names
-//! what the rows before it started.
+//! All rows are planned, and so checked, before the first request is sent. The first failure ends the update; its error
+//! lists what the earlier rows started.
 
 use std::sync::Arc;
 
@@ -21,32 +21,27 @@ use crate::query::Cancelled;
 
 /// The rows' plans, in order.
 struct UpdatePlans {
-    each: Vec<Arc<dyn ExecutionPlan>>,
-    /// The column that tells what a row has started.
+    plans: Vec<Arc<dyn ExecutionPlan>>,
+    /// The column that identifies what a row started.
     id: String,
     context: Arc<TaskContext>,
 }
 
 impl Engine {
-    /// Carries an EXEC out once for each row of `bound`, or once where it has no parameters. Returns how often.
+    /// Runs an EXEC once for each row of `bound`, or once if it has no parameters. Returns the number of runs.
     ///
     /// # Errors
-    /// As [`Engine::ticket`], before anything is sent; [`Fault::Row`], where some rows were carried out.
+    /// As [`Engine::ticket`], before anything is sent; [`Fault::Row`], if one of several rows fails.
     pub async fn update(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<usize> {
         let query = self.begin(principal, sql);
         let statement = self.statement(&query).await?;
-        let (engine, bound, asking) = (self.clone(), bound.cloned(), Arc::clone(&query));
-        let planning = async move { engine.plans(&statement, bound.as_ref(), asking).await };
-        let UpdatePlans { each, id, context } = self.apart(&query, planning.boxed()).await?;
-        let (of, mut done) = (each.len(), Vec::new());
-        for (at, plan) in each.into_iter().enumerate() {
-            // Only the wait for it ends with this future.
-            let rows = collect(plan, Arc::clone(&context)).instrument(query.span().clone());
-            // Started within: a query that is cancelled between two rows sends no more.
-            let rows = query.unless_cancelled(async { PlanTask::spawn(rows.boxed()).join().await }).await;
-            let cancelled = |Cancelled| Fault::Cancelled { writes: true }.into();
-            match rows.map_err(cancelled).and_then(|rows| rows.map_err(from_datafusion)) {
-                Ok(rows) => done.extend(rows.iter().map(|rows| described(rows, &id))),
+        let (engine, bound, planned) = (self.clone(), bound.cloned(), Arc::clone(&query));
+        let planning = async move { engine.update_plans(&statement, bound.as_ref(), planned).await };
+        let UpdatePlans { plans, id, context } = self.on_plan_thread(&query, planning.boxed()).await?;
+        let (of, mut done) = (plans.len(), Vec::new());
+        for (at, plan) in plans.into_iter().enumerate() {
+            match run_row(&query, plan, Arc::clone(&context)).await {
+                Ok(rows) => done.extend(rows.iter().map(|rows| started(rows, &id))),
                 Err(error) if of == 1 => return Err(error),
                 Err(cause) => return Err(Fault::Row { row: at + 1, of, done, cause }.into()),
             }
@@ -54,7 +49,7 @@ impl Engine {
         Ok(of)
     }
 
-    async fn plans(
+    async fn update_plans(
         &self,
         statement: &PlannedStatement,
         bound: Option<&RecordBatch>,
@@ -71,20 +66,32 @@ impl Engine {
             None => vec![None],
             Some(rows) => (0..rows.num_rows()).map(|row| Some(rows.slice(row, 1))).collect(),
         };
-        let mut each = Vec::with_capacity(rows.len());
+        let mut plans = Vec::with_capacity(rows.len());
         for row in rows {
-            each.push(self.physical_plan(statement, row.as_ref()).await?.plan);
+            plans.push(self.physical_plan(statement, row.as_ref()).await?.plan);
         }
-        // Each row has the time of an EXEC.
-        let rows = u32::try_from(each.len()).unwrap_or(u32::MAX);
+        // The time limit is that of one EXEC for each row.
+        let rows = u32::try_from(plans.len()).unwrap_or(u32::MAX);
         query.runs_within(limits_of_execs(&query, rows));
         let context = self.task(query, Execution::New);
-        Ok(UpdatePlans { each, id, context })
+        Ok(UpdatePlans { plans, id, context })
     }
 }
 
-/// `id 7`
-fn described(rows: &RecordBatch, id: &str) -> String {
+/// Runs the EXEC of one row of parameters.
+///
+/// Dropping the future ends the wait for the row; a POST that was started continues.
+async fn run_row(query: &Query, plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> Result<Vec<RecordBatch>> {
+    let rows = collect(plan, context).instrument(query.span().clone()).boxed();
+    // Spawned inside `unless_cancelled`: a query that is cancelled between two rows does not start the next one.
+    match query.unless_cancelled(async { PlanTask::spawn(rows).join().await }).await {
+        Ok(rows) => rows.map_err(from_datafusion),
+        Err(Cancelled) => Err(Fault::Cancelled { writes: true }.into()),
+    }
+}
+
+/// What a row started: `id 7`.
+fn started(rows: &RecordBatch, id: &str) -> String {
     let value = rows.column_by_name(id).and_then(|ids| {
         let formatter = ArrayFormatter::try_new(ids, &FormatOptions::default()).ok()?;
         (rows.num_rows() > 0).then(|| formatter.value(0).to_string())

@@ -1,4 +1,4 @@
-//! The codec of the expressions that a session plans: it knows every function that they may call.
+//! The codec of a session's expressions. It can decode every function that they may call.
 
 use datafusion::execution::{SessionState, TaskContext};
 

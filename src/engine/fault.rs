@@ -1,6 +1,8 @@
-//! What can be wrong with a statement, and what DataFusion's errors mean.
+//! The errors of the engine, and their translation from DataFusion's errors.
+//!
+//! An error of this crate that another layer sent through DataFusion is returned as it was. An error of DataFusion
+//! becomes a [`Fault`], chosen by its variant and never by its text.
 
-use std::fmt;
 use std::time::Duration;
 
 use arrow::error::ArrowError;
@@ -11,263 +13,228 @@ use super::wire_types::OtherType;
 use crate::error::{Error, Failure, Kind, nearest};
 
 /// A statement that cannot be planned or run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
-    /// A value that is not of the type that it is compared with or cast to; Arrow's message has both.
+    /// A value cannot be cast to the type that it is compared with or cast to. Arrow's message names both.
+    #[error("{0}")]
     Cast(String),
-    /// A subquery whose rows cannot be found for all rows of the outer query at once.
+    /// A correlated subquery that cannot be rewritten to a join.
+    #[error(
+        "a subquery uses a column of the outer query where that cannot be turned into a join: below a LIMIT, a UNION or a \
+         window, in an outer join, or in an aggregate"
+    )]
     Correlated,
-    /// A subquery in place of one value, which may have several rows.
+    /// A scalar subquery that may return more than one row.
+    #[error("a subquery used as a value may return more than one row")]
     SeveralRows,
-    /// A subquery in a place where DataFusion has none.
+    /// A subquery in a place where DataFusion does not support one.
+    #[error("a subquery is not supported at this place of the statement")]
     Subquery,
-    /// A subquery that has to be read more than once, and may have other rows each time.
+    /// A subquery that has to be read more than once, and may return different rows each time.
+    #[error("the subquery has to be read more than once, and {why} may return different rows each time")]
     Unrepeatable {
-        /// What makes its rows differ.
+        /// Why the rows may differ.
         why: &'static str,
     },
-    /// A query that is sure to need more requests than it may send.
+    /// A query that certainly needs more requests than `query.max_requests`.
+    #[error("the query needs at least {needed} requests; the limit is {most}")]
     TooManyRequests {
-        /// How many it may send.
+        /// The limit.
         most: u64,
-        /// How many it takes at least.
+        /// The minimum number of requests that the query needs.
         needed: u64,
     },
-    /// A table that there is none of.
+    /// There is no such table.
+    #[error("there is no table `{name}`")]
     UnknownTable {
-        /// As it was written.
+        /// The name in the statement.
         name: String,
-        /// The table that was meant, perhaps.
+        /// The most similar known table.
         nearest: Option<String>,
     },
-    /// A bare name of a table that several services have, and the default one has not.
+    /// A bare table name that several services have and the default service does not.
+    #[error("several services have a table `{name}`")]
     AmbiguousTable {
-        /// As it was written.
+        /// The name in the statement.
         name: String,
-        /// Those there are, in full.
+        /// The full names of the tables.
         tables: Vec<String>,
     },
-    /// A column that there is none of.
+    /// There is no such column.
+    #[error("there is no column `{name}`")]
     UnknownColumn {
-        /// As it was written.
+        /// The name in the statement.
         name: String,
-        /// The column that was meant, perhaps.
+        /// The most similar known column.
         nearest: Option<String>,
-        /// Those there are.
+        /// The known columns.
         known: Vec<String>,
     },
-    /// A name that more than one column has.
+    /// A name that refers to more than one column.
+    #[error("`{0}` is the name of more than one column here")]
     AmbiguousColumn(String),
-    /// A method, a service or a provider that there is none of.
+    /// There is no such method, service or provider.
+    #[error("there is no {what} `{name}`")]
     Unknown {
-        /// `method`.
+        /// The kind of thing: `method`.
         what: &'static str,
-        /// As it was written.
+        /// The name in the statement.
         name: String,
-        /// The one that was meant, perhaps.
+        /// The most similar known name.
         nearest: Option<String>,
     },
     /// EXEC of a method that is read with SELECT.
+    #[error("`{method}` is read with SELECT, it cannot be called")]
     NotCalled {
-        /// The method.
+        /// The method's full name.
         method: String,
-        /// The query that uses it.
+        /// The query that reads it.
         query: String,
     },
-    /// Something that other dialects of SQL have, or that this one has in another place.
+    /// Syntax of another SQL dialect, or syntax in a place where it is not supported.
+    #[error("`{written}` is not understood")]
     Dialect {
-        /// As it was written.
+        /// The part of the statement.
         written: String,
         /// What to write.
         instead: String,
     },
-    /// A function that there is none of.
+    /// There is no such function.
+    #[error("there is no function `{name}`")]
     UnknownFunction {
-        /// As it was written.
+        /// The name in the statement.
         name: String,
-        /// What to write, perhaps.
+        /// What to write instead, if there is a suggestion.
         instead: Option<String>,
     },
-    /// DDL, DML, SET and the like.
+    /// A statement that would change something: DDL, DML, SET and similar ones.
+    #[error("tables are read-only: {0}")]
     ReadOnly(String),
-    /// A query where an EXEC belongs.
+    /// A query that is executed as an update; only EXEC can be.
+    #[error("the statement returns rows; it is not an update")]
     NotAnUpdate,
-    /// More rows than may be written at once.
+    /// More parameter rows than `query.max_writes`.
+    #[error("{rows} rows were bound; the limit for one EXEC is {most}")]
     TooManyWrites {
-        /// The rows.
+        /// The number of bound rows.
         rows: usize,
-        /// How many may be.
+        /// The limit.
         most: usize,
     },
-    /// One of several rows was not carried out.
+    /// One of several rows of an EXEC failed.
+    #[error("row {row} of {of}: {}{}", .cause.line(), rows_around(*.row, *.of, .done))]
     Row {
-        /// Which one, from 1.
+        /// The number of the row, from 1.
         row: usize,
-        /// Of how many.
+        /// The number of rows.
         of: usize,
         /// What the rows before it started: `id 7`.
         done: Vec<String>,
-        /// What happened to it.
+        /// Why the row failed.
         cause: Error,
     },
-    /// The statement means nothing; the planner's words.
+    /// The statement is invalid; DataFusion's message.
+    #[error("{0}")]
     Invalid(String),
-    /// A result that its type has not enough bits or digits for.
+    /// A result that does not fit its type.
+    #[error("{0}")]
     Overflow(Overflow),
-    /// Values that the statement cannot be computed with; the engine's words.
+    /// Values that an expression cannot be computed for; DataFusion's or Arrow's message.
+    #[error("{0}")]
     Value(String),
-    /// SQL that DataFusion does not do.
+    /// SQL that DataFusion does not support.
+    #[error("{0}")]
     Unsupported(String),
-    /// Bound parameters, too many or too few.
+    /// The number of bound parameters is wrong.
+    #[error("the statement takes {wanted} parameters, and {bound} were bound")]
     ParameterCount {
-        /// What the statement takes.
+        /// The number of the statement's parameters.
         wanted: usize,
-        /// What was bound.
+        /// The number of bound columns.
         bound: usize,
     },
-    /// Not one row of parameters for an execution of an EXEC that answers its row.
+    /// Several rows of parameters for an EXEC that is executed as a query, which takes one.
+    #[error("{rows} rows of parameters were bound to an EXEC that is executed as a query, which takes one")]
     ParameterRows {
-        /// How many were bound.
+        /// The number of bound rows.
         rows: usize,
     },
-    /// A parameter where only something that is written in the statement can stand.
+    /// A parameter in a place that has to be known when the statement is planned.
+    #[error("a parameter cannot be {place}")]
     ParameterPlace {
-        /// What it would be there.
+        /// What the place is.
         place: &'static str,
         /// What to write.
         instead: &'static str,
     },
     /// A bound value of the wrong type.
+    #[error("parameter {number} has the type {wanted} here: {problem}")]
     ParameterType {
-        /// From 1.
+        /// The parameter's number, from 1.
         number: usize,
-        /// What the statement wants.
+        /// The type that the parameter has in the statement.
         wanted: String,
-        /// Why the value is not that.
+        /// Why the value cannot be converted to that type.
         problem: String,
-        /// What to bind or to write, perhaps.
+        /// What to bind or to write instead, if there is a suggestion.
         instead: Option<&'static str>,
     },
-    /// A value that is no text, bound to a parameter of which the statement does not say the type.
-    UntoldParameter {
-        /// From 1.
+    /// A value that is not text, bound to a parameter whose type the statement does not determine.
+    #[error("the statement does not determine the type of parameter {number}; the bound value is of type {bound}")]
+    UntypedParameter {
+        /// The parameter's number, from 1.
         number: usize,
         /// The value's type.
         bound: String,
     },
-    /// A parameter that is used as two types.
-    TornParameter {
-        /// From 1.
+    /// A parameter that two places of the statement use as different types.
+    #[error("parameter {number} is used as two different types")]
+    ConflictingParameter {
+        /// The parameter's number, from 1.
         number: usize,
     },
-    /// A column whose type depends on the value of a parameter, which is bound after the type was told.
+    /// A column whose type depends on the value of a parameter. The value was bound after the column had been described
+    /// to the client.
+    #[error("column `{column}` was described as {described}, but with the bound value it is {found}")]
     TypeOfValue {
         /// The column.
         column: String,
-        /// The type that the client was told.
-        told: String,
-        /// The type that it has with the bound value.
+        /// The type in the schema that the client received.
+        described: String,
+        /// The type with the bound value.
         found: String,
     },
-    /// The query's time is up.
+    /// The query reached its time limit.
+    #[error("the query took longer than {}", humantime::format_duration(*.0))]
     Timeout(Duration),
-    /// Somebody has cancelled it.
+    /// The query was cancelled.
+    #[error("the query was cancelled")]
     Cancelled {
         /// Whether it is an EXEC, whose request may have been sent.
         writes: bool,
     },
-    /// Memory or another of DataFusion's own limits.
+    /// The query exceeded the memory limit, or another of DataFusion's limits.
+    #[error("the query exceeded a resource limit: {0}")]
     Resources(String),
-    /// A statement that DataFusion plans or computes into a contradiction; its own words.
+    /// DataFusion failed with an internal error; its message.
+    #[error("DataFusion cannot run this statement: {0}")]
     Engine(String),
-    /// A fault of this program.
+    /// A bug of this program.
+    #[error("internal error: {0}")]
     Internal(String),
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cast(message) => f.write_str(message),
-            Self::AmbiguousColumn(name) => write!(f, "`{name}` is the name of more than one column here"),
-            Self::Overflow(overflow) => overflow.fmt(f),
-            Self::Subquery => f.write_str("a subquery is not supported at this place of the statement"),
-            Self::Unrepeatable { why } => {
-                write!(f, "the subquery has to be read more than once, and {why} may return different rows each time")
-            }
-            Self::SeveralRows => f.write_str("a subquery used as a value may return more than one row"),
-            Self::Correlated => f.write_str(
-                "a subquery uses a column of the outer query where that cannot be turned into a join: below a LIMIT, a \
-                 UNION or a window, in an outer join, or in an aggregate",
-            ),
-            Self::TooManyRequests { most, needed } => {
-                write!(f, "the query needs at least {needed} requests; the limit is {most}")
-            }
-            Self::UnknownTable { name, .. } => write!(f, "there is no table `{name}`"),
-            Self::AmbiguousTable { name, .. } => write!(f, "several services have a table `{name}`"),
-            Self::UnknownColumn { name, .. } => write!(f, "there is no column `{name}`"),
-            Self::Unknown { what, name, .. } => write!(f, "there is no {what} `{name}`"),
-            Self::NotCalled { method, .. } => write!(f, "`{method}` is read with SELECT, it cannot be called"),
-            Self::Dialect { written, .. } => write!(f, "`{written}` is not understood"),
-            Self::UnknownFunction { name, .. } => write!(f, "there is no function `{name}`"),
-            Self::ReadOnly(what) => write!(f, "tables are read-only: {what}"),
-            Self::NotAnUpdate => f.write_str("the statement returns rows; it is not an update"),
-            Self::TooManyWrites { rows, most } => {
-                write!(f, "{rows} rows were bound; the limit for one EXEC is {most}")
-            }
-            Self::Row { row, of, done, cause } => {
-                write!(f, "row {row} of {of}: {}", cause.line())?;
-                if !done.is_empty() {
-                    write!(f, "; done before it: {}", done.join(", "))?;
-                }
-                if row < of {
-                    f.write_str("; the rows after it were not sent")?;
-                }
-                Ok(())
-            }
-            Self::Invalid(message) | Self::Value(message) | Self::Unsupported(message) => f.write_str(message),
-            Self::ParameterCount { wanted, bound } => {
-                write!(f, "the statement takes {wanted} parameters, and {bound} were bound")
-            }
-            Self::ParameterRows { rows } => {
-                write!(
-                    f,
-                    "{rows} rows of parameters were bound to an EXEC that is executed as a query, which takes one"
-                )
-            }
-            Self::ParameterPlace { place, .. } => write!(f, "a parameter cannot be {place}"),
-            Self::ParameterType { number, wanted, problem, .. } => {
-                write!(f, "parameter {number} has the type {wanted} here: {problem}")
-            }
-            Self::UntoldParameter { number, bound } => write!(
-                f,
-                "the statement does not determine the type of parameter {number}; the bound value is of type {bound}"
-            ),
-            Self::TornParameter { number } => write!(f, "parameter {number} is used as two different types"),
-            Self::TypeOfValue { column, told, found } => {
-                write!(f, "column `{column}` was described as {told}, but with the bound value it is {found}")
-            }
-            Self::Cancelled { .. } => f.write_str("the query was cancelled"),
-            Self::Timeout(limit) => write!(f, "the query took longer than {}", humantime::format_duration(*limit)),
-            Self::Resources(message) => write!(f, "the query exceeded a resource limit: {message}"),
-            Self::Engine(message) => write!(f, "DataFusion cannot run this statement: {message}"),
-            Self::Internal(message) => write!(f, "internal error: {message}"),
-        }
-    }
-}
-
 impl Fault {
-    /// Rows of another type than the one that the client was told: the statement's doing where a bound value decides
-    /// on the type, and ours otherwise.
-    pub(super) fn of_other_type(OtherType { column, told, found }: OtherType, bound: bool) -> Self {
-        let (told, found) = (told.to_string(), found.to_string());
+    /// The fault for rows whose type differs from the described one. If values are bound, a value may have changed the
+    /// type, and the statement is at fault; otherwise it is a bug of this program.
+    pub(super) fn of_other_type(OtherType { column, described, found }: OtherType, bound: bool) -> Self {
+        let (described, found) = (described.to_string(), found.to_string());
         match bound {
-            true => Self::TypeOfValue { column, told, found },
-            false => Self::Internal(format!("column `{column}` was planned as {told}, and its rows are {found}")),
+            true => Self::TypeOfValue { column, described, found },
+            false => Self::Internal(format!("column `{column}` was planned as {described}, and its rows are {found}")),
         }
     }
 }
-
-impl std::error::Error for Fault {}
 
 impl Failure for Fault {
     fn kind(&self) -> Kind {
@@ -298,8 +265,8 @@ impl Failure for Fault {
             | Self::ParameterRows { .. }
             | Self::ParameterPlace { .. }
             | Self::ParameterType { .. }
-            | Self::TornParameter { .. }
-            | Self::UntoldParameter { .. }
+            | Self::ConflictingParameter { .. }
+            | Self::UntypedParameter { .. }
             | Self::TypeOfValue { .. } => Kind::InvalidArgument,
             Self::Timeout(_) => Kind::DeadlineExceeded,
             Self::Cancelled { .. } => Kind::Cancelled,
@@ -316,19 +283,20 @@ impl Failure for Fault {
                 format!("did you mean `{nearest}`?")
             }
             Self::Unknown { nearest: None, .. } => {
-                "`SELECT * FROM oceanflight.meta.methods` lists what there is".into()
+                "`SELECT * FROM oceanflight.meta.methods` lists all services, tables and methods".into()
             }
             Self::NotCalled { query, .. } => format!("write {query}"),
-            // ADBC's executemany asks for an update, whose answer has a place for a count alone.
+            // ADBC's executemany executes an update, whose response contains a count and no rows.
             Self::NotAnUpdate => "execute it as a query; in Python, `cursor.execute(sql, record_batch)` in place of \
                                   executemany returns the rows of each row of parameters"
                 .into(),
             Self::TooManyWrites { .. } => "bind fewer at a time, or raise query.max_writes".into(),
             Self::Row { row, done, cause, .. } if !done.is_empty() => {
-                // What is true of one statement ("ask again") is not of a batch that is half done.
+                // The cause's hint is about one statement ("run it again"), which is wrong for a batch that is half
+                // done.
                 match cause.hint().filter(|_| cause.kind() == Kind::Unknown) {
-                    Some(own) => format!("{own}; the rows before row {row} are done, too: bind none of them again"),
-                    None => format!("the rows before it are done: bind those from row {row} on, and no others"),
+                    Some(hint) => format!("{hint}; the rows before row {row} are done, too: do not bind them again"),
+                    None => format!("the rows before it are done: bind only the rows from {row} on"),
                 }
             }
             Self::Row { cause, .. } => return cause.hint(),
@@ -367,18 +335,18 @@ impl Failure for Fault {
             }
             Self::ParameterCount { .. } => "bind a value to each `?` or `$n`; `oceanflight query` binds none".into(),
             Self::ParameterRows { .. } => {
-                "execute it as an update (executemany), which carries it out once for each row".into()
+                "execute it as an update (executemany), which runs it once for each row".into()
             }
             Self::ParameterPlace { instead, .. } => (*instead).into(),
             Self::ParameterType { instead, .. } => return instead.map(str::to_owned),
-            Self::UntoldParameter { .. } => "write CAST(? AS type) in its place".into(),
-            Self::TornParameter { .. } => {
+            Self::UntypedParameter { .. } => "write CAST(? AS type) in its place".into(),
+            Self::ConflictingParameter { .. } => {
                 "write CAST(… AS type) around each, with one type; or use a parameter for each place".into()
             }
             Self::TypeOfValue { .. } => "write the value into the statement, or cast the column to one type".into(),
             Self::Cancelled { writes: false } => return None,
             Self::Cancelled { writes: true } => "a request that was already sent is not undone: check what it started".into(),
-            Self::Timeout(_) => "ask for less, or raise query.timeout".into(),
+            Self::Timeout(_) => "read less, or raise query.timeout".into(),
             Self::Engine(_) => "write it another way, and please report it with the statement".into(),
             Self::Internal(_) => "this is a fault of oceanflight: please report it with the statement".into(),
             Self::ReadOnly(_) | Self::Invalid(_) | Self::Value(_) | Self::Unsupported(_) | Self::Resources(_) => {
@@ -388,7 +356,15 @@ impl Failure for Fault {
     }
 }
 
-/// What invites to do all of it again is not said of rows of which some are done.
+/// What happened to the other rows, at the end of the error of a row.
+fn rows_around(row: usize, of: usize, done: &[String]) -> String {
+    let before = if done.is_empty() { String::new() } else { format!("; done before it: {}", done.join(", ")) };
+    let after = if row < of { "; the rows after it were not sent" } else { "" };
+    format!("{before}{after}")
+}
+
+/// The kind of a failed row. Kinds that tell a client to retry become FailedPrecondition if other rows are done: a
+/// retry would run these again.
 fn kind_of_row(cause: Kind, nothing_done: bool) -> Kind {
     match cause {
         Kind::Unavailable | Kind::ResourceExhausted | Kind::DeadlineExceeded | Kind::Aborted if !nothing_done => {
@@ -398,17 +374,17 @@ fn kind_of_row(cause: Kind, nothing_done: bool) -> Kind {
     }
 }
 
-/// A fault on its way through DataFusion, out of which [`from_datafusion`] takes it again.
+/// Wraps a fault in an error of DataFusion. [`from_datafusion`] unwraps it.
 pub(super) fn to_datafusion(fault: Fault) -> DataFusionError {
     DataFusionError::External(Box::new(Error::from(fault)))
 }
 
-/// A fault on its way through a kernel of Arrow's, and then through DataFusion.
+/// Wraps a fault in an error of Arrow, which DataFusion wraps in turn.
 pub(super) fn to_arrow(fault: Fault) -> ArrowError {
     ArrowError::ExternalError(Box::new(Error::from(fault)))
 }
 
-/// Our own error again where there is one inside; else what DataFusion's own means.
+/// The error of this crate that a DataFusion error contains; otherwise the fault that it stands for.
 pub(super) fn from_datafusion(error: DataFusionError) -> Error {
     let root = error.find_root();
     match carried(root) {
@@ -452,7 +428,7 @@ fn read(error: &DataFusionError) -> Fault {
         DataFusionError::Collection(errors) => errors
             .first()
             .map_or_else(|| Fault::Internal("an empty collection of errors".into()), |first| read(first.find_root())),
-        // `find_root` looks through the first three of these.
+        // `find_root` has removed the first three of these.
         DataFusionError::Context(..)
         | DataFusionError::Shared(_)
         | DataFusionError::Diagnostic(..)
@@ -485,8 +461,8 @@ fn read_arrow(error: &ArrowError) -> Fault {
         ArrowError::ParseError(message)
         | ArrowError::ComputeError(message)
         | ArrowError::InvalidArgumentError(message) => Fault::Value(message.clone()),
-        // What `corrections` computes tells what it was.
-        ArrowError::ArithmeticOverflow(_) => Fault::Overflow(Overflow::Untold),
+        // `corrections` reports the overflows of its own functions with their operands. This one is from Arrow.
+        ArrowError::ArithmeticOverflow(_) => Fault::Overflow(Overflow::Unknown),
         ArrowError::DivideByZero => Fault::Value("division by zero".into()),
         ArrowError::NotYetImplemented(message) => Fault::Unsupported(message.clone()),
         ArrowError::MemoryError(message) => Fault::Resources(message.clone()),
@@ -505,25 +481,26 @@ fn read_arrow(error: &ArrowError) -> Fault {
     }
 }
 
-/// The innermost error's own words.
+/// The message of the innermost error.
 pub(super) fn message(error: &DataFusionError) -> String {
     read(error.find_root()).to_string()
 }
 
-/// Without the backtrace that DataFusion may have put behind a message, and without what it tells its developers.
+/// A message of DataFusion without its backtrace and without its text for developers.
 fn first_lines(message: &str) -> String {
-    let message = message.split("\n\nbacktrace:").next().unwrap_or(message);
-    let message = message.split("\nThis issue was likely caused by a bug").next().unwrap_or(message);
-    let message = message.replace("Internal error: ", "").replace("Error during planning: ", "");
-    let message = message.trim();
-    match message.char_indices().nth(MOST_OF_A_MESSAGE) {
-        Some((end, _)) => format!("{}…", &message[..end]),
-        None => message.to_owned(),
+    let without_backtrace = message.split("\n\nbacktrace:").next().unwrap_or(message);
+    let for_users =
+        without_backtrace.split("\nThis issue was likely caused by a bug").next().unwrap_or(without_backtrace);
+    let without_prefixes = for_users.replace("Internal error: ", "").replace("Error during planning: ", "");
+    let text = without_prefixes.trim();
+    match text.char_indices().nth(MAX_MESSAGE_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
-/// In characters. Some of DataFusion's messages hold a whole plan.
-const MOST_OF_A_MESSAGE: usize = 600;
+/// The maximum length of a message, in characters. Some of DataFusion's messages contain a whole plan.
+const MAX_MESSAGE_CHARS: usize = 600;
 
 #[cfg(test)]
 mod tests {
@@ -537,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_errors_come_through_datafusion_as_they_were() {
+    fn an_error_of_this_crate_comes_back_from_datafusion_unchanged() {
         let wraps: [fn(DataFusionError) -> DataFusionError; 3] = [
             |error| error,
             |error| DataFusionError::Shared(Arc::new(error.context("while sorting"))),
@@ -550,23 +527,23 @@ mod tests {
     }
 
     #[test]
-    fn no_fault_is_chosen_by_the_words_of_an_error() {
+    fn no_fault_is_chosen_by_the_text_of_an_error() {
         let read = |error: DataFusionError| match from_datafusion(error).downcast_ref() {
             Some(fault) => Fault::clone(fault),
-            None => panic!("no fault of this layer"),
+            None => panic!("not a fault of the engine"),
         };
         for words in ["OuterReferenceColumn", "Physical plan does not support logical expression Exists", "no"] {
             let fault = read(DataFusionError::NotImplemented(words.into()));
-            assert!(matches!(&fault, Fault::Unsupported(own) if own == words), "{fault:?}");
+            assert!(matches!(&fault, Fault::Unsupported(message) if message == words), "{fault:?}");
         }
         for words in ["Cannot cast string 'a' to value of Int64 type", "Can't cast value 300 to type Int8"] {
             let fault = read(ArrowError::CastError(words.into()).into());
-            assert!(matches!(&fault, Fault::Cast(own) if own == words), "{fault:?}");
+            assert!(matches!(&fault, Fault::Cast(message) if message == words), "{fault:?}");
         }
     }
 
     #[test]
-    fn what_a_statement_asks_for_is_its_mistake_and_the_rest_is_ours() {
+    fn errors_of_a_statement_are_invalid_arguments_and_others_are_internal() {
         let kind = |error| from_datafusion(error).kind();
 
         assert_eq!(kind(DataFusionError::Plan("no".into())), Kind::InvalidArgument);

@@ -1,9 +1,10 @@
-//! DataFusion's push-down of filters, kept from taking a condition below an aggregate that makes a row of no rows.
+//! Prevents DataFusion's filter push-down from moving a constant condition below an aggregate that returns a row for
+//! empty input.
 //!
-//! A condition without a column may go below any aggregate, by DataFusion 55's rule, because all of its columns are
-//! grouped by. Below an aggregate without GROUP BY it changes nothing any more, as there is a row all the same:
-//! `… LEFT JOIN (SELECT count(*) AS n FROM t) ON false` gives n = 0 where it is NULL. GROUPING SETS may hold such a
-//! group, too.
+//! DataFusion 55 moves a condition below an aggregate if all of its columns are grouped by, which is true of a
+//! condition without columns. But an aggregate without GROUP BY returns a row even if the condition removes all of its
+//! input: `… LEFT JOIN (SELECT count(*) AS n FROM t) ON false` returned n = 0 instead of NULL. GROUPING SETS may
+//! contain such a group, too.
 
 use std::sync::Arc;
 
@@ -14,17 +15,17 @@ use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{Optimizer, OptimizerConfig, OptimizerRule};
 
-/// DataFusion's rule, which is asked only where it is right.
+/// DataFusion's rule, which runs only if its result is right.
 #[derive(Debug)]
 struct PushDownFilter(Arc<dyn OptimizerRule + Send + Sync>);
 
-/// DataFusion's own rules, with that one in its place.
+/// DataFusion's optimizer rules, with [`PushDownFilter`] in place of `push_down_filter`.
 pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let guarded = |rule: Arc<dyn OptimizerRule + Send + Sync>| match rule.name() {
+    let replaced = |rule: Arc<dyn OptimizerRule + Send + Sync>| match rule.name() {
         "push_down_filter" => Arc::new(PushDownFilter(rule)) as _,
         _ => rule,
     };
-    Optimizer::new().rules.into_iter().map(guarded).collect()
+    Optimizer::new().rules.into_iter().map(replaced).collect()
 }
 
 impl OptimizerRule for PushDownFilter {
@@ -32,30 +33,30 @@ impl OptimizerRule for PushDownFilter {
         self.0.name()
     }
 
-    /// From the top down: each step takes a filter down by one operator.
+    /// Top down: each step moves a filter below one operator.
     fn apply_order(&self) -> Option<ApplyOrder> {
         self.0.apply_order()
     }
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        if has_to_stay(&plan) { Ok(Transformed::no(plan)) } else { self.0.rewrite(plan, config) }
+        if must_not_move(&plan) { Ok(Transformed::no(plan)) } else { self.0.rewrite(plan, config) }
     }
 }
 
-/// Whether the plan is filters above an aggregate that they must not pass.
-fn has_to_stay(plan: &LogicalPlan) -> bool {
+/// Whether the plan is one or more filters above an aggregate that they must not pass.
+fn must_not_move(plan: &LogicalPlan) -> bool {
     let mut node = plan;
-    let mut speaks_of_nothing = false;
+    let mut has_constant_term = false;
     while let LogicalPlan::Filter(filter) = node {
-        speaks_of_nothing |= split_conjunction(&filter.predicate).iter().any(|term| term.column_refs().is_empty());
+        has_constant_term |= split_conjunction(&filter.predicate).iter().any(|term| term.column_refs().is_empty());
         node = &filter.input;
     }
     match node {
-        LogicalPlan::Aggregate(aggregate) => makes_a_row_of_none(aggregate) || speaks_of_nothing,
+        LogicalPlan::Aggregate(aggregate) => returns_row_for_empty_input(aggregate) || has_constant_term,
         _ => false,
     }
 }
 
-fn makes_a_row_of_none(aggregate: &Aggregate) -> bool {
+fn returns_row_for_empty_input(aggregate: &Aggregate) -> bool {
     aggregate.group_expr.is_empty() || aggregate.group_expr.iter().any(|group| matches!(group, Expr::GroupingSet(_)))
 }

@@ -1,5 +1,5 @@
-//! What can be asked, as tables: `oceanflight.meta.resources`, `.columns`, `.methods`, `.parameters`. SHOW and DESCRIBE
-//! are queries of them. All of it derives from the declarations.
+//! The tables `oceanflight.meta.resources`, `.columns`, `.methods` and `.parameters`, which describe the tables over
+//! the API. They derive from the declarations. SHOW and DESCRIBE are queries of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(super) fn catalog(registry: &Registry) -> Result<Arc<dyn CatalogProvider>> {
     Ok(Arc::new(catalog))
 }
 
-/// A name, what a row is, and the columns.
+/// A table's name, its description, and its columns: name, description, values.
 type MetaTable = (&'static str, &'static str, Vec<(&'static str, &'static str, ArrayRef)>);
 
 fn table(description: &str, columns: Vec<(&str, &str, ArrayRef)>) -> Result<MemTable> {
@@ -49,9 +49,13 @@ fn resources(registry: &Registry) -> MetaTable {
     let columns = with_names(
         all.clone(),
         vec![
-            ("id", "Its full name, as a query writes it.", texts(all.iter().map(|own| Some(own.to_string())))),
-            ("description", "What a row of it is.", texts(all.iter().map(|own| Some(own.description.clone())))),
-            ("key", "The columns that make a row unique.", lists(all.iter().map(|own| own.key.clone()))),
+            (
+                "id",
+                "Its full name, as a query writes it.",
+                texts(all.iter().map(|resource| Some(resource.to_string()))),
+            ),
+            ("description", "What a row is.", texts(all.iter().map(|resource| Some(resource.description.clone())))),
+            ("key", "The columns that make a row unique.", lists(all.iter().map(|resource| resource.key.clone()))),
         ],
     );
     ("resources", "The tables over the API.", columns)
@@ -60,7 +64,9 @@ fn resources(registry: &Registry) -> MetaTable {
 fn columns(registry: &Registry) -> MetaTable {
     let all: Vec<(&Resource, usize, &Column)> = registry
         .iter()
-        .flat_map(|own| own.columns.iter().enumerate().map(move |(at, column)| (own.as_ref(), at + 1, column)))
+        .flat_map(|resource| {
+            resource.columns.iter().enumerate().map(move |(at, column)| (resource.as_ref(), at + 1, column))
+        })
         .collect();
     let text = |of: fn(&Column) -> String| texts(all.iter().map(|(_, _, column)| Some(of(column))));
     let needs = all.iter().map(|(resource, _, column)| Some(is_required(resource, &column.name)));
@@ -68,18 +74,22 @@ fn columns(registry: &Registry) -> MetaTable {
         all.iter().map(|(resource, _, _)| *resource),
         vec![
             ("name", "The column's name.", text(|column| column.name.clone())),
-            ("position", "Its place in SELECT *, from 1.", numbers(all.iter().map(|(_, at, _)| *at))),
+            ("position", "Its position in SELECT *, from 1.", numbers(all.iter().map(|(_, at, _)| *at))),
             ("type", "Its type.", text(|column| type_name(&column.data_type))),
             (
                 "nullable",
-                "Whether a row may have none.",
+                "Whether the value can be NULL.",
                 Arc::new(all.iter().map(|(_, _, column)| Some(column.nullable)).collect::<BooleanArray>()),
             ),
-            ("description", "What it tells.", text(|column| column.description.clone())),
-            ("required", "Whether every query has to name values of it.", Arc::new(needs.collect::<BooleanArray>())),
+            ("description", "What the value is.", text(|column| column.description.clone())),
+            (
+                "required",
+                "Whether every query has to provide values for it.",
+                Arc::new(needs.collect::<BooleanArray>()),
+            ),
             (
                 "pushed_down_to",
-                "The methods whose requests take a value of it.",
+                "The methods that send its value with the request.",
                 lists(all.iter().map(|(resource, _, column)| pushed_down_to(resource, &column.name))),
             ),
         ],
@@ -87,35 +97,35 @@ fn columns(registry: &Registry) -> MetaTable {
     ("columns", "The columns of the tables over the API.", columns)
 }
 
-/// The methods whose path is filled in with a column's value, or whose query string can say it.
+/// The methods that send a value of this column: in the path or in the query string.
 fn pushed_down_to(resource: &Resource, column: &str) -> Vec<String> {
-    let own = resource.canonical(column);
+    let canonical = resource.canonical(column);
     let takes = |method: &&Method| {
-        let in_path = method.path.parameters().any(|name| resource.canonical(name) == own);
+        let in_path = method.path.parameters().any(|name| resource.canonical(name) == canonical);
         in_path || method.filters.iter().any(|filter| filter.column == column)
     };
     resource.methods.iter().filter(takes).map(|method| method.name.clone()).collect()
 }
 
-/// Whether no method does without a column.
+/// Whether every method needs a value of this column.
 fn is_required(resource: &Resource, column: &str) -> bool {
     resource.column(column).is_some_and(|column| !matches!(column.source, ColumnSource::Alias(_)))
         && pushed_down_to(resource, column).len() == resource.methods.len()
 }
 
 /// A method of either kind.
-enum Any<'a> {
+enum AnyMethod<'a> {
     Select(&'a Resource, &'a Method),
     Exec(&'a Callable),
 }
 
-impl<'a> Any<'a> {
+impl<'a> AnyMethod<'a> {
     fn all(registry: &'a Registry) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         for resource in registry.iter() {
             all.extend(resource.methods.iter().map(|method| Self::Select(resource, method)));
-            let own = registry.callables().filter(|callable| Arc::ptr_eq(&callable.resource, resource));
-            all.extend(own.map(|callable| Self::Exec(callable)));
+            let calls = registry.callables().filter(|callable| Arc::ptr_eq(&callable.resource, resource));
+            all.extend(calls.map(|callable| Self::Exec(callable)));
         }
         all
     }
@@ -166,7 +176,7 @@ impl<'a> Any<'a> {
         }
     }
 
-    /// The table whose rows it answers.
+    /// The table whose rows it returns.
     fn answers(&self) -> String {
         match self {
             Self::Select(resource, _) => resource.to_string(),
@@ -177,18 +187,18 @@ impl<'a> Any<'a> {
     fn required(&self) -> Vec<String> {
         match self {
             Self::Select(_, method) => method.path.parameters().map(str::to_owned).collect(),
-            Self::Exec(callable) => callable.procedure.required().map(|own| own.name.clone()).collect(),
+            Self::Exec(callable) => callable.procedure.required().map(|parameter| parameter.name.clone()).collect(),
         }
     }
 
     fn optional(&self) -> Vec<String> {
         match self {
             Self::Select(..) => Vec::new(),
-            Self::Exec(callable) => callable.procedure.optional().map(|own| own.name.clone()).collect(),
+            Self::Exec(callable) => callable.procedure.optional().map(|parameter| parameter.name.clone()).collect(),
         }
     }
 
-    /// Whether AWAIT can wait for its end; of what is read there is none.
+    /// Whether AWAIT can wait for its completion; `None` for a method that reads.
     fn awaits(&self) -> Option<bool> {
         match self {
             Self::Select(..) => None,
@@ -201,13 +211,13 @@ impl<'a> Any<'a> {
             Self::Exec(callable) => callable.procedure.parameters.clone(),
             Self::Select(resource, method) => {
                 let column = |name: &str| resource.column(name).cloned();
-                method.path.parameters().filter_map(column).map(|column| of_path(&column)).collect()
+                method.path.parameters().filter_map(column).map(|column| path_parameter(&column)).collect()
             }
         }
     }
 }
 
-fn of_path(column: &Column) -> Parameter {
+fn path_parameter(column: &Column) -> Parameter {
     Parameter {
         name: column.name.clone(),
         data_type: column.data_type.clone(),
@@ -221,44 +231,46 @@ fn of_path(column: &Column) -> Parameter {
 }
 
 fn methods(registry: &Registry) -> MetaTable {
-    let all = Any::all(registry);
-    let text = |of: fn(&Any<'_>) -> String| texts(all.iter().map(|own| Some(of(own))));
+    let all = AnyMethod::all(registry);
+    let text = |of: fn(&AnyMethod<'_>) -> String| texts(all.iter().map(|method| Some(of(method))));
     let columns = with_names(
-        all.iter().map(Any::resource),
+        all.iter().map(AnyMethod::resource),
         vec![
-            ("method", "Its name.", text(|own| own.name().to_owned())),
-            ("id", "Its full name, as EXEC writes it.", text(|own| own.id())),
-            ("sql_verb", "The statement that uses it: SELECT or EXEC.", text(|own| own.sql_verb().to_owned())),
-            ("required_params", "The parameters that it needs.", lists(all.iter().map(Any::required))),
+            ("method", "Its name.", text(|method| method.name().to_owned())),
+            ("id", "Its full name, as EXEC writes it.", text(|method| method.id())),
+            ("sql_verb", "The statement that uses it: SELECT or EXEC.", text(|method| method.sql_verb().to_owned())),
+            ("required_params", "The parameters that are required.", lists(all.iter().map(AnyMethod::required))),
             (
                 "optional_params",
-                "Those that it can do without, or needs at times.",
-                lists(all.iter().map(Any::optional)),
+                "The parameters that are optional, or required under a condition.",
+                lists(all.iter().map(AnyMethod::optional)),
             ),
-            ("http_method", "What is sent: GET or POST.", text(|own| own.http_method().to_owned())),
-            ("path", "Where to.", text(|own| own.path())),
-            ("answers", "The table whose rows it answers.", text(|own| own.answers())),
+            ("http_method", "The HTTP method: GET or POST.", text(|method| method.http_method().to_owned())),
+            ("path", "The path of the URL.", text(|method| method.path())),
+            ("answers", "The table whose rows it returns.", text(|method| method.answers())),
             (
                 "can_await",
-                "Whether EXEC can wait for the end of what it starts.",
-                Arc::new(all.iter().map(Any::awaits).collect::<BooleanArray>()),
+                "Whether EXEC can wait until the action that it starts has ended.",
+                Arc::new(all.iter().map(AnyMethod::awaits).collect::<BooleanArray>()),
             ),
-            ("description", "What it does.", text(|own| own.description().to_owned())),
+            ("description", "What it does.", text(|method| method.description().to_owned())),
         ],
     );
-    ("methods", "What the tables can be asked, and what can be started with EXEC.", columns)
+    ("methods", "The methods of the tables: those that SELECT reads, and those that EXEC calls.", columns)
 }
 
 fn parameters(registry: &Registry) -> MetaTable {
-    let methods = Any::all(registry);
-    let all: Vec<(&Any<'_>, usize, Parameter)> = methods
+    let methods = AnyMethod::all(registry);
+    let all: Vec<(&AnyMethod<'_>, usize, Parameter)> = methods
         .iter()
-        .flat_map(|method| method.parameters().into_iter().enumerate().map(move |(at, own)| (method, at + 1, own)))
+        .flat_map(|method| {
+            method.parameters().into_iter().enumerate().map(move |(at, parameter)| (method, at + 1, parameter))
+        })
         .collect();
-    let text = |of: fn(&Parameter) -> Option<String>| texts(all.iter().map(|(_, _, own)| of(own)));
-    let of_method = |of: fn(&Any<'_>) -> String| texts(all.iter().map(|(method, _, _)| Some(of(method))));
-    let goes_with = |own: &Parameter| {
-        let when = own.when.as_ref()?;
+    let text = |of: fn(&Parameter) -> Option<String>| texts(all.iter().map(|(_, _, parameter)| of(parameter)));
+    let of_method = |of: fn(&AnyMethod<'_>) -> String| texts(all.iter().map(|(method, _, _)| Some(of(method))));
+    let goes_with = |parameter: &Parameter| {
+        let when = parameter.when.as_ref()?;
         let is: Vec<_> = when.is.iter().map(|value| format!("'{value}'")).collect();
         Some(format!("{} IN ({})", when.parameter, is.join(", ")))
     };
@@ -267,32 +279,36 @@ fn parameters(registry: &Registry) -> MetaTable {
         vec![
             ("method", "The method that takes it.", of_method(|method| method.name().to_owned())),
             ("method_id", "The method's full name.", of_method(|method| method.id())),
-            ("name", "Its name.", text(|own| Some(own.name.clone()))),
-            ("position", "Its place, from 1.", numbers(all.iter().map(|(_, at, _)| *at))),
-            ("type", "Its type.", text(|own| Some(type_name(&own.data_type)))),
+            ("name", "Its name.", text(|parameter| Some(parameter.name.clone()))),
+            ("position", "Its position, from 1.", numbers(all.iter().map(|(_, at, _)| *at))),
+            ("type", "Its type.", text(|parameter| Some(type_name(&parameter.data_type)))),
             (
                 "required",
-                "Whether it has to be given: always, or where `goes_with` holds.",
-                Arc::new(all.iter().map(|(_, _, own)| Some(own.required)).collect::<BooleanArray>()),
+                "Whether it is required: always, or if the condition in `goes_with` is true.",
+                Arc::new(all.iter().map(|(_, _, parameter)| Some(parameter.required)).collect::<BooleanArray>()),
             ),
-            ("goes_with", "The condition that it is given under; null where there is none.", text(goes_with)),
+            ("goes_with", "The condition under which the parameter applies; NULL if it always does.", text(goes_with)),
             (
                 "allowed_values",
-                "The values that it may have; null where any is taken.",
-                optional_lists(all.iter().map(|(_, _, own)| own.allowed.clone())),
+                "The allowed values; NULL if any value is.",
+                optional_lists(all.iter().map(|(_, _, parameter)| parameter.allowed.clone())),
             ),
-            ("location", "Where it is sent: path or body.", text(|own| Some(location(own.location).to_owned()))),
-            ("http_method", "What is sent: GET or POST.", of_method(|method| method.http_method().to_owned())),
-            ("path", "Where to.", of_method(|method| method.path())),
+            (
+                "location",
+                "Where it is sent: path or body.",
+                text(|parameter| Some(location(parameter.location).to_owned())),
+            ),
+            ("http_method", "The HTTP method: GET or POST.", of_method(|method| method.http_method().to_owned())),
+            ("path", "The path of the URL.", of_method(|method| method.path())),
             (
                 "example",
-                "A value that may work.",
-                text(|own| Some(own.example.clone()).filter(|example| !example.is_empty())),
+                "An example value.",
+                text(|parameter| Some(parameter.example.clone()).filter(|example| !example.is_empty())),
             ),
-            ("description", "What it is.", text(|own| Some(own.description.clone()))),
+            ("description", "What it is.", text(|parameter| Some(parameter.description.clone()))),
         ],
     );
-    ("parameters", "What the methods take.", columns)
+    ("parameters", "The parameters of the methods.", columns)
 }
 
 fn location(location: Location) -> &'static str {
@@ -302,18 +318,18 @@ fn location(location: Location) -> &'static str {
     }
 }
 
-/// The columns, and before them where each row belongs.
+/// The columns, after the four columns that name the table that each row is about.
 fn with_names<'a>(
     resources: impl IntoIterator<Item = &'a Resource>,
     columns: Vec<(&'static str, &'static str, ArrayRef)>,
 ) -> Vec<(&'static str, &'static str, ArrayRef)> {
     let resources: Vec<&Resource> = resources.into_iter().collect();
-    let text = |of: fn(&Resource) -> &str| texts(resources.iter().map(|own| Some(of(own).to_owned())));
+    let text = |of: fn(&Resource) -> &str| texts(resources.iter().map(|resource| Some(of(resource).to_owned())));
     let names = [
-        ("provider", "The API.", text(|own| &own.provider)),
-        ("catalog", "The account; the first part of the table's name.", text(|own| &own.catalog)),
-        ("service", "The part of the API, which is also the schema.", text(|own| &own.schema)),
-        ("resource", "The table.", text(|own| &own.table)),
+        ("provider", "The API.", text(|resource| &resource.provider)),
+        ("catalog", "The account; the first part of the table's name.", text(|resource| &resource.catalog)),
+        ("service", "The part of the API, which is also the schema.", text(|resource| &resource.schema)),
+        ("resource", "The table.", text(|resource| &resource.table)),
     ];
     names.into_iter().chain(columns).collect()
 }

@@ -1,9 +1,9 @@
 //! SQL in, a stream of Arrow batches out; no HTTP and no gRPC.
 //!
-//! [`Engine::prepare`], [`Engine::check`] and [`Engine::ticket`] plan, and send nothing; [`Engine::run`] runs. All of them
-//! return the same schema for the same statement. An EXEC is a statement, too: it runs once for each [`Engine::run`], or
-//! once for each [`PlannedTicket`]; [`Engine::update`] runs it for each row that is bound. [`Engine::queries`] lists what is
-//! planned or runs now, and [`Engine::cancel`] ends one.
+//! [`Engine::prepare`], [`Engine::check`] and [`Engine::ticket`] plan a statement and send no requests; [`Engine::run`]
+//! runs it. All of them return the same schema for the same statement. An EXEC is a statement, too: it runs once for
+//! each [`Engine::run`], or once for each [`PlannedTicket`]; [`Engine::update`] runs it for each bound row.
+//! [`Engine::queries`] lists the queries that are planned or run now, and [`Engine::cancel`] cancels one.
 
 mod corrections;
 mod dialect;
@@ -70,26 +70,26 @@ use crate::table::exec::{CallProcedure, Fault as ExecFault, Permission, TIME_OF_
 pub use crate::table::exec::{Execution, Once, Polling, TICKET_LIFE};
 use crate::table::{Accounts, Run};
 
-/// What a query may take.
+/// The limits of queries, and what they may do.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How long a query may run, waiting for its client included.
+    /// The time limit of a query, including the time that it waits for its client.
     pub timeout: Duration,
-    /// How long one of its requests may wait for the token's budget.
+    /// How long a request may wait for the token's rate limit.
     pub max_wait: Duration,
-    /// What all queries together may hold: to sort, join, aggregate, and of pages read ahead.
+    /// The memory limit of all queries together: for sorts, joins, aggregates, and pages that are read ahead.
     pub memory_bytes: usize,
-    /// Whether EXEC is carried out.
+    /// Whether EXEC is allowed.
     pub writes: bool,
-    /// How many rows of parameters an EXEC is carried out for at once.
+    /// The maximum number of parameter rows of one EXEC.
     pub max_writes: usize,
-    /// How AWAIT asks.
+    /// How AWAIT polls.
     pub polling: Polling,
-    /// How many requests a query may send.
+    /// The maximum number of requests of a query.
     pub max_requests: u64,
-    /// What a scan does whose parameter nothing gives.
+    /// What a scan does if the query provides no value for its required key.
     pub missing_key: MissingKey,
-    /// For tests: scans and joins are made anew of bytes before they run, and the filters that went through are counted
+    /// For tests: scans and joins are encoded to bytes and decoded before they run, and the encoded filters are counted
     /// here.
     #[doc(hidden)]
     pub through_bytes: Option<Arc<FilterCounts>>,
@@ -111,15 +111,16 @@ impl Default for Options {
     }
 }
 
-/// The session of all queries.
+/// The DataFusion session that all queries share.
 struct Session {
     context: SessionContext,
-    /// As it is at the start. Plans are made with it, unless they tell the time, or name parameters.
+    /// The state at the start. Plans that do not depend on the time and have no parameters are made with it; others use
+    /// a copy, which has the current time.
     state: SessionState,
 }
 
-/// Behind a trait object, because the compiler otherwise proves for each future that holds an engine that all of
-/// DataFusion's session can be sent to another thread: half of its time.
+/// The session behind a trait object. Otherwise the compiler proves for each future that holds an engine that
+/// DataFusion's whole session is `Send`, which was half of the compile time.
 type SharedSession = Arc<dyn Deref<Target = Session> + Send + Sync>;
 
 /// Plans and runs statements over an account's tables. Cheap to clone.
@@ -129,23 +130,23 @@ pub struct Engine {
     accounts: Arc<Accounts>,
     resources: Arc<Registry>,
     options: Options,
-    /// There if EXEC is carried out.
+    /// Present if EXEC is allowed.
     writer: Option<Arc<Writer>>,
     statements: Arc<Statements>,
     tickets: Arc<Tickets>,
     queries: Arc<Queries>,
 }
 
-/// What a ticket needs besides the statement.
+/// What a ticket contains besides the statement.
 #[derive(Clone, Debug)]
 pub struct PlannedTicket {
     /// The columns of its rows.
     pub schema: SchemaRef,
-    /// The number of its execution, where the statement is an EXEC.
+    /// The number of its execution, if the statement is an EXEC.
     pub once: Option<Once>,
 }
 
-/// What a statement will answer, and what it takes.
+/// The columns and parameters of a statement.
 #[derive(Clone, Debug)]
 pub struct PreparedStatement {
     /// The columns of its rows.
@@ -154,15 +155,15 @@ pub struct PreparedStatement {
     pub parameters: SchemaRef,
 }
 
-/// A statement that runs. Dropping it stops its requests.
+/// A running statement. Dropping it cancels its requests.
 pub struct QueryStream {
     /// The columns of its rows.
     pub schema: SchemaRef,
-    /// Its rows as they come; after an error there are no more.
+    /// Its rows. An error is the last item.
     pub rows: BoxStream<'static, Result<RecordBatch>>,
-    /// The query: what happened so far on its behalf.
+    /// The query: its counts and notices so far.
     pub query: Arc<Query>,
-    /// Whether it is an EXEC: its stream ends by itself when the engine stops.
+    /// Whether it is an EXEC: on shutdown the server waits for its stream to end.
     pub writes: bool,
 }
 
@@ -170,12 +171,13 @@ impl Engine {
     /// An engine over the built-in resources of one account, in the catalog `digitalocean`.
     ///
     /// # Errors
-    /// [`Fault::Internal`], where DataFusion refuses the tables; an engine that writes, made outside of a tokio runtime.
+    /// [`Fault::Internal`] if DataFusion rejects the tables; an error if an engine that writes is made outside of a
+    /// tokio runtime.
     pub fn try_new(client: Client, options: Options) -> Result<Self> {
         Self::over(vec![Account::digitalocean(client)], options)
     }
 
-    /// An engine over the built-in resources of several accounts, the first of which is the default.
+    /// An engine over the built-in resources of several accounts. The first account is the default.
     ///
     /// # Errors
     /// As [`Engine::try_new`].
@@ -197,10 +199,10 @@ impl Engine {
         })
     }
 
-    /// Plans a statement without running it. Nothing is sent.
+    /// Plans a statement without running it. Sends no requests.
     ///
     /// # Errors
-    /// [`crate::sql::Fault`] and [`Fault`]: what is wrong with the statement.
+    /// [`crate::sql::Fault`] or [`Fault`] if the statement is wrong.
     pub async fn prepare(&self, principal: &Principal, sql: &str) -> Result<PreparedStatement> {
         let query = self.begin(principal, sql);
         let statement = self.statement(&query).await?;
@@ -208,11 +210,11 @@ impl Engine {
         Ok(statement.prepared.clone())
     }
 
-    /// Plans a statement to the end, with its parameters bound, and says what its rows look like: a mistake shows before
-    /// anything runs. Nothing is sent.
+    /// Makes the physical plans of a statement with bound parameters, and returns the schema of its rows: a mistake is
+    /// found before anything runs. Sends no requests.
     ///
     /// # Errors
-    /// As [`Engine::prepare`], and a table that needs a value which the statement does not give.
+    /// As [`Engine::prepare`], and if the statement provides no value for a required key of a table.
     pub async fn check(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<SchemaRef> {
         let query = self.begin(principal, sql);
         let statement = self.statement(&query).await?;
@@ -222,10 +224,10 @@ impl Engine {
             engine.physical_plans(&statement, bound.as_ref()).await?;
             Ok(Arc::clone(&statement.prepared.schema))
         };
-        self.apart(&query, planning.boxed()).await
+        self.on_plan_thread(&query, planning.boxed()).await
     }
 
-    /// As [`Engine::check`], for one execution later on, which finds the plan again.
+    /// As [`Engine::check`], and keeps the plan for the execution that follows.
     ///
     /// # Errors
     /// As [`Engine::check`].
@@ -233,27 +235,27 @@ impl Engine {
         let query = self.begin(principal, sql);
         let statement = self.statement(&query).await?;
         self.check_writes(&statement.plan)?;
-        let (engine, asking, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
+        let (engine, planned, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
         let planning = async move {
             let plans = engine.physical_plans(&statement, bound.as_ref()).await?;
             let once = engine.writer.as_ref().filter(|_| statement.writes).map(|writer| writer.mint());
             let schema = Arc::clone(&statement.prepared.schema);
-            engine.tickets.keep(&TicketKey { query: &asking, bound: bound.as_ref() }, &statement, plans);
+            engine.tickets.keep(&TicketKey { query: &planned, bound: bound.as_ref() }, &statement, plans);
             Ok(PlannedTicket { schema, once })
         };
-        self.apart(&query, planning.boxed()).await
+        self.on_plan_thread(&query, planning.boxed()).await
     }
 
-    /// Runs a statement. The columns of `bound` are the parameters by position; a query is run for each row, one after
-    /// another.
+    /// Runs a statement. The columns of `bound` are the parameters by position. A query runs once for each row, one
+    /// after another.
     ///
     /// # Errors
-    /// As [`Engine::check`]; what goes wrong later is an item of the stream.
+    /// As [`Engine::check`]; later errors are items of the stream.
     pub async fn run(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<QueryStream> {
         self.run_once(principal, Execution::New, sql, bound).await
     }
 
-    /// As [`Engine::run`], for an execution that may have begun already: an EXEC is carried out once for each.
+    /// As [`Engine::run`], for an execution that may have been started before: an EXEC runs once for each execution.
     ///
     /// # Errors
     /// As [`Engine::run`].
@@ -265,63 +267,63 @@ impl Engine {
         bound: Option<&RecordBatch>,
     ) -> Result<QueryStream> {
         let query = self.begin(principal, sql);
-        let (engine, asking, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
+        let (engine, planned, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
         let planning = async move {
-            let asked = TicketKey { query: &asking, bound: bound.as_ref() };
-            let (statement, plans) = match engine.tickets.take(&asked) {
+            let key = TicketKey { query: &planned, bound: bound.as_ref() };
+            let (statement, plans) = match engine.tickets.take(&key) {
                 Some(planned) => planned,
                 None => {
-                    let statement = engine.planned_statement(&asking).await?;
+                    let statement = engine.planned_statement(&planned).await?;
                     let plans = engine.physical_plans(&statement, bound.as_ref()).await?;
                     (statement, plans)
                 }
             };
-            asking.runs_within(if statement.writes { limits_of_execs(&asking, 1) } else { *asking.limits() });
+            planned.runs_within(if statement.writes { limits_of_execs(&planned, 1) } else { *planned.limits() });
             let plans = plans.into_iter().map(|ready| ready.plan).collect();
-            let query = Arc::clone(&asking);
-            let context = move || engine.task(Arc::clone(&asking), execution);
-            // Some operators start tasks as soon as they are executed: these belong on the plans' threads, too.
+            let query = Arc::clone(&planned);
+            let context = move || engine.task(Arc::clone(&planned), execution);
+            // `execute` of some operators spawns tasks: it is called here, so that they run on the plan runtime, too.
             let stream = plan_driver::one_after_another(plans, query, context).map_err(from_datafusion)?;
             Ok((statement, stream))
         };
-        let (statement, stream) = self.apart(&query, planning.boxed()).await?;
+        let (statement, stream) = self.on_plan_thread(&query, planning.boxed()).await?;
         let (schema, running) = (Arc::clone(&statement.prepared.schema), Arc::clone(&query));
         let rows = plan_driver::rows(stream, Arc::clone(&schema), query, statement.writes).boxed();
         Ok(QueryStream { schema, rows, query: running, writes: statement.writes })
     }
 
-    /// The queries that are planned or run now, the oldest first.
+    /// The queries that are planned or run now, oldest first.
     pub fn queries(&self) -> Vec<Arc<Query>> {
         self.queries.all()
     }
 
-    /// Cancels a query: its client gets an error, and its requests are dropped, but for a POST that was begun. Returns
-    /// whether there is a query of this number.
+    /// Cancels a query: its client gets an error, and its requests are dropped, except a POST that was started. Returns
+    /// whether there is a query with this number.
     pub fn cancel(&self, id: QueryId) -> bool {
         self.queries.cancel(id)
     }
 
-    /// How much was planned so far. What was planned not long ago is found again, and not counted.
+    /// The numbers of statements and plans that were made so far. Those found in the cache are not counted.
     pub fn planned(&self) -> Planned {
         self.statements.planned()
     }
 
-    /// How long a query may take, reading its parameters included.
+    /// The time limit of a query, including the time to read its parameters.
     pub fn timeout(&self) -> Duration {
         self.options.timeout
     }
 
-    /// Whether EXEC is carried out.
+    /// Whether EXEC is allowed.
     pub fn writes(&self) -> bool {
         self.writer.is_some()
     }
 
-    /// How many rows of parameters an EXEC is carried out for at once.
+    /// The maximum number of parameter rows of one EXEC.
     pub fn max_writes(&self) -> usize {
         self.options.max_writes
     }
 
-    /// How many requests that write are on their way.
+    /// The number of POSTs that were started and have no response yet.
     pub fn writing(&self) -> usize {
         self.writer.as_ref().map_or(0, |writer| writer.running())
     }
@@ -333,14 +335,18 @@ impl Engine {
         }
     }
 
-    /// A query that begins to be planned.
+    /// Registers a new query.
     fn begin(&self, principal: &Principal, sql: &str) -> Registered {
         let Options { timeout, max_wait, max_requests, .. } = self.options;
         self.queries.begin(principal.clone(), sql, Limits { timeout, max_wait, max_requests })
     }
 
-    /// Plans on the plans' threads, within the query's time.
-    async fn apart<T: Send + 'static>(&self, query: &Query, planning: BoxFuture<'static, Result<T>>) -> Result<T> {
+    /// Runs `planning` on the plan runtime, until the query's deadline or cancellation.
+    async fn on_plan_thread<T: Send + 'static>(
+        &self,
+        query: &Query,
+        planning: BoxFuture<'static, Result<T>>,
+    ) -> Result<T> {
         let planning = PlanTask::spawn(planning.instrument(query.span().clone()).boxed()).join();
         let planning = timeout_at(query.deadline(), planning);
         match query.unless_cancelled(planning).await {
@@ -350,8 +356,8 @@ impl Engine {
         }
     }
 
-    /// The context in which a query's plans are executed: the query, and whether it may write, travel in it down to their
-    /// leaves. The maps of functions are empty: plans hold their functions.
+    /// The context that a query's plans are executed in. It contains the query and its permission to write, for the
+    /// plan's scans and calls. The maps of functions are empty, because plans contain their functions.
     fn task(&self, query: Arc<Query>, execution: Execution) -> Arc<TaskContext> {
         let permission = self.writer.clone().map(|writer| Permission { execution, writer });
         let state = &self.session.state;
@@ -362,7 +368,7 @@ impl Engine {
         Arc::new(TaskContext::new(None, id, config, none.0, none.1, none.2, none.3, Arc::clone(state.runtime_env())))
     }
 
-    /// Tells it early where writes are off; what runs is held to it by its plan ([`Permission`]).
+    /// Rejects an EXEC early if writes are off. At run time the plan itself needs a [`Permission`].
     fn check_writes(&self, plan: &LogicalPlan) -> Result<()> {
         match called(plan) {
             Some(call) if !self.writes() => Err(ExecFault::Off { procedure: call.procedure() }.into()),
@@ -371,13 +377,13 @@ impl Engine {
     }
 }
 
-/// The limits of a query of `execs` EXECs, one after another. An EXEC has limits of its own, also for the requests of an
-/// AWAIT.
+/// The limits of `execs` EXECs that run one after another. An EXEC has its own limits, including those of the requests
+/// of an AWAIT.
 fn limits_of_execs(query: &Query, execs: u32) -> Limits {
     Limits { timeout: TIME_OF_AN_EXEC.saturating_mul(execs), max_requests: u64::MAX, ..*query.limits() }
 }
 
-/// The call that a plan is, where it is one.
+/// The procedure call, if the plan is an EXEC.
 fn called(plan: &LogicalPlan) -> Option<&CallProcedure> {
     match plan {
         LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref(),

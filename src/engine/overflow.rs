@@ -1,33 +1,38 @@
-//! A result that does not fit its type: what was computed, and what to write instead.
+//! The error of a result that does not fit its type.
 
 use std::fmt;
 
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, TimeUnit};
 
-/// What was computed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A computation whose result does not fit its type.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Overflow {
     /// An operator or a function of integers, with its operands: `2147483647 + 1`.
+    #[error("the result of `{0}` does not fit its type")]
     Integer(String),
     /// The factorial of this number.
+    #[error("the result of `factorial({0})` does not fit its type")]
     Factorial(i64),
     /// An operator of two decimals.
+    #[error("the result of `{operator}` does not fit its type, {}", Sql(.result))]
     Decimal {
-        /// As it is written: `+`.
+        /// The operator: `+`.
         operator: &'static str,
         /// The type of its left operand.
         left: DataType,
         /// The type of its result.
         result: DataType,
     },
-    /// An operator of which an operand is a timestamp, a date, a duration or an interval.
+    /// An operator with an operand that is a timestamp, a date, a duration or an interval.
+    #[error("the result of `{operator}` does not fit its type, {}", Sql(.result))]
     Time {
-        /// As it is written: `+`.
+        /// The operator: `+`.
         operator: &'static str,
         /// The type of its result.
         result: DataType,
     },
     /// `sum` or `avg`.
+    #[error("the result of `{function}` does not fit its type, {}", Sql(.result))]
     Aggregate {
         /// Its name.
         function: &'static str,
@@ -36,24 +41,9 @@ pub enum Overflow {
         /// The type of its result.
         result: DataType,
     },
-    /// A computation inside of Arrow, which does not tell what was computed.
-    Untold,
-}
-
-impl fmt::Display for Overflow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Integer(written) => write!(f, "the result of `{written}` does not fit its type"),
-            Self::Factorial(of) => write!(f, "the result of `factorial({of})` does not fit its type"),
-            Self::Decimal { operator, result, .. } | Self::Time { operator, result } => {
-                write!(f, "the result of `{operator}` does not fit its type, {}", Sql(result))
-            }
-            Self::Aggregate { function, result, .. } => {
-                write!(f, "the result of `{function}` does not fit its type, {}", Sql(result))
-            }
-            Self::Untold => f.write_str("the result of an expression does not fit its type"),
-        }
-    }
+    /// A computation in Arrow, whose error does not name the computation.
+    #[error("the result of an expression does not fit its type")]
+    Unknown,
 }
 
 impl Overflow {
@@ -78,7 +68,7 @@ impl Overflow {
                 Some(wider) => format!("add up in a wider type: `{function}(CAST(x AS {}))`", Sql(&wider)),
                 None => NO_WIDER_DECIMAL.into(),
             },
-            Self::Untold => format!("compute in a wider type, such as DECIMAL(38, 0); {TIMESTAMPS}"),
+            Self::Unknown => format!("compute in a wider type, such as DECIMAL(38, 0); {TIMESTAMPS}"),
         }
     }
 }
@@ -98,7 +88,7 @@ fn unit_of(unit: TimeUnit) -> &'static str {
     }
 }
 
-/// What a type of times can hold.
+/// The range of a temporal type.
 fn range(data_type: &DataType) -> &'static str {
     match data_type {
         DataType::Interval(_) => {
@@ -109,7 +99,7 @@ fn range(data_type: &DataType) -> &'static str {
     }
 }
 
-/// The type of SQL that values may be cast to, so that a result has more digits than this one.
+/// A type that values can be cast to, so that the result has more digits than `result`.
 fn wider(value: &DataType, result: &DataType) -> Option<DataType> {
     match (value, result) {
         (_, DataType::Decimal256(..)) => None,
@@ -121,7 +111,7 @@ fn wider(value: &DataType, result: &DataType) -> Option<DataType> {
     }
 }
 
-/// The name that a type has in SQL, where it has one.
+/// Displays a type by its SQL name, if it has one.
 struct Sql<'a>(&'a DataType);
 
 impl fmt::Display for Sql<'_> {

@@ -1,4 +1,18 @@
-//! A statement that runs: its rows in the wire's types, until its time is up.
+//! Runs plans: a stream of their rows in the wire's types, with a deadline and cancellation.
+//!
+//! ```text
+//!     client's task (main runtime)                      plan runtime
+//!
+//!     rows() ── PlanDriver::next ── "next batch" ────► produce_batches ──► plan.next()
+//!                     ▲                                      │
+//!                     └──────────── batch, or the end ◄──────┘
+//! ```
+//!
+//! Both sides watch the deadline and the query's cancellation: the client's side so that it returns an error even while
+//! the plan is busy, the plan's side so that the plan and its requests are dropped even if the client does not read.
+//!
+//! Invariants: there is at most one request for a batch in the channel, so the plan never runs ahead of the client. And
+//! the query's registration is dropped before the plan: see [`rows`].
 
 use std::sync::Arc;
 
@@ -20,8 +34,8 @@ use super::wire_types;
 use crate::error::Result;
 use crate::query::{Cancelled, Query, Registered};
 
-/// The rows of plans of one schema, each executed when the one before it has ended, in a context of its own: it keeps
-/// none of the lists that the others have read.
+/// The rows of several plans with the same schema, one after another. Each plan starts when the previous one has ended.
+/// It gets a new context from `context`, and so does not keep the lists that other plans have read.
 pub(super) fn one_after_another(
     plans: Vec<Arc<dyn ExecutionPlan>>,
     query: Arc<Query>,
@@ -44,90 +58,111 @@ pub(super) fn one_after_another(
 
 type Batch = datafusion::error::Result<RecordBatch>;
 
-/// The plan's rows. At the query's deadline, or when somebody cancels the query, the plan is dropped with its requests and
-/// its pages, whether or not the client reads.
+/// The plan's rows. At the query's deadline, or when the query is cancelled, the plan is dropped with its requests and
+/// pages, even if the client does not read.
 pub(super) fn rows(
     plan: SendableRecordBatchStream,
     schema: SchemaRef,
     query: Registered,
     writes: bool,
 ) -> impl Stream<Item = Result<RecordBatch>> + Send {
-    let running = PlanDriver::new(plan, Arc::clone(&query), writes);
-    // Dropped in this order: requests that wait must know that the query has ended before the plan lets others go.
-    stream::unfold(Some((query, running, schema)), async |state| {
-        let (query, mut running, schema) = state?;
-        match running.next().await {
-            NextBatch::TimeIsUp => Some((Err(Fault::Timeout(query.limits().timeout).into()), None)),
-            NextBatch::Cancelled => Some((Err(Fault::Cancelled { writes: running.writes }.into()), None)),
-            NextBatch::Lost => Some((Err(Fault::Internal("the plan stopped without a word".into()).into()), None)),
-            NextBatch::End => None,
-            NextBatch::Batch(Err(error)) => Some((Err(from_datafusion(error)), None)),
-            NextBatch::Batch(Ok(batch)) => match wire_types::to_wire(&batch, &schema) {
-                Ok(batch) => Some((Ok(batch), Some((query, running, schema)))),
-                // The schema was told before: rows that do not fit it are our own fault.
-                Err(error) => Some((Err(Fault::Internal(error.to_string()).into()), None)),
-            },
+    let driver = PlanDriver::new(plan, Arc::clone(&query), writes);
+    stream::unfold(Some(RunningQuery { query, driver, schema }), async |state| {
+        let mut running = state?;
+        match running.next_rows().await? {
+            Ok(batch) => Some((Ok(batch), Some(running))),
+            Err(error) => Some((Err(error), None)),
         }
     })
 }
 
-/// A plan on its own threads. A batch is made when one is asked for, and none ahead.
+/// A query, the plan that computes its rows, and their schema.
+///
+/// The fields are dropped in this order, and the order matters: dropping `query` ends the query, so that its waiting
+/// requests give up before `driver` drops the plan and releases the permits that they wait for.
+struct RunningQuery {
+    query: Registered,
+    driver: PlanDriver,
+    schema: SchemaRef,
+}
+
+impl RunningQuery {
+    /// The next batch, in the wire's types. `None` at the end.
+    async fn next_rows(&mut self) -> Option<Result<RecordBatch>> {
+        let fault = match self.driver.next().await {
+            NextBatch::End => return None,
+            NextBatch::Batch(Err(error)) => return Some(Err(from_datafusion(error))),
+            NextBatch::Batch(Ok(batch)) => match wire_types::to_wire(&batch, &self.schema) {
+                Ok(batch) => return Some(Ok(batch)),
+                // The client has the schema already: rows that do not fit it are a bug of this program.
+                Err(error) => Fault::Internal(error.to_string()),
+            },
+            NextBatch::TimedOut => Fault::Timeout(self.query.limits().timeout),
+            NextBatch::Cancelled => Fault::Cancelled { writes: self.driver.writes },
+            NextBatch::Panicked => Fault::Internal("the plan panicked; the panic is in the log".into()),
+        };
+        Some(Err(fault.into()))
+    }
+}
+
+/// A plan that runs on the plan runtime. It computes a batch when [`PlanDriver::next`] is called, and none in advance.
 struct PlanDriver {
     query: Arc<Query>,
     writes: bool,
-    wanted: UnboundedSender<()>,
-    made: UnboundedReceiver<Option<Batch>>,
+    request: UnboundedSender<()>,
+    received: UnboundedReceiver<Option<Batch>>,
     _plan: PlanTask<()>,
 }
 
 enum NextBatch {
     Batch(Batch),
     End,
-    TimeIsUp,
+    TimedOut,
     Cancelled,
     /// The plan panicked; the panic is in the log.
-    Lost,
+    Panicked,
 }
 
 impl PlanDriver {
     fn new(plan: SendableRecordBatchStream, query: Arc<Query>, writes: bool) -> Self {
-        let (wanted, wants) = unbounded_channel();
-        let (makes, made) = unbounded_channel();
+        let (request, requests) = unbounded_channel();
+        let (batches, received) = unbounded_channel();
         let (span, watched) = (query.span().clone(), Arc::clone(&query));
         let work = async move {
-            // Time runs also while nobody wants a batch: then, too, the plan goes at the deadline.
-            let made = timeout_at(watched.deadline(), make(plan, wants, makes));
-            let _ = watched.unless_cancelled(made).await;
+            // The deadline applies also while the client does not read.
+            let running = timeout_at(watched.deadline(), produce_batches(plan, requests, batches));
+            let _ = watched.unless_cancelled(running).await;
         };
-        Self { query, writes, wanted, made, _plan: PlanTask::spawn(work.instrument(span).boxed()) }
+        Self { query, writes, request, received, _plan: PlanTask::spawn(work.instrument(span).boxed()) }
     }
 
     async fn next(&mut self) -> NextBatch {
-        // A plan whose time is up has dropped its end; that shows below.
-        let _ = self.wanted.send(());
+        // Fails if the plan's task has ended, at the deadline or by cancellation. The match below handles both.
+        let _ = self.request.send(());
         let deadline = self.query.deadline();
-        match self.query.unless_cancelled(timeout_at(deadline, self.made.recv())).await {
-            // The plan ends for the same two reasons, perhaps before this hears of them.
+        match self.query.unless_cancelled(timeout_at(deadline, self.received.recv())).await {
+            // The plan's task ends for the same two reasons, perhaps a moment earlier: its closed channel must not be
+            // taken for a panic. So both are checked before the result.
             _ if self.query.is_cancelled() => NextBatch::Cancelled,
-            _ if Instant::now() >= deadline => NextBatch::TimeIsUp,
+            _ if Instant::now() >= deadline => NextBatch::TimedOut,
             Ok(Ok(Some(Some(batch)))) => NextBatch::Batch(batch),
             Ok(Ok(Some(None))) => NextBatch::End,
-            Ok(Ok(None)) => NextBatch::Lost,
+            Ok(Ok(None)) => NextBatch::Panicked,
             Err(Cancelled) => NextBatch::Cancelled,
-            Ok(Err(_)) => NextBatch::TimeIsUp,
+            Ok(Err(_)) => NextBatch::TimedOut,
         }
     }
 }
 
-async fn make(
+async fn produce_batches(
     mut plan: SendableRecordBatchStream,
-    mut wants: UnboundedReceiver<()>,
-    makes: UnboundedSender<Option<Batch>>,
+    mut requests: UnboundedReceiver<()>,
+    batches: UnboundedSender<Option<Batch>>,
 ) {
-    while wants.recv().await.is_some() {
+    while requests.recv().await.is_some() {
         let batch = plan.next().await;
         let ended = batch.is_none();
-        if makes.send(batch).is_err() || ended {
+        if batches.send(batch).is_err() || ended {
             return;
         }
     }
@@ -145,8 +180,8 @@ mod tests {
     use crate::engine::{Engine, Execution, Options, Principal, limits_of_execs};
     use crate::error::Kind;
 
-    /// Answers one POST with an action.
-    async fn answer(listener: TcpListener) {
+    /// Sends an action in response to one POST.
+    async fn respond_with_action(listener: TcpListener) {
         let (mut connection, _) = listener.accept().await.unwrap();
         let mut request = Vec::new();
         while !request.ends_with(b"}") {
@@ -158,23 +193,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_time_of_a_query_ends_a_select_and_no_exec() {
+    async fn the_timeout_of_a_query_ends_a_select_and_not_an_exec() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-        tokio::spawn(answer(listener));
+        tokio::spawn(respond_with_action(listener));
         let client = Client::try_new(api::Options::new(url, None).with_token("demo"), &Budgets::default()).unwrap();
         let planner = Engine::try_new(client, Options { writes: true, ..Options::default() }).unwrap();
-        let hasty = Options { timeout: Duration::ZERO, ..planner.options.clone() };
-        let hasty = Engine { options: hasty, ..planner.clone() };
+        let no_time = Options { timeout: Duration::ZERO, ..planner.options.clone() };
+        let impatient = Engine { options: no_time, ..planner.clone() };
         let run = async |sql: &str| {
             let statement = planner.statement(&planner.begin(&Principal::local(), sql)).await.unwrap();
             let plan = planner.physical_plan(&statement, None).await.unwrap().plan;
-            let query = hasty.begin(&Principal::local(), sql);
-            let (engine, asking, writes) = (hasty.clone(), Arc::clone(&query), statement.writes);
+            let query = impatient.begin(&Principal::local(), sql);
+            let (engine, run, writes) = (impatient.clone(), Arc::clone(&query), statement.writes);
             if writes {
                 query.runs_within(limits_of_execs(&query, 1));
             }
-            let context = move || engine.task(Arc::clone(&asking), Execution::New);
+            let context = move || engine.task(Arc::clone(&run), Execution::New);
             let stream = one_after_another(vec![plan], Arc::clone(&query), context).unwrap();
             rows(stream, Arc::clone(&statement.prepared.schema), query, statement.writes).try_collect::<Vec<_>>().await
         };

@@ -1,11 +1,25 @@
-//! Statements that were planned not long ago.
+//! A cache of planned statements.
 //!
-//! A driver asks about one statement three or four times before its first row: it prepares it, binds a row, asks for the
-//! ticket, and runs it. The handles between these calls hold the text, so that any replica can answer them; the replica
-//! that planned the text finds the plan here.
+//! A driver sends the same statement three or four times before its first row: it prepares it, binds a row, gets a
+//! ticket, and runs it. The handles between these calls contain the text, so that any replica can serve them. The
+//! replica that has planned the text finds its plan here.
 //!
-//! What is kept is the plan as it was planned, before analysis: its parameters are still functions (`parameters`), so it
-//! serves all values, and the analyzer's rules that look at literals see those of the values.
+//! ```text
+//!     text, identity ──► PlannedStatement { plan }        before analysis; parameters are functions, "$n"()
+//!                          │ bind values
+//!                          ▼
+//!                        optimized plan                   kept in the statement if it is the same for all calls
+//!                          │
+//!                          ▼
+//!                        physical plan                    never kept here; `ticket_plans` keeps one for its DoGet
+//! ```
+//!
+//! The cached plan is the one before analysis: its parameters are still functions (`parameters`), so it is valid for
+//! all values, and the analyzer's rules that depend on literals see the bound ones.
+//!
+//! Do not change without thinking: a plan is found by text and identity only. Whatever else the plan depends on (an
+//! option of the session, a catalog that only some clients see) belongs into [`StatementKey`]; whatever changes with
+//! time makes it not [`PlanValidity::Always`].
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -27,47 +41,47 @@ use super::{PreparedStatement, Principal, parameters};
 use crate::query::Identity;
 use crate::sql;
 
-/// How much memory the plans of recent statements may take.
-const MOST_BYTES: u64 = 64 << 20;
+/// The memory limit of the cache.
+const MAX_BYTES: u64 = 64 << 20;
 
-/// What a node of a plan and an expression take, roughly, without the values of literals.
-const BYTES_OF_A_PART: usize = 512;
+/// A rough size of a plan node or an expression, without the values of literals.
+const BYTES_PER_NODE: usize = 512;
 
-/// How much larger than the plan the optimized plan may be that is kept with it. The optimizer computes what is constant:
-/// of `repeat('a', 10000000)` it makes a text of 10 MB.
-const MOST_GROWTH: usize = 2;
+/// The maximum ratio of the optimized plan's size to the plan's size. A larger optimized plan is not kept: the
+/// optimizer evaluates constants, and turns `repeat('a', 10000000)` into a text of 10 MB.
+const MAX_GROWTH: usize = 2;
 
-/// A statement that is planned, for whatever is bound to it.
+/// A planned statement, valid for all values of its parameters.
 pub(super) struct PlannedStatement {
     pub(super) plan: DroppedOnPlanThread<LogicalPlan>,
-    /// The same, optimized: see [`PlannedStatement::optimized`].
+    /// The optimized plan, if it is kept: see [`PlannedStatement::optimized`].
     optimized: OnceLock<DroppedOnPlanThread<LogicalPlan>>,
-    /// What clients are told of it.
+    /// The description of the statement that clients receive.
     pub(super) prepared: PreparedStatement,
     /// The types that the statement gives to its parameters.
     pub(super) parameters: SchemaRef,
     /// Whether running it writes.
     pub(super) writes: bool,
-    /// How long the plan, and the plans that are made of it, are right.
-    pub(super) lasts: Lasts,
-    /// What the plan takes.
+    /// How long the plan, and the plans made from it, are valid.
+    pub(super) validity: PlanValidity,
+    /// The plan's size, roughly.
     bytes: usize,
 }
 
-/// For how long a plan is right.
+/// How long a plan is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lasts {
-    /// For ever.
+pub(super) enum PlanValidity {
+    /// The plan and its optimized plan are valid for all calls.
     Always,
-    /// The plan is; what is made of it has the time in it: `now()` is a literal once it is optimized.
+    /// The plan is valid for all calls, its optimized plan for one: the optimizer replaces `now()` by a literal.
     UntilOptimized,
-    /// For this call: DataFusion computes the arguments of a table function while it plans,
-    /// `generate_series(now(), …)`.
+    /// The plan is valid for one call: it writes, or DataFusion evaluated the arguments of a table function while
+    /// planning, as in `generate_series(now(), …)`.
     Once,
 }
 
 impl PlannedStatement {
-    /// `planned_once`: whether planning has computed what may be another value the next time.
+    /// `planned_once`: whether planning has evaluated an expression that may have another value in the next call.
     pub(super) fn new(
         plan: LogicalPlan,
         prepared: PreparedStatement,
@@ -75,11 +89,11 @@ impl PlannedStatement {
         writes: bool,
         planned_once: bool,
     ) -> Self {
-        let Looked { tells_time, bytes } = looked_through(&plan);
-        let lasts = match (planned_once || writes, tells_time) {
-            (true, _) => Lasts::Once,
-            (false, true) => Lasts::UntilOptimized,
-            (false, false) => Lasts::Always,
+        let PlanFacts { depends_on_time, bytes } = plan_facts(&plan);
+        let validity = match (planned_once || writes, depends_on_time) {
+            (true, _) => PlanValidity::Once,
+            (false, true) => PlanValidity::UntilOptimized,
+            (false, false) => PlanValidity::Always,
         };
         Self {
             plan: DroppedOnPlanThread::new(plan),
@@ -87,22 +101,22 @@ impl PlannedStatement {
             prepared,
             parameters,
             writes,
-            lasts,
+            validity,
             bytes,
         }
     }
 
-    /// Whether its optimized plan is the same for everybody: it takes no values, and has no time in it. EXPLAIN is planned
-    /// each time, because it shows how.
+    /// Whether the optimized plan is the same for all calls: the statement has no parameters and does not depend on the
+    /// time. EXPLAIN is optimized each time, because it shows the steps.
     fn may_keep_optimized(&self) -> bool {
         let has_parameters = !self.parameters.fields().is_empty();
-        self.lasts == Lasts::Always
+        self.validity == PlanValidity::Always
             && !has_parameters
             && !matches!(*self.plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_))
     }
 
-    /// Its plan with these values, optimized: by the first who asks, where that is the same for everybody and not large.
-    /// Two that ask at once may both do it.
+    /// The optimized plan with these values. It is computed by the first call and kept, if it is the same for all calls
+    /// and not large. Two concurrent calls may both compute it.
     pub(super) fn optimized(
         &self,
         values: &[ScalarValue],
@@ -115,22 +129,22 @@ impl PlannedStatement {
             return Ok(Cow::Borrowed(optimized));
         }
         let optimized = optimize(&self.plan)?;
-        if plan_bytes(&optimized) > MOST_GROWTH * self.bytes {
+        if plan_bytes(&optimized) > MAX_GROWTH * self.bytes {
             return Ok(Cow::Owned(optimized));
         }
         Ok(Cow::Borrowed(self.optimized.get_or_init(|| DroppedOnPlanThread::new(optimized))))
     }
 
-    /// What it takes with the optimized plan that may be kept with it.
+    /// The size of the statement, including the optimized plan that may be kept in it later.
     fn weight(&self) -> usize {
-        if self.may_keep_optimized() { (1 + MOST_GROWTH) * self.bytes } else { self.bytes }
+        if self.may_keep_optimized() { (1 + MAX_GROWTH) * self.bytes } else { self.bytes }
     }
 }
 
-/// Whether a table function's arguments call a function: planning computes them.
+/// Whether the arguments of a table function call a function. DataFusion evaluates them while it plans.
 pub(super) fn computes_while_planned(ast: &Ast) -> bool {
-    struct Looking;
-    impl Visitor for Looking {
+    struct FunctionCalls;
+    impl Visitor for FunctionCalls {
         type Break = ();
 
         fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
@@ -145,40 +159,41 @@ pub(super) fn computes_while_planned(ast: &Ast) -> bool {
             }
         }
     }
-    sql::statement_of(ast).is_some_and(|statement| statement.visit(&mut Looking).is_break())
+    sql::statement_of(ast).is_some_and(|statement| statement.visit(&mut FunctionCalls).is_break())
 }
 
-/// What a plan's nodes and expressions tell of it.
-struct Looked {
-    /// Whether it calls a function that is stable within one query.
-    tells_time: bool,
-    /// What it takes, roughly.
+/// Facts about a plan that are found in its nodes and expressions.
+struct PlanFacts {
+    /// Whether the plan calls a function that is stable within one query only, such as `now()`.
+    depends_on_time: bool,
+    /// The plan's size, roughly.
     bytes: usize,
 }
 
-/// What a plan takes of memory, roughly.
+/// The size of a plan in memory, roughly.
 pub(super) fn plan_bytes(plan: &LogicalPlan) -> usize {
-    looked_through(plan).bytes
+    plan_facts(plan).bytes
 }
 
-fn looked_through(plan: &LogicalPlan) -> Looked {
-    let (mut is_stable, mut bytes) = (false, BYTES_OF_A_PART);
-    let mut look = |expr: &Expr| {
-        bytes += BYTES_OF_A_PART;
+fn plan_facts(plan: &LogicalPlan) -> PlanFacts {
+    let (mut is_stable, mut bytes) = (false, BYTES_PER_NODE);
+    let mut visit = |expr: &Expr| {
+        bytes += BYTES_PER_NODE;
         if let Expr::Literal(value, _) = expr {
             bytes += value.size();
         }
-        // A parameter is planned as such a function, and is a literal in whatever is run.
+        // A parameter is a stable function, too, but it becomes a literal before the plan runs.
         if let (Expr::ScalarFunction(function), None) = (expr, parameters::number(expr)) {
             is_stable |= function.func.signature().volatility == Volatility::Stable;
         }
         Ok(TreeNodeRecursion::Continue)
     };
-    let looked = plan.apply_with_subqueries(|node| node.apply_expressions(|expr| expr.apply(&mut look)));
-    Looked { tells_time: is_stable || looked.is_err(), bytes }
+    let walked = plan.apply_with_subqueries(|node| node.apply_expressions(|expr| expr.apply(&mut visit)));
+    PlanFacts { depends_on_time: is_stable || walked.is_err(), bytes }
 }
 
-/// What a plan depends on. A session's options and the catalogs that somebody sees belong here as soon as two can differ.
+/// What a plan depends on. The session's options, and the catalogs that a client sees, belong here as soon as two
+/// clients can differ in them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct StatementKey {
     text: Arc<str>,
@@ -191,7 +206,7 @@ impl StatementKey {
     }
 }
 
-/// The statements, those that were not asked for the longest time going first.
+/// The cache. It evicts the least recently used statement first.
 pub(super) struct Statements {
     recent: Cache<StatementKey, Arc<PlannedStatement>>,
     planned: AtomicU64,
@@ -203,7 +218,7 @@ impl Default for Statements {
         let bytes = |key: &StatementKey, statement: &Arc<PlannedStatement>| {
             u32::try_from(key.text.len() + statement.weight()).unwrap_or(u32::MAX)
         };
-        let recent = Cache::builder().max_capacity(MOST_BYTES).weigher(bytes).eviction_policy(EvictionPolicy::lru());
+        let recent = Cache::builder().max_capacity(MAX_BYTES).weigher(bytes).eviction_policy(EvictionPolicy::lru());
         Self { recent: recent.build(), planned: AtomicU64::new(0), optimized: AtomicU64::new(0) }
     }
 }
@@ -213,33 +228,33 @@ impl Statements {
         self.recent.get(&StatementKey::new(principal, text))
     }
 
-    /// Keeps a statement that was just planned, if the plan is right later on, too. An EXEC is planned each time.
+    /// Caches a new statement if its plan is valid for later calls. An EXEC is planned each time.
     pub(super) fn keep(&self, principal: &Principal, text: &str, statement: PlannedStatement) -> Arc<PlannedStatement> {
         self.planned.fetch_add(1, Ordering::Relaxed);
         let statement = Arc::new(statement);
-        if statement.lasts != Lasts::Once {
+        if statement.validity != PlanValidity::Once {
             self.recent.insert(StatementKey::new(principal, text), Arc::clone(&statement));
         }
         statement
     }
 
-    /// Counts a plan that was made of a statement.
+    /// Counts a plan that was made from a statement.
     pub(super) fn count_optimized(&self) {
         self.optimized.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What was made so far, rather than found.
+    /// The number of statements and plans that were made so far, without those that the cache returned.
     pub(super) fn planned(&self) -> Planned {
         Planned { statements: self.planned.load(Ordering::Relaxed), plans: self.optimized.load(Ordering::Relaxed) }
     }
 }
 
-/// How much an engine has planned.
+/// The numbers of statements and plans that an engine has made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned {
-    /// Statements that became a logical plan.
+    /// The number of statements that were planned to a logical plan.
     pub statements: u64,
-    /// Plans with their values, ready to be executed.
+    /// The number of plans with bound values, ready to be executed.
     pub plans: u64,
 }
 
@@ -273,7 +288,7 @@ mod tests {
         assert!(statements.get(&local, "SELECT 1").is_some());
         assert!(
             statements.get(&Principal::anonymous(None), "SELECT 1").is_some(),
-            "where a call comes from is no matter"
+            "the address of a client does not matter"
         );
         assert!(statements.get(&local, "SELECT  1").is_none());
         assert!(statements.get(&local, "EXEC it").is_none());
@@ -281,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_is_optimized_once_and_one_that_fails_is_tried_again() {
+    fn a_statement_is_optimized_once_and_again_after_a_failure() {
         let (statement, times) = (planned(one(), false), std::cell::Cell::new(0));
         let optimize = |plan: &LogicalPlan| {
             times.set(times.get() + 1);
@@ -310,11 +325,11 @@ mod tests {
         }
 
         assert_eq!(times.get(), 2);
-        assert!(planned(large().unwrap(), false).bytes > 1 << 20, "of a plan itself it counts");
+        assert!(planned(large().unwrap(), false).bytes > 1 << 20, "the size of a plan includes its literals");
     }
 
     #[test]
-    fn statements_are_kept_within_their_bytes() {
+    fn the_cache_stays_within_its_memory_limit() {
         let (statements, local) = (Statements::default(), Principal::local());
         let megabyte = "x".repeat(1 << 20);
 
@@ -323,23 +338,23 @@ mod tests {
         }
         statements.recent.run_pending_tasks();
 
-        assert!(statements.recent.weighted_size() <= MOST_BYTES);
+        assert!(statements.recent.weighted_size() <= MAX_BYTES);
         assert!(statements.get(&local, &format!("99{megabyte}")).is_some());
         assert!(statements.get(&local, &format!("0{megabyte}")).is_none());
     }
 
     #[test]
-    fn a_statement_that_tells_the_time_is_known_as_such() {
+    fn a_statement_that_depends_on_the_time_is_not_valid_for_all_calls() {
         let with_now = LogicalPlanBuilder::empty(true).project([now()]).unwrap().build().unwrap();
         let explained = LogicalPlanBuilder::from(one()).explain(false, false).unwrap().build().unwrap();
         assert!(!planned(with_now.clone(), false).may_keep_optimized());
         assert!(!planned(explained, false).may_keep_optimized(), "EXPLAIN shows how it is optimized");
 
-        assert_eq!(planned(with_now, false).lasts, Lasts::UntilOptimized);
-        assert_eq!(planned(one(), false).lasts, Lasts::Always);
+        assert_eq!(planned(with_now, false).validity, PlanValidity::UntilOptimized);
+        assert_eq!(planned(one(), false).validity, PlanValidity::Always);
         let folded = |sql: &str| match sql::parse(sql).unwrap().body {
             sql::StatementBody::Sql(ast) => computes_while_planned(&ast),
-            _ => panic!("{sql} is no query"),
+            _ => panic!("{sql} is not a query"),
         };
         assert!(folded("SELECT * FROM generate_series(1, CAST(date_part('epoch', now()) AS BIGINT))"));
         assert!(folded(

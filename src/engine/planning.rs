@@ -1,4 +1,4 @@
-//! From a statement's text to its plan, once, and from there to the plans that run.
+//! Plans statements: from the text to a logical plan, which is cached, and from there to physical plans.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use futures::FutureExt;
 
 use super::fault::{Fault, from_datafusion};
 use super::parameters::{self, Parameterized};
-use super::planned_statements::{Lasts, PlannedStatement, computes_while_planned, plan_bytes};
+use super::planned_statements::{PlanValidity, PlannedStatement, computes_while_planned, plan_bytes};
 use super::table_info::nearest_table;
 use super::ticket_plans::{ReadyPlan, RowPlans};
 use super::{
@@ -24,16 +24,16 @@ use crate::sql::{self, Statement, StatementBody};
 use crate::table;
 
 impl Engine {
-    /// A statement as it was planned not long ago, or planned now, on the plans' threads.
+    /// The planned statement, from the cache or planned now on the plan runtime.
     pub(super) async fn statement(&self, query: &Arc<Query>) -> Result<Arc<PlannedStatement>> {
         if let Some(known) = self.statements.get(query.principal(), query.text()) {
             return Ok(known);
         }
-        let (engine, asking) = (self.clone(), Arc::clone(query));
-        self.apart(query, async move { engine.planned_statement(&asking).await }.boxed()).await
+        let (engine, planned_query) = (self.clone(), Arc::clone(query));
+        self.on_plan_thread(query, async move { engine.planned_statement(&planned_query).await }.boxed()).await
     }
 
-    /// The same, on the thread that asks for it.
+    /// As [`Engine::statement`], on the current thread.
     pub(super) async fn planned_statement(&self, query: &Query) -> Result<Arc<PlannedStatement>> {
         let (principal, sql) = (query.principal(), query.text());
         if let Some(known) = self.statements.get(principal, sql) {
@@ -47,7 +47,7 @@ impl Engine {
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
         let schema = wire_types::wire_schema(analysed(&state, &plan, &parameters)?.schema().as_arrow());
-        let prepared = PreparedStatement { schema, parameters: parameters::told(&parameters) };
+        let prepared = PreparedStatement { schema, parameters: parameters::client_schema(&parameters) };
         let statement = PlannedStatement::new(plan, prepared, parameters, writes, planned_once);
         Ok(self.statements.keep(principal, sql, statement))
     }
@@ -101,8 +101,8 @@ impl Engine {
         planned
     }
 
-    /// Why a statement cannot be planned, where it is an unknown table: DataFusion says so in a text
-    /// of its own; here it is a value, with the nearest name.
+    /// Returns [`Fault::UnknownTable`] with the nearest name if a statement that could not be planned reads a table
+    /// that does not exist. DataFusion reports that only as a text.
     async fn check_tables(&self, principal: &Principal, state: &SessionState, ast: &Ast) -> Result<()> {
         for reference in state.resolve_table_references(ast).map_err(from_datafusion)? {
             let is_function = state.table_functions().contains_key(reference.table());
@@ -116,10 +116,11 @@ impl Engine {
         Ok(())
     }
 
-    /// A plan for each row that is bound, or one where no parameters are. An EXEC has one row: more are an update.
+    /// One plan for each bound row, or one plan if there are no parameters. An EXEC takes one row here: several rows
+    /// are an update.
     ///
     /// # Errors
-    /// Also [`Fault::TooManyRequests`], where the plans are sure to need more than a query may send.
+    /// Also [`Fault::TooManyRequests`], if the plans certainly need more requests than a query may send.
     pub(super) async fn physical_plans(
         &self,
         statement: &PlannedStatement,
@@ -141,7 +142,7 @@ impl Engine {
         Ok(plans)
     }
 
-    /// The plan with a row of values.
+    /// The physical plan with one row of values.
     pub(super) async fn physical_plan(
         &self,
         statement: &PlannedStatement,
@@ -153,8 +154,8 @@ impl Engine {
             None => parameters::values(bound, parameters)?,
         };
         self.statements.count_optimized();
-        let its_own = (statement.lasts != Lasts::Always).then(|| self.session.context.state());
-        let state = its_own.as_ref().unwrap_or(&self.session.state);
+        let current = (statement.validity != PlanValidity::Always).then(|| self.session.context.state());
+        let state = current.as_ref().unwrap_or(&self.session.state);
         let optimized = statement.optimized(&values, |plan| optimized(state, plan)).map_err(from_datafusion)?;
         let ready = ready(state, &optimized).await.map_err(from_datafusion)?;
         wire_types::check(&ready.plan.schema(), &prepared.schema)
@@ -162,7 +163,8 @@ impl Engine {
         Ok(ready)
     }
 
-    /// Refuses a query that is sure to need more requests than it may send. EXPLAIN shows its plan all the same.
+    /// Rejects a query that certainly needs more requests than it may send. EXPLAIN of such a query still shows its
+    /// plan.
     fn check_price(&self, plans: &[ReadyPlan]) -> Result<()> {
         let plans = plans.iter().map(|ready| &ready.plan).filter(|plan| !plan.is::<ExplainExec>());
         let needed: u64 = plans.map(|plan| table::bind::least_requests(plan) as u64).sum();
@@ -173,7 +175,8 @@ impl Engine {
     }
 }
 
-/// The optimized plan. EXPLAIN swallows what is wrong with the plan that it shows.
+/// The optimized plan. DataFusion's EXPLAIN ignores errors of the plan that it shows, so that plan is optimized
+/// separately first.
 fn optimized(state: &SessionState, plan: &LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
     if let LogicalPlan::Explain(explain) = plan {
         state.optimize(&explain.plan)?;
@@ -181,7 +184,7 @@ fn optimized(state: &SessionState, plan: &LogicalPlan) -> datafusion::error::Res
     state.optimize(plan)
 }
 
-/// The physical plan of an optimized one. EXPLAIN swallows what is wrong with that, too.
+/// The physical plan of an optimized plan. For EXPLAIN, errors of the explained plan are found as in [`optimized`].
 async fn ready(state: &SessionState, optimized: &LogicalPlan) -> datafusion::error::Result<ReadyPlan> {
     if let LogicalPlan::Explain(explain) = optimized {
         state.query_planner().create_physical_plan(&explain.plan, state).await?;
@@ -190,12 +193,13 @@ async fn ready(state: &SessionState, optimized: &LogicalPlan) -> datafusion::err
     Ok(ReadyPlan { plan, bytes: plan_bytes(optimized) })
 }
 
-/// The plan as it will run, with a NULL for each parameter: its schema is the one that clients are told. Only the
-/// analysed plan has it, because type coercion changes types: `SELECT 1 UNION ALL SELECT 2.5` is planned as integers.
+/// The analysed plan, with NULL for each parameter. Its schema is the one that clients receive. The plan before
+/// analysis may have other types, because type coercion changes them: `SELECT 1 UNION ALL SELECT 2.5` is planned as
+/// integers.
 fn analysed(state: &SessionState, plan: &LogicalPlan, parameters: &Schema) -> Result<LogicalPlan> {
     let plan = match parameters.fields().is_empty() {
         true => plan.clone(),
-        // A column that is a parameter of no known type has a type only once something is bound.
+        // A column that is a parameter of unknown type has a type only when a value is bound.
         false => parameters::bind(plan.clone(), &parameters::nulls(parameters)?).map_err(from_datafusion)?,
     };
     state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}).map_err(from_datafusion)
@@ -220,7 +224,7 @@ mod tests {
         Engine::try_new(client, Options { writes: true, ..Options::default() }).unwrap()
     }
 
-    /// Two images without actions. One request a connection.
+    /// Two images without actions. One request per connection.
     async fn answer(listener: TcpListener) {
         while let Ok((mut connection, _)) = listener.accept().await {
             let mut head = vec![0; 1 << 16];
@@ -250,7 +254,7 @@ mod tests {
         let rows = collect(Arc::clone(&plan), context).await.unwrap();
 
         assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
-        // Operators with tasks of their own let go a little later.
+        // Operators that spawn tasks drop the run a little later.
         for _ in 0..1_000 {
             if run.upgrade().is_some() {
                 tokio::task::yield_now().await;
@@ -261,7 +265,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_plan_that_is_executed_outside_of_a_query_is_an_error_and_sends_nothing() {
-        // Nobody answers there: what was sent would be another error.
+        // No server listens there: a request would cause another error.
         let engine = engine("http://127.0.0.1:9");
 
         for sql in [

@@ -1,4 +1,4 @@
-//! DataFusion's session: its options, and the tables in it.
+//! DataFusion's session: its options, rules and tables.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ use crate::table::bind::{BindJoins, ScanHints, ThroughBytes};
 use crate::table::exec::CallPlanner;
 use crate::table::{self, Accounts};
 
-/// The session that every query's is a copy of.
+/// The session that the engine's queries share.
 pub(super) fn session(
     accounts: &Arc<Accounts>,
     resources: &Arc<Registry>,
@@ -45,7 +45,7 @@ pub(super) fn session(
         .with_query_planner(Arc::new(Planner))
         .with_analyzer_rules(analyzer_rules())
         .with_optimizer_rules(optimizer_rules())
-        .with_physical_optimizer_rules(rules(accounts, options)?)
+        .with_physical_optimizer_rules(physical_rules(accounts, options)?)
         .build();
     session_functions::register(&mut state).map_err(from_datafusion)?;
     sums::register(&mut state).map_err(from_datafusion)?;
@@ -61,7 +61,7 @@ pub(super) fn session(
     Ok(context)
 }
 
-/// DataFusion's rules, with our corrections before and after them.
+/// DataFusion's analyzer rules, with this engine's corrections before and after them.
 fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(BeforeCoercion)];
     rules.extend(Analyzer::new().rules);
@@ -71,33 +71,36 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules
 }
 
-/// DataFusion's own, but for the filters; bind joins just before the sides of joins are selected, and after all what
-/// looks at the whole plan.
-fn rules(
+/// DataFusion's physical rules, with these changes: filters are pushed down by [`FiltersIntoScans`]; bind joins are
+/// made just before DataFusion selects the sides of joins; the rules that need the final plan come last.
+fn physical_rules(
     accounts: &Arc<Accounts>,
     options: &Options,
 ) -> Result<Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>, Fault> {
-    let own = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| match rule.name() {
+    let replaced = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| match rule.name() {
         "FilterPushdown" => Some(Arc::new(FiltersIntoScans) as _),
-        // Dynamic filters, which are off.
+        // This rule pushes down dynamic filters, which are off.
         "FilterPushdown(Post)" => None,
         _ => Some(rule),
     };
-    let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().filter_map(own).collect();
-    let place = place_of(&rules, "join_selection")?;
+    let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().filter_map(replaced).collect();
+    let place = index_of(&rules, "join_selection")?;
     rules.insert(place, Arc::new(BindJoins::new(options.missing_key)));
     rules.push(Arc::new(ScanHints::new(Arc::clone(accounts))));
     rules.push(Arc::new(YieldWhereRowsMultiply));
     Ok(rules)
 }
 
-/// Where DataFusion has a rule. Without it no place is right, and the program ends at its start.
-fn place_of(rules: &[Arc<dyn PhysicalOptimizerRule + Send + Sync>], name: &str) -> Result<usize, Fault> {
+/// The index of DataFusion's rule with this name.
+///
+/// # Errors
+/// [`Fault::Internal`] if there is no such rule: then no index is right, and the program does not start.
+fn index_of(rules: &[Arc<dyn PhysicalOptimizerRule + Send + Sync>], name: &str) -> Result<usize, Fault> {
     let place = rules.iter().position(|rule| rule.name() == name);
     place.ok_or_else(|| Fault::Internal(format!("DataFusion has no rule `{name}`")))
 }
 
-/// DataFusion's own planner, which knows how a procedure is called.
+/// DataFusion's planner, extended by the plan of a procedure call.
 #[derive(Debug)]
 struct Planner;
 
@@ -116,7 +119,7 @@ impl QueryPlanner for Planner {
     }
 }
 
-/// The first account's catalog is the default one.
+/// The session's options. The first account's catalog is the default catalog.
 fn config(accounts: &Accounts) -> SessionConfig {
     let catalog = accounts.default_name().unwrap_or("digitalocean");
     let mut config = SessionConfig::new()
@@ -124,26 +127,27 @@ fn config(accounts: &Accounts) -> SessionConfig {
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(true);
     let options = config.options_mut();
-    // `started_at > now() - interval '1 day'` compares in the columns' own zone.
+    // The columns' time zone, so that `started_at > now() - interval '1 day'` compares without a conversion.
     options.execution.time_zone = Some("UTC".into());
-    // A computed column must not cost streaming: above the scan, round robin collects 8,192 rows a partition before
-    // it passes any on, and mixes the list's order.
+    // Rows must stream also through a projection: above the scan, round robin collects 8,192 rows per partition before
+    // it passes any on, and loses the list's order.
     options.optimizer.enable_round_robin_repartition = false;
-    // Below a join they find their columns by name, and may find another table's (apache/datafusion issue 25296).
+    // Below a join, dynamic filters find their columns by name, and may find those of another table (apache/datafusion
+    // issue 25296).
     options.optimizer.enable_dynamic_filter_pushdown = false;
     options.optimizer.enable_topk_dynamic_filter_pushdown = false;
     options.optimizer.enable_join_dynamic_filter_pushdown = false;
     options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
-    // Text is Utf8: JDBC up to 18.3 and ODBC know no Utf8View.
+    // Text is Utf8: JDBC up to 18.3 and ODBC do not support Utf8View.
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.parquet.schema_force_view_types = false;
     config
 }
 
-/// DataFusion shows it in every catalog without listing it among the schemas.
+/// The schema that DataFusion has in every catalog without listing it among the schemas.
 pub(super) const SYSTEM_SCHEMA: &str = "information_schema";
 
-/// The catalogs in the order of their names.
+/// The names of the catalogs, sorted.
 pub(super) fn catalog_names(context: &SessionContext) -> Vec<String> {
     let mut names = context.catalog_names();
     names.sort();
@@ -155,12 +159,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rule_that_datafusion_does_not_have_is_an_error_and_not_the_first_place() {
+    fn an_unknown_rule_is_an_error_and_not_index_zero() {
         let (accounts, options) = (Arc::new(Accounts::new(Vec::new())), Options::default());
-        let rules = rules(&accounts, &options).unwrap();
+        let rules = physical_rules(&accounts, &options).unwrap();
         let name = |place: usize| rules[place].name();
 
-        assert_eq!(name(place_of(&rules, "join_selection").unwrap() - 1), BindJoins::new(options.missing_key).name());
-        assert!(matches!(place_of(&rules, "no_such_rule"), Err(Fault::Internal(_))));
+        assert_eq!(name(index_of(&rules, "join_selection").unwrap() - 1), BindJoins::new(options.missing_key).name());
+        assert!(matches!(index_of(&rules, "no_such_rule"), Err(Fault::Internal(_))));
     }
 }

@@ -1,4 +1,5 @@
-//! Functions that tell of the session: `current_catalog`, `current_schema()` and `current_user` and their other names.
+//! Functions that return properties of the session: `current_catalog`, `current_schema()`, `current_user` and their
+//! aliases.
 
 use std::sync::Arc;
 
@@ -10,33 +11,33 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Sca
 
 use crate::query::Identity;
 
-/// Makes the functions known, with what is true of this session.
+/// Registers the functions with the values of this session.
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
     let defaults = state.config_options().catalog.clone();
     let functions = [
         ("current_catalog", &["current_database"][..], defaults.default_catalog),
         ("current_schema", &[][..], defaults.default_schema),
-        // Everybody is: there is no login yet.
+        // There is no login yet: all clients are anonymous.
         ("current_user", &["session_user", "current_role"][..], Identity::Anonymous.to_string()),
     ];
     for (name, aliases, value) in functions {
         let aliases = aliases.iter().map(|alias| (*alias).to_owned()).collect();
         let signature = Signature::nullary(Volatility::Stable);
-        let function = OfSession { name: name.to_owned(), aliases, value, signature };
+        let function = SessionFunction { name: name.to_owned(), aliases, value, signature };
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }
     Ok(())
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct OfSession {
+struct SessionFunction {
     name: String,
     aliases: Vec<String>,
     value: String,
     signature: Signature,
 }
 
-impl ScalarUDFImpl for OfSession {
+impl ScalarUDFImpl for SessionFunction {
     fn name(&self) -> &str {
         &self.name
     }

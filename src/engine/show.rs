@@ -1,4 +1,4 @@
-//! SHOW and DESCRIBE: queries of the tables in `meta_catalog`.
+//! SHOW and DESCRIBE, as queries of the tables in `meta_catalog`.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -11,23 +11,23 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as Ast;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Ident, SetExpr, Statement, Value, visit_expressions_mut};
 
-use super::exec_plan::{Found, completed, find_method};
+use super::exec_plan::{Found, find_method, full_name};
 use super::fault::{Fault, from_datafusion};
 use super::{TableInfo, nearest_table};
 use crate::error::{Result, nearest};
 use crate::resource::{Registry, Resource, type_name};
 use crate::sql::{self, Describe, Show, ShowKind, StatementBody, Thing};
 
-/// A list: its columns, and the query that fills them.
+/// A list of SHOW: its columns, and the query that computes them.
 struct ShowQuery {
     from: &'static str,
-    /// Names, as the list shows them, and expressions; the first one is what LIKE is about.
+    /// The names and expressions of the columns. LIKE compares the first one.
     columns: Vec<(&'static str, &'static str)>,
-    /// Shown with EXTENDED.
-    more: Vec<(&'static str, &'static str)>,
-    grouped_by: &'static str,
-    /// Some of the columns.
-    ordered_by: &'static str,
+    /// The additional columns of EXTENDED.
+    extended_columns: Vec<(&'static str, &'static str)>,
+    group_by: &'static str,
+    /// The columns to sort by.
+    order_by: &'static str,
 }
 
 fn list(listing: ShowKind) -> ShowQuery {
@@ -35,75 +35,75 @@ fn list(listing: ShowKind) -> ShowQuery {
         ShowKind::Providers => ShowQuery {
             from: "resources",
             columns: vec![("name", "provider")],
-            more: vec![("services", "count(DISTINCT service)"), ("resources", "count(*)")],
-            grouped_by: " GROUP BY provider",
-            ordered_by: "name",
+            extended_columns: vec![("services", "count(DISTINCT service)"), ("resources", "count(*)")],
+            group_by: " GROUP BY provider",
+            order_by: "name",
         },
         ShowKind::Services => ShowQuery {
             from: "resources",
             columns: vec![("name", "service"), ("provider", "provider")],
-            more: vec![("resources", "count(*)")],
-            grouped_by: " GROUP BY provider, service",
-            ordered_by: "provider, name",
+            extended_columns: vec![("resources", "count(*)")],
+            group_by: " GROUP BY provider, service",
+            order_by: "provider, name",
         },
         ShowKind::Resources => ShowQuery {
             from: "resources",
             columns: vec![("name", "resource"), ("id", "id")],
-            more: vec![("key", "array_to_string(\"key\", ', ')"), ("description", "description")],
-            grouped_by: "",
-            ordered_by: "id",
+            extended_columns: vec![("key", "array_to_string(\"key\", ', ')"), ("description", "description")],
+            group_by: "",
+            order_by: "id",
         },
         ShowKind::Methods => ShowQuery {
             from: "methods",
-            // The first three are StackQL's, in its spelling.
+            // The first three are StackQL's columns, in its spelling.
             columns: vec![
                 ("MethodName", "method"),
                 ("RequiredParams", "array_to_string(required_params, ', ')"),
                 ("SQLVerb", "sql_verb"),
                 ("Resource", "catalog || '.' || service || '.' || resource"),
             ],
-            more: vec![
+            extended_columns: vec![
                 ("OptionalParams", "array_to_string(optional_params, ', ')"),
                 ("HTTPMethod", "http_method"),
                 ("Path", "path"),
                 ("Description", "description"),
             ],
-            grouped_by: "",
-            ordered_by: "\"Resource\", \"MethodName\"",
+            group_by: "",
+            order_by: "\"Resource\", \"MethodName\"",
         },
     }
 }
 
-/// The query that a SHOW is. A condition of the statement's own is put into the tree as it was parsed.
+/// The query for a SHOW. The statement's WHERE condition is inserted into the syntax tree.
 pub(super) fn query(state: &SessionState, registry: &Registry, show: &Show) -> Result<Ast> {
-    let ShowQuery { from, mut columns, more, grouped_by, ordered_by } = list(show.listing);
-    columns.extend(if show.extended { more } else { Vec::new() });
-    let within = within(state, registry, show)?;
+    let ShowQuery { from, mut columns, extended_columns, group_by, order_by } = list(show.listing);
+    columns.extend(if show.extended { extended_columns } else { Vec::new() });
+    let filter_in = where_clause(state, registry, show)?;
     let select: Vec<_> = columns.iter().map(|(name, expr)| format!("{expr} AS \"{name}\"")).collect();
-    let list = format!("SELECT {} FROM oceanflight.meta.{from}{within}{grouped_by}", select.join(", "));
+    let list = format!("SELECT {} FROM oceanflight.meta.{from}{filter_in}{group_by}", select.join(", "));
     let names: Vec<_> = columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
     let (first, names) = (&names[0], names.join(", "));
     let like = show.like.as_ref().map(|pattern| format!("{first} ILIKE {}", text(pattern)));
     let like = like.as_deref().unwrap_or("true");
-    let mut ast = parse(&format!("SELECT {names} FROM ({list}) WHERE {like} ORDER BY {ordered_by}"))?;
+    let mut ast = parse(&format!("SELECT {names} FROM ({list}) WHERE {like} ORDER BY {order_by}"))?;
     if let (Some(filter), Some(condition)) = (&show.filter, condition(&mut ast)) {
         let like = std::mem::replace(condition, Expr::value(Value::Null));
         let nested = |expr| Box::new(Expr::Nested(Box::new(expr)));
-        let (left, right) = (nested(like), nested(in_its_spelling(filter, &columns)));
+        let (left, right) = (nested(like), nested(with_exact_spelling(filter, &columns)));
         *condition = Expr::BinaryOp { left, op: BinaryOperator::And, right };
     }
     Ok(ast)
 }
 
-/// The tree of a query that this module has written.
+/// Parses a query that this module has written.
 fn parse(sql: &str) -> Result<Ast> {
     match sql::parse(sql)?.body {
         StatementBody::Sql(ast) => Ok(*ast),
-        _ => Err(Fault::Internal("SHOW is no query".into()).into()),
+        _ => Err(Fault::Internal("SHOW was not parsed to a query".into()).into()),
     }
 }
 
-/// What a query's WHERE says.
+/// The WHERE condition of a query.
 fn condition(ast: &mut Ast) -> Option<&mut Expr> {
     let Ast::Statement(statement) = ast else { return None };
     let Statement::Query(query) = statement.as_mut() else { return None };
@@ -115,8 +115,8 @@ fn text(value: &str) -> String {
     format!("'{}'", value.replace('\'', "''"))
 }
 
-/// `sqlverb` is `SQLVerb`: a list's columns are found in any spelling.
-fn in_its_spelling(filter: &Expr, columns: &[(&str, &str)]) -> Expr {
+/// The filter with the list's column names in their exact spelling: `sqlverb` becomes `SQLVerb`.
+fn with_exact_spelling(filter: &Expr, columns: &[(&str, &str)]) -> Expr {
     let mut filter = filter.clone();
     let _ = visit_expressions_mut(&mut filter, |expr| {
         if let Expr::Identifier(ident) = expr
@@ -130,8 +130,8 @@ fn in_its_spelling(filter: &Expr, columns: &[(&str, &str)]) -> Expr {
     filter
 }
 
-/// The condition that IN stands for. A name may lack what stands before it, or name more than one thing.
-fn within(state: &SessionState, registry: &Registry, show: &Show) -> Result<String, Fault> {
+/// The WHERE clause for IN. The name may lack its first parts, or its last ones: then it selects several tables.
+fn where_clause(state: &SessionState, registry: &Registry, show: &Show) -> Result<String, Fault> {
     let parts = &show.within;
     let (what, depth) = match show.listing {
         ShowKind::Providers if !parts.is_empty() => return Err(Fault::Invalid("SHOW PROVIDERS takes no IN".into())),
@@ -144,10 +144,10 @@ fn within(state: &SessionState, registry: &Registry, show: &Show) -> Result<Stri
         return Ok(String::new());
     }
     let name = parts.join(".");
-    let from_the_front = registry.iter().any(|resource| starts_with(resource, parts));
-    let full: Vec<String> = match from_the_front {
+    let is_prefix = registry.iter().any(|resource| starts_with(resource, parts));
+    let full: Vec<String> = match is_prefix {
         true => parts.clone(),
-        false => completed(state, registry, parts, depth)?.split('.').map(str::to_owned).collect(),
+        false => full_name(state, registry, parts, depth)?.split('.').map(str::to_owned).collect(),
     };
     if parts.len() > depth || !registry.iter().any(|resource| starts_with(resource, &full)) {
         let known = known(registry, depth, parts.len());
@@ -160,21 +160,22 @@ fn within(state: &SessionState, registry: &Registry, show: &Show) -> Result<Stri
 }
 
 fn starts_with(resource: &Resource, parts: &[String]) -> bool {
-    let own = [&resource.catalog, &resource.schema, &resource.table];
-    parts.len() <= own.len() && own.into_iter().zip(parts).all(|(own, part)| own == part)
+    let names = [&resource.catalog, &resource.schema, &resource.table];
+    parts.len() <= names.len() && names.into_iter().zip(parts).all(|(name, part)| name == part)
 }
 
-/// The first and the last `written` parts of every name of `depth` parts.
+/// The known names that a name of `written` parts can mean: the first and the last `written` parts of every name of
+/// `depth` parts.
 fn known(registry: &Registry, depth: usize, written: usize) -> Vec<String> {
     let written = written.min(depth);
-    let own = |resource: &Arc<Resource>| {
+    let first_and_last = |resource: &Arc<Resource>| {
         let parts = [&resource.catalog, &resource.schema, &resource.table].map(String::as_str);
         [parts[..written].join("."), parts[depth - written..depth].join(".")]
     };
-    registry.iter().flat_map(own).collect()
+    registry.iter().flat_map(first_and_last).collect()
 }
 
-/// The query, or the plan, that a DESCRIBE is.
+/// The query or plan of a DESCRIBE.
 pub(super) enum DescribePlan {
     Query(Box<Ast>),
     Plan(LogicalPlan),
@@ -192,16 +193,16 @@ pub(super) fn describe(
                 Found::Callable(callable) => callable.name(),
                 Found::Method(resource, method) => format!("{resource}.{}", method.name),
             };
-            let more = if describe.extended { ", p.example" } else { "" };
+            let extended_columns = if describe.extended { ", p.example" } else { "" };
             Ok(DescribePlan::Query(Box::new(parse(&format!(
                 "SELECT p.name, p.type, p.required, p.goes_with, p.allowed_values, p.location, m.http_method, m.path, \
-                 p.description{more} FROM oceanflight.meta.methods m \
+                 p.description{extended_columns} FROM oceanflight.meta.methods m \
                  LEFT JOIN oceanflight.meta.parameters p ON p.method_id = m.id WHERE m.id = {} ORDER BY p.position",
                 text(&id)
             ))?)))
         }
         Thing::Table => {
-            let name = completed(state, registry, &describe.name, 3)?;
+            let name = full_name(state, registry, &describe.name, 3)?;
             let table = tables.iter().find(|table| table.full_name() == name);
             let Some(table) = table else {
                 let name = describe.name.join(".");
@@ -209,18 +210,20 @@ pub(super) fn describe(
             };
             let resource = registry.named(&name);
             match resource {
-                Some(resource) => Ok(DescribePlan::Query(Box::new(parse(&of_resource(resource, describe.extended))?))),
-                None => Ok(DescribePlan::Plan(of_table(table)?)),
+                Some(resource) => {
+                    Ok(DescribePlan::Query(Box::new(parse(&describe_resource(resource, describe.extended))?)))
+                }
+                None => Ok(DescribePlan::Plan(describe_table(table)?)),
             }
         }
     }
 }
 
-fn of_resource(resource: &Resource, extended: bool) -> String {
-    let more = if extended { ", required, pushed_down_to" } else { "" };
+fn describe_resource(resource: &Resource, extended: bool) -> String {
+    let extended_columns = if extended { ", required, pushed_down_to" } else { "" };
     let Resource { catalog, schema, table, .. } = resource;
     format!(
-        "SELECT name, type, nullable, description{more} FROM oceanflight.meta.columns \
+        "SELECT name, type, nullable, description{extended_columns} FROM oceanflight.meta.columns \
          WHERE catalog = {} AND service = {} AND resource = {} ORDER BY position",
         text(catalog),
         text(schema),
@@ -228,8 +231,8 @@ fn of_resource(resource: &Resource, extended: bool) -> String {
     )
 }
 
-/// A table that no declaration is of.
-fn of_table(table: &TableInfo) -> Result<LogicalPlan> {
+/// DESCRIBE of a table that is not over the API: a plan that returns its columns.
+fn describe_table(table: &TableInfo) -> Result<LogicalPlan> {
     let fields = table.columns.fields();
     let texts = |values: Vec<Option<String>>| Arc::new(StringArray::from(values)) as ArrayRef;
     let nullable: BooleanArray = fields.iter().map(|field| Some(field.is_nullable())).collect();

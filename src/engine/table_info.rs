@@ -1,4 +1,4 @@
-//! What the engine tells of its tables, for metadata and for errors.
+//! The engine's tables, for metadata and for errors.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use super::fault::from_datafusion;
 use super::{Engine, Principal, session, wire_types};
 use crate::error::{Result, nearest};
 
-/// A table as metadata tells of it.
+/// A table, as metadata describes it.
 #[derive(Clone, Debug)]
 pub struct TableInfo {
     /// The account.
     pub catalog: String,
     /// The part of the API.
     pub schema: String,
-    /// Its name.
+    /// The table's name.
     pub name: String,
     /// `TABLE` or `VIEW`.
     pub kind: &'static str,
@@ -33,7 +33,7 @@ impl TableInfo {
 }
 
 impl Engine {
-    /// Every table of every catalog, in the order of their names, without asking the API. Everybody sees all of them.
+    /// Every table of every catalog, ordered by name. Sends no requests. All clients see all tables.
     ///
     /// # Errors
     /// [`Fault::Internal`].
@@ -79,9 +79,8 @@ impl Engine {
     }
 }
 
-/// The table whose full name, or whose own, is nearest to what was written.
-///
-/// One of the same name elsewhere comes first.
+/// The full name of the table that is most similar to `name`. A table with the same bare name in another schema comes
+/// first.
 pub(super) fn nearest_table(name: &str, tables: &[TableInfo]) -> Option<String> {
     let last = name.rsplit('.').next().unwrap_or(name);
     if let Some(elsewhere) = tables.iter().find(|table| table.name.eq_ignore_ascii_case(last)) {

@@ -1,4 +1,4 @@
-//! Bare names of tables: looked up in the default schema, and then in the account's other services.
+//! Bare table names: looked up in the default schema, and then in the account's other services.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -11,24 +11,23 @@ use super::Fault;
 use crate::resource::{Registry, Resource};
 use crate::sql::{identifier, statement_of_mut};
 
-/// Writes out the bare names of tables that are in another service than the default one.
+/// Replaces each bare name of a table that only another service has by the table's full name.
 ///
 /// # Errors
-/// [`Fault::Unsupported`] for TABLESAMPLE, which DataFusion reads and then does nothing about, and
-/// [`Fault::AmbiguousTable`].
+/// [`Fault::AmbiguousTable`], and [`Fault::Unsupported`] for TABLESAMPLE, which DataFusion parses and then ignores.
 pub(super) fn complete(state: &SessionState, registry: &Registry, ast: &mut Ast) -> Result<(), Fault> {
-    let completing = &mut Completing { state, registry, scopes: Vec::new() };
-    match statement_of_mut(ast).map(|statement| statement.visit(completing)) {
+    let completer = &mut NameCompleter { state, registry, scopes: Vec::new() };
+    match statement_of_mut(ast).map(|statement| statement.visit(completer)) {
         Some(ControlFlow::Break(fault)) => Err(fault),
         Some(ControlFlow::Continue(())) | None => Ok(()),
     }
 }
 
-/// The table of a bare name, where it is in another service than the default one.
+/// The table with this bare name in another service, if the default service has none.
 ///
 /// # Errors
-/// [`Fault::AmbiguousTable`], where several services have one.
-pub(super) fn elsewhere<'a>(
+/// [`Fault::AmbiguousTable`] if several services have one.
+pub(super) fn in_another_service<'a>(
     state: &SessionState,
     registry: &'a Registry,
     name: &str,
@@ -41,9 +40,10 @@ pub(super) fn elsewhere<'a>(
     }
 }
 
-/// The table of this name in any service of a catalog.
+/// The only table with this name in the services of a catalog.
 fn only_table<'a>(registry: &'a Registry, catalog: &str, name: &str) -> Result<Option<&'a Arc<Resource>>, Fault> {
-    let found: Vec<_> = registry.iter().filter(|own| own.catalog == catalog && own.table == name).collect();
+    let found: Vec<_> =
+        registry.iter().filter(|resource| resource.catalog == catalog && resource.table == name).collect();
     match found[..] {
         [] => Ok(None),
         [one] => Ok(Some(one)),
@@ -54,37 +54,37 @@ fn only_table<'a>(registry: &'a Registry, catalog: &str, name: &str) -> Result<O
     }
 }
 
-/// A query that is visited, and the names that its WITH gives.
+/// A query that is being visited, and the names that its WITH defines.
 struct WithScope {
     names: Vec<String>,
-    /// The queries of those names, told by where they are: nothing moves while a statement is visited. Each sees the names before its own, or all where the WITH is recursive.
+    /// The queries of these names, identified by their addresses: nothing moves while a statement is visited.
     queries: Vec<*const Query>,
     seen: usize,
     recursive: bool,
 }
 
-struct Completing<'a> {
+struct NameCompleter<'a> {
     state: &'a SessionState,
     registry: &'a Registry,
     scopes: Vec<WithScope>,
 }
 
-impl Completing<'_> {
-    fn is_given(&self, name: &str) -> bool {
+impl NameCompleter<'_> {
+    fn is_defined_by_with(&self, name: &str) -> bool {
         self.scopes.iter().any(|scope| {
             let seen = if scope.recursive { scope.names.len() } else { scope.seen };
-            scope.names[..seen].iter().any(|given| given == name)
+            scope.names[..seen].iter().any(|defined| defined == name)
         })
     }
 }
 
-impl VisitorMut for Completing<'_> {
+impl VisitorMut for NameCompleter<'_> {
     type Break = Fault;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Fault> {
         let this: *const Query = query;
         if let Some(scope) = self.scopes.last_mut()
-            && let Some(place) = scope.queries.iter().position(|own| *own == this)
+            && let Some(place) = scope.queries.iter().position(|known| *known == this)
         {
             scope.seen = place;
         }
@@ -99,7 +99,7 @@ impl VisitorMut for Completing<'_> {
         self.scopes.pop();
         let this: *const Query = query;
         if let Some(scope) = self.scopes.last_mut()
-            && let Some(place) = scope.queries.iter().position(|own| *own == this)
+            && let Some(place) = scope.queries.iter().position(|known| *known == this)
         {
             scope.seen = place + 1;
         }
@@ -118,10 +118,10 @@ impl VisitorMut for Completing<'_> {
             [ObjectNamePart::Identifier(name)] => identifier(name),
             _ => return ControlFlow::Continue(()),
         };
-        if self.is_given(&name) {
+        if self.is_defined_by_with(&name) {
             return ControlFlow::Continue(());
         }
-        let found = match elsewhere(self.state, self.registry, &name) {
+        let found = match in_another_service(self.state, self.registry, &name) {
             Ok(found) => found,
             Err(fault) => return ControlFlow::Break(fault),
         };

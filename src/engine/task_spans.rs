@@ -1,7 +1,7 @@
-//! Log lines of the tasks that DataFusion starts.
+//! Gives the tasks that DataFusion spawns the span of their query.
 //!
-//! Operators such as RepartitionExec start tasks of their own. A task has no span unless it is given one: without this,
-//! what a scan below such an operator logs would not have its query's id.
+//! Operators such as RepartitionExec spawn tasks. A spawned task has no span by default: the log lines of a scan below
+//! such an operator would lack the query's id.
 
 use std::any::Any;
 
@@ -9,13 +9,13 @@ use datafusion::common::runtime::{JoinSetTracer, set_join_set_tracer};
 use futures::future::{BoxFuture, FutureExt};
 use tracing::{Instrument, Span};
 
-/// What a task answers, of whatever type.
+/// The output of a task, of any type.
 type TaskOutput = Box<dyn Any + Send>;
 
-/// Gives a task the span of whoever starts it.
-struct SpanOfTheStarter;
+/// Gives a task the span of the task that spawns it.
+struct SpawnerSpan;
 
-impl JoinSetTracer for SpanOfTheStarter {
+impl JoinSetTracer for SpawnerSpan {
     fn trace_future(&self, task: BoxFuture<'static, TaskOutput>) -> BoxFuture<'static, TaskOutput> {
         task.in_current_span().boxed()
     }
@@ -26,8 +26,8 @@ impl JoinSetTracer for SpanOfTheStarter {
     }
 }
 
-/// Makes every task that DataFusion spawns in this process inherit the span of the task that spawns it. If the program
-/// has set a tracer before, that one stays.
+/// Makes every task that DataFusion spawns in this process inherit the span of its spawner. A tracer that the program
+/// has set before stays in place.
 pub(super) fn follow_tasks() {
-    let _ = set_join_set_tracer(&SpanOfTheStarter);
+    let _ = set_join_set_tracer(&SpawnerSpan);
 }

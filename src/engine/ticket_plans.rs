@@ -1,7 +1,17 @@
-//! The plans of tickets: GetFlightInfo plans a statement to the end, and the DoGet that follows runs that plan.
+//! The plans of tickets: GetFlightInfo makes a physical plan, and the DoGet that follows runs it.
 //!
-//! A ticket holds the statement and the row that was bound, so any replica can answer it. The process that planned it
-//! finds the plan here for a minute; a plan is run once, so whoever takes it takes it away.
+//! ```text
+//!     GetFlightInfo ── keep ──► WaitingPlans, oldest first ── take ──► DoGet
+//!                                     │
+//!                                     └── dropped after 60 to 120 s (drop_expired), or as the oldest of more than 64
+//! ```
+//!
+//! A ticket contains the statement and the bound row, so any replica can serve it by planning again; a plan is kept
+//! here only to save that work. A physical plan runs once: its operators keep state. So `take` removes it, and a second
+//! DoGet of the same ticket plans again.
+//!
+//! What must hold: a plan that depends on the time, or that is large, is never kept, and a plan is returned only to the
+//! identity that it was made for.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -12,22 +22,22 @@ use datafusion::physical_plan::ExecutionPlan;
 use tokio::time::{Instant, sleep};
 
 use super::plan_threads::DroppedOnPlanThread;
-use super::planned_statements::{Lasts, PlannedStatement};
+use super::planned_statements::{PlanValidity, PlannedStatement};
 use crate::query::{Identity, Query};
 
-/// How long a plan is kept at least, and twice that at most: clients go on to DoGet at once.
-const LIFE: Duration = Duration::from_secs(60);
+/// The minimum time that a plan is kept. The maximum is twice that. Clients send DoGet at once.
+const MIN_LIFE: Duration = Duration::from_secs(60);
 
-/// How many plans are kept.
-const MOST: usize = 64;
+/// The maximum number of plans that are kept.
+const MAX_PLANS: usize = 64;
 
-/// The longest text, and the largest bound row, of which a plan is kept.
-const MOST_BYTES: usize = 64 << 10;
+/// The maximum size of a statement's text, and of its bound row, for its plan to be kept.
+const MAX_STATEMENT_BYTES: usize = 64 << 10;
 
-/// The largest plan that is kept.
-const MOST_PLAN_BYTES: usize = 1 << 20;
+/// The maximum size of a plan that is kept.
+const MAX_PLAN_BYTES: usize = 1 << 20;
 
-/// A statement, and what is bound to it.
+/// Identifies the plan of a ticket: a statement and its bound row.
 pub(super) struct TicketKey<'a> {
     pub(super) query: &'a Query,
     pub(super) bound: Option<&'a RecordBatch>,
@@ -36,23 +46,24 @@ pub(super) struct TicketKey<'a> {
 /// A plan that is ready to be executed.
 pub(super) struct ReadyPlan {
     pub(super) plan: Arc<dyn ExecutionPlan>,
-    /// What it takes, roughly, as far as that is known before it runs.
+    /// The size of the optimized logical plan, roughly. It stands for the physical plan's size, which is not known
+    /// before it runs.
     pub(super) bytes: usize,
 }
 
-/// A plan for each row that is bound, or one.
+/// One plan for each bound row, or one plan if the statement has no parameters.
 pub(super) type RowPlans = Vec<ReadyPlan>;
 
-/// Plans that wait for their DoGet.
+/// The plans that wait for their DoGet.
 #[derive(Default)]
 pub(super) struct Tickets(Arc<Mutex<WaitingPlans>>);
 
 #[derive(Default)]
 struct WaitingPlans {
-    /// The oldest first.
+    /// Oldest first.
     plans: VecDeque<KeptPlans>,
-    /// Whether a task sees to it that each goes in time.
-    watched: bool,
+    /// Whether a task is running that drops expired plans.
+    has_dropper: bool,
 }
 
 struct KeptPlans {
@@ -61,19 +72,20 @@ struct KeptPlans {
     bound: Option<RecordBatch>,
     statement: Arc<PlannedStatement>,
     plans: DroppedOnPlanThread<RowPlans>,
-    until: Instant,
+    expires: Instant,
 }
 
 impl KeptPlans {
-    fn is_of(&self, asked: &TicketKey) -> bool {
-        self.identity == asked.query.principal().identity
-            && self.text == *asked.query.text()
-            && has_the_values_of(self.bound.as_ref(), asked.bound)
+    fn matches(&self, key: &TicketKey) -> bool {
+        self.identity == key.query.principal().identity
+            && self.text == *key.query.text()
+            && same_values(self.bound.as_ref(), key.bound)
     }
 }
 
-/// Whether rows are the same by position; columns of parameters have whatever names a client gave them.
-fn has_the_values_of(one: Option<&RecordBatch>, other: Option<&RecordBatch>) -> bool {
+/// Whether two bound batches have the same values, by position. The names of the columns are the client's, and do not
+/// count.
+fn same_values(one: Option<&RecordBatch>, other: Option<&RecordBatch>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one.num_rows() == other.num_rows() && one.columns() == other.columns(),
         (one, other) => one.is_none() && other.is_none(),
@@ -81,53 +93,54 @@ fn has_the_values_of(one: Option<&RecordBatch>, other: Option<&RecordBatch>) -> 
 }
 
 impl Tickets {
-    /// Keeps the plan of a ticket, unless it is large, or has the time in it. Plans for many rows are not kept.
-    pub(super) fn keep(&self, asked: &TicketKey, statement: &Arc<PlannedStatement>, plans: RowPlans) {
-        let bound_bytes = asked.bound.map_or(0, RecordBatch::get_array_memory_size);
-        let is_large = asked.query.text().len().max(bound_bytes) > MOST_BYTES
-            || plans.iter().any(|ready| ready.bytes > MOST_PLAN_BYTES);
-        if statement.lasts != Lasts::Always || plans.len() > 1 || is_large {
+    /// Keeps the plan of a ticket. Plans that are large, depend on the time, or are for several rows are not kept.
+    pub(super) fn keep(&self, key: &TicketKey, statement: &Arc<PlannedStatement>, plans: RowPlans) {
+        let bound_bytes = key.bound.map_or(0, RecordBatch::get_array_memory_size);
+        let is_large = key.query.text().len().max(bound_bytes) > MAX_STATEMENT_BYTES
+            || plans.iter().any(|ready| ready.bytes > MAX_PLAN_BYTES);
+        if statement.validity != PlanValidity::Always || plans.len() > 1 || is_large {
             return;
         }
         let kept = KeptPlans {
-            identity: asked.query.principal().identity.clone(),
-            text: Arc::clone(asked.query.text()),
-            bound: asked.bound.cloned(),
+            identity: key.query.principal().identity.clone(),
+            text: Arc::clone(key.query.text()),
+            bound: key.bound.cloned(),
             statement: Arc::clone(statement),
             plans: DroppedOnPlanThread::new(plans),
-            until: Instant::now() + LIFE,
+            expires: Instant::now() + MIN_LIFE,
         };
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !std::mem::replace(&mut waiting.watched, true) {
-            tokio::spawn(drop_in_time(Arc::downgrade(&self.0)));
+        if !std::mem::replace(&mut waiting.has_dropper, true) {
+            tokio::spawn(drop_expired(Arc::downgrade(&self.0)));
         }
         waiting.plans.push_back(kept);
-        if waiting.plans.len() > MOST {
+        if waiting.plans.len() > MAX_PLANS {
             waiting.plans.pop_front();
         }
     }
 
-    /// The plans of such a ticket, for whoever asks first.
-    pub(super) fn take(&self, asked: &TicketKey) -> Option<(Arc<PlannedStatement>, RowPlans)> {
+    /// Removes and returns the plans of a ticket.
+    pub(super) fn take(&self, key: &TicketKey) -> Option<(Arc<PlannedStatement>, RowPlans)> {
         let plans = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).plans;
-        let place = plans.iter().position(|kept| kept.is_of(asked))?;
+        let place = plans.iter().position(|kept| kept.matches(key))?;
         let kept = plans.remove(place)?;
         Some((kept.statement, kept.plans.into_inner()))
     }
 }
 
-/// Drops each plan when its time is up, until there is none. The next plan that is kept begins this anew.
-async fn drop_in_time(tickets: Weak<Mutex<WaitingPlans>>) {
+/// Drops each plan when it expires, and ends when there are no more plans. The next plan that is kept spawns this task
+/// again.
+async fn drop_expired(tickets: Weak<Mutex<WaitingPlans>>) {
     loop {
-        sleep(LIFE).await;
+        sleep(MIN_LIFE).await;
         let Some(tickets) = tickets.upgrade() else { return };
         let mut waiting = tickets.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        while waiting.plans.front().is_some_and(|oldest| oldest.until <= now) {
+        while waiting.plans.front().is_some_and(|oldest| oldest.expires <= now) {
             waiting.plans.pop_front();
         }
         if waiting.plans.is_empty() {
-            waiting.watched = false;
+            waiting.has_dropper = false;
             return;
         }
     }

@@ -1,31 +1,32 @@
-//! Finds what DataFusion cannot plan in an optimized plan: outer references and subqueries that no rule has removed.
+//! Finds the expressions of an optimized plan that DataFusion cannot plan: outer references and subqueries that no rule
+//! has removed.
 //!
-//! Its planner says so with the expression's name in a text. Here the plan itself is looked at.
+//! DataFusion's planner reports them only in the text of its error. This module looks at the plan instead.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::Fault;
 
-/// The fault that a plan's own expressions show, where DataFusion can't plan it: a column of the outer row for which no join
-/// was made, or a subquery that is still one.
+/// The fault that explains why DataFusion cannot plan `plan`: it still contains a column of an outer row, or a
+/// subquery.
 pub(super) fn left_over(plan: &LogicalPlan) -> Option<Fault> {
     let mut found = None;
-    // Nothing in the walk fails.
+    // The closures return no errors.
     let _ = plan.apply(|node| {
         node.apply_expressions(|expr| {
             expr.apply(|part| {
                 found = fault_of(part);
-                Ok(next(found.is_some()))
+                Ok(stop_if(found.is_some()))
             })?;
-            Ok(next(found.is_some()))
+            Ok(stop_if(found.is_some()))
         })?;
-        Ok(next(found.is_some()))
+        Ok(stop_if(found.is_some()))
     });
     found
 }
 
-fn next(found: bool) -> TreeNodeRecursion {
+fn stop_if(found: bool) -> TreeNodeRecursion {
     if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue }
 }
 
@@ -33,8 +34,8 @@ fn fault_of(expr: &Expr) -> Option<Fault> {
     match expr {
         Expr::OuterReferenceColumn(..) => Some(Fault::Correlated),
         Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => Some(Fault::Subquery),
-        // DataFusion runs one that depends on no outer row before the query.
-        Expr::ScalarSubquery(own) if own.outer_ref_columns.is_empty() => left_over(&own.subquery),
+        // DataFusion runs an uncorrelated scalar subquery before the query.
+        Expr::ScalarSubquery(scalar) if scalar.outer_ref_columns.is_empty() => left_over(&scalar.subquery),
         Expr::ScalarSubquery(_) => Some(Fault::Subquery),
         _ => None,
     }
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_datafusion_plans_is_not_left_over() {
+    fn an_uncorrelated_scalar_subquery_is_not_left_over() {
         let one = Arc::new(selecting(lit(1_i64)));
         let above = LogicalPlanBuilder::from(selecting(scalar_subquery(one))).filter(col("x").is_not_null()).unwrap();
 

@@ -1,12 +1,13 @@
-//! The types that leave the engine.
+//! The types of results.
 //!
-//! Many clients know no `Utf8View`, `BinaryView`, dictionary or run-end encoding (JDBC up to 18.3, ODBC), so a result
-//! has the plain types, in prepare, FlightInfo and DoGet alike. All three take the schema of the *analysed* plan
+//! Many clients do not support `Utf8View`, `BinaryView`, dictionary or run-end encoding (JDBC up to 18.3, ODBC), so a
+//! result has plain types, in prepare, FlightInfo and DoGet alike. All three take the schema of the *analysed* plan
 //! through [`wire_schema`]: before type coercion, `SELECT 1 UNION ALL SELECT 2.5` is a column of integers.
 //!
-//! A batch is then brought into these types by [`to_wire`], which changes how a value is represented and never the
-//! value: a column whose type would need any other cast is an error. DataFusion's optimizer makes other numbers of some
-//! columns (`round(x, 2)` has fewer decimal places once the 2 is a constant); such a cast is held against its values.
+//! [`to_wire`] converts a batch to these types. It changes the representation of a value and never the value: a column
+//! that would need any other cast is an error. DataFusion's optimizer changes the number type of some columns
+//! (`round(x, 2)` has fewer decimal places once the 2 is a constant); such a cast is allowed if each value stays the
+//! same.
 
 use std::sync::Arc;
 
@@ -15,11 +16,11 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-/// The schema that a result with this one leaves with.
+/// The schema in the wire's types.
 ///
-/// Every column is nullable: whether DataFusion thinks that one can be null depends on the values that are
-/// bound, and a client that was told "never" refuses the rows. Metadata of fields stays behind: it describes
-/// tables, and differs between plans of one statement.
+/// Every column is nullable: what DataFusion infers depends on the bound values, and a client rejects a NULL in a
+/// column that was described as not nullable. The metadata of fields is removed: it describes tables, and differs
+/// between plans of one statement.
 pub(super) fn wire_schema(schema: &Schema) -> SchemaRef {
     let nullable = |field: &FieldRef| wire_field(field).as_ref().clone().with_nullable(true);
     Arc::new(Schema::new(schema.fields().iter().map(nullable).collect::<Vec<_>>()))
@@ -50,36 +51,41 @@ fn wire_type(data_type: &DataType) -> DataType {
     }
 }
 
-/// A column whose rows have another type than the one that the client was told.
+/// A column whose rows have another type than the schema that the client received.
 #[derive(Debug)]
 pub(super) struct OtherType {
     /// The column's name.
     pub(super) column: String,
-    /// The type that the client was told.
-    pub(super) told: DataType,
+    /// The type in the schema that the client received.
+    pub(super) described: DataType,
     /// The type of its rows.
     pub(super) found: DataType,
 }
 
-/// The first column whose rows cannot leave under `schema` without a change of their values.
+/// Checks that rows of the schema `rows` can be converted to `schema` without changing their values.
 ///
 /// # Errors
-/// [`OtherType`].
+/// [`OtherType`], with the first column that cannot.
 pub(super) fn check(rows: &Schema, schema: &Schema) -> Result<(), OtherType> {
-    let fits = |own: &DataType, told: &DataType| same(own, told) || (own.is_numeric() && told.is_numeric());
-    let other = rows.fields().iter().zip(schema.fields()).find(|(own, told)| !fits(own.data_type(), told.data_type()));
+    let fits =
+        |row: &DataType, described: &DataType| same(row, described) || (row.is_numeric() && described.is_numeric());
+    let other = rows
+        .fields()
+        .iter()
+        .zip(schema.fields())
+        .find(|(row, described)| !fits(row.data_type(), described.data_type()));
     match other {
         None => Ok(()),
-        Some((own, told)) => Err(OtherType {
-            column: told.name().clone(),
-            told: told.data_type().clone(),
-            found: own.data_type().clone(),
+        Some((row, described)) => Err(OtherType {
+            column: described.name().clone(),
+            described: described.data_type().clone(),
+            found: row.data_type().clone(),
         }),
     }
 }
 
-/// Whether two types have the same values once both are in the wire's types. Names, metadata and nullability of
-/// nested fields change no value.
+/// Whether two types become the same wire type. Names, metadata and nullability of nested fields do not matter: they
+/// change no value.
 fn same(one: &DataType, other: &DataType) -> bool {
     same_plain(&wire_type(one), &wire_type(other))
 }
@@ -102,7 +108,7 @@ fn same_plain(one: &DataType, other: &DataType) -> bool {
     }
 }
 
-/// The batch in the wire's types. [`check`] has found that its values stay what they are.
+/// The batch in the wire's types. [`check`] has been called for its schema.
 pub(super) fn to_wire(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| to_type(column, field.data_type()));
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -114,13 +120,13 @@ fn to_type(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowErr
         return Ok(Arc::clone(column));
     }
     let options = CastOptions { safe: false, ..CastOptions::default() };
-    let told = cast_with_options(column, data_type, &options)?;
+    let converted = cast_with_options(column, data_type, &options)?;
     let is_number = column.data_type().is_numeric() && data_type.is_numeric();
-    if is_number && cast_with_options(&told, column.data_type(), &options)?.as_ref() != column.as_ref() {
+    if is_number && cast_with_options(&converted, column.data_type(), &options)?.as_ref() != column.as_ref() {
         let found = column.data_type();
         return Err(ArrowError::CastError(format!("a value of type {found} is another one as {data_type}")));
     }
-    Ok(told)
+    Ok(converted)
 }
 
 #[cfg(test)]
@@ -134,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn views_leave_as_plain_text_also_inside_of_lists() {
+    fn views_become_plain_text_also_inside_of_lists() {
         let list = DataType::List(Arc::new(Field::new_list_field(DataType::Utf8View, true)));
         let schema = Schema::new(vec![Field::new("a", DataType::Utf8View, false), Field::new("b", list, true)]);
 
@@ -146,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_made_to_fit() {
+    fn a_batch_is_converted_to_the_wire_types() {
         let schema = Arc::new(Schema::new(vec![field(DataType::Utf8View)]));
         let batch =
             RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(StringViewArray::from(vec!["x"]))]).unwrap();
@@ -157,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn run_ends_leave_as_the_values_they_stand_for() {
+    fn a_run_end_encoded_column_becomes_its_values() {
         let runs = RunArray::try_new(&Int32Array::from(vec![2, 3]), &StringViewArray::from(vec!["x", "y"])).unwrap();
         let schema = Arc::new(Schema::new(vec![field(runs.data_type().clone())]));
         let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(runs)]).unwrap();
@@ -169,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_told_as_another_type_only_if_it_stays_the_same_number() {
+    fn a_number_is_converted_to_another_type_only_if_its_value_stays_the_same() {
         let decimals = |value, scale| -> ArrayRef {
             Arc::new(Decimal128Array::from(vec![value]).with_precision_and_scale(38, scale).unwrap())
         };
@@ -181,22 +187,22 @@ mod tests {
     }
 
     #[test]
-    fn only_the_representation_may_differ_from_what_was_told() {
+    fn only_the_representation_may_differ_from_the_described_type() {
         let list = |item: &str, data_type| DataType::List(Arc::new(Field::new(item, data_type, false)));
-        let fits = |rows: DataType, told: DataType| {
-            check(&Schema::new(vec![field(rows)]), &Schema::new(vec![field(told)])).is_ok()
+        let fits = |rows: DataType, described: DataType| {
+            check(&Schema::new(vec![field(rows)]), &Schema::new(vec![field(described)])).is_ok()
         };
         let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8View));
 
         assert!(fits(dictionary, DataType::Utf8));
         assert!(fits(list("element", DataType::Utf8View), list("item", DataType::Utf8)));
-        for (rows, told) in [
+        for (rows, described) in [
             (DataType::Float64, DataType::Utf8),
             (DataType::Int64, DataType::Null),
             (DataType::Timestamp(arrow::datatypes::TimeUnit::Nanosecond, None), DataType::Date32),
             (list("item", DataType::Int64), list("item", DataType::Int32)),
         ] {
-            assert!(!fits(rows.clone(), told.clone()), "{rows} as {told}");
+            assert!(!fits(rows.clone(), described.clone()), "{rows} as {described}");
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Plans that let go: a rule that puts a pause into every operator that makes many rows of few.
+//! An optimizer rule that makes operators yield to the runtime if they multiply rows.
 //!
-//! DataFusion has its leaves yield to the runtime now and then, which is enough where every batch that is made
-//! takes one from a leaf. A cross join makes thousands of each: `SELECT count(*) FROM range(1, 100000000) CROSS
-//! JOIN range(1, 100000)` kept its thread for minutes, and neither Ctrl-C nor the query's time limit got through.
+//! DataFusion's leaves yield to the runtime from time to time. That is enough if each batch of an operator needs a
+//! batch of a leaf. But a cross join makes thousands of batches from one: `SELECT count(*) FROM range(1, 100000000)
+//! CROSS JOIN range(1, 100000)` blocked its thread for minutes, and neither Ctrl-C nor the query's time limit had an
+//! effect.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::unnest::UnnestExec;
 
-/// Wraps what may make more batches than it takes: whatever has several inputs, and UNNEST.
+/// Wraps the operators that may return more batches than they read: those with several inputs, and UNNEST.
 #[derive(Debug)]
 pub(super) struct YieldWhereRowsMultiply;
 

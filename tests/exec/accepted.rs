@@ -188,6 +188,6 @@ async fn of_several_rows_the_first_that_cannot_be_read_stops() {
         "{message}"
     );
     assert!(message.contains("\nhint: do not send it again; see what it started: SELECT "), "{message}");
-    assert!(message.ends_with("; the rows before row 2 are done, too: bind none of them again"), "{message}");
+    assert!(message.ends_with("; the rows before row 2 are done, too: do not bind them again"), "{message}");
     assert_eq!(stage.posts(), 2);
 }

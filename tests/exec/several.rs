@@ -69,7 +69,7 @@ async fn the_first_failure_stops_and_names_the_executed_rows() {
     let ids: Vec<_> = stage.actions(IMAGE)[..2].iter().map(|action| action["id"].clone()).collect();
     let expected = format!(
         "; done before it: id {}, id {}; the rows after it were not sent\n\
-         hint: the rows before it are done: bind those from row 3 on, and no others",
+         hint: the rows before it are done: bind only the rows from 3 on",
         ids[1], ids[0]
     );
     assert_eq!(refused.code(), tonic::Code::InvalidArgument);
@@ -89,7 +89,7 @@ async fn a_lost_response_in_the_middle_stops_too() {
     assert_eq!(refused.code(), tonic::Code::Unknown);
     assert!(refused.message().starts_with("row 2 of 3: POST /v2/images/62137902/actions may have"), "{refused}");
     assert!(refused.message().contains("hint: check before retrying: SELECT"), "{refused}");
-    assert!(refused.message().ends_with("; the rows before row 2 are done, too: bind none of them again"), "{refused}");
+    assert!(refused.message().ends_with("; the rows before row 2 are done, too: do not bind them again"), "{refused}");
     assert_eq!(stage.posts(), 2);
 }
 

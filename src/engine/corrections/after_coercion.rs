@@ -1,4 +1,4 @@
-//! After type coercion: values that would be another one, or an error.
+//! The analyzer rule that runs after type coercion: corrects expressions whose value would be wrong, or an error.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use datafusion::optimizer::AnalyzerRule;
 use super::{checked_arithmetic, function_wrappers, interval_order, rewritten};
 use crate::engine::fault::{Fault, to_datafusion as refused};
 
-/// See the module above.
+/// The rule.
 #[derive(Debug)]
 pub(in crate::engine) struct AfterCoercion;
 
 impl AnalyzerRule for AfterCoercion {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let plan = rewritten(plan, |expr, schema| expr.transform_up(|part| corrected(part, schema)))?;
-        plan.transform_up_with_subqueries(with_intervals_in_order).data()
+        plan.transform_up_with_subqueries(with_sort_by_length).data()
     }
 
     fn name(&self) -> &str {
@@ -33,14 +33,14 @@ fn corrected(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     if let Expr::WindowFunction(window) = &expr {
         interval_order::check_window(window, schema)?;
     }
-    match instead_of(&expr, schema)? {
+    match replacement(&expr, schema)? {
         Some(corrected) => Ok(Transformed::yes(corrected)),
-        None => rebuilt(expr),
+        None => with_corrected_part(expr),
     }
 }
 
-/// The expression that has the value which SQL gives to this one, where DataFusion gives it another.
-fn instead_of(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
+/// The expression to use instead of this one, if DataFusion's value is wrong.
+fn replacement(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
     Ok(match expr {
         Expr::BinaryExpr(binary) => {
             checked_arithmetic::arithmetic(binary, schema).or_else(|| interval_order::compared(binary, schema))
@@ -57,15 +57,15 @@ fn instead_of(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
     })
 }
 
-/// The same expression with another function or another operand, where DataFusion's own would be wrong.
-fn rebuilt(expr: Expr) -> Result<Transformed<Expr>> {
+/// The same expression with another function or operand, if DataFusion's would be wrong.
+fn with_corrected_part(expr: Expr) -> Result<Transformed<Expr>> {
     match expr {
         Expr::Cast(Cast { expr, field }) if field.data_type().is_temporal() => {
-            let expr = Box::new(as_sql_reads_it(*expr, field.data_type())?);
+            let expr = Box::new(as_arrow_reads_it(*expr, field.data_type())?);
             Ok(Transformed::yes(Expr::Cast(Cast { expr, field })))
         }
         Expr::TryCast(TryCast { expr, field }) if field.data_type().is_temporal() => {
-            let Ok(expr) = as_sql_reads_it(*expr, field.data_type()).map(Box::new) else {
+            let Ok(expr) = as_arrow_reads_it(*expr, field.data_type()).map(Box::new) else {
                 return Ok(Transformed::yes(Expr::Literal(ScalarValue::try_from(field.data_type())?, None)));
             };
             Ok(Transformed::yes(Expr::TryCast(TryCast { expr, field })))
@@ -79,33 +79,33 @@ fn rebuilt(expr: Expr) -> Result<Transformed<Expr>> {
     }
 }
 
-/// A sort by intervals, by their lengths.
-fn with_intervals_in_order(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+/// A sort by intervals becomes a sort by their lengths.
+fn with_sort_by_length(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let LogicalPlan::Sort(mut sort) = node else { return Ok(Transformed::no(node)) };
-    for own in &mut sort.expr {
-        if let Some(length) = interval_order::ordered(&own.expr, sort.input.schema()) {
-            own.expr = length;
+    for key in &mut sort.expr {
+        if let Some(length) = interval_order::ordered(&key.expr, sort.input.schema()) {
+            key.expr = length;
         }
     }
     Ok(Transformed::yes(LogicalPlan::Sort(sort)))
 }
 
-/// A text that Arrow's parser reads otherwise, or not at all, as what it means: `'2026-06-01 00:00'` has no seconds, and
-/// `'5'` is five seconds, of which Arrow makes five months.
-fn as_sql_reads_it(text: Expr, wanted: &DataType) -> Result<Expr> {
+/// A text that is cast to `wanted`, in a form that Arrow's parser reads correctly: it rejects `'2026-06-01 00:00'`,
+/// which has no seconds, and reads the interval `'5'`, which is five seconds, as five months.
+fn as_arrow_reads_it(text: Expr, wanted: &DataType) -> Result<Expr> {
     let Expr::Literal(ScalarValue::Utf8(Some(value)), metadata) = &text else { return Ok(text) };
     let read = match wanted {
         DataType::Timestamp(..) => time_with_seconds(value),
         DataType::Interval(_) => value.trim().parse::<f64>().is_ok().then(|| format!("{value} seconds")),
         DataType::Time32(_) | DataType::Time64(_) if value.trim().get(5..8) == Some(":60") => {
-            return Err(refused(Fault::Cast(format!("'{value}' is no time of day: seconds go from 0 to 59"))));
+            return Err(refused(Fault::Cast(format!("'{value}' is not a time of day: seconds are 0 to 59"))));
         }
         _ => None,
     };
     Ok(read.map_or_else(|| text.clone(), |read| Expr::Literal(ScalarValue::Utf8(Some(read)), metadata.clone())))
 }
 
-/// The text of a time with seconds, where it has hours and minutes alone.
+/// The text of a time with `:00` added, if it has hours and minutes only.
 pub(in crate::engine) fn time_with_seconds(text: &str) -> Option<String> {
     let text = text.trim();
     let (date, time) = text.split_at_checked(10)?;
@@ -123,8 +123,8 @@ pub(in crate::engine) fn time_with_seconds(text: &str) -> Option<String> {
     (is_date && is_time && !has_seconds).then(|| format!("{date}{time}:00{zone}"))
 }
 
-/// A scalar subquery without rows is NULL, also where its column is never NULL. DataFusion takes the column's word for
-/// the subquery's, and then fails on the NULL, or answers IS NULL before it looks.
+/// Makes a scalar subquery nullable. Without rows it is NULL, even if its column is not nullable. DataFusion gives the
+/// subquery the nullability of its column, and then fails on the NULL, or replaces IS NULL by false.
 fn nullable(subquery: Subquery) -> Result<Transformed<Expr>> {
     let (qualifier, field) = subquery.subquery.schema().qualified_field(0);
     if field.is_nullable() {

@@ -1,4 +1,4 @@
-//! Before type coercion: arguments that it would bring to the wrong type.
+//! The analyzer rule that runs before type coercion: casts operands that coercion would cast to the wrong type.
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
@@ -12,7 +12,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::rewritten;
 
-/// See the module above.
+/// The rule.
 #[derive(Debug)]
 pub(in crate::engine) struct BeforeCoercion;
 
@@ -30,29 +30,31 @@ fn corrected(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
         Expr::WindowFunction(window) => with_common_default(window, schema),
         Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Eq | Operator::NotEq), right }) => {
-            let (left, right) = (as_text_beside(*left, &right, schema), *right);
-            let right = as_text_beside(right, &left, schema);
+            let (left, right) = (as_text_compared_with(*left, &right, schema), *right);
+            let right = as_text_compared_with(right, &left, schema);
             Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))))
         }
         Expr::InList(InList { expr, list, negated }) => {
-            let list = list.into_iter().map(|item| as_text_beside(item, &expr, schema)).collect();
+            let list = list.into_iter().map(|item| as_text_compared_with(item, &expr, schema)).collect();
             Ok(Transformed::yes(Expr::InList(InList { expr, list, negated })))
         }
         other => Ok(Transformed::no(other)),
     }
 }
 
-/// `lag(x, 1, 0.5)`: DataFusion casts the default to the type of `x`. Both become what a CASE of the two would be.
+/// `lag(x, 1, 0.5)`: DataFusion casts the default to the type of `x`. Here both are cast to the type of a CASE of the
+/// two.
 fn with_common_default(mut window: Box<WindowFunction>, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let is_offset = matches!(window.fun.name(), "lag" | "lead");
     let [value, _, default] = &mut window.params.args[..] else {
         return Ok(Transformed::no(Expr::WindowFunction(window)));
     };
-    // A parameter has no type before its place has told one.
-    let (Ok(own), Ok(other)) = (value.get_type(schema), default.get_type(schema)) else {
+    // A parameter may have no type yet.
+    let (Ok(value_type), Ok(default_type)) = (value.get_type(schema), default.get_type(schema)) else {
         return Ok(Transformed::no(Expr::WindowFunction(window)));
     };
-    let common = type_union_coercion(&own, &other).filter(|common| *common != own && other != DataType::Null);
+    let common = type_union_coercion(&value_type, &default_type)
+        .filter(|common| *common != value_type && default_type != DataType::Null);
     let Some(common) = common.filter(|_| is_offset) else {
         return Ok(Transformed::no(Expr::WindowFunction(window)));
     };
@@ -61,9 +63,10 @@ fn with_common_default(mut window: Box<WindowFunction>, schema: &DFSchema) -> Re
     Ok(Transformed::yes(Expr::WindowFunction(window)))
 }
 
-/// A whole number as the text of it, beside a column of text: `id = 7` asks for the text `7`. DataFusion would read each text as a number, and fail on the
-/// first that is none: ids are numbers in one row and UUIDs in the next.
-fn as_text_beside(number: Expr, text: &Expr, schema: &DFSchema) -> Expr {
+/// An integer literal as a text, if it is compared with a text column: `id = 7` looks for the text `7`. DataFusion
+/// would cast each text to a number, and fail on the first that is not a number: ids are numbers in one row and UUIDs
+/// in the next.
+fn as_text_compared_with(number: Expr, text: &Expr, schema: &DFSchema) -> Expr {
     let is_text = |data_type: DataType| matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
     match (&number, text) {
         (Expr::Literal(value, metadata), Expr::Column(_) | Expr::OuterReferenceColumn(..))

@@ -1,8 +1,19 @@
-//! `+`, `-`, `*`, `/`, `%` and the sign, which are an error where the result does not fit its type.
+//! Checked `+`, `-`, `*`, `/`, `%` and negation: an error if the result does not fit its type.
 //!
-//! DataFusion's operators of integers are of two's complement: `9223372036854775807 + 1` is -9223372036854775808. Those of
-//! decimals return more digits than their type has: `CAST('99…9' AS DECIMAL(38, 0)) + 1`, of which clients print 38. Those
-//! of times are an error in Arrow's words, which are of nanoseconds.
+//! What DataFusion does on overflow, and what this module does instead:
+//!
+//! ```text
+//!     integers            wrap around: 9223372036854775807 + 1 = -9223372036854775808    error
+//!     decimals            more digits than the type, of which clients print 38           error
+//!     times, intervals    Arrow's error, which counts nanoseconds                        error with a hint
+//! ```
+//!
+//! An operator whose result may not fit ([`may_overflow`]) is replaced by a function, `checked_add(a, b)`, which calls
+//! Arrow's checked kernel. All other operators stay as they are, so that DataFusion's simplifications and pushdown of
+//! comparisons still apply to them.
+//!
+//! Do not change without thinking: the function's result type and schema name must be those of the operator, because
+//! GROUP BY and the nodes above find the column by them.
 
 use std::sync::Arc;
 
@@ -26,9 +37,9 @@ use datafusion::physical_expr_common::datum::apply;
 use crate::engine::fault::{Fault, to_arrow};
 use crate::engine::overflow::Overflow;
 
-/// The checked form of an operator, where its result may not fit.
+/// The checked form of an operator, if its result may not fit its type.
 ///
-/// The operands have the types that they are coerced to already.
+/// Type coercion has already cast the operands.
 pub(super) fn arithmetic(binary: &BinaryExpr, schema: &DFSchema) -> Option<Expr> {
     let operation = Operation::of(binary.op)?;
     let (left, right) = (binary.left.get_type(schema).ok()?, binary.right.get_type(schema).ok()?);
@@ -36,35 +47,38 @@ pub(super) fn arithmetic(binary: &BinaryExpr, schema: &DFSchema) -> Option<Expr>
         .then(|| operation.call(vec![(*binary.left).clone(), (*binary.right).clone()]))
 }
 
-/// The checked form of a negation. A decimal's always fits: its range is symmetric.
+/// The checked form of a negation. The negation of a decimal always fits: its range is symmetric.
 pub(super) fn negation(operand: &Expr, schema: &DFSchema) -> Option<Expr> {
     let data_type = operand.get_type(schema).ok()?;
-    (data_type.is_signed_integer() || is_span(&data_type)).then(|| Operation::Negate.call(vec![operand.clone()]))
+    (data_type.is_signed_integer() || is_duration(&data_type)).then(|| Operation::Negate.call(vec![operand.clone()]))
 }
 
-/// The functions that operators are replaced by.
+/// The functions that replace operators.
 pub(super) fn functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
     use Operation::{Add, Divide, Multiply, Negate, Remainder, Subtract};
     [Add, Subtract, Multiply, Divide, Remainder, Negate].into_iter().map(|operation| Arc::new(operation.function()))
 }
 
+/// Whether a result of these operand types may not fit its type.
 fn may_overflow(operation: Operation, left: &DataType, right: &DataType) -> bool {
     if left.is_integer() && right.is_integer() {
         return match operation {
+            // Only the least integer divided by -1 does not fit.
             Operation::Divide => left.is_signed_integer(),
             Operation::Remainder => false,
             Operation::Add | Operation::Subtract | Operation::Multiply | Operation::Negate => true,
         };
     }
     if left.is_decimal() && right.is_decimal() {
-        // The result of `+`, `-`, `*` and `/` has as many digits as any two operands of these types need, as long as
-        // there are so many: one with fewer than the most always fits. `%` brings its operands to one scale, as `+` does.
-        let sized = if operation == Operation::Remainder { Operation::Add } else { operation };
-        return sized.result(left, right).is_ok_and(|result| has_most_digits(&result));
+        // DataFusion gives the result of `+`, `-`, `*` and `/` as many digits as any two operands of these types need,
+        // up to the maximum precision. So a result type below the maximum always fits. `%` rescales its operands to a
+        // common scale, as `+` does, and may overflow there.
+        let sized_as = if operation == Operation::Remainder { Operation::Add } else { operation };
+        return sized_as.result(left, right).is_ok_and(|result| has_max_precision(&result));
     }
-    is_span(left) && (is_span(right) || is_instant(right) || right.is_integer())
-        || is_instant(left) && is_span(right)
-        || left.is_integer() && is_span(right)
+    is_duration(left) && (is_duration(right) || is_instant(right) || right.is_integer())
+        || is_instant(left) && is_duration(right)
+        || left.is_integer() && is_duration(right)
         || is_timestamp(left) && is_timestamp(right)
 }
 
@@ -72,16 +86,18 @@ fn is_timestamp(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Timestamp(..))
 }
 
-/// A TIME is none: it starts again at midnight. The days between two dates always fit.
+/// Types of points in time. TIME is not one of them, because it wraps around at midnight. The difference of two dates,
+/// a number of days, always fits.
 fn is_instant(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)
 }
 
-fn is_span(data_type: &DataType) -> bool {
+/// Types of lengths of time.
+fn is_duration(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Duration(_) | DataType::Interval(_))
 }
 
-fn has_most_digits(decimal: &DataType) -> bool {
+fn has_max_precision(decimal: &DataType) -> bool {
     match decimal {
         DataType::Decimal32(precision, _) => *precision == DECIMAL32_MAX_PRECISION,
         DataType::Decimal64(precision, _) => *precision == DECIMAL64_MAX_PRECISION,
@@ -145,8 +161,8 @@ impl Operation {
         self.function().call(operands)
     }
 
-    /// What the statement says.
-    fn written(self, operands: &[Expr]) -> Option<Expr> {
+    /// The operator expression that this operation replaced.
+    fn expression(self, operands: &[Expr]) -> Option<Expr> {
         match (self, operands) {
             (Self::Negate, [operand]) => Some(Expr::Negative(Box::new(operand.clone()))),
             (_, [left, right]) => {
@@ -157,7 +173,7 @@ impl Operation {
         }
     }
 
-    /// The type of the result of two operands: DataFusion's.
+    /// The result type that DataFusion gives to the operator.
     fn result(self, left: &DataType, right: &DataType) -> Result<DataType> {
         BinaryTypeCoercer::new(left, &self.operator(), right).get_result_type()
     }
@@ -172,26 +188,27 @@ impl Operation {
         }
     }
 
-    /// The result of two operands, all of whose values fit the type `result`.
+    /// Computes the operation and checks that all values fit the type `result`.
     fn checked(self, left: &dyn Datum, right: &dyn Datum, result: &DataType) -> Result<ArrayRef, ArrowError> {
         let left_type = left.get().0.data_type().clone();
         match self.compute(left, right) {
             Ok(values) if fits(&*values) => Ok(values),
             Ok(_) => Err(to_arrow(self.overflow(String::new(), &left_type, result))),
-            Err(ArrowError::ArithmeticOverflow(words)) => Err(to_arrow(self.overflow(words, &left_type, result))),
-            // The only errors of this kind that a time and an interval have.
-            Err(ArrowError::ComputeError(words)) if is_instant(result) => {
-                Err(to_arrow(self.overflow(words, &left_type, result)))
+            Err(ArrowError::ArithmeticOverflow(message)) => Err(to_arrow(self.overflow(message, &left_type, result))),
+            // Adding an interval to a time returns an error of this kind only on overflow.
+            Err(ArrowError::ComputeError(message)) if is_instant(result) => {
+                Err(to_arrow(self.overflow(message, &left_type, result)))
             }
             Err(other) => Err(other),
         }
     }
 
-    /// What Arrow says of integers has their values; what it says of others has the integers that they consist of.
-    fn overflow(self, words: String, left: &DataType, result: &DataType) -> Fault {
+    /// The fault of an overflow. Arrow's message is used for integers only: for other types it contains their internal
+    /// integers.
+    fn overflow(self, message: String, left: &DataType, result: &DataType) -> Fault {
         let operator = self.sign();
         Fault::Overflow(if result.is_integer() {
-            Overflow::Integer(words.trim_start_matches("Overflow happened on: ").to_owned())
+            Overflow::Integer(message.trim_start_matches("Overflow happened on: ").to_owned())
         } else if result.is_decimal() {
             Overflow::Decimal { operator, left: left.clone(), result: result.clone() }
         } else {
@@ -200,7 +217,7 @@ impl Operation {
     }
 }
 
-/// Whether no decimal has more digits than its type.
+/// Whether all decimals have at most as many digits as their type. Arrow's kernels check the bits and not the digits.
 fn fits(values: &dyn Array) -> bool {
     match values.data_type() {
         DataType::Decimal32(precision, _) => {
@@ -219,8 +236,8 @@ fn fits(values: &dyn Array) -> bool {
     }
 }
 
-/// The least integer of a type.
-pub(super) fn least(data_type: &DataType) -> i64 {
+/// The smallest integer of a type.
+pub(super) fn min_integer(data_type: &DataType) -> i64 {
     match data_type {
         DataType::Int8 => i64::from(i8::MIN),
         DataType::Int16 => i64::from(i16::MIN),
@@ -229,18 +246,18 @@ pub(super) fn least(data_type: &DataType) -> i64 {
     }
 }
 
-/// The values with the other sign. Of the integers of a type only the least has none.
+/// The negated values. Of an integer type only the smallest value has no negation.
 fn negated(values: &dyn Array) -> Result<ArrayRef, ArrowError> {
-    let least = least(values.data_type());
+    let min = min_integer(values.data_type());
     numeric::neg(values).map_err(|error| match error {
         ArrowError::ArithmeticOverflow(_) => {
-            to_arrow(Operation::Negate.overflow(format!("-({least})"), values.data_type(), values.data_type()))
+            to_arrow(Operation::Negate.overflow(format!("-({min})"), values.data_type(), values.data_type()))
         }
         other => other,
     })
 }
 
-/// One operation, over one pair of types.
+/// The function of an operation.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Checked {
     operation: Operation,
@@ -259,10 +276,10 @@ impl ScalarUDFImpl for Checked {
         }
     }
 
-    /// The name of what was written: a GROUP BY is found again by it.
+    /// The schema name of the operator expression: GROUP BY and the nodes above refer to the column by it.
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        match self.operation.written(args) {
-            Some(written) => Ok(written.schema_name().to_string()),
+        match self.operation.expression(args) {
+            Some(expression) => Ok(expression.schema_name().to_string()),
             None => internal_err!("{} of {} operands", self.name(), args.len()),
         }
     }
@@ -285,7 +302,7 @@ impl ScalarUDFImpl for Checked {
         Ok(Arc::new(Field::new(self.name(), self.return_type(&types)?, is_nullable)))
     }
 
-    /// Of a NULL it is NULL, also for those that want a literal: `nth_value(x, y * NULL)`.
+    /// The result for a NULL operand is a NULL literal, which some functions require: `nth_value(x, y * NULL)`.
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
         let is_null = |arg: &Expr| matches!(arg, Expr::Literal(value, _) if value.is_null());
         if !args.iter().any(is_null) {

@@ -1,4 +1,4 @@
-//! Functions of DataFusion that are called through a wrapper, and one of our own.
+//! Wrappers around functions of DataFusion, and the function `nullable`.
 
 use std::sync::{Arc, LazyLock};
 
@@ -13,18 +13,18 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-use super::checked_arithmetic::least;
+use super::checked_arithmetic::min_integer;
 use crate::engine::fault::{Fault, to_datafusion as refused};
 use crate::engine::overflow::Overflow;
 
-/// The wrapper around a function that needs one:
+/// The wrapper around a function, if it needs one:
 ///
-/// - `date_part`, whose comparisons DataFusion 55 turns into comparisons of times: `extract(year FROM t) < 4` is then
-///   NULL, since nanoseconds do not reach back to year 4;
-/// - `date_part` of a duration, which counts seconds in 32 bits: its `epoch` is NULL from 68 years on;
-/// - `abs`, which claims to keep an order that it does not;
-/// - `abs`, `gcd`, `lcm` and `factorial`, which do not tell that a result does not fit as an error of its own;
-/// - `to_timestamp` and its like, which promise a time in the session's zone, and with formats return one without.
+/// - `date_part`: DataFusion 55 rewrites its comparisons to comparisons of times. `extract(year FROM t) < 4` is then
+///   NULL, because nanoseconds do not reach back to year 4.
+/// - `date_part` of a duration counts seconds in 32 bits: its `epoch` is NULL from 68 years on.
+/// - `abs` claims to preserve an order that it does not preserve.
+/// - `abs`, `gcd`, `lcm` and `factorial` have no separate error for a result that does not fit.
+/// - `to_timestamp` and its variants promise a time in the session's zone, and with formats return one without a zone.
 pub(super) fn corrected(function: &Arc<ScalarUDF>) -> Option<Arc<ScalarUDF>> {
     let is_wrong = matches!(function.name(), "abs" | "date_part" | "factorial" | "gcd" | "lcm")
         || function.name().starts_with("to_timestamp");
@@ -34,7 +34,8 @@ pub(super) fn corrected(function: &Arc<ScalarUDF>) -> Option<Arc<ScalarUDF>> {
     Some(Arc::new(ScalarUDF::new_from_impl(Corrected { inner: Arc::clone(function) })))
 }
 
-/// A function without DataFusion's shortcuts, whose result has the type that was promised.
+/// A function without DataFusion's optimizations (its simplification, its ordering), whose result is cast to the
+/// planned type.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Corrected {
     inner: Arc<ScalarUDF>,
@@ -77,71 +78,74 @@ impl ScalarUDFImpl for Corrected {
             .inner()
             .invoke_with_args(args)
             .map_err(|error| overflow(self.name(), &operands, &error).map_or(error, refused))?;
-        if let ("date_part", [part, span]) = (self.name(), &operands[..])
-            && matches!(span.data_type(), DataType::Duration(_))
-            && span.to_array(rows)?.null_count() < value.to_array(rows)?.null_count()
+        if let ("date_part", [part, duration]) = (self.name(), &operands[..])
+            && matches!(duration.data_type(), DataType::Duration(_))
+            && duration.to_array(rows)?.null_count() < value.to_array(rows)?.null_count()
         {
-            return long_span(part, &span.to_array(rows)?);
+            return date_part_of_durations(part, &duration.to_array(rows)?);
         }
         if value.data_type() == promised { Ok(value) } else { value.cast_to(&promised, None) }
     }
 }
 
-/// A part of durations of which DataFusion makes NULL: it counts their seconds in 32 bits, which are 68 years.
-fn long_span(part: &ColumnarValue, spans: &ArrayRef) -> Result<ColumnarValue> {
+/// `date_part` of durations for which DataFusion returns NULL: it counts seconds in 32 bits, which is 68 years.
+fn date_part_of_durations(part: &ColumnarValue, durations: &ArrayRef) -> Result<ColumnarValue> {
     let is_epoch = match part {
         ColumnarValue::Scalar(part) => {
             part.try_as_str().flatten().is_some_and(|part| part.eq_ignore_ascii_case("epoch"))
         }
         ColumnarValue::Array(_) => false,
     };
-    let DataType::Duration(unit) = spans.data_type() else { return internal_err!("the part of no duration") };
+    let DataType::Duration(unit) = durations.data_type() else {
+        return internal_err!("date_part of a value that is not a duration");
+    };
     if !is_epoch {
         return Err(refused(Fault::Overflow(Overflow::Integer("date_part(…) of a duration".into()))));
     }
-    let of_a_second = match unit {
+    let per_second = match unit {
         TimeUnit::Second => 1.0,
         TimeUnit::Millisecond => 1e3,
         TimeUnit::Microsecond => 1e6,
         TimeUnit::Nanosecond => 1e9,
     };
-    let counts = cast(&cast(spans, &DataType::Int64)?, &DataType::Float64)?;
-    let seconds = counts.as_primitive::<Float64Type>().unary::<_, Float64Type>(|count| count / of_a_second);
+    let counts = cast(&cast(durations, &DataType::Int64)?, &DataType::Float64)?;
+    let seconds = counts.as_primitive::<Float64Type>().unary::<_, Float64Type>(|count| count / per_second);
     Ok(ColumnarValue::Array(Arc::new(seconds)))
 }
 
-/// What a function of integers means with an error, where that is a result that does not fit.
+/// The fault of a function of integers, if its error is an overflow.
 fn overflow(function: &str, operands: &[ColumnarValue], error: &DataFusionError) -> Option<Fault> {
     if !operands.iter().all(|operand| operand.data_type().is_integer()) {
         return None;
     }
     let overflow = match (function, error.find_root()) {
-        // No other error of theirs is of this kind.
+        // These functions have no other error of this kind.
         ("abs", DataFusionError::ArrowError(inner, _)) if matches!(**inner, ArrowError::ComputeError(_)) => {
-            Overflow::Integer(format!("abs({})", least(&operands[0].data_type())))
+            Overflow::Integer(format!("abs({})", min_integer(&operands[0].data_type())))
         }
         ("gcd" | "lcm", DataFusionError::ArrowError(inner, _)) if matches!(**inner, ArrowError::ComputeError(_)) => {
             Overflow::Integer(format!("{function}(…)"))
         }
-        ("factorial", DataFusionError::Execution(_)) => Overflow::Factorial(first_refused(&operands[0])?),
+        ("factorial", DataFusionError::Execution(_)) => Overflow::Factorial(first_too_large(&operands[0])?),
         _ => return None,
     };
     Some(Fault::Overflow(overflow))
 }
 
-/// The first number that has no factorial in 64 bits, unless a negative one, which has none at all, comes before it.
-fn first_refused(operand: &ColumnarValue) -> Option<i64> {
+/// The first number whose factorial does not fit 64 bits. `None` if a negative number comes first, which has no
+/// factorial.
+fn first_too_large(operand: &ColumnarValue) -> Option<i64> {
     let numbers = operand.to_array(1).ok()?;
     let numbers = numbers.as_primitive_opt::<Int64Type>()?;
     numbers.iter().flatten().find(|number| !(0..=20).contains(number)).filter(|number| *number > 0)
 }
 
-/// The same value, which may be NULL as far as the plan knows.
+/// The same value, but nullable in the plan.
 pub(super) fn nullable(value: Expr) -> Expr {
     nullable_function().call(vec![value])
 }
 
-/// The function that makes a value one that may be NULL.
+/// The identity function with a nullable result.
 pub(super) fn nullable_function() -> Arc<ScalarUDF> {
     static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
         Arc::new(ScalarUDF::new_from_impl(Nullable { signature: Signature::any(1, Volatility::Immutable) }))

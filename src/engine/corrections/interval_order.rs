@@ -1,8 +1,19 @@
-//! Intervals, compared by their length.
+//! Comparisons of intervals by their length.
 //!
-//! An interval has months, days and nanoseconds. DataFusion compares these one after the other, so that `INTERVAL '36
-//! hours' > INTERVAL '1 day'` is false, and so is `now() - created_at > INTERVAL '1 day'` of whatever age. Here a month
-//! has 30 days and a day 24 hours, as in Postgres and DuckDB.
+//! An interval has months, days and nanoseconds. DataFusion compares these fields one after the other, so that
+//! `INTERVAL '36 hours' > INTERVAL '1 day'` is false, and so is `now() - created_at > INTERVAL '1 day'` for any age.
+//! Here, as in Postgres and DuckDB, a month has 30 days and a day 24 hours.
+//!
+//! Each place that compares intervals is rewritten to compare `interval_length(x)`, a DECIMAL(38, 0) of nanoseconds. A
+//! new place must be added to `after_coercion`:
+//!
+//! ```text
+//!     a < b, BETWEEN, IN, CASE x WHEN, nullif, IN (SELECT …), ANY, ALL, ORDER BY    lengths of both sides
+//!     min(x), max(x)                                first_value(x ORDER BY interval_length(x)): keeps the interval
+//!     greatest, least, min and max OVER a window    rejected: DataFusion compares in the function itself
+//! ```
+//!
+//! GROUP BY, DISTINCT, UNION and the keys of USING are not rewritten, and compare the fields.
 
 use std::sync::{Arc, LazyLock};
 
@@ -22,10 +33,10 @@ use datafusion::logical_expr::{
 
 use crate::engine::fault::{Fault, to_datafusion as refused};
 
-const NANOSECONDS_OF_A_DAY: i128 = 24 * 3_600 * 1_000_000_000;
-const DAYS_OF_A_MONTH: i128 = 30;
+const NANOSECONDS_PER_DAY: i128 = 24 * 3_600 * 1_000_000_000;
+const DAYS_PER_MONTH: i128 = 30;
 
-/// A comparison of two intervals, by their lengths.
+/// A comparison of the lengths of two intervals.
 pub(super) fn compared(binary: &BinaryExpr, schema: &DFSchema) -> Option<Expr> {
     let compares =
         binary.op.supports_propagation() || matches!(binary.op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom);
@@ -61,10 +72,10 @@ pub(super) fn matched(case: &Case, schema: &DFSchema) -> Option<Expr> {
     Some(Expr::Case(Case::new(Some(of(operand)), whens, case.else_expr.clone())))
 }
 
-/// `nullif(a, b)`, by their lengths; `greatest` and `least` compare by themselves.
+/// `nullif(a, b)`, by their lengths.
 ///
 /// # Errors
-/// [`Fault::Dialect`]
+/// [`Fault::Dialect`] for `greatest` and `least`, which compare inside the function.
 pub(super) fn called(call: &ScalarFunction, schema: &DFSchema) -> Result<Option<Expr>> {
     if !call.args.iter().any(|arg| is_interval(arg, schema)) {
         return Ok(None);
@@ -111,7 +122,7 @@ fn lengths(subquery: &Subquery) -> Result<Subquery> {
     Ok(Subquery { subquery: Arc::new(plan.build()?), ..subquery.clone() })
 }
 
-/// A window's shortest or longest interval is not looked for by length.
+/// Rejects `min` and `max` of intervals over a window.
 ///
 /// # Errors
 /// [`Fault::Dialect`]
@@ -138,13 +149,13 @@ pub(super) fn extreme(call: &AggregateFunction, schema: &DFSchema) -> Option<Exp
         return None;
     }
     let mut params = call.params.clone();
-    // Each comes once or more often, and the first is the same.
+    // DISTINCT does not change which value is the first.
     params.distinct = false;
     params.order_by = vec![Sort::new(length(value.clone()), ascending, false)];
     Some(Expr::AggregateFunction(AggregateFunction { func: first_value_udaf(), params }))
 }
 
-/// What rows are ordered by in the place of an interval.
+/// The expression to order rows by instead of an interval.
 pub(super) fn ordered(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     is_interval(expr, schema).then(|| length(expr.clone()))
 }
@@ -153,12 +164,12 @@ fn is_interval(expr: &Expr, schema: &DFSchema) -> bool {
     expr.get_type(schema).is_ok_and(|data_type| matches!(data_type, DataType::Interval(_)))
 }
 
-/// The nanoseconds of an interval.
+/// The length of an interval in nanoseconds.
 fn length(interval: Expr) -> Expr {
     length_function().call(vec![interval])
 }
 
-/// The function that intervals are compared by.
+/// The function `interval_length`.
 pub(super) fn length_function() -> Arc<ScalarUDF> {
     static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
         Arc::new(ScalarUDF::new_from_impl(Length { signature: Signature::any(1, Volatility::Immutable) }))
@@ -189,8 +200,8 @@ impl ScalarUDFImpl for Length {
         let intervals = cast(&intervals, &DataType::Interval(IntervalUnit::MonthDayNano))?;
         let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
         let lengths: Decimal128Array = intervals.unary(|interval| {
-            let days = i128::from(interval.months) * DAYS_OF_A_MONTH + i128::from(interval.days);
-            days * NANOSECONDS_OF_A_DAY + i128::from(interval.nanoseconds)
+            let days = i128::from(interval.months) * DAYS_PER_MONTH + i128::from(interval.days);
+            days * NANOSECONDS_PER_DAY + i128::from(interval.nanoseconds)
         });
         let lengths: ArrayRef = Arc::new(lengths.with_precision_and_scale(DECIMAL128_MAX_PRECISION, 0)?);
         Ok(ColumnarValue::Array(lengths))

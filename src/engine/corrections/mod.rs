@@ -1,12 +1,20 @@
-//! Expressions that DataFusion 55 plans to a wrong value, or to none, rewritten to what SQL says.
+//! Rewrites expressions for which DataFusion 55 returns a wrong value, or fails, to ones with the value that SQL
+//! defines.
 //!
-//! - [`BeforeCoercion`] runs before type coercion: `lag(x, 1, 0.5)` over integers loses the half, and `text = 7` fails on
-//!   the first text that is no number.
-//! - [`OuterTypes`] runs after it: what a subquery compares an outer column with has to know the column's type.
-//! - [`AfterCoercion`] runs last: a time without seconds, a scalar subquery without rows over a column that is never
-//!   NULL, functions that do not keep what their plan says (`function_wrappers`), arithmetic that drops bits or digits
-//!   (`checked_arithmetic`), and comparisons of intervals (`interval_order`).
-//! - The aggregates of `sums` take the place of DataFusion's in the session.
+//! ```text
+//!     BeforeCoercion ──► DataFusion's analyzer (type coercion) ──► OuterTypes ──► AfterCoercion ──► SubqueriesToJoins
+//! ```
+//!
+//! - [`BeforeCoercion`]: `lag(x, 1, 0.5)` over integers would lose the half, and `text = 7` would fail on the first
+//!   text that is not a number.
+//! - [`OuterTypes`]: a subquery must see the type that coercion gave to an outer column.
+//! - [`AfterCoercion`]: times without seconds, scalar subqueries without rows, functions whose result is not what their
+//!   plan promises (`function_wrappers`), arithmetic that drops bits or digits (`checked_arithmetic`), and comparisons
+//!   of intervals (`interval_order`). It needs the final types, so it runs last.
+//! - The aggregates of `sums` replace DataFusion's in the session.
+//!
+//! A function that is added here must be listed in [`scalar_functions`]: plans are encoded as bytes, and the codec
+//! finds functions there.
 
 mod after_coercion;
 mod before_coercion;
@@ -29,16 +37,16 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
 
-/// The scalar functions that a corrected plan may call, and that the session does not have under their names: some have
-/// the name of the function that they correct.
+/// The scalar functions that a corrected plan may call. The session does not have them under their names: some have the
+/// name of the function that they replace.
 pub(super) fn scalar_functions(session: &SessionState) -> Vec<Arc<ScalarUDF>> {
     let corrected = session.scalar_functions().values().filter_map(function_wrappers::corrected);
     let others = [function_wrappers::nullable_function(), interval_order::length_function()];
     corrected.chain(others).chain(checked_arithmetic::functions()).collect()
 }
 
-/// The plan with each expression rewritten, under the names that they had. `rewrite` is given the columns that the
-/// expression can speak of.
+/// The plan with each expression rewritten. The expressions keep their names. `rewrite` gets the schema of the node's
+/// inputs.
 fn rewritten(
     plan: LogicalPlan,
     rewrite: impl Fn(Expr, &datafusion::common::DFSchema) -> Result<Transformed<Expr>>,
@@ -50,7 +58,7 @@ fn rewritten(
             let name = preserver.save(&expr);
             Ok(rewrite(expr, &schema)?.update_data(|expr| name.restore(expr)))
         })?;
-        // What a column is made of may have another type now, and whatever reads the column has to know.
+        // The type of a column may have changed, and the nodes above must see the new type.
         node.map_data(LogicalPlan::recompute_schema)
     })
     .data()

@@ -1,8 +1,8 @@
-//! After type coercion: outer columns as the type that they have by then.
+//! The analyzer rule that updates the types of outer columns after type coercion.
 //!
-//! A subquery's mention of an outer column holds the column's type from before coercion. Where a UNION or a CASE below
-//! the outer query has changed it, `r.c = outer.v` compares an integer with a float, and fails when it runs. So the
-//! types are brought up to date, and the plan is coerced once more.
+//! A subquery's reference to an outer column contains the column's type before coercion. If coercion of a UNION or a
+//! CASE below the outer query has changed the type, `r.c = outer.v` compares an integer with a float, and fails at run
+//! time. So this rule updates the types, and coerces the plan again if any has changed.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 
 use super::rewritten;
 
-/// See the module above.
+/// The rule.
 #[derive(Debug)]
 pub(in crate::engine) struct OuterTypes;
 
@@ -27,20 +27,20 @@ impl AnalyzerRule for OuterTypes {
         let changed = Cell::new(false);
         let current = rewritten(plan, |expr, schema| {
             expr.transform_up(|part| match part {
-                Expr::ScalarSubquery(own) => {
-                    up_to_date(own, schema, &changed).map(|own| own.update_data(Expr::ScalarSubquery))
+                Expr::ScalarSubquery(subquery) => {
+                    up_to_date(subquery, schema, &changed).map(|updated| updated.update_data(Expr::ScalarSubquery))
                 }
                 Expr::Exists(Exists { subquery, negated }) => {
-                    let own = up_to_date(subquery, schema, &changed)?;
-                    Ok(own.update_data(|subquery| Expr::Exists(Exists { subquery, negated })))
+                    let updated = up_to_date(subquery, schema, &changed)?;
+                    Ok(updated.update_data(|subquery| Expr::Exists(Exists { subquery, negated })))
                 }
                 Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
-                    let own = up_to_date(subquery, schema, &changed)?;
-                    Ok(own.update_data(|subquery| Expr::InSubquery(InSubquery { expr, subquery, negated })))
+                    let updated = up_to_date(subquery, schema, &changed)?;
+                    Ok(updated.update_data(|subquery| Expr::InSubquery(InSubquery { expr, subquery, negated })))
                 }
                 Expr::SetComparison(SetComparison { expr, subquery, op, quantifier }) => {
-                    let own = up_to_date(subquery, schema, &changed)?;
-                    Ok(own
+                    let updated = up_to_date(subquery, schema, &changed)?;
+                    Ok(updated
                         .update_data(|subquery| Expr::SetComparison(SetComparison { expr, subquery, op, quantifier })))
                 }
                 other => Ok(Transformed::no(other)),
@@ -72,7 +72,7 @@ fn up_to_date(subquery: Subquery, schema: &DFSchema, changed: &Cell<bool>) -> Re
     };
     let plan = LogicalPlan::clone(&subquery.subquery);
     let plan = plan.transform_up_with_subqueries(|node| node.map_expressions(renew)).data()?;
-    let outer_ref_columns = subquery.outer_ref_columns.iter().cloned().map(|own| renew(own).data());
+    let outer_ref_columns = subquery.outer_ref_columns.iter().cloned().map(|outer| renew(outer).data());
     let outer_ref_columns = outer_ref_columns.collect::<Result<Vec<_>>>()?;
     let current = Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: subquery.spans };
     Ok(Transformed::new_transformed(current, changed.get() != before))

@@ -1,4 +1,4 @@
-//! Columns of one name.
+//! Duplicate column names.
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem, SetExpr};
 
@@ -6,7 +6,8 @@ use super::unnests;
 use crate::engine::Fault;
 use crate::sql::identifier;
 
-/// A second column of the same name gets a number: DataFusion takes no two of one name, other databases do.
+/// Gives the second column of the same name a number, `name_2`. DataFusion rejects duplicate names, other databases
+/// accept them.
 pub(super) fn number_columns(body: &mut SetExpr) -> Result<(), Fault> {
     match body {
         SetExpr::Select(select) => {
@@ -34,12 +35,13 @@ fn number_columns_of(select: &mut Select) {
     let mut taken: Vec<String> = names.iter().flatten().cloned().collect();
     for (at, item) in select.projection.iter_mut().enumerate() {
         let (Some(name), SelectItem::UnnamedExpr(expr)) = (&names[at], &*item) else { continue };
-        if !names[..at].iter().flatten().any(|other| is_alike(other, name)) {
+        if !names[..at].iter().flatten().any(|other| may_collide(other, name)) {
             continue;
         }
-        let own = name.rsplit('.').next().unwrap_or(name);
-        let free =
-            (2..).map(|number| format!("{own}_{number}")).find(|free| !taken.iter().any(|own| is_alike(own, free)));
+        let bare = name.rsplit('.').next().unwrap_or(name);
+        let free = (2..)
+            .map(|number| format!("{bare}_{number}"))
+            .find(|free| !taken.iter().any(|taken| may_collide(taken, free)));
         let Some(free) = free else { continue };
         *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', free.as_str()) };
         taken.push(free);
@@ -54,7 +56,7 @@ fn item_name(item: &SelectItem) -> Option<String> {
     }
 }
 
-/// The name that DataFusion gives a column, as far as two of them can be alike: a cast has its column's.
+/// The name that DataFusion gives a column, precise enough to find duplicates: a cast has the name of its column.
 fn column_name(expr: &Expr) -> String {
     match expr {
         Expr::Nested(inner) => column_name(inner),
@@ -66,8 +68,8 @@ fn column_name(expr: &Expr) -> String {
     }
 }
 
-/// Whether two names are of one column: `a` may be that of `l.a`, but `l.a` is not `r.a`.
-fn is_alike(one: &str, other: &str) -> bool {
+/// Whether two names may collide: `a` may be `l.a`, but `l.a` is not `r.a`.
+fn may_collide(one: &str, other: &str) -> bool {
     let bare = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
     one == other || (one.contains('.') != other.contains('.') && bare(one) == bare(other))
 }

@@ -1,4 +1,4 @@
-//! The names of functions: whether there is one, and which was meant where there is none.
+//! Names of functions: rejects unknown ones, and suggests a replacement.
 
 use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::{Function, FunctionArguments, ObjectNamePart};
@@ -7,26 +7,27 @@ use crate::engine::Fault;
 use crate::error::nearest;
 use crate::sql::identifier;
 
-/// Whether there is a function that is called.
+/// Checks that a called function exists.
 ///
 /// # Errors
 /// [`Fault::UnknownFunction`]
 pub(super) fn check(state: &SessionState, function: &Function) -> Result<(), Fault> {
     let [ObjectNamePart::Identifier(ident)] = &function.name.0[..] else { return Ok(()) };
     let name = identifier(ident);
-    // Without arguments and brackets it is a keyword, or a column that is called like one: `user`.
+    // A name without parentheses is a keyword, or a column that is named like one: `user`.
     if matches!(function.args, FunctionArguments::None) || is_known(state, &name) {
         return Ok(());
     }
-    // A name in double quotes keeps its capitals: `"COUNT"(x)` is not `count(x)`, but means it.
+    // A quoted name keeps its case: `"COUNT"(x)` is not `count(x)`, but that is what the user means.
     let folded = name.to_lowercase();
-    let instead =
-        elsewhere(&folded).map(str::to_owned).or_else(|| near(state, &folded).map(|near| format!("`{near}`?")));
+    let instead = replacement(&folded)
+        .map(str::to_owned)
+        .or_else(|| most_similar(state, &folded).map(|near| format!("`{near}`?")));
     Err(Fault::UnknownFunction { name, instead })
 }
 
 fn is_known(state: &SessionState, name: &str) -> bool {
-    PLANNED.contains(&name)
+    PLANNER_FUNCTIONS.contains(&name)
         || state.scalar_functions().contains_key(name)
         || state.aggregate_functions().contains_key(name)
         || state.window_functions().contains_key(name)
@@ -34,20 +35,21 @@ fn is_known(state: &SessionState, name: &str) -> bool {
         || state.table_functions().contains_key(name)
 }
 
-fn near(state: &SessionState, name: &str) -> Option<String> {
+fn most_similar(state: &SessionState, name: &str) -> Option<String> {
     let scalars = state.scalar_functions().keys().map(String::as_str);
     let aggregates = state.aggregate_functions().keys().map(String::as_str);
     let windows = state.window_functions().keys().map(String::as_str);
-    let planned = PLANNED.into_iter();
+    let planned = PLANNER_FUNCTIONS.into_iter();
     let near = nearest(name, scalars.chain(aggregates).chain(windows).chain(planned))?;
     (strsim::normalized_damerau_levenshtein(name, near) >= 0.7).then(|| near.to_owned())
 }
 
-/// What DataFusion plans by itself.
-const PLANNED: [&str; 8] = ["unnest", "unnest_outer", "struct", "row", "grouping", "cube", "rollup", "make_map"];
+/// Functions of DataFusion's SQL planner, which are not registered in the session.
+const PLANNER_FUNCTIONS: [&str; 8] =
+    ["unnest", "unnest_outer", "struct", "row", "grouping", "cube", "rollup", "make_map"];
 
-/// What other dialects call something that there is.
-fn elsewhere(name: &str) -> Option<&'static str> {
+/// What to write instead of a function of another dialect.
+fn replacement(name: &str) -> Option<&'static str> {
     Some(match name {
         "year" | "month" | "day" | "hour" | "minute" | "second" | "week" | "quarter" | "dayofweek" | "dayofyear" => {
             "`date_part('year', x)`, `'month'` and so on"

@@ -1,4 +1,4 @@
-//! FETCH and TOP, which are LIMIT.
+//! FETCH and TOP, rewritten to LIMIT.
 
 use std::ops::ControlFlow;
 
@@ -8,31 +8,33 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::engine::Fault;
 
-/// `FETCH FIRST 3 ROWS ONLY` is a LIMIT.
+/// Rewrites `FETCH FIRST 3 ROWS ONLY` to a LIMIT.
 pub(super) fn limit_of_fetch(query: &mut Query) -> Result<(), Fault> {
     match query.fetch.take() {
         None => Ok(()),
         Some(Fetch { with_ties: false, percent: false, quantity }) => {
-            limit(query, quantity.unwrap_or_else(|| Expr::value(Value::Number("1".into(), false))))
+            set_limit(query, quantity.unwrap_or_else(|| Expr::value(Value::Number("1".into(), false))))
         }
-        Some(fetch) => Err(ties(&fetch.to_string())),
+        Some(fetch) => Err(unsupported_ties(&fetch.to_string())),
     }
 }
 
-/// `SELECT TOP 3 …` is a LIMIT of the query that it is in.
+/// Rewrites `SELECT TOP 3 …` to a LIMIT of the same query.
 pub(super) fn limit_of_top(query: &mut Query) -> Result<(), Fault> {
     let SetExpr::Select(select) = query.body.as_mut() else { return Ok(()) };
     match select.top.take() {
         None => Ok(()),
         Some(Top { with_ties: false, percent: false, quantity: Some(TopQuantity::Constant(rows)) }) => {
-            limit(query, Expr::value(Value::Number(rows.to_string(), false)))
+            set_limit(query, Expr::value(Value::Number(rows.to_string(), false)))
         }
-        Some(Top { with_ties: false, percent: false, quantity: Some(TopQuantity::Expr(rows)) }) => limit(query, rows),
-        Some(top) => Err(ties(&top.to_string())),
+        Some(Top { with_ties: false, percent: false, quantity: Some(TopQuantity::Expr(rows)) }) => {
+            set_limit(query, rows)
+        }
+        Some(top) => Err(unsupported_ties(&top.to_string())),
     }
 }
 
-fn limit(query: &mut Query, rows: Expr) -> Result<(), Fault> {
+fn set_limit(query: &mut Query, rows: Expr) -> Result<(), Fault> {
     match &mut query.limit_clause {
         None => {
             query.limit_clause =
@@ -49,7 +51,7 @@ fn limit(query: &mut Query, rows: Expr) -> Result<(), Fault> {
     }
 }
 
-/// The number of rows is known before the query runs.
+/// Rejects a subquery in LIMIT or OFFSET: DataFusion needs the number of rows before the query runs.
 pub(super) fn check_limit(query: &Query) -> Result<(), Fault> {
     let is_subquery = |expr: &Expr| match expr {
         Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
@@ -64,7 +66,7 @@ pub(super) fn check_limit(query: &Query) -> Result<(), Fault> {
     }
 }
 
-fn ties(written: &str) -> Fault {
+fn unsupported_ties(written: &str) -> Fault {
     Fault::Dialect {
         written: written.to_owned(),
         instead: "number the rows with rank() OVER (ORDER BY …) in a derived table, and filter by that".into(),

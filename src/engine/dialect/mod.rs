@@ -1,5 +1,17 @@
-//! What is written in other dialects of SQL, or read wrongly by the parser: rewritten where that is sound, else refused
-//! with what to write instead.
+//! Syntax of other SQL dialects, and syntax that the parser gets wrong. It is rewritten in the syntax tree if the
+//! result means the same, and rejected with a suggestion otherwise.
+//!
+//! ```text
+//!     check_statement     DDL, DML, transactions, USE            rejected before table names are looked up
+//!     each query          FETCH, TOP ──► LIMIT                   limits
+//!                         second column of one name ──► name_2   column_names, unnests
+//!     each table          TABLESAMPLE, PIVOT, UNNEST of columns  rejected
+//!     each expression     IS DISTINCT FROM … AND …               precedence
+//!                         unknown functions                      functions
+//! ```
+//!
+//! The order matters in one place: expressions are visited from the outside in, because `precedence` rebuilds the
+//! outermost expression of a chain and with it the ones inside.
 
 mod column_names;
 mod functions;
@@ -16,22 +28,23 @@ use datafusion::sql::sqlparser::ast::{Expr, Query, Statement, TableFactor, Visit
 use super::Fault;
 use crate::sql::statement_of_mut;
 
-/// Rewrites a statement into the dialect that is planned.
+/// Rewrites a statement to DataFusion's dialect.
 ///
 /// # Errors
 /// [`Fault::ReadOnly`], [`Fault::Dialect`] and [`Fault::UnknownFunction`].
 pub(super) fn translate(state: &SessionState, ast: &mut Ast) -> Result<(), Fault> {
     let Some(statement) = statement_of_mut(ast) else { return Ok(()) };
     check_statement(statement)?;
-    match statement.visit(&mut Translating { state }) {
+    match statement.visit(&mut DialectTranslator { state }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(fault) => Err(fault),
     }
 }
 
-/// What is no query says why it is refused before anybody looks for its tables.
+/// Rejects a statement that is not a query. This runs before the lookup of table names, whose error would be
+/// misleading.
 fn check_statement(statement: &Statement) -> Result<(), Fault> {
-    let words = |count| statement.to_string().split_whitespace().take(count).collect::<Vec<_>>().join(" ");
+    let first_words = |count| statement.to_string().split_whitespace().take(count).collect::<Vec<_>>().join(" ");
     match statement {
         Statement::Insert(_)
         | Statement::Update(_)
@@ -45,14 +58,13 @@ fn check_statement(statement: &Statement) -> Result<(), Fault> {
         | Statement::CreateDatabase { .. }
         | Statement::AlterTable(_)
         | Statement::Set(_)
-        | Statement::Drop { .. } => Err(Fault::ReadOnly(words(2))),
+        | Statement::Drop { .. } => Err(Fault::ReadOnly(first_words(2))),
         Statement::StartTransaction { .. }
         | Statement::Commit { .. }
         | Statement::Rollback { .. }
-        | Statement::Savepoint { .. } => Err(Fault::Dialect {
-            written: words(1),
-            instead: "leave it out: each statement is one of its own, there are no transactions".into(),
-        }),
+        | Statement::Savepoint { .. } => {
+            Err(Fault::Dialect { written: first_words(1), instead: "leave it out: there are no transactions".into() })
+        }
         Statement::Use(_) => Err(Fault::Dialect {
             written: "USE".into(),
             instead: "write a table's name in full: `catalog.schema.table`; `SHOW TABLES` lists them".into(),
@@ -61,11 +73,11 @@ fn check_statement(statement: &Statement) -> Result<(), Fault> {
     }
 }
 
-struct Translating<'a> {
+struct DialectTranslator<'a> {
     state: &'a SessionState,
 }
 
-impl VisitorMut for Translating<'_> {
+impl VisitorMut for DialectTranslator<'_> {
     type Break = Fault;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Fault> {
@@ -78,7 +90,7 @@ impl VisitorMut for Translating<'_> {
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Fault> {
         match table {
-            TableFactor::UNNEST { array_exprs, .. } if array_exprs.iter().any(unnests::speaks_of_columns) => {
+            TableFactor::UNNEST { array_exprs, .. } if array_exprs.iter().any(unnests::refers_to_columns) => {
                 ControlFlow::Break(Fault::Dialect {
                     written: table.to_string(),
                     instead: "select it: `SELECT t.id, unnest(t.list) AS x FROM t`, as a derived table \

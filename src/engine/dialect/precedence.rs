@@ -4,19 +4,28 @@ use std::collections::VecDeque;
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
 
-/// The parser reads `a IS DISTINCT FROM b AND c` as `a IS DISTINCT FROM (b AND c)`. So the terms of such an expression
-/// are put in a row again, as they were written, and bound anew: NOT, then AND, then XOR, then OR. An AND in brackets
-/// stays where it is.
+/// Corrects the precedence of `IS DISTINCT FROM`.
+///
+/// The parser reads `a IS DISTINCT FROM b AND c` as `a IS DISTINCT FROM (b AND c)`. So the expression is flattened to
+/// its terms and operators in written order, and parsed again: NOT binds most tightly, then AND, XOR and OR.
+///
+/// ```text
+///     parser:   DISTINCT(a, AND(b, c))
+///     flatten:  DISTINCT(a, b)  AND  c
+///     parse:    AND(DISTINCT(a, b), c)
+/// ```
+///
+/// An AND in parentheses is an `Expr::Nested`, and stays as it is.
 pub(super) fn bind_distinct(expr: &mut Expr) {
     if !holds_wrong_distinct(expr) {
         return;
     }
     let mut terms = VecDeque::new();
-    in_a_row(std::mem::replace(expr, Expr::value(Value::Null)), &mut terms);
-    *expr = bound(&mut terms, 0);
+    flatten(std::mem::replace(expr, Expr::value(Value::Null)), &mut terms);
+    *expr = parse_level(&mut terms, 0);
 }
 
-/// A part of an expression outside of brackets.
+/// A part of an expression outside of parentheses.
 enum Term {
     Operator(BinaryOperator),
     Not,
@@ -38,27 +47,31 @@ fn holds_wrong_distinct(expr: &Expr) -> bool {
     }
 }
 
-fn in_a_row(expr: Expr, terms: &mut VecDeque<Term>) {
+fn flatten(expr: Expr, terms: &mut VecDeque<Term>) {
     match expr {
         Expr::BinaryOp { left, op, right } if is_logic(&op) => {
-            in_a_row(*left, terms);
+            flatten(*left, terms);
             terms.push_back(Term::Operator(op));
-            in_a_row(*right, terms);
+            flatten(*right, terms);
         }
         Expr::UnaryOp { op: UnaryOperator::Not, expr } => {
             terms.push_back(Term::Not);
-            in_a_row(*expr, terms);
+            flatten(*expr, terms);
         }
-        Expr::IsDistinctFrom(left, right) => compared(*right, terms, |right| Expr::IsDistinctFrom(left, right)),
-        Expr::IsNotDistinctFrom(left, right) => compared(*right, terms, |right| Expr::IsNotDistinctFrom(left, right)),
+        Expr::IsDistinctFrom(left, right) => {
+            flatten_comparison(*right, terms, |right| Expr::IsDistinctFrom(left, right))
+        }
+        Expr::IsNotDistinctFrom(left, right) => {
+            flatten_comparison(*right, terms, |right| Expr::IsNotDistinctFrom(left, right))
+        }
         other => terms.push_back(Term::Value(Box::new(other))),
     }
 }
 
-/// The first term of the right side is what is compared with.
-fn compared(right: Expr, terms: &mut VecDeque<Term>, compare: impl FnOnce(Box<Expr>) -> Expr) {
+/// Flattens a comparison: of the terms of its right side, only the first one is compared; NOTs before it belong to it.
+fn flatten_comparison(right: Expr, terms: &mut VecDeque<Term>, compare: impl FnOnce(Box<Expr>) -> Expr) {
     let mut right_terms = VecDeque::new();
-    in_a_row(right, &mut right_terms);
+    flatten(right, &mut right_terms);
     let mut first = right_terms.pop_front();
     let mut nots = 0;
     while let Some(Term::Not) = first {
@@ -76,22 +89,22 @@ fn compared(right: Expr, terms: &mut VecDeque<Term>, compare: impl FnOnce(Box<Ex
 
 const LEVELS: [BinaryOperator; 3] = [BinaryOperator::Or, BinaryOperator::Xor, BinaryOperator::And];
 
-fn bound(terms: &mut VecDeque<Term>, level: usize) -> Expr {
-    let Some(own) = LEVELS.get(level) else { return bound_not(terms) };
-    let mut expr = bound(terms, level + 1);
-    while matches!(terms.front(), Some(Term::Operator(op)) if op == own) {
+fn parse_level(terms: &mut VecDeque<Term>, level: usize) -> Expr {
+    let Some(operator) = LEVELS.get(level) else { return parse_not(terms) };
+    let mut expr = parse_level(terms, level + 1);
+    while matches!(terms.front(), Some(Term::Operator(op)) if op == operator) {
         terms.pop_front();
-        let right = Box::new(bound(terms, level + 1));
-        expr = Expr::BinaryOp { left: Box::new(expr), op: own.clone(), right };
+        let right = Box::new(parse_level(terms, level + 1));
+        expr = Expr::BinaryOp { left: Box::new(expr), op: operator.clone(), right };
     }
     expr
 }
 
-fn bound_not(terms: &mut VecDeque<Term>) -> Expr {
+fn parse_not(terms: &mut VecDeque<Term>) -> Expr {
     match terms.pop_front() {
-        Some(Term::Not) => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(bound_not(terms)) },
+        Some(Term::Not) => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(parse_not(terms)) },
         Some(Term::Value(value)) => *value,
-        // The parser has put a value between any two operators.
+        // Cannot happen: the parser has put a value between any two operators.
         Some(Term::Operator(_)) | None => Expr::value(Value::Null),
     }
 }

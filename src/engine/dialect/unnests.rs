@@ -1,4 +1,4 @@
-//! UNNEST where DataFusion has none, or loses its name.
+//! UNNEST in places that DataFusion does not support, or where it loses the column's name.
 
 use std::ops::ControlFlow;
 
@@ -6,8 +6,8 @@ use datafusion::sql::sqlparser::ast::{Expr, Function, Select, SelectItem, visit_
 
 use crate::engine::Fault;
 
-/// Whether an expression speaks of a table's column.
-pub(super) fn speaks_of_columns(expr: &Expr) -> bool {
+/// Whether an expression refers to a column.
+pub(super) fn refers_to_columns(expr: &Expr) -> bool {
     let found = visit_expressions(expr, |part| match part {
         Expr::CompoundIdentifier(_) | Expr::Identifier(_) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
@@ -15,7 +15,7 @@ pub(super) fn speaks_of_columns(expr: &Expr) -> bool {
     found.is_break()
 }
 
-/// DataFusion loses the name of `unnest(unnest(…)) AS x`.
+/// Rejects `unnest(unnest(…)) AS x`: DataFusion loses the name `x`.
 pub(super) fn check_names(select: &Select) -> Result<(), Fault> {
     let is_unnest = |function: &Function| function.name.to_string().eq_ignore_ascii_case("unnest");
     let nested = |item: &SelectItem| match item {

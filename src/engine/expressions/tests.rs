@@ -1,4 +1,4 @@
-//! Expressions that went through bytes return what they returned before, whatever function they call.
+//! Expressions that were encoded to bytes and decoded return the same values as before, for all functions.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,10 +30,10 @@ use crate::engine::session::session;
 use crate::resource::Registry;
 use crate::table::{Accounts, Fault, Unencodable};
 
-/// A year has so many seconds.
+/// The seconds of a year.
 const YEAR: i64 = 31_557_600;
 
-/// Values among which each of our own functions finds one that DataFusion's function, or its operator, gets wrong.
+/// Rows with at least one value, for each corrected function, for which DataFusion's function or operator is wrong.
 fn rows() -> RecordBatch {
     let most = 10_i128.pow(38) - 1;
     let decimals = Decimal128Array::from_iter(and_null([most, 1, -most, 0, 7, most / 3, 2]));
@@ -75,7 +75,7 @@ fn null_and<T>(values: [T; 7]) -> impl Iterator<Item = Option<T>> {
     [None].into_iter().chain(values.into_iter().map(Some))
 }
 
-/// Plans and computes expressions in a session as the engine has it.
+/// Plans and evaluates expressions in a session of the engine.
 struct Trial {
     runtime: Runtime,
     session: SessionContext,
@@ -88,7 +88,7 @@ impl Trial {
         let (accounts, resources) = (Accounts::new(Vec::new()), Registry::try_new(Vec::new()).unwrap());
         let session = session(&Arc::new(accounts), &Arc::new(resources), &Options::default()).unwrap();
         let mut rules = session.state().optimizers().to_vec();
-        // It would have a part of an expression computed below the projection that is looked at.
+        // This rule would move a part of an expression below the projection that `planned` looks at.
         rules.retain(|rule| rule.name() != "common_sub_expression_eliminate");
         let state = SessionStateBuilder::new_from_existing(session.state()).with_optimizer_rules(rules).build();
         let session = SessionContext::new_with_state(state);
@@ -96,7 +96,7 @@ impl Trial {
         Self { runtime: Builder::new_current_thread().build().unwrap(), session, codec, rows: rows() }
     }
 
-    /// The expression that a text is planned to, over the columns that it reads, and the rows with these columns.
+    /// The planned expression of a text, and the rows with the columns that it reads.
     fn planned(&self, sql: &str) -> (Arc<dyn PhysicalExpr>, RecordBatch) {
         let all = self.session.read_batch(self.rows.clone()).unwrap();
         let value = all.parse_sql_expr(sql).unwrap_or_else(|error| panic!("{sql}: {error}")).alias("value");
@@ -114,7 +114,7 @@ impl Trial {
         self.codec.decode(&bytes, &rows.schema(), None)
     }
 
-    /// What comes back of an expression where functions are looked up by their names alone, as DataFusion does.
+    /// The decoded expression if functions are found only by name, as DataFusion does it.
     fn by_name(&self, expr: &Arc<dyn PhysicalExpr>, rows: &RecordBatch) -> Result<Arc<dyn PhysicalExpr>> {
         let codec = DefaultPhysicalExtensionCodec {};
         let node = serialize_physical_expr(expr, &codec)?;
@@ -144,7 +144,7 @@ fn called(expr: &Arc<dyn PhysicalExpr>) -> Vec<Arc<ScalarUDF>> {
     found
 }
 
-/// For each of our own functions, an expression that it is called for.
+/// An expression for each corrected function that calls it.
 const CORRECTED: &[(&str, &str)] = &[
     ("abs", "abs(i)"),
     ("gcd", "gcd(i, j)"),
@@ -166,7 +166,7 @@ const CORRECTED: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn each_function_of_our_own_comes_back_as_itself_where_its_name_alone_means_another_or_none() {
+fn a_corrected_function_survives_encoding_although_its_name_means_another_function() {
     let trial = Trial::start();
 
     for (name, sql) in CORRECTED {
@@ -184,24 +184,24 @@ fn each_function_of_our_own_comes_back_as_itself_where_its_name_alone_means_anot
 }
 
 #[test]
-fn there_is_a_case_for_each_function_of_our_own() {
+fn every_corrected_function_has_a_test_case() {
     let trial = Trial::start();
-    let own = corrections::scalar_functions(&trial.session.state());
+    let corrected = corrections::scalar_functions(&trial.session.state());
 
-    let named: BTreeSet<_> = own.iter().map(|function| function.name()).collect();
+    let named: BTreeSet<_> = corrected.iter().map(|function| function.name()).collect();
 
-    // Stands in the select list of a scalar subquery, and in no filter.
+    // `nullable` is called only in the select list of a scalar subquery.
     let cases = CORRECTED.iter().map(|(name, _)| *name).chain(["nullable"]);
     assert_eq!(named, cases.collect());
 }
 
 #[test]
-fn every_function_of_a_session_is_found_again_and_so_is_each_of_our_own() {
+fn every_function_of_the_session_and_every_corrected_function_can_be_decoded() {
     let trial = Trial::start();
     let state = trial.session.state();
-    let own = corrections::scalar_functions(&state);
+    let corrected = corrections::scalar_functions(&state);
 
-    for function in state.scalar_functions().values().chain(&own) {
+    for function in state.scalar_functions().values().chain(&corrected) {
         let mut bytes = Vec::new();
         trial.codec.try_encode_udf(function, &mut bytes).unwrap();
 
@@ -212,7 +212,7 @@ fn every_function_of_a_session_is_found_again_and_so_is_each_of_our_own() {
 }
 
 #[test]
-fn a_function_that_is_only_named_like_one_of_the_sessions_is_refused() {
+fn a_function_with_the_name_of_a_session_function_is_rejected() {
     let trial = Trial::start();
     let rows = trial.rows.project(&[0]).unwrap();
     for name in ["abs", "upper", "no_such_function"] {
@@ -231,7 +231,7 @@ fn a_function_that_is_only_named_like_one_of_the_sessions_is_refused() {
     }
 }
 
-/// Expressions of every kind that a filter may have.
+/// Expressions of every kind that a filter may contain.
 const EXPRESSIONS: &[&str] = &[
     "i = 7 OR i IS NULL AND NOT b",
     "i IN (7, NULL, -1, 21)",
@@ -307,7 +307,7 @@ const EXPRESSIONS: &[&str] = &[
 ];
 
 #[test]
-fn an_expression_that_went_through_bytes_returns_the_same_values() {
+fn a_decoded_expression_returns_the_same_values() {
     let trial = Trial::start();
     let mut refused = Vec::new();
 
@@ -322,7 +322,7 @@ fn an_expression_that_went_through_bytes_returns_the_same_values() {
     assert_eq!(refused, [""; 0]);
 }
 
-/// A random condition over the rows, by its text.
+/// The text of a random condition over the rows.
 fn conditions() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         (numbers(), prop_oneof![Just("="), Just("<>"), Just("<"), Just(">="), Just("IS DISTINCT FROM")], numbers())
@@ -346,7 +346,7 @@ fn conditions() -> impl Strategy<Value = String> {
     })
 }
 
-/// A random number over the rows, by its text.
+/// The text of a random numeric expression over the rows.
 fn numbers() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         prop_oneof![Just("i"), Just("j"), Just("length(s)"), Just("date_part('year', t)")].prop_map(str::to_owned),
@@ -369,7 +369,7 @@ fn numbers() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn a_random_condition_that_went_through_bytes_lets_the_same_rows_through(
+    fn a_decoded_random_condition_returns_the_same_values(
         conditions in prop::collection::vec(conditions(), 8),
     ) {
         let trial = Trial::start();

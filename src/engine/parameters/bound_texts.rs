@@ -1,8 +1,9 @@
-//! Texts that are bound where another type is wanted: what Arrow would cut or guess is refused before it is cast.
+//! Texts that are bound to parameters of other types. A text that Arrow would truncate or misread is rejected before
+//! the cast.
 
 use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 
-/// What is wrong with a bound value, and what to do instead where more can be said than "bind another one".
+/// Why a bound value is rejected, and what to do instead if there is a suggestion.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ValueProblem {
     pub(super) what: String,
@@ -19,10 +20,11 @@ impl ValueProblem {
     }
 }
 
-/// How a span of time is bound.
-pub(super) const SPAN: &str = "bind a duration, or a text with units such as '5 days' or '1 hour 30 minutes'";
+/// The hint for intervals and durations.
+pub(super) const INTERVAL_HINT: &str = "bind a duration, or a text with units such as '5 days' or '1 hour 30 minutes'";
 
-/// Whether the type can keep what the text says. `rounds`: the statement's own CAST asks for the type.
+/// Checks that the type can represent the text's value. `rounds`: the type is that of a CAST in the statement, which
+/// may round.
 pub(super) fn check(text: &str, wanted: &DataType, rounds: bool) -> Result<(), ValueProblem> {
     let text = text.trim();
     match wanted {
@@ -30,13 +32,13 @@ pub(super) fn check(text: &str, wanted: &DataType, rounds: bool) -> Result<(), V
             Err(ValueProblem::new(format!("the text '{text}' does not fit without a change, such as a time of day")))
         }
         DataType::Timestamp(unit, _) | DataType::Time64(unit) | DataType::Time32(unit) => check_time(text, *unit),
-        DataType::Interval(IntervalUnit::MonthDayNano) => check_span(text),
+        DataType::Interval(IntervalUnit::MonthDayNano) => check_interval(text),
         DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) if !rounds => check_decimals(text, *scale),
         _ => Ok(()),
     }
 }
 
-/// Arrow reads nine decimals of a second, or as many as the type has, and cuts the others.
+/// Rejects a time with more decimals of a second than the type has: Arrow would truncate them.
 fn check_time(text: &str, unit: TimeUnit) -> Result<(), ValueProblem> {
     let most = match unit {
         TimeUnit::Second => 0,
@@ -44,8 +46,8 @@ fn check_time(text: &str, unit: TimeUnit) -> Result<(), ValueProblem> {
         TimeUnit::Microsecond => 6,
         TimeUnit::Nanosecond => 9,
     };
-    let behind_point = text.split_once('.').map_or("", |(_, behind)| behind);
-    let digits = behind_point.find(|c: char| !c.is_ascii_digit()).map_or(behind_point, |end| &behind_point[..end]);
+    let decimals = text.split_once('.').map_or("", |(_, decimals)| decimals);
+    let digits = decimals.find(|c: char| !c.is_ascii_digit()).map_or(decimals, |end| &decimals[..end]);
     match digits.trim_end_matches('0').len() <= most {
         true => Ok(()),
         false => Err(ValueProblem::with_hint(
@@ -70,23 +72,24 @@ pub(super) fn more_decimals(value: &str, scale: i8) -> ValueProblem {
     )
 }
 
-/// Each number of an interval has a unit: Arrow takes a number without one for months, Postgres for seconds.
-fn check_span(text: &str) -> Result<(), ValueProblem> {
+/// Rejects an interval with a number without a unit, which Arrow reads as months and Postgres as seconds, and one that
+/// Arrow would truncate.
+fn check_interval(text: &str) -> Result<(), ValueProblem> {
     for (amount, unit) in parts(text) {
         if unit.is_empty() && amount.parse::<f64>().is_ok() {
-            return Err(ValueProblem::with_hint(format!("'{text}' has a number without a unit"), SPAN));
+            return Err(ValueProblem::with_hint(format!("'{text}' has a number without a unit"), INTERVAL_HINT));
         }
         if !is_whole(amount, unit) {
             return Err(ValueProblem::with_hint(
-                format!("'{amount} {unit}' is no whole number of a smaller unit"),
-                SPAN,
+                format!("'{amount} {unit}' is not a whole number of a smaller unit"),
+                INTERVAL_HINT,
             ));
         }
     }
     Ok(())
 }
 
-/// The numbers and units of an interval, as Arrow splits them: `1 day`, `1day`.
+/// Splits an interval into numbers and units, as Arrow does: `1 day`, `1day`.
 fn parts(text: &str) -> Vec<(&str, &str)> {
     let mut parts = Vec::new();
     let mut words = text.split_whitespace();
@@ -97,8 +100,8 @@ fn parts(text: &str) -> Vec<(&str, &str)> {
     parts
 }
 
-/// Whether a fraction of a unit is a whole number of the unit that Arrow keeps it in. It cuts the rest: half a year is six
-/// months, and a tenth of a month is three days.
+/// Whether a fraction of a unit is a whole number of the unit that Arrow converts it to: half a year is six months, a
+/// tenth of a month is three days. Arrow truncates the rest.
 fn is_whole(amount: &str, unit: &str) -> bool {
     let Some((_, fraction)) = amount.split_once('.') else { return true };
     let fraction = fraction.trim_end_matches('0');
@@ -109,7 +112,8 @@ fn is_whole(amount: &str, unit: &str) -> bool {
     }
 }
 
-/// How many of the smaller unit one is: months of a year, days of a month, nanoseconds of all others.
+/// The size of a unit in the smaller unit that Arrow converts its fraction to: months for a year, days for a month,
+/// nanoseconds for all others.
 fn size(unit: &str) -> Option<i128> {
     const SECOND: i128 = 1_000_000_000;
     Some(match unit.to_lowercase().as_str() {
@@ -133,29 +137,29 @@ fn size(unit: &str) -> Option<i128> {
 mod tests {
     use super::*;
 
-    const SPANS: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+    const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
     #[test]
     fn each_number_of_an_interval_has_a_unit() {
         for text in ["5 days", "5days", "-5 days", "1 hour 30 minutes", "1.5 days", "0.5 years", "1.000000001s", "abc"]
         {
-            assert_eq!(check(text, &SPANS, true), Ok(()), "{text}");
+            assert_eq!(check(text, &INTERVAL, true), Ok(()), "{text}");
         }
         for text in ["5", " -5 ", "1.5", "1 day 2", "5 days 7"] {
-            let problem = check(text, &SPANS, true).unwrap_err();
+            let problem = check(text, &INTERVAL, true).unwrap_err();
             assert!(problem.what.contains("without a unit") && problem.instead.is_some(), "{text}: {problem:?}");
         }
     }
 
     #[test]
-    fn a_fraction_of_a_unit_is_kept_or_refused() {
+    fn a_fraction_of_a_unit_that_arrow_would_truncate_is_rejected() {
         for text in ["0.0000000001 seconds", "1.55 years", "0.01 months", "0.1 nanoseconds", "0.0001 us"] {
-            assert!(check(text, &SPANS, true).is_err(), "{text}");
+            assert!(check(text, &INTERVAL, true).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn a_time_has_the_decimals_of_its_type() {
+    fn a_time_with_more_decimals_than_its_type_is_rejected() {
         let nanoseconds = DataType::Timestamp(TimeUnit::Nanosecond, None);
         let milliseconds = DataType::Timestamp(TimeUnit::Millisecond, None);
 
@@ -167,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_decimal_is_rounded_only_where_the_statement_says_so() {
+    fn a_decimal_is_rounded_only_by_a_cast_in_the_statement() {
         let decimal = DataType::Decimal128(10, 2);
 
         assert!(check("1.5500", &decimal, false).is_ok());

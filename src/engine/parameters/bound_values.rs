@@ -1,16 +1,16 @@
-//! Bound values: by position, as the type that the statement gives. The value that was set, or an error.
+//! Converts bound values to the types of their parameters, by position.
 //!
-//! The rule: a value is never changed without a word, and a CAST in the statement is a word.
+//! The rule: a value is never changed silently. Only a CAST in the statement may round it.
 //!
-//! - A type that the parameter has from its place (`price = ?`) keeps all of the value, or the value is refused: a
+//! - A parameter whose type comes from its place (`price = ?`) keeps the whole value, or the value is rejected: a
 //!   fraction for an integer, a third decimal for a DECIMAL(10, 2), a time for a DATE.
-//! - `CAST(? AS DECIMAL(10, 2))`, REAL and DOUBLE round the fraction of a number, as CAST does in every database. What does
-//!   not fit is an error, never infinity, and never 0 for something else. An integer keeps each of its digits also
-//!   here: it is an id more often than a measure. Where databases do not agree on what a CAST does (1.5 AS BIGINT is 1 or
-//!   2, a time AS DATE loses its time of day), the value is refused.
-//! - A text for a REAL or DOUBLE is the nearest float, as `'0.1'` in a statement: decimals have no other. A text for a
-//!   time has no more decimals than the type, a text for an INTERVAL has a unit for each number (`bound_texts`).
-//! - A number beside a REAL is compared as DOUBLE (`parameter_types`).
+//! - `CAST(? AS DECIMAL(10, 2))`, and CASTs to REAL and DOUBLE, round the fraction of a number, as in every database. A
+//!   value that does not fit is an error, and never becomes infinity or 0. An integer must keep all of its digits also
+//!   here: it is more often an id than a measure. If databases disagree on a CAST (1.5 AS BIGINT is 1 or 2, a time AS
+//!   DATE loses its time of day), the value is rejected.
+//! - A text for a REAL or DOUBLE becomes the nearest float, like `'0.1'` in a statement. A text for a time may have as
+//!   many decimals as the type, and a text for an INTERVAL needs a unit for each number (`bound_texts`).
+//! - A number that is compared with a REAL is a DOUBLE (`parameter_types`).
 
 use std::sync::Arc;
 
@@ -21,32 +21,33 @@ use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 
 use super::bound_texts::{self, ValueProblem};
-use super::{CAST_BY_STATEMENT, TEXT_ALONE};
+use super::{CAST_BY_STATEMENT, TEXT_ONLY};
 use crate::engine::corrections::time_with_seconds;
 use crate::engine::fault::{Fault, from_datafusion};
 use crate::error::Result;
 
-/// A NULL for each parameter, of its type: what a statement answers does not depend on the values.
+/// A NULL of its type for each parameter: the schema of a result does not depend on the values.
 pub(in crate::engine) fn nulls(wanted: &Schema) -> Result<Vec<ScalarValue>> {
     let null = |field: &Arc<Field>| ScalarValue::try_new_null(field.data_type()).map_err(from_datafusion);
     wanted.fields().iter().map(null).collect()
 }
 
-/// The values of the one row that is bound, in the types of `wanted`.
+/// The values of the one bound row, converted to the types of `wanted`.
 pub(in crate::engine) fn values(bound: Option<&RecordBatch>, wanted: &Schema) -> Result<Vec<ScalarValue>, Fault> {
-    each(bound, wanted, |batch, at| {
+    convert_row(bound, wanted, |batch, at| {
         let (field, bound) = (wanted.field(at), batch.column(at).data_type());
-        let is_free = is_text(bound) || *bound == DataType::Null;
-        if field.metadata().contains_key(TEXT_ALONE) && !is_free {
-            return Err(Fault::UntoldParameter { number: at + 1, bound: bound.to_string() });
+        let is_text_or_null = is_text(bound) || *bound == DataType::Null;
+        if field.metadata().contains_key(TEXT_ONLY) && !is_text_or_null {
+            return Err(Fault::UntypedParameter { number: at + 1, bound: bound.to_string() });
         }
         value(batch, at, field.data_type(), field.metadata().contains_key(CAST_BY_STATEMENT))
     })
 }
 
-/// The same as they are bound: a cast makes an image of `true`, and an EXEC would act on it.
+/// The values without conversion, for an EXEC: a cast would turn `true` into the image id 1, and the EXEC would act on
+/// it.
 pub(in crate::engine) fn plain_values(bound: Option<&RecordBatch>, wanted: &Schema) -> Result<Vec<ScalarValue>, Fault> {
-    each(bound, wanted, |batch, at| {
+    convert_row(bound, wanted, |batch, at| {
         ScalarValue::try_from_array(batch.column(at), 0).map_err(|error| Fault::ParameterType {
             number: at + 1,
             wanted: wanted.field(at).data_type().to_string(),
@@ -56,7 +57,7 @@ pub(in crate::engine) fn plain_values(bound: Option<&RecordBatch>, wanted: &Sche
     })
 }
 
-fn each(
+fn convert_row(
     bound: Option<&RecordBatch>,
     wanted: &Schema,
     value: impl Fn(&RecordBatch, usize) -> Result<ScalarValue, Fault>,
@@ -83,7 +84,7 @@ fn value(batch: &RecordBatch, at: usize, wanted: &DataType, rounds: bool) -> Res
     ScalarValue::try_from_array(&column, 0).map_err(|error| fault(ValueProblem::new(error.to_string())))
 }
 
-/// The value as the wanted type, or what is wrong with it.
+/// The value converted to the wanted type.
 fn converted(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<ArrayRef, ValueProblem> {
     if bound.data_type() == wanted {
         return Ok(Arc::clone(bound));
@@ -91,8 +92,8 @@ fn converted(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<ArrayR
     if bound.logical_null_count() > 0 {
         return Ok(new_null_array(wanted, bound.len()));
     }
-    if !are_of_one_kind(bound.data_type(), wanted) {
-        return Err(of_another_kind(bound.data_type(), wanted));
+    if !are_comparable(bound.data_type(), wanted) {
+        return Err(wrong_kind(bound.data_type(), wanted));
     }
     match is_text(bound.data_type()) {
         true => converted_text(bound, wanted, rounds),
@@ -108,9 +109,10 @@ fn converted_text(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<A
     let text = with_seconds.as_deref().unwrap_or(text);
     let column = checked_cast(&(Arc::new(StringArray::from(vec![text])) as ArrayRef), wanted)?;
     if wanted.is_floating() {
-        let says = |words: &[char]| text.to_lowercase().split('e').next().is_some_and(|number| number.contains(words));
+        let mantissa_has =
+            |words: &[char]| text.to_lowercase().split('e').next().is_some_and(|number| number.contains(words));
         let is_infinite = text.to_lowercase().contains("inf");
-        check_float(&column, is_infinite, !says(&['1', '2', '3', '4', '5', '6', '7', '8', '9']))?;
+        check_float(&column, is_infinite, !mantissa_has(&['1', '2', '3', '4', '5', '6', '7', '8', '9']))?;
     }
     check_time_of_day(&column)?;
     Ok(column)
@@ -122,8 +124,8 @@ fn converted_value(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<
     match wanted {
         DataType::Decimal128(..) | DataType::Decimal256(..) if rounds && has_fraction => Ok(column),
         DataType::Float16 | DataType::Float32 | DataType::Float64 if rounds && has_fraction => {
-            let own = float(bound)?;
-            check_float(&column, own.is_infinite(), own == 0.0)?;
+            let before = float(bound)?;
+            check_float(&column, before.is_infinite(), before == 0.0)?;
             Ok(column)
         }
         _ if is_the_same(bound, &column) => Ok(column),
@@ -131,7 +133,7 @@ fn converted_value(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<
     }
 }
 
-/// Whether a float is what was meant by something that is infinite, or zero, or neither.
+/// Rejects a float that became infinite or zero in the conversion. `infinite` and `zero`: whether the bound value was.
 fn check_float(column: &ArrayRef, infinite: bool, zero: bool) -> Result<(), ValueProblem> {
     let value = float(column)?;
     match (value.is_infinite() && !infinite, value == 0.0 && !zero) {
@@ -145,7 +147,7 @@ fn float(column: &ArrayRef) -> Result<f64, ValueProblem> {
     Ok(checked_cast(column, &DataType::Float64)?.as_primitive::<Float64Type>().value(0))
 }
 
-/// Arrow reads `23:59:60` as a time of day that is none.
+/// Rejects a time of day beyond 24:00:00: Arrow accepts `23:59:60`.
 fn check_time_of_day(column: &ArrayRef) -> Result<(), ValueProblem> {
     let seconds = match column.data_type() {
         DataType::Time64(TimeUnit::Nanosecond) => {
@@ -167,20 +169,20 @@ fn checked_cast(bound: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ValuePr
             other => other.to_string(),
         };
         match wanted {
-            DataType::Interval(_) => ValueProblem::with_hint(what, bound_texts::SPAN),
+            DataType::Interval(_) => ValueProblem::with_hint(what, bound_texts::INTERVAL_HINT),
             _ => ValueProblem::new(what),
         }
     })
 }
 
-/// Whether a cast has kept the value: Arrow casts 1.5 to 1, a time to its day and 1.555 to 1.56, and says nothing.
+/// Whether a cast has kept the value: Arrow casts 1.5 to 1, a time to its date and 1.555 to 1.56 without an error.
 fn is_the_same(bound: &ArrayRef, cast_to: &ArrayRef) -> bool {
     match (bound.data_type(), cast_to.data_type()) {
-        // A text shows all of a value.
-        (_, own) if is_text(own) => true,
-        // Both have parts of their own that a cast back does not bring into one form.
+        // A text shows the whole value.
+        (_, to) if is_text(to) => true,
+        // The cast is exact, but its inverse is not defined for all intervals.
         (DataType::Duration(_), DataType::Interval(_)) => true,
-        (own, _) => cast(cast_to, own).is_ok_and(|back| back.as_ref() == bound.as_ref()),
+        (from, _) => cast(cast_to, from).is_ok_and(|back| back.as_ref() == bound.as_ref()),
     }
 }
 
@@ -188,43 +190,45 @@ fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
-/// Whether a value of one type can be meant as one of the other. Arrow casts 60 to 60 ns, a time to a count of
-/// nanoseconds and true to 1: nobody who sets a number means a time.
-fn are_of_one_kind(bound: &DataType, wanted: &DataType) -> bool {
-    let is_span = |own: &DataType| matches!(own, DataType::Duration(_) | DataType::Interval(_));
-    let is_time = |own: &DataType| own.is_temporal() && !is_span(own);
-    let is_bool = |own: &DataType| matches!(own, DataType::Boolean);
+/// Whether values of the two types are comparable in kind. Arrow casts 60 to 60 ns, a time to its number of
+/// nanoseconds, and true to 1: a client that binds a number does not mean a time.
+fn are_comparable(bound: &DataType, wanted: &DataType) -> bool {
+    let is_duration = |of: &DataType| matches!(of, DataType::Duration(_) | DataType::Interval(_));
+    let is_time = |of: &DataType| of.is_temporal() && !is_duration(of);
+    let is_bool = |of: &DataType| matches!(of, DataType::Boolean);
     is_text(bound)
         || is_text(wanted)
         || (bound.is_numeric() == wanted.is_numeric()
-            && is_span(bound) == is_span(wanted)
+            && is_duration(bound) == is_duration(wanted)
             && is_time(bound) == is_time(wanted)
             && is_bool(bound) == is_bool(wanted))
 }
 
-fn of_another_kind(bound: &DataType, wanted: &DataType) -> ValueProblem {
+fn wrong_kind(bound: &DataType, wanted: &DataType) -> ValueProblem {
     let what = format!("a value of type {bound} is bound");
     match wanted {
-        DataType::Interval(_) | DataType::Duration(_) => ValueProblem::with_hint(what, bound_texts::SPAN),
+        DataType::Interval(_) | DataType::Duration(_) => ValueProblem::with_hint(what, bound_texts::INTERVAL_HINT),
         _ => ValueProblem::new(what),
     }
 }
 
 fn lost(bound: &ArrayRef, wanted: &DataType) -> ValueProblem {
-    let own = bound.data_type();
+    let bound_type = bound.data_type();
     match wanted {
         DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => {
             bound_texts::more_decimals("the value", *scale)
         }
-        _ if wanted.is_integer() && own.is_numeric() => ValueProblem::new("the value has a fraction"),
-        _ if wanted.is_floating() && own.is_integer() => {
+        _ if wanted.is_integer() && bound_type.is_numeric() => ValueProblem::new("the value has a fraction"),
+        _ if wanted.is_floating() && bound_type.is_integer() => {
             ValueProblem::new("the value has more digits than the type keeps")
         }
         _ if wanted.is_floating() => ValueProblem::with_hint(
             "the value has more digits than the type keeps",
             "write CAST(? AS DOUBLE) to round it",
         ),
-        _ => ValueProblem::new(format!("the value of type {own} does not fit without a change, such as a time of day")),
+        _ => ValueProblem::new(format!(
+            "the value of type {bound_type} does not fit without a change, such as a time of day"
+        )),
     }
 }
 
@@ -243,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn text_and_smaller_integers_become_what_the_statement_wants() {
+    fn text_and_smaller_integers_are_cast_to_the_parameters_type() {
         for column in [Arc::new(StringArray::from(vec!["7"])) as ArrayRef, Arc::new(Int32Array::from(vec![7]))] {
             let values = values(Some(&bound(vec![column])), &wanted(DataType::Int64)).unwrap();
             assert_eq!(values, [ScalarValue::Int64(Some(7))]);
@@ -260,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fraction_is_no_integer() {
+    fn a_fraction_is_rejected_for_an_integer() {
         let whole = bound(vec![Arc::new(Float64Array::from(vec![7.0]))]);
         assert_eq!(values(Some(&whole), &wanted(DataType::Int64)).unwrap(), [ScalarValue::Int64(Some(7))]);
 
@@ -270,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cast_of_the_statement_rounds_and_a_place_does_not() {
+    fn a_cast_in_the_statement_rounds_and_a_comparison_does_not() {
         let double = |value: f64| -> ArrayRef { Arc::new(Float64Array::from(vec![value])) };
         let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
         let value = |bound: &ArrayRef, wanted: DataType, rounds| {
@@ -303,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_with_its_number() {
+    fn a_value_that_does_not_fit_is_rejected_with_its_number() {
         let text = Arc::new(StringArray::from(vec!["abc"]));
         let refused = values(Some(&bound(vec![text])), &wanted(DataType::Int64)).unwrap_err();
         assert!(refused.to_string().starts_with("parameter 1 has the type Int64 here: "), "{refused}");

@@ -1,4 +1,4 @@
-//! Spans of time that a parameter gives: `INTERVAL ?`, `INTERVAL ? DAY`, `? * INTERVAL '1 day'`.
+//! Intervals with a parameter: `INTERVAL ?`, `INTERVAL ? DAY`, `? * INTERVAL '1 day'`.
 
 use datafusion::sql::sqlparser::ast::{Expr, Interval, Value};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
@@ -10,8 +10,8 @@ use crate::engine::fault::Fault;
 const PLACE: &str = "a part of an INTERVAL";
 const INSTEAD: &str = "cast the whole: `now() - CAST(? AS INTERVAL)`, and bind a text such as '5 days'";
 
-/// `INTERVAL ?` is the cast of a text with its units, `INTERVAL ? DAY` that of a whole number and the unit.
-pub(super) fn of_parameter(expr: &mut Expr) -> Result<(), Fault> {
+/// Replaces `INTERVAL ?` by a cast of the text, and `INTERVAL ? DAY` by a cast of the number and the unit.
+pub(super) fn rewrite_interval(expr: &mut Expr) -> Result<(), Fault> {
     let Expr::Interval(interval) = &*expr else { return Ok(()) };
     let (true, true) = (is_parameter(&interval.value), is_plain(interval)) else { return refused(PLACE, INSTEAD) };
     let unit = match &interval.leading_field {
@@ -21,16 +21,17 @@ pub(super) fn of_parameter(expr: &mut Expr) -> Result<(), Fault> {
     let value = interval.value.to_string();
     *expr = match unit {
         None => parsed(&format!("CAST({value} AS INTERVAL)")),
-        Some(unit) => counted(&value, unit),
+        Some(unit) => units(&value, unit),
     };
     Ok(())
 }
 
-/// `INTERVAL '1 day' * ?`, the usual way to write a number of days. DataFusion multiplies no intervals.
-pub(super) fn of_product(expr: &mut Expr) -> Result<(), Fault> {
+/// Replaces `INTERVAL '1 day' * ?`, the usual way to write a number of days. DataFusion cannot multiply intervals.
+pub(super) fn rewrite_product(expr: &mut Expr) -> Result<(), Fault> {
     let Expr::BinaryOp { left, right, .. } = &*expr else { return Ok(()) };
-    let is_open = |side: &Expr| matches!(side, Expr::Interval(interval) if has_parameter(interval.value.as_ref()));
-    if is_open(left) || is_open(right) {
+    let has_parameter_inside =
+        |side: &Expr| matches!(side, Expr::Interval(interval) if has_parameter(interval.value.as_ref()));
+    if has_parameter_inside(left) || has_parameter_inside(right) {
         return refused(PLACE, INSTEAD);
     }
     let (interval, count) = match (left.as_ref(), right.as_ref()) {
@@ -39,9 +40,9 @@ pub(super) fn of_product(expr: &mut Expr) -> Result<(), Fault> {
         }
         _ => return Ok(()),
     };
-    match one(interval).filter(|_| is_parameter(count)) {
+    match single_unit(interval).filter(|_| is_parameter(count)) {
         Some(unit) => {
-            *expr = counted(&count.to_string(), unit);
+            *expr = units(&count.to_string(), unit);
             Ok(())
         }
         None => refused(
@@ -51,8 +52,8 @@ pub(super) fn of_product(expr: &mut Expr) -> Result<(), Fault> {
     }
 }
 
-/// So many of a unit. The number is bound as an integer, and NULL stays NULL.
-fn counted(value: &str, unit: &str) -> Expr {
+/// An interval of `value` units. The number is bound as an integer, and NULL stays NULL.
+fn units(value: &str, unit: &str) -> Expr {
     parsed(&format!("CAST(CAST(CAST({value} AS BIGINT) AS VARCHAR) || ' {unit}' AS INTERVAL)"))
 }
 
@@ -66,8 +67,8 @@ fn is_plain(interval: &Interval) -> bool {
     leading_precision.is_none() && last_field.is_none() && fractional_seconds_precision.is_none()
 }
 
-/// The unit of an interval of one: `INTERVAL '1 day'`, `INTERVAL '1' DAY`.
-fn one(interval: &Interval) -> Option<&'static str> {
+/// The unit of an interval that is one unit long: `INTERVAL '1 day'`, `INTERVAL '1' DAY`.
+fn single_unit(interval: &Interval) -> Option<&'static str> {
     let Expr::Value(value) = interval.value.as_ref() else { return None };
     let (Value::SingleQuotedString(text) | Value::Number(text, _)) = &value.value else { return None };
     let mut words = text.split_whitespace();
@@ -82,7 +83,7 @@ fn one(interval: &Interval) -> Option<&'static str> {
     unit.filter(|_| words.next().is_none())
 }
 
-/// A unit that Arrow reads, in the word that it has in SQL.
+/// The name of a unit as Arrow reads it, from SQL's singular or plural.
 fn unit(word: &str) -> Option<&'static str> {
     const UNITS: [&str; 9] = ["year", "month", "week", "day", "hour", "minute", "second", "millisecond", "microsecond"];
     let word = word.to_lowercase();
@@ -100,8 +101,8 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_interval_is_a_parameter_or_the_number_of_its_units() {
-        let cast = |sql: &str| rewritten(sql, of_parameter);
+    fn a_parameter_is_the_whole_interval_or_the_number_of_its_units() {
+        let cast = |sql: &str| rewritten(sql, rewrite_interval);
 
         assert_eq!(cast("INTERVAL $1").as_deref(), Some("CAST($1 AS INTERVAL)"));
         let hours = "CAST(CAST(CAST($2 AS BIGINT) AS VARCHAR) || ' hour' AS INTERVAL)";
@@ -113,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_factor_counts_one_unit() {
-        let product = |sql: &str| rewritten(sql, of_product);
+        let product = |sql: &str| rewritten(sql, rewrite_product);
 
         for sql in ["INTERVAL '1 week' * $1", "$1 * INTERVAL '1' WEEK", "INTERVAL 1 WEEK * ($1)"] {
             let expected = if sql.contains("($1)") { "($1)" } else { "$1" };

@@ -1,4 +1,4 @@
-//! A parameter as a function without arguments, `"$1"()`, in the place of DataFusion's placeholder.
+//! Represents a parameter as a function without arguments, `"$1"()`, instead of DataFusion's placeholder.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::sql::{statement_of, statement_of_mut};
 
-/// The function that stands for a parameter until a value is bound.
+/// The function of a parameter. It is replaced by a literal before the plan runs.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct ParameterFunction {
     /// `$1`
@@ -38,7 +38,7 @@ impl ScalarUDFImpl for ParameterFunction {
         &self.name
     }
 
-    /// Not `$1()`: it is the name of a column that is a parameter.
+    /// `$1` and not `$1()`: a selected parameter's column has this name.
     fn display_name(&self, _: &[Expr]) -> Result<String> {
         Ok(self.name.clone())
     }
@@ -60,7 +60,7 @@ impl ScalarUDFImpl for ParameterFunction {
     }
 }
 
-/// Makes the functions of as many parameters known, in place of those before.
+/// Registers a function for each parameter, in place of earlier ones.
 pub(super) fn register(state: &mut SessionState, types: &[DataType]) -> Result<()> {
     for (at, data_type) in types.iter().enumerate() {
         let parameter = ParameterFunction {
@@ -74,11 +74,11 @@ pub(super) fn register(state: &mut SessionState, types: &[DataType]) -> Result<(
     Ok(())
 }
 
-/// The number of the parameter that an expression is.
+/// The number of the parameter, if the expression is one.
 pub(in crate::engine) fn number(expr: &Expr) -> Option<usize> {
     let Expr::ScalarFunction(call) = expr else { return None };
     let inner: &dyn Any = call.func.inner().as_ref();
-    inner.downcast_ref::<ParameterFunction>().map(|own| own.number)
+    inner.downcast_ref::<ParameterFunction>().map(|parameter| parameter.number)
 }
 
 /// The plan with a value for each parameter.
@@ -89,11 +89,11 @@ pub(in crate::engine) fn bind(plan: LogicalPlan, values: &[ScalarValue]) -> Resu
     plan.transform_up_with_subqueries(|node| {
         let preserver = NamePreserver::new(&node);
         node.map_expressions(|expr| {
-            if !expr.exists(|part| Ok(place(part).is_some()))? {
+            if !expr.exists(|part| Ok(parameter_number(part).is_some()))? {
                 return Ok(Transformed::no(expr));
             }
             let name = preserver.save(&expr);
-            let bound = expr.transform_up(|part| match place(&part) {
+            let bound = expr.transform_up(|part| match parameter_number(&part) {
                 Some(number) => match values.get(number.wrapping_sub(1)) {
                     Some(value) => Ok(Transformed::yes(Expr::Literal(value.clone(), None))),
                     None => exec_err!("no value is bound to ${number}"),
@@ -106,8 +106,8 @@ pub(in crate::engine) fn bind(plan: LogicalPlan, values: &[ScalarValue]) -> Resu
     .data()
 }
 
-/// The number of a parameter, also of one in an EXEC: these are DataFusion's own placeholders.
-fn place(expr: &Expr) -> Option<usize> {
+/// The number of a parameter. In an EXEC, parameters are DataFusion's placeholders.
+fn parameter_number(expr: &Expr) -> Option<usize> {
     match expr {
         Expr::Placeholder(Placeholder { id, .. }) => id.strip_prefix('$')?.parse().ok(),
         Expr::ScalarFunction(ScalarFunction { .. }) => number(expr),
@@ -115,16 +115,16 @@ fn place(expr: &Expr) -> Option<usize> {
     }
 }
 
-/// Writes `"$1"()` for `$1`.
+/// Replaces `$1` by `"$1"()`.
 pub(super) fn replace_placeholders(ast: &mut Ast) {
     if let Some(statement) = statement_of_mut(ast) {
-        let _ = statement.visit(&mut Replacing);
+        let _ = statement.visit(&mut PlaceholderReplacer);
     }
 }
 
-struct Replacing;
+struct PlaceholderReplacer;
 
-impl VisitorMut for Replacing {
+impl VisitorMut for PlaceholderReplacer {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut SqlExpr) -> ControlFlow<()> {
@@ -151,28 +151,31 @@ fn call(name: &str) -> SqlExpr {
     })
 }
 
-/// The numbers of the parameters that are added or subtracted, in a statement whose placeholders are replaced.
+/// The numbers of the parameters that are operands of `+` or `-`, in a statement whose placeholders are replaced.
 pub(super) fn added_to_times(ast: &Ast) -> BTreeSet<usize> {
     let mut added = BTreeSet::new();
     let Some(statement) = statement_of(ast) else { return added };
     let _ = visit_expressions(statement, |expr| {
         if let SqlExpr::BinaryOp { left, op: BinaryOperator::Plus | BinaryOperator::Minus, right } = expr {
-            added.extend([left, right].into_iter().filter_map(|side| called(side)));
+            added.extend([left, right].into_iter().filter_map(|side| called_parameter(side)));
         }
         ControlFlow::<()>::Continue(())
     });
     added
 }
 
-/// The numbers of the parameters that stand in a CAST each time, in a statement whose placeholders are replaced.
+/// The numbers of the parameters that appear only as operands of a CAST, in a statement whose placeholders are
+/// replaced.
 pub(super) fn cast_by_statement(ast: &Ast) -> BTreeSet<usize> {
     let (mut places, mut casts) = (BTreeMap::<usize, usize>::new(), BTreeMap::<usize, usize>::new());
     let Some(statement) = statement_of(ast) else { return BTreeSet::new() };
     let _ = visit_expressions(statement, |expr| {
         match expr {
-            SqlExpr::Function(_) => called(expr).into_iter().for_each(|number| *places.entry(number).or_default() += 1),
+            SqlExpr::Function(_) => {
+                called_parameter(expr).into_iter().for_each(|number| *places.entry(number).or_default() += 1)
+            }
             SqlExpr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, .. } => {
-                called(expr).into_iter().for_each(|number| *casts.entry(number).or_default() += 1);
+                called_parameter(expr).into_iter().for_each(|number| *casts.entry(number).or_default() += 1);
             }
             _ => {}
         }
@@ -181,13 +184,13 @@ pub(super) fn cast_by_statement(ast: &Ast) -> BTreeSet<usize> {
     casts.into_iter().filter(|(number, count)| places.get(number) == Some(count)).map(|(number, _)| number).collect()
 }
 
-fn called(expr: &SqlExpr) -> Option<usize> {
+fn called_parameter(expr: &SqlExpr) -> Option<usize> {
     match expr {
         SqlExpr::Function(function) => match &function.name.0[..] {
             [name] => name.as_ident()?.value.strip_prefix('$')?.parse().ok(),
             _ => None,
         },
-        SqlExpr::Nested(inner) => called(inner),
+        SqlExpr::Nested(inner) => called_parameter(inner),
         _ => None,
     }
 }

@@ -1,8 +1,9 @@
-//! Where a parameter can stand, and where it cannot.
+//! The places of a statement that can have a parameter, and those that cannot.
 //!
-//! DataFusion reads some parts of a statement while it plans, before a value is bound: the text of an INTERVAL, a time
-//! zone, the arguments of a table function. Where the statement can be written so that a parameter stands for a value, it
-//! is rewritten: `INTERVAL ?` is `CAST(? AS INTERVAL)`. The other places are refused, with a statement that works.
+//! DataFusion evaluates some parts of a statement while it plans, before a value is bound: the text of an INTERVAL, a
+//! time zone, the arguments of a table function. If there is an equivalent that is evaluated later, the statement is
+//! rewritten: `INTERVAL ?` becomes `CAST(? AS INTERVAL)`. In other places a parameter is rejected, with a statement
+//! that works.
 
 use std::ops::ControlFlow;
 
@@ -18,19 +19,19 @@ use super::series_parameters;
 use crate::engine::fault::Fault;
 use crate::sql::{identifier, statement_of_mut};
 
-/// Rewrites the places of parameters, in a statement that still has placeholders.
+/// Rewrites or rejects the places of parameters, in a statement that still has placeholders.
 ///
 /// # Errors
 /// [`Fault::ParameterPlace`]
 pub(super) fn prepare(ast: &mut Ast) -> Result<(), Fault> {
     let Some(statement) = statement_of_mut(ast) else { return Ok(()) };
-    match statement.visit(&mut Places) {
+    match statement.visit(&mut PlaceChecker) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(fault) => Err(fault),
     }
 }
 
-/// Whether an expression is a parameter and nothing else.
+/// Whether an expression is a parameter, perhaps in parentheses.
 pub(super) fn is_parameter(expr: &Expr) -> bool {
     match expr {
         Expr::Value(value) => is_placeholder(value),
@@ -39,7 +40,7 @@ pub(super) fn is_parameter(expr: &Expr) -> bool {
     }
 }
 
-/// Whether a part of a statement has a parameter in it.
+/// Whether a part of a statement contains a parameter.
 pub(super) fn has_parameter(part: &impl Visit) -> bool {
     let found = visit_expressions(part, |expr| match is_parameter(expr) {
         true => ControlFlow::Break(()),
@@ -56,9 +57,9 @@ fn is_placeholder(value: &ValueWithSpan) -> bool {
     matches!(value.value, Value::Placeholder(_))
 }
 
-struct Places;
+struct PlaceChecker;
 
-impl VisitorMut for Places {
+impl VisitorMut for PlaceChecker {
     type Break = Fault;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Fault> {
@@ -85,9 +86,9 @@ fn flow(result: Result<(), Fault>) -> ControlFlow<Fault> {
 fn check_expr(expr: &mut Expr) -> Result<(), Fault> {
     match expr {
         Expr::Interval(Interval { value, .. }) if has_parameter(value.as_ref()) => {
-            interval_parameters::of_parameter(expr)
+            interval_parameters::rewrite_interval(expr)
         }
-        Expr::BinaryOp { op: BinaryOperator::Multiply, .. } => interval_parameters::of_product(expr),
+        Expr::BinaryOp { op: BinaryOperator::Multiply, .. } => interval_parameters::rewrite_product(expr),
         Expr::TypedString(typed) if is_placeholder(&typed.value) => {
             *expr = cast_of(typed);
             Ok(())
@@ -107,7 +108,7 @@ fn check_expr(expr: &mut Expr) -> Result<(), Fault> {
     }
 }
 
-/// `DATE ?`
+/// `CAST(? AS DATE)` for `DATE ?`.
 fn cast_of(typed: &TypedString) -> Expr {
     Expr::Cast {
         kind: CastKind::Cast,
@@ -130,15 +131,17 @@ fn check_function(function: &Function) -> Result<(), Fault> {
     let parameters = list.args.iter().map(|argument| argument_of(argument).is_some_and(is_parameter));
     let parameters: Vec<bool> = parameters.collect();
     let name = function.name.0.last().and_then(|part| part.as_ident()).map(identifier).unwrap_or_default();
-    let is = |at: usize| parameters.get(at) == Some(&true);
+    let is_parameter_at = |at: usize| parameters.get(at) == Some(&true);
     match name.as_str() {
-        "date_part" | "datepart" if is(0) => {
+        "date_part" | "datepart" if is_parameter_at(0) => {
             refused("the part of a time that decides the result's type", "write it: `date_part('year', now())`")
         }
-        "arrow_cast" | "arrow_try_cast" if is(1) => refused("a type", "write it: `arrow_cast(x, 'Int64')`"),
+        "arrow_cast" | "arrow_try_cast" if is_parameter_at(1) => {
+            refused("a type", "write it: `arrow_cast(x, 'Int64')`")
+        }
         "grouping" if parameters.contains(&true) => refused("a column to GROUP BY", "write the column"),
-        "get_field" if is(1) => refused("the name of a field", "write it: `get_field(x, 'slug')`"),
-        "unnest" if is(0) => refused(LIST, UNNESTED),
+        "get_field" if is_parameter_at(1) => refused("the name of a field", "write it: `get_field(x, 'slug')`"),
+        "unnest" if is_parameter_at(0) => refused(LIST, UNNESTED),
         _ => Ok(()),
     }
 }
@@ -146,7 +149,7 @@ fn check_function(function: &Function) -> Result<(), Fault> {
 const LIST: &str = "a list whose type the statement does not say";
 const UNNESTED: &str = "cast its values: `unnest([CAST(? AS BIGINT), CAST(? AS BIGINT)])`";
 
-/// The expression of an argument that has no name.
+/// The expression of an unnamed argument.
 pub(super) fn argument_of(argument: &FunctionArg) -> Option<&Expr> {
     match argument {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
@@ -170,7 +173,7 @@ fn check_order(query: &Query) -> Result<(), Fault> {
     }
 }
 
-/// A bound value is the same for all rows: it is neither the number nor the name of a column.
+/// Rejects `ORDER BY ?`: a bound value is a constant, and neither the number nor the name of a column.
 fn check_keys(keys: &[OrderByExpr]) -> Result<(), Fault> {
     match keys.iter().any(|key| is_parameter(&key.expr)) {
         true => refused(
@@ -200,7 +203,7 @@ fn check_groups(select: &Select) -> Result<(), Fault> {
 
 fn check_table(table: &mut TableFactor) -> Result<(), Fault> {
     match table {
-        TableFactor::Table { args: Some(_), .. } => series_parameters::of_parameters(table),
+        TableFactor::Table { args: Some(_), .. } => series_parameters::rewrite(table),
         TableFactor::UNNEST { array_exprs, .. } if array_exprs.iter().any(is_parameter) => refused(LIST, UNNESTED),
         _ => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! The types of parameters, read from a plan after type coercion.
+//! Finds the types of parameters in a plan after type coercion.
 
 use std::collections::BTreeSet;
 
@@ -10,43 +10,43 @@ use datafusion::logical_expr::{Cast, Expr, ExprSchemable, Limit, LogicalPlan};
 use super::parameter_function::number;
 use crate::engine::fault::{Fault, to_datafusion};
 
-/// The types that are asked for, Null where none is. The first place that asks for one counts.
+/// The type that the plan requires for each parameter; Null if it requires none. The first place counts.
 ///
-/// A place that asks for a REAL gets a DOUBLE, except for a CAST of the statement's own (`cast`). Drivers bind floats as
-/// DOUBLE, and `real_column = 0.1` compares the two as DOUBLE in Postgres, and in DataFusion where 0.1 is written: the REAL
-/// next to 0.1 is another number, so the answer is false. Rounding the value to REAL would answer true.
-pub(super) fn asked_for(plan: &LogicalPlan, guess: &[DataType], cast: &BTreeSet<usize>) -> Result<Vec<DataType>> {
-    let mut asked = RequestedTypes { types: guess.to_vec(), torn: None };
+/// A place that requires a REAL gets a DOUBLE, except a CAST of the statement (`cast`). Drivers bind floats as DOUBLE,
+/// and `real_column = 0.1` compares DOUBLEs in Postgres, and in DataFusion if 0.1 is a literal: the REAL nearest to 0.1
+/// is another number, so the result is false. Rounding the value to REAL would return true.
+pub(super) fn required_types(plan: &LogicalPlan, guess: &[DataType], cast: &BTreeSet<usize>) -> Result<Vec<DataType>> {
+    let mut required = RequiredTypes { types: guess.to_vec(), conflicting: None };
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::Limit(limit) = node {
-            asked.by_limit(limit)?;
+            required.add_limit(limit)?;
         }
-        node.apply_expressions(|expr| asked.by(expr, node))
+        node.apply_expressions(|expr| required.add_expr(expr, node))
     })?;
-    if let Some(number) = asked.torn {
-        return Err(to_datafusion(Fault::TornParameter { number }));
+    if let Some(number) = required.conflicting {
+        return Err(to_datafusion(Fault::ConflictingParameter { number }));
     }
     let bound_as = |(at, data_type): (usize, DataType)| match plain(data_type) {
         DataType::Float32 | DataType::Float16 if !cast.contains(&(at + 1)) => DataType::Float64,
         other => other,
     };
-    Ok(asked.types.into_iter().enumerate().map(bound_as).collect())
+    Ok(required.types.into_iter().enumerate().map(bound_as).collect())
 }
 
-/// The parameters that are more than shown: compared, ordered by, or given to a function. Of a column that is a
-/// parameter, and of `? IS NULL`, nobody needs a type.
+/// The parameters that are not only selected: compared, ordered by, or passed to a function. A selected parameter, and
+/// `? IS NULL`, need no type.
 pub(super) fn used(plan: &LogicalPlan) -> Result<BTreeSet<usize>> {
     let mut used = BTreeSet::new();
     plan.apply_with_subqueries(|node| {
-        let shows = matches!(node, LogicalPlan::Projection(_));
+        let selects = matches!(node, LogicalPlan::Projection(_));
         node.apply_expressions(|expr| {
-            let shown = shows.then(|| number(&expr.clone().unalias())).flatten();
+            let selected = selects.then(|| number(&expr.clone().unalias())).flatten();
             expr.apply(|part| {
                 match part {
                     Expr::IsNull(inner) | Expr::IsNotNull(inner) if number(inner).is_some() => {
                         return Ok(TreeNodeRecursion::Jump);
                     }
-                    _ => used.extend(number(part).filter(|own| Some(*own) != shown)),
+                    _ => used.extend(number(part).filter(|number| Some(*number) != selected)),
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
@@ -55,20 +55,20 @@ pub(super) fn used(plan: &LogicalPlan) -> Result<BTreeSet<usize>> {
     Ok(used)
 }
 
-struct RequestedTypes {
+struct RequiredTypes {
     types: Vec<DataType>,
-    /// A parameter that two places ask for as different types.
-    torn: Option<usize>,
+    /// A parameter for which two places require different types.
+    conflicting: Option<usize>,
 }
 
-impl RequestedTypes {
-    fn by(&mut self, expr: &Expr, node: &LogicalPlan) -> Result<TreeNodeRecursion> {
+impl RequiredTypes {
+    fn add_expr(&mut self, expr: &Expr, node: &LogicalPlan) -> Result<TreeNodeRecursion> {
         expr.apply(|part| {
             match part {
-                // TRY_CAST asks for nothing: it is there for values that are perhaps of another type.
-                Expr::Cast(Cast { expr, field }) => self.note(expr, field.data_type()),
+                // TRY_CAST does not determine the type: it is written for values that may have another type.
+                Expr::Cast(Cast { expr, field }) => self.require(expr, field.data_type()),
                 Expr::WindowFunction(window) if matches!(window.fun.name(), "lag" | "lead" | "nth_value") => {
-                    self.by_window(&window.params.args, node)?;
+                    self.add_window(&window.params.args, node)?;
                 }
                 _ => {}
             }
@@ -76,34 +76,36 @@ impl RequestedTypes {
         })
     }
 
-    /// `lag(x, ?, ?)`: a count, and a value like `x`. Such arguments are not coerced.
-    fn by_window(&mut self, arguments: &[Expr], node: &LogicalPlan) -> Result<()> {
+    /// `lag(x, ?, ?)` requires a count and a value of the type of `x`. DataFusion does not coerce these arguments.
+    fn add_window(&mut self, arguments: &[Expr], node: &LogicalPlan) -> Result<()> {
         let [value, count, rest @ ..] = arguments else { return Ok(()) };
-        self.note(count, &DataType::Int64);
+        self.require(count, &DataType::Int64);
         for (default, input) in rest.iter().zip(node.inputs()) {
-            self.note(default, &value.get_type(input.schema())?);
+            self.require(default, &value.get_type(input.schema())?);
         }
         Ok(())
     }
 
-    fn note(&mut self, expr: &Expr, data_type: &DataType) {
+    fn require(&mut self, expr: &Expr, data_type: &DataType) {
         let known = number(expr).and_then(|number| self.types.get_mut(number - 1).map(|known| (number, known)));
         match known {
             Some((_, known)) if *known == DataType::Null => *known = data_type.clone(),
-            // As the type of one place the value could lose what the other needs.
-            Some((number, known)) if plain(known.clone()) != plain(data_type.clone()) => self.torn = Some(number),
+            // A conversion to the type of one place could lose a part that the other place needs.
+            Some((number, known)) if plain(known.clone()) != plain(data_type.clone()) => {
+                self.conflicting = Some(number)
+            }
             Some(_) | None => {}
         }
     }
 
-    /// The counts of LIMIT and OFFSET, which are not coerced.
-    fn by_limit(&mut self, limit: &Limit) -> Result<()> {
+    /// The counts of LIMIT and OFFSET. DataFusion does not coerce them.
+    fn add_limit(&mut self, limit: &Limit) -> Result<()> {
         for count in limit.skip.iter().chain(&limit.fetch) {
             count.apply(|part| match part {
-                // It says the type, and is noted as a cast.
+                // A cast determines the type itself, and is found as an expression.
                 Expr::Cast(_) | Expr::TryCast(_) => Ok(TreeNodeRecursion::Jump),
                 _ => {
-                    self.note(part, &DataType::Int64);
+                    self.require(part, &DataType::Int64);
                     Ok(TreeNodeRecursion::Continue)
                 }
             })?;
@@ -112,7 +114,7 @@ impl RequestedTypes {
     }
 }
 
-/// The type that a value of another representation is bound as.
+/// The type without its special representation: values are bound in plain types.
 fn plain(data_type: DataType) -> DataType {
     match data_type {
         DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,

@@ -1,5 +1,7 @@
-//! `FROM generate_series(1, ?)`: the arguments of a table function are values that DataFusion reads while it plans. The
-//! function of the same name that returns a list takes parameters, and its unnested list has the same rows.
+//! Parameters of `FROM generate_series(1, ?)`.
+//!
+//! DataFusion evaluates the arguments of a table function while it plans. The scalar function of the same name returns
+//! a list and can have parameters; unnesting the list returns the same rows.
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArgumentList, FunctionArguments, Ident, TableAlias, TableAliasColumnDef, TableFactor,
@@ -10,20 +12,20 @@ use super::parameter_places::{argument_of, has_parameter, is_parameter, refused}
 use crate::engine::fault::Fault;
 use crate::sql::identifier;
 
-/// The column of the table function.
+/// The name of the table function's column.
 const COLUMN: &str = "value";
 
-/// Writes `unnest(generate_series(1, ?)) AS generate_series(value)` for `generate_series(1, ?)`. That is done for
-/// numbers alone: of days, the table function makes times, and the list days.
-pub(super) fn of_parameters(table: &mut TableFactor) -> Result<(), Fault> {
+/// Replaces `generate_series(1, ?)` by `unnest(generate_series(1, ?)) AS generate_series(value)`. Only for numbers: for
+/// dates, the table function returns timestamps and the list dates.
+pub(super) fn rewrite(table: &mut TableFactor) -> Result<(), Fault> {
     let TableFactor::Table { name, alias, args: Some(arguments), with_ordinality, .. } = table else { return Ok(()) };
     if !arguments.args.iter().any(has_parameter) {
         return Ok(());
     }
-    let own = name.0.last().and_then(|part| part.as_ident()).map(identifier).unwrap_or_default();
-    let is_series = matches!(own.as_str(), "generate_series" | "range") && name.0.len() == 1 && !*with_ordinality;
-    let is_counted = arguments.args.iter().all(|argument| argument_of(argument).is_some_and(is_number));
-    if !is_series || !is_counted || arguments.settings.is_some() {
+    let function = name.0.last().and_then(|part| part.as_ident()).map(identifier).unwrap_or_default();
+    let is_series = matches!(function.as_str(), "generate_series" | "range") && name.0.len() == 1 && !*with_ordinality;
+    let is_numeric = arguments.args.iter().all(|argument| argument_of(argument).is_some_and(is_number));
+    if !is_series || !is_numeric || arguments.settings.is_some() {
         return refused(
             "the argument of a table function",
             "unnest a list: `FROM unnest(generate_series(1, CAST(? AS BIGINT))) AS t(x)`",
@@ -41,7 +43,7 @@ pub(super) fn of_parameters(table: &mut TableFactor) -> Result<(), Fault> {
         within_group: Vec::new(),
     });
     *table = TableFactor::UNNEST {
-        alias: Some(named(alias.take(), own)),
+        alias: Some(with_column_name(alias.take(), function)),
         array_exprs: vec![series],
         with_offset: false,
         with_offset_alias: None,
@@ -50,7 +52,7 @@ pub(super) fn of_parameters(table: &mut TableFactor) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A parameter, or a number with or without a sign.
+/// Whether an expression is a parameter, or a number literal with or without a sign.
 fn is_number(expr: &Expr) -> bool {
     let is_literal = |expr: &Expr| matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..)));
     match expr {
@@ -59,10 +61,14 @@ fn is_number(expr: &Expr) -> bool {
     }
 }
 
-/// The alias with the column's name, where it gives none.
-fn named(alias: Option<TableAlias>, own: String) -> TableAlias {
-    let mut alias =
-        alias.unwrap_or_else(|| TableAlias { explicit: true, name: Ident::new(own), columns: Vec::new(), at: None });
+/// The alias, with the default column name if it has none.
+fn with_column_name(alias: Option<TableAlias>, function: String) -> TableAlias {
+    let mut alias = alias.unwrap_or_else(|| TableAlias {
+        explicit: true,
+        name: Ident::new(function),
+        columns: Vec::new(),
+        at: None,
+    });
     if alias.columns.is_empty() {
         alias.columns.push(TableAliasColumnDef::from_name(COLUMN));
     }
@@ -84,11 +90,11 @@ mod tests {
         };
         let SetExpr::Select(mut select) = *query.body else { panic!("{sql}") };
         let table = &mut select.from[0].relation;
-        of_parameters(table).map(|()| table.to_string())
+        rewrite(table).map(|()| table.to_string())
     }
 
     #[test]
-    fn a_series_of_numbers_is_a_list_that_is_unnested() {
+    fn a_series_of_numbers_becomes_an_unnested_list() {
         for (table, expected) in [
             ("generate_series(1, $1)", "UNNEST(generate_series(1, $1)) AS generate_series (value)"),
             ("range($1, -2) AS t", "UNNEST(range($1, -2)) AS t (value)"),
@@ -100,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_series_of_times_and_other_functions_are_refused() {
+    fn a_series_of_times_and_other_functions_are_rejected() {
         for table in ["generate_series(DATE '2020-01-01', $1)", "other($1)", "generate_series(1, $1 + 1)"] {
             assert!(matches!(rewritten(table), Err(Fault::ParameterPlace { .. })), "{table}");
         }

@@ -1,10 +1,10 @@
-//! A comparison with a subquery whose rows are the same for every outer row, answered from facts about all of them.
+//! Comparisons with an uncorrelated subquery, computed from aggregates of its rows.
 //!
-//! `x < ALL (SELECT c …)` needs no more than the smallest and the largest `c`, and how many rows and NULLs there are:
-//! one row of aggregates, joined to every outer row. The subquery is read once, so it may be one that answers
-//! differently each time: with a volatile function, or a LIMIT that does not say which rows it keeps.
+//! `x < ALL (SELECT c …)` depends only on the smallest and the largest `c`, and on the numbers of rows and NULLs: one
+//! row of aggregates, cross joined to the outer rows. The subquery is read once, so it may return different rows each
+//! time: it may have a volatile function, or a LIMIT without an order.
 //!
-//! An equality that may read its subquery twice is not answered so: as a join it reads only what it needs.
+//! An equality with a repeatable subquery is a join instead, which reads only the rows that it needs.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, ScalarValue};
@@ -14,13 +14,13 @@ use datafusion::functions_nested::expr_fn::array_has;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator};
 use datafusion::prelude::{coalesce, lit};
 
-/// What is known of all rows of a subquery, as columns of the rows that it is joined to.
+/// Aggregates of a subquery's rows, as columns of the rows that they are joined to.
 pub(super) struct Facts {
     alias: String,
 }
 
 impl Facts {
-    /// The rows of `outer`, each with the facts about `subquery`'s first column.
+    /// The rows of `outer`, joined to the aggregates of `subquery`'s first column.
     pub(super) fn joined(
         outer: LogicalPlan,
         subquery: LogicalPlan,
@@ -38,7 +38,7 @@ impl Facts {
         Ok((plan, Self { alias }))
     }
 
-    /// `left op ANY (…)`, never NULL: whether it is true.
+    /// Whether `left op ANY (…)` is true; never NULL.
     pub(super) fn is_true(&self, left: Expr, op: Operator) -> Expr {
         let (least, most) = (self.fact("least"), self.fact("most"));
         let met = match op {
@@ -52,7 +52,7 @@ impl Facts {
         coalesce(vec![met, lit(false)])
     }
 
-    /// Whether the comparison is NULL for some row.
+    /// Whether the comparison is NULL for some row of the subquery.
     pub(super) fn is_unknown(&self, left: Expr) -> Expr {
         let (rows, known) = (self.fact("rows"), self.fact("known"));
         left.is_null().and(rows.clone().gt(lit(0_i64))).or(known.lt(rows))
@@ -63,8 +63,8 @@ impl Facts {
     }
 }
 
-/// Whether a comparison can be answered so: its values have an order, which MIN and MAX know.
-pub(super) fn can_be_told(op: Operator, data_type: &DataType) -> bool {
+/// Whether a comparison can be computed from aggregates: its values have an order that MIN and MAX use.
+pub(super) fn can_be_aggregated(op: Operator, data_type: &DataType) -> bool {
     let ordered = data_type.is_numeric()
         || data_type.is_temporal() && !matches!(data_type, DataType::Interval(_))
         || matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Boolean);
@@ -72,7 +72,7 @@ pub(super) fn can_be_told(op: Operator, data_type: &DataType) -> bool {
         && matches!(op, Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq)
 }
 
-/// NULL as a truth value.
+/// A boolean NULL.
 pub(super) fn unknown() -> Expr {
     lit(ScalarValue::Boolean(None))
 }

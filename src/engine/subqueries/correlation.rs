@@ -1,17 +1,24 @@
-//! What a subquery says of the outer query's columns, taken out of it.
+//! Moves conditions on outer columns out of a subquery.
 //!
-//! `SELECT c FROM t WHERE t.k = o.k AND t.z > 5` asks about `t.k = o.k` in the join's condition, and about `t.z > 5`
-//! below it. A condition may move above an operator only if that does not change whether a matching row exists, and
-//! below an aggregate, how many there are:
+//! ```text
+//!     SELECT c FROM t WHERE t.k = o.k AND t.z > 5
 //!
-//! - filters, projections, aliases, sorts and inner joins, whatever the condition;
-//! - DISTINCT and semi joins, where nothing counts the rows; where something does, DISTINCT is an aggregate;
-//! - the kept side of an outer, semi or anti join;
-//! - an aggregate with GROUP BY, if each condition is an equality: then the rows of a group all meet it or none does,
-//!   once the aggregate groups by the equality's inner side, too.
+//!     plan:        SELECT c, t.k AS __outer_key_1 FROM t WHERE t.z > 5
+//!     conditions:  __outer_key_1 = o.k                                  of the join
+//! ```
 //!
-//! A LIMIT, a window, a UNION or an aggregate without GROUP BY gives other rows when it is given more: nothing is taken
-//! up through them.
+//! A condition may move above an operator only if that does not change whether a matching row exists, and, below an
+//! aggregate, how many there are:
+//!
+//! - filters, projections, aliases, sorts and inner joins: any condition;
+//! - DISTINCT and semi joins: if the number of rows does not matter; otherwise DISTINCT is treated as an aggregate, and
+//!   a semi join as one with a preserved side;
+//! - the preserved side of an outer, semi or anti join;
+//! - an aggregate with GROUP BY, if each condition is an equality: the aggregate then also groups by the inner side of
+//!   the equality, so that a condition is true for all rows of a group or for none.
+//!
+//! A LIMIT, a window, a UNION or an aggregate without GROUP BY returns other rows for a larger input: no condition can
+//! move above them.
 
 use std::sync::Arc;
 
@@ -27,31 +34,32 @@ use datafusion::logical_expr::{
 use super::refused;
 use crate::engine::fault::Fault;
 
-/// A subquery that speaks of no outer column any more, and the conditions that did.
+/// A subquery without references to outer columns, and the conditions that contained them.
 pub(super) struct Uncorrelated {
-    /// The subquery, whose first column is still the one it selects; it may have further ones.
+    /// The subquery. Its first column is still the selected one; there may be additional columns.
     pub(super) plan: LogicalPlan,
-    /// Conditions over the plan's columns and outer ones, which are `OuterReferenceColumn`s.
+    /// Conditions over the plan's columns and outer columns (`OuterReferenceColumn`).
     pub(super) conditions: Vec<Expr>,
 }
 
-/// Takes a subquery's conditions on outer columns out of it.
+/// Moves a subquery's conditions on outer columns out of it. The plan may return a row more or less often than the
+/// subquery.
 ///
 /// # Errors
-/// [`Fault::Correlated`]: it speaks of outer columns where no condition can be taken up from.
+/// [`Fault::Correlated`] if it refers to outer columns in a place from which no condition can move up.
 pub(super) fn uncorrelated(subquery: LogicalPlan) -> Result<Uncorrelated> {
-    Taking { made: 0, rows_count: false }.take(subquery)
+    Decorrelation { made: 0, rows_count: false }.decorrelate(subquery)
 }
 
-/// The same for rows that are counted, or otherwise aggregated: each comes as often as in the subquery.
+/// As [`uncorrelated`], for rows that are counted or aggregated: each is returned as often as in the subquery.
 ///
 /// # Errors
 /// As [`uncorrelated`].
 pub(super) fn uncorrelated_rows(rows: LogicalPlan) -> Result<Uncorrelated> {
-    Taking { made: 0, rows_count: true }.take(rows)
+    Decorrelation { made: 0, rows_count: true }.decorrelate(rows)
 }
 
-/// Whether a subquery speaks of outer columns.
+/// Whether a subquery refers to outer columns.
 pub(super) fn is_correlated(subquery: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     subquery.apply(|node| {
@@ -65,20 +73,21 @@ pub(super) fn is_correlated(subquery: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-/// Whether an expression, with the subqueries in it, speaks of columns of `schema` alone.
+/// Whether an expression, including its subqueries, refers only to columns of `schema`.
 pub(super) fn is_of(expr: &Expr, schema: &DFSchema) -> Result<bool> {
-    let mut own = true;
+    let mut is_local = true;
     expr.apply(|part| {
-        own &= match part {
+        is_local &= match part {
             Expr::Column(column) => schema.has_column(column),
             _ => outer_columns(part).iter().all(|column| schema.has_column(column)),
         };
         Ok(TreeNodeRecursion::Continue)
     })?;
-    Ok(own)
+    Ok(is_local)
 }
 
-/// The condition with the columns of `schema` as what they are; columns of queries further out stay outer ones.
+/// The condition with outer references to columns of `schema` replaced by plain columns. References to queries further
+/// out stay.
 pub(super) fn resolved(condition: Expr, schema: &DFSchema) -> Result<Expr> {
     condition
         .transform(|part| {
@@ -92,16 +101,16 @@ pub(super) fn resolved(condition: Expr, schema: &DFSchema) -> Result<Expr> {
         .data()
 }
 
-/// The way down a subquery, and its conditions on their way up.
-struct Taking {
-    /// How many columns were made for conditions.
+/// Moves conditions up through the operators of a subquery.
+struct Decorrelation {
+    /// The number of key columns that were added for conditions.
     made: usize,
-    /// Whether it matters how often a row comes: below an aggregate.
+    /// Whether the number of times that a row is returned matters: below an aggregate.
     rows_count: bool,
 }
 
-impl Taking {
-    fn take(&mut self, plan: LogicalPlan) -> Result<Uncorrelated> {
+impl Decorrelation {
+    fn decorrelate(&mut self, plan: LogicalPlan) -> Result<Uncorrelated> {
         if !is_correlated(&plan)? {
             return Ok(Uncorrelated { plan, conditions: Vec::new() });
         }
@@ -109,16 +118,18 @@ impl Taking {
             LogicalPlan::Filter(filter) => self.through_filter(filter),
             LogicalPlan::Projection(projection) => self.through_projection(projection),
             LogicalPlan::SubqueryAlias(alias) => self.through_alias(alias),
-            // A value may come more than once where only its being there matters.
-            LogicalPlan::Distinct(Distinct::All(input)) if !self.rows_count => self.take(Arc::unwrap_or_clone(input)),
+            // Duplicates do not matter, so DISTINCT can be left out.
+            LogicalPlan::Distinct(Distinct::All(input)) if !self.rows_count => {
+                self.decorrelate(Arc::unwrap_or_clone(input))
+            }
             LogicalPlan::Distinct(Distinct::All(input)) => {
                 let columns = input.schema().columns().into_iter().map(Expr::Column).collect();
                 self.through_aggregate(Aggregate::try_new(input, columns, Vec::new())?)
             }
             LogicalPlan::Sort(sort)
-                if sort.fetch.is_none() && !speaks_of_outer(&sort.expr.iter().map(|own| &own.expr), &sort.input)? =>
+                if sort.fetch.is_none() && !refers_to_outer(&sort.expr.iter().map(|key| &key.expr), &sort.input)? =>
             {
-                self.take(Arc::unwrap_or_clone(sort.input))
+                self.decorrelate(Arc::unwrap_or_clone(sort.input))
             }
             LogicalPlan::Aggregate(aggregate) => self.through_aggregate(aggregate),
             LogicalPlan::Join(join) => self.through_join(join),
@@ -127,28 +138,28 @@ impl Taking {
     }
 
     fn through_filter(&mut self, filter: Filter) -> Result<Uncorrelated> {
-        let Uncorrelated { plan, mut conditions } = self.take(Arc::unwrap_or_clone(filter.input))?;
-        let (outer, own) = split(split_conjunction_owned(filter.predicate), plan.schema())?;
+        let Uncorrelated { plan, mut conditions } = self.decorrelate(Arc::unwrap_or_clone(filter.input))?;
+        let (outer, local) = split(split_conjunction_owned(filter.predicate), plan.schema())?;
         conditions.extend(outer);
-        let plan = match conjunction(own) {
-            Some(own) => LogicalPlanBuilder::from(plan).filter(own)?.build()?,
+        let plan = match conjunction(local) {
+            Some(condition) => LogicalPlanBuilder::from(plan).filter(condition)?.build()?,
             None => plan,
         };
         Ok(Uncorrelated { plan, conditions })
     }
 
     fn through_projection(&mut self, projection: Projection) -> Result<Uncorrelated> {
-        let Uncorrelated { plan, conditions } = self.take(Arc::unwrap_or_clone(projection.input))?;
-        if speaks_of_outer(&projection.expr.iter(), &plan)? {
+        let Uncorrelated { plan, conditions } = self.decorrelate(Arc::unwrap_or_clone(projection.input))?;
+        if refers_to_outer(&projection.expr.iter(), &plan)? {
             return Err(refused(Fault::Correlated));
         }
         let mut columns = projection.expr;
-        let conditions = carried(conditions, &mut columns, &mut self.made)?;
+        let conditions = over_key_columns(conditions, &mut columns, &mut self.made)?;
         Ok(Uncorrelated { plan: LogicalPlanBuilder::from(plan).project(columns)?.build()?, conditions })
     }
 
     fn through_alias(&mut self, alias: SubqueryAlias) -> Result<Uncorrelated> {
-        let Uncorrelated { plan, conditions } = self.take(Arc::unwrap_or_clone(alias.input))?;
+        let Uncorrelated { plan, conditions } = self.decorrelate(Arc::unwrap_or_clone(alias.input))?;
         let plan = LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(Arc::new(plan), alias.alias.clone())?);
         let mut under_alias = |condition: Expr| {
             condition
@@ -164,9 +175,9 @@ impl Taking {
     fn through_aggregate(&mut self, aggregate: Aggregate) -> Result<Uncorrelated> {
         let grouping_sets = matches!(aggregate.group_expr[..], [Expr::GroupingSet(_)]);
         self.rows_count = true;
-        let Uncorrelated { plan, conditions } = self.take(Arc::unwrap_or_clone(aggregate.input))?;
+        let Uncorrelated { plan, conditions } = self.decorrelate(Arc::unwrap_or_clone(aggregate.input))?;
         let expressions = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
-        if aggregate.group_expr.is_empty() || grouping_sets || speaks_of_outer(&expressions, &plan)? {
+        if aggregate.group_expr.is_empty() || grouping_sets || refers_to_outer(&expressions, &plan)? {
             return Err(refused(Fault::Correlated));
         }
         let mut groups = aggregate.group_expr;
@@ -187,7 +198,8 @@ impl Taking {
 
     fn through_join(&mut self, join: Join) -> Result<Uncorrelated> {
         let (left, right) = (Arc::unwrap_or_clone(join.left), Arc::unwrap_or_clone(join.right));
-        // An inner join has a row exactly where a semi join has one, but perhaps several.
+        // An inner join returns the rows of a semi join, perhaps several times. It lets conditions of both sides move
+        // up.
         let join_type = match join.join_type {
             JoinType::LeftSemi if !self.rows_count => JoinType::Inner,
             other => other,
@@ -201,55 +213,55 @@ impl Taking {
         if (is_correlated(&left)? && !takes_left) || (is_correlated(&right)? && !takes_right) {
             return Err(refused(Fault::Correlated));
         }
-        let (left, right) = (self.take(left)?, self.take(right)?);
+        let (left, right) = (self.decorrelate(left)?, self.decorrelate(right)?);
         let both = left.plan.schema().join(right.plan.schema())?;
         let terms = join.filter.map(split_conjunction_owned).unwrap_or_default();
-        let (outer, mut own) = split(terms, &both)?;
-        let keys_are_own = !speaks_of_outer(&join.on.iter().flat_map(|(left, right)| [left, right]), &left.plan)?;
-        if !keys_are_own || (!outer.is_empty() && join_type != JoinType::Inner) {
+        let (outer, mut local) = split(terms, &both)?;
+        let keys_are_local = !refers_to_outer(&join.on.iter().flat_map(|(left, right)| [left, right]), &left.plan)?;
+        if !keys_are_local || (!outer.is_empty() && join_type != JoinType::Inner) {
             return Err(refused(Fault::Correlated));
         }
         let mut keys = join.on;
         if join.null_equality == NullEquality::NullEqualsNull {
-            // INTERSECT and EXCEPT take NULL for equal to NULL, which a join's keys do not.
-            own.extend(keys.drain(..).map(|(left, right)| {
+            // INTERSECT and EXCEPT treat NULLs as equal, unlike the keys of a join.
+            local.extend(keys.drain(..).map(|(left, right)| {
                 Expr::BinaryExpr(BinaryExpr::new(Box::new(left), Operator::IsNotDistinctFrom, Box::new(right)))
             }));
         }
         let conditions = [left.conditions, right.conditions, outer].concat();
         let builder = LogicalPlanBuilder::from(left.plan);
-        let plan = match (keys.is_empty(), conjunction(own)) {
+        let plan = match (keys.is_empty(), conjunction(local)) {
             (true, None) if join_type == JoinType::Inner => builder.cross_join(right.plan)?,
-            (_, own) => builder.join_with_expr_keys(right.plan, join_type, keys.into_iter().unzip(), own)?,
+            (_, filter) => builder.join_with_expr_keys(right.plan, join_type, keys.into_iter().unzip(), filter)?,
         };
         Ok(Uncorrelated { plan: plan.build()?, conditions })
     }
 }
 
-/// Terms that speak of outer columns, and those that do not.
+/// Splits terms into those that refer to outer columns, and the others.
 fn split(terms: Vec<Expr>, schema: &DFSchema) -> Result<(Vec<Expr>, Vec<Expr>)> {
-    let (mut outer, mut own) = (Vec::new(), Vec::new());
+    let (mut outer, mut local) = (Vec::new(), Vec::new());
     for term in terms {
         if !is_outer(&term, schema)? {
-            own.push(term);
+            local.push(term);
         } else if term.exists(|part| Ok(subquery_of(part).is_some()))? {
-            // A subquery within a subquery that speaks of both outer queries.
+            // A nested subquery that refers to both outer queries.
             return Err(refused(Fault::Correlated));
         } else {
             outer.push(term);
         }
     }
-    Ok((outer, own))
+    Ok((outer, local))
 }
 
-/// The conditions over new columns, which are added to those that an operator passes on.
-fn carried(conditions: Vec<Expr>, columns: &mut Vec<Expr>, made: &mut usize) -> Result<Vec<Expr>> {
+/// The conditions over new key columns, which are added to the columns of a projection.
+fn over_key_columns(conditions: Vec<Expr>, columns: &mut Vec<Expr>, made: &mut usize) -> Result<Vec<Expr>> {
     let mut names: Vec<(Column, Column)> = Vec::new();
-    let mut carry = |condition: Expr| {
+    let mut over_keys = |condition: Expr| {
         condition
             .transform(|part| {
                 let Expr::Column(column) = part else { return Ok(Transformed::no(part)) };
-                let known = names.iter().find(|(own, _)| *own == column).map(|(_, name)| name.clone());
+                let known = names.iter().find(|(known, _)| *known == column).map(|(_, name)| name.clone());
                 let name = known.unwrap_or_else(|| {
                     let name = key_name(made);
                     columns.push(Expr::Column(column.clone()).alias(name.name.clone()));
@@ -260,7 +272,7 @@ fn carried(conditions: Vec<Expr>, columns: &mut Vec<Expr>, made: &mut usize) -> 
             })
             .data()
     };
-    conditions.into_iter().map(&mut carry).collect()
+    conditions.into_iter().map(&mut over_keys).collect()
 }
 
 fn key_name(made: &mut usize) -> Column {
@@ -268,21 +280,21 @@ fn key_name(made: &mut usize) -> Column {
     Column::new_unqualified(format!("__outer_key_{made}"))
 }
 
-/// The inner and the outer side of `inner = outer`.
+/// The inner and outer side of `inner = outer`.
 fn sides(condition: Expr, schema: &DFSchema) -> Result<(Expr, Expr)> {
     let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else {
         return Err(refused(Fault::Correlated));
     };
     let is_inner = |expr: &Expr| Ok::<_, datafusion::error::DataFusionError>(!is_outer(expr, schema)?);
-    let speaks_of_inner = |expr: &Expr| !expr.column_refs().is_empty();
+    let refers_to_inner = |expr: &Expr| !expr.column_refs().is_empty();
     match (is_inner(&left)?, is_inner(&right)?) {
-        (true, false) if !speaks_of_inner(&right) => Ok((*left, *right)),
-        (false, true) if !speaks_of_inner(&left) => Ok((*right, *left)),
+        (true, false) if !refers_to_inner(&right) => Ok((*left, *right)),
+        (false, true) if !refers_to_inner(&left) => Ok((*right, *left)),
         _ => Err(refused(Fault::Correlated)),
     }
 }
 
-fn speaks_of_outer<'a>(expressions: &(impl Iterator<Item = &'a Expr> + Clone), input: &LogicalPlan) -> Result<bool> {
+fn refers_to_outer<'a>(expressions: &(impl Iterator<Item = &'a Expr> + Clone), input: &LogicalPlan) -> Result<bool> {
     for expr in expressions.clone() {
         if is_outer(expr, input.schema())? {
             return Ok(true);
@@ -291,7 +303,7 @@ fn speaks_of_outer<'a>(expressions: &(impl Iterator<Item = &'a Expr> + Clone), i
     Ok(false)
 }
 
-/// Whether an expression over `inputs` speaks of a query further out, itself or in a subquery of its own.
+/// Whether an expression over `inputs` refers to an outer query, itself or in a nested subquery.
 fn is_outer(expr: &Expr, inputs: &DFSchema) -> Result<bool> {
     expr.exists(|part| {
         Ok(match part {
@@ -301,13 +313,13 @@ fn is_outer(expr: &Expr, inputs: &DFSchema) -> Result<bool> {
     })
 }
 
-/// The outer columns that an expression speaks of, itself or in a subquery of its own.
+/// The outer columns that an expression refers to, itself or in a nested subquery.
 pub(super) fn outer_columns(expr: &Expr) -> Vec<Column> {
     let outer = match expr {
         Expr::OuterReferenceColumn(..) => vec![expr.clone()],
         _ => subquery_of(expr).map(LogicalPlan::all_out_ref_exprs).unwrap_or_default(),
     };
-    let column = |own: Expr| match own {
+    let column = |expr: Expr| match expr {
         Expr::OuterReferenceColumn(_, column) => Some(column),
         _ => None,
     };
@@ -324,7 +336,7 @@ fn subquery_of(expr: &Expr) -> Option<&LogicalPlan> {
     }
 }
 
-/// The columns that a node's expressions can speak of.
+/// The columns that a node's expressions can refer to.
 fn inputs_schema(node: &LogicalPlan) -> DFSchema {
     let mut schema = DFSchema::empty();
     for input in node.inputs() {

@@ -1,4 +1,15 @@
-//! Predicates with a subquery as joins over the rows that they are asked for.
+//! Builds the joins of predicates with a subquery.
+//!
+//! [`Joins`] holds a plan of rows, and each rewritten predicate adds a join above it:
+//!
+//! ```text
+//!     keep(term)     in a WHERE:   semi and anti joins; returns a condition if a join cannot express the term
+//!     value(expr)    elsewhere:    mark joins; returns the expression over their columns
+//! ```
+//!
+//! A comparison is handled by the first of these that applies: it is NULL for every row; the subquery has exactly one
+//! row (a scalar comparison); aggregates are enough (`aggregate_facts`); joins. Each join reads the subquery again, so
+//! a comparison that needs several joins is checked to be repeatable first ([`Joins::check`]).
 
 use std::ops::Not;
 use std::sync::Arc;
@@ -22,28 +33,28 @@ use super::scalar::{self, ScalarShape};
 use super::{SubqueryNames, connective, refused};
 use crate::engine::fault::Fault;
 
-/// Rows, and the joins over them that answer subqueries. Marks and values are columns behind those of the rows.
+/// A plan of rows, and the joins above them. The columns that joins add are behind those of the rows.
 pub(super) struct Joins<'a> {
     plan: LogicalPlan,
     scalars: Scalars,
     names: &'a mut SubqueryNames,
 }
 
-/// Where a correlated scalar subquery may stand that DataFusion can make a join of.
+/// Where a correlated scalar subquery that DataFusion can rewrite may be.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Scalars {
-    /// Where it is written: in a projection, in a filter.
+    /// In the expression itself: the node is a projection or a filter.
     InPlace,
-    /// In a projection below: everywhere else.
+    /// In a projection below: the node is another one, which DataFusion does not rewrite.
     AsColumns,
 }
 
-/// The right side of a join: a subquery under an alias, and what it is asked.
+/// The right side of a join: a subquery under a new alias.
 struct Side {
     plan: LogicalPlan,
     /// The subquery's column.
     value: Expr,
-    /// What the subquery says of the left side's columns.
+    /// The subquery's conditions on columns of the left side.
     conditions: Vec<Expr>,
 }
 
@@ -55,17 +66,18 @@ struct Comparison {
 }
 
 impl<'a> Joins<'a> {
-    /// No join yet.
+    /// The rows of `plan`, without joins yet.
     pub(super) fn new(plan: LogicalPlan, scalars: Scalars, names: &'a mut SubqueryNames) -> Self {
         Self { plan, scalars, names }
     }
 
-    /// The rows with all marks.
+    /// The rows, with the columns that the joins added.
     pub(super) fn into_plan(self) -> LogicalPlan {
         self.plan
     }
 
-    /// Keeps the rows for which a term is true. What a join cannot tell is a condition that is left.
+    /// Keeps the rows for which a term is true. Returns a condition to filter by if the joins do not express all of the
+    /// term.
     pub(super) fn keep(&mut self, term: Expr) -> Result<Option<Expr>> {
         match Predicate::of(&term)? {
             None => self.condition(term).map(Some),
@@ -77,7 +89,7 @@ impl<'a> Joins<'a> {
                 Ok(None)
             }
             Some(Predicate::Any { left, op, subquery, negated }) => {
-                let left = self.plain(left)?;
+                let left = self.without_subquery(left)?;
                 self.keep_compared(&Comparison { left, op, subquery }, negated)
             }
         }
@@ -105,7 +117,8 @@ impl<'a> Joins<'a> {
         Ok(None)
     }
 
-    /// A condition that is true for the same rows, of which nobody asks whether it is false or NULL.
+    /// A condition that is true for the same rows as `expr`. Where `expr` is NULL it may be false, which a WHERE does
+    /// not distinguish.
     fn condition(&mut self, expr: Expr) -> Result<Expr> {
         if let Some((left, op, right)) = connective(&expr) {
             let (left, right) = (self.condition(left.clone())?, self.condition(right.clone())?);
@@ -134,7 +147,7 @@ impl<'a> Joins<'a> {
         .data()
     }
 
-    /// As [`Joins::value`], as a column of the rows.
+    /// As [`Joins::value`], but the value becomes a column of the rows.
     pub(super) fn column(&mut self, expr: Expr) -> Result<Expr> {
         let value = self.value(expr)?;
         self.as_column(value)
@@ -145,7 +158,7 @@ impl<'a> Joins<'a> {
             ScalarShape::Plain if self.scalars == Scalars::InPlace => Ok(Expr::ScalarSubquery(subquery)),
             ScalarShape::Plain => self.as_column(Expr::ScalarSubquery(subquery)),
             ScalarShape::Aggregate => {
-                // The values that the subquery speaks of are read apart from the rows themselves.
+                // The outer rows are read twice: for themselves, and for the values that the subquery refers to.
                 check_repeatable(&lit(true), &self.plan)?;
                 let outer = std::mem::take(&mut self.plan);
                 let (plan, value) = scalar::with_value(outer, &subquery.subquery, self.names)?;
@@ -155,8 +168,8 @@ impl<'a> Joins<'a> {
         }
     }
 
-    /// An expression without subqueries, which a join's condition may hold.
-    fn plain(&mut self, expr: Expr) -> Result<Expr> {
+    /// The expression without subqueries, so that a join's condition can contain it.
+    fn without_subquery(&mut self, expr: Expr) -> Result<Expr> {
         let expr = self.value(expr)?;
         let has_subquery = expr.exists(|part| Ok(matches!(part, Expr::ScalarSubquery(_))))?;
         if has_subquery { self.as_column(expr) } else { Ok(expr) }
@@ -172,7 +185,7 @@ impl<'a> Joins<'a> {
 
     fn is_true(&mut self, predicate: Predicate) -> Result<Expr> {
         let Predicate::Any { left, op, subquery, negated } = predicate else { return self.three_valued(predicate) };
-        let left = self.plain(left)?;
+        let left = self.without_subquery(left)?;
         let comparison = Comparison { left, op, subquery };
         if let Some(scalar) = comparison.with_the_only_row(negated)? {
             return self.value(scalar);
@@ -198,7 +211,7 @@ impl<'a> Joins<'a> {
                 Ok(if negated { exists.not() } else { exists })
             }
             Predicate::Any { left, op, subquery, negated } => {
-                let left = self.plain(left)?;
+                let left = self.without_subquery(left)?;
                 self.compared(&Comparison { left, op, subquery }, negated)
             }
         }
@@ -225,15 +238,15 @@ impl<'a> Joins<'a> {
         }
     }
 
-    /// The two questions about a comparison, whether it is true for some row and whether it is NULL for some, answered
-    /// from facts about all rows where the subquery has the same for every outer row.
+    /// Whether a comparison is true for some row, and whether it is NULL for some row, computed from aggregates. `None`
+    /// if joins have to be used.
     ///
-    /// An equality is left to a join, unless that would read a subquery twice which may answer differently. `once`:
-    /// a join would read it once.
+    /// An equality uses joins, unless the joins would read a subquery more than once that is not repeatable. `once`:
+    /// joins would read it once.
     fn facts(&mut self, comparison: &Comparison, once: bool) -> Result<Option<(Expr, Expr)>> {
         let Comparison { left, op, subquery } = comparison;
         let column = subquery.schema().field(0).data_type();
-        if !aggregate_facts::can_be_told(*op, column) || left.is_volatile() || is_correlated(subquery)? {
+        if !aggregate_facts::can_be_aggregated(*op, column) || left.is_volatile() || is_correlated(subquery)? {
             return Ok(None);
         }
         if *op == Operator::Eq && (once || self.check(comparison).is_ok()) {
@@ -252,13 +265,14 @@ impl<'a> Joins<'a> {
         self.mark(|joins| joins.matches(comparison, JoinType::LeftMark))
     }
 
-    /// Whether a row may be asked about more than once.
+    /// Checks that the comparison can be evaluated several times, unless one join is enough because it is never NULL.
     fn check(&self, comparison: &Comparison) -> Result<()> {
-        let asks_once = is_never_null(&comparison.left, &self.plan) && column_is_never_null(&comparison.subquery, 0);
-        if asks_once { Ok(()) } else { check_repeatable(&comparison.left, &comparison.subquery) }
+        let needs_one_join =
+            is_never_null(&comparison.left, &self.plan) && column_is_never_null(&comparison.subquery, 0);
+        if needs_one_join { Ok(()) } else { check_repeatable(&comparison.left, &comparison.subquery) }
     }
 
-    /// There is a row that meets the comparison.
+    /// Adds the join for `t`: there is a row for which the comparison is true.
     fn matches(&mut self, comparison: &Comparison, join_type: JoinType) -> Result<()> {
         let side = self.side(comparison.subquery.clone())?;
         let (left, right) = (Box::new(comparison.left.clone()), Box::new(side.value.clone()));
@@ -266,8 +280,9 @@ impl<'a> Joins<'a> {
         self.join(side, join_type, Some(condition))
     }
 
-    /// There is a row for which the comparison is NULL: a join for each of the two reasons that there may be, or its
-    /// mark.
+    /// Adds the joins for `u`: there is a row for which the comparison is NULL. There are two possible reasons, `left`
+    /// is NULL or the subquery's value is, and one join for each that can occur. Returns their marks, if they are mark
+    /// joins.
     fn unknown(&mut self, comparison: &Comparison, join_type: JoinType) -> Result<Vec<Expr>> {
         let mut marks = Vec::new();
         if !is_never_null(&comparison.left, &self.plan) {
@@ -278,7 +293,7 @@ impl<'a> Joins<'a> {
         if !column_is_never_null(&comparison.subquery, 0) {
             let mut side = self.side(comparison.subquery.clone())?;
             let value_is_null = side.value.clone().is_null();
-            if side.is_of_subquery(&value_is_null) {
+            if side.refers_only_to_subquery(&value_is_null) {
                 side.plan = LogicalPlanBuilder::from(side.plan).filter(value_is_null)?.build()?;
                 marks.extend(self.joined(side, join_type, None)?);
             } else {
@@ -295,7 +310,7 @@ impl<'a> Joins<'a> {
         }
     }
 
-    /// The column that a mark join has added.
+    /// Adds a mark join, and returns its column.
     fn mark(&mut self, join: impl FnOnce(&mut Self) -> Result<()>) -> Result<Expr> {
         join(self)?;
         let columns = self.plan.schema().columns();
@@ -303,7 +318,7 @@ impl<'a> Joins<'a> {
         Ok(Expr::Column(mark.expect("a mark join has the mark as its last column")))
     }
 
-    /// The subquery as the right side of a join: under a name that nothing else has, its columns, too.
+    /// The subquery as the right side of a join, with a new alias and new column names.
     fn side(&mut self, subquery: LogicalPlan) -> Result<Side> {
         let (subquery, outer_value) = without_outer_value(subquery)?;
         let Uncorrelated { plan, conditions } = if scalar::is_of_one_group(&subquery) && is_correlated(&subquery)? {
@@ -314,26 +329,27 @@ impl<'a> Joins<'a> {
         };
         let alias = self.names.next();
         let first = plan.schema().columns().into_iter().next();
-        let mut columns = Columns { alias: alias.clone(), own: vec![first.map_or_else(|| lit(true), Expr::Column)] };
-        let mut conditions_of_join = Vec::new();
+        let mut columns =
+            SideColumns { alias: alias.clone(), exprs: vec![first.map_or_else(|| lit(true), Expr::Column)] };
+        let mut join_conditions = Vec::new();
         for condition in conditions {
-            conditions_of_join.push(resolved(columns.replaced(condition)?, self.plan.schema())?);
+            join_conditions.push(resolved(columns.replaced(condition)?, self.plan.schema())?);
         }
         let value = match outer_value {
             Some(value) => resolved(columns.replaced(value)?, self.plan.schema())?,
             None => columns.column(0),
         };
-        let renamed = columns.own.into_iter().enumerate().map(|(place, own)| own.alias(column_name(place)));
+        let renamed = columns.exprs.into_iter().enumerate().map(|(place, expr)| expr.alias(column_name(place)));
         let renamed: Vec<Expr> = renamed.collect();
         let plan = LogicalPlanBuilder::from(plan).project(renamed)?.alias(alias.as_str())?.build()?;
-        Ok(Side { plan, value, conditions: conditions_of_join })
+        Ok(Side { plan, value, conditions: join_conditions })
     }
 
     fn join(&mut self, side: Side, join_type: JoinType, condition: Option<Expr>) -> Result<()> {
-        let compares_rows = condition.iter().chain(&side.conditions).any(|own| side.speaks_of_subquery(own));
-        let right = match compares_rows {
+        let depends_on_rows = condition.iter().chain(&side.conditions).any(|expr| side.refers_to_subquery(own));
+        let right = match depends_on_rows {
             true => side.plan,
-            // One row tells as much as all of them.
+            // The condition does not depend on the subquery's rows, only on whether there is one.
             false => LogicalPlanBuilder::from(side.plan).limit(0, Some(1))?.build()?,
         };
         let conditions = condition.into_iter().chain(side.conditions).reduce(Expr::and).unwrap_or_else(|| lit(true));
@@ -344,55 +360,55 @@ impl<'a> Joins<'a> {
 }
 
 impl Side {
-    fn speaks_of_subquery(&self, expr: &Expr) -> bool {
+    fn refers_to_subquery(&self, expr: &Expr) -> bool {
         expr.column_refs().iter().any(|column| self.plan.schema().has_column(column))
     }
 
-    fn is_of_subquery(&self, expr: &Expr) -> bool {
+    fn refers_only_to_subquery(&self, expr: &Expr) -> bool {
         expr.column_refs().iter().all(|column| self.plan.schema().has_column(column)) && !expr.contains_outer()
     }
 }
 
-/// A subquery that selects something of the outer query, as its rows without that, and what it selects.
+/// Splits a subquery that selects an expression of outer columns into its rows and that expression.
 fn without_outer_value(subquery: LogicalPlan) -> Result<(LogicalPlan, Option<Expr>)> {
     match subquery {
-        LogicalPlan::Subquery(own) => without_outer_value(Arc::unwrap_or_clone(own.subquery)),
-        // How often a value comes, and in which order, does not matter.
+        LogicalPlan::Subquery(subquery) => without_outer_value(Arc::unwrap_or_clone(subquery.subquery)),
+        // Duplicates and the order do not matter for a predicate.
         LogicalPlan::Distinct(Distinct::All(input)) => without_outer_value(Arc::unwrap_or_clone(input)),
-        LogicalPlan::Sort(own) if own.fetch.is_none() => without_outer_value(Arc::unwrap_or_clone(own.input)),
-        LogicalPlan::Projection(own) if own.expr.first().is_some_and(Expr::contains_outer) => {
-            let value = own.expr[0].clone().unalias();
+        LogicalPlan::Sort(sort) if sort.fetch.is_none() => without_outer_value(Arc::unwrap_or_clone(sort.input)),
+        LogicalPlan::Projection(projection) if projection.expr.first().is_some_and(Expr::contains_outer) => {
+            let value = projection.expr[0].clone().unalias();
             let has_subquery = value.exists(|part| Ok(matches!(part, Expr::ScalarSubquery(_))))?;
             if has_subquery {
                 return Err(refused(Fault::Correlated));
             }
-            Ok((Arc::unwrap_or_clone(own.input), Some(value)))
+            Ok((Arc::unwrap_or_clone(projection.input), Some(value)))
         }
         other => Ok((other, None)),
     }
 }
 
-/// The columns of a join's right side, which are made as conditions need them.
-struct Columns {
+/// The columns of a join's right side. The subquery's column is the first; others are added as conditions need them.
+struct SideColumns {
     alias: String,
-    own: Vec<Expr>,
+    exprs: Vec<Expr>,
 }
 
-impl Columns {
-    /// The condition with a column in place of whatever speaks of the subquery alone.
+impl SideColumns {
+    /// The condition with a column in place of each expression over the subquery only.
     ///
-    /// Not only in place of its columns: DataFusion would compute the rest (a field of a struct) below the join, in a
-    /// projection that loses the alias which tells one mark from another.
+    /// Whole expressions and not only columns are replaced: DataFusion would move the rest (a field of a struct) into a
+    /// projection below the join, which loses the alias that distinguishes marks.
     fn replaced(&mut self, condition: Expr) -> Result<Expr> {
         condition
             .transform_down(|part| {
                 if part.contains_outer() || part.column_refs().is_empty() {
                     return Ok(Transformed::no(part));
                 }
-                let known = self.own.iter().position(|own| *own == part);
+                let known = self.exprs.iter().position(|expr| *expr == part);
                 let place = known.unwrap_or_else(|| {
-                    self.own.push(part);
-                    self.own.len() - 1
+                    self.exprs.push(part);
+                    self.exprs.len() - 1
                 });
                 Ok(Transformed::new(self.column(place), true, TreeNodeRecursion::Jump))
             })
@@ -409,19 +425,19 @@ fn column_name(place: usize) -> String {
 }
 
 impl Comparison {
-    /// Whether the left side is NULL whatever the row: `x = c` is then NULL for every row of the subquery.
+    /// Whether the left side is a NULL constant: `x = c` is then NULL for every row of the subquery.
     ///
-    /// As a join's condition it would be a constant, which DataFusion takes below an aggregate without GROUP BY.
+    /// As a join's condition it would be a constant, which DataFusion moves below an aggregate without GROUP BY.
     fn is_never_true(&self) -> Result<bool> {
-        let speaks_of_rows = !self.left.column_refs().is_empty() || self.left.contains_outer();
-        if speaks_of_rows || self.left.is_volatile() {
+        let refers_to_rows = !self.left.column_refs().is_empty() || self.left.contains_outer();
+        if refers_to_rows || self.left.is_volatile() {
             return Ok(false);
         }
         let simplified = ExprSimplifier::new(SimplifyContext::default()).simplify(self.left.clone())?;
         Ok(matches!(simplified, Expr::Literal(value, _) if value.is_null()))
     }
 
-    /// The comparison with a subquery that always has one row: an aggregate without GROUP BY.
+    /// The scalar comparison with a correlated subquery that always has one row: an aggregate without GROUP BY.
     fn with_the_only_row(&self, negated: bool) -> Result<Option<Expr>> {
         if !is_one_row(&self.subquery) || !is_correlated(&self.subquery)? {
             return Ok(None);
@@ -434,25 +450,25 @@ impl Comparison {
     }
 }
 
-/// A query that has a row exactly where this one has, whatever it selects.
+/// A plan that has rows exactly if `plan` has rows, without its projections, DISTINCT and order.
 fn rows_of(plan: LogicalPlan) -> LogicalPlan {
     match plan {
-        LogicalPlan::Projection(own) => rows_of(Arc::unwrap_or_clone(own.input)),
-        LogicalPlan::Subquery(own) => rows_of(Arc::unwrap_or_clone(own.subquery)),
+        LogicalPlan::Projection(projection) => rows_of(Arc::unwrap_or_clone(projection.input)),
+        LogicalPlan::Subquery(subquery) => rows_of(Arc::unwrap_or_clone(subquery.subquery)),
         LogicalPlan::Distinct(Distinct::All(input)) => rows_of(Arc::unwrap_or_clone(input)),
-        LogicalPlan::Sort(own) if own.fetch.is_none() => rows_of(Arc::unwrap_or_clone(own.input)),
+        LogicalPlan::Sort(sort) if sort.fetch.is_none() => rows_of(Arc::unwrap_or_clone(sort.input)),
         other => other,
     }
 }
 
-/// Whether a query has one row, whatever it reads.
+/// Whether a plan always returns exactly one row.
 fn is_one_row(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
-        LogicalPlan::Projection(own) => is_one_row(&own.input),
-        LogicalPlan::SubqueryAlias(own) => is_one_row(&own.input),
-        LogicalPlan::Sort(own) => is_one_row(&own.input) && own.fetch.is_none(),
-        LogicalPlan::Subquery(own) => is_one_row(&own.subquery),
+        LogicalPlan::Projection(projection) => is_one_row(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => is_one_row(&alias.input),
+        LogicalPlan::Sort(sort) => is_one_row(&sort.input) && sort.fetch.is_none(),
+        LogicalPlan::Subquery(subquery) => is_one_row(&subquery.subquery),
         _ => false,
     }
 }

@@ -1,8 +1,8 @@
-//! LATERAL: a derived table that speaks of the rows on its left.
+//! LATERAL: a derived table that refers to the rows on its left.
 //!
-//! DataFusion 55 takes the conditions out of it as if it were asked for existence: a DISTINCT then returns its rows more
-//! than once, a window counts rows of other outer rows, a HAVING is dropped (apache/datafusion issue 21198), and an
-//! aggregate over an inequality fails. Here each row of the derived table comes as often as it says:
+//! DataFusion 55 moves the conditions out of it as if it were an EXISTS: a DISTINCT then returns duplicates, a window
+//! counts rows of other outer rows, a HAVING is dropped (apache/datafusion issue 21198), and an aggregate over an
+//! inequality fails. Here each row of the derived table is returned exactly as often as it should be:
 //!
 //! ```text
 //! left JOIN LATERAL (SELECT f(left, rows) FROM rows WHERE condition(left, rows)) t ON on(left, t)
@@ -11,9 +11,9 @@
 //! left:  SELECT left, f(left, rows) AS t FROM left LEFT JOIN rows ON condition(left, rows) AND on(left, f(left, rows))
 //! ```
 //!
-//! A left join computes `f` twice, and asks no subquery in its ON.
+//! A left join evaluates `f` twice, so `f` must not be volatile, and its ON must not contain a subquery.
 //!
-//! An aggregate without GROUP BY is made for each of the values that it speaks of (`scalar`).
+//! An aggregate without GROUP BY is computed for each combination of outer values (`scalar`).
 
 use std::sync::Arc;
 
@@ -25,12 +25,12 @@ use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, LogicalPlanBui
 use datafusion::prelude::lit;
 
 use super::correlation::{Uncorrelated, is_correlated, resolved, uncorrelated_rows};
-use super::predicate::asks;
+use super::predicate::needs_join;
 use super::repeatable::check_repeatable;
 use super::{SubqueryNames, filtered, holds_subquery, refused, scalar};
 use crate::engine::fault::Fault;
 
-/// The derived table on a join's right side, if it speaks of an outer row.
+/// The derived table on a join's right side, if it is correlated.
 pub(super) fn subquery(join: &Join) -> Result<Option<&LogicalPlan>> {
     let right = match join.right.as_ref() {
         LogicalPlan::SubqueryAlias(alias) => alias.input.as_ref(),
@@ -40,17 +40,17 @@ pub(super) fn subquery(join: &Join) -> Result<Option<&LogicalPlan>> {
     Ok(is_correlated(&subquery.subquery)?.then_some(subquery.subquery.as_ref()))
 }
 
-/// The join with that table's rows.
+/// The join with the derived table's rows.
 ///
 /// # Errors
-/// [`Fault::Correlated`]: its conditions cannot be taken out of it.
+/// [`Fault::Correlated`] if its conditions cannot be moved out of it.
 pub(super) fn joined(join: &Join, subquery: &LogicalPlan, names: &mut SubqueryNames) -> Result<LogicalPlan> {
     if !matches!(join.join_type, JoinType::Inner | JoinType::Left) {
         return Err(refused(Fault::Correlated));
     }
     let left = LogicalPlan::clone(&join.left);
-    let right = Right::new(&left, subquery, names)?;
-    let keys = join.on.iter().map(|(own, other)| binary_expr(own.clone(), Operator::Eq, other.clone()));
+    let right = LateralRows::new(&left, subquery, names)?;
+    let keys = join.on.iter().map(|(left, right)| binary_expr(left.clone(), Operator::Eq, right.clone()));
     let on: Vec<Expr> = keys.chain(join.filter.clone().map(split_conjunction_owned).into_iter().flatten()).collect();
 
     let mut conditions = right.conditions.clone();
@@ -59,7 +59,7 @@ pub(super) fn joined(join: &Join, subquery: &LogicalPlan, names: &mut SubqueryNa
             return Err(refused(Fault::Unrepeatable { why: "a volatile function" }));
         }
         for term in &on {
-            if asks(term)? || holds_subquery(term) {
+            if needs_join(term)? || holds_subquery(term) {
                 return Err(refused(Fault::Subquery));
             }
             conditions.push(right.over_values(join, term.clone())?);
@@ -84,17 +84,17 @@ pub(super) fn joined(join: &Join, subquery: &LogicalPlan, names: &mut SubqueryNa
 }
 
 /// The rows of the derived table for all outer rows.
-struct Right {
+struct LateralRows {
     plan: LogicalPlan,
-    /// What the derived table says of the outer rows.
+    /// The derived table's conditions on outer columns.
     conditions: Vec<Expr>,
-    /// Its columns, over `plan` and the outer rows.
+    /// The derived table's columns, as expressions over `plan` and the outer rows.
     values: Vec<Expr>,
-    /// A column that is true: beside an outer row without a match it is NULL.
+    /// A column that is true for a match, and NULL for an outer row without a match.
     matched: Expr,
 }
 
-impl Right {
+impl LateralRows {
     fn new(left: &LogicalPlan, subquery: &LogicalPlan, names: &mut SubqueryNames) -> Result<Self> {
         let (rows, values) = without_outer_values(subquery)?;
         let Uncorrelated { plan, conditions } = match is_correlated(rows)? {
@@ -108,7 +108,7 @@ impl Right {
         let column = |place: usize| Expr::Column(Column::new(Some(alias.as_str()), format!("column_{place}")));
         let renamed = |expr: Expr| {
             let renamed = expr.transform(|part| match part {
-                Expr::Column(own) => Ok(Transformed::yes(column(schema.index_of_column(&own)?))),
+                Expr::Column(inner) => Ok(Transformed::yes(column(schema.index_of_column(&inner)?))),
                 other => Ok(Transformed::no(other)),
             });
             resolved(renamed.data()?, left.schema())
@@ -119,8 +119,8 @@ impl Right {
             None => (0..rows.schema().fields().len()).map(column).collect(),
         };
         let mut columns: Vec<Expr> = Vec::new();
-        for (place, own) in schema.columns().into_iter().enumerate() {
-            columns.push(Expr::Column(own).alias(format!("column_{place}")));
+        for (place, inner) in schema.columns().into_iter().enumerate() {
+            columns.push(Expr::Column(inner).alias(format!("column_{place}")));
         }
         let matched = column(columns.len());
         columns.push(lit(true).alias(format!("column_{}", columns.len())));
@@ -128,7 +128,7 @@ impl Right {
         Ok(Self { plan, conditions, values, matched })
     }
 
-    /// A condition of the join's ON, which names the derived table's columns, over their values.
+    /// A condition of the join's ON, with the values of the derived table's columns in place of the columns.
     fn over_values(&self, join: &Join, condition: Expr) -> Result<Expr> {
         let named = join.right.schema();
         condition
@@ -142,17 +142,17 @@ impl Right {
     }
 }
 
-/// A derived table that computes something of outer columns, as its rows without that, and what it computes.
+/// Splits a derived table that computes expressions of outer columns into its rows and its select list.
 fn without_outer_values(subquery: &LogicalPlan) -> Result<(&LogicalPlan, Option<&[Expr]>)> {
     match subquery {
-        LogicalPlan::Projection(own) if own.expr.iter().any(Expr::contains_outer) => {
+        LogicalPlan::Projection(projection) if projection.expr.iter().any(Expr::contains_outer) => {
             let holds_subquery = |expr: &Expr| expr.exists(|part| Ok(matches!(part, Expr::ScalarSubquery(_))));
-            for expr in &own.expr {
+            for expr in &projection.expr {
                 if holds_subquery(expr)? {
                     return Err(refused(Fault::Correlated));
                 }
             }
-            Ok((own.input.as_ref(), Some(&own.expr)))
+            Ok((projection.input.as_ref(), Some(&projection.expr)))
         }
         _ => Ok((subquery, None)),
     }

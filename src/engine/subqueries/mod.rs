@@ -1,13 +1,13 @@
-//! IN, EXISTS, ANY and ALL with a subquery, rewritten to joins that keep SQL's three-valued logic.
+//! Rewrites IN, EXISTS, ANY and ALL with a subquery to joins that keep SQL's three-valued logic.
 //!
-//! DataFusion 55 has rules for this, and answers wrong where NULLs matter: a NOT IN below OR or IS NULL, a correlated
-//! NOT IN, an ANY over the table of the outer query (apache/datafusion issues 25347, 25480, 25336, 25474). So each such
-//! predicate is rewritten here, after type coercion and before any rule of the optimizer sees it.
+//! DataFusion 55 has rules for this, and their results are wrong if NULLs matter: a NOT IN below OR or IS NULL, a
+//! correlated NOT IN, an ANY over the table of the outer query (apache/datafusion issues 25347, 25480, 25336, 25474).
+//! So each such predicate is rewritten here, after type coercion and before the optimizer.
 //!
 //! # What a predicate means
 //!
-//! All of them ask whether some row of the subquery meets a condition. With `x` on the left and `c` the subquery's
-//! column, and `t`, `u` for two such questions:
+//! Each predicate depends on whether some row of the subquery satisfies a condition. Let `x` be the left side, `c` the
+//! subquery's column, and `t` and `u` two such conditions:
 //!
 //! ```text
 //! t    there is a row where x = c is true
@@ -20,19 +20,38 @@
 //! EXISTS (…)      there is a row
 //! ```
 //!
-//! # What becomes of it
+//! # How it is rewritten
 //!
-//! A question becomes a join, whose right side is the subquery under an alias of its own (`joins`):
+//! `t` and `u` become joins, whose right side is the subquery under a new alias (`joins`):
 //!
-//! - a term of a WHERE needs to know only what is true: a semi join for `t`, an anti join for `NOT t` and `NOT u`;
-//! - everywhere else (below OR, NOT, IS NULL, CASE, in a SELECT list, in an aggregate) it is a mark join, which adds a
-//!   column that says for each row whether there is a match.
+//! ```text
+//!     WHERE x IN (…)              Filter ── t: LeftSemi ── rows, subquery
+//!     WHERE x NOT IN (…)          u: LeftAnti ── (t: LeftAnti ── rows, subquery), subquery
+//!     WHERE x IN (…) OR y > 1     Filter: mark OR y > 1 ── LeftMark ── rows, subquery
+//!     SELECT x NOT IN (…)         CASE WHEN mark_t … WHEN mark_u … ── LeftMark ── LeftMark ── rows, subquery
+//! ```
 //!
-//! What a subquery says of the outer query's columns is taken out of it and into the join's condition (`correlation`).
-//! Where that is not possible, the statement is refused with a hint. So is a subquery that would have to be read twice
-//! and may answer differently the second time (`repeatable`).
+//! - A term of a WHERE keeps the rows for which it is true. False and NULL need not be distinguished: a semi join for
+//!   `t`, anti joins for `NOT t` and `NOT u`.
+//! - Everywhere else (below OR, NOT, IS NULL, CASE, in a SELECT list, in an aggregate) a mark join adds a boolean
+//!   column: whether the row has a match.
+//! - If the subquery is uncorrelated and the comparison is an order, one row of aggregates replaces the joins
+//!   (`aggregate_facts`).
 //!
-//! Scalar subqueries are DataFusion's to join, except where it cannot (`scalar`). LATERAL is a join, too (`lateral`).
+//! Conditions of the subquery on outer columns move into the join's condition (`correlation`). If that is not possible,
+//! the statement is rejected with a hint. So is a subquery that would have to be read twice and may return different
+//! rows the second time (`repeatable`). A condition on NULL (`u`) is left out if neither side can be NULL
+//! (`nullability`).
+//!
+//! Scalar subqueries are left to DataFusion, unless its rewrite is wrong or missing (`scalar`). LATERAL becomes a join,
+//! too (`lateral`).
+//!
+//! Do not change without thinking:
+//!
+//! - Subqueries are rewritten from the inside out: an outer one may contain the joins of an inner one.
+//! - Columns that a rewrite adds are always behind the node's own columns, and are dropped again by a projection, so
+//!   that the schema of the node stays the same.
+//! - Every right side gets a new alias with new column names: the subquery may read the table of the outer query.
 
 mod aggregate_facts;
 mod correlation;
@@ -58,18 +77,17 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use self::joins::{Joins, Scalars};
-use self::predicate::asks;
+use self::predicate::needs_join;
 use super::fault::{Fault, to_datafusion as refused};
 
-/// Rewrites every predicate with a subquery. It has to run after type coercion, which makes both sides of a comparison
-/// the same type.
+/// The rule. It has to run after type coercion, which gives both sides of a comparison the same type.
 #[derive(Debug)]
 pub(super) struct SubqueriesToJoins;
 
 impl AnalyzerRule for SubqueriesToJoins {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let mut names = SubqueryNames::default();
-        // From the innermost subquery outwards: what is left of an inner one are joins.
+        // From the innermost subquery outwards: an outer one then contains joins instead of inner subqueries.
         plan.transform_up_with_subqueries(|node| rewrite(node, &mut names)).data()
     }
 
@@ -78,10 +96,10 @@ impl AnalyzerRule for SubqueriesToJoins {
     }
 }
 
-/// What the names of subqueries begin with that have become a join's side.
+/// The prefix of the aliases of subqueries that have become a join's right side.
 const SUBQUERY: &str = "__subquery_";
 
-/// Names that no statement has: one for each subquery that becomes a join's side.
+/// Generates a new alias for each subquery that becomes a join's right side.
 #[derive(Debug, Default)]
 struct SubqueryNames(usize);
 
@@ -101,11 +119,11 @@ fn rewrite(node: LogicalPlan, names: &mut SubqueryNames) -> Result<Transformed<L
     {
         return lateral::joined(join, subquery, names).map(Transformed::yes);
     }
-    let mut any = false;
+    let mut has_subquery = false;
     for expr in node.expressions() {
-        any |= asks(&expr)?;
+        has_subquery |= needs_join(&expr)?;
     }
-    if !any {
+    if !has_subquery {
         return Ok(Transformed::no(node));
     }
     let rewritten = match node {
@@ -117,7 +135,7 @@ fn rewrite(node: LogicalPlan, names: &mut SubqueryNames) -> Result<Transformed<L
         LogicalPlan::Aggregate(_) => computed(node, Scalars::AsColumns, names),
         LogicalPlan::Sort(sort) => {
             let columns = sort.input.schema().fields().len();
-            without_marks(sorted(with_columns_asked_about(sort)?, names)?, columns)
+            without_marks(sorted(with_columns_of_subqueries(sort)?, names)?, columns)
         }
         LogicalPlan::Window(window) => {
             let columns = window.input.schema().fields().len();
@@ -132,7 +150,7 @@ fn holds_subquery(expr: &Expr) -> bool {
     expr.exists(|part| Ok(matches!(part, Expr::ScalarSubquery(_)))).unwrap_or(true)
 }
 
-/// The rows of `input` for which all `terms` are true.
+/// The rows of `input` for which all `terms` are true, without the columns that the joins added.
 fn filtered(input: LogicalPlan, terms: Vec<Expr>, names: &mut SubqueryNames) -> Result<LogicalPlan> {
     let columns = input.schema().columns();
     let mut joins = Joins::new(input, Scalars::InPlace, names);
@@ -151,7 +169,7 @@ fn filtered(input: LogicalPlan, terms: Vec<Expr>, names: &mut SubqueryNames) -> 
     LogicalPlanBuilder::from(kept).project(columns.into_iter().map(Expr::Column))?.build()
 }
 
-/// A node whose expressions ask subqueries, over an input that has a column for each of these.
+/// A node whose expressions contain subqueries, rewritten over an input that has a column for each subquery.
 fn computed(node: LogicalPlan, scalars: Scalars, names: &mut SubqueryNames) -> Result<LogicalPlan> {
     let [input] = node.inputs()[..] else { return Err(refused(Fault::Subquery)) };
     let preserver = NamePreserver::new(&node);
@@ -159,41 +177,44 @@ fn computed(node: LogicalPlan, scalars: Scalars, names: &mut SubqueryNames) -> R
     let mut expressions = Vec::new();
     for expression in node.expressions() {
         let name = preserver.save(&expression);
-        let expression = if asks(&expression)? { joins.value(expression)? } else { expression };
+        let expression = if needs_join(&expression)? { joins.value(expression)? } else { expression };
         expressions.push(name.restore(expression));
     }
     node.with_new_exprs(expressions, vec![joins.into_plan()])
 }
 
-/// A sort by what subqueries tell, each of which is a column below: DataFusion loses track of an order that is more than
-/// that above some joins.
+/// A sort by expressions with subqueries. Each becomes a column below the sort: above some joins, DataFusion loses an
+/// order that is not by a column.
 fn sorted(mut sort: Sort, names: &mut SubqueryNames) -> Result<LogicalPlan> {
     let mut joins = Joins::new(LogicalPlan::clone(&sort.input), Scalars::AsColumns, names);
-    for own in &mut sort.expr {
-        if asks(&own.expr)? {
-            own.expr = joins.column(own.expr.clone())?;
+    for key in &mut sort.expr {
+        if needs_join(&key.expr)? {
+            key.expr = joins.column(key.expr.clone())?;
         }
     }
     Ok(LogicalPlan::Sort(Sort { input: Arc::new(joins.into_plan()), ..sort }))
 }
 
-/// A node that passes its input's columns on, with those dropped that were added behind the first `columns`.
+/// A node that passes through its input's columns, without those that were added after the first `columns`.
 fn without_marks(node: LogicalPlan, columns: usize) -> Result<LogicalPlan> {
     let [input] = node.inputs()[..] else { return Ok(node) };
     let marked = input.schema().fields().len();
-    let own = node.schema().columns().into_iter().enumerate();
-    let kept = own.filter(|(place, _)| *place < columns || *place >= marked).map(|(_, column)| Expr::Column(column));
-    let kept: Vec<Expr> = kept.collect();
+    let mut kept = Vec::new();
+    for (place, column) in node.schema().columns().into_iter().enumerate() {
+        if place < columns || place >= marked {
+            kept.push(Expr::Column(column));
+        }
+    }
     LogicalPlanBuilder::from(node).project(kept)?.build()
 }
 
-/// ORDER BY may speak of columns that are not selected. DataFusion adds those that it names itself, but not those that
-/// its subqueries name.
-fn with_columns_asked_about(sort: Sort) -> Result<Sort> {
+/// Adds the columns that subqueries of an ORDER BY refer to, and that are not selected. DataFusion adds only those that
+/// the ORDER BY refers to itself.
+fn with_columns_of_subqueries(sort: Sort) -> Result<Sort> {
     let LogicalPlan::Projection(projection) = sort.input.as_ref() else { return Ok(sort) };
     let mut missing = HashSet::new();
-    for own in &sort.expr {
-        own.expr.apply(|part| {
+    for key in &sort.expr {
+        key.expr.apply(|part| {
             for outer in correlation::outer_columns(part) {
                 if !sort.input.schema().has_column(&outer) && projection.input.schema().has_column(&outer) {
                     missing.insert(outer);
@@ -209,26 +230,26 @@ fn with_columns_asked_about(sort: Sort) -> Result<Sort> {
     Ok(Sort { input: Arc::new(LogicalPlan::Projection(projection)), ..sort })
 }
 
-/// A join that asks subqueries in its ON: for an inner join that is a filter above it; for an outer join it can be
-/// answered on the side that is spoken of.
+/// A join with subqueries in its ON. For an inner join they become a filter above it. For an outer join each becomes a
+/// column of the side that it refers to; one that refers to both sides is rejected.
 fn joined(join: Join, names: &mut SubqueryNames) -> Result<LogicalPlan> {
-    let (mut asking, mut plain) = (Vec::new(), Vec::new());
+    let (mut with_subquery, mut without_subquery) = (Vec::new(), Vec::new());
     for term in join.filter.clone().map(split_conjunction_owned).unwrap_or_default() {
-        if asks(&term)? { asking.push(term) } else { plain.push(term) }
+        if needs_join(&term)? { with_subquery.push(term) } else { without_subquery.push(term) }
     }
     for (left, right) in &join.on {
-        if asks(left)? || asks(right)? {
+        if needs_join(left)? || needs_join(right)? {
             return Err(refused(Fault::Subquery));
         }
     }
     if join.join_type == JoinType::Inner {
-        let inner = LogicalPlan::Join(Join { filter: conjunction(plain), ..join });
-        return filtered(inner, asking, names);
+        let inner = LogicalPlan::Join(Join { filter: conjunction(without_subquery), ..join });
+        return filtered(inner, with_subquery, names);
     }
     let columns = join.schema.columns();
     let (mut left, mut right) = (LogicalPlan::clone(&join.left), LogicalPlan::clone(&join.right));
-    let mut filter = plain;
-    for term in asking {
+    let mut filter = without_subquery;
+    for term in with_subquery {
         let side = if correlation::is_of(&term, left.schema())? { &mut left } else { &mut right };
         if !correlation::is_of(&term, side.schema())? {
             return Err(refused(Fault::Subquery));
@@ -246,7 +267,7 @@ fn joined(join: Join, names: &mut SubqueryNames) -> Result<LogicalPlan> {
     join.project(columns.into_iter().map(Expr::Column))?.build()
 }
 
-/// `a AND b`, `a OR b`.
+/// The operands of `a AND b` or `a OR b`.
 fn connective(expr: &Expr) -> Option<(&Expr, Operator, &Expr)> {
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {

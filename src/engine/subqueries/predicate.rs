@@ -1,4 +1,4 @@
-//! A predicate with a subquery, whichever way it is written.
+//! Predicates with a subquery, in a common form.
 
 use datafusion::common::tree_node::TreeNode;
 use datafusion::error::Result;
@@ -9,34 +9,34 @@ use super::correlation::is_correlated;
 use super::refused;
 use crate::engine::fault::Fault;
 
-/// Whether some row of a subquery meets a condition, or whether none does.
+/// Whether some row of a subquery satisfies a condition, or none does.
 #[derive(Clone, Debug)]
 pub(super) enum Predicate {
     /// EXISTS and NOT EXISTS.
     Exists {
         /// The subquery.
         subquery: LogicalPlan,
-        /// Whether it is true where there is no row.
+        /// Whether it is true if there is no row.
         negated: bool,
     },
-    /// `x op ANY (…)`, true where some row meets the comparison; negated where none does.
+    /// `x op ANY (…)`: true if the comparison is true for some row; negated: if it is false for all rows.
     Any {
         /// `x`.
         left: Expr,
-        /// How it is compared.
+        /// The comparison.
         op: Operator,
         /// The subquery, of one column.
         subquery: LogicalPlan,
-        /// Whether it is true where no row meets the comparison: NOT IN, ALL.
+        /// Whether it is negated: NOT IN, ALL.
         negated: bool,
     },
 }
 
 impl Predicate {
-    /// The predicate that an expression is, with the NOTs in front of it.
+    /// The predicate, if the expression is one, including the NOTs before it.
     ///
     /// # Errors
-    /// A comparison that has no opposite.
+    /// [`Fault::Subquery`] for a comparison that has no opposite.
     pub(super) fn of(expr: &Expr) -> Result<Option<Self>> {
         Ok(match expr {
             Expr::Not(inner) => Self::of(inner)?.map(Self::not),
@@ -55,11 +55,11 @@ impl Predicate {
         })
     }
 
-    /// `x < ALL (…)` is true where no row meets `x >= c`.
+    /// `x < ALL (…)` is `NOT (x >= ANY (…))`.
     fn of_comparison(SetComparison { expr, subquery, op, quantifier }: &SetComparison) -> Result<Self> {
         let (left, subquery) = (Expr::clone(expr), LogicalPlan::clone(&subquery.subquery));
         if matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) {
-            return Err(refused(Fault::Subquery)); // never NULL, unlike what is asked below
+            return Err(refused(Fault::Subquery)); // never NULL, unlike the comparisons that `joins` handles
         }
         match quantifier {
             SetQuantifier::Any => Ok(Self::Any { left, op: *op, subquery, negated: false }),
@@ -78,9 +78,8 @@ impl Predicate {
     }
 }
 
-/// Whether an expression asks a subquery that becomes a join here: a predicate, or a scalar subquery that speaks of the
-/// outer query.
-pub(super) fn asks(expr: &Expr) -> Result<bool> {
+/// Whether an expression contains a subquery that becomes a join here: a predicate, or a correlated scalar subquery.
+pub(super) fn needs_join(expr: &Expr) -> Result<bool> {
     expr.exists(|part| match part {
         Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) => Ok(true),
         Expr::ScalarSubquery(subquery) => is_correlated(&subquery.subquery),

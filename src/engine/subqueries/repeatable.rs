@@ -1,8 +1,8 @@
-//! Whether a subquery has the same rows each time that it is read.
+//! Whether a subquery returns the same rows each time it is read.
 //!
-//! A predicate that may be NULL asks two or three questions about its subquery, and so reads it as often. What is read
-//! from the API is the same each time (a query's lists are kept), but two things are not: a volatile function, and a
-//! LIMIT that does not say which rows it keeps.
+//! A predicate that may be NULL becomes two or three joins, and so reads its subquery two or three times. Rows of the
+//! API are the same each time, because a query caches its lists. But a volatile function returns another value, and a
+//! LIMIT without a total order may keep other rows.
 
 use datafusion::catalog::default_table_source::source_as_provider;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -13,6 +13,8 @@ use super::{SUBQUERY, refused};
 use crate::engine::fault::Fault;
 use crate::table::ResourceTable;
 
+/// Checks that `left` and `subquery` can be evaluated several times.
+///
 /// # Errors
 /// [`Fault::Unrepeatable`].
 pub(super) fn check_repeatable(left: &Expr, subquery: &LogicalPlan) -> Result<()> {
@@ -21,7 +23,7 @@ pub(super) fn check_repeatable(left: &Expr, subquery: &LogicalPlan) -> Result<()
     }
     subquery.apply_with_subqueries(|node| {
         if let LogicalPlan::Limit(limit) = node
-            && !is_of_question(limit)
+            && !is_limit_of_joins(limit)
             && !is_total(limit)
         {
             return Err(refused(Fault::Unrepeatable { why: "a LIMIT without an ORDER BY that tells all rows apart" }));
@@ -34,41 +36,41 @@ pub(super) fn check_repeatable(left: &Expr, subquery: &LogicalPlan) -> Result<()
     Ok(())
 }
 
-/// Whether it is the LIMIT that `joins` puts where one row tells as much as all.
-fn is_of_question(limit: &Limit) -> bool {
+/// Whether it is a LIMIT 1 that `joins` has added, where any row will do.
+fn is_limit_of_joins(limit: &Limit) -> bool {
     let rows = match limit.input.as_ref() {
-        LogicalPlan::Filter(own) => own.input.as_ref(),
+        LogicalPlan::Filter(filter) => filter.input.as_ref(),
         other => other,
     };
-    matches!(rows, LogicalPlan::SubqueryAlias(own) if own.alias.table().starts_with(SUBQUERY))
+    matches!(rows, LogicalPlan::SubqueryAlias(alias) if alias.alias.table().starts_with(SUBQUERY))
 }
 
-/// Whether rows that an ORDER BY leaves in any order are alike, so that it does not matter which of them are kept.
+/// Whether the LIMIT always keeps the same rows: rows with equal sort keys are identical, or there are none.
 fn is_total(limit: &Limit) -> bool {
     let mut input = limit.input.as_ref();
-    let mut same_columns = true;
+    let mut selects_all_columns = true;
     loop {
         input = match input {
-            LogicalPlan::SubqueryAlias(own) => own.input.as_ref(),
-            LogicalPlan::Projection(own) => {
-                same_columns = false;
-                own.input.as_ref()
+            LogicalPlan::SubqueryAlias(alias) => alias.input.as_ref(),
+            LogicalPlan::Projection(projection) => {
+                selects_all_columns = false;
+                projection.input.as_ref()
             }
-            LogicalPlan::Sort(sort) => return (same_columns && orders_all(sort)) || is_ordered_by_key(sort),
+            LogicalPlan::Sort(sort) => return (selects_all_columns && orders_all(sort)) || is_ordered_by_key(sort),
             _ => return false,
         };
     }
 }
 
-/// Whether each column of the rows is one that they are ordered by.
+/// Whether the rows are ordered by all of their columns.
 fn orders_all(sort: &Sort) -> bool {
     let columns = sort.input.schema().columns();
-    columns.iter().all(|column| sort.expr.iter().any(|own| own.expr == Expr::Column(column.clone())))
+    columns.iter().all(|column| sort.expr.iter().any(|key| key.expr == Expr::Column(column.clone())))
 }
 
-/// Whether the rows are those of one table, ordered by the column that tells its rows apart.
+/// Whether the rows are those of one table, ordered by its unique column.
 fn is_ordered_by_key(sort: &Sort) -> bool {
-    sort.expr.iter().any(|own| match &own.expr {
+    sort.expr.iter().any(|key| match &key.expr {
         Expr::Column(column) => {
             let place = sort.input.schema().maybe_index_of_column(column);
             place.is_some_and(|place| is_key(&sort.input, place))
@@ -79,18 +81,20 @@ fn is_ordered_by_key(sort: &Sort) -> bool {
 
 fn is_key(plan: &LogicalPlan, at: usize) -> bool {
     match plan {
-        LogicalPlan::Filter(own) => is_key(&own.input, at),
-        LogicalPlan::SubqueryAlias(own) => is_key(&own.input, at),
-        LogicalPlan::Projection(own) => match &own.expr[at] {
+        LogicalPlan::Filter(filter) => is_key(&filter.input, at),
+        LogicalPlan::SubqueryAlias(alias) => is_key(&alias.input, at),
+        LogicalPlan::Projection(projection) => match &projection.expr[at] {
             Expr::Column(column) => {
-                own.input.schema().maybe_index_of_column(column).is_some_and(|at| is_key(&own.input, at))
+                projection.input.schema().maybe_index_of_column(column).is_some_and(|at| is_key(&projection.input, at))
             }
             _ => false,
         },
         LogicalPlan::TableScan(scan) => {
             let name = scan.projected_schema.field(at).name();
             let provider = source_as_provider(&scan.source).ok();
-            provider.is_some_and(|own| own.downcast_ref::<ResourceTable>().is_some_and(|own| own.is_unique(name)))
+            provider.is_some_and(|provider| {
+                provider.downcast_ref::<ResourceTable>().is_some_and(|table| table.is_unique(name))
+            })
         }
         _ => false,
     }

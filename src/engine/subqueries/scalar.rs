@@ -1,18 +1,19 @@
-//! A scalar subquery that speaks of the outer query by something other than equality.
+//! Scalar subqueries that are correlated by something other than equality.
 //!
-//! `(SELECT count(*) FROM r WHERE r.k < l.k)` is an aggregate for each value of `l.k`. DataFusion 55 makes a join only of
-//! equalities, and fails with a sentence of its own on the rest. Here the values that the subquery speaks of are taken
-//! from the outer rows first, each once, and the aggregate is made for each of them:
+//! `(SELECT count(*) FROM r WHERE r.k < l.k)` is one aggregate for each value of `l.k`. DataFusion 55 can only rewrite
+//! equalities to a join, and fails on other conditions. Here the distinct values of the outer columns are selected
+//! first, and the aggregate is computed for each of them:
 //!
 //! ```text
-//! outer rows LEFT JOIN            on its own values, NULL like NULL
-//!   what stands above the aggregate in the subquery
-//!     Aggregate by the values, counting matched rows alone
-//!       values LEFT JOIN the subquery's rows  on its conditions
-//!         DISTINCT values of the outer rows
+//! outer rows LEFT JOIN                           ON the row's values, NULL equal to NULL
+//!   the operators above the aggregate in the subquery
+//!     Aggregate, GROUP BY the values             FILTER (WHERE matched)
+//!       values LEFT JOIN the subquery's rows     ON the subquery's conditions
+//!         DISTINCT values of the outer columns
 //! ```
 //!
-//! Each value has a group, also one without a matched row: there a `count` is 0, as SQL says.
+//! Each value has a group, even if no row matches: its `count` is 0, as SQL requires. That is why the inner join is a
+//! LEFT JOIN, and why the aggregates count only matched rows.
 
 use std::sync::Arc;
 
@@ -29,16 +30,18 @@ use super::correlation::{Uncorrelated, is_correlated, resolved, uncorrelated_row
 use super::{SubqueryNames, refused};
 use crate::engine::fault::Fault;
 
-/// What DataFusion can do about a correlated scalar subquery.
+/// How a correlated scalar subquery is rewritten.
 pub(super) enum ScalarShape {
-    /// It makes the right join of it, in a projection or a filter.
+    /// DataFusion rewrites it correctly, if it is in a projection or a filter.
     Plain,
-    /// An aggregate without GROUP BY, over conditions that are no equalities.
+    /// An aggregate without GROUP BY whose conditions are not all equalities: rewritten here.
     Aggregate,
 }
 
+/// How a correlated scalar subquery can be rewritten.
+///
 /// # Errors
-/// [`Fault::SeveralRows`]: it may have more than one row; [`Fault::Correlated`].
+/// [`Fault::SeveralRows`] if it may return more than one row; [`Fault::Correlated`].
 pub(super) fn shape(subquery: &LogicalPlan) -> Result<ScalarShape> {
     let Some(aggregate) = aggregate_of(subquery) else { return Err(refused(several_rows(subquery))) };
     match (is_plain(subquery, aggregate)?, aggregate.group_expr.is_empty()) {
@@ -48,8 +51,7 @@ pub(super) fn shape(subquery: &LogicalPlan) -> Result<ScalarShape> {
     }
 }
 
-/// Whether all that the subquery says of the outer query are equalities of columns, in a filter right below the
-/// aggregate.
+/// Whether the subquery refers to the outer query only in equalities of columns, in a filter right below the aggregate.
 fn is_plain(subquery: &LogicalPlan, aggregate: &Aggregate) -> Result<bool> {
     let LogicalPlan::Filter(filter) = aggregate.input.as_ref() else { return Ok(false) };
     let mut above = aggregate.aggr_expr.iter().chain(&aggregate.group_expr).any(Expr::contains_outer);
@@ -66,26 +68,26 @@ fn is_plain(subquery: &LogicalPlan, aggregate: &Aggregate) -> Result<bool> {
 
 fn several_rows(subquery: &LogicalPlan) -> Fault {
     match subquery {
-        LogicalPlan::Projection(own) => several_rows(&own.input),
-        LogicalPlan::SubqueryAlias(own) => several_rows(&own.input),
+        LogicalPlan::Projection(projection) => several_rows(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => several_rows(&alias.input),
         LogicalPlan::Limit(_) => Fault::Correlated,
         _ => Fault::SeveralRows,
     }
 }
 
-/// The aggregate that a subquery's rows are made of.
+/// The aggregate that computes a subquery's rows.
 fn aggregate_of(plan: &LogicalPlan) -> Option<&Aggregate> {
     match plan {
         LogicalPlan::Aggregate(aggregate) => Some(aggregate),
-        LogicalPlan::Projection(own) => aggregate_of(&own.input),
-        LogicalPlan::Filter(own) => aggregate_of(&own.input),
-        LogicalPlan::SubqueryAlias(own) => aggregate_of(&own.input),
-        LogicalPlan::Subquery(own) => aggregate_of(&own.subquery),
+        LogicalPlan::Projection(projection) => aggregate_of(&projection.input),
+        LogicalPlan::Filter(filter) => aggregate_of(&filter.input),
+        LogicalPlan::SubqueryAlias(alias) => aggregate_of(&alias.input),
+        LogicalPlan::Subquery(subquery) => aggregate_of(&subquery.subquery),
         _ => None,
     }
 }
 
-/// `inner = outer`, each side a column alone.
+/// `inner = outer`, where each side is a column.
 fn is_equality_of_columns(condition: &Expr) -> bool {
     let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else { return false };
     let pair = (left.as_ref(), right.as_ref());
@@ -95,7 +97,7 @@ fn is_equality_of_columns(condition: &Expr) -> bool {
     )
 }
 
-/// The rows of `outer` with one more column, the subquery's value for each, and that column.
+/// The rows of `outer` with the subquery's value as one more column, and that column.
 pub(super) fn with_value(
     outer: LogicalPlan,
     subquery: &LogicalPlan,
@@ -123,17 +125,17 @@ pub(super) fn is_of_one_group(subquery: &LogicalPlan) -> bool {
     aggregate_of(subquery).is_some_and(|aggregate| aggregate.group_expr.is_empty())
 }
 
-/// The rows of such a subquery for each of the values that it speaks of: its own columns, and then the values. The
-/// conditions say for which values an outer row is.
+/// The rows of a subquery that [`is_of_one_group`], for each combination of values of the outer columns that it refers
+/// to. The plan has the subquery's columns, and then the values. The conditions match an outer row to its values.
 pub(super) fn for_each_value(
     outer: &LogicalPlan,
     subquery: &LogicalPlan,
     names: &mut SubqueryNames,
 ) -> Result<Uncorrelated> {
-    let mut made = Made { outer, values: Vec::new(), names };
-    let plan = made.rows(subquery)?;
+    let mut per_value = PerValue { outer, values: Vec::new(), names };
+    let plan = per_value.rows(subquery)?;
     let mut conditions = Vec::new();
-    for (at, value) in made.values.iter().enumerate() {
+    for (at, value) in per_value.values.iter().enumerate() {
         let (_, field) = outer.schema().qualified_field_from_column(value)?;
         let value = Expr::OuterReferenceColumn(Arc::clone(field), value.clone());
         let (left, right) = (Box::new(value), Box::new(key(at)));
@@ -150,36 +152,36 @@ fn key(at: usize) -> Expr {
     Expr::Column(Column::new_unqualified(key_name(at)))
 }
 
-/// The subquery for each of the values that it speaks of.
-struct Made<'a> {
+/// Rewrites a subquery to compute its rows for each combination of outer values.
+struct PerValue<'a> {
     outer: &'a LogicalPlan,
-    /// The outer columns that the subquery speaks of.
+    /// The outer columns that the subquery refers to.
     values: Vec<Column>,
     names: &'a mut SubqueryNames,
 }
 
-impl Made<'_> {
+impl PerValue<'_> {
     fn rows(&mut self, plan: &LogicalPlan) -> Result<LogicalPlan> {
         match plan {
-            LogicalPlan::Subquery(own) => self.rows(&own.subquery),
-            LogicalPlan::Aggregate(own) => self.aggregate(own),
-            LogicalPlan::Filter(own) => {
-                let input = self.rows(&own.input)?;
-                LogicalPlanBuilder::from(input).filter(self.own(own.predicate.clone())?)?.build()
+            LogicalPlan::Subquery(subquery) => self.rows(&subquery.subquery),
+            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+            LogicalPlan::Filter(filter) => {
+                let input = self.rows(&filter.input)?;
+                LogicalPlanBuilder::from(input).filter(self.uncorrelated(filter.predicate.clone())?)?.build()
             }
-            LogicalPlan::Projection(own) => {
-                let input = self.rows(&own.input)?;
+            LogicalPlan::Projection(projection) => {
+                let input = self.rows(&projection.input)?;
                 let mut columns = Vec::new();
-                for expr in &own.expr {
-                    columns.push(self.own(expr.clone())?);
+                for expr in &projection.expr {
+                    columns.push(self.uncorrelated(expr.clone())?);
                 }
                 columns.extend((0..self.values.len()).map(key));
                 LogicalPlanBuilder::from(input).project(columns)?.build()
             }
-            LogicalPlan::SubqueryAlias(own) => {
-                let input = self.rows(&own.input)?;
-                let aliased = SubqueryAlias::try_new(Arc::new(input), own.alias.clone())?;
-                // The values keep names without a qualifier.
+            LogicalPlan::SubqueryAlias(alias) => {
+                let input = self.rows(&alias.input)?;
+                let aliased = SubqueryAlias::try_new(Arc::new(input), alias.alias.clone())?;
+                // The columns of the values keep unqualified names, which [`key`] refers to.
                 let columns = aliased.schema.columns().into_iter().map(|column| match column.name.as_str() {
                     name if name.starts_with("__outer_value_") => Expr::Column(column.clone()).alias(name),
                     _ => Expr::Column(column),
@@ -191,27 +193,32 @@ impl Made<'_> {
         }
     }
 
-    /// Above the aggregate nothing may speak of the outer query.
-    fn own(&self, expr: Expr) -> Result<Expr> {
+    /// An expression above the aggregate, which must not refer to the outer query.
+    fn uncorrelated(&self, expr: Expr) -> Result<Expr> {
         if expr.contains_outer() { Err(refused(Fault::Correlated)) } else { Ok(expr) }
     }
 
     fn aggregate(&mut self, aggregate: &Aggregate) -> Result<LogicalPlan> {
         let Uncorrelated { plan, conditions } = uncorrelated_rows(LogicalPlan::clone(&aggregate.input))?;
-        let mut conditions = conditions.into_iter().map(|own| self.over_values(own)).collect::<Result<Vec<_>>>()?;
+        let mut conditions =
+            conditions.into_iter().map(|condition| self.over_values(condition)).collect::<Result<Vec<_>>>()?;
         if conditions.is_empty() {
             conditions.push(lit(true));
         }
         let mut aggregates = Vec::new();
-        for own in &aggregate.aggr_expr {
-            // SQL takes an aggregate of outer columns alone for one of the outer query.
-            if own.contains_outer() && own.column_refs().is_empty() {
+        for expr in &aggregate.aggr_expr {
+            // SQL defines an aggregate of outer columns only as an aggregate of the outer query.
+            if expr.contains_outer() && expr.column_refs().is_empty() {
                 return Err(refused(Fault::Correlated));
             }
-            aggregates.push(self.over_values(own.clone())?);
+            aggregates.push(self.over_values(expr.clone())?);
         }
-        let values: Vec<Expr> =
-            self.values.iter().enumerate().map(|(at, own)| Expr::Column(own.clone()).alias(key_name(at))).collect();
+        let values: Vec<Expr> = self
+            .values
+            .iter()
+            .enumerate()
+            .map(|(at, column)| Expr::Column(column.clone()).alias(key_name(at)))
+            .collect();
         let values = LogicalPlanBuilder::from(self.outer.clone()).project(values)?.distinct()?.build()?;
 
         let matched = format!("{}_matched", self.names.next());
@@ -221,23 +228,24 @@ impl Made<'_> {
         let joined = LogicalPlanBuilder::from(values).join_on(rows, JoinType::Left, conditions)?.build()?;
 
         let matched = Expr::Column(Column::new_unqualified(matched));
-        let counted = aggregates.into_iter().map(|own| of_matched(own, &matched));
+        let over_matched = aggregates.into_iter().map(|expr| over_matched_rows(expr, &matched));
         let groups: Vec<Expr> = (0..self.values.len()).map(key).collect();
-        let made = LogicalPlanBuilder::from(joined).aggregate(groups, counted.collect::<Result<Vec<_>>>()?)?.build()?;
-        // What stands above looks for the aggregates by their names, and for the subquery's column in the first place.
+        let grouped =
+            LogicalPlanBuilder::from(joined).aggregate(groups, over_matched.collect::<Result<Vec<_>>>()?)?.build()?;
+        // The operators above refer to the aggregates by name, and the subquery's column must be the first one.
         let names = aggregate.schema.columns();
         let values = self.values.len();
-        let places = made.schema().columns();
+        let places = grouped.schema().columns();
         let mut columns: Vec<Expr> = Vec::new();
         for (at, name) in names.iter().enumerate() {
-            let own = Expr::Column(places[values + at].clone());
-            columns.push(own.alias_qualified(name.relation.clone(), name.name.clone()));
+            let value = Expr::Column(places[values + at].clone());
+            columns.push(value.alias_qualified(name.relation.clone(), name.name.clone()));
         }
         columns.extend((0..values).map(key));
-        LogicalPlanBuilder::from(made).project(columns)?.build()
+        LogicalPlanBuilder::from(grouped).project(columns)?.build()
     }
 
-    /// The condition over the values in place of outer columns.
+    /// The condition with the value columns in place of outer columns.
     fn over_values(&mut self, condition: Expr) -> Result<Expr> {
         condition
             .transform(|part| match part {
@@ -245,7 +253,7 @@ impl Made<'_> {
                     if !self.outer.schema().has_column(&column) {
                         return Err(refused(Fault::Correlated));
                     }
-                    let known = self.values.iter().position(|own| *own == column);
+                    let known = self.values.iter().position(|known| *known == column);
                     let at = known.unwrap_or_else(|| {
                         self.values.push(column);
                         self.values.len() - 1
@@ -258,17 +266,17 @@ impl Made<'_> {
     }
 }
 
-/// The aggregate over matched rows alone.
-fn of_matched(aggregate: Expr, matched: &Expr) -> Result<Expr> {
+/// The aggregate with a FILTER for matched rows.
+fn over_matched_rows(aggregate: Expr, matched: &Expr) -> Result<Expr> {
     aggregate
         .transform_up(|part| match part {
-            Expr::AggregateFunction(mut own) => {
-                let filter = match own.params.filter.take() {
+            Expr::AggregateFunction(mut call) => {
+                let filter = match call.params.filter.take() {
                     Some(filter) => filter.and(matched.clone()),
                     None => matched.clone(),
                 };
-                own.params.filter = Some(Box::new(filter));
-                Ok(Transformed::yes(Expr::AggregateFunction(own)))
+                call.params.filter = Some(Box::new(filter));
+                Ok(Transformed::yes(Expr::AggregateFunction(call)))
             }
             other => Ok(Transformed::no(other)),
         })

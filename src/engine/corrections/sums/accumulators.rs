@@ -17,12 +17,12 @@ use super::total::ExactTotal;
 pub(super) struct Added<T> {
     total: T,
     count: u64,
-    outcome: AggregateType,
+    aggregate: AggregateType,
 }
 
 impl<T: ExactTotal> Added<T> {
-    pub(super) fn new(outcome: AggregateType) -> Self {
-        Self { total: T::default(), count: 0, outcome }
+    pub(super) fn new(aggregate: AggregateType) -> Self {
+        Self { total: T::default(), count: 0, aggregate }
     }
 }
 
@@ -46,7 +46,7 @@ impl<T: ExactTotal> Accumulator for Added<T> {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        finished(self.total, self.count, &self.outcome)
+        finished(self.total, self.count, &self.aggregate)
     }
 
     fn size(&self) -> usize {
@@ -66,33 +66,33 @@ impl<T: ExactTotal> Accumulator for Added<T> {
     }
 }
 
-/// The total of the values of one group or frame, each of which counts once however often it is there.
+/// The total of the distinct values of one group or frame.
 #[derive(Debug)]
 pub(super) struct AddedOnce<T> {
     total: T,
-    /// How often each value is there.
-    times: HashMap<T, u64>,
-    outcome: AggregateType,
+    /// The number of occurrences of each value. A moving frame subtracts a value when its last occurrence leaves.
+    counts: HashMap<T, u64>,
+    aggregate: AggregateType,
 }
 
 impl<T: ExactTotal> AddedOnce<T> {
-    pub(super) fn new(outcome: AggregateType) -> Self {
-        Self { total: T::default(), times: HashMap::new(), outcome }
+    pub(super) fn new(aggregate: AggregateType) -> Self {
+        Self { total: T::default(), counts: HashMap::new(), aggregate }
     }
 
     fn insert(&mut self, value: T) {
-        let times = self.times.entry(value).or_default();
-        *times += 1;
-        if *times == 1 {
+        let count = self.counts.entry(value).or_default();
+        *count += 1;
+        if *count == 1 {
             self.total.add(value);
         }
     }
 
     fn remove(&mut self, value: T) {
-        let Some(times) = self.times.get_mut(&value) else { return };
-        *times -= 1;
-        if *times == 0 {
-            self.times.remove(&value);
+        let Some(count) = self.counts.get_mut(&value) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.counts.remove(&value);
             self.total.subtract(value);
         }
     }
@@ -112,16 +112,16 @@ impl<T: ExactTotal> Accumulator for AddedOnce<T> {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        finished(self.total, self.times.len() as u64, &self.outcome)
+        finished(self.total, self.counts.len() as u64, &self.aggregate)
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.times.capacity() * size_of::<(T, u64)>()
+        size_of_val(self) + self.counts.capacity() * size_of::<(T, u64)>()
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let value = &self.outcome.value;
-        let values = self.times.keys().map(|total| total.to_value(value)).collect::<Result<Vec<_>>>()?;
+        let value = &self.aggregate.value;
+        let values = self.counts.keys().map(|total| total.to_value(value)).collect::<Result<Vec<_>>>()?;
         Ok(vec![ScalarValue::List(ScalarValue::new_list_nullable(&values, value))])
     }
 
@@ -138,12 +138,12 @@ impl<T: ExactTotal> Accumulator for AddedOnce<T> {
 pub(super) struct AddedByGroup<T> {
     totals: Vec<T>,
     counts: Vec<u64>,
-    outcome: AggregateType,
+    aggregate: AggregateType,
 }
 
 impl<T: ExactTotal> AddedByGroup<T> {
-    pub(super) fn new(outcome: AggregateType) -> Self {
-        Self { totals: Vec::new(), counts: Vec::new(), outcome }
+    pub(super) fn new(aggregate: AggregateType) -> Self {
+        Self { totals: Vec::new(), counts: Vec::new(), aggregate }
     }
 
     fn resize(&mut self, groups: usize) {
@@ -162,7 +162,7 @@ impl<T: ExactTotal> GroupsAccumulator for AddedByGroup<T> {
     ) -> Result<()> {
         self.resize(total_num_groups);
         T::each(&values[0], |row, value| {
-            if is_chosen(filter, row) {
+            if is_kept(filter, row) {
                 let group = group_indices[row];
                 self.totals[group].add(value);
                 self.counts[group] += 1;
@@ -173,9 +173,9 @@ impl<T: ExactTotal> GroupsAccumulator for AddedByGroup<T> {
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let (totals, counts) = (emit_to.take_needed(&mut self.totals), emit_to.take_needed(&mut self.counts));
         if totals.is_empty() {
-            return Ok(new_empty_array(&self.outcome.result));
+            return Ok(new_empty_array(&self.aggregate.result));
         }
-        let results = totals.into_iter().zip(counts).map(|(total, count)| finished(total, count, &self.outcome));
+        let results = totals.into_iter().zip(counts).map(|(total, count)| finished(total, count, &self.aggregate));
         ScalarValue::iter_to_array(results.collect::<Result<Vec<_>>>()?)
     }
 
@@ -196,7 +196,7 @@ impl<T: ExactTotal> GroupsAccumulator for AddedByGroup<T> {
         let rows = values[0].len();
         let (mut totals, mut counts) = (vec![T::default(); rows], vec![0; rows]);
         T::each(&values[0], |row, value| {
-            if is_chosen(filter, row) {
+            if is_kept(filter, row) {
                 totals[row] = value;
                 counts[row] = 1;
             }
@@ -209,17 +209,17 @@ impl<T: ExactTotal> GroupsAccumulator for AddedByGroup<T> {
     }
 }
 
-/// The result of `count` values: of none it is NULL.
-fn finished<T: ExactTotal>(total: T, count: u64, outcome: &AggregateType) -> Result<ScalarValue> {
-    if count == 0 { outcome.null() } else { total.finish(count, outcome) }
+/// The result of `count` values: NULL if there are none.
+fn finished<T: ExactTotal>(total: T, count: u64, aggregate: &AggregateType) -> Result<ScalarValue> {
+    if count == 0 { aggregate.null() } else { total.finish(count, aggregate) }
 }
 
-/// Whether a FILTER leaves a row in: not where it is NULL.
-fn is_chosen(filter: Option<&BooleanArray>, row: usize) -> bool {
+/// Whether a FILTER keeps a row: it is true, and not NULL.
+fn is_kept(filter: Option<&BooleanArray>, row: usize) -> bool {
     filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
 }
 
-/// What is passed from one accumulator to the next: the counts, and then the columns of the totals.
+/// The state that one accumulator passes to another: the counts, and then the columns of the totals.
 fn state<T: ExactTotal>(totals: &[T], counts: Vec<u64>) -> Vec<ArrayRef> {
     let mut columns: Vec<ArrayRef> = vec![Arc::new(UInt64Array::from(counts))];
     columns.extend(T::to_columns(totals));

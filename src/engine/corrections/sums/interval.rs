@@ -13,18 +13,18 @@ use datafusion::error::Result;
 use super::result::AggregateType;
 use super::total::{ExactTotal, each_of};
 
-/// Each of the fields of intervals, added up by itself. Those of 32 bits are added up in 64, those of 64 in 128.
+/// The sum of each field of intervals. Fields of 32 bits are added up in 64 bits, those of 64 bits in 128.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Interval {
     months: i64,
     days: i64,
-    /// Nanoseconds, or milliseconds if the type is one of days and milliseconds.
+    /// Nanoseconds; milliseconds if the type is `DayTime`.
     rest: i128,
 }
 
 impl Interval {
     /// The interval as a value of this type, if it fits.
-    fn fitted(self, data_type: &DataType) -> Option<ScalarValue> {
+    fn to_scalar(self, data_type: &DataType) -> Option<ScalarValue> {
         Some(match data_type {
             DataType::Interval(IntervalUnit::YearMonth) => {
                 ScalarValue::IntervalYearMonth(Some(self.months.try_into().ok()?))
@@ -100,13 +100,13 @@ impl ExactTotal for Interval {
     }
 
     fn to_value(self, data_type: &DataType) -> Result<ScalarValue> {
-        match self.fitted(data_type) {
+        match self.to_scalar(data_type) {
             Some(value) => Ok(value),
             None => internal_err!("a value of {data_type} does not fit it"),
         }
     }
 
-    fn finish(self, _: u64, outcome: &AggregateType) -> Result<ScalarValue> {
-        self.fitted(&outcome.result).ok_or_else(|| outcome.overflow())
+    fn finish(self, _: u64, aggregate: &AggregateType) -> Result<ScalarValue> {
+        self.to_scalar(&aggregate.result).ok_or_else(|| aggregate.overflow())
     }
 }

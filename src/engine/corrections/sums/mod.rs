@@ -1,12 +1,21 @@
-//! `sum` and `avg`, added up exactly, and an error where the result does not fit its type.
+//! Exact `sum` and `avg`: an error if the result does not fit its type.
 //!
-//! DataFusion adds up in the type of the result, and drops the bits that do not fit: `sum` of two BIGINT of 9 x 10^18 is
-//! negative, and so is the `sum` of durations over some 292 years, which are 130 droplets of two years each. It adds up
-//! the average of integers as DOUBLEs, which drop all but 53 bits.
+//! DataFusion adds up values in the result's type, and drops the bits that do not fit: the `sum` of two BIGINT of 9 x
+//! 10^18 is negative, and so is the `sum` of durations above 292 years, which are 130 droplets of two years each. It
+//! adds up the average of integers in DOUBLE, which keeps 53 bits.
 //!
-//! - `total`: what values are added up in; `number` for integers, decimals and durations, `interval` for intervals.
-//! - `accumulators`: for one group, for DISTINCT, and for many groups.
-//! - `result`: the type that the aggregate was planned with.
+//! ```text
+//!     values ──► add ──► total, wide enough for any number of rows ──► finish ──► result, or Fault::Overflow
+//!                          │ state: count, columns of the total
+//!                          └──► merged with the totals of other partitions
+//! ```
+//!
+//! The total may leave the result's type and come back: only the final result has to fit. That is why no intermediate
+//! step checks for overflow, and why totals are passed between partitions in their wide form.
+//!
+//! - `total`: the trait of totals, implemented by `number` for integers, decimals and durations, and by `interval`.
+//! - `accumulators`: DataFusion's accumulators over a total: for one group, for DISTINCT, and for many groups.
+//! - `result`: the planned type of the aggregate.
 
 mod accumulators;
 mod interval;
@@ -42,20 +51,20 @@ use self::result::{AggregateType, Function};
 use self::total::ExactTotal;
 use crate::engine::fault::{Fault, to_datafusion};
 
-/// Puts the exact aggregates in the place of DataFusion's.
+/// Registers the exact aggregates in place of DataFusion's.
 pub(in crate::engine) fn register(state: &mut SessionState) -> Result<()> {
     let sum = sum::sum_udaf();
     let signature = sum.signature().clone();
     let sum = Exact { function: Function::Sum, inner: sum, signature };
-    let average = Exact { function: Function::Average, inner: average::avg_udaf(), signature: of_average() };
+    let average = Exact { function: Function::Average, inner: average::avg_udaf(), signature: average_signature() };
     for aggregate in [sum, average] {
         state.register_udaf(Arc::new(AggregateUDF::new_from_impl(aggregate)))?;
     }
     Ok(())
 }
 
-/// The values that `avg` takes: DataFusion's, whose integers are no DOUBLEs here.
-fn of_average() -> Signature {
+/// The argument types of `avg`: those of DataFusion, except that integers are not cast to DOUBLE.
+fn average_signature() -> Signature {
     let exact = |class| TypeSignature::Coercible(vec![Coercion::new_exact(class)]);
     let native = TypeSignatureClass::Native;
     let implicit = |wanted, from, to| TypeSignature::Coercible(vec![Coercion::new_implicit(native(wanted), from, to)]);
@@ -73,7 +82,7 @@ fn of_average() -> Signature {
     )
 }
 
-/// What the values of a type are added up in, where DataFusion's own accumulators may be wrong.
+/// The kind of total for values of a type, if DataFusion's accumulators may be wrong for it.
 #[derive(Clone, Copy)]
 enum SumKind {
     Number,
@@ -90,10 +99,10 @@ impl SumKind {
     }
 }
 
-/// Whether a sum of decimals may have more digits than DataFusion adds it up in.
+/// Whether a sum of decimals may have more digits than the type in which DataFusion adds it up. `None` for other types.
 ///
-/// DataFusion gives a sum ten digits more than its values have, and adds up an average with thirteen more, which is room
-/// for 10^10 and 10^9 values, as long as the type has so many. An average also has four more in its result.
+/// DataFusion adds up a sum with ten digits more than its values, and an average with thirteen more, four of which are
+/// additional decimals of the result. That is enough for 10^10 and 10^9 values, unless the maximum precision limits it.
 fn lacks_digits(function: Function, value: &DataType) -> Option<bool> {
     let (precision, most) = match value {
         DataType::Decimal32(precision, _) => (precision, DECIMAL32_MAX_PRECISION),
@@ -109,7 +118,7 @@ fn lacks_digits(function: Function, value: &DataType) -> Option<bool> {
     Some(precision + room > most)
 }
 
-/// An aggregate of DataFusion's, whose accumulators are ours where its own may be wrong.
+/// An aggregate of DataFusion with exact accumulators for the types that need them.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Exact {
     function: Function,
@@ -122,7 +131,7 @@ impl Exact {
         fields.first().and_then(|field| SumKind::of(self.function, field.data_type()))
     }
 
-    fn outcome(&self, args: &AccumulatorArgs) -> AggregateType {
+    fn aggregate_type(&self, args: &AccumulatorArgs) -> AggregateType {
         AggregateType {
             function: self.function,
             value: args.expr_fields[0].data_type().clone(),
@@ -130,14 +139,14 @@ impl Exact {
         }
     }
 
-    /// The accumulator of values of this kind, which takes values out again, too.
+    /// The accumulator for values of this kind. It can also remove values, for moving frames.
     fn exact(&self, kind: SumKind, args: &AccumulatorArgs) -> Box<dyn Accumulator> {
-        let outcome = self.outcome(args);
+        let aggregate = self.aggregate_type(args);
         match (kind, args.is_distinct) {
-            (SumKind::Number, false) => Box::new(Added::<WideInteger>::new(outcome)),
-            (SumKind::Number, true) => Box::new(AddedOnce::<WideInteger>::new(outcome)),
-            (SumKind::Interval, false) => Box::new(Added::<Interval>::new(outcome)),
-            (SumKind::Interval, true) => Box::new(AddedOnce::<Interval>::new(outcome)),
+            (SumKind::Number, false) => Box::new(Added::<WideInteger>::new(aggregate)),
+            (SumKind::Number, true) => Box::new(AddedOnce::<WideInteger>::new(aggregate)),
+            (SumKind::Interval, false) => Box::new(Added::<Interval>::new(aggregate)),
+            (SumKind::Interval, true) => Box::new(AddedOnce::<Interval>::new(aggregate)),
         }
     }
 }
@@ -169,7 +178,7 @@ impl AggregateUDFImpl for Exact {
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let value = args.expr_fields[0].data_type();
         let kind = match self.kind(args.expr_fields) {
-            // DataFusion has a DISTINCT in a moving frame for the sum of BIGINT alone.
+            // DataFusion supports DISTINCT in a moving frame only for the sum of BIGINT.
             None if args.is_distinct && value.is_decimal() => Some(SumKind::Number),
             kind => kind,
         };
@@ -189,8 +198,8 @@ impl AggregateUDFImpl for Exact {
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
         match self.kind(args.expr_fields) {
-            Some(SumKind::Number) => Ok(Box::new(AddedByGroup::<WideInteger>::new(self.outcome(&args)))),
-            Some(SumKind::Interval) => Ok(Box::new(AddedByGroup::<Interval>::new(self.outcome(&args)))),
+            Some(SumKind::Number) => Ok(Box::new(AddedByGroup::<WideInteger>::new(self.aggregate_type(&args)))),
+            Some(SumKind::Interval) => Ok(Box::new(AddedByGroup::<Interval>::new(self.aggregate_type(&args)))),
             None => self.inner.create_groups_accumulator(args),
         }
     }
@@ -223,7 +232,8 @@ impl AggregateUDFImpl for Exact {
     }
 }
 
-/// Values that are rounded cannot be taken out of a sum again.
+/// The fault of a DISTINCT over floats in a moving frame: a rounded sum cannot be corrected when a value leaves the
+/// frame.
 fn moving_distinct(function: Function) -> Fault {
     let function = function.name();
     Fault::Dialect {

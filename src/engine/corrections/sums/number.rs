@@ -14,7 +14,9 @@ use datafusion::error::Result;
 use super::result::{AggregateType, Function};
 use super::total::{ExactTotal, each_of};
 
-/// An integer of 320 bits: 2^256 `carried` times, and the rest. Decimals are the integers of their units.
+/// An integer of 320 bits, `carried` * 2^256 + `rest`. A decimal is its unscaled integer.
+///
+/// 256 bits are not enough, because DECIMAL(76, 0) values have up to 253 bits; with 64 more, 2^63 of them fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct WideInteger {
     carried: i64,
@@ -30,22 +32,21 @@ impl WideInteger {
         Self { carried: 0, rest }
     }
 
-    /// The value, if 256 bits are enough.
+    /// The value, if it fits 256 bits.
     fn to_i256(self) -> Option<i256> {
         (self.carried == 0).then_some(self.rest)
     }
 
-    /// The average of `count` decimals of the outcome's value type, cut off at the last digit of the result's scale, as
-    /// DataFusion cuts it off.
-    fn average(self, count: u64, outcome: &AggregateType) -> Option<Self> {
-        let (from, to) = (scale(&outcome.value), scale(&outcome.result));
+    /// The average of `count` decimals, truncated to the scale of the result, as DataFusion truncates it.
+    fn average(self, count: u64, aggregate: &AggregateType) -> Option<Self> {
+        let (from, to) = (scale(&aggregate.value), scale(&aggregate.result));
         let factor = i256::from_i128(10).checked_pow(u32::try_from(to - from).ok()?)?;
         let scaled = self.to_i256()?.checked_mul(factor)?;
         scaled.checked_div(i256::from_i128(i128::from(count))).map(Self::from_i256)
     }
 
     /// The number as a value of this type, if it fits.
-    fn fitted(self, data_type: &DataType) -> Option<ScalarValue> {
+    fn to_scalar(self, data_type: &DataType) -> Option<ScalarValue> {
         let value = self.to_i256()?;
         let narrow = value.to_i128();
         Some(match data_type {
@@ -60,19 +61,23 @@ impl WideInteger {
             }
             DataType::Duration(TimeUnit::Nanosecond) => ScalarValue::DurationNanosecond(Some(narrow?.try_into().ok()?)),
             DataType::Decimal32(precision, scale) => {
-                let value = within::<Decimal32Type>(narrow?.try_into().ok()?, *precision)?;
+                let value = within_precision::<Decimal32Type>(narrow?.try_into().ok()?, *precision)?;
                 ScalarValue::Decimal32(Some(value), *precision, *scale)
             }
             DataType::Decimal64(precision, scale) => {
-                let value = within::<Decimal64Type>(narrow?.try_into().ok()?, *precision)?;
+                let value = within_precision::<Decimal64Type>(narrow?.try_into().ok()?, *precision)?;
                 ScalarValue::Decimal64(Some(value), *precision, *scale)
             }
-            DataType::Decimal128(precision, scale) => {
-                ScalarValue::Decimal128(Some(within::<Decimal128Type>(narrow?, *precision)?), *precision, *scale)
-            }
-            DataType::Decimal256(precision, scale) => {
-                ScalarValue::Decimal256(Some(within::<Decimal256Type>(value, *precision)?), *precision, *scale)
-            }
+            DataType::Decimal128(precision, scale) => ScalarValue::Decimal128(
+                Some(within_precision::<Decimal128Type>(narrow?, *precision)?),
+                *precision,
+                *scale,
+            ),
+            DataType::Decimal256(precision, scale) => ScalarValue::Decimal256(
+                Some(within_precision::<Decimal256Type>(value, *precision)?),
+                *precision,
+                *scale,
+            ),
             _ => return None,
         })
     }
@@ -142,26 +147,26 @@ impl ExactTotal for WideInteger {
     }
 
     fn to_value(self, data_type: &DataType) -> Result<ScalarValue> {
-        match self.fitted(data_type) {
+        match self.to_scalar(data_type) {
             Some(value) => Ok(value),
             None => internal_err!("a value of {data_type} does not fit it"),
         }
     }
 
-    fn finish(self, count: u64, outcome: &AggregateType) -> Result<ScalarValue> {
-        if let (Function::Average, DataType::Float64) = (outcome.function, &outcome.result) {
-            let sum = self.to_i256().and_then(i256::to_i128).ok_or_else(|| outcome.overflow())?;
+    fn finish(self, count: u64, aggregate: &AggregateType) -> Result<ScalarValue> {
+        if let (Function::Average, DataType::Float64) = (aggregate.function, &aggregate.result) {
+            let sum = self.to_i256().and_then(i256::to_i128).ok_or_else(|| aggregate.overflow())?;
             return Ok(ScalarValue::Float64(Some(quotient(sum, count))));
         }
-        let number = match outcome.function {
+        let number = match aggregate.function {
             Function::Sum => Some(self),
-            Function::Average => self.average(count, outcome),
+            Function::Average => self.average(count, aggregate),
         };
-        number.and_then(|number| number.fitted(&outcome.result)).ok_or_else(|| outcome.overflow())
+        number.and_then(|number| number.to_scalar(&aggregate.result)).ok_or_else(|| aggregate.overflow())
     }
 }
 
-/// How often 2^256 was left out of a sum with a value of this sign.
+/// The carry of an addition of a value to 256 bits: how often the wrapped result is too small by 2^256.
 fn carry(wrapped: bool, value: i256) -> i64 {
     match (wrapped, value.is_negative()) {
         (false, _) => 0,
@@ -170,11 +175,11 @@ fn carry(wrapped: bool, value: i256) -> i64 {
     }
 }
 
-fn within<T: DecimalType>(value: T::Native, precision: u8) -> Option<T::Native> {
+fn within_precision<T: DecimalType>(value: T::Native, precision: u8) -> Option<T::Native> {
     T::is_valid_decimal_precision(value, precision).then_some(value)
 }
 
-/// The digits behind the point.
+/// The number of decimals.
 fn scale(data_type: &DataType) -> i32 {
     match data_type {
         DataType::Decimal32(_, scale)
@@ -185,14 +190,14 @@ fn scale(data_type: &DataType) -> i32 {
     }
 }
 
-/// The DOUBLE that is nearest to a quotient. Rounding the sum first would be one rounding too many.
+/// The DOUBLE nearest to `sum / count`. Converting the sum to DOUBLE first would round twice.
 fn quotient(sum: i128, count: u64) -> f64 {
     let magnitude = sum.unsigned_abs();
     if magnitude == 0 {
         return 0.0;
     }
-    // With the sum's first bit in front, the whole part of the quotient has 64 bits or more, of which a DOUBLE keeps 53.
-    // Of what is behind the point it matters only whether it is nothing.
+    // The sum is shifted so that its highest bit is set. Then the integer part of the quotient has at least 64 bits, and
+    // a DOUBLE keeps 53 of them. The remainder matters only for a tie, so it is reduced to one sticky bit.
     let shift = magnitude.leading_zeros();
     let (shifted, count) = (magnitude << shift, u128::from(count));
     let whole = (shifted / count) | u128::from(shifted % count != 0);

@@ -1,4 +1,4 @@
-//! The result of an aggregate, in the type that it was planned with.
+//! The planned type of an aggregate's result.
 
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -7,7 +7,7 @@ use datafusion::error::{DataFusionError, Result};
 use crate::engine::fault::{Fault, to_datafusion};
 use crate::engine::overflow::Overflow;
 
-/// Which of the two aggregates it is.
+/// The aggregate function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Function {
     Sum,
@@ -23,7 +23,7 @@ impl Function {
     }
 }
 
-/// What an aggregate returns.
+/// The types of an aggregate.
 #[derive(Clone, Debug)]
 pub(super) struct AggregateType {
     pub(super) function: Function,
@@ -34,12 +34,12 @@ pub(super) struct AggregateType {
 }
 
 impl AggregateType {
-    /// The result of no value.
+    /// The result without values.
     pub(super) fn null(&self) -> Result<ScalarValue> {
         ScalarValue::try_from(&self.result)
     }
 
-    /// The error of a result that does not fit.
+    /// The error of a result that does not fit its type.
     pub(super) fn overflow(&self) -> DataFusionError {
         to_datafusion(Fault::Overflow(Overflow::Aggregate {
             function: self.function.name(),

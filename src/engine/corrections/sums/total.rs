@@ -1,4 +1,4 @@
-//! What values are added up in: wide enough for the sum of any number of them.
+//! Exact totals: wide enough for the sum of any number of values.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -10,7 +10,7 @@ use datafusion::error::Result;
 
 use super::result::AggregateType;
 
-/// A sum of values, exact as long as it is not finished.
+/// An exact sum of values. Only [`ExactTotal::finish`] rounds it, or finds that it does not fit.
 pub(super) trait ExactTotal: Copy + Debug + Default + Eq + Hash + Send + Sync + 'static {
     /// The types of the columns that [`ExactTotal::to_columns`] returns.
     fn column_types() -> Vec<DataType>;
@@ -22,21 +22,21 @@ pub(super) trait ExactTotal: Copy + Debug + Default + Eq + Hash + Send + Sync + 
 
     fn subtract(&mut self, other: Self);
 
-    /// The totals as columns, which DataFusion passes from one accumulator to the next.
+    /// The totals as columns, which DataFusion passes from one accumulator to another.
     fn to_columns(totals: &[Self]) -> Vec<ArrayRef>;
 
     /// Calls `visit` with each total of such columns, and its row.
     fn from_columns(columns: &[ArrayRef], visit: impl FnMut(usize, Self)) -> Result<()>;
 
-    /// The total of one value as this value.
+    /// The value of a total that consists of one value.
     fn to_value(self, data_type: &DataType) -> Result<ScalarValue>;
 
-    /// The result of an aggregate of `count` values, of which there is one at least.
+    /// The result of an aggregate of `count` values, `count` > 0.
     ///
     /// # Errors
     ///
-    /// `Fault::Overflow`, where it does not fit its type.
-    fn finish(self, count: u64, outcome: &AggregateType) -> Result<ScalarValue>;
+    /// `Fault::Overflow` if it does not fit its type.
+    fn finish(self, count: u64, aggregate: &AggregateType) -> Result<ScalarValue>;
 }
 
 /// Calls `visit` with each value of an array that is not NULL, and its row.
