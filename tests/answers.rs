@@ -1,9 +1,10 @@
-//! The value that SQL says, or an error with a hint: the wire's types, what DataFusion plans wrongly, other dialects.
+//! Results have the value that SQL defines, or are an error with a hint: types, corrections of DataFusion, other
+//! dialects.
 //!
-//! - `predicates`: IN, EXISTS, ANY and ALL against an oracle that goes through all rows.
-//! - `parameters`: what type a statement gives to each, and which values it takes.
-//! - `sums`: sums and averages against an oracle of integers of 128 bits.
-//! - `types`: random expressions have the types that DataFusion gives them without a server around it.
+//! - `predicates`: IN, EXISTS, ANY and ALL against an oracle that evaluates them for all rows.
+//! - `parameters`: the types of parameters, and the values that can be bound.
+//! - `sums`: sums and averages against an oracle of 128-bit integers.
+//! - `types`: random expressions have the same types as in DataFusion without this server.
 
 mod parameters;
 mod predicates;
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Stage, json as rows_of};
 
-/// The values of a statement's rows, in the order of its columns, without their names.
+/// The values of a statement's rows, in the order of its columns.
 async fn values(stage: &Stage, sql: &str) -> Vec<Vec<Value>> {
     let rows = stage.rows(sql).await;
     let names: Vec<String> = rows.schema().fields().iter().map(|field| field.name().clone()).collect();
@@ -32,7 +33,7 @@ async fn assert_values(cases: &[(&str, Value)]) {
 }
 
 #[tokio::test]
-async fn a_column_has_the_type_that_all_of_its_values_fit_in() {
+async fn a_column_has_a_type_that_all_of_its_values_fit() {
     assert_values(&[
         ("SELECT 1 AS x UNION ALL SELECT 2.5 ORDER BY x", json!([[1.0], [2.5]])),
         ("SELECT NULL AS x UNION ALL SELECT 5 ORDER BY x", json!([[5], [null]])),
@@ -57,7 +58,7 @@ async fn a_column_has_the_type_that_all_of_its_values_fit_in() {
 }
 
 #[tokio::test]
-async fn a_rate_of_counts_is_no_integer() {
+async fn a_rate_of_counts_is_not_an_integer() {
     let stage = Stage::new(&[]).await;
     let sql = "SELECT type, CASE WHEN count(*) = 0 THEN 0 ELSE 1.0 * count(*) FILTER (WHERE status = 'errored') / count(*) \
                END AS rate FROM image_actions WHERE image_id = 62137902 GROUP BY type ORDER BY rate DESC LIMIT 1";
@@ -86,16 +87,16 @@ async fn the_schema_is_the_same_from_prepare_to_the_last_batch() {
 }
 
 #[tokio::test]
-async fn what_datafusion_plans_wrongly_is_planned_right() {
+async fn statements_that_datafusion_plans_wrongly_return_the_right_values() {
     let rows = "WITH l (id, k, x) AS (VALUES (1, 1, 1), (2, 1, 2), (6, NULL, 2)), \
                 r (id, k, v) AS (VALUES (1, 1, 1), (2, 1, 3), (4, 2, 2))";
-    // The condition on l.k is not checked on r.k, which has the same name below the join.
+    // The condition on l.k must not be applied to r.k, which has the same name below the join.
     let pushed = format!(
         "{rows} SELECT l.id FROM l JOIN r s ON s.k = l.x WHERE s.v < 5 AND l.k + s.v <= (SELECT 17) ORDER BY 1"
     );
     assert_values(&[
         (&pushed, json!([[1], [1], [2]])),
-        // A constant condition stays above an aggregate that makes a row of none.
+        // A constant condition stays above an aggregate that returns a row for empty input.
         (
             "SELECT a.x, t.n FROM (VALUES (1)) a(x) LEFT JOIN (SELECT count(*) AS n FROM images) t ON false",
             json!([[1, null]]),
@@ -162,7 +163,7 @@ async fn intervals_are_compared_by_their_length() {
 }
 
 #[tokio::test]
-async fn arithmetic_whose_result_does_not_fit_is_refused() {
+async fn arithmetic_whose_result_does_not_fit_is_an_error() {
     let (most, least) = (i64::MAX, i64::MIN);
     let digits = |count: usize| "9".repeat(count);
     let decimal = |count: usize| format!("CAST('{}' AS DECIMAL({count}, 0))", digits(count));
@@ -201,7 +202,7 @@ async fn arithmetic_whose_result_does_not_fit_is_refused() {
 }
 
 #[tokio::test]
-async fn arithmetic_whose_result_fits_has_the_value_and_the_type_that_it_had() {
+async fn checked_arithmetic_keeps_the_values_and_types_of_results_that_fit() {
     assert_values(&[
         (
             "SELECT arrow_typeof(a + 1) AS t, CAST(a - 1 AS VARCHAR) AS x FROM (SELECT CAST('12345678901234567890123456789012345678' AS \
@@ -241,7 +242,7 @@ async fn assert_overflows(cases: &[(&str, &str)]) {
 }
 
 #[tokio::test]
-async fn what_other_dialects_write_works_where_it_means_the_same() {
+async fn syntax_of_other_dialects_works_if_it_means_the_same() {
     assert_values(&[
         ("SELECT unnest_outer(x) AS y FROM (VALUES ([1]), (NULL)) t(x) ORDER BY y", json!([[1], [null]])),
         ("SELECT TOP 1 id FROM images ORDER BY id", json!([[7_555_620]])),
@@ -262,7 +263,7 @@ async fn what_other_dialects_write_works_where_it_means_the_same() {
 }
 
 #[tokio::test]
-async fn what_is_not_understood_says_what_to_write() {
+async fn the_hint_for_unsupported_syntax_says_what_to_write() {
     let stage = Stage::new(&[]).await;
     for (sql, says) in [
         ("SELECT TOP 10 PERCENT id FROM images", "rank() OVER"),
@@ -295,7 +296,7 @@ async fn what_is_not_understood_says_what_to_write() {
 }
 
 #[tokio::test]
-async fn nothing_that_a_user_can_type_is_told_as_an_internal_error() {
+async fn no_statement_of_a_user_is_an_internal_error() {
     let stage = Stage::new(&[]).await;
     for sql in [
         "SELECT sum('a')",
@@ -320,7 +321,7 @@ async fn nothing_that_a_user_can_type_is_told_as_an_internal_error() {
 }
 
 #[tokio::test]
-async fn a_function_that_there_is_none_of_is_told_with_the_nearest_whatever_its_capitals() {
+async fn the_error_for_an_unknown_function_suggests_the_nearest_in_any_case() {
     let stage = Stage::new(&[]).await;
     for (call, nearest) in [
         ("\"COUNT\"(id)", "write `count`?"),
@@ -335,7 +336,7 @@ async fn a_function_that_there_is_none_of_is_told_with_the_nearest_whatever_its_
 }
 
 #[tokio::test]
-async fn what_datafusion_would_tell_in_its_own_words_is_refused_with_a_hint() {
+async fn syntax_that_datafusion_rejects_or_ignores_is_an_error_with_a_hint() {
     let stage = Stage::new(&[]).await;
     for (sql, written) in [
         ("SELECT id FROM images TABLESAMPLE (10 PERCENT)", "TABLESAMPLE"),

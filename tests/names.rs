@@ -1,4 +1,4 @@
-//! Bare names, and accounts as catalogs.
+//! Bare table names, and accounts as catalogs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +29,7 @@ async fn a_bare_name_is_looked_up_in_the_other_services() {
         "SELECT count(*) FROM (SELECT * FROM actions) a",
         "WITH own AS (SELECT * FROM actions) SELECT count(*) FROM own",
         "WITH actions AS (SELECT * FROM actions) SELECT count(*) FROM actions",
+        "WITH a AS (SELECT count(*) AS n FROM actions), actions AS (SELECT 7 AS id) SELECT n FROM a",
         "SELECT (SELECT count(*) FROM actions)",
     ] {
         assert_eq!(single(&stage.rows(sql).await), all, "{sql}");
@@ -36,12 +37,13 @@ async fn a_bare_name_is_looked_up_in_the_other_services() {
 }
 
 #[tokio::test]
-async fn a_name_that_the_query_gives_itself_comes_first() {
+async fn a_name_of_a_with_clause_comes_first() {
     let stage = Stage::new(&[]).await;
 
     for sql in [
         "WITH actions AS (SELECT 7 AS id) SELECT id FROM actions",
         "WITH a AS (SELECT 7 AS id), actions AS (SELECT id FROM a) SELECT id FROM (SELECT * FROM actions) x",
+        "WITH actions AS (SELECT 7 AS id) SELECT id FROM actions WHERE (SELECT 1) = 1 AND id IN (SELECT id FROM actions)",
         "WITH RECURSIVE actions AS (SELECT 7 AS id UNION ALL SELECT id + 1 FROM actions WHERE id < 7) SELECT id FROM actions",
     ] {
         assert_eq!(integers(&stage.rows(sql).await, "id"), [7], "{sql}");
@@ -50,7 +52,7 @@ async fn a_name_that_the_query_gives_itself_comes_first() {
 }
 
 #[tokio::test]
-async fn a_name_of_no_service_is_unknown_and_the_nearest_is_told() {
+async fn the_error_for_an_unknown_name_suggests_the_nearest() {
     let stage = Stage::new(&[]).await;
 
     let error = stage.error("SELECT * FROM acctions").await.report();
@@ -60,7 +62,7 @@ async fn a_name_of_no_service_is_unknown_and_the_nearest_is_told() {
 }
 
 #[tokio::test]
-async fn what_would_be_answered_wrongly_is_refused_in_words() {
+async fn a_statement_that_would_return_wrong_rows_is_rejected_with_an_explanation() {
     let stage = Stage::new(&[]).await;
 
     for (sql, says) in [
@@ -80,10 +82,10 @@ async fn what_would_be_answered_wrongly_is_refused_in_words() {
     }
     let by_another_column = "SELECT count(*) FROM regions WHERE slug NOT IN (SELECT region_slug FROM image_actions \
                              WHERE region_slug IS NOT NULL)";
-    assert!(single(&stage.rows(by_another_column).await) > 0, "that is answered from the account's own images");
+    assert!(single(&stage.rows(by_another_column).await) > 0, "the rows are from the account's own images");
 }
 
-/// An engine over two simulated accounts, of which the second has an image 7 with three actions.
+/// An engine over two simulated accounts. The second has an image 7 with three actions.
 async fn two_accounts() -> (Engine, Running, Running) {
     let first = demo::Options { limits: Limits::off(), ..demo::Options::default() };
     let second = demo::Options { totals: vec!["7=3".parse().unwrap()], ..first.clone() };
@@ -169,7 +171,7 @@ async fn accounts_with_one_token_share_its_budget_and_another_token_has_its_own(
     assert_eq!(demo.account().requests().len(), 6);
 }
 
-/// A session that plans are executed in, with an account of this name.
+/// A session to execute plans in, with an account of this name.
 fn session_of(name: &str, demo: &Running) -> Arc<TaskContext> {
     let account =
         Account::digitalocean(Client::try_new(client_options(&demo.url()), &Budgets::default()).unwrap()).named(name);
@@ -179,7 +181,7 @@ fn session_of(name: &str, demo: &Running) -> Arc<TaskContext> {
 }
 
 #[tokio::test]
-async fn a_plan_asks_the_account_of_its_name_in_the_session_that_executes_it() {
+async fn a_plan_uses_the_account_of_its_name_in_the_session_that_executes_it() {
     let without = demo::Options { limits: Limits::off(), ..demo::Options::default() };
     let with_image = demo::Options { totals: vec!["7=3".parse().unwrap()], ..without.clone() };
     let (first, second) = (Running::start(without).await.unwrap(), Running::start(with_image).await.unwrap());

@@ -1,4 +1,4 @@
-//! Statements that are wrong, statements that are bound, and what the engine says of its tables.
+//! Wrong statements, statements with parameters, and the engine's list of tables.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use oceanflight::error::Kind;
 use crate::support::{Stage, integers, json, single};
 
 #[tokio::test]
-async fn mistakes_are_the_users_and_say_how_to_mend_them() {
+async fn a_wrong_statement_is_an_invalid_argument_with_a_hint() {
     let stage = Stage::new(&[]).await;
     let cases = [
         ("SELEC 1", "the SQL does not parse"),
@@ -51,12 +51,12 @@ fn bound(columns: Vec<ArrayRef>) -> RecordBatch {
         .unwrap()
 }
 
-async fn ask_bound(stage: &Stage, sql: &str, columns: Vec<ArrayRef>) -> Vec<RecordBatch> {
+async fn rows_with(stage: &Stage, sql: &str, columns: Vec<ArrayRef>) -> Vec<RecordBatch> {
     stage.engine.run(&Principal::local(), sql, Some(&bound(columns))).await.unwrap().rows.try_collect().await.unwrap()
 }
 
 #[tokio::test]
-async fn parameters_are_pushed_down_whatever_they_are_bound_as() {
+async fn parameters_are_pushed_down_for_all_bound_types() {
     let stage = Stage::new(&[]).await;
     let (image, text, small): (ArrayRef, ArrayRef, ArrayRef) = (
         Arc::new(Int64Array::from(vec![62_137_902])),
@@ -67,7 +67,7 @@ async fn parameters_are_pushed_down_whatever_they_are_bound_as() {
     for value in [image, text, small] {
         for parameter in ["?", "$1"] {
             let sql = format!("SELECT id FROM image_actions WHERE image_id = {parameter} AND action_id = 36804636");
-            let rows = ask_bound(&stage, &sql, vec![Arc::clone(&value)]).await;
+            let rows = rows_with(&stage, &sql, vec![Arc::clone(&value)]).await;
             assert_eq!(integers(&rows[0], "id"), [36_804_636]);
             assert_eq!(stage.requests(), ["GET /v2/images/62137902/actions/36804636"]);
         }
@@ -75,18 +75,18 @@ async fn parameters_are_pushed_down_whatever_they_are_bound_as() {
 }
 
 #[tokio::test]
-async fn a_null_parameter_is_no_row_and_no_request() {
+async fn a_null_parameter_returns_no_rows_and_sends_no_request() {
     let stage = Stage::new(&[]).await;
 
     let null = Arc::new(StringArray::from(vec![None::<&str>]));
-    let rows = ask_bound(&stage, "SELECT id FROM image_actions WHERE image_id = ?", vec![null]).await;
+    let rows = rows_with(&stage, "SELECT id FROM image_actions WHERE image_id = ?", vec![null]).await;
 
     assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 0);
     assert!(stage.requests().is_empty());
 }
 
 #[tokio::test]
-async fn parameters_are_told_by_position_with_their_types() {
+async fn prepare_returns_the_types_of_parameters_by_position() {
     let stage = Stage::new(&[]).await;
 
     let prepared = stage
@@ -98,7 +98,7 @@ async fn parameters_are_told_by_position_with_their_types() {
     let fields = prepared.parameters.fields();
     assert_eq!(fields.iter().map(|field| field.name().as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
     assert!(fields.iter().all(|field| field.is_nullable()));
-    assert_eq!(fields[0].data_type(), &DataType::Utf8, "nothing says what it is");
+    assert_eq!(fields[0].data_type(), &DataType::Utf8, "the statement does not determine the type");
     assert_eq!(fields[1].data_type(), &DataType::Int64);
     assert_eq!(fields[2].data_type(), &DataType::Utf8);
 }
@@ -120,13 +120,13 @@ async fn ten_parameters_keep_their_order() {
 }
 
 #[tokio::test]
-async fn a_parameter_of_no_known_type_is_text_in_the_answer_too() {
+async fn a_selected_parameter_of_unknown_type_is_text_in_the_result() {
     let stage = Stage::new(&[]).await;
 
     let prepared = stage.engine.prepare(&Principal::local(), "SELECT ? AS x").await.unwrap();
 
     assert_eq!(prepared.schema.field(0).data_type(), &DataType::Utf8);
-    let rows = ask_bound(&stage, "SELECT ? AS x", vec![Arc::new(Int64Array::from(vec![7]))]).await;
+    let rows = rows_with(&stage, "SELECT ? AS x", vec![Arc::new(Int64Array::from(vec![7]))]).await;
     assert_eq!(json(&rows[0])[0]["x"], "7");
 }
 
@@ -136,17 +136,17 @@ async fn limit_and_offset_take_parameters() {
     let sql = "SELECT id FROM images ORDER BY id LIMIT ? OFFSET ?";
 
     let rows =
-        ask_bound(&stage, sql, vec![Arc::new(Int64Array::from(vec![2])), Arc::new(Int32Array::from(vec![1]))]).await;
+        rows_with(&stage, sql, vec![Arc::new(Int64Array::from(vec![2])), Arc::new(Int32Array::from(vec![1]))]).await;
 
     assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
 }
 
 #[tokio::test]
-async fn a_column_that_only_a_bound_value_makes_null_is_told_as_nullable() {
+async fn a_column_that_is_null_only_with_a_bound_value_is_nullable() {
     let stage = Stage::new(&[]).await;
     let sql = "SELECT CASE WHEN ? = 'a' THEN slug ELSE 'none' END AS x FROM images WHERE slug IS NULL LIMIT 1";
 
-    let rows = ask_bound(&stage, sql, vec![Arc::new(StringArray::from(vec!["a"]))]).await;
+    let rows = rows_with(&stage, sql, vec![Arc::new(StringArray::from(vec!["a"]))]).await;
 
     assert_eq!(json(&rows[0])[0]["x"], serde_json::Value::Null);
 }
@@ -166,7 +166,7 @@ async fn a_scalar_subquery_without_a_row_is_null() {
 }
 
 #[tokio::test]
-async fn table_functions_are_no_unknown_tables() {
+async fn a_table_function_is_not_an_unknown_table() {
     let stage = Stage::new(&[]).await;
 
     assert_eq!(stage.rows("SELECT * FROM generate_series(1, 3)").await.num_rows(), 3);
@@ -193,7 +193,7 @@ async fn the_columns_have_the_types_of_the_declaration() {
 }
 
 #[tokio::test]
-async fn the_tables_are_told_without_a_request() {
+async fn the_list_of_tables_needs_no_request() {
     let stage = Stage::new(&[]).await;
 
     let tables = stage.engine.tables(&Principal::local()).await.unwrap();

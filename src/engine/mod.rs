@@ -347,9 +347,8 @@ impl Engine {
         query: &Query,
         planning: BoxFuture<'static, Result<T>>,
     ) -> Result<T> {
-        let planning = PlanTask::spawn(planning.instrument(query.span().clone()).boxed()).join();
-        let planning = timeout_at(query.deadline(), planning);
-        match query.unless_cancelled(planning).await {
+        let task = PlanTask::spawn(planning.instrument(query.span().clone()).boxed());
+        match query.unless_cancelled(timeout_at(query.deadline(), task.join())).await {
             Ok(Ok(planned)) => planned,
             Ok(Err(_)) => Err(Fault::Timeout(query.limits().timeout).into()),
             Err(Cancelled) => Err(Fault::Cancelled { writes: false }.into()),

@@ -52,8 +52,7 @@ pub(super) fn one_after_another(
         query.ledger.begin_next_plan();
         execute_stream(plan, context())
     });
-    let others = others.try_flatten();
-    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, first.chain(others))))
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, first.chain(others.try_flatten()))))
 }
 
 type Batch = datafusion::error::Result<RecordBatch>;

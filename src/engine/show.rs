@@ -77,22 +77,28 @@ fn list(listing: ShowKind) -> ShowQuery {
 /// The query for a SHOW. The statement's WHERE condition is inserted into the syntax tree.
 pub(super) fn query(state: &SessionState, registry: &Registry, show: &Show) -> Result<Ast> {
     let ShowQuery { from, mut columns, extended_columns, group_by, order_by } = list(show.listing);
-    columns.extend(if show.extended { extended_columns } else { Vec::new() });
+    if show.extended {
+        columns.extend(extended_columns);
+    }
     let filter_in = where_clause(state, registry, show)?;
     let select: Vec<_> = columns.iter().map(|(name, expr)| format!("{expr} AS \"{name}\"")).collect();
     let list = format!("SELECT {} FROM oceanflight.meta.{from}{filter_in}{group_by}", select.join(", "));
     let names: Vec<_> = columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-    let (first, names) = (&names[0], names.join(", "));
-    let like = show.like.as_ref().map(|pattern| format!("{first} ILIKE {}", text(pattern)));
-    let like = like.as_deref().unwrap_or("true");
-    let mut ast = parse(&format!("SELECT {names} FROM ({list}) WHERE {like} ORDER BY {order_by}"))?;
+    let like = match &show.like {
+        Some(pattern) => format!("{} ILIKE {}", names[0], text(pattern)),
+        None => "true".to_owned(),
+    };
+    let mut ast = parse(&format!("SELECT {} FROM ({list}) WHERE {like} ORDER BY {order_by}", names.join(", ")))?;
     if let (Some(filter), Some(condition)) = (&show.filter, condition(&mut ast)) {
         let like = std::mem::replace(condition, Expr::value(Value::Null));
-        let nested = |expr| Box::new(Expr::Nested(Box::new(expr)));
-        let (left, right) = (nested(like), nested(with_exact_spelling(filter, &columns)));
+        let (left, right) = (in_parentheses(like), in_parentheses(with_exact_spelling(filter, &columns)));
         *condition = Expr::BinaryOp { left, op: BinaryOperator::And, right };
     }
     Ok(ast)
+}
+
+fn in_parentheses(expr: Expr) -> Box<Expr> {
+    Box::new(Expr::Nested(Box::new(expr)))
 }
 
 /// Parses a query that this module has written.
@@ -154,8 +160,10 @@ fn where_clause(state: &SessionState, registry: &Registry, show: &Show) -> Resul
         let nearest = nearest(&name, known.iter().map(String::as_str)).map(str::to_owned);
         return Err(Fault::Unknown { what, name, nearest });
     }
-    let terms = ["catalog", "service", "resource"].iter().zip(&full);
-    let terms: Vec<_> = terms.map(|(column, value)| format!("{column} = {}", text(value))).collect();
+    let mut terms = Vec::new();
+    for (column, value) in ["catalog", "service", "resource"].iter().zip(&full) {
+        terms.push(format!("{column} = {}", text(value)));
+    }
     Ok(format!(" WHERE {}", terms.join(" AND ")))
 }
 

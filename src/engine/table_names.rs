@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as Ast;
-use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Query, TableFactor, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Query, VisitMut, VisitorMut};
 
 use super::Fault;
 use crate::resource::{Registry, Resource};
@@ -14,7 +14,7 @@ use crate::sql::{identifier, statement_of_mut};
 /// Replaces each bare name of a table that only another service has by the table's full name.
 ///
 /// # Errors
-/// [`Fault::AmbiguousTable`], and [`Fault::Unsupported`] for TABLESAMPLE, which DataFusion parses and then ignores.
+/// [`Fault::AmbiguousTable`]
 pub(super) fn complete(state: &SessionState, registry: &Registry, ast: &mut Ast) -> Result<(), Fault> {
     let completer = &mut NameCompleter { state, registry, scopes: Vec::new() };
     match statement_of_mut(ast).map(|statement| statement.visit(completer)) {
@@ -55,62 +55,52 @@ fn only_table<'a>(registry: &'a Registry, catalog: &str, name: &str) -> Result<O
 }
 
 /// A query that is being visited, and the names that its WITH defines.
+///
+/// The queries of a WITH are the first child queries that the visitor enters, in the order of their names. So the number
+/// of child queries that it has left is also the number of names that are visible: the query of a name sees the names
+/// before it, and the rest of the statement sees all of them. In WITH RECURSIVE, all names are visible from the start.
 struct WithScope {
     names: Vec<String>,
-    /// The queries of these names, identified by their addresses: nothing moves while a statement is visited.
-    queries: Vec<*const Query>,
-    seen: usize,
     recursive: bool,
+    /// The number of child queries that the visitor has left.
+    visited: usize,
+}
+
+impl WithScope {
+    fn of(query: &Query) -> Self {
+        let tables = query.with.iter().flat_map(|with| &with.cte_tables);
+        let names = tables.map(|table| identifier(&table.alias.name)).collect();
+        let recursive = query.with.as_ref().is_some_and(|with| with.recursive);
+        Self { names, recursive, visited: 0 }
+    }
+
+    fn defines(&self, name: &str) -> bool {
+        let visible = if self.recursive { self.names.len() } else { self.visited.min(self.names.len()) };
+        self.names[..visible].iter().any(|defined| defined == name)
+    }
 }
 
 struct NameCompleter<'a> {
     state: &'a SessionState,
     registry: &'a Registry,
+    /// The queries around the current place, the innermost last.
     scopes: Vec<WithScope>,
-}
-
-impl NameCompleter<'_> {
-    fn is_defined_by_with(&self, name: &str) -> bool {
-        self.scopes.iter().any(|scope| {
-            let seen = if scope.recursive { scope.names.len() } else { scope.seen };
-            scope.names[..seen].iter().any(|defined| defined == name)
-        })
-    }
 }
 
 impl VisitorMut for NameCompleter<'_> {
     type Break = Fault;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Fault> {
-        let this: *const Query = query;
-        if let Some(scope) = self.scopes.last_mut()
-            && let Some(place) = scope.queries.iter().position(|known| *known == this)
-        {
-            scope.seen = place;
-        }
-        let tables = query.with.iter().flat_map(|with| &with.cte_tables);
-        let (names, queries) = tables.map(|table| (identifier(&table.alias.name), &raw const *table.query)).unzip();
-        let recursive = query.with.as_ref().is_some_and(|with| with.recursive);
-        self.scopes.push(WithScope { names, queries, seen: 0, recursive });
+        self.scopes.push(WithScope::of(query));
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Fault> {
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<Fault> {
         self.scopes.pop();
-        let this: *const Query = query;
-        if let Some(scope) = self.scopes.last_mut()
-            && let Some(place) = scope.queries.iter().position(|known| *known == this)
-        {
-            scope.seen = place + 1;
+        if let Some(parent) = self.scopes.last_mut() {
+            parent.visited += 1;
         }
         ControlFlow::Continue(())
-    }
-
-    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Fault> {
-        match table {
-            TableFactor::Table { sample: Some(_), .. } => ControlFlow::Break(Fault::Unsupported("TABLESAMPLE".into())),
-            _ => ControlFlow::Continue(()),
-        }
     }
 
     fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<Fault> {
@@ -118,7 +108,7 @@ impl VisitorMut for NameCompleter<'_> {
             [ObjectNamePart::Identifier(name)] => identifier(name),
             _ => return ControlFlow::Continue(()),
         };
-        if self.is_defined_by_with(&name) {
+        if self.scopes.iter().any(|scope| scope.defines(&name)) {
             return ControlFlow::Continue(());
         }
         let found = match in_another_service(self.state, self.registry, &name) {

@@ -1,4 +1,4 @@
-//! Parameters: the type that a statement gives to each, and the values that it takes.
+//! Parameters: their types, and the values that can be bound.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Stage, json as rows_of};
 
-/// The first column of the rows, each with the type that the result has in SQL's words.
+/// The values of the first column of the result of `sql` with `value` bound.
 async fn bound(stage: &Stage, sql: &str, value: ArrayRef) -> Result<Vec<Value>, String> {
     let row = RecordBatch::try_from_iter_with_nullable([("0", value, true)]).unwrap();
     let rows = async {
@@ -80,7 +80,7 @@ async fn a_parameter_takes_the_type_of_its_place() {
 }
 
 #[tokio::test]
-async fn the_value_that_arrives_is_the_one_that_was_set() {
+async fn a_bound_value_is_not_changed() {
     let stage = Stage::new(&[]).await;
     for (sql, value, expected) in [
         ("SELECT CAST(? AS BIGINT)", text("5"), json!(5)),
@@ -107,7 +107,7 @@ async fn the_value_that_arrives_is_the_one_that_was_set() {
         ("SELECT CAST(? AS DOUBLE) = 0.1", text("0.1"), json!(true)),
         ("SELECT CAST(? AS REAL) = CAST(0.1 AS REAL)", float(0.1), json!(true)),
         ("SELECT CAST(? AS REAL) = CAST(0.1 AS REAL)", text("0.1"), json!(true)),
-        // As `real = double precision` in Postgres, and as DataFusion compares the two where 0.1 is written.
+        // Like `real = double precision` in Postgres, and like DataFusion's comparison with a literal 0.1.
         ("SELECT CAST(0.1 AS REAL) = ?", float(0.1), json!(false)),
         ("SELECT CAST(0.5 AS REAL) = ?", float(0.5), json!(true)),
         ("SELECT CAST(0.1 AS REAL) = ?", float(f64::from(0.1_f32)), json!(true)),
@@ -125,7 +125,7 @@ async fn the_value_that_arrives_is_the_one_that_was_set() {
 }
 
 #[tokio::test]
-async fn a_value_that_its_type_cannot_hold_is_refused() {
+async fn a_value_that_does_not_fit_its_type_is_rejected() {
     let stage = Stage::new(&[]).await;
     for (sql, value, problem) in [
         ("SELECT CAST(? AS BIGINT)", float(5.5), "fraction"),
@@ -158,7 +158,7 @@ async fn a_value_that_its_type_cannot_hold_is_refused() {
 }
 
 #[tokio::test]
-async fn a_span_of_time_has_units_or_is_refused_with_a_hint() {
+async fn an_interval_without_units_is_rejected_with_a_hint() {
     let stage = Stage::new(&[]).await;
     for sql in ["SELECT CAST(? AS INTERVAL)", "SELECT INTERVAL ?", "SELECT ?::INTERVAL", "SELECT now() - ? < now()"] {
         for value in [text("5"), text("1 day 2"), text("-1.5"), number(5), float(5.5), text("1.55 years"), text("soon")]
@@ -172,7 +172,7 @@ async fn a_span_of_time_has_units_or_is_refused_with_a_hint() {
 }
 
 #[tokio::test]
-async fn a_place_that_only_the_statement_can_fill_is_refused_with_a_hint() {
+async fn a_parameter_in_a_place_that_needs_a_literal_is_rejected_with_a_hint() {
     let stage = Stage::new(&[]).await;
     for (sql, place) in [
         ("SELECT arrow_cast(1, ?)", "a type"),
@@ -211,7 +211,7 @@ async fn a_place_that_only_the_statement_can_fill_is_refused_with_a_hint() {
 }
 
 #[tokio::test]
-async fn a_place_that_can_be_written_another_way_takes_a_parameter() {
+async fn a_parameter_works_in_a_place_that_can_be_rewritten() {
     let stage = Stage::new(&[]).await;
     let days = "SELECT TIMESTAMP '2020-01-10 00:00:00' - ";
     let january = |day: u8| json!(format!("2020-01-{day:02}T00:00:00"));
@@ -270,7 +270,7 @@ async fn a_number_is_not_compared_as_text() {
 }
 
 #[tokio::test]
-async fn a_parameter_of_two_types_is_refused() {
+async fn a_parameter_of_two_types_is_rejected() {
     let stage = Stage::new(&[]).await;
 
     let report = stage
@@ -301,7 +301,7 @@ async fn several_rows_are_several_results_one_after_another() {
 }
 
 #[tokio::test]
-async fn several_rows_of_which_one_is_wrong_send_nothing() {
+async fn no_request_is_sent_if_one_of_several_rows_is_wrong() {
     let stage = Stage::new(&[]).await;
 
     let report =

@@ -1,4 +1,4 @@
-//! Predicates with a subquery against an oracle: SQL's three values, computed by going through all rows.
+//! Predicates with a subquery against an oracle, which computes SQL's three-valued result from all rows.
 
 use std::fmt::Write;
 
@@ -10,8 +10,8 @@ use crate::support::Stage;
 type Number = Option<i64>;
 /// True, false, or NULL.
 type Truth = Option<bool>;
-/// Whether a row of r, by its key, is one that a row of l asks about.
-type Meets = fn(Number, Number) -> Truth;
+/// Whether a row of r is in the subquery of a row of l, by their keys (r.k, l.k).
+type InSubquery = fn(Number, Number) -> Truth;
 type Compare = fn(i64, i64) -> bool;
 /// The left side of a predicate, by l.v.
 type Left = fn(Number) -> Number;
@@ -23,8 +23,8 @@ const NULLS: [(Number, Number); 5] =
 const NO_NULLS: [(Number, Number); 3] = [(Some(1), Some(1)), (Some(1), Some(3)), (Some(2), Some(2))];
 const ONLY_NULLS: [(Number, Number); 2] = [(Some(1), None), (Some(2), None)];
 
-/// Which rows of r a row of l asks about, as SQL and as a condition.
-const CORRELATIONS: [(&str, Meets); 3] =
+/// The condition of the subquery, in SQL and as a function.
+const CORRELATIONS: [(&str, InSubquery); 3] =
     [("true", |_, _| Some(true)), ("r.k = l.k", equal), ("r.k <= l.k", |r, l| Some(r? <= l?))];
 
 const OPERATORS: [(&str, Compare); 6] = [
@@ -64,41 +64,41 @@ struct Case {
 /// Every predicate over r, for the left side `left` (l.v, a constant, NULL).
 fn cases(r: &[(Number, Number)], left: &str, of: impl Fn(Number) -> Number) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (condition, meets) in CORRELATIONS {
-        let asked = |k: Number| r.iter().filter(move |row| meets(row.0, k) == Some(true)).map(|row| row.1);
+    for (condition, in_subquery) in CORRELATIONS {
+        let subquery_values =
+            |k: Number| r.iter().filter(move |row| in_subquery(row.0, k) == Some(true)).map(|row| row.1);
         let subquery = format!("(SELECT r.v FROM r WHERE {condition})");
         for (op, compare) in OPERATORS {
-            let compared = |(k, v): &(Number, Number), all: bool| {
+            let quantified = |(k, v): &(Number, Number), all: bool| {
                 let left = of(*v);
-                let each = asked(*k).map(|c| Some(compare(left?, c?)));
+                let each = subquery_values(*k).map(|c| Some(compare(left?, c?)));
                 if all { not(any(each.map(not))) } else { any(each) }
             };
             for (quantifier, all) in [("ANY", false), ("ALL", true)] {
-                let expected = LEFT.iter().map(|row| compared(row, all)).collect();
+                let expected = LEFT.iter().map(|row| quantified(row, all)).collect();
                 cases.push(Case { sql: format!("{left} {op} {quantifier} {subquery}"), expected });
             }
         }
-        let is_in = |(k, v): &(Number, Number)| any(asked(*k).map(|c| equal(of(*v), c)));
+        let is_in = |(k, v): &(Number, Number)| any(subquery_values(*k).map(|c| equal(of(*v), c)));
         cases.push(Case { sql: format!("{left} IN {subquery}"), expected: LEFT.iter().map(is_in).collect() });
         let not_in = |row: &(Number, Number)| not(is_in(row));
         cases.push(Case { sql: format!("{left} NOT IN {subquery}"), expected: LEFT.iter().map(not_in).collect() });
-        let exists = |(k, _): &(Number, Number)| Some(asked(*k).next().is_some());
+        let exists = |(k, _): &(Number, Number)| Some(subquery_values(*k).next().is_some());
         cases.push(Case { sql: format!("EXISTS {subquery}"), expected: LEFT.iter().map(exists).collect() });
-        let count = |(k, _): &(Number, Number)| Some(asked(*k).count() > 1);
+        let count = |(k, _): &(Number, Number)| Some(subquery_values(*k).count() > 1);
         let counted = format!("(SELECT count(*) FROM r WHERE {condition}) > 1");
         cases.push(Case { sql: counted, expected: LEFT.iter().map(count).collect() });
-        // An aggregate has a row also of no rows.
+        // An aggregate returns a row for empty input.
         let has_row = format!("EXISTS (SELECT max(r.v) FROM r WHERE {condition})");
         cases.push(Case { sql: has_row, expected: vec![Some(true); LEFT.len()] });
-        let greatest = |(k, v): &(Number, Number)| Some(of(*v)? >= asked(*k).flatten().max()?);
+        let greatest = |(k, v): &(Number, Number)| Some(of(*v)? >= subquery_values(*k).flatten().max()?);
         let max = format!("{left} >= ALL (SELECT max(r.v) FROM r WHERE {condition})");
         cases.push(Case { sql: max, expected: LEFT.iter().map(greatest).collect() });
     }
     cases
 }
 
-/// One statement that asks a predicate in every position, for a row of l each: its value, whether a WHERE keeps the row
-/// for it, for its opposite, for IS NULL of it, and beside an OR.
+/// A statement that returns, for each row of l, the predicate's value and whether a CASE takes it for true.
 fn statement(tables: &str, predicate: &str) -> String {
     let mut sql = format!("WITH {tables}");
     write!(sql, " SELECT l.k, l.v, {predicate} AS p, CASE WHEN {predicate} THEN 1 ELSE 0 END AS c FROM l").unwrap();
@@ -106,9 +106,9 @@ fn statement(tables: &str, predicate: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_predicate_has_the_value_that_going_through_all_rows_gives() {
+async fn a_predicate_has_the_value_of_the_oracle() {
     let stage = Stage::new(&[]).await;
-    let mut asked = 0;
+    let mut compared = 0;
     for r in [&NULLS[..], &NO_NULLS, &ONLY_NULLS, &[]] {
         let tables = format!("{}, {}", relation("l", &LEFT), relation("r", r));
         let lefts: [(&str, Left); 3] = [("l.v", |v| v), ("2", |_| Some(2)), ("CAST(NULL AS BIGINT)", |_| None)];
@@ -124,11 +124,11 @@ async fn a_predicate_has_the_value_that_going_through_all_rows_gives() {
                     let wanted: (Value, Value) = (json!(expected), json!(i64::from(expected == Some(true))));
                     assert_eq!(found(row), wanted, "{sql} for {row:?}, r = {r:?}");
                 }
-                asked += 1;
+                compared += 1;
             }
         }
     }
-    assert!(asked > 600, "{asked}");
+    assert!(compared > 600, "{compared}");
 }
 
 #[tokio::test]
@@ -167,14 +167,14 @@ async fn a_subquery_may_read_the_table_of_the_outer_query() {
 }
 
 #[tokio::test]
-async fn a_subquery_that_may_answer_differently_is_not_read_twice() {
+async fn a_subquery_that_may_return_different_rows_is_not_read_twice() {
     let stage = Stage::new(&[]).await;
 
     let twice = "SELECT x FROM (VALUES (1), (NULL)) t(x) WHERE (x IN (SELECT d.id FROM droplets d WHERE d.id > x + \
                  random())) IS NULL";
     let report = stage.error(twice).await.report();
     assert!(report.contains("different rows each time") && report.contains("hint: "), "{report}");
-    // Read once: facts about all of its rows.
+    // The aggregates of its rows are enough, so it is read once.
     let once = "SELECT count(*) FROM images WHERE (id > ALL (SELECT d.id FROM droplets d LIMIT 3)) IS NULL";
     assert_eq!(values(&stage, once).await, [[json!(0)]]);
 }
@@ -184,7 +184,7 @@ const COUNTED: &str = "WITH l(a, b) AS (VALUES (1, 10), (2, 20), (3, NULL), (NUL
                        s(e, f) AS (VALUES (1, 1), (1, 2), (NULL, 3), (3, 5))";
 
 #[tokio::test]
-async fn rows_that_are_counted_come_as_often_as_in_the_subquery() {
+async fn counted_rows_are_returned_as_often_as_in_the_subquery() {
     let stage = Stage::new(&[]).await;
     for (sql, expected) in [
         (
@@ -216,7 +216,7 @@ async fn rows_that_are_counted_come_as_often_as_in_the_subquery() {
 }
 
 #[tokio::test]
-async fn a_lateral_table_has_the_rows_of_each_outer_row() {
+async fn a_lateral_table_returns_its_rows_for_each_outer_row() {
     let stage = Stage::new(&[]).await;
     for (sql, expected) in [
         (
@@ -281,7 +281,7 @@ async fn a_lateral_table_has_the_rows_of_each_outer_row() {
 }
 
 #[tokio::test]
-async fn rows_that_a_join_would_count_more_than_once_are_refused_with_a_hint() {
+async fn a_subquery_whose_rows_a_join_would_duplicate_is_rejected_with_a_hint() {
     let stage = Stage::new(&[]).await;
     for sql in [
         "SELECT (SELECT count(*) FROM r WHERE r.c IN (SELECT e FROM s WHERE s.f < l.b)) FROM l",

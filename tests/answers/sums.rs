@@ -1,4 +1,4 @@
-//! Sums and averages are those of exact numbers, or an error where the result does not fit.
+//! Sums and averages are exact, or an error if the result does not fit its type.
 
 use fastrand::Rng;
 use oceanflight::error::Kind;
@@ -8,7 +8,7 @@ use super::{assert_overflows, assert_values};
 use crate::support::{Stage, json as rows_of};
 
 #[tokio::test]
-async fn a_sum_and_an_average_are_added_up_in_a_type_that_is_wide_enough() {
+async fn sums_and_averages_use_a_type_that_is_wide_enough() {
     let most = i64::MAX;
     let ages = "(SELECT TIMESTAMP '2024-01-01' - TIMESTAMP '1900-01-01' AS d FROM generate_series(1, 4))";
     assert_values(&[
@@ -37,7 +37,7 @@ async fn a_sum_and_an_average_are_added_up_in_a_type_that_is_wide_enough() {
 }
 
 #[tokio::test]
-async fn a_sum_that_does_not_fit_is_refused() {
+async fn a_sum_that_does_not_fit_is_an_error() {
     let most = i64::MAX;
     let digits = |count: usize| format!("CAST('{}' AS DECIMAL({count}, 0))", "9".repeat(count));
     let four = |value: &str| format!("(SELECT {value} AS a FROM generate_series(1, 4))");
@@ -69,7 +69,7 @@ async fn a_sum_that_does_not_fit_is_refused() {
 }
 
 #[tokio::test]
-async fn what_the_hint_of_a_sum_that_does_not_fit_says_works() {
+async fn the_hint_for_a_sum_that_does_not_fit_works() {
     let most = i64::MAX;
     assert_values(&[
         (
@@ -90,7 +90,7 @@ async fn what_the_hint_of_a_sum_that_does_not_fit_says_works() {
 }
 
 #[tokio::test]
-async fn an_average_of_integers_is_of_their_exact_sum() {
+async fn an_average_of_integers_uses_their_exact_sum() {
     let values = format!("(VALUES (1), ({}), (-{}), (NULL)) t(a)", i64::MAX, i64::MAX);
     let third = 1.0 / 3.0;
     let rows = format!("SELECT 1 AS g, a FROM {values} UNION ALL SELECT 2, NULL UNION ALL SELECT 3, 4");
@@ -120,7 +120,7 @@ async fn an_average_of_integers_is_of_their_exact_sum() {
 }
 
 #[tokio::test]
-async fn a_sum_of_intervals_or_of_large_decimals_may_leave_its_type_and_come_back() {
+async fn an_intermediate_sum_may_exceed_the_type_of_the_result() {
     let days = "VALUES (1, INTERVAL '2147483647 days'), (2, INTERVAL '1 day'), (3, INTERVAL '-3 days 1 second')";
     let large = format!("CAST('{}' AS DECIMAL(76, 0))", "9".repeat(76));
     let rows =
@@ -145,7 +145,7 @@ async fn a_sum_of_intervals_or_of_large_decimals_may_leave_its_type_and_come_bac
 }
 
 #[tokio::test]
-async fn distinct_values_in_a_moving_frame_are_exact_or_refused_with_a_hint() {
+async fn a_sum_of_distinct_values_in_a_moving_frame_is_exact_or_rejected_with_a_hint() {
     let frame = "OVER (ORDER BY a ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)";
     assert_values(&[
         (
@@ -171,12 +171,12 @@ async fn distinct_values_in_a_moving_frame_are_exact_or_refused_with_a_hint() {
     }
 }
 
-/// A group, a place in the order, and a value.
+/// A group, a position in the order, and a value.
 type Row = (usize, usize, Option<i64>);
 
 const TABLES: usize = 60;
 
-/// How an aggregate is asked for, and which rows its result on each row is of.
+/// The form of an aggregate, which determines the rows that each result is computed from.
 #[derive(Clone, Copy, Debug)]
 enum Over {
     Group,
@@ -185,7 +185,7 @@ enum Over {
 }
 
 #[tokio::test]
-async fn random_sums_and_averages_are_those_of_integers_of_128_bits() {
+async fn random_sums_and_averages_equal_those_of_128_bit_integers() {
     let stage = Stage::new(&[]).await;
     let mut random = Rng::with_seed(38);
     let (mut values, mut refusals) = (0, 0);
@@ -241,7 +241,7 @@ fn statement(rows: &[Row], over: Over, function: &str, distinct: bool) -> String
     }
 }
 
-/// The values that the results are of, for each row of the statement.
+/// The values that each result is computed from.
 fn sets(rows: &[Row], over: Over) -> Vec<Vec<i64>> {
     let of = |keep: &dyn Fn(&Row) -> bool| rows.iter().filter(|row| keep(row)).filter_map(|row| row.2).collect();
     let groups = (0..3).filter(|group| rows.iter().any(|row| row.0 == *group));
@@ -252,7 +252,7 @@ fn sets(rows: &[Row], over: Over) -> Vec<Vec<i64>> {
     }
 }
 
-/// The results, or nothing where one does not fit.
+/// The results. `None` if one does not fit its type.
 fn expected(rows: &[Row], over: Over, function: &str, distinct: bool) -> Option<Vec<Value>> {
     let result = |mut values: Vec<i64>| {
         if distinct {
@@ -271,11 +271,11 @@ fn expected(rows: &[Row], over: Over, function: &str, distinct: bool) -> Option<
     sets(rows, over).into_iter().map(result).collect()
 }
 
-/// The DOUBLE that is nearest to a quotient, found among its neighbours by comparing exact distances.
+/// The DOUBLE nearest to a quotient, found by comparing the exact distances of three candidates.
 fn divided(sum: i128, count: i128) -> f64 {
     let guess = sum as f64 / count as f64;
     let candidates = [guess.next_down(), guess, guess.next_up()];
-    // A DOUBLE of this size is a whole number, or else the sum is exact and the guess was rounded once.
+    // Below 2^53 the sum is exact as a DOUBLE, and the division rounds once. Above, the candidates' eighths are whole.
     if sum.unsigned_abs() < 1 << 53 {
         return guess;
     }

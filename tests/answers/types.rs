@@ -1,4 +1,4 @@
-//! Random expressions: the types that the server tells are those that DataFusion gives the same statement by itself.
+//! The types of random expressions are the same as in DataFusion without this server.
 
 use arrow::datatypes::DataType;
 use datafusion::error::Result;
@@ -8,7 +8,7 @@ use fastrand::Rng;
 use crate::support::Stage;
 use oceanflight::engine::Principal;
 
-/// Columns of each type, with values that no expression below overflows with.
+/// Columns of each type. Their values are so small that no expression below overflows.
 const ROWS: &str = "WITH t AS (SELECT CAST(a AS SMALLINT) AS s, CAST(a AS INT) AS i, CAST(a AS BIGINT) AS b, \
                     CAST(a AS REAL) AS r, CAST(a AS DOUBLE) AS d, CAST(a AS DECIMAL(10, 2)) AS m, \
                     CAST(a AS DECIMAL(7, 4)) AS p, CAST(a AS VARCHAR) AS t, a > 1 AS f, \
@@ -16,7 +16,7 @@ const ROWS: &str = "WITH t AS (SELECT CAST(a AS SMALLINT) AS s, CAST(a AS INT) A
 
 const STATEMENTS: usize = 200;
 
-/// What an expression has to be of, for the functions around it.
+/// The kind of type that an expression must have for the function around it.
 #[derive(Clone, Copy, PartialEq)]
 enum Family {
     Number,
@@ -32,21 +32,21 @@ async fn random_expressions_have_the_types_that_datafusion_gives_them() {
     let mut compared = 0;
     for _ in 0..STATEMENTS {
         let sql = statement(&mut random);
-        // `NULL || NULL` has no type, for one.
+        // Some statements are invalid: `NULL || NULL` has no type.
         let Ok(expected) = in_process(&sql).await else { continue };
-        let (told, sent) =
+        let (prepared, sent) =
             (stage.engine.prepare(&Principal::local(), &sql).await.unwrap().schema, stage.rows(&sql).await.schema());
 
         let types: Vec<DataType> = sent.fields().iter().map(|field| field.data_type().clone()).collect();
 
-        assert_eq!(told, sent, "{sql}");
+        assert_eq!(prepared, sent, "{sql}");
         assert_eq!(types, expected, "{sql}");
         compared += 1;
     }
     assert!(compared > STATEMENTS / 2, "{compared}");
 }
 
-/// The types of the columns that DataFusion's own plan returns, without anything of ours.
+/// The types of the result's columns in DataFusion without this server.
 async fn in_process(sql: &str) -> Result<Vec<DataType>> {
     let mut config = SessionConfig::new();
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
@@ -54,7 +54,7 @@ async fn in_process(sql: &str) -> Result<Vec<DataType>> {
     Ok(plan.schema().fields().iter().map(|field| plain(field.data_type())).collect())
 }
 
-/// The type as clients are sent it: JDBC up to 18.3 and ODBC know no Utf8View.
+/// The type as clients receive it: JDBC up to 18.3 and ODBC do not support Utf8View.
 fn plain(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Utf8View => DataType::Utf8,

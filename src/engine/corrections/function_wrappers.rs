@@ -135,9 +135,9 @@ fn overflow(function: &str, operands: &[ColumnarValue], error: &DataFusionError)
 /// The first number whose factorial does not fit 64 bits. `None` if a negative number comes first, which has no
 /// factorial.
 fn first_too_large(operand: &ColumnarValue) -> Option<i64> {
-    let numbers = operand.to_array(1).ok()?;
-    let numbers = numbers.as_primitive_opt::<Int64Type>()?;
-    numbers.iter().flatten().find(|number| !(0..=20).contains(number)).filter(|number| *number > 0)
+    let array = operand.to_array(1).ok()?;
+    let first = array.as_primitive_opt::<Int64Type>()?.iter().flatten().find(|number| !(0..=20).contains(number));
+    first.filter(|number| *number > 0)
 }
 
 /// The same value, but nullable in the plan.

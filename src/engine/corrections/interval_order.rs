@@ -17,7 +17,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, AsArray, Decimal128Array};
+use arrow::array::{AsArray, Decimal128Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, IntervalMonthDayNanoType, IntervalUnit};
 use datafusion::common::{DFSchema, ScalarValue, internal_err};
@@ -197,13 +197,12 @@ impl ScalarUDFImpl for Length {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let intervals = args.args[0].to_array(args.number_rows)?;
-        let intervals = cast(&intervals, &DataType::Interval(IntervalUnit::MonthDayNano))?;
-        let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
-        let lengths: Decimal128Array = intervals.unary(|interval| {
+        // The other interval types have a subset of the fields of this one.
+        let with_all_fields = cast(&intervals, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+        let lengths: Decimal128Array = with_all_fields.as_primitive::<IntervalMonthDayNanoType>().unary(|interval| {
             let days = i128::from(interval.months) * DAYS_PER_MONTH + i128::from(interval.days);
             days * NANOSECONDS_PER_DAY + i128::from(interval.nanoseconds)
         });
-        let lengths: ArrayRef = Arc::new(lengths.with_precision_and_scale(DECIMAL128_MAX_PRECISION, 0)?);
-        Ok(ColumnarValue::Array(lengths))
+        Ok(ColumnarValue::Array(Arc::new(lengths.with_precision_and_scale(DECIMAL128_MAX_PRECISION, 0)?)))
     }
 }

@@ -7,9 +7,9 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Column, DFSchema};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison};
 use datafusion::logical_expr::{Expr, LogicalPlan, Subquery};
@@ -54,26 +54,31 @@ impl AnalyzerRule for OuterTypes {
     }
 }
 
-/// The subquery with the types that the outer columns have in `schema`.
+/// The subquery with the types that the outer columns have in `schema`. Sets `changed` if any differs.
 fn up_to_date(subquery: Subquery, schema: &DFSchema, changed: &Cell<bool>) -> Result<Transformed<Subquery>> {
-    let before = changed.get();
-    let current = |column: &Column| schema.qualified_field_from_column(column).ok().map(|(_, field)| Arc::clone(field));
-    let renew = |expr: Expr| {
-        expr.transform_up(|part| match part {
-            Expr::OuterReferenceColumn(field, column) => match current(&column) {
-                Some(now) if now.data_type() != field.data_type() => {
-                    changed.set(true);
-                    Ok(Transformed::yes(Expr::OuterReferenceColumn(now, column)))
-                }
-                _ => Ok(Transformed::no(Expr::OuterReferenceColumn(field, column))),
-            },
-            other => Ok(Transformed::no(other)),
-        })
-    };
-    let plan = LogicalPlan::clone(&subquery.subquery);
-    let plan = plan.transform_up_with_subqueries(|node| node.map_expressions(renew)).data()?;
-    let outer_ref_columns = subquery.outer_ref_columns.iter().cloned().map(|outer| renew(outer).data());
-    let outer_ref_columns = outer_ref_columns.collect::<Result<Vec<_>>>()?;
+    let changed_before = changed.get();
+    let update = |expr: Expr| with_current_types(expr, schema, changed);
+    let plan = LogicalPlan::clone(&subquery.subquery)
+        .transform_up_with_subqueries(|node| node.map_expressions(update))
+        .data()?;
+    let mut outer_ref_columns = Vec::with_capacity(subquery.outer_ref_columns.len());
+    for column in &subquery.outer_ref_columns {
+        outer_ref_columns.push(update(column.clone()).data()?);
+    }
     let current = Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: subquery.spans };
-    Ok(Transformed::new_transformed(current, changed.get() != before))
+    Ok(Transformed::new_transformed(current, changed.get() != changed_before))
+}
+
+/// The expression with the types that its outer columns have in `schema`.
+fn with_current_types(expr: Expr, schema: &DFSchema, changed: &Cell<bool>) -> Result<Transformed<Expr>> {
+    expr.transform_up(|part| {
+        let Expr::OuterReferenceColumn(field, column) = part else { return Ok(Transformed::no(part)) };
+        match schema.qualified_field_from_column(&column) {
+            Ok((_, current)) if current.data_type() != field.data_type() => {
+                changed.set(true);
+                Ok(Transformed::yes(Expr::OuterReferenceColumn(Arc::clone(current), column)))
+            }
+            Ok(_) | Err(_) => Ok(Transformed::no(Expr::OuterReferenceColumn(field, column))),
+        }
+    })
 }

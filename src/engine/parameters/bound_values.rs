@@ -106,13 +106,13 @@ fn converted_text(bound: &ArrayRef, wanted: &DataType, rounds: bool) -> Result<A
     let text = texts.as_string::<i32>().value(0);
     bound_texts::check(text, wanted, rounds)?;
     let with_seconds = time_with_seconds(text).filter(|_| matches!(wanted, DataType::Timestamp(..)));
-    let text = with_seconds.as_deref().unwrap_or(text);
-    let column = checked_cast(&(Arc::new(StringArray::from(vec![text])) as ArrayRef), wanted)?;
+    let readable: ArrayRef = Arc::new(StringArray::from(vec![with_seconds.as_deref().unwrap_or(text)]));
+    let column = checked_cast(&readable, wanted)?;
     if wanted.is_floating() {
-        let mantissa_has =
-            |words: &[char]| text.to_lowercase().split('e').next().is_some_and(|number| number.contains(words));
-        let is_infinite = text.to_lowercase().contains("inf");
-        check_float(&column, is_infinite, !mantissa_has(&['1', '2', '3', '4', '5', '6', '7', '8', '9']))?;
+        let number = text.to_lowercase();
+        let mantissa = number.split('e').next().unwrap_or(&number);
+        let is_zero = !mantissa.contains(|digit| matches!(digit, '1'..='9'));
+        check_float(&column, number.contains("inf"), is_zero)?;
     }
     check_time_of_day(&column)?;
     Ok(column)

@@ -17,8 +17,7 @@
 //! statement without parameters is planned once.
 //!
 //! Do not change without thinking: the types must not depend on the bound values, because clients have received the
-//! schema before they bind. And the functions are `Stable`, not `Immutable`: otherwise the optimizer would evaluate
-//! them without a value.
+//! schema before they bind.
 //!
 //! Clients receive slightly different types, which their drivers can write ([`client_schema`]).
 

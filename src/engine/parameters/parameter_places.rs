@@ -128,8 +128,8 @@ fn check_function(function: &Function) -> Result<(), Fault> {
         }
     }
     let FunctionArguments::List(list) = &function.args else { return Ok(()) };
-    let parameters = list.args.iter().map(|argument| argument_of(argument).is_some_and(is_parameter));
-    let parameters: Vec<bool> = parameters.collect();
+    let parameters: Vec<bool> =
+        list.args.iter().map(|argument| argument_of(argument).is_some_and(is_parameter)).collect();
     let name = function.name.0.last().and_then(|part| part.as_ident()).map(identifier).unwrap_or_default();
     let is_parameter_at = |at: usize| parameters.get(at) == Some(&true);
     match name.as_str() {

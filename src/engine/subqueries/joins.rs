@@ -339,9 +339,7 @@ impl<'a> Joins<'a> {
             Some(value) => resolved(columns.replaced(value)?, self.plan.schema())?,
             None => columns.column(0),
         };
-        let renamed = columns.exprs.into_iter().enumerate().map(|(place, expr)| expr.alias(column_name(place)));
-        let renamed: Vec<Expr> = renamed.collect();
-        let plan = LogicalPlanBuilder::from(plan).project(renamed)?.alias(alias.as_str())?.build()?;
+        let plan = LogicalPlanBuilder::from(plan).project(columns.renamed())?.alias(alias.as_str())?.build()?;
         Ok(Side { plan, value, conditions: join_conditions })
     }
 
@@ -413,6 +411,11 @@ impl SideColumns {
                 Ok(Transformed::new(self.column(place), true, TreeNodeRecursion::Jump))
             })
             .data()
+    }
+
+    /// The expressions of the columns, each under its new name.
+    fn renamed(self) -> Vec<Expr> {
+        self.exprs.into_iter().enumerate().map(|(place, expr)| expr.alias(column_name(place))).collect()
     }
 
     fn column(&self, place: usize) -> Expr {

@@ -75,8 +75,8 @@ pub(super) fn joined(join: &Join, subquery: &LogicalPlan, names: &mut SubqueryNa
         };
         columns.push(value.alias_qualified(name.relation, name.name));
     }
-    let rows = LogicalPlanBuilder::from(left).join_on(right.plan, join.join_type, [conditions])?;
-    let rows = rows.project(columns)?.build()?;
+    let rows =
+        LogicalPlanBuilder::from(left).join_on(right.plan, join.join_type, [conditions])?.project(columns)?.build()?;
     match join.join_type {
         JoinType::Inner if !on.is_empty() => filtered(rows, on, names),
         _ => Ok(rows),

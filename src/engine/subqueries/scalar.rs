@@ -144,8 +144,11 @@ pub(super) fn for_each_value(
     Ok(Uncorrelated { plan, conditions })
 }
 
+/// The prefix of the columns that hold the values of outer columns.
+const KEY_PREFIX: &str = "__outer_value_";
+
 fn key_name(at: usize) -> String {
-    format!("__outer_value_{at}")
+    format!("{KEY_PREFIX}{at}")
 }
 
 fn key(at: usize) -> Expr {
@@ -182,11 +185,13 @@ impl PerValue<'_> {
                 let input = self.rows(&alias.input)?;
                 let aliased = SubqueryAlias::try_new(Arc::new(input), alias.alias.clone())?;
                 // The columns of the values keep unqualified names, which [`key`] refers to.
-                let columns = aliased.schema.columns().into_iter().map(|column| match column.name.as_str() {
-                    name if name.starts_with("__outer_value_") => Expr::Column(column.clone()).alias(name),
-                    _ => Expr::Column(column),
-                });
-                let columns: Vec<Expr> = columns.collect();
+                let mut columns = Vec::new();
+                for column in aliased.schema.columns() {
+                    columns.push(match column.name.as_str() {
+                        name if name.starts_with(KEY_PREFIX) => Expr::Column(column.clone()).alias(name),
+                        _ => Expr::Column(column),
+                    });
+                }
                 LogicalPlanBuilder::from(LogicalPlan::SubqueryAlias(aliased)).project(columns)?.build()
             }
             _ => Err(refused(Fault::Correlated)),
@@ -200,46 +205,51 @@ impl PerValue<'_> {
 
     fn aggregate(&mut self, aggregate: &Aggregate) -> Result<LogicalPlan> {
         let Uncorrelated { plan, conditions } = uncorrelated_rows(LogicalPlan::clone(&aggregate.input))?;
-        let mut conditions =
-            conditions.into_iter().map(|condition| self.over_values(condition)).collect::<Result<Vec<_>>>()?;
-        if conditions.is_empty() {
-            conditions.push(lit(true));
+        let mut join_conditions = Vec::new();
+        for condition in conditions {
+            join_conditions.push(self.over_values(condition)?);
         }
+        if join_conditions.is_empty() {
+            join_conditions.push(lit(true));
+        }
+        let matched = format!("{}_matched", self.names.next());
+        let is_matched = Expr::Column(Column::new_unqualified(matched.as_str()));
         let mut aggregates = Vec::new();
         for expr in &aggregate.aggr_expr {
             // SQL defines an aggregate of outer columns only as an aggregate of the outer query.
             if expr.contains_outer() && expr.column_refs().is_empty() {
                 return Err(refused(Fault::Correlated));
             }
-            aggregates.push(self.over_values(expr.clone())?);
+            aggregates.push(over_matched_rows(self.over_values(expr.clone())?, &is_matched)?);
         }
-        let values: Vec<Expr> = self
-            .values
-            .iter()
-            .enumerate()
-            .map(|(at, column)| Expr::Column(column.clone()).alias(key_name(at)))
-            .collect();
-        let values = LogicalPlanBuilder::from(self.outer.clone()).project(values)?.distinct()?.build()?;
-
-        let matched = format!("{}_matched", self.names.next());
-        let mut columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
-        columns.push(lit(true).alias(matched.as_str()));
-        let rows = LogicalPlanBuilder::from(plan).project(columns)?.build()?;
-        let joined = LogicalPlanBuilder::from(values).join_on(rows, JoinType::Left, conditions)?.build()?;
-
-        let matched = Expr::Column(Column::new_unqualified(matched));
-        let over_matched = aggregates.into_iter().map(|expr| over_matched_rows(expr, &matched));
+        // `over_values` has collected the outer columns, so all of them are known from here on.
         let groups: Vec<Expr> = (0..self.values.len()).map(key).collect();
-        let grouped =
-            LogicalPlanBuilder::from(joined).aggregate(groups, over_matched.collect::<Result<Vec<_>>>()?)?.build()?;
-        // The operators above refer to the aggregates by name, and the subquery's column must be the first one.
-        let names = aggregate.schema.columns();
+        let grouped = LogicalPlanBuilder::from(self.distinct_values()?)
+            .join_on(with_column(plan, lit(true), &matched)?, JoinType::Left, join_conditions)?
+            .aggregate(groups, aggregates)?
+            .build()?;
+        self.with_aggregates_first(grouped, aggregate)
+    }
+
+    /// The distinct values of the outer columns that the subquery refers to.
+    fn distinct_values(&self) -> Result<LogicalPlan> {
+        let mut columns = Vec::new();
+        for (at, column) in self.values.iter().enumerate() {
+            columns.push(Expr::Column(column.clone()).alias(key_name(at)));
+        }
+        LogicalPlanBuilder::from(self.outer.clone()).project(columns)?.distinct()?.build()
+    }
+
+    /// The columns of `grouped` in the order of `aggregate`, with its names, and then the values.
+    ///
+    /// The operators above refer to the aggregates by name, and the subquery's column must be the first one.
+    fn with_aggregates_first(&self, grouped: LogicalPlan, aggregate: &Aggregate) -> Result<LogicalPlan> {
         let values = self.values.len();
-        let places = grouped.schema().columns();
+        let grouped_columns = grouped.schema().columns();
         let mut columns: Vec<Expr> = Vec::new();
-        for (at, name) in names.iter().enumerate() {
-            let value = Expr::Column(places[values + at].clone());
-            columns.push(value.alias_qualified(name.relation.clone(), name.name.clone()));
+        for (at, name) in aggregate.schema.columns().into_iter().enumerate() {
+            let value = Expr::Column(grouped_columns[values + at].clone());
+            columns.push(value.alias_qualified(name.relation, name.name));
         }
         columns.extend((0..values).map(key));
         LogicalPlanBuilder::from(grouped).project(columns)?.build()
@@ -264,6 +274,13 @@ impl PerValue<'_> {
             })
             .data()
     }
+}
+
+/// The rows of `plan` with one more column.
+fn with_column(plan: LogicalPlan, value: Expr, name: &str) -> Result<LogicalPlan> {
+    let mut columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
+    columns.push(value.alias(name));
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
 }
 
 /// The aggregate with a FILTER for matched rows.
