@@ -324,10 +324,10 @@ async fn no_statement_of_a_user_is_an_internal_error() {
 async fn the_error_for_an_unknown_function_suggests_the_nearest_in_any_case() {
     let stage = Stage::new(&[]).await;
     for (call, nearest) in [
-        ("\"COUNT\"(id)", "write `count`?"),
-        ("\"Sum\"(id)", "write `sum`?"),
-        ("COUNTT(id)", "write `count`?"),
-        ("\"UNNEST\"(tags)", "write `unnest`?"),
+        ("\"COUNT\"(id)", "did you mean `count`?"),
+        ("\"Sum\"(id)", "did you mean `sum`?"),
+        ("COUNTT(id)", "did you mean `count`?"),
+        ("\"UNNEST\"(tags)", "did you mean `unnest`?"),
         ("\"GETDATE\"()", "write `now()`"),
     ] {
         let report = stage.error(&format!("SELECT {call} FROM images")).await.report();

@@ -44,11 +44,15 @@ fn placeholder_field(callable: &Callable, name: &str) -> Option<Field> {
 /// text if that is unknown.
 pub(super) fn parameters(plan: &LogicalPlan, count: usize) -> Result<SchemaRef> {
     let types = plan.get_parameter_types().map_err(from_datafusion)?;
-    let field = |number: usize| {
-        let known = types.get(&format!("${number}")).cloned().flatten().filter(|known| *known != DataType::Null);
-        Field::new(number.to_string(), known.unwrap_or(DataType::Utf8), true)
-    };
-    Ok(Arc::new(Schema::new((1..=count).map(field).collect::<Vec<_>>())))
+    let mut fields = Vec::with_capacity(count);
+    for number in 1..=count {
+        let data_type = match types.get(&format!("${number}")).cloned().flatten() {
+            None | Some(DataType::Null) => DataType::Utf8,
+            Some(known) => known,
+        };
+        fields.push(Field::new(number.to_string(), data_type, true));
+    }
+    Ok(Arc::new(Schema::new(fields)))
 }
 
 fn expression(state: &SessionState, value: &SqlExpr, wanted: Option<Field>) -> Result<Expr> {
@@ -135,14 +139,16 @@ fn unknown_method(name: &str, nearest: Option<String>) -> Fault {
 
 /// The full name of the method that is most similar to `parts`. The last `parts.len()` parts are compared.
 fn nearest_method(registry: &Registry, parts: &[String]) -> Option<String> {
-    let selects = registry
-        .iter()
-        .flat_map(|resource| resource.methods.iter().map(move |method| format!("{resource}.{}", method.name)));
-    let all: Vec<String> = registry.callables().map(|callable| callable.name()).chain(selects).collect();
-    let cut = |full: &String| {
-        full.split('.').skip(4_usize.saturating_sub(parts.len())).map(str::to_owned).collect::<Vec<_>>().join(".")
-    };
-    let cuts: Vec<String> = all.iter().map(cut).collect();
-    let near = nearest(&parts.join("."), cuts.iter().map(String::as_str))?;
-    cuts.iter().position(|cut| cut == near).map(|at| all[at].clone())
+    let mut full_names: Vec<String> = registry.callables().map(|callable| callable.name()).collect();
+    for resource in registry.iter() {
+        full_names.extend(resource.methods.iter().map(|method| format!("{resource}.{}", method.name)));
+    }
+    let endings: Vec<String> = full_names.iter().map(|name| last_parts(name, parts.len())).collect();
+    let near = nearest(&parts.join("."), endings.iter().map(String::as_str))?;
+    endings.iter().position(|ending| ending == near).map(|at| full_names[at].clone())
+}
+
+/// The last `count` of the four parts of a method's full name.
+fn last_parts(full_name: &str, count: usize) -> String {
+    full_name.split('.').skip(4_usize.saturating_sub(count)).collect::<Vec<_>>().join(".")
 }

@@ -105,7 +105,7 @@ pub enum Fault {
         /// The name in the statement.
         name: String,
         /// What to write instead, if there is a suggestion.
-        instead: Option<String>,
+        hint: Option<String>,
     },
     /// A statement that would change something: DDL, DML, SET and similar ones.
     #[error("tables are read-only: {0}")]
@@ -329,8 +329,8 @@ impl Failure for Fault {
             Self::UnknownColumn { nearest: None, known, .. } if known.is_empty() => return None,
             Self::UnknownColumn { nearest: None, known, .. } => format!("there are {}", known.join(", ")),
             Self::Dialect { instead, .. } => instead.clone(),
-            Self::UnknownFunction { instead: Some(instead), .. } => format!("write {instead}"),
-            Self::UnknownFunction { instead: None, .. } => {
+            Self::UnknownFunction { hint: Some(hint), .. } => hint.clone(),
+            Self::UnknownFunction { hint: None, .. } => {
                 "`SELECT DISTINCT routine_name FROM information_schema.routines` lists the functions".into()
             }
             Self::ParameterCount { .. } => "bind a value to each `?` or `$n`; `oceanflight query` binds none".into(),

@@ -62,12 +62,10 @@ fn resources(registry: &Registry) -> MetaTable {
 }
 
 fn columns(registry: &Registry) -> MetaTable {
-    let all: Vec<(&Resource, usize, &Column)> = registry
-        .iter()
-        .flat_map(|resource| {
-            resource.columns.iter().enumerate().map(move |(at, column)| (resource.as_ref(), at + 1, column))
-        })
-        .collect();
+    let mut all: Vec<(&Resource, usize, &Column)> = Vec::new();
+    for resource in registry.iter() {
+        all.extend(resource.columns.iter().enumerate().map(|(at, column)| (resource.as_ref(), at + 1, column)));
+    }
     let text = |of: fn(&Column) -> String| texts(all.iter().map(|(_, _, column)| Some(of(column))));
     let needs = all.iter().map(|(resource, _, column)| Some(is_required(resource, &column.name)));
     let columns = with_names(
@@ -261,19 +259,12 @@ fn methods(registry: &Registry) -> MetaTable {
 
 fn parameters(registry: &Registry) -> MetaTable {
     let methods = AnyMethod::all(registry);
-    let all: Vec<(&AnyMethod<'_>, usize, Parameter)> = methods
-        .iter()
-        .flat_map(|method| {
-            method.parameters().into_iter().enumerate().map(move |(at, parameter)| (method, at + 1, parameter))
-        })
-        .collect();
+    let mut all: Vec<(&AnyMethod<'_>, usize, Parameter)> = Vec::new();
+    for method in &methods {
+        all.extend(method.parameters().into_iter().enumerate().map(|(at, parameter)| (method, at + 1, parameter)));
+    }
     let text = |of: fn(&Parameter) -> Option<String>| texts(all.iter().map(|(_, _, parameter)| of(parameter)));
     let of_method = |of: fn(&AnyMethod<'_>) -> String| texts(all.iter().map(|(method, _, _)| Some(of(method))));
-    let goes_with = |parameter: &Parameter| {
-        let when = parameter.when.as_ref()?;
-        let is: Vec<_> = when.is.iter().map(|value| format!("'{value}'")).collect();
-        Some(format!("{} IN ({})", when.parameter, is.join(", ")))
-    };
     let columns = with_names(
         all.iter().map(|(method, _, _)| method.resource()),
         vec![
@@ -287,7 +278,7 @@ fn parameters(registry: &Registry) -> MetaTable {
                 "Whether it is required: always, or if the condition in `goes_with` is true.",
                 Arc::new(all.iter().map(|(_, _, parameter)| Some(parameter.required)).collect::<BooleanArray>()),
             ),
-            ("goes_with", "The condition under which the parameter applies; NULL if it always does.", text(goes_with)),
+            ("goes_with", "The condition under which the parameter applies; NULL if it always does.", text(condition)),
             (
                 "allowed_values",
                 "The allowed values; NULL if any value is.",
@@ -309,6 +300,13 @@ fn parameters(registry: &Registry) -> MetaTable {
         ],
     );
     ("parameters", "The parameters of the methods.", columns)
+}
+
+/// The condition under which a parameter applies, in SQL.
+fn condition(parameter: &Parameter) -> Option<String> {
+    let when = parameter.when.as_ref()?;
+    let values: Vec<_> = when.is.iter().map(|value| format!("'{value}'")).collect();
+    Some(format!("{} IN ({})", when.parameter, values.join(", ")))
 }
 
 fn location(location: Location) -> &'static str {

@@ -176,11 +176,12 @@ fn starts_with(resource: &Resource, parts: &[String]) -> bool {
 /// `depth` parts.
 fn known(registry: &Registry, depth: usize, written: usize) -> Vec<String> {
     let written = written.min(depth);
-    let first_and_last = |resource: &Arc<Resource>| {
+    let mut names = Vec::new();
+    for resource in registry.iter() {
         let parts = [&resource.catalog, &resource.schema, &resource.table].map(String::as_str);
-        [parts[..written].join("."), parts[depth - written..depth].join(".")]
-    };
-    registry.iter().flat_map(first_and_last).collect()
+        names.extend([parts[..written].join("."), parts[depth - written..depth].join(".")]);
+    }
+    names
 }
 
 /// The query or plan of a DESCRIBE.

@@ -22,18 +22,18 @@ use arrow::error::ArrowError;
 /// column that was described as not nullable. The metadata of fields is removed: it describes tables, and differs
 /// between plans of one statement.
 pub(super) fn wire_schema(schema: &Schema) -> SchemaRef {
-    let nullable = |field: &FieldRef| wire_field(field).as_ref().clone().with_nullable(true);
-    Arc::new(Schema::new(schema.fields().iter().map(nullable).collect::<Vec<_>>()))
+    let fields = schema.fields().iter().map(|field| wire_field(field).with_nullable(true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// A table's columns in the wire's types, with their metadata.
 pub(super) fn plain_types(schema: &Schema) -> SchemaRef {
-    let plain = |field: &FieldRef| wire_field(field).as_ref().clone().with_metadata(field.metadata().clone());
-    Arc::new(Schema::new(schema.fields().iter().map(plain).collect::<Vec<_>>()))
+    let fields = schema.fields().iter().map(|field| wire_field(field).with_metadata(field.metadata().clone()));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-fn wire_field(field: &FieldRef) -> FieldRef {
-    Arc::new(Field::new(field.name(), wire_type(field.data_type()), field.is_nullable()))
+fn wire_field(field: &FieldRef) -> Field {
+    Field::new(field.name(), wire_type(field.data_type()), field.is_nullable())
 }
 
 fn wire_type(data_type: &DataType) -> DataType {
@@ -42,11 +42,11 @@ fn wire_type(data_type: &DataType) -> DataType {
         DataType::BinaryView => DataType::Binary,
         DataType::Dictionary(_, values) => wire_type(values),
         DataType::RunEndEncoded(_, values) => wire_type(values.data_type()),
-        DataType::List(item) | DataType::ListView(item) => DataType::List(wire_field(item)),
-        DataType::LargeList(item) | DataType::LargeListView(item) => DataType::LargeList(wire_field(item)),
-        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(wire_field(item), *length),
+        DataType::List(item) | DataType::ListView(item) => DataType::List(Arc::new(wire_field(item))),
+        DataType::LargeList(item) | DataType::LargeListView(item) => DataType::LargeList(Arc::new(wire_field(item))),
+        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(Arc::new(wire_field(item)), *length),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(wire_field).collect()),
-        DataType::Map(entries, sorted) => DataType::Map(wire_field(entries), *sorted),
+        DataType::Map(entries, sorted) => DataType::Map(Arc::new(wire_field(entries)), *sorted),
         plain => plain.clone(),
     }
 }
@@ -67,21 +67,21 @@ pub(super) struct OtherType {
 /// # Errors
 /// [`OtherType`], with the first column that cannot.
 pub(super) fn check(rows: &Schema, schema: &Schema) -> Result<(), OtherType> {
-    let fits =
-        |row: &DataType, described: &DataType| same(row, described) || (row.is_numeric() && described.is_numeric());
-    let other = rows
-        .fields()
-        .iter()
-        .zip(schema.fields())
-        .find(|(row, described)| !fits(row.data_type(), described.data_type()));
-    match other {
-        None => Ok(()),
-        Some((row, described)) => Err(OtherType {
-            column: described.name().clone(),
-            described: described.data_type().clone(),
-            found: row.data_type().clone(),
-        }),
+    for (row, described) in rows.fields().iter().zip(schema.fields()) {
+        if !is_convertible(row.data_type(), described.data_type()) {
+            return Err(OtherType {
+                column: described.name().clone(),
+                described: described.data_type().clone(),
+                found: row.data_type().clone(),
+            });
+        }
     }
+    Ok(())
+}
+
+/// Whether [`to_wire`] can convert the type. For two numeric types it checks each value.
+fn is_convertible(from: &DataType, to: &DataType) -> bool {
+    same(from, to) || (from.is_numeric() && to.is_numeric())
 }
 
 /// Whether two types become the same wire type. Names, metadata and nullability of nested fields do not matter: they
@@ -100,9 +100,8 @@ fn same_plain(one: &DataType, other: &DataType) -> bool {
             length == other_length && same_fields(one, other)
         }
         (DataType::Struct(one), DataType::Struct(other)) => {
-            let pairs = || one.iter().zip(other);
             one.len() == other.len()
-                && pairs().all(|(one, other)| one.name() == other.name() && same_fields(one, other))
+                && one.iter().zip(other).all(|(one, other)| one.name() == other.name() && same_fields(one, other))
         }
         _ => one == other,
     }
@@ -110,9 +109,12 @@ fn same_plain(one: &DataType, other: &DataType) -> bool {
 
 /// The batch in the wire's types. [`check`] has been called for its schema.
 pub(super) fn to_wire(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| to_type(column, field.data_type()));
-    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns.collect::<Result<_, _>>()?, &rows)
+    let mut columns = Vec::with_capacity(batch.num_columns());
+    for (column, field) in batch.columns().iter().zip(schema.fields()) {
+        columns.push(to_type(column, field.data_type())?);
+    }
+    let row_count = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &row_count)
 }
 
 fn to_type(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {

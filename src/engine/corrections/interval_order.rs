@@ -49,10 +49,9 @@ pub(super) fn compared(binary: &BinaryExpr, schema: &DFSchema) -> Option<Expr> {
 
 /// `x BETWEEN a AND b`, by their lengths.
 pub(super) fn between(between: &Between, schema: &DFSchema) -> Option<Expr> {
-    let of = |expr: &Expr| Box::new(length(expr.clone()));
     is_interval(&between.expr, schema).then(|| {
-        let (low, high) = (of(&between.low), of(&between.high));
-        Expr::Between(Between::new(of(&between.expr), between.negated, low, high))
+        let (low, high) = (boxed_length(&between.low), boxed_length(&between.high));
+        Expr::Between(Between::new(boxed_length(&between.expr), between.negated, low, high))
     })
 }
 
@@ -67,9 +66,8 @@ pub(super) fn listed(list: &InList, schema: &DFSchema) -> Option<Expr> {
 /// `CASE x WHEN a THEN …`, by their lengths.
 pub(super) fn matched(case: &Case, schema: &DFSchema) -> Option<Expr> {
     let operand = case.expr.as_deref().filter(|operand| is_interval(operand, schema))?;
-    let of = |expr: &Expr| Box::new(length(expr.clone()));
-    let whens = case.when_then_expr.iter().map(|(when, then)| (of(when), then.clone())).collect();
-    Some(Expr::Case(Case::new(Some(of(operand)), whens, case.else_expr.clone())))
+    let whens = case.when_then_expr.iter().map(|(when, then)| (boxed_length(when), then.clone())).collect();
+    Some(Expr::Case(Case::new(Some(boxed_length(operand)), whens, case.else_expr.clone())))
 }
 
 /// `nullif(a, b)`, by their lengths.
@@ -167,6 +165,10 @@ fn is_interval(expr: &Expr, schema: &DFSchema) -> bool {
 /// The length of an interval in nanoseconds.
 fn length(interval: Expr) -> Expr {
     length_function().call(vec![interval])
+}
+
+fn boxed_length(interval: &Expr) -> Box<Expr> {
+    Box::new(length(interval.clone()))
 }
 
 /// The function `interval_length`.

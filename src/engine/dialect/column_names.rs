@@ -39,12 +39,21 @@ fn number_columns_of(select: &mut Select) {
             continue;
         }
         let bare = name.rsplit('.').next().unwrap_or(name);
-        let free = (2..)
-            .map(|number| format!("{bare}_{number}"))
-            .find(|free| !taken.iter().any(|taken| may_collide(taken, free)));
-        let Some(free) = free else { continue };
+        let free = free_name(bare, &taken);
         *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', free.as_str()) };
         taken.push(free);
+    }
+}
+
+/// The first of `name_2`, `name_3`, … that collides with no other name.
+fn free_name(name: &str, taken: &[String]) -> String {
+    let mut number = 2;
+    loop {
+        let free = format!("{name}_{number}");
+        if !taken.iter().any(|taken| may_collide(taken, &free)) {
+            return free;
+        }
+        number += 1;
     }
 }
 

@@ -20,10 +20,11 @@ pub(super) fn check(state: &SessionState, function: &Function) -> Result<(), Fau
     }
     // A quoted name keeps its case: `"COUNT"(x)` is not `count(x)`, but that is what the user means.
     let folded = name.to_lowercase();
-    let instead = replacement(&folded)
-        .map(str::to_owned)
-        .or_else(|| most_similar(state, &folded).map(|near| format!("`{near}`?")));
-    Err(Fault::UnknownFunction { name, instead })
+    let hint = match replacement(&folded) {
+        Some(replacement) => Some(format!("write {replacement}")),
+        None => most_similar(state, &folded).map(|name| format!("did you mean `{name}`?")),
+    };
+    Err(Fault::UnknownFunction { name, hint })
 }
 
 fn is_known(state: &SessionState, name: &str) -> bool {

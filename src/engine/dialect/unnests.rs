@@ -17,14 +17,7 @@ pub(super) fn refers_to_columns(expr: &Expr) -> bool {
 
 /// Rejects `unnest(unnest(…)) AS x`: DataFusion loses the name `x`.
 pub(super) fn check_names(select: &Select) -> Result<(), Fault> {
-    let is_unnest = |function: &Function| function.name.to_string().eq_ignore_ascii_case("unnest");
-    let nested = |item: &SelectItem| match item {
-        SelectItem::ExprWithAlias { expr: Expr::Function(outer), .. } if is_unnest(outer) => {
-            outer.args.to_string().to_lowercase().trim_start_matches('(').starts_with("unnest(")
-        }
-        _ => false,
-    };
-    match select.projection.iter().any(nested) {
+    match select.projection.iter().any(is_named_nested_unnest) {
         false => Ok(()),
         true => Err(Fault::Dialect {
             written: "unnest(unnest(…)) AS …".into(),
@@ -33,4 +26,18 @@ pub(super) fn check_names(select: &Select) -> Result<(), Fault> {
                     .into(),
         }),
     }
+}
+
+/// Whether a selected item is `unnest(unnest(…)) AS x`.
+fn is_named_nested_unnest(item: &SelectItem) -> bool {
+    match item {
+        SelectItem::ExprWithAlias { expr: Expr::Function(outer), .. } if is_unnest(outer) => {
+            outer.args.to_string().to_lowercase().trim_start_matches('(').starts_with("unnest(")
+        }
+        _ => false,
+    }
+}
+
+fn is_unnest(function: &Function) -> bool {
+    function.name.to_string().eq_ignore_ascii_case("unnest")
 }

@@ -26,11 +26,14 @@ pub(super) fn required_types(plan: &LogicalPlan, guess: &[DataType], cast: &BTre
     if let Some(number) = required.conflicting {
         return Err(to_datafusion(Fault::ConflictingParameter { number }));
     }
-    let bound_as = |(at, data_type): (usize, DataType)| match plain(data_type) {
-        DataType::Float32 | DataType::Float16 if !cast.contains(&(at + 1)) => DataType::Float64,
-        other => other,
-    };
-    Ok(required.types.into_iter().enumerate().map(bound_as).collect())
+    let mut types = Vec::with_capacity(required.types.len());
+    for (at, data_type) in required.types.into_iter().enumerate() {
+        types.push(match plain(data_type) {
+            DataType::Float32 | DataType::Float16 if !cast.contains(&(at + 1)) => DataType::Float64,
+            other => other,
+        });
+    }
+    Ok(types)
 }
 
 /// The parameters that are not only selected: compared, ordered by, or passed to a function. A selected parameter, and

@@ -285,11 +285,10 @@ fn sides(condition: Expr, schema: &DFSchema) -> Result<(Expr, Expr)> {
     let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else {
         return Err(refused(Fault::Correlated));
     };
-    let is_inner = |expr: &Expr| Ok::<_, datafusion::error::DataFusionError>(!is_outer(expr, schema)?);
-    let refers_to_inner = |expr: &Expr| !expr.column_refs().is_empty();
-    match (is_inner(&left)?, is_inner(&right)?) {
-        (true, false) if !refers_to_inner(&right) => Ok((*left, *right)),
-        (false, true) if !refers_to_inner(&left) => Ok((*right, *left)),
+    // The outer side must not refer to inner columns as well.
+    match (is_outer(&left, schema)?, is_outer(&right, schema)?) {
+        (false, true) if right.column_refs().is_empty() => Ok((*left, *right)),
+        (true, false) if left.column_refs().is_empty() => Ok((*right, *left)),
         _ => Err(refused(Fault::Correlated)),
     }
 }
@@ -315,15 +314,17 @@ fn is_outer(expr: &Expr, inputs: &DFSchema) -> Result<bool> {
 
 /// The outer columns that an expression refers to, itself or in a nested subquery.
 pub(super) fn outer_columns(expr: &Expr) -> Vec<Column> {
-    let outer = match expr {
+    let references = match expr {
         Expr::OuterReferenceColumn(..) => vec![expr.clone()],
         _ => subquery_of(expr).map(LogicalPlan::all_out_ref_exprs).unwrap_or_default(),
     };
-    let column = |expr: Expr| match expr {
-        Expr::OuterReferenceColumn(_, column) => Some(column),
-        _ => None,
-    };
-    outer.into_iter().filter_map(column).collect()
+    let mut columns = Vec::new();
+    for reference in references {
+        if let Expr::OuterReferenceColumn(_, column) = reference {
+            columns.push(column);
+        }
+    }
+    columns
 }
 
 fn subquery_of(expr: &Expr) -> Option<&LogicalPlan> {

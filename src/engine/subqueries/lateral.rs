@@ -146,11 +146,8 @@ impl LateralRows {
 fn without_outer_values(subquery: &LogicalPlan) -> Result<(&LogicalPlan, Option<&[Expr]>)> {
     match subquery {
         LogicalPlan::Projection(projection) if projection.expr.iter().any(Expr::contains_outer) => {
-            let holds_subquery = |expr: &Expr| expr.exists(|part| Ok(matches!(part, Expr::ScalarSubquery(_))));
-            for expr in &projection.expr {
-                if holds_subquery(expr)? {
-                    return Err(refused(Fault::Correlated));
-                }
+            if projection.expr.iter().any(holds_subquery) {
+                return Err(refused(Fault::Correlated));
             }
             Ok((projection.input.as_ref(), Some(&projection.expr)))
         }
