@@ -344,7 +344,7 @@ impl<'a> Joins<'a> {
     }
 
     fn join(&mut self, side: Side, join_type: JoinType, condition: Option<Expr>) -> Result<()> {
-        let depends_on_rows = condition.iter().chain(&side.conditions).any(|expr| side.refers_to_subquery(own));
+        let depends_on_rows = condition.iter().chain(&side.conditions).any(|expr| side.refers_to_subquery(expr));
         let right = match depends_on_rows {
             true => side.plan,
             // The condition does not depend on the subquery's rows, only on whether there is one.
