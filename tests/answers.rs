@@ -232,12 +232,12 @@ async fn checked_arithmetic_keeps_the_values_and_types_of_results_that_fit() {
 
 async fn assert_overflows(cases: &[(&str, &str)]) {
     let stage = Stage::new(&[]).await;
-    for (sql, says) in cases {
+    for (sql, expected) in cases {
         let error = stage.error(sql).await;
         let report = error.report();
         assert_eq!(error.kind(), Kind::InvalidArgument, "{sql}: {report}");
         assert!(report.contains("does not fit its type") && report.contains("hint: "), "{sql}: {report}");
-        assert!(report.contains(says), "{sql}: {report}");
+        assert!(report.contains(expected), "{sql}: {report}");
     }
 }
 
@@ -265,7 +265,7 @@ async fn syntax_of_other_dialects_works_if_it_means_the_same() {
 #[tokio::test]
 async fn the_hint_for_unsupported_syntax_says_what_to_write() {
     let stage = Stage::new(&[]).await;
-    for (sql, says) in [
+    for (sql, expected) in [
         ("SELECT TOP 10 PERCENT id FROM images", "rank() OVER"),
         ("SELECT id FROM images ORDER BY id FETCH FIRST 1 ROW WITH TIES", "rank() OVER"),
         ("SELECT TOP 1 id FROM images LIMIT 2", "write one of them"),
@@ -290,7 +290,7 @@ async fn the_hint_for_unsupported_syntax_says_what_to_write() {
         let error = stage.error(sql).await;
         let report = error.report();
         assert_eq!(error.kind(), Kind::InvalidArgument, "{sql}: {report}");
-        assert!(report.contains(says), "{sql}: {report}");
+        assert!(report.contains(expected), "{sql}: {report}");
     }
     assert!(stage.requests().is_empty());
 }

@@ -65,7 +65,7 @@ async fn the_error_for_an_unknown_name_suggests_the_nearest() {
 async fn a_statement_that_would_return_wrong_rows_is_rejected_with_an_explanation() {
     let stage = Stage::new(&[]).await;
 
-    for (sql, says) in [
+    for (sql, expected) in [
         ("SELECT count(*) FROM images TABLESAMPLE BERNOULLI(10)", "TABLESAMPLE"),
         (
             "SELECT id FROM images i WHERE (SELECT a.id FROM image_actions a WHERE a.image_id = i.id) = 1",
@@ -78,7 +78,7 @@ async fn a_statement_that_would_return_wrong_rows_is_rejected_with_an_explanatio
         ),
     ] {
         let report = stage.error(sql).await.report();
-        assert!(report.contains(says) && !report.contains("Expr"), "{sql}: {report}");
+        assert!(report.contains(expected) && !report.contains("Expr"), "{sql}: {report}");
     }
     let by_another_column = "SELECT count(*) FROM regions WHERE slug NOT IN (SELECT region_slug FROM image_actions \
                              WHERE region_slug IS NOT NULL)";
