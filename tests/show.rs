@@ -119,7 +119,10 @@ async fn a_method_is_described_by_its_parameters() {
     assert_eq!(described.len(), 3);
     assert_eq!((&described[1]["name"], &described[1]["required"]), (&json!("type"), &json!(true)));
     assert_eq!(described[1]["allowed_values"], json!(["convert", "transfer"]));
-    assert_eq!((&described[2]["name"], &described[2]["goes_with"]), (&json!("region"), &json!("type IN ('transfer')")));
+    assert_eq!(
+        (&described[2]["name"], &described[2]["applies_when"]),
+        (&json!("region"), &json!("type IN ('transfer')"))
+    );
     assert!(described.iter().all(|row| row["http_method"] == "POST" && row["path"] == "/v2/images/{image_id}/actions"));
     assert_eq!(described[0]["location"], "path");
     let extended = rows("DESCRIBE METHOD EXTENDED images.transfer").await;
@@ -150,8 +153,8 @@ async fn the_lists_are_tables_to_be_joined_and_filtered() {
             json!({"method": "transfer", "columns": 14}),
         ]
     );
-    let answers = "SELECT DISTINCT answers FROM oceanflight.meta.methods WHERE sql_verb = 'EXEC'";
-    assert_eq!(rows(answers).await, [json!({"answers": "digitalocean.compute.image_actions"})]);
+    let returns = "SELECT DISTINCT returns FROM oceanflight.meta.methods WHERE sql_verb = 'EXEC'";
+    assert_eq!(rows(returns).await, [json!({"returns": "digitalocean.compute.image_actions"})]);
     let parameters = "SELECT count(*) AS n FROM oceanflight.meta.parameters WHERE array_has(allowed_values, 'convert')";
     assert_eq!(rows(parameters).await, [json!({"n": 1})]);
 }

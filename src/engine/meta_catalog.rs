@@ -175,7 +175,7 @@ impl<'a> AnyMethod<'a> {
     }
 
     /// The table whose rows it returns.
-    fn answers(&self) -> String {
+    fn returns(&self) -> String {
         match self {
             Self::Select(resource, _) => resource.to_string(),
             Self::Exec(callable) => callable.answers.to_string(),
@@ -245,7 +245,7 @@ fn methods(registry: &Registry) -> MetaTable {
             ),
             ("http_method", "The HTTP method: GET or POST.", text(|method| method.http_method().to_owned())),
             ("path", "The path of the URL.", text(|method| method.path())),
-            ("answers", "The table whose rows it returns.", text(|method| method.answers())),
+            ("returns", "The table whose rows it returns.", text(|method| method.returns())),
             (
                 "can_await",
                 "Whether EXEC can wait until the action that it starts has ended.",
@@ -275,10 +275,14 @@ fn parameters(registry: &Registry) -> MetaTable {
             ("type", "Its type.", text(|parameter| Some(type_name(&parameter.data_type)))),
             (
                 "required",
-                "Whether it is required: always, or if the condition in `goes_with` is true.",
+                "Whether it is required: always, or if the condition in `applies_when` is true.",
                 Arc::new(all.iter().map(|(_, _, parameter)| Some(parameter.required)).collect::<BooleanArray>()),
             ),
-            ("goes_with", "The condition under which the parameter applies; NULL if it always does.", text(condition)),
+            (
+                "applies_when",
+                "The condition under which the parameter applies; NULL if it always does.",
+                text(condition),
+            ),
             (
                 "allowed_values",
                 "The allowed values; NULL if any value is.",

@@ -204,7 +204,7 @@ pub(super) fn describe(
             };
             let extended_columns = if describe.extended { ", p.example" } else { "" };
             Ok(DescribePlan::Query(Box::new(parse(&format!(
-                "SELECT p.name, p.type, p.required, p.goes_with, p.allowed_values, p.location, m.http_method, m.path, \
+                "SELECT p.name, p.type, p.required, p.applies_when, p.allowed_values, p.location, m.http_method, m.path, \
                  p.description{extended_columns} FROM oceanflight.meta.methods m \
                  LEFT JOIN oceanflight.meta.parameters p ON p.method_id = m.id WHERE m.id = {} ORDER BY p.position",
                 text(&id)

@@ -601,7 +601,7 @@ public class Jdbc {
         check(connection, "DESCRIBE METHOD", open ->
                 same(List.of("image_id", "type", "region"), ask(open, "DESCRIBE METHOD " + METHOD, first)));
         check(connection, "the tables of what there is", open -> {
-            String sql = "SELECT m.method FROM oceanflight.meta.methods m JOIN oceanflight.meta.resources r ON r.id = m.answers"
+            String sql = "SELECT m.method FROM oceanflight.meta.methods m JOIN oceanflight.meta.resources r ON r.id = m.returns"
                     + " WHERE m.sql_verb = 'EXEC' AND r.resource = 'image_actions'";
             that(ask(open, sql, first).contains("image_actions_post"), "no image_actions_post");
             RowReader<String> name = row -> row.getString("TABLE_NAME");

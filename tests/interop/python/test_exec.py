@@ -825,7 +825,7 @@ class TestDescribe:
             ("region", "Utf8", True, None),
         ]
         assert {(row["http_method"], row["path"]) for row in described} == {("POST", "/v2/images/{image_id}/actions")}
-        assert [row["goes_with"] is None for row in described] == [True, True, False]
+        assert [row["applies_when"] is None for row in described] == [True, True, False]
 
     @pytest.mark.parametrize("method", ["DESCRIBE METHOD EXTENDED", "DESCRIBE EXTENDED METHOD", "describe method"])
     def test_a_shorter_method(self, ask, method):
@@ -861,7 +861,7 @@ class TestMeta:
     def test_they_can_be_joined(self, ask):
         answered = ask(
             "SELECT m.id AS method, r.id AS resource, count(*) AS columns FROM oceanflight.meta.methods m"
-            " JOIN oceanflight.meta.resources r ON r.id = m.answers"
+            " JOIN oceanflight.meta.resources r ON r.id = m.returns"
             " JOIN oceanflight.meta.columns c ON c.service = r.service AND c.resource = r.resource"
             " WHERE m.sql_verb = ? GROUP BY m.id, r.id",
             ("EXEC",),
