@@ -1,56 +1,55 @@
-//! Errors as values: every layer has an enum of its own whose variants hold what
-//! went wrong; [`Error`] carries any of them to the edge, where one match turns
-//! its [`Kind`] into a gRPC code and another into an exit code.
+//! Errors as values. Every layer has an enum whose variants hold the details. [`Error`] carries any of them to the edge,
+//! where one match maps its [`Kind`] to a gRPC code and another one to an exit code.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-/// What sort of failure this is: what a caller may do about it.
+/// The category of an error, by what a caller can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The request is wrong, and stays wrong however often it is repeated.
+    /// The request is invalid. Retrying does not help.
     InvalidArgument,
-    /// A thing that was named does not exist.
+    /// The request names something that does not exist.
     NotFound,
-    /// The upstream does not know the token, or there is none.
+    /// There is no token, or the API does not accept it.
     Unauthenticated,
-    /// The token is known and may not do this.
+    /// The token is valid, but lacks a permission.
     PermissionDenied,
-    /// Something must change before this can work: a setting, a file.
+    /// Something else must change first: a setting, a file.
     FailedPrecondition,
-    /// A budget is used up: requests a minute, memory, bytes of a body.
+    /// A limit is reached: requests, memory, bytes of a body.
     ResourceExhausted,
-    /// What was read changed while it was read, or what was started failed; once more may work.
+    /// The rows changed while they were read, or the started action failed. Retrying may help.
     Aborted,
     /// The request was or may have been executed, and its outcome is unknown: check before retrying.
     Unknown,
-    /// It took longer than allowed.
+    /// A timeout was reached.
     DeadlineExceeded,
-    /// The upstream cannot be reached or says that it is broken.
+    /// The API cannot be reached, or returns server errors.
     Unavailable,
-    /// The upstream's response is invalid or contradicts itself.
+    /// The API's response is invalid or contradicts itself.
     DataLoss,
-    /// This server does not do that.
+    /// This program does not support the request.
     Unimplemented,
-    /// It was cancelled.
+    /// The query was cancelled.
     Cancelled,
-    /// A fault of this program.
+    /// A bug in this program.
     Internal,
 }
 
-/// An error of one layer: a value with a kind, and with advice where there is any.
+/// An error of one layer, with a kind and possibly a hint.
 pub trait Failure: std::error::Error + Any + Send + Sync {
-    /// What sort of failure it is.
+    /// The category of the error.
     fn kind(&self) -> Kind;
 
-    /// What the reader can do about it; printed as a line `hint: …`.
+    /// What the user can do about it. Printed as a line `hint: …`.
     fn hint(&self) -> Option<String> {
         None
     }
 }
 
-/// Any layer's [`Failure`], on its way to the edge. Clones are cheap.
+/// An error of any layer. Cheap to clone.
 #[derive(Clone)]
 pub struct Error(Arc<dyn Failure>);
 
@@ -58,23 +57,23 @@ pub struct Error(Arc<dyn Failure>);
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// What sort of failure it is.
+    /// The category of the error.
     pub fn kind(&self) -> Kind {
         self.0.kind()
     }
 
-    /// What the reader can do about it.
+    /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         self.0.hint()
     }
 
-    /// The layer's own error, where it is of this type.
+    /// The layer's own error, if it has type `F`.
     pub fn downcast_ref<F: Failure>(&self) -> Option<&F> {
         let failure: &dyn Any = self.0.as_ref();
         failure.downcast_ref()
     }
 
-    /// The message and its causes, for a sentence of another error.
+    /// The message and its causes on one line, for use inside another message.
     pub fn line(&self) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
@@ -86,7 +85,7 @@ impl Error {
         text
     }
 
-    /// The message, its causes, and the hint on a line of its own: what a person gets to read.
+    /// The message and its causes, with the hint on a second line: the text that users read.
     pub fn report(&self) -> String {
         let mut text = self.line();
         if let Some(hint) = self.hint() {
@@ -121,7 +120,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// The name in `known` that a mistyped `name` is nearest to, where one is near enough.
+/// The name in `known` that is most similar to the mistyped `name`, if any is similar enough.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     known

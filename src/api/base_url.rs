@@ -1,10 +1,10 @@
-//! Which URLs an API may have, and which of them a token may be sent to.
+//! Validates the API's base URL, and whether a token may be sent to it.
 
 use url::{Host, Url};
 
 use super::{Fault, Options};
 
-/// Refuses a URL that cannot be an API's, or that the token must not be sent to.
+/// Rejects a URL that cannot be an API's base URL, or that the token must not be sent to.
 pub(super) fn check_base_url(options: &Options) -> Result<(), Fault> {
     let url = &options.base_url;
     let refuse = |problem| {
@@ -27,7 +27,7 @@ pub(super) fn check_base_url(options: &Options) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether a URL's host is this machine: what plain http may carry a token to.
+/// Whether a URL's host is this machine. Only then may a token be sent over plain HTTP.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),

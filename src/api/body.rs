@@ -1,9 +1,9 @@
-//! The body of a successful answer.
+//! The body of a successful response.
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-/// A body, read to its end, that looks like a JSON object.
+/// A complete body that looks like a JSON object.
 #[derive(Clone, Debug)]
 pub struct Body {
     bytes: Bytes,
@@ -15,18 +15,18 @@ pub struct Body {
 pub struct Head {
     /// The HTTP status.
     pub status: u16,
-    /// DigitalOcean's id of the request, for their support.
+    /// The `x-request-id` header, for DigitalOcean's support.
     pub request_id: Option<String>,
     /// The server's clock: the `date` header, in whole seconds.
     pub date: Option<DateTime<Utc>>,
 }
 
-/// Why bytes are no [`Body`].
+/// Why bytes are not a [`Body`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoObject {
-    /// It starts like one and breaks off.
+    /// It starts like an object but does not end like one.
     Unfinished,
-    /// There is nothing.
+    /// There are no bytes, or only white space.
     Empty,
     /// It is something else, such as a gateway's HTML page.
     Other,
@@ -47,7 +47,7 @@ impl Body {
         }
     }
 
-    /// The bytes as they came.
+    /// The bytes as received.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }

@@ -1,4 +1,4 @@
-//! The layer above [`super::http`]: a request is sent when the token's budget has a place for it.
+//! The layer above [`super::http_layer`]: sends a request when the token's budget has a place for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use super::limit::{Limiter, Permit, RateLimitHeaders};
 use super::{Attempt, Body, Exchange, Fault, Observer, Request, RequestScope, Sent};
 use crate::query::SentEnough;
 
-/// Waits for a place in the budget and a permit, counts the request and the wait, and tells the budget what the answer
-/// says of it. The permit is held until the answer was read to its end.
+/// Waits for a place in the budget and a permit, counts the request and the wait, and passes the response's rate-limit
+/// headers to the budget. The permit is held until the response was read to its end.
 #[derive(Debug)]
 pub(super) struct Budgeted<E> {
     limiter: Arc<Limiter>,
@@ -21,7 +21,7 @@ pub(super) struct Budgeted<E> {
 }
 
 impl<E: Exchange> Budgeted<E> {
-    /// Sends within this budget.
+    /// `limiter` is the budget of the token.
     pub(super) fn new(below: E, limiter: Arc<Limiter>) -> Self {
         Self { limiter, below }
     }
@@ -64,7 +64,7 @@ pub(super) fn used_up(request: &Request, scope: &RequestScope, wait: Duration) -
     Fault::Budget { at: request.at(), returns, wait, max_wait: scope.query.limits().max_wait }
 }
 
-/// Tells the budget what becomes of the request.
+/// Reports the outcome of the request to the budget.
 struct PermitObserver<'a> {
     permit: Permit,
     observer: &'a mut dyn Observer,
@@ -100,7 +100,7 @@ mod tests {
         Budgeted::new(Arc::clone(double), Limiter::new(options))
     }
 
-    /// A query of which a request may wait so long, and which may send so many.
+    /// A query with these limits.
     fn scope(max_wait: Duration, max_requests: u64) -> RequestScope {
         scope_within(Limits { timeout: 3_600 * SECOND, max_wait, max_requests })
     }

@@ -1,4 +1,4 @@
-//! Which clients share a budget: all that ask the same API with the same token.
+//! Shares a rate-limit budget between all clients of the same API and token.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -9,24 +9,24 @@ use url::Url;
 use super::limit::{self, Limiter};
 use crate::secret::Secret;
 
-/// The budgets of a process, one for each base URL and token. [`super::Client::try_new`] takes its own from here, so that
-/// two accounts with one token send no more together than the token may.
+/// The budgets of a process, one for each base URL and token. [`super::Client::try_new`] takes its budget from here, so
+/// two accounts with one token together stay within the token's limit.
 ///
-/// A budget lives as long as one of its clients or requests. Clients of one token may have been given different limits: of
-/// each, the stricter one counts for all of them from then on.
+/// A budget is dropped with the last client or request that uses it. Clients of one token may have different limits: the
+/// strictest value of each setting then applies to all of them.
 #[derive(Debug, Default)]
 pub struct Budgets {
-    /// By the hash of a base URL and a token, so that no copy of the token is kept. Two tokens of one hash, should there
-    /// ever be any, share a budget: they wait longer than they would have to.
+    /// Keyed by the hash of a base URL and a token, so no copy of the token is kept. Two tokens with the same hash would
+    /// share a budget, and only wait longer than necessary.
     limiters: Mutex<HashMap<u64, Weak<Limiter>>>,
-    /// With keys of this process's own.
+    /// Randomly seeded in each process.
     hasher: RandomState,
 }
 
 impl Budgets {
-    /// The budget of this token, with limits at least as strict as these.
+    /// Returns the budget of this token, with limits at least as strict as `options`.
     pub(super) fn limiter(&self, base_url: &Url, token: &Secret, options: &limit::Options) -> Arc<Limiter> {
-        // `https://a.b/c/` asks the same API as `https://a.b/c`.
+        // `https://a.b/c/` is the same API as `https://a.b/c`.
         let key = self.hasher.hash_one((base_url.as_str().trim_end_matches('/'), token.expose()));
         let mut limiters = self.limiters.lock().expect("nothing panics while it is held");
         limiters.retain(|_, limiter| limiter.strong_count() > 0);
@@ -56,7 +56,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// A client of this URL and token over a double, with so many requests a minute.
+    /// A client of this URL and token over a test double, limited to `per_minute` requests a minute.
     fn client(budgets: &Budgets, double: &Arc<Double>, url: &str, token: &str, per_minute: usize) -> Client {
         let mut options = Options::new(url.parse().unwrap(), None);
         options.limit.per_minute = per_minute;
@@ -64,7 +64,7 @@ mod tests {
         Client::over(layers(Arc::clone(double), limiter, &options))
     }
 
-    /// Lets each of the clients send three requests at once. Returns how many were sent in the first minute.
+    /// Sends three requests from each client at once. Returns the number of requests sent in the first minute.
     async fn sent_in_a_minute(double: &Double, clients: &[&Client]) -> usize {
         let (request, scope, begin) = (get(), a_scope(), Instant::now());
         let gets = clients.iter().flat_map(|client| [0; 3].map(|_| client.get(&request, &scope)));

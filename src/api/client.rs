@@ -1,4 +1,4 @@
-//! The topmost layer: one account's connection. Its parts are put together here.
+//! The topmost layer: one account's connection to the API. It puts the layers together.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -17,22 +17,22 @@ use super::retry_layer::Retrying;
 use super::{Attempt, Body, Budgets, Exchange, Fault, Request, RequestScope, Sent, limit, retry};
 use crate::secret::Secret;
 
-/// How a [`Client`] asks, and whom.
+/// The settings of a [`Client`].
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `https://api.digitalocean.com`; a path in it comes before the request's.
+    /// `https://api.digitalocean.com`; its path, if any, is a prefix of every request's path.
     pub base_url: Url,
-    /// The account's token. It goes to the base URL's host alone.
+    /// The account's token. It is sent only to the host of the base URL.
     pub token: Option<Secret>,
-    /// What one attempt may take, to the last byte of the body.
+    /// Timeout of one attempt, to the last byte of the body.
     pub attempt_timeout: Duration,
-    /// The largest body that is read, unpacked.
+    /// Maximum size of a body, decompressed.
     pub max_body_bytes: usize,
-    /// What is sent again, and when.
+    /// Which requests are retried, and when.
     pub retry: retry::Options,
-    /// The budget of the token. Where another client of the same token has other limits, the stricter ones count.
+    /// The budget of the token. If another client of the token has other limits, the stricter ones apply.
     pub limit: limit::Options,
-    /// Where the jitter of pauses starts from; tests fix it.
+    /// Fixes the random part of pauses, for tests.
     pub seed: Option<u64>,
 }
 
@@ -50,7 +50,7 @@ impl Options {
         }
     }
 
-    /// With a token, for the tests of layers that have nothing to do with secrets.
+    /// Sets the token, for tests outside this module.
     #[cfg(test)]
     pub(crate) fn with_token(self, token: &str) -> Self {
         Self { token: Some(Secret::new(token)), ..self }
@@ -62,47 +62,47 @@ impl Options {
 pub struct Client(Arc<dyn Exchange>);
 
 impl Client {
-    /// Sets up the connection; nothing is sent yet. The budget is that of the token in these budgets, which all clients
-    /// of a process are to be given.
+    /// Sets up the connection; nothing is sent yet. All clients of a process must be created with the same `budgets`.
     ///
     /// # Errors
-    /// A base URL that is none, or that a token must not be sent to.
+    /// [`Fault::BaseUrl`], [`Fault::Insecure`], [`Fault::Setup`], or [`Fault::NoToken`] for a token that is not a valid
+    /// header value.
     pub fn try_new(options: Options, budgets: &Budgets) -> Result<Self, Fault> {
         check_base_url(&options)?;
         let Some(token) = &options.token else { return Ok(Self::over(WithoutToken)) };
         let http = Http::try_new(&options, token)?;
         let limiter = budgets.limiter(&options.base_url, token, &options.limit);
-        // A cache is one more layer here, around the others: it gets whole bodies of successful answers alone, and what it
-        // has costs no request and no place in the budget. It must let through what is asked for again on purpose: AWAIT's
-        // questions, a page that is read again, what has begun after a lost POST.
+        // A cache would be one more layer here, around the others: it only gets the whole bodies of successful responses,
+        // and a hit costs no request and no place in the budget. It must not serve requests that are repeated on
+        // purpose: AWAIT's polls, a page that is read again, the list of actions after a lost POST.
         Ok(Self::over(layers(http, limiter, &options)))
     }
 
-    /// A client that asks this layer, such as a cache or a test double.
+    /// A client over this layer, such as a cache or a test double.
     pub fn over(layer: impl Exchange + 'static) -> Self {
         Self(Arc::new(layer))
     }
 
-    /// Sends a GET until it is answered, within the limits of the query.
+    /// Sends a GET, with retries, within the limits of the query.
     ///
-    /// Dropping the future drops the request; what was sent still counts.
+    /// Dropping the future drops the request. A request that was sent still counts against the budget.
     ///
     /// # Errors
-    /// Every [`Fault`] but those of [`Client::try_new`].
+    /// Every [`Fault`] except those of [`Client::try_new`].
     pub async fn get(&self, request: &Request, scope: &RequestScope) -> Result<Body, Fault> {
         let call = Attempt { request, scope, attempt: 1, observer: &mut |_| {} };
         let answered = timeout_at(scope.query.deadline(), self.0.exchange(call)).await;
         answered.unwrap_or_else(|_| Err(Fault::QueryTimeout { at: request.at(), limit: scope.query.limits().timeout }))
     }
 
-    /// Sends a POST of `body`, JSON, until it is answered, but never after it may have been carried out
-    /// ([`Fault::may_have_been_carried_out`]). `path` is percent-encoded already. `sent` hears of each time.
+    /// Sends a POST with the JSON text `body`. It is retried only if it was certainly not executed
+    /// ([`Fault::may_have_been_carried_out`]). `path` must be percent-encoded. `sent` is called after each attempt.
     ///
     /// The query's timeout does not apply: the wait for the budget and the attempt timeout bound it. If the future is
     /// dropped, the outcome of the POST is unknown.
     ///
     /// # Errors
-    /// Every [`Fault`] but those of [`Client::try_new`].
+    /// Every [`Fault`] except those of [`Client::try_new`].
     pub async fn post(
         &self,
         path: &str,
@@ -115,12 +115,12 @@ impl Client {
     }
 }
 
-/// The layers between the client and the lowest one.
+/// The layers between the client and the lowest one, `http`.
 pub(super) fn layers<E: Exchange>(http: E, limiter: Arc<Limiter>, options: &Options) -> Retrying<Budgeted<E>> {
     Retrying::new(Budgeted::new(http, limiter), options.retry.clone(), options.seed)
 }
 
-/// In place of all layers where there is no token: nothing is counted or sent.
+/// Replaces all layers if there is no token: nothing is counted or sent.
 #[derive(Debug)]
 struct WithoutToken;
 
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(scope.counts.requests.get(), 0);
     }
 
-    /// A layer that answers a GET from memory where it has the answer.
+    /// A layer that keeps the bodies of GETs in memory.
     #[derive(Debug)]
     struct Cache<E> {
         bodies: Mutex<HashMap<String, Body>>,

@@ -1,4 +1,4 @@
-//! What all layers of the client have in common: [`Exchange`], one request in, one whole body or a [`Fault`] out.
+//! The interface of all layers of the client: [`Exchange`] takes one request and returns a whole body or a [`Fault`].
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use futures::future::BoxFuture;
 use super::limit::RateLimitHeaders;
 use super::{Body, Fault, Head, Request, RequestLine, RequestScope};
 
-/// A layer of the client. All but the lowest one hold the next layer below, and pass calls on to it.
+/// A layer of the client. Every layer except the lowest one holds the layer below and passes calls on to it.
 pub trait Exchange: Debug + Send + Sync {
-    /// Sends the request and reads its answer to the end.
+    /// Sends the request and reads its response to the end.
     ///
-    /// Dropping the future drops the request; what was sent still counts.
+    /// Dropping the future drops the request. A request that was sent still counts against the budget.
     ///
     /// # Errors
-    /// The [`Fault`] that this layer, or one below it, has found.
+    /// A [`Fault`] of this layer or of a layer below.
     fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>>;
 }
 
@@ -23,7 +23,7 @@ pub trait Exchange: Debug + Send + Sync {
 pub struct Attempt<'a> {
     /// The request.
     pub request: &'a Request,
-    /// For whom it is sent.
+    /// The query and the scan that it is sent for.
     pub scope: &'a RequestScope,
     /// Number of the attempt, from 1. A response with `retry-after` does not count as an attempt.
     pub attempt: u32,
@@ -33,31 +33,31 @@ pub struct Attempt<'a> {
 
 /// Receives events of one exchange. A layer that handles an event also passes it to the observer of the layer above.
 pub trait Observer: Send {
-    /// The head of an answer is here; its body is still to be read, and may never arrive.
+    /// The headers of a response have arrived. Its body is still to be read, and may never arrive.
     fn answered(&mut self, told: RateLimitHeaders) {
         let _ = told;
     }
 
-    /// The request was sent once, and its answer was read, or failed.
+    /// One attempt has ended: the response was read to its end, or the attempt failed.
     fn sent(&mut self, sent: Sent);
 }
 
-/// A request that was sent once, and how that went.
+/// One attempt of a request, and how it ended.
 #[derive(Clone, Debug)]
 pub struct Sent {
     /// The request.
     pub at: RequestLine,
-    /// Which time it was, from 1.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
-    /// Whether there was a connection to send it over.
+    /// Whether a connection was established.
     pub connected: bool,
     /// Status and headers of the response, even if its body did not arrive.
     pub head: Option<Head>,
-    /// From sending to the last byte of the answer.
+    /// Time from sending to the last byte of the response.
     pub duration: Duration,
 }
 
-/// A closure hears of each time.
+/// A closure is called for each attempt.
 impl<F: FnMut(Sent) + Send> Observer for F {
     fn sent(&mut self, sent: Sent) {
         self(sent);

@@ -1,4 +1,4 @@
-//! What can go wrong between a request and a body.
+//! The errors between a request and a body.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::RequestLine;
 use crate::error::{Failure, Kind};
 
-/// A request that was not answered as it should be.
+/// A request that failed, or that was not sent.
 #[derive(Debug)]
 pub enum Fault {
     /// The API answered with an error.
@@ -17,123 +17,123 @@ pub enum Fault {
         at: RequestLine,
         /// The HTTP status.
         status: u16,
-        /// DigitalOcean's short name for it, where the body is its own: `not_found`.
+        /// DigitalOcean's short name of the error, such as `not_found`, if the body has one.
         id: Option<String>,
-        /// DigitalOcean's sentence.
+        /// DigitalOcean's message.
         message: Option<String>,
-        /// To be named when DigitalOcean is asked about it.
+        /// The id of the request, for DigitalOcean's support.
         request_id: Option<String>,
     },
-    /// A 3xx. None is followed: the token must not reach another host.
+    /// A 3xx. Redirects are not followed: the token must not be sent to another host.
     Redirect {
         /// The request.
         at: RequestLine,
         /// The HTTP status.
         status: u16,
-        /// Where it points.
+        /// The `location` header.
         location: Option<String>,
     },
-    /// No answer: the connection could not be made, or broke before one.
+    /// No response: the connection could not be established, or was lost before one.
     Unreachable {
         /// The request.
         at: RequestLine,
-        /// The host that was asked.
+        /// The host.
         host: String,
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
-        /// The client's own words, without the URL.
+        /// The HTTP client's error, without the URL.
         cause: reqwest::Error,
     },
-    /// The body ended before its end.
+    /// The response ended early.
     Cut {
         /// The request.
         at: RequestLine,
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
-        /// Where the connection told.
+        /// The HTTP client's error; `None` if the body is complete for HTTP, but not as JSON.
         cause: Option<reqwest::Error>,
     },
-    /// No attempt was answered in its time.
+    /// No attempt got a response within its timeout.
     Slow {
         /// The request.
         at: RequestLine,
-        /// What an attempt is given.
+        /// The timeout of an attempt.
         limit: Duration,
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
     },
-    /// The query's own time is up.
+    /// The query has reached its timeout.
     QueryTimeout {
-        /// What the query was doing.
+        /// The request that the query was waiting for.
         at: RequestLine,
-        /// What a query is given.
+        /// The query's timeout.
         limit: Duration,
     },
     /// The body is larger than allowed.
     TooLarge {
         /// The request.
         at: RequestLine,
-        /// In bytes.
+        /// Maximum size in bytes.
         limit: usize,
     },
-    /// A success without a body.
+    /// A 2xx response without a body.
     NoBody {
         /// The request.
         at: RequestLine,
         /// The HTTP status.
         status: u16,
     },
-    /// A success whose body is no JSON object.
+    /// A 2xx response whose body is not a JSON object.
     NotJson {
         /// The request.
         at: RequestLine,
         /// The HTTP status.
         status: u16,
-        /// What the answer says that it is.
+        /// The `content-type` header.
         content_type: Option<String>,
     },
-    /// The account's requests are used up for longer than the query may wait.
+    /// The token's rate limit is used up for longer than the query may wait.
     Budget {
-        /// The request that would have been next.
+        /// The request that was not sent.
         at: RequestLine,
-        /// When there are requests again.
+        /// When it could be sent.
         returns: DateTime<Utc>,
-        /// How long that is.
+        /// Time until then.
         wait: Duration,
-        /// What the query may wait.
+        /// Maximum wait of the query.
         max_wait: Duration,
     },
     /// The query ended while the request waited for the budget.
     Unwanted {
-        /// The request, which was not sent.
+        /// The request that was not sent.
         at: RequestLine,
     },
-    /// The query has sent as many requests as it may.
+    /// The query has reached its maximum number of requests.
     TooManyRequests {
-        /// The request that would have been next.
+        /// The request that was not sent.
         at: RequestLine,
-        /// How many it may send.
+        /// The query's maximum.
         most: u64,
-        /// How many it takes at least.
+        /// The number of requests that the query is known to need.
         needed: u64,
     },
-    /// `next` names a page that was read before.
+    /// The `next` link of a page points to a page that was read before.
     NoProgress {
-        /// The request.
+        /// The request of the page.
         at: RequestLine,
-        /// The `next` that it carries.
+        /// The link.
         next: String,
     },
     /// There is no token to send.
     NoToken,
-    /// A token would be sent in the clear.
+    /// The token would be sent unencrypted.
     Insecure {
         /// The host.
         host: String,
     },
-    /// The base URL is not one.
+    /// The base URL is invalid.
     BaseUrl {
-        /// As it was given, without user information.
+        /// The URL, without user name and password.
         url: String,
         /// What is wrong with it.
         problem: &'static str,
@@ -143,7 +143,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Whether this is DigitalOcean's own "no such thing", and not a 404 of some other server.
+    /// Whether this is DigitalOcean's own 404, and not one of another server, such as a gateway.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Status { status: 404, id: Some(id), .. } if id == "not_found")
     }
@@ -152,10 +152,10 @@ impl Fault {
     /// not.
     pub fn may_have_been_carried_out(&self) -> bool {
         match self {
-            // Only a client error of HTTP's own says that nothing was done, and 408 does not: a gateway may have given up
-            // waiting. Everything else says nothing: gateways answer 5xx and 499 for an API that goes on.
+            // Only HTTP's own client errors (up to 451) mean that the request was not executed. Except 408: a gateway may
+            // have stopped waiting. Gateways also return 5xx and 499 while the API is still executing the request.
             Self::Status { status, .. } => *status == 408 || !(400..=451).contains(status),
-            // "See other" is a usual answer to a POST that was carried out; the others don't say that it was not.
+            // 303 is a usual response to a POST that was executed; the others do not mean that it was not.
             Self::Redirect { .. }
             | Self::Cut { .. }
             | Self::Slow { .. }
@@ -164,7 +164,7 @@ impl Fault {
             | Self::NoBody { .. }
             | Self::NotJson { .. }
             | Self::NoProgress { .. } => true,
-            // For a POST this is a connection that was not made.
+            // For a POST, `Unreachable` means that no connection was established.
             Self::Unreachable { .. }
             | Self::Budget { .. }
             | Self::TooManyRequests { .. }
@@ -176,7 +176,7 @@ impl Fault {
         }
     }
 
-    /// Whether the same GET, sent again later, may be answered.
+    /// Whether the same GET may succeed later.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status, 408 | 409 | 425 | 429 | 500..),
@@ -184,7 +184,7 @@ impl Fault {
             | Self::Cut { .. }
             | Self::Slow { .. }
             | Self::Budget { .. }
-            // A gateway's page, or an answer that lost its end.
+            // The page of a gateway, or a truncated response.
             | Self::TooLarge { .. }
             | Self::NoBody { .. }
             | Self::NotJson { .. } => true,
@@ -200,7 +200,7 @@ impl Fault {
         }
     }
 
-    /// The request, where there was one.
+    /// The request, if the fault is about one.
     pub fn at(&self) -> Option<&RequestLine> {
         match self {
             Self::Status { at, .. }

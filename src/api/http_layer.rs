@@ -16,14 +16,14 @@ use super::response;
 use super::{Attempt, Body, Exchange, Fault, Head, Observer, Options, Request, RequestLine, Sent};
 use crate::secret::Secret;
 
-/// Sends a request once, with the token, and reads the answer to its end, within the limits of time and size of one
-/// attempt. It knows nothing of budgets and of other attempts.
+/// Sends a request once, with the token, and reads the response to its end, within the timeout of one attempt and the
+/// maximum body size. It knows nothing about budgets and other attempts.
 #[derive(Debug)]
 pub(super) struct Http {
-    /// Keeps connections for the next GET.
+    /// For GETs: keeps connections open.
     kept: reqwest::Client,
-    /// For POSTs, each of which opens a connection: of one that was kept nobody knows whether it is still good, and a
-    /// POST that fails on it may have left.
+    /// For POSTs: opens a connection for each. A kept connection may be closed by the server at any moment, and a POST
+    /// that fails on it may have arrived.
     once: reqwest::Client,
     base_url: Url,
     authorization: HeaderValue,
@@ -35,7 +35,7 @@ impl Http {
     /// Sets up the connections; nothing is sent yet.
     ///
     /// # Errors
-    /// [`Fault::Setup`], or a token that no header can hold.
+    /// [`Fault::Setup`], or [`Fault::NoToken`] for a token that is not a valid header value.
     pub(super) fn try_new(options: &Options, token: &Secret) -> Result<Self, Fault> {
         let kept = builder(&options.base_url).pool_max_idle_per_host(options.limit.in_flight).build();
         let once = builder(&options.base_url).pool_max_idle_per_host(0).retry(reqwest::retry::never()).build();
@@ -61,7 +61,8 @@ impl Http {
         answered
     }
 
-    /// What stands above the answer is in `above` as soon as it is there.
+    /// Sends the request and reads the response. `above` is set as soon as the status and headers have arrived, so that
+    /// they are known even if the timeout drops this future while the body is read.
     async fn send(
         &self,
         request: &Request,
@@ -103,7 +104,8 @@ impl Http {
         url
     }
 
-    /// A POST may be carried out as soon as there is a connection; a GET is unanswered either way.
+    /// The fault of a request without a response. A POST may have been executed as soon as there was a connection; for a
+    /// GET it makes no difference.
     fn unanswered(&self, request: &Request, attempts: u32, cause: reqwest::Error) -> Fault {
         let at = request.at();
         if request.is_post() && !cause.is_connect() {
@@ -120,7 +122,7 @@ impl Exchange for Http {
 }
 
 fn builder(base_url: &Url) -> ClientBuilder {
-    // Another part of the process may have chosen a provider before; that one serves as well.
+    // Fails if another part of the process has installed a provider before, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
@@ -128,7 +130,7 @@ fn builder(base_url: &Url) -> ClientBuilder {
         .connect_timeout(Duration::from_secs(10))
         .tcp_nodelay(true);
     if base_url.scheme() == "http" {
-        // Plain http is for loopback: a proxy from the environment would carry the token elsewhere.
+        // Plain HTTP is only for loopback: a proxy from the environment would send the token to another host.
         builder = builder.no_proxy();
     }
     builder
@@ -154,7 +156,7 @@ async fn read(mut response: Response, limit: usize, at: &RequestLine, attempts: 
     }
 }
 
-/// The first part of an error's body. The status is enough to report the error if the rest is truncated or endless.
+/// The first part of an error's body. If the rest is truncated or endless, the status is enough to report the error.
 async fn read_some(mut response: Response) -> Bytes {
     const ENOUGH: usize = 64 << 10;
     let mut bytes = BytesMut::new();
@@ -178,7 +180,7 @@ mod tests {
     use crate::api::scope::a_scope;
     use crate::api::test_double::{get, post};
 
-    /// What the observer of an exchange heard, in order.
+    /// Records the events of an exchange.
     #[derive(Debug, Default)]
     struct Heard {
         told: Vec<RateLimitHeaders>,
@@ -196,8 +198,8 @@ mod tests {
         }
     }
 
-    /// Takes one request, gives this answer, and closes the connection; without an answer it never closes it. Returns
-    /// the head of the request.
+    /// Starts a server that accepts one request, sends this response and closes the connection; with `None` it sends
+    /// nothing and never closes it. Returns its URL and a task that returns the head of the request.
     async fn server(answer: Option<&'static str>) -> (Url, JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/do/", listener.local_addr().unwrap())).unwrap();
@@ -300,7 +302,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_is_not_made_is_told_from_one_that_breaks() {
-        // It has a port, so that nobody else listens there, and does not listen itself.
+        // Binds a port, so that no other process listens on it, without listening.
         let deaf = TcpSocket::new_v4().unwrap();
         deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let nobody = Url::parse(&format!("http://{}", deaf.local_addr().unwrap())).unwrap();

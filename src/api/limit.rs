@@ -1,10 +1,18 @@
 //! A token's budget of requests, shared by all clients and queries of this process ([`super::Budgets`]).
 //!
-//! DigitalOcean allows a token 250 requests a minute and 5,000 an hour, and each request
-//! leaves the count one minute and one hour after it was made:
-//! <https://docs.digitalocean.com/reference/api/intro/#rate-limit>. Staying below is cheaper than being
-//! refused, so every request is counted here before it is sent. A request counts from when it
-//! is sent until a window's length after the head of its *answer*: the API saw it somewhere in between.
+//! DigitalOcean allows a token 250 requests a minute and 5,000 an hour, and a request leaves the count one minute or one
+//! hour after it was made: <https://docs.digitalocean.com/reference/api/intro/#rate-limit>. Waiting is cheaper than a
+//! 429, so every request is counted here before it is sent.
+//!
+//! The API counts a request at an unknown moment between sending and response. So a request is in a window from its
+//! sending until the window's length after the headers of its *response*:
+//!
+//! ```text
+//!              sent            headers                          leaves the window
+//! request A     ├────in flight────┤◄──────── 60 s ────────────────┤
+//! request B          ├──in flight──┤◄──────── 60 s ────────────────┤
+//! counted as    `in_flight: 2`     `answered: [A, B]` (in order of the headers)
+//! ```
 //!
 //! Usage by other clients of the same token is taken from the `ratelimit-*` headers. A 429 pauses all requests of the
 //! token. A request that would have to wait longer than its `max_wait` fails at once.
@@ -19,9 +27,13 @@
 //! acquire ─► projected wait > max_wait? fail ─► turnstile (one at a time, in order) ─► permit + place in both windows
 //! ```
 //!
-//! Do not change without thinking: the turnstile is held while waiting, so requests are sent in the order in which they
-//! came; and a request leaves the windows only when its response's headers are here, because the API may have counted
-//! it at any moment until then.
+//! Do not change without thinking:
+//!
+//! - The turnstile is held while waiting, so requests are sent in the order of their calls of `acquire`.
+//! - The 60 s of a request begin with its response's headers, not with its sending, because the API may have counted it
+//!   at any moment until then.
+//! - The place in the windows and the permit end at different moments: the place begins to expire with the headers, the
+//!   permit is held until the body was read.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +43,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// The budget. The windows' lengths are options for tests that scale the clock.
+/// The limits of a token. The lengths of the windows are options for tests that scale the clock.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Requests in flight at once.
@@ -44,7 +56,7 @@ pub struct Options {
     pub per_hour: usize,
     /// The longer window.
     pub hour: Duration,
-    /// The longest that an answer of the API holds requests back.
+    /// The longest time for which a response of the API can hold requests back.
     pub max_pause: Duration,
 }
 
@@ -68,7 +80,7 @@ impl Options {
         }
     }
 
-    /// No budget, and so many requests in flight.
+    /// No budget, and this many requests in flight.
     pub fn unlimited(in_flight: usize) -> Self {
         Self { in_flight, per_minute: usize::MAX, per_hour: usize::MAX, ..Self::default() }
     }
@@ -77,7 +89,7 @@ impl Options {
 /// The wait for the budget would be longer than allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooLong {
-    /// When the budget is back.
+    /// How long the wait would be.
     pub(super) wait: Duration,
 }
 
@@ -90,9 +102,9 @@ pub struct RateLimitHeaders {
     pub pause: Option<Duration>,
     /// Requests an hour.
     pub limit: Option<usize>,
-    /// Requests that are left of them.
+    /// Requests of this limit that remain.
     pub remaining: Option<usize>,
-    /// How long until the oldest request leaves the count.
+    /// Time until the oldest request leaves the API's count.
     pub reset: Option<Duration>,
 }
 
@@ -100,9 +112,11 @@ pub struct RateLimitHeaders {
 #[derive(Debug)]
 pub(super) struct Limiter {
     ledger: Mutex<RequestWindows>,
+    /// Held by the one request that may take the next place.
     turnstile: tokio::sync::Mutex<()>,
+    /// Calls of `acquire` that have not returned yet.
     waiting: AtomicUsize,
-    /// The head of an answer is here, or a permit is free.
+    /// Notified when the headers of a response arrive or a permit is released.
     changed: Notify,
 }
 
@@ -135,7 +149,7 @@ impl Limiter {
         }
     }
 
-    /// From now on it is at least as strict as these options: another client has them.
+    /// Lowers the limits to these options where they are stricter: another client of the token has them.
     pub(super) fn tighten(&self, options: &Options) {
         let mut ledger = self.ledger();
         ledger.options = ledger.options.stricter(options);
@@ -146,7 +160,7 @@ impl Limiter {
     }
 }
 
-/// Decrements the number of waiting requests when it is dropped, with its query or not.
+/// Decrements the number of waiting requests when `acquire` returns or its future is dropped.
 struct Leave<'a>(&'a AtomicUsize);
 
 impl Drop for Leave<'_> {
@@ -163,8 +177,8 @@ pub(super) struct Permit {
 }
 
 impl Permit {
-    /// The answer's head is here: from now on the request leaves the windows. Returns what the budget makes of it, where
-    /// nothing is longer than [`Options::max_pause`].
+    /// The headers of the response have arrived: the request's time in the windows begins to run out. Returns the
+    /// headers with every duration bounded by [`Options::max_pause`].
     pub(super) fn answered(&mut self, told: RateLimitHeaders) -> RateLimitHeaders {
         let mut ledger = self.limiter.ledger();
         let told = ledger.bounded(told);
@@ -175,7 +189,7 @@ impl Permit {
         told
     }
 
-    /// The connection was never made, so the API has not counted this request.
+    /// No connection was established, so the API has not counted this request.
     pub(super) fn not_sent(&mut self) {
         if !std::mem::replace(&mut self.answered, true) {
             self.limiter.ledger().not_sent();
@@ -185,7 +199,7 @@ impl Permit {
 }
 
 impl Drop for Permit {
-    /// A request that failed or was dropped may have been counted all the same.
+    /// The API may have counted a request that failed or was dropped, so it stays in the windows like any other.
     fn drop(&mut self) {
         self.answered(RateLimitHeaders::default());
         self.limiter.ledger().permits -= 1;
@@ -193,32 +207,36 @@ impl Drop for Permit {
     }
 }
 
-/// Whether a request may be sent now, and when else.
+/// Whether a request may be sent now.
 #[derive(Debug, PartialEq, Eq)]
 enum Admission {
+    /// It may; its place is taken.
     Taken,
+    /// Not before this time.
     At(Instant),
+    /// When depends on a request in flight: check again after the next response.
     AfterAnAnswer,
 }
 
-/// The requests that count. Pure: the time is handed in.
+/// The requests in the windows. No side effects: the current time is an argument.
 #[derive(Debug)]
 struct RequestWindows {
     options: Options,
-    /// When the answers came, of the last hour, in order.
+    /// When the headers of each response of the last hour arrived, in order.
     answered: VecDeque<Instant>,
-    /// Requests that are sent, without the head of an answer yet: each is in both windows.
+    /// Requests without response headers yet: each is in both windows.
     in_flight: usize,
-    /// Requests that are sent, and whose answers are not read to the end yet: no more than [`Options::in_flight`].
+    /// Requests whose responses were not read to the end yet: at most [`Options::in_flight`].
     permits: usize,
-    /// Set by a 429, and until an answer that is none.
+    /// Set by a 429; removed by the first accepted response after that time.
     paused_until: Option<Instant>,
+    /// From the last response with a `ratelimit-remaining` header.
     told: Option<Remaining>,
-    /// The `ratelimit-limit` of the last answer that had one, and when that came.
+    /// The `ratelimit-limit` of the last response that had one, and when it arrived.
     told_per_hour: Option<(usize, Instant)>,
 }
 
-/// The API's own count, which others' requests with the same token are in.
+/// The API's own count of remaining requests, which includes usage by other clients of the token.
 #[derive(Debug)]
 struct Remaining {
     requests: usize,
@@ -256,20 +274,23 @@ impl RequestWindows {
         windows.into_iter().chain(told).max_by_key(Admission::rank).expect("there are five")
     }
 
+    /// Whether this window, which holds `most` requests, has a place at `now`.
     fn wait_in(&self, most: usize, window: Duration, now: Instant) -> Admission {
         let recent = self.recent(window, now);
         if self.in_flight + recent < most {
             return Admission::Taken;
         }
-        // The response whose leaving makes room. If requests in flight alone fill the window, one of them must be
-        // answered.
+        // The window is full. `over + 1` requests must leave it to make room for one. The last `recent` entries of
+        // `answered` are in the window and leave in order, so the one that makes room is number `over` of these (from
+        // 0). If they are not enough, the requests in flight alone fill the window, and the time at which one of them
+        // leaves is not known before its response.
         match (self.in_flight + recent).checked_sub(most).filter(|over| *over < recent) {
             Some(over) => Admission::At(self.answered[self.answered.len() - recent + over] + window),
             None => Admission::AfterAnAnswer,
         }
     }
 
-    /// Behind a pause one request at a time asks whether it is over.
+    /// After a pause, one request at a time is sent until a response is accepted.
     fn wait_for_pause(&self, now: Instant) -> Admission {
         match self.paused_until {
             Some(until) if until > now => Admission::At(until),
@@ -278,7 +299,8 @@ impl RequestWindows {
         }
     }
 
-    /// An hour's window of what the API allows, where that is less than what is set.
+    /// The hour's window with the limit that the API reported, which matters if it is lower than [`Options::per_hour`].
+    /// The report may be wrong or outdated, so it is tested with a single request after [`Options::max_pause`].
     fn wait_for_told_limit(&self, now: Instant) -> Admission {
         let Some((limit, said)) = self.told_per_hour else { return Admission::Taken };
         let ask_again = said + self.options.max_pause;
@@ -306,7 +328,7 @@ impl RequestWindows {
         self.in_flight -= 1;
     }
 
-    /// The same, where nothing is longer than [`Options::max_pause`].
+    /// Bounds every duration by [`Options::max_pause`].
     fn bounded(&self, told: RateLimitHeaders) -> RateLimitHeaders {
         let most = |length: Duration| length.min(self.options.max_pause);
         RateLimitHeaders { pause: told.pause.map(most), reset: told.reset.map(most), ..told }
@@ -326,7 +348,7 @@ impl RequestWindows {
         let limit = told.limit.filter(|limit| *limit > 0).map(|limit| (limit, now));
         self.told_per_hour = limit.or(self.told_per_hour);
         if let Some(remaining) = told.remaining {
-            // Those in flight may not be in the API's count yet.
+            // The API may not have counted the requests in flight yet.
             let requests = remaining.saturating_sub(self.in_flight);
             self.told = Some(Remaining { requests, reset: now + told.reset.unwrap_or_default() });
         }
@@ -344,8 +366,12 @@ impl RequestWindows {
         if when > patience { Err(TooLong { wait: when - now }) } else { Ok(()) }
     }
 
-    /// The earliest time at which this window admits the request at `place`, if all requests before it are answered at
-    /// once.
+    /// The earliest time at which this window admits the request at `place` in the queue (from 1), if all requests before
+    /// it get their responses at once.
+    ///
+    /// `over + 1` requests must leave the window before its turn, and the last of them decides. If that one has a
+    /// response, the time is exact. If it is in flight, one window's length from now is the best case. If it is itself
+    /// in the queue, it leaves one window's length after its own turn, which the recursive call computes.
     fn projected(&self, most: usize, window: Duration, now: Instant, place: usize) -> Instant {
         let recent = self.recent(window, now);
         let Some(over) = (recent + self.in_flight).saturating_add(place).checked_sub(most.saturating_add(1)) else {
@@ -358,7 +384,7 @@ impl RequestWindows {
         }
     }
 
-    /// How many answers lie within the window.
+    /// The number of responses in the window.
     fn recent(&self, window: Duration, now: Instant) -> usize {
         let gone = self.answered.partition_point(|answered| *answered + window <= now);
         self.answered.len() - gone
@@ -371,7 +397,8 @@ impl RequestWindows {
 }
 
 impl Admission {
-    /// The later answer is the one that counts.
+    /// Orders the results of several windows: the highest applies. A known time ranks above "after a response", because
+    /// that time must pass in any case, and all windows are checked again after it.
     fn rank(&self) -> (u8, Option<Instant>) {
         match self {
             Self::Taken => (0, None),

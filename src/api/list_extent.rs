@@ -1,50 +1,64 @@
-//! How long a list is, by what its pages tell. Pure.
+//! Where a list ends, and which pages are read again. No side effects.
 //!
-//! A page tells three things: how many rows it has, whether there is a `next`, and the list's length (`meta.total`).
-//! Any of them may be missing or wrong, so none of them alone ends a list:
+//! A page says three things about its list: its number of rows, whether there is a `next` page, and the list's length
+//! (`meta.total`). Any of them may be missing or wrong, so none of them alone ends a list:
 //!
-//! - A list ends where `next` is absent *and* the total is reached. While the total says more, the next page is asked
-//!   for by its number. Where there is no total that can be right, a page without `links`, or one that is full, may not
-//!   be the last: the next one is asked for, until one is empty.
-//! - The size of a page is the largest number of rows that a page had. The server may have made it smaller than what
-//!   was asked for. A page with fewer rows that is not the last is read again; one that stays short is a *hole*.
-//! - A list is *short* where its pages have fewer rows than its total. The proof that it has no more is: every page after
-//!   its last rows, up to the total, and at least one, is empty; the first of them is still empty when it is asked for
-//!   again; and the last page with rows has the same rows when it is read again. No request of these can be left out:
-//!   pages are empty or cut now and then, and rows move up where others are removed.
-//! - Where more than [`MOST_PROOF`] pages would have to be empty, nothing is proved: the list is refused as soon as its
-//!   first empty page is still empty when it is asked for again.
-//! - A list whose pages are smaller than was asked for is not accepted as short: each may have been cut alike. So its
-//!   proof is not begun either.
+//! - **The end.** A list ends if `next` is absent *and* the total is reached. If the total is larger, the next page is
+//!   requested by its number. Without a plausible total, a page that has no `links` or is full may not be the last: the
+//!   next one is requested until a page is empty.
+//! - **Holes.** The page size is the largest number of rows in any page; the server may use a smaller one than
+//!   requested. A page with fewer rows that is not the last is read again. If it stays short, it is a *hole*.
+//! - **Short lists.** A list is *short* if its pages have fewer rows than its total. This must be proved (below), or it
+//!   is an error: rows could be missing.
+//! - **Too far.** If the proof would need more than [`MOST_PROOF`] empty pages, it is not attempted: the list is
+//!   rejected as soon as the first empty page was empty twice.
+//! - **Small pages.** A short list whose pages are smaller than requested is rejected, because each page may have been
+//!   truncated alike. So no proof is attempted.
 //!
-//! A total that its own page contradicts, because more rows stand up to there, is no total. Neither is that of a
-//! page after the last rows, where one before it has a total: some servers count the rows of the page there, and rows that
-//! come or go behind all others move none. What has moved is seen on the last page with rows.
+//! The proof of a list with 2 pages of rows and a total of 5 pages:
+//!
+//! ```text
+//! page     1     2     3     4     5
+//! rows   200   100     0     0     0     total 900
+//! reads    1     2     2     1     1
+//!              │     │     └─────┴─ every page up to the total, and at least one, is empty
+//!              │     └─ the first empty page is still empty
+//!              └─ the last page with rows has the same rows: none has moved up to it or left
+//! ```
+//!
+//! If the total ends on the last page with rows, one empty page after it is enough, read once.
+//!
+//! Do not leave out any of these requests: servers return empty or truncated pages now and then, and rows move to
+//! earlier pages if others are removed.
+//!
+//! A total is ignored if its own page contradicts it: the pages up to there have more rows. The total of a page after
+//! the last rows is ignored if a page with rows has a total: some servers put the page's row count there, and rows that
+//! are added or removed at the end of the list move no others. Rows that have moved are seen on the last page with rows.
 
 use super::PER_PAGE;
 use super::page::Decoded;
 
-/// No more empty pages than this are asked for to prove that a list is short. It is a fifth of what the API allows in a
-/// minute, for a total that is 10,000 rows too high; and it is spent once in ten minutes, because the finding is kept.
+/// Maximum number of empty pages that are requested to prove that a list is short. They are a fifth of the requests
+/// that the API allows in a minute, for a total that is 10,000 rows too high. The result is cached for ten minutes.
 pub const MOST_PROOF: u64 = 50;
-/// So many empty pages that still name a `next` are followed where no total says that there are more rows: with the
-/// pages that are empty now and then, there may be rows behind them.
+/// Maximum number of consecutive empty pages with a `next` link that are followed beyond the total and the last rows.
+/// Servers return an empty page now and then, so there may be rows after one.
 const MOST_PROMISED: u64 = 3;
-/// A page that is shorter than the others is read this often at most.
+/// Maximum number of times that a page with too few rows is read.
 const MOST_READS: u32 = 3;
-/// More pages than this that are too short are not read again one by one.
+/// With more holes than this, none is read again.
 const MOST_HOLES: usize = 16;
 
-/// A list that has fewer rows than its total says.
+/// A list with fewer rows than its total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShortBy {
-    /// Its rows.
+    /// The number of rows.
     pub rows: u64,
-    /// What the total says.
+    /// The total that the pages report.
     pub total: u64,
 }
 
-/// A page with fewer rows than others, although it is not the last.
+/// A page with fewer rows than a full one, although it is not the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hole {
     /// Its number, from 1.
@@ -55,27 +69,30 @@ pub struct Hole {
     pub size: u64,
 }
 
-/// The empty pages that would prove a list short, where these are too many.
+/// More empty pages than may be requested to prove that a list is short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooFar {
     /// The first page without rows.
     pub page: u64,
-    /// How many pages there are from this one up to the total.
+    /// The number of pages from this one up to the total.
     pub pages: u64,
 }
 
-/// What the pages of one reading tell of the length of their list.
+/// The length of a list according to the pages that were read so far.
 #[derive(Debug, Default)]
 pub struct Extent {
-    /// By their numbers.
+    /// Page 1 is at index 0.
     pages: Vec<PageFacts>,
-    /// What was found when the list was read before: it is short, and that was proved or cannot be.
+    /// The result of an earlier reading: the list is short, and that was proved or cannot be proved.
     known: Option<ShortBy>,
-    /// The rows of all pages, of the largest, and the largest total that can be right, of pages with rows and of others:
-    /// a list may have thousands of pages, and each of them asks for these.
+    // These four are derived from `pages`, and kept because every page needs them and there may be thousands.
+    /// The rows of all pages.
     rows: u64,
+    /// The rows of the largest page.
     size: u64,
+    /// The largest plausible total of the pages up to the last rows.
     total: Option<u64>,
+    /// The largest plausible total of the empty pages after the last rows.
     total_of_empty: Option<u64>,
 }
 
@@ -86,23 +103,24 @@ struct PageFacts {
     next: bool,
     links: bool,
     reads: u32,
-    /// Whether it had more rows before.
+    /// Whether an earlier reading of this page had more rows.
     was_longer: bool,
 }
 
 impl Extent {
-    /// Of a list that was found to be short when it was read before.
+    /// `known` is the result of an earlier reading of the list that found it to be short.
     pub(super) fn new(known: Option<ShortBy>) -> Self {
         Self { known, ..Self::default() }
     }
 
-    /// Takes note of a page: the one after the last, or one that was read before. Of two readings the longer counts; of
-    /// two that are as long, the first one's total, which is of the time when the other pages were read.
+    /// Adds a page: the one after the last, or one that was read before. Of two readings of a page the one with more rows
+    /// counts. If they are equal, the total of the first one counts, because it dates from when the other pages were read.
     pub(super) fn note<T>(&mut self, number: u64, page: &Decoded<T>) {
         let (rows, next, links) = (page.count as u64, page.next.is_some(), page.has_links);
         let read = PageFacts { rows, total: page.total, next, links, reads: 1, was_longer: false };
         let is_new = number > self.asked();
-        // Empty pages before it are not behind the last rows any more.
+        // A page with rows after an empty one: the empty pages are not after the last rows any more, so their totals
+        // must be counted again.
         let is_behind_empty = rows > 0 && self.pages.last().is_some_and(|before| before.rows == 0);
         match self.pages.get_mut(index(number)) {
             Some(before) => before.read_again(read),
@@ -125,12 +143,12 @@ impl Extent {
         *largest = total.max(*largest);
     }
 
-    /// How many pages were asked for.
+    /// The number of pages that were read, repeated reads not counted.
     pub(super) fn asked(&self) -> u64 {
         self.pages.len() as u64
     }
 
-    /// Whether the page after the last one is to be asked for.
+    /// Whether to request the page after the last one.
     pub(super) fn has_more(&self) -> bool {
         let Some(last) = self.pages.last() else { return true };
         if self.is_endless() || self.far().is_some() {
@@ -140,7 +158,8 @@ impl Extent {
             return true;
         }
         match self.total() {
-            // What was found before holds for the page after these as well, unless they end with a full one.
+            // The list is as short as in the earlier reading, which covered the next page too. Unless the last page is
+            // full: then a row may have been added after it.
             Some(_) if self.is_known() => last.rows >= self.full(),
             Some(total) if total > self.rows() => self.asked() < self.pages_of(total),
             Some(total) if total == self.rows() => false,
@@ -148,19 +167,19 @@ impl Extent {
         }
     }
 
-    /// Up to which page it is known that there are rows, for a reader that wants no more than `wanted` of them.
+    /// The number of the last page that is known to have rows, among the first `wanted` rows of the list.
     pub(super) fn ahead(&self, wanted: u64) -> u64 {
         let total = self.total().unwrap_or(0);
         let rows = self.known.filter(|known| known.total == total).map_or(total, |known| known.rows);
         match self.pages[..] {
-            // It may be that the server's pages are smaller than what was asked for: the second one shows. It also shows
-            // whether there is one at all, where links say that there is none.
+            // The server's pages may be smaller than requested, which only the second page shows. The second page also
+            // shows whether it exists, if the links of the first one say that it does not.
             [ref first] if first.rows < PER_PAGE as u64 || (first.links && !first.next) => 1,
             _ => self.pages_of(rows.min(wanted)),
         }
     }
 
-    /// The page that is still to be asked for, once or again, when there are no more in their order.
+    /// The next page to request after the pages in order: a hole, or a page of the proof.
     pub(super) fn missing(&self) -> Option<u64> {
         if self.total() == Some(self.rows()) || self.has_shrunk() || self.is_endless() {
             return None;
@@ -175,7 +194,12 @@ impl Extent {
         }
     }
 
-    /// The page that is missing in the proof that a list is short, or in that it is none.
+    /// The next page to request for the proof that the list is short (see the drawing at the top of this module); `None`
+    /// if the proof is complete, or not needed.
+    ///
+    /// The order matters. Rows that move to an earlier page while the proof is read end up on the last page with rows,
+    /// so that page is read again after the empty ones. But if the total ends on that page, the missing rows belong on
+    /// it: then it is read again first.
     fn unproved(&self) -> Option<u64> {
         let short = self.short().filter(|_| !self.is_known())?;
         let (last, counted) = (self.last_with_rows(), self.pages_of(short.total));
@@ -188,28 +212,27 @@ impl Extent {
         if last >= counted {
             return last_again().or(after);
         }
-        // Rows that have moved up since are on the last page with rows, when it is read after the empty ones.
         after.or_else(|| again(last + 1)).or_else(last_again)
     }
 
-    /// An empty page that the page before it named as its next, where no total says that there is nothing.
+    /// An empty page that the page before it announced as `next`. It is read twice, unless the total confirms the end.
     fn promised(&self) -> Option<u64> {
         let last = self.last_with_rows();
         let promised = last > 0 && last < self.asked() && self.page(last).next;
         (promised && self.reads(last + 1) < 2).then_some(last + 1)
     }
 
-    /// The rows of all pages, those included that stand on several.
+    /// The rows of all pages. Rows that are on several pages count several times.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// The largest total that can be right.
+    /// The largest plausible total.
     pub fn total(&self) -> Option<u64> {
         self.total.or(self.total_of_empty)
     }
 
-    /// How many rows came while the list was read, as far as that is known. So many may stand on two pages.
+    /// The number of rows known to have been added while the list was read. At most this many may be on two pages.
     pub fn growth(&self) -> u64 {
         match (self.first_total(), self.total()) {
             (Some(first), Some(total)) if total >= self.rows() => total - first,
@@ -217,44 +240,44 @@ impl Extent {
         }
     }
 
-    /// Whether rows went while it was read: a later page tells a smaller total, or the last one has fewer rows when it is
-    /// read again.
+    /// Whether rows were removed while the list was read: a later page has a smaller total, or the last page has fewer
+    /// rows when it is read again.
     pub fn has_shrunk(&self) -> bool {
         let last = self.last_with_rows();
         let Some(first) = self.first_total() else { return false };
         (last > 0 && self.page(last).was_longer) || self.totals().any(|total| total < first)
     }
 
-    /// The first page that is too short, and not the last.
+    /// The first hole.
     pub fn hole(&self) -> Option<Hole> {
         self.holes().next()
     }
 
-    /// Whether the pages have fewer rows than the total.
+    /// The rows and the total, if the pages have fewer rows than the total.
     pub fn short(&self) -> Option<ShortBy> {
         let (rows, total) = (self.rows(), self.total()?);
         (rows < total).then_some(ShortBy { rows, total })
     }
 
-    /// The rows of a full page, where several pages have fewer than were asked for. The server may have a smaller page
-    /// size; or it may have cut each page alike, which shows nowhere but in the total.
+    /// The rows of a full page, if there are several pages and all have fewer rows than requested. The server may have a
+    /// smaller page size, or it may have truncated every page alike: only the total shows the difference.
     pub fn small_size(&self) -> Option<u64> {
         (self.last_with_rows() > 1 && self.size < PER_PAGE as u64).then_some(self.size)
     }
 
-    /// Whether the last page says that there is no other.
+    /// Whether the last page has no `next` link.
     pub fn is_over(&self) -> bool {
         self.pages.last().is_some_and(|page| !page.next)
     }
 
-    /// Whether there is nothing after the last rows, nor after the total, one empty page after another, and still no end.
+    /// Whether the list has no end: several empty pages after the last rows and after the total still have a `next` link.
     pub fn is_endless(&self) -> bool {
         let counted = self.total().map_or(0, |total| self.pages_of(total)).max(self.last_with_rows());
         let promises = self.pages.last().is_some_and(|page| page.next);
         promises && self.asked() >= counted + MOST_PROMISED
     }
 
-    /// The pages that would have to be empty, if there is an empty one after the last rows, and they are too many.
+    /// The pages that the proof would need, if there is an empty page after the last rows and these are too many.
     pub fn far(&self) -> Option<TooFar> {
         let (short, last) = (self.short()?, self.last_with_rows());
         let most = if self.small_size().is_some() { 1 } else { MOST_PROOF };
@@ -262,7 +285,7 @@ impl Extent {
         (self.asked() > last && pages > most).then_some(TooFar { page: last + 1, pages })
     }
 
-    /// Whether it is as short as it was found to be.
+    /// Whether the list is exactly as short as in the earlier reading.
     fn is_known(&self) -> bool {
         self.known.is_some() && self.known == self.short()
     }
@@ -276,24 +299,24 @@ impl Extent {
         pages.map(move |(page, own)| Hole { page, rows: own.rows, size })
     }
 
-    /// The first total that can be right: page 1's, as a rule.
+    /// The first plausible total: usually that of page 1.
     fn first_total(&self) -> Option<u64> {
         self.totals().next()
     }
 
-    /// The totals that can be right, in the order of the pages.
+    /// The plausible totals, in the order of the pages.
     fn totals(&self) -> impl Iterator<Item = u64> {
         let are_told = self.total.is_some();
         let numbers = (1..=self.asked()).filter(move |number| self.is_telling(*number) || !are_told);
         numbers.filter_map(|number| self.total_of(number))
     }
 
-    /// Whether the total of a page counts before those of others: it is not behind the last rows.
+    /// Whether the total of a page is preferred: the page is not after the last rows.
     fn is_telling(&self, number: u64) -> bool {
         number <= self.last_with_rows().max(1)
     }
 
-    /// The total that a page tells, unless it has more rows up to there, or more that follow.
+    /// The total of a page, unless there are more rows up to this page, or a `next` page although it is reached.
     fn total_of(&self, number: u64) -> Option<u64> {
         let page = self.page(number);
         let total = page.total?;
@@ -306,7 +329,7 @@ impl Extent {
         rows.div_ceil(self.full()).max(1)
     }
 
-    /// The rows of a full page. That of a single page may be as small as it is because there are no more.
+    /// The rows of a full page. If there is only one page, its size says nothing: it may be small because the list is.
     fn full(&self) -> u64 {
         let mut with_rows = self.pages.iter().filter(|page| page.rows > 0);
         let is_single = with_rows.nth(1).is_none();

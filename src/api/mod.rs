@@ -1,29 +1,28 @@
-//! The only HTTP client: sends a request with the account's token, within its limits, as
-//! often as it takes, and answers a body or a [`Fault`].
+//! The only HTTP client. It sends a request with the account's token, within the rate limits, retries temporary errors,
+//! and returns a body or a [`Fault`].
 //!
-//! It is made of layers. Each is an [`Exchange`], one request in and one whole body or a [`Fault`] out, and holds the
-//! layer below:
+//! It is made of layers. Each layer is an [`Exchange`] and holds the layer below:
 //!
 //! ```text
-//! Client      get, post; a GET ends with its query's time
+//! Client      get, post; the query's timeout applies to a GET
 //!   │         ◄── a cache belongs here: see `Client::try_new`
-//! Retrying    sends again what may pass, after a pause; a POST never after it may have been carried out
+//! Retrying    retries temporary errors after a pause; never a POST that may have been executed
 //!   │
 //! Budgeted    waits for a place in the token's budget, holds a permit, counts the request
 //!   │
-//! Http        one attempt: URL, token, limits of time and size
+//! Http        one attempt: URL, token, timeout, maximum body size
 //! ```
 //!
-//! A test double is a layer in place of any of them, and [`Client::over`] makes a client of any layer. What goes down
-//! with a request is an [`Attempt`]; what a layer hears of it before there is a result comes up through an [`Observer`].
+//! A test double can replace any layer, and [`Client::over`] makes a client of any layer. An [`Attempt`] goes down with
+//! a request. Events that a layer needs before the result exists come up through an [`Observer`].
 //!
 //! - [`Client`]: one account's connection to the API. Cheap to clone.
-//! - [`RequestScope`]: the query, and the scan of it, that requests are sent for.
-//! - [`page`]: a list's pages, side by side, in order. [`Extent`]: where the list ends.
-//! - [`limit`]: a token's budget of requests, and how many are in flight. [`Budgets`]: which clients share one.
-//! - [`retry`]: what is sent again, and when.
+//! - [`RequestScope`]: the query and the scan that requests are sent for.
+//! - [`page`]: reads a list's pages in parallel and returns them in order. [`Extent`]: where the list ends.
+//! - [`limit`]: a token's budget of requests, and the requests in flight. [`Budgets`]: which clients share a budget.
+//! - [`retry`]: which requests are retried, and when.
 //!
-//! It knows no table, no column and no SQL.
+//! This module knows no table, no column and no SQL.
 
 mod base_url;
 mod body;

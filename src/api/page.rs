@@ -1,10 +1,18 @@
-//! A list's pages: the first one tells how many there are, the others are fetched side by side,
-//! and they come out in the list's order. Where a list ends, and which pages are read again, is for
-//! [`Extent`] to say.
+//! Reads a list page by page. The first page has the list's length; the others are then fetched in parallel and
+//! returned in the list's order. [`Extent`] decides where the list ends and which pages are read again.
 //!
-//! A page's request runs in a task of its own, and so is read to its end, and gives its permit
-//! back, whether or not anybody takes the rows. How many pages are on their way is bounded by
-//! [`ReadAhead`].
+//! ```text
+//! Pages::next ◄── (in order) ── channel of page tasks ◄── scheduler task ◄── ReadAhead: one slot per page
+//!      │                                                       ▲
+//!      ├── page 1, then `Extent::ahead`: schedule(2..=n) ──────┘
+//!      └── no page left in order: `Extent::missing`, one page at a time, again or out of order
+//! ```
+//!
+//! Each request runs in its own task, so its response is read to the end and its permit is released even while the
+//! client does not poll for rows. [`ReadAhead`] bounds the number of pages in flight.
+//!
+//! Do not change without thinking: slots are taken in the order of the pages, and a page's slot is released when
+//! [`Pages::next`] returns the page. So the page that `next` waits for always gets a slot.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -19,44 +27,45 @@ use super::{Body, Client, Fault, ReadAhead, Request, RequestScope};
 use crate::error::Error;
 use crate::query::ListId;
 
-/// What a page turned out to hold.
+/// A decoded page.
 #[derive(Debug)]
 pub struct Decoded<T> {
     /// Its rows.
     pub rows: T,
-    /// How many these are.
+    /// The number of rows.
     pub count: usize,
-    /// The list's length as this page tells it.
+    /// The list's length according to this page.
     pub total: Option<u64>,
-    /// The link to the page after it.
+    /// The link to the next page.
     pub next: Option<String>,
-    /// Whether it has links at all, and so says that there is no next where it names none.
+    /// Whether the page has links at all. Only then does the absence of `next` mean that this is the last page.
     pub has_links: bool,
 }
 
 impl<T> Decoded<T> {
-    /// Whether an answer that was to be all of a list says that there is more of it.
+    /// Whether the list continues after this page, according to its link or its total. For lists that are read with a
+    /// single request.
     pub fn is_part(&self) -> bool {
         self.next.is_some() || self.total.is_some_and(|total| total > self.count as u64)
     }
 }
 
-/// Turns a body into rows; runs in the page's task.
+/// Decodes a body into rows. Runs in the page's task.
 pub type Decode<T> = dyn Fn(&Body, &Request) -> Result<Decoded<T>, Error> + Send + Sync;
 
-/// What all pages of a scan are fetched with.
+/// Everything that fetching any page of a list needs.
 pub struct Fetch<T> {
     /// The connection.
     pub client: Client,
-    /// For whom they are fetched.
+    /// The query and the scan that the pages are fetched for.
     pub scope: RequestScope,
-    /// The list that they are pages of.
+    /// The list that the pages belong to.
     pub list: ListId,
-    /// Whether all of it will be read: nobody stops it early, as far as is known.
+    /// Whether the plan will read the whole list: no LIMIT above is known to stop it early.
     pub whole: bool,
-    /// How far the scan reads ahead.
+    /// Bounds how far the scan reads ahead.
     pub ahead: Arc<ReadAhead>,
-    /// What becomes of a body.
+    /// Decodes a body.
     pub decode: Box<Decode<T>>,
 }
 
@@ -67,10 +76,10 @@ impl<T> std::fmt::Debug for Fetch<T> {
 }
 
 impl<T: Send + 'static> Fetch<T> {
-    /// Fetches a single object, or an unpaged list, in a task of its own.
+    /// Fetches a single object, or a list without pages, in its own task.
     ///
     /// # Errors
-    /// The request's [`Fault`], or what `decode` says.
+    /// The request's [`Fault`], or the error of `decode`.
     pub async fn one(self: Arc<Self>, request: Request) -> Result<Decoded<T>, Error> {
         let slot = self.ahead.room().await;
         Task::spawn(async move { self.page(request, slot).await }).join().await.map(|(decoded, _slot)| decoded)
@@ -85,27 +94,29 @@ impl<T: Send + 'static> Fetch<T> {
     }
 }
 
-/// A page, and how it came to be read.
+/// A page that [`Pages::next`] returns.
 #[derive(Debug)]
 pub struct ReadPage<T> {
-    /// What it holds.
+    /// Its rows and what it says about the list.
     pub decoded: Decoded<T>,
-    /// Whether it was asked for out of its order, once or again.
+    /// Whether it was requested out of order: it may have been returned before.
     pub again: bool,
 }
 
-/// One reading of a list, page by page. Dropping it stops its requests.
+/// Reads a list once, page by page. Dropping it aborts its requests.
 #[derive(Debug)]
 pub struct Pages<T> {
     fetch: Arc<Fetch<T>>,
     request: Request,
-    /// Pages that nobody would want are not fetched ahead.
+    /// The row count of the nearest LIMIT above. Pages beyond it are not fetched ahead.
     rows_wanted: u64,
     extent: Extent,
+    /// The number of the last page that was given to the scheduler.
     scheduled: u64,
     ended: bool,
-    /// Asks for room in the pages' order; a new one begins when the last one is done.
+    /// Takes a slot for each scheduled page, in order, and starts its task. Replaced when more pages are scheduled.
     scheduler: Option<Task<()>>,
+    /// The tasks of scheduled pages, in order.
     coming: UnboundedReceiver<Coming<T>>,
     schedule: UnboundedSender<Coming<T>>,
 }
@@ -113,8 +124,8 @@ pub struct Pages<T> {
 type Coming<T> = Task<Result<(Decoded<T>, PageSlot), Error>>;
 
 impl<T: Send + 'static> Pages<T> {
-    /// Nothing is sent before the first page is asked for. `rows_wanted` bounds what is fetched ahead of need; `known`
-    /// is what was proved of the list's length when it was read before.
+    /// Nothing is sent before the first call of [`Pages::next`]. `rows_wanted` bounds the pages that are fetched ahead;
+    /// `known` is the result of an earlier proof that the list is shorter than its total.
     pub fn new(fetch: Arc<Fetch<T>>, request: Request, rows_wanted: Option<usize>, known: Option<ShortBy>) -> Self {
         let (schedule, coming) = unbounded_channel();
         let rows_wanted = rows_wanted.map_or(u64::MAX, |rows| rows as u64);
@@ -122,12 +133,12 @@ impl<T: Send + 'static> Pages<T> {
         Self { fetch, request, rows_wanted, extent, scheduled: 0, ended: false, scheduler: None, coming, schedule }
     }
 
-    /// The next page in order, then those that are asked for again, or `None` after the last.
+    /// Returns the next page in order, then the pages that are requested again, then `None`.
     ///
-    /// Not cancel-safe: a list whose `next` was dropped half-way has ended.
+    /// Not cancel-safe: after a dropped call the list has ended.
     ///
     /// # Errors
-    /// The page's [`Fault`], or what `decode` says of it; the list ends there.
+    /// The page's [`Fault`], or the error of `decode`. The list has ended then.
     pub async fn next(&mut self) -> Result<Option<ReadPage<T>>, Error> {
         if std::mem::replace(&mut self.ended, true) {
             return Ok(None);
@@ -148,7 +159,7 @@ impl<T: Send + 'static> Pages<T> {
         Ok(Some(ReadPage { decoded, again }))
     }
 
-    /// What the pages so far tell of the list's length.
+    /// The length of the list according to the pages so far.
     pub fn extent(&self) -> &Extent {
         &self.extent
     }
@@ -162,7 +173,8 @@ impl<T: Send + 'static> Pages<T> {
         page.join().await.map(|(decoded, _slot)| decoded)
     }
 
-    /// Fetches a page out of order. Pages that were fetched ahead are dropped, so that they free their slots.
+    /// Fetches a page out of order. Pages that were fetched ahead are dropped first, to release their slots: this page
+    /// needs one, and all of them may be taken.
     async fn alone(&mut self, number: u64) -> Result<Decoded<T>, Error> {
         self.scheduler = None;
         (self.schedule, self.coming) = unbounded_channel();
@@ -184,7 +196,7 @@ impl<T: Send + 'static> Pages<T> {
         }
     }
 
-    /// Says that this reading takes so many pages.
+    /// Reports the number of pages that this list is known to need.
     fn expect(&self, pages: u64) {
         self.fetch.scope.query.ledger.expect(self.fetch.list, self.request.part(), pages);
     }
@@ -214,7 +226,7 @@ impl<T: Send + 'static> Pages<T> {
     }
 }
 
-/// The `page` of a link. The link names a host, which the token must not follow: only its number is used.
+/// The `page` parameter of a link. Only the number is used: the link names a host, and the token must not be sent there.
 fn page_number(link: &str) -> Option<u64> {
     let (_, query) = link.split_once('?')?;
     url::form_urlencoded::parse(query.as_bytes())
@@ -222,7 +234,7 @@ fn page_number(link: &str) -> Option<u64> {
         .and_then(|(_, page)| page.parse().ok())
 }
 
-/// A task that ends when nobody waits for it any more. What it logs has the span of whoever starts it.
+/// A task that is aborted when it is dropped. Its log lines have the span that was current when it was spawned.
 #[derive(Debug)]
 struct Task<T>(JoinHandle<T>);
 
@@ -236,7 +248,7 @@ impl<T: Send + 'static> Task<T> {
             Ok(output) => output,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is going down; so is whoever waits here.
+                // The runtime shuts down, and this future with it.
                 Err(_) => std::future::pending().await,
             },
         }

@@ -1,8 +1,17 @@
-//! Bounds how many pages and bytes a scan fetches before its rows are consumed.
+//! Bounds the number of pages and bytes that a scan fetches before its rows are consumed.
 //!
-//! A page has a slot from before its request is sent until its rows are taken. Slots are given
-//! in the order that they are asked for, so that the page which is wanted next is never the
-//! one that waits.
+//! ```text
+//!            room()            fill(bytes)              drop
+//! PageSlot     ├──── request ─────┤──── rows decoded ─────┤
+//! counts as    1 page             1 page                  nothing
+//!              `largest` bytes    its bytes (from `Memory` too)
+//! ```
+//!
+//! The size of a page is not known before its response, so a slot without a body counts as the largest body so far. One
+//! page always has room, however large: otherwise a scan with a page above the limit would never continue.
+//!
+//! Do not change without thinking: slots are given in the order of the calls of [`ReadAhead::room`] (the `turn` is held
+//! while waiting). If a later page could take the last slot, the scan would wait for an earlier page that cannot start.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
@@ -11,19 +20,19 @@ use tokio::sync::Notify;
 
 use crate::error::Result;
 
-/// The memory that pages are counted against from when they come until their rows are taken.
+/// The memory pool that bodies are counted against, from their arrival until their rows are consumed.
 pub trait Memory: Debug + Send + Sync {
-    /// Takes so many bytes.
+    /// Takes `bytes` from the pool.
     ///
     /// # Errors
-    /// There are not so many left; nothing is taken.
+    /// The pool has fewer bytes left. Nothing is taken then.
     fn take(&self, bytes: usize) -> Result<()>;
 
-    /// Gives back so many of the bytes that were taken.
+    /// Gives back `bytes` that were taken before.
     fn give_back(&self, bytes: usize);
 }
 
-/// At most so many pages and bytes, requested or waiting to be taken, in one scan.
+/// Limits the pages and bytes of one scan that are requested, or decoded and not consumed yet.
 #[derive(Debug)]
 pub struct ReadAhead {
     most_pages: usize,
@@ -37,27 +46,30 @@ pub struct ReadAhead {
 #[derive(Debug, Default)]
 struct Held {
     pages: usize,
-    /// Pages whose bodies have not come yet; each is guessed to be as large as the largest so far.
+    /// Pages without a body yet; each is assumed to be as large as `largest`.
     empty: usize,
+    /// The bytes of all bodies that are held.
     bytes: usize,
+    /// The largest body so far.
     largest: usize,
 }
 
-/// Room for one page. Dropping it makes the room free.
+/// The slot of one page. Dropping it makes room for another page.
 #[derive(Debug)]
 pub struct PageSlot {
     of: Arc<ReadAhead>,
+    /// The size of the body, when it has arrived.
     bytes: Option<usize>,
 }
 
 impl ReadAhead {
-    /// Room for so many pages and bytes, which are counted against the memory.
+    /// Limits a scan to these pages and bytes. The bytes are also taken from `memory`.
     pub fn new(most_pages: usize, most_bytes: usize, memory: Arc<dyn Memory>) -> Arc<Self> {
         let (held, freed, turn) = (Mutex::default(), Notify::new(), tokio::sync::Mutex::default());
         Arc::new(Self { most_pages, most_bytes, memory, held, freed, turn })
     }
 
-    /// Waits until there is room for a page. One page always has room, however large.
+    /// Waits for the slot of a page.
     pub async fn room(self: &Arc<Self>) -> PageSlot {
         let _turn = self.turn.lock().await;
         loop {
@@ -86,10 +98,10 @@ impl ReadAhead {
 }
 
 impl PageSlot {
-    /// The page has come, and has this many bytes.
+    /// The page's body has arrived and has this many bytes.
     ///
     /// # Errors
-    /// The memory has no room for them.
+    /// The memory pool does not have these bytes.
     pub fn fill(&mut self, bytes: usize) -> Result<()> {
         self.of.memory.take(bytes)?;
         let mut held = self.of.lock();
@@ -122,7 +134,7 @@ mod tests {
     use super::*;
     use crate::api::Fault;
 
-    /// So many bytes are left.
+    /// A memory pool with this number of bytes left.
     #[derive(Debug)]
     struct Left(Mutex<usize>);
 

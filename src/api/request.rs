@@ -1,4 +1,4 @@
-//! A request to the API, and how it is named in errors.
+//! A request to the API, and its request line for errors.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,18 +7,18 @@ use url::form_urlencoded;
 
 use crate::query::PartId;
 
-/// A GET of a path and perhaps of a page, or a POST to it.
+/// A GET of a path, or of one page of a list; or a POST.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     path: String,
-    /// What stands behind the path besides the page, not encoded yet.
+    /// The query parameters without the page, not percent-encoded.
     query: Vec<(String, String)>,
     page: Option<u64>,
-    /// What is posted, JSON.
+    /// The JSON body of a POST.
     body: Option<String>,
 }
 
-/// The request that failed: its method, and its path as it was sent.
+/// The method and the path of a request as sent, for errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestLine {
     /// `GET`.
@@ -33,36 +33,36 @@ impl fmt::Display for RequestLine {
     }
 }
 
-/// Rows a page: the most that DigitalOcean gives.
+/// Rows per page: DigitalOcean's maximum.
 pub const PER_PAGE: usize = 200;
 
 impl Request {
-    /// `path` is percent-encoded already.
+    /// A GET. `path` must be percent-encoded.
     pub fn new(path: String) -> Self {
         Self { path, query: Vec::new(), page: None, body: None }
     }
 
-    /// The same, with these query parameters.
+    /// Sets the query parameters.
     pub fn with_query(self, query: Vec<(String, String)>) -> Self {
         Self { query, ..self }
     }
 
-    /// The same, for this page of a list (from 1).
+    /// The same request for one page of the list (from 1).
     pub fn page(&self, page: u64) -> Self {
         Self { page: Some(page), ..self.clone() }
     }
 
-    /// A POST of this JSON: for [`super::Client::post`] alone, which no query's end drops.
+    /// A POST with a JSON body. Only [`super::Client::post`] may use it: the end of a query does not drop its request.
     pub(super) fn post(path: String, body: String) -> Self {
         Self { path, query: Vec::new(), page: None, body: Some(body) }
     }
 
-    /// What of a list it reads, or which row: the same for all pages.
+    /// Identifies the part of a list, or the single row, that this request reads: the same for all pages.
     pub fn part(&self) -> PartId {
         PartId::of((&self.path, &self.query))
     }
 
-    /// What stands behind the path.
+    /// The query parameters, `page` and `per_page` included.
     pub(super) fn parameters(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
         let query = self.query.iter().map(|(name, value)| (name.as_str(), Cow::from(value)));
         let page = self.page.into_iter();
@@ -70,7 +70,7 @@ impl Request {
         query.chain(page.map(|(name, value)| (name, Cow::from(value))))
     }
 
-    /// How it is named in errors.
+    /// The request line, for errors.
     pub fn at(&self) -> RequestLine {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.parameters());
@@ -79,17 +79,17 @@ impl Request {
         RequestLine { method: if self.is_post() { "POST" } else { "GET" }, path }
     }
 
-    /// Below the base URL, without what stands behind it.
+    /// The path below the base URL, without query parameters.
     pub(super) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Whether it acts. Such a request must not be sent twice, and its answer is no other request's.
+    /// Whether this is a POST. A POST must not be sent twice, and its response must not be cached.
     pub fn is_post(&self) -> bool {
         self.body.is_some()
     }
 
-    /// What is posted.
+    /// The JSON body of a POST.
     pub(super) fn body(&self) -> Option<&str> {
         self.body.as_deref()
     }

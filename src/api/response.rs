@@ -17,7 +17,7 @@ pub(super) fn head(status: StatusCode, headers: &HeaderMap) -> Head {
     Head { status: status.as_u16(), request_id: request_id(headers), date: date(headers) }
 }
 
-/// The body of a success.
+/// The body of a 2xx response.
 pub(super) fn body(
     bytes: Bytes,
     at: RequestLine,
@@ -36,7 +36,7 @@ pub(super) fn body(
     })
 }
 
-/// DigitalOcean's own error body. `message` was once an object instead of text, so any field may be anything.
+/// DigitalOcean's error body. `message` was once an object instead of text, so every field accepts any JSON value.
 #[derive(Default, Deserialize)]
 struct ErrorBody {
     id: Option<serde_json::Value>,
@@ -68,14 +68,14 @@ fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc2822(&text(headers, DATE.as_str())?).ok().map(|date| date.to_utc())
 }
 
-/// A message fit for one line: control characters out, and not a page of it.
+/// A message for one line of text: control characters replaced by spaces, and cut after 500 characters.
 fn shortened(text: &str) -> String {
     const MOST: usize = 500;
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
     if line.chars().count() < text.chars().count() { line + "…" } else { line }
 }
 
-/// `retry-after` in whole seconds, at least 1: with 0, a 429 would be retried at once, for ever.
+/// `retry-after` in whole seconds, at least 1: a value of 0 would retry a 429 in an endless loop.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = text(headers, RETRY_AFTER.as_str())?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.max(1)))

@@ -1,19 +1,18 @@
-//! What is sent again, and after how long.
+//! Which requests are retried, and after which pause.
 //!
-//! A GET is sent again after a connection error, a time-out of one attempt, a 429, a 5xx,
-//! and a body that ended early. A 429 that names its pause (`retry-after`) is no attempt:
-//! the pause belongs to the token's budget ([`super::limit`]). Nothing else is repeated:
-//! a 401, 404 or 422 stays what it is.
+//! A GET is retried after a connection error, the timeout of an attempt, a 429, a 5xx and a truncated body. A 429 with
+//! a `retry-after` header does not count as an attempt: the token's budget waits for that time ([`super::limit`]).
+//! Nothing else is retried: a 401, 404 or 422 would be the same again.
 //!
-//! A POST is sent again only where it is certain that it was not carried out: after a 429, or where no connection was
-//! made. After a time-out, a reset or a 5xx nobody knows, and a second POST would start a second action.
+//! A POST is retried only if it was certainly not executed: after a 429, or if no connection was established. After a
+//! timeout, a reset or a 5xx its outcome is unknown, and a second POST could start a second action.
 
 use std::time::Duration;
 
-/// How often, and with which pauses.
+/// The number of attempts and the pauses between them.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How often a request is sent at most, the first time included.
+    /// Maximum number of attempts, the first one included.
     pub attempts: u32,
     /// The pause before the second attempt; it doubles each time.
     pub first_pause: Duration,
@@ -28,8 +27,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The pause after the `failures`-th failure (from 1): doubled each time, and somewhere in
-    /// its upper half, so that many clients don't come back at once. `dice` is from 0 to 1.
+    /// The pause after the `failures`-th failure (from 1). It doubles each time, and `dice` (0 to 1) picks a value in
+    /// its upper half, so that many clients do not retry at the same moment.
     pub fn pause(&self, failures: u32, dice: f64) -> Duration {
         let doubled = self.first_pause.saturating_mul(1 << (failures.saturating_sub(1)).min(16));
         doubled.min(self.longest_pause).mul_f64(0.5 + dice / 2.0)

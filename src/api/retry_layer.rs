@@ -1,4 +1,4 @@
-//! The layer above [`super::budgeted`]: a request is sent until it is answered. [`super::retry`] has the rules.
+//! The layer above [`super::budget_layer`]: retries a request. The rules are in [`super::retry`].
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::budget_layer::used_up;
 use super::limit::RateLimitHeaders;
 use super::{Attempt, Body, Exchange, Fault, Observer, Request, Sent, retry};
 
-/// Sends a request again where it may go better, after a pause; a POST only where it was certainly not carried out.
+/// Retries temporary errors after a pause; a POST only if it was certainly not executed.
 #[derive(Debug)]
 pub(super) struct Retrying<E> {
     options: retry::Options,
@@ -21,7 +21,7 @@ pub(super) struct Retrying<E> {
 }
 
 impl<E: Exchange> Retrying<E> {
-    /// `seed` is where the jitter of the pauses starts from, for tests.
+    /// `seed` fixes the random part of the pauses, for tests.
     pub(super) fn new(below: E, options: retry::Options, seed: Option<u64>) -> Self {
         let dice = Mutex::new(seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed));
         Self { options, dice, below }
@@ -39,7 +39,7 @@ impl<E: Exchange> Retrying<E> {
                 Err(fault) => fault,
             };
             let pause = match heard.pause.filter(|_| is_refusal(&fault)) {
-                // The budget keeps this pause.
+                // The budget waits for this pause, before the request is sent again.
                 Some(pause) => {
                     paused += pause;
                     if paused > scope.query.limits().max_wait {
@@ -97,7 +97,7 @@ fn is_refusal(fault: &Fault) -> bool {
     matches!(fault, Fault::Status { status: 429, .. })
 }
 
-/// Keeps the pause that an answer asks for.
+/// Keeps the pause of a `retry-after` header.
 struct PauseObserver<'a> {
     pause: Option<Duration>,
     observer: &'a mut dyn Observer,
@@ -167,7 +167,7 @@ mod tests {
         let begins = double.begins();
         let pauses = begins.windows(2).map(|two| two[1] - two[0]);
         for (pause, longest) in pauses.zip([500, 1_000, 2_000]) {
-            // The clock moves in whole milliseconds.
+            // Tokio's clock moves in whole milliseconds.
             let longest = Duration::from_millis(longest);
             assert!(longest / 2 <= pause && pause <= longest + Duration::from_millis(1), "{pause:?}");
         }

@@ -6,34 +6,34 @@ use crate::query::{Count, Counts, Query, SentEnough};
 #[cfg(test)]
 use crate::query::{Limits, Principal, Queries};
 
-/// A query, and the scan of it that requests are sent for. What happens is counted for both.
+/// The query and the scan that requests are sent for. Requests, pages and waits are counted for both.
 #[derive(Clone, Debug)]
 pub struct RequestScope {
     /// The query.
     pub query: Arc<Query>,
-    /// The scan's own counts.
+    /// The scan's counts.
     pub counts: Arc<Counts>,
-    /// Whether requests that still wait are dropped when the query ends. False for an EXEC.
+    /// Whether requests that still wait for the budget are dropped when the query ends. False for an EXEC.
     pub ends_with_query: bool,
 }
 
 impl RequestScope {
-    /// Of a scan.
+    /// The scope of a scan.
     pub fn of_scan(query: Arc<Query>, counts: Arc<Counts>) -> Self {
         Self { query, counts, ends_with_query: true }
     }
 
-    /// Of an EXEC: the POST is sent, and what it needs is read, although its client may have disconnected.
+    /// The scope of an EXEC. Its POST is sent, and the rows that it needs are read, even if the client disconnects.
     pub fn of_exec(query: Arc<Query>) -> Self {
         Self { query, counts: Arc::default(), ends_with_query: false }
     }
 
-    /// Whether a request that waits is not wanted any more.
+    /// Whether a request that waits for the budget must be dropped, because the query has ended.
     pub fn is_over(&self) -> bool {
         self.ends_with_query && self.query.has_ended()
     }
 
-    /// Counts for the scan and for the query.
+    /// Adds `more` to a count of the scan and of the query.
     pub fn count(&self, which: fn(&Counts) -> &Count, more: usize) {
         which(&self.counts).add(more);
         which(&self.query.counts).add(more);
@@ -42,33 +42,33 @@ impl RequestScope {
     /// Counts one more request.
     ///
     /// # Errors
-    /// [`SentEnough`], and then it must not be sent.
+    /// [`SentEnough`] if the query has reached its limit. The request must not be sent then.
     pub fn one_more_request(&self) -> Result<(), SentEnough> {
         self.query.one_more_request()?;
         self.counts.requests.add(1);
         Ok(())
     }
 
-    /// Counts a request that will be sent again.
+    /// Counts a request that will be retried.
     pub fn sends_again(&self) {
         self.count(|counts| &counts.retries, 1);
         self.query.ledger.expect_one_more();
     }
 }
 
-/// For the unit tests of layers: of a query without limits that matter.
+/// A scope of a query with the default limits, for the unit tests of layers.
 #[cfg(test)]
 pub(super) fn a_scope() -> RequestScope {
     scope_within(Limits::default())
 }
 
-/// For the unit tests of layers: of a query within these limits.
+/// A scope of a query with these limits, for the unit tests of layers.
 #[cfg(test)]
 pub(super) fn scope_within(limits: Limits) -> RequestScope {
     let queries = Arc::new(Queries::default());
     let query = queries.begin(Principal::local(), "SELECT 1", limits);
     let scope = RequestScope::of_scan(Arc::clone(&query), Arc::default());
-    // It lives as long as the test's process.
+    // Keeps the query registered until the test process ends.
     std::mem::forget(query);
     scope
 }

@@ -1,4 +1,4 @@
-//! A test double of a layer: answers what it is told to, and keeps when it was called.
+//! A test double of a layer: returns configured results, and records its calls.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,13 +13,13 @@ use tokio::time::{Instant, sleep};
 use super::limit::RateLimitHeaders;
 use super::{Attempt, Body, Exchange, Fault, Head, Request, RequestScope, Sent};
 
-/// A layer without any below it.
+/// A lowest layer for tests.
 pub(super) struct Double {
     next: Box<dyn Fn() -> Step + Send + Sync>,
     calls: Mutex<Vec<(u32, Instant)>>,
 }
 
-/// What one exchange is like.
+/// The course of one exchange.
 pub(super) struct Step {
     told: Option<RateLimitHeaders>,
     takes: Duration,
@@ -32,17 +32,17 @@ enum Ends {
     Status(u16),
     Cut,
     Slow,
-    /// The connection is not made.
+    /// The connection cannot be established.
     Unreachable,
 }
 
 impl Double {
-    /// Does the same each time.
+    /// Every call gets `step()`.
     pub(super) fn always(step: impl Fn() -> Step + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self { next: Box::new(step), calls: Mutex::default() })
     }
 
-    /// Does these one after another, and panics when it is called once more.
+    /// The calls get these steps in order. Another call panics.
     pub(super) fn in_turn(steps: impl IntoIterator<Item = Step>) -> Arc<Self> {
         let steps: Mutex<VecDeque<Step>> = Mutex::new(steps.into_iter().collect());
         Self::always(move || steps.lock().unwrap().pop_front().expect("no call was expected any more"))
@@ -108,12 +108,12 @@ impl Step {
         Self::of(Ends::Cut)
     }
 
-    /// No answer within the time of an attempt.
+    /// No response within the timeout of an attempt.
     pub(super) fn slow() -> Self {
         Self::of(Ends::Slow)
     }
 
-    /// A connection that is not made.
+    /// A connection that cannot be established.
     pub(super) fn unreachable() -> Self {
         Self::of(Ends::Unreachable)
     }
@@ -122,12 +122,12 @@ impl Step {
         Self { told: None, takes: Duration::ZERO, ends }
     }
 
-    /// The same, with a head that says this.
+    /// Adds rate-limit headers.
     pub(super) fn telling(self, told: RateLimitHeaders) -> Self {
         Self { told: Some(told), ..self }
     }
 
-    /// The same, whose end comes so long after its head.
+    /// Sets the time between the headers and the end of the body.
     pub(super) fn taking(self, takes: Duration) -> Self {
         Self { takes, ..self }
     }
@@ -141,7 +141,7 @@ impl Ends {
             Self::Status(status) => Fault::Status { at, status, id: None, message: None, request_id: None },
             Self::Cut => Fault::Cut { at, attempts, cause: None },
             Self::Slow => Fault::Slow { at, limit: Duration::from_secs(60), attempts },
-            // Only reqwest makes its errors: this one is of a proxy without a URL.
+            // reqwest's errors have no constructor: this one comes from a proxy without a URL.
             Self::Unreachable => {
                 let cause = reqwest::Proxy::all("").unwrap_err();
                 Fault::Unreachable { at, host: "nowhere".into(), attempts, cause }

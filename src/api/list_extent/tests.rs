@@ -1,15 +1,14 @@
-//! Lists whose pages are read again and again, and which of them are asked for.
+//! Which pages of a list are requested, and what is concluded from them.
 
 use super::*;
 
-/// A page of so many rows, with this total; `next`, `end` (links without one), or `mute` (no links).
+/// A page with this number of rows and this total; `links` is `next`, `end` (links without a next) or `mute` (no links).
 fn page(rows: usize, total: Option<u64>, links: &str) -> Decoded<()> {
     let next = (links == "next").then(|| "/?page=9".to_owned());
     Decoded { rows: (), count: rows, total, next, has_links: links != "mute" }
 }
 
-/// Reads a list whose pages are these, again and again, the last one for all that follow: the pages that were
-/// asked for, and what they tell.
+/// Reads a list with these pages; the last one stands for all that follow. Returns the numbers of the requested pages.
 fn read(known: Option<ShortBy>, pages: &[(usize, Option<u64>, &str)]) -> (Vec<u64>, Extent) {
     let (mut extent, mut asked) = (Extent::new(known), Vec::new());
     loop {
@@ -197,7 +196,7 @@ fn what_was_found_before_bounds_what_is_asked_for() {
 
     assert_eq!(read(known(5), &[(5, Some(900_000), "end")]).0, [1]);
     assert_eq!(read(known(300), &[(200, Some(900_000), "next"), (100, Some(900_000), "end")]).0, [1, 2]);
-    // A full page may have another one behind it by now.
+    // A row may have been added after a full page.
     assert_eq!(read(known(200), &[(200, Some(900_000), "end"), (0, None, "end")]).0, [1, 2]);
 }
 
