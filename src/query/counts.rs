@@ -1,24 +1,24 @@
-//! What is counted while a query runs.
+//! The counters of a query.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a query, or one scan of it, has done so far.
+/// The counters of a query, or of one of its scans.
 #[derive(Debug, Default)]
 pub struct Counts {
-    /// Requests that were sent, those sent again included.
+    /// Requests that were sent, retries included.
     pub requests: Count,
-    /// Requests that were sent again.
+    /// Retries.
     pub retries: Count,
     /// Pages and single objects that were read.
     pub pages: Count,
-    /// Rows in them.
+    /// Rows of these.
     pub rows: Count,
     /// Milliseconds that its requests waited for the token's budget. They wait in parallel, so this may be more than
     /// the time that passed.
     pub waited_ms: Count,
 }
 
-/// A number that only grows.
+/// A counter.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
 
@@ -28,12 +28,12 @@ impl Count {
         self.0.fetch_add(more as u64, Ordering::Relaxed);
     }
 
-    /// The number so far.
+    /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Adds one, unless that is more than `most`.
+    /// Adds one, unless the result would be more than `most`. Returns whether it was added.
     pub(super) fn add_one_within(&self, most: u64) -> bool {
         let more = |number: u64| (number < most).then_some(number + 1);
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()

@@ -1,39 +1,49 @@
-//! How many requests a query is known to need.
+//! Counts the requests that a query is known to need, so that an error about its limit can name the number.
 //!
-//! Several components learn about the same list at different times: the join that has its key, the scan that makes a
-//! call of the key, and the first page, which has the number of pages. Each reports what it knows as soon as it knows
-//! it. The ledger identifies lists, so a list that is reported twice counts once, and the components need not
-//! coordinate.
+//! Several components learn about the same list at different times, and each reports what it knows at once:
+//!
+//! ```text
+//! join    has the key of a list             expect_list(list)                 1 request
+//! scan    makes the requests of the key     expect(list, part, 1)             1 per part
+//! page 1  has the number of pages           expect(list, part, pages)         the largest number counts
+//! retry   sends a request once more         expect_one_more()                 + 1
+//! ```
+//!
+//! A *list* is a table with the values of its path parameters. A *part* is what one series of requests reads of the
+//! list: its pages with one set of query parameters, or a single row.
+//!
+//! Do not change without thinking: `needed` must not depend on the order of the reports, nor on repeated ones (a
+//! property test checks this). So a report only raises the number of a part, and the components need not coordinate.
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Tells the lists of a query apart: a table, and the values of the parameters in its path. A row that is asked for by its
-/// id belongs to the list that it would be found in.
+/// Identifies a list: a table, and the values of the parameters in its path. A row that is requested by its id belongs to
+/// the list that contains it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListId(u64);
 
-/// Tells apart what one list is read by: its pages with one set of query parameters, or a single row.
+/// Identifies a part of a list: its pages with one set of query parameters, or a single row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PartId(u64);
 
 impl ListId {
-    /// The list of what has this hash.
+    /// The id of the list with this hash.
     pub fn of(list: impl Hash) -> Self {
         Self(hash(list))
     }
 }
 
 impl PartId {
-    /// The part of what has this hash.
+    /// The id of the part with this hash.
     pub fn of(part: impl Hash) -> Self {
         Self(hash(part))
     }
 }
 
-/// Two lists of the same hash are counted as one: that makes a number of an error's text too small, and nothing else.
+/// Two lists with the same hash would count as one. Then the number in an error's text is too small, nothing else.
 fn hash(value: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
@@ -47,14 +57,15 @@ pub struct Ledger(Mutex<Entries>);
 #[derive(Debug, Default)]
 struct Entries {
     lists: HashMap<ListId, ListRequests>,
-    /// The requests of all lists, of the plans before, and those that nobody could expect.
+    /// The requests of all lists, of earlier plans of the query, retries and repeated reads.
     needed: u64,
 }
 
-/// The requests of a list by its parts. Most lists have one part, and a query may have many lists.
+/// The requests of a list by its parts. Most lists have one part and a query may have many lists, so one part needs no
+/// map.
 #[derive(Debug, Default)]
 enum ListRequests {
-    /// No part is known. It is a request all the same.
+    /// No part is known yet. Counts as one request.
     #[default]
     Expected,
     One(PartId, u64),
@@ -62,12 +73,12 @@ enum ListRequests {
 }
 
 impl Ledger {
-    /// Says that this list will be read.
+    /// Reports that this list will be read.
     pub fn expect_list(&self, list: ListId) {
         self.entries().change(list, |_| {});
     }
 
-    /// Says that a part of a list takes so many requests. If more was said of it before, that counts.
+    /// Reports the number of requests that a part of a list needs. An earlier report of a larger number stays.
     pub fn expect(&self, list: ListId, part: PartId, requests: u64) {
         self.entries().change(list, |list| {
             let known = list.part(part);
@@ -75,7 +86,8 @@ impl Ledger {
         });
     }
 
-    /// Says that a part of a list is read again from its beginning: what was known of it counts once more.
+    /// Reports that a part of a list is read again from its first page: the number reported before stays counted, and
+    /// the part starts again at one request.
     pub fn expect_again(&self, list: ListId, part: PartId) {
         let mut entries = self.entries();
         let mut before = 0;
@@ -83,24 +95,24 @@ impl Ledger {
         entries.needed = entries.needed.saturating_add(before);
     }
 
-    /// Says that one more request is needed, which is no part of reading a list once: a page that is read again, or a
-    /// request that is sent again.
+    /// Reports one more request, beyond reading each list once: a page that is read again, or a retry.
     pub fn expect_one_more(&self) {
         let mut entries = self.entries();
         entries.needed = entries.needed.saturating_add(1);
     }
 
-    /// Says that another plan of the same query begins. It has lists of its own: what it reads is read again.
+    /// Reports that the next plan of the same query begins. It shares no lists with the plans before, so a list that
+    /// those have read counts again.
     pub fn begin_next_plan(&self) {
         self.entries().lists.clear();
     }
 
-    /// How many requests the query is known to need.
+    /// The number of requests that the query is known to need.
     pub fn needed(&self) -> u64 {
         self.entries().needed
     }
 
-    /// A panic can leave at most one count behind the others.
+    /// Usable after a panic: at worst one number is not up to date.
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -111,13 +123,13 @@ impl Entries {
         let before = self.lists.get(&list).map_or(0, ListRequests::requests);
         let list = self.lists.entry(list).or_default();
         change(list);
-        // A total may be any number that fits into a page's JSON.
+        // Saturating, because the number of pages comes from a total, which may be any number in a response.
         self.needed = self.needed.saturating_sub(before).saturating_add(list.requests());
     }
 }
 
 impl ListRequests {
-    /// The requests of a part; 0, if it is new.
+    /// The number of requests of a part; a new part starts at 0.
     fn part(&mut self, part: PartId) -> &mut u64 {
         match self {
             Self::One(own, _) if *own == part => {}

@@ -1,24 +1,24 @@
-//! What a query may take.
+//! The limits of a query.
 
 use std::time::Duration;
 
-/// What a query may take of time and requests.
+/// The limits of a query: time and requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long the whole query may take, from its planning to its last row.
+    /// Timeout of the whole query, from planning to the last row.
     pub timeout: Duration,
-    /// How long one of its requests may wait for the token's budget.
+    /// Maximum time that one of its requests may wait for the token's budget.
     pub max_wait: Duration,
-    /// How many requests it may send.
+    /// Maximum number of requests.
     pub max_requests: u64,
 }
 
-/// A query that has sent all the requests that it may.
+/// The query has reached its maximum number of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentEnough {
-    /// How many it may send.
+    /// The maximum.
     pub most: u64,
-    /// How many it takes at least.
+    /// The number of requests that it is known to need.
     pub needed: u64,
 }
 

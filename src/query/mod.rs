@@ -1,10 +1,10 @@
-//! A query from its text to its last row: its client, its limits, its state, and the counts of what it has done so far.
+//! A query from its text to its last row: its client, its limits, its state and its counters.
 //!
-//! - [`Principal`]: who asks. Every call of the engine is given one.
-//! - [`Query`]: one statement that is planned or runs; whatever is done for it is given it as an argument.
-//! - [`Queries`]: those that are planned or run now.
-//! - [`Counts`]: what was counted; a scan has some of its own.
-//! - [`Ledger`]: how many requests the query is known to need, by the lists that it reads.
+//! - [`Principal`]: the client. An argument of every call of the engine.
+//! - [`Query`]: one statement that is being planned or executed. An argument of everything that is done for it.
+//! - [`Queries`]: the queries that are planned or executed now.
+//! - [`Counts`]: the counters of a query, or of one of its scans.
+//! - [`Ledger`]: the number of requests that the query is known to need, by the lists that it reads.
 
 mod counts;
 mod ledger;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 /// A client: its identity, and the address it connects from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Principal {
-    /// What it may see depends on this alone.
+    /// Determines what the client may see.
     pub identity: Identity,
     /// For the log.
     pub peer: Peer,
@@ -19,7 +19,7 @@ pub enum Identity {
     Anonymous,
 }
 
-/// Where a call comes from.
+/// The address that a call comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Peer {
     /// This process.
@@ -50,7 +50,7 @@ impl fmt::Display for Identity {
     }
 }
 
-/// As the log tells it: where a call came from.
+/// The text in the log: the address.
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.peer {

@@ -23,24 +23,24 @@ impl Queries {
         Registered { query, queries: Arc::clone(self) }
     }
 
-    /// Those that are planned or run now, the oldest first.
+    /// The queries that are planned or executed now, the oldest first.
     pub fn all(&self) -> Vec<Arc<Query>> {
         self.live().values().filter(|query| !query.has_ended()).cloned().collect()
     }
 
-    /// Cancels a query. Returns whether there is one of this number.
+    /// Cancels a query. Returns whether there is a query with this id.
     pub fn cancel(&self, id: QueryId) -> bool {
         let query = self.live().get(&id).cloned();
         query.inspect(|query| query.cancel()).is_some()
     }
 
-    /// Each change of it is one call of the map, so it can be used after a panic.
+    /// Usable after a panic: each change is a single call of the map.
     fn live(&self) -> MutexGuard<'_, BTreeMap<QueryId, Arc<Query>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A query, registered. When this is dropped, the query has ended.
+/// A registered query. Dropping this ends the query.
 #[derive(Debug)]
 pub struct Registered {
     query: Arc<Query>,

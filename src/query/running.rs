@@ -1,4 +1,4 @@
-//! One query.
+//! A query: its statement, limits, state, and what it reports to its client.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -10,10 +10,10 @@ use tracing::{Span, error_span};
 use super::{Counts, Ledger, Limits, Principal, SentEnough};
 use crate::error;
 
-/// A query over thousands of keys must not keep thousands of sentences.
+/// Maximum number of notices: a query over thousands of keys must not keep thousands of them.
 const MOST_NOTICES: usize = 20;
 
-/// The number of a query, which no other query of its engine has.
+/// The number of a query, unique within its engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueryId(pub u64);
 
@@ -23,22 +23,22 @@ impl fmt::Display for QueryId {
     }
 }
 
-/// How far a query is.
+/// The state of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueryState {
-    /// It becomes a plan.
+    /// The statement is being planned.
     Planning,
-    /// Its plan runs, or waits for its client.
+    /// The plan is executed, or waits for the client to poll.
     Running,
-    /// Its last row was taken, it failed, its client disconnected, its time is over, or it was cancelled.
+    /// The last row was consumed, the query failed, reached its timeout or was cancelled, or the client disconnected.
     Ended,
 }
 
-/// Somebody has cancelled the query.
+/// The query was cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled;
 
-/// A statement that is planned or runs. [`super::Queries`] makes them.
+/// A statement that is being planned or executed. Created by [`super::Queries::begin`].
 #[derive(Debug)]
 pub struct Query {
     id: QueryId,
@@ -46,13 +46,13 @@ pub struct Query {
     principal: Principal,
     began: Instant,
     planning: Limits,
-    /// Known when its plan is.
+    /// The limits of the execution; set when the plan is known.
     running: OnceLock<Limits>,
     span: Span,
     cancelled: CancellationToken,
-    /// Counted while it runs.
+    /// Its counters.
     pub counts: Counts,
-    /// How many requests it is known to need.
+    /// The number of requests that it is known to need.
     pub ledger: Ledger,
     told: Mutex<QueryReport>,
 }
@@ -75,7 +75,7 @@ impl Query {
             began: Instant::now(),
             planning: limits,
             running: OnceLock::new(),
-            // Of the highest level: the filter of the log drops spans below its own, and their lines would lose the id.
+            // At the highest level, because the log filter drops spans below its level, and their lines would lack the id.
             span: error_span!("query", %id),
             cancelled: CancellationToken::new(),
             counts: Counts::default(),
@@ -89,17 +89,17 @@ impl Query {
         self.id
     }
 
-    /// The statement as it was written.
+    /// The statement as the client sent it.
     pub fn text(&self) -> &Arc<str> {
         &self.text
     }
 
-    /// Who asks.
+    /// The client.
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
 
-    /// How far it is.
+    /// Its current state.
     pub fn state(&self) -> QueryState {
         match self.running.get() {
             _ if self.has_ended() => QueryState::Ended,
@@ -108,14 +108,15 @@ impl Query {
         }
     }
 
-    /// Whether nothing is done for it any more, but for a POST that was begun. Its client may not know it yet.
+    /// Whether the query has ended, reached its timeout or was cancelled. Nothing is done for it any more, except for a
+    /// POST that was started. The client may not have been informed yet.
     pub fn has_ended(&self) -> bool {
         self.told().has_ended || self.is_cancelled() || Instant::now() >= self.deadline()
     }
 
-    /// Its plan begins to run, within these limits.
+    /// Starts the execution of its plan, with these limits.
     pub fn runs_within(&self, limits: Limits) {
-        // A query runs once: whoever says so first is right.
+        // Only the first call has an effect: a query is executed once.
         let _ = self.running.set(limits);
     }
 
@@ -123,35 +124,36 @@ impl Query {
         self.told().has_ended = true;
     }
 
-    /// What it may take: of a query that is still planned, what planning may.
+    /// The limits of the execution, or those of the planning before that.
     pub fn limits(&self) -> &Limits {
         self.running.get().unwrap_or(&self.planning)
     }
 
-    /// When it has taken too long.
+    /// When it reaches its timeout.
     pub fn deadline(&self) -> Instant {
         self.began + self.limits().timeout
     }
 
-    /// What the log lines are in that are written on its behalf.
+    /// The span of its log lines.
     pub fn span(&self) -> &Span {
         &self.span
     }
 
-    /// Ends it: its plan and its requests are dropped, and its client gets CANCELLED. A POST that was begun continues.
+    /// Cancels it: its plan and its requests are dropped, and the client gets CANCELLED. A POST that was started
+    /// continues.
     pub fn cancel(&self) {
         self.cancelled.cancel();
     }
 
-    /// Whether somebody has cancelled it.
+    /// Whether it was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.is_cancelled()
     }
 
-    /// Waits for `work`, or until somebody cancels the query.
+    /// Waits for `work`, or until the query is cancelled.
     ///
     /// # Errors
-    /// [`Cancelled`]; the work is dropped then.
+    /// [`Cancelled`]. `work` is dropped then.
     pub async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, Cancelled> {
         tokio::select! {
             biased;
@@ -160,10 +162,10 @@ impl Query {
         }
     }
 
-    /// Looks whether one more request may be sent, before it queues.
+    /// Checks that one more request may be sent, before it waits for the budget.
     ///
     /// # Errors
-    /// [`SentEnough`].
+    /// [`SentEnough`] if the limit is reached.
     pub fn has_requests_left(&self) -> Result<(), SentEnough> {
         if self.counts.requests.get() < self.limits().max_requests { Ok(()) } else { Err(self.sent_enough()) }
     }
@@ -171,7 +173,7 @@ impl Query {
     /// Counts one more request.
     ///
     /// # Errors
-    /// [`SentEnough`], and then it must not be sent.
+    /// [`SentEnough`] if the limit is reached. The request must not be sent then.
     pub fn one_more_request(&self) -> Result<(), SentEnough> {
         if self.counts.requests.add_one_within(self.limits().max_requests) { Ok(()) } else { Err(self.sent_enough()) }
     }
@@ -181,28 +183,28 @@ impl Query {
         SentEnough { most, needed: self.ledger.needed().max(most + 1) }
     }
 
-    /// Says what it is waiting for, in place of what it said before.
+    /// Sets the current activity, which replaces the one before.
     pub fn now(&self, activity: String) {
         self.told().activity = Some(activity);
     }
 
-    /// What it is waiting for, where that is more than pages.
+    /// What the query is waiting for, if it is something other than pages.
     pub fn activity(&self) -> Option<String> {
         self.told().activity.clone()
     }
 
-    /// Stores what an EXEC has started, or why it failed. It is reported even if the client disconnects before the row
+    /// Stores what an EXEC has started, or why it failed. This is reported even if the client disconnects before the row
     /// arrives, because the action is not undone.
     pub fn has_written(&self, what: error::Result<String>) {
         self.told().written = Some(what);
     }
 
-    /// What it has started, or why it has not.
+    /// What an EXEC has started, or why it failed.
     pub fn written(&self) -> Option<error::Result<String>> {
         self.told().written.clone()
     }
 
-    /// Adds a note to the result, unless the same note is there already.
+    /// Adds a notice to the result, unless it has the same one already.
     pub fn notice(&self, text: String) {
         let notices = &mut self.told().notices;
         if notices.len() < MOST_NOTICES && !notices.contains(&text) {
@@ -210,12 +212,12 @@ impl Query {
         }
     }
 
-    /// What there is to tell, in order.
+    /// The notices, in order.
     pub fn notices(&self) -> Vec<String> {
         self.told().notices.clone()
     }
 
-    /// A panic leaves it as it was before or after a change, so it can be used after one.
+    /// Usable after a panic: each change is a single assignment or push.
     fn told(&self) -> MutexGuard<'_, QueryReport> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }

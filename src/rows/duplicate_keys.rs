@@ -1,8 +1,21 @@
-//! Keys that stand twice in one object of a body.
+//! Finds a key that occurs twice in one object of a body.
 //!
-//! JSON does not say which of the two values counts, and arrow-json takes the last one without a word: of
-//! `{"actions": [...], "actions": []}` it would read an empty list. So the body is walked once more, along the schema
-//! that it is read with; what that does not name is skipped.
+//! JSON does not define which of the two values counts, and arrow-json silently takes the last one: it would read
+//! `{"actions": [...], "actions": []}` as an empty list. So the body is parsed a second time, along the schema that it
+//! was read with. No values are built, and everything that the schema does not name is skipped.
+//!
+//! The visitors follow the schema; each holds the path down to its value, for the error:
+//!
+//! ```text
+//! Object (Struct) ── visit_map ──► KnownKey: index of the field ──► Typed ─┬─ Struct ──► Object
+//!                        │                                                 ├─ List ────► ItemsVisitor ──► Typed …
+//!                        └─ `seen[index]` twice: the error                 └─ scalar ──► skipped
+//! ```
+//!
+//! A value of another type than the schema's is skipped as well: arrow-json has reported it, or coerced it.
+//!
+//! serde's own errors carry only text, so the path of the key is stored in a cell that all visitors share; the serde
+//! error that follows only ends the parse.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -12,10 +25,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use super::fault::Fault;
 
-/// Looks for a key of `fields`, at any depth, that stands twice in one object.
+/// Fails if a key of `fields`, at any depth, occurs twice in one object.
 ///
 /// # Errors
-/// [`Fault::Twice`]; or [`Fault::NotJson`], for a body that arrow-json took and serde_json does not.
+/// [`Fault::Twice`]; or [`Fault::NotJson`] for a body that arrow-json accepts and serde_json does not.
 pub(super) fn check(fields: &Fields, body: &[u8]) -> Result<(), Fault> {
     let twice = RefCell::default();
     let mut json = serde_json::Deserializer::from_slice(body);
@@ -27,7 +40,7 @@ pub(super) fn check(fields: &Fields, body: &[u8]) -> Result<(), Fault> {
     }
 }
 
-/// The keys from the body down to a value, the last one first.
+/// The keys from the body down to a value, as a linked list from the last key upwards: no allocation for each value.
 #[derive(Clone, Copy)]
 struct KeyPath<'a> {
     key: &'a str,
@@ -43,7 +56,7 @@ impl fmt::Display for KeyPath<'_> {
     }
 }
 
-/// A value of this type, or of another: that is for arrow-json to refuse.
+/// Checks a value that should have this type. Another type is not reported here: that is arrow-json's part.
 struct Typed<'a> {
     data_type: &'a DataType,
     path: &'a KeyPath<'a>,
@@ -65,6 +78,7 @@ impl<'de> DeserializeSeed<'de> for Typed<'_> {
     }
 }
 
+/// Checks a value that should be an object with these fields.
 struct Object<'a> {
     fields: &'a Fields,
     path: Option<&'a KeyPath<'a>>,
@@ -79,7 +93,7 @@ impl<'de> DeserializeSeed<'de> for Object<'_> {
     }
 }
 
-/// What a visitor does with a value that is neither an object nor a list.
+/// The methods of a visitor that skips every value except objects and lists.
 macro_rules! passing_over_scalars {
     () => {
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -141,7 +155,7 @@ impl<'de> Visitor<'de> for Object<'_> {
     }
 }
 
-/// The values of a list.
+/// Checks the items of a list, each of which should have the same type.
 struct ItemsVisitor<'a>(Typed<'a>);
 
 impl<'de> Visitor<'de> for ItemsVisitor<'_> {
@@ -161,7 +175,7 @@ impl<'de> Visitor<'de> for ItemsVisitor<'_> {
     }
 }
 
-/// A key, and where it stands among these fields.
+/// Reads a key, and returns its index among these fields if it is one of them.
 struct KnownKey<'a>(&'a Fields);
 
 impl<'de> DeserializeSeed<'de> for KnownKey<'_> {

@@ -1,4 +1,4 @@
-//! What stands around the rows of a body: `{actions: […], links: {pages: {next}}, meta: {total}}`.
+//! The part of a body around its rows: `{actions: […], links: {pages: {next}}, meta: {total}}`.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use super::fault::Fault;
 use crate::resource::ResponseShape;
 
-/// The schema that a whole body is read with, as one row.
+/// The schema of a whole body, read as one row.
 pub(super) fn schema(answer: &ResponseShape, fields: &Fields) -> SchemaRef {
     let object = DataType::Struct(fields.clone());
     Arc::new(Schema::new(match answer {
@@ -38,12 +38,12 @@ pub(super) fn total(body: &RecordBatch) -> Result<Option<u64>, Fault> {
     total.is_valid(0).then(|| total.value(0).parse().map_err(|_| problem(total.value(0)))).transpose()
 }
 
-/// Whether it has `links`, whatever is in them.
+/// Whether the body has `links`, possibly empty.
 pub(super) fn has_links(body: &RecordBatch) -> bool {
     body.column_by_name("links").is_some_and(|links| links.is_valid(0))
 }
 
-/// `links.pages.next`. `pages` may be null, which means the same as leaving it out; so does an empty `next`.
+/// `links.pages.next`. A null `pages` and an empty `next` mean the same as leaving them out.
 pub(super) fn next(body: &RecordBatch) -> Option<String> {
     let links = body.column_by_name("links").filter(|links| links.is_valid(0))?;
     let pages = links.as_struct().column(0);

@@ -1,53 +1,53 @@
-//! What can be wrong with a body.
+//! The errors of a body.
 
 use std::fmt;
 
 use crate::error::{Failure, Kind};
 
-/// A body that does not hold what the declaration says.
+/// A body that does not match the declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is no JSON, or goes on after its end.
+    /// The body is not JSON, or has more text after the object.
     NotJson(String),
     /// The key that holds the rows is missing, or null.
     NoRows {
         /// `actions`.
         key: String,
     },
-    /// A field is not what it is declared to be.
+    /// The value of a field does not have the declared type, or is missing.
     Field {
         /// `started_at`.
         field: String,
-        /// Which row of the body, from 0, where that is known.
+        /// The row of the body, from 0, if it is known.
         row: Option<usize>,
-        /// What is wrong with it.
+        /// What is wrong with the value.
         problem: String,
     },
-    /// An object has a key twice, so that it has two values. Only keys that are read are looked at.
+    /// A key occurs twice in an object. Only keys that are read are checked.
     Twice {
         /// `actions.id`.
         key: String,
     },
     /// Two rows of one page have the same id.
     Repeated {
-        /// The field that tells rows apart: `id`.
+        /// The field of the row id: `id`.
         field: String,
         /// The id.
         value: String,
         /// The two rows, from 0.
         rows: [usize; 2],
-        /// How many rows the page has.
+        /// The number of rows of the page.
         of: usize,
-        /// How many ids they have.
+        /// The number of distinct ids.
         ids: usize,
     },
-    /// The row is another one than the request asked for.
+    /// The row is not the one that was requested.
     OtherRow {
-        /// The field that the request named: `id`.
+        /// The field that is a parameter of the request: `id`.
         field: String,
-        /// The value that was asked for.
+        /// The requested value.
         asked: String,
-        /// The value that came.
+        /// The value in the response.
         answered: String,
     },
 }

@@ -1,14 +1,18 @@
-//! JSON bytes and a declaration to a [`RecordBatch`]. Pure.
+//! Decodes the JSON body of a response into a [`RecordBatch`], with a declaration's types. No side effects.
 //!
-//! The whole body is read as one row of a schema made from the declaration (`envelope`:
-//! `{actions: List<Struct<the columns wanted>>, links, meta}`) by arrow-json, straight from the
-//! bytes; fields that nobody asked for become no arrays.
+//! ```text
+//! body ─► arrow-json ─► one row: {actions: List<Struct<requested columns as text>>, links, meta}     (`envelope`)
+//!   │                     │
+//!   │                     └─► integers and timestamps parsed from text ─► columns ─► RecordBatch    (`typed_text`)
+//!   └─► serde_json: no key twice                                                                (`duplicate_keys`)
+//! ```
 //!
-//! arrow-json alone would be too kind: it reads `1.5` into an integer as 1, a number into a timestamp
-//! as nanoseconds, takes the last of two equal keys, and says nothing where `actions` is missing. So integers and
-//! timestamps are read as text and parsed here (`typed_text`), keys are looked at once more (`duplicate_keys`), and what must be there
-//! is looked for. Where it fails, its message has no field in it: [`Decoder::decode`] then looks again, slowly, for the
-//! field and the row.
+//! arrow-json reads the body without an intermediate tree, and fields that are not requested are skipped. But on its own
+//! it accepts too much: it reads `1.5` into an integer column as 1 and a number into a timestamp column as nanoseconds,
+//! takes the last of two equal keys, and does not report that `actions` is missing. So integers and timestamps are read
+//! as text and parsed here, equal keys are found in a second pass, and the presence of required fields is checked. Its
+//! error messages do not name the field, so after an error [`Decoder::decode`] reads the body again, field by field, to
+//! find the field and the row.
 //!
 //! *A duplicate id within one page* is an error, even if the two rows are equal. A page is one response, made at one
 //! moment, so concurrent changes of the list cannot explain it, and it is unknown which row is right. Whether it is an
@@ -36,60 +40,60 @@ pub use self::typed_text::OutOfRangeTimes;
 use self::typed_text::{Parser, as_text};
 use crate::resource::{Binding, ColumnSource, Method, Resource, ResponseShape, Value};
 
-/// What a body holds.
+/// A decoded body.
 #[derive(Debug)]
 pub struct DecodedRows {
-    /// In the decoder's schema.
+    /// The rows, in the decoder's schema.
     pub batch: RecordBatch,
-    /// `meta.total`: how many rows the whole list has.
+    /// `meta.total`: the number of rows of the whole list.
     pub total: Option<u64>,
     /// `links.pages.next`.
     pub next: Option<String>,
-    /// Whether there are `links`, with or without a `next`: without them the page does not say that it is the last.
+    /// Whether there are `links`. Only then does the absence of `next` mean that this is the last page.
     pub has_links: bool,
-    /// Times that are NULL here because nanoseconds cannot hold them.
+    /// Times that are NULL in `batch` because they are out of range for nanoseconds.
     pub beyond: Vec<OutOfRangeTimes>,
 }
 
-/// Reads the bodies of one kind of answer into some of its resource's columns.
+/// Decodes the responses of one method into some of its resource's columns.
 #[derive(Debug)]
 pub struct Decoder {
     answer: ResponseShape,
     /// The fields read from each object, integers and timestamps as text.
     fields: Fields,
-    /// What arrow-json reads a whole body into.
+    /// The schema that arrow-json reads a whole body with.
     envelope: SchemaRef,
     columns: Vec<OutputColumn>,
     schema: SchemaRef,
-    /// Of a list, the place of the column that tells its rows apart.
+    /// For a list: the index of the row id's column, if it is requested.
     id: Option<usize>,
-    /// Of a single object, the columns that the path names it by, and their places.
+    /// For a single object: the columns that are its path's parameters, with their indices.
     asked: Vec<(String, usize)>,
 }
 
 #[derive(Debug)]
 struct OutputColumn {
     field: FieldRef,
-    /// Whether a row without it is an error, whatever the field says.
+    /// Whether a row without it is an error. Independent of `field`, which is always nullable.
     required: bool,
     from: From,
 }
 
 #[derive(Debug)]
 enum From {
-    /// The object's field at this place.
+    /// The field at this index of `Decoder::fields`.
     Object(usize),
-    /// The request, filled in with this column's value.
+    /// The request: its value of this column.
     Request(String),
 }
 
 impl Decoder {
-    /// For these columns (places in the resource's schema), in this order.
+    /// A decoder for these columns (indices in the resource's schema), in this order.
     pub fn new(resource: &Resource, answer: &ResponseShape, columns: &[usize]) -> Self {
         Self::with(resource, answer, |_| None, columns)
     }
 
-    /// For the answers of a method, which may give a parameter's column in a field.
+    /// A decoder for the responses of `method`, whose `columns_from` may map a parameter's column to a field.
     pub fn of_method(resource: &Resource, method: &Method, columns: &[usize]) -> Self {
         let decoder = Self::with(resource, &method.response, |column| method.field_for(column), columns);
         Self { asked: asked(resource, method, columns), ..decoder }
@@ -108,7 +112,8 @@ impl Decoder {
             .iter()
             .map(|at| OutputColumn {
                 field: Arc::clone(&resource.planned_schema().fields()[*at]),
-                // A field that gives a parameter may be missing, in rows of other kinds as well.
+                // A field that a parameter's column is read from may be missing: the response may hold rows that do not
+                // belong to this table.
                 required: !resource.columns[*at].nullable && field_for(&resource.columns[*at].name).is_none(),
                 from: origin(resource, &field_for, *at, &mut fields),
             })
@@ -124,7 +129,7 @@ impl Decoder {
         &self.schema
     }
 
-    /// Reads a body that answered a request made with `binding`.
+    /// Decodes the response to a request that was made with `binding`.
     ///
     /// # Errors
     /// [`Fault`], which names the field.
@@ -149,7 +154,7 @@ impl Decoder {
         Ok(DecodedRows { batch, total, next, has_links, beyond: parser.beyond })
     }
 
-    /// No id comes twice in one page.
+    /// Fails if an id occurs twice in the page.
     fn check_ids(&self, batch: &RecordBatch) -> Result<(), Fault> {
         let Some(id) = self.id else { return Ok(()) };
         let mut first = HashMap::with_capacity(batch.num_rows());
@@ -167,8 +172,8 @@ impl Decoder {
         Err(Fault::Repeated { field, value, rows, of: batch.num_rows(), ids: first.len() })
     }
 
-    /// A request for one row is answered with that row. Text that differs in capital letters alone is another value
-    /// for SQL, but not for every API: such a row is left for the query's own filter to drop.
+    /// Fails if the row is not the requested one. Text that differs only in case is another value in SQL, but not in
+    /// every API: such a row is accepted here, and the query's filter drops it.
     fn check_row(&self, batch: &RecordBatch, binding: &Binding) -> Result<(), Fault> {
         for (column, at) in &self.asked {
             let Some(asked) = binding.get(column).map(Value::to_string) else { continue };
@@ -197,7 +202,7 @@ impl Decoder {
         }
     }
 
-    /// Why a body was refused: which field of which row, found one by one.
+    /// Finds the field and the row that arrow-json could not read.
     fn explain(&self, body: &[u8], error: &ArrowError) -> Fault {
         let json: Json = match serde_json::from_slice(body) {
             Ok(json) => json,
@@ -231,7 +236,7 @@ impl Decoder {
     }
 }
 
-/// Where the column at `at` comes from; adds what has to be read to `fields`.
+/// Where the column at index `at` comes from. If it is a field, adds it to `fields`, the fields to read.
 fn origin<'a>(
     resource: &'a Resource,
     field_for: impl Fn(&str) -> Option<&'a str>,
@@ -257,7 +262,7 @@ fn field_type(columns: &[OutputColumn], place: usize) -> &DataType {
     column.expect("a field is read for a column").field.data_type()
 }
 
-/// One JSON object as one row.
+/// Reads one JSON object as one row.
 fn read(schema: &SchemaRef, body: &[u8]) -> Result<RecordBatch, ArrowError> {
     let builder = ReaderBuilder::new(Arc::clone(schema)).with_batch_size(1).with_coerce_primitive(true);
     let mut decoder = builder.build_decoder()?;
@@ -270,7 +275,7 @@ fn read(schema: &SchemaRef, body: &[u8]) -> Result<RecordBatch, ArrowError> {
     }
 }
 
-/// The columns that a single object's path names it by, where they are fields of the answer.
+/// The path parameters of a single object that are also fields of the response, with their indices in `columns`.
 fn asked(resource: &Resource, method: &Method, columns: &[usize]) -> Vec<(String, usize)> {
     let is_field = |name: &str| resource.column(name).is_some_and(|column| column.source == ColumnSource::Field);
     let place = |name: &str| columns.iter().position(|at| resource.columns[*at].name == name);
@@ -279,7 +284,7 @@ fn asked(resource: &Resource, method: &Method, columns: &[usize]) -> Vec<(String
     names.filter_map(|name| Some((name.to_owned(), place(name)?))).collect()
 }
 
-/// An id, as what it is compared by.
+/// The value of an id, for comparison.
 #[derive(PartialEq, Eq, Hash)]
 enum RowIdValue<'a> {
     Number(i64),
@@ -331,7 +336,7 @@ fn kind_of(json: &Json) -> &'static str {
     }
 }
 
-/// Arrow's message without its own name in front.
+/// Arrow's message without its prefix.
 fn plain(error: &ArrowError) -> String {
     match error {
         ArrowError::JsonError(message) | ArrowError::CastError(message) | ArrowError::ParseError(message) => {

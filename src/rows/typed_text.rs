@@ -1,10 +1,20 @@
-//! Integers and times, which arrow-json reads as text, in their declared types; at any depth.
+//! Parses integers and times, which arrow-json reads as text, into their declared types, at any depth.
 //!
-//! arrow-json would read `1.5` into an integer as 1, and a number into a timestamp as nanoseconds.
+//! arrow-json itself would read `1.5` into an integer column as 1, and a number into a timestamp column as nanoseconds.
 //!
-//! The API writes "never" as `""` or as the first moment of the year 1 (Go's zero time): both are NULL. A time that
-//! 64 bits of nanoseconds cannot hold (before 1677-09-21, after 2262-04-11) is NULL as well, since any other value
-//! would be a wrong one; because NULL is not what the API said, [`OutOfRangeTimes`] tells of it.
+//! ```text
+//! declared type                                read by arrow-json as                      parsed here into
+//! List<Struct<start: Timestamp, n: Int64>>  ─► List<Struct<start: Utf8, n: Utf8>>      ─► the declared type
+//!                                 (`as_text`)                             (`Parser::column`)
+//! ```
+//!
+//! Arrow stores the values of all lists of a column in one array, so the index of a wrong value in that array is not its
+//! row. [`FieldPosition`] translates it: each list on the way down maps an index of its items to the index of the list
+//! that owns it, up to the row.
+//!
+//! The API writes "never" as `""` or as the first moment of year 1 (Go's zero time): both become NULL. A time outside
+//! the range of 64-bit nanoseconds (before 1677-09-21 or after 2262-04-11) also becomes NULL, since any other value
+//! would be wrong. Because the API did not return NULL, [`OutOfRangeTimes`] reports it.
 
 use std::sync::Arc;
 
@@ -18,20 +28,20 @@ use chrono::{Datelike, Utc};
 
 use super::fault::Fault;
 
-/// Times of one field that a column of nanoseconds cannot hold.
+/// Times of one field that are out of range for a column of nanoseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutOfRangeTimes {
     /// `next_backup_window.start`.
     pub field: String,
     /// The first of them.
     pub text: String,
-    /// The row that it stands in, from 0.
+    /// The row of the first one, from 0.
     pub row: usize,
-    /// How many there are.
+    /// The number of such times.
     pub count: usize,
 }
 
-/// The type with every integer and timestamp as text.
+/// The type with every integer and timestamp replaced by text.
 pub(super) fn as_text(data_type: &DataType) -> DataType {
     let field = |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(as_text(field.data_type())));
     match data_type {
@@ -42,27 +52,32 @@ pub(super) fn as_text(data_type: &DataType) -> DataType {
     }
 }
 
-/// Parses columns, and keeps what they cannot hold.
+/// Parses columns, and collects the times that are out of range.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
     pub(super) beyond: Vec<OutOfRangeTimes>,
 }
 
-/// Where an array stands: its field, and the row of the body that each of its places belongs to.
+/// The position of an array in the body, for errors.
 struct FieldPosition<'a> {
+    /// The path of the field: `next_backup_window.start`.
     field: &'a str,
+    /// Maps an index of the array to the row of the body that it belongs to.
     row: &'a dyn Fn(usize) -> usize,
 }
 
-/// What a text says of a time.
+/// The text of a time, parsed.
 enum Time {
+    /// Nanoseconds since 1970.
     At(i64),
+    /// One of the API's spellings of "never".
     Never,
+    /// A time that nanoseconds cannot hold.
     Beyond,
 }
 
 impl Parser {
-    /// The column of this field in its declared type.
+    /// Returns the column of a field in its declared type, parsed from `texts`.
     pub(super) fn column(&mut self, texts: &ArrayRef, wanted: &DataType, field: &str) -> Result<ArrayRef, Fault> {
         self.read(texts, wanted, &FieldPosition { field, row: &|at| at })
     }
@@ -148,7 +163,9 @@ fn time(text: &str) -> Option<Time> {
     })
 }
 
-/// The list that has the value at a place among its own.
+/// The index of the list that contains the item at index `at`. List `i` holds the items from `offsets[i]` to
+/// `offsets[i + 1]`, so it is the last one that starts at or before `at`. Empty lists start at the same offset as the
+/// next list, and are before it.
 fn owner(offsets: &OffsetBuffer<i32>, at: usize) -> usize {
     offsets.partition_point(|offset| usize::try_from(*offset).is_ok_and(|offset| offset <= at)) - 1
 }
