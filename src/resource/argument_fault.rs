@@ -1,76 +1,76 @@
-//! What can be wrong with the arguments of a procedure.
+//! The errors of a procedure's arguments.
 
 use std::fmt;
 
 use crate::error::{Failure, Kind};
 
-/// Arguments that a procedure does not take.
+/// Invalid arguments of a procedure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// `digitalocean.compute.image_actions.image_actions_post`.
     pub procedure: String,
-    /// What is wrong.
+    /// The problem.
     pub problem: Box<Problem>,
-    /// A statement that would work.
+    /// A corrected statement.
     pub example: String,
 }
 
-/// What is wrong with [`Arguments`].
+/// What is wrong with [`Arguments`](super::Arguments).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// A name that it has no parameter of.
+    /// The procedure has no parameter of this name.
     Unknown {
-        /// As it was written.
+        /// The name in the statement.
         name: String,
-        /// The one that was meant, perhaps.
+        /// The most similar parameter, if one is similar enough.
         nearest: Option<String>,
-        /// Those there are.
+        /// All parameters of the procedure.
         known: Vec<String>,
     },
-    /// One name, given twice.
+    /// A parameter with two arguments.
     Twice(String),
-    /// Parameters that have to be given.
+    /// Required parameters without an argument.
     Missing(Vec<String>),
     /// A value of the wrong type.
     Type {
         /// The parameter.
         name: String,
-        /// The type that it is to have.
+        /// The parameter's type.
         wanted: String,
         /// The value.
         found: String,
     },
-    /// A value that is not among those allowed.
+    /// A value that is not one of the allowed values.
     NotAllowed {
         /// The parameter.
         name: String,
         /// The value.
         found: String,
-        /// Those there are.
+        /// The allowed values.
         allowed: Vec<String>,
     },
-    /// A parameter that goes with other values of another one.
+    /// A parameter that is only valid with other values of another parameter.
     DoesNotGoWith {
         /// The parameter.
         name: String,
-        /// The other one.
+        /// The other parameter.
         other: String,
-        /// Its value.
+        /// The value of the other parameter.
         value: String,
-        /// Those that it goes with.
+        /// The values of the other parameter that it is valid with.
         is: Vec<String>,
     },
-    /// A body that is no JSON object; why.
+    /// A body that is not a JSON object, with the reason.
     NoObject(String),
-    /// A path parameter within the body.
+    /// A path parameter in the body.
     BelongsInPath(String),
-    /// The body says one thing, the argument of this name another.
+    /// A parameter that has different values in the body and as an argument.
     Contradiction {
         /// The parameter.
         name: String,
-        /// What the argument says, or the procedure itself.
+        /// The value of the argument.
         named: String,
-        /// What the body says.
+        /// The value in the body.
         json: String,
     },
 }

@@ -1,7 +1,22 @@
 //! Checks the arguments of a procedure call and builds its request. No side effects.
 //!
-//! An error contains a corrected statement: the valid arguments of the original, completed with the declaration's
-//! examples.
+//! ```text
+//! EXEC t.p @a = 1, @b = ?, @@json = '{…}'
+//!          └── named ───┘  └── json ───┘
+//!             │                │
+//!             ▼                ▼
+//!          ArgumentReader: values by parameter, and the first problem
+//!             │ conditions (`when`), then missing parameters
+//!             ├─ no problem ─► Values ─► Invocation: path, binding, body
+//!             └─ a problem ──► Fault: the problem, and a corrected statement
+//! ```
+//!
+//! A statement is checked twice: when it is prepared, with values that are not known yet ([`ArgumentValue::Later`]
+//! counts as given), and when it is executed, with all values.
+//!
+//! The corrected statement of an error has the valid arguments of the original, completed with the declaration's
+//! examples. So the reader does not stop at the first problem: it collects the remaining valid arguments for the
+//! example. A test calls every procedure with its own examples.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +32,7 @@ use super::types::type_name;
 use super::value::{Binding, Value};
 use crate::error::nearest;
 
-/// What a statement gives.
+/// The arguments of a statement.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Arguments {
     /// By name, in the statement's order.
@@ -26,10 +41,10 @@ pub struct Arguments {
     pub json: Option<ArgumentValue>,
 }
 
-/// A value that is given.
+/// The value of an argument.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ArgumentValue {
-    /// A parameter of the statement; its value is known when it is bound.
+    /// A parameter of the statement, whose value is not known before it is bound.
     Later,
     /// A value; null counts as omitted.
     Value(Json),
@@ -40,25 +55,25 @@ pub enum ArgumentValue {
 pub struct Invocation {
     /// The path, percent-encoded.
     pub path: String,
-    /// The values that the path is filled in with.
+    /// The values of the path's parameters.
     pub binding: Binding,
     /// The body, JSON.
     pub body: String,
 }
 
 impl Callable {
-    /// Checks what is known of the arguments.
+    /// Checks the arguments as far as their values are known.
     ///
     /// # Errors
-    /// [`Fault`], with a statement that would work.
+    /// [`Fault`], with a corrected statement.
     pub fn check(&self, arguments: &Arguments) -> Result<(), Fault> {
         self.gather(arguments).map(|_| ())
     }
 
-    /// The request that comes of arguments that are all known.
+    /// Builds the request from arguments whose values are all known.
     ///
     /// # Errors
-    /// [`Fault`], with a statement that would work.
+    /// [`Fault`], with a corrected statement.
     pub fn invoke(&self, arguments: &Arguments) -> Result<Invocation, Fault> {
         let Procedure { path, parameters, fixed, .. } = &self.procedure;
         let mut binding = Binding::default();
@@ -78,7 +93,7 @@ impl Callable {
         Ok(Invocation { path, binding, body: Json::Object(body).to_string() })
     }
 
-    /// Every parameter that is given, in its type.
+    /// Returns every parameter that has an argument, with the value in the parameter's type.
     fn gather<'a>(&'a self, arguments: &Arguments) -> Result<Values<'a>, Fault> {
         let mut reading = ArgumentReader { callable: self, values: Values::new(), problem: None };
         for (name, given) in &arguments.named {
@@ -87,7 +102,7 @@ impl Callable {
         match &arguments.json {
             Some(ArgumentValue::Value(Json::Null)) | None => {}
             Some(ArgumentValue::Value(text)) => reading.json(text),
-            // Whatever may be missing can be in it.
+            // The body is not known yet and may hold any missing parameter, so the checks below come when it is bound.
             Some(ArgumentValue::Later) if reading.problem.is_none() => return Ok(reading.values),
             Some(ArgumentValue::Later) => {}
         }
@@ -102,7 +117,9 @@ impl Callable {
         Fault { procedure: self.name(), example: self.example(&problem, values), problem: Box::new(problem) }
     }
 
-    /// A statement that would work, with as much as possible of what was given.
+    /// A corrected statement, with the valid arguments of the original. An argument with a mistyped value gets the
+    /// nearest allowed one; a required parameter without an argument gets the declaration's example. Parameters are
+    /// written in the declared order; the declaration must have a parameter after the one that its `when` refers to.
     fn example(&self, problem: &Problem, values: &Values<'_>) -> String {
         let mut given: BTreeMap<&str, String> =
             values.iter().filter_map(|(name, given)| Some((*name, text(known(given)?)))).collect();
@@ -126,10 +143,10 @@ impl Callable {
     }
 }
 
-/// By the parameters' names, in their order.
+/// The values by parameter name.
 type Values<'a> = BTreeMap<&'a str, ArgumentValue>;
 
-/// Collects values, and the first thing that is wrong with them; goes on after it, for the example.
+/// Collects the values and the first problem. It continues after a problem, for the example.
 struct ArgumentReader<'a> {
     callable: &'a Callable,
     values: Values<'a>,
@@ -156,7 +173,8 @@ impl ArgumentReader<'_> {
         }
     }
 
-    /// A name that is no parameter's: one that the procedure gives itself may be repeated.
+    /// An argument that is not a parameter. It is accepted if the procedure has a fixed value of this name and the
+    /// argument repeats it.
     fn stranger(&mut self, name: &str, given: &ArgumentValue) {
         let procedure = &self.callable.procedure;
         if let Some(own) = procedure.fixed.get(name) {
@@ -174,14 +192,14 @@ impl ArgumentReader<'_> {
         if let (Some(nearest), ArgumentValue::Value(value)) = (&nearest, given) {
             let free = procedure.parameter(nearest).filter(|own| !self.values.contains_key(own.name.as_str()));
             if let Some((parameter, Ok(value))) = free.map(|own| (own, typed(own, value))) {
-                // For the example alone.
+                // Only for the example: the name is still an error.
                 self.values.insert(&parameter.name, ArgumentValue::Value(value));
             }
         }
         self.wrong(Problem::Unknown { name: name.to_owned(), nearest, known });
     }
 
-    /// Reads a value of a parameter that there is.
+    /// Adds the value of an existing parameter.
     fn take(&mut self, name: &str, value: &Json) {
         let procedure = &self.callable.procedure;
         let Some(parameter) = procedure.parameter(name) else { return };
@@ -212,7 +230,7 @@ impl ArgumentReader<'_> {
             Some(Location::Body) if *value == Json::Null => {}
             Some(Location::Body) => match self.values.get(name).cloned() {
                 None => self.take(name, value),
-                // What is bound later is held against it then.
+                // Compared with the body when it is bound.
                 Some(ArgumentValue::Later) => {}
                 Some(ArgumentValue::Value(named)) => {
                     let same = procedure.parameter(name).map(|own| typed(own, value)) == Some(Ok(named.clone()));
@@ -225,7 +243,7 @@ impl ArgumentReader<'_> {
         }
     }
 
-    /// Parameters that go with another value of another one than is given.
+    /// Finds a parameter whose `when` does not allow the value of the other parameter.
     fn conditions(&mut self) {
         for Parameter { name, when, .. } in &self.callable.procedure.parameters {
             let Some(when) = when.as_ref().filter(|_| self.values.contains_key(name.as_str())) else { continue };
@@ -254,7 +272,7 @@ impl ArgumentReader<'_> {
     }
 }
 
-/// An object's fields, none of them twice: serde_json alone would take the last one.
+/// The fields of a JSON object, none of them twice: serde_json's `Map` would silently keep the last one.
 struct Fields(Vec<(String, Json)>);
 
 impl<'de> Deserialize<'de> for Fields {
@@ -289,7 +307,7 @@ fn known(given: &ArgumentValue) -> Option<&Json> {
     }
 }
 
-/// The value in the parameter's type: numbers may be quoted, as everywhere.
+/// Converts a value to the parameter's type. Numbers may be quoted, as everywhere in EXEC.
 fn typed(parameter: &Parameter, value: &Json) -> Result<Json, Problem> {
     let read = match (&parameter.data_type, value) {
         (DataType::Int64, Json::Number(number)) => number.as_i64().or_else(|| whole(number)).map(Json::from),
@@ -305,7 +323,7 @@ fn typed(parameter: &Parameter, value: &Json) -> Result<Json, Problem> {
         (DataType::Utf8, Json::String(_)) => Some(value.clone()),
         _ => None,
     };
-    // An empty segment, `.` and `..` would make another path of it.
+    // An empty segment, `.` or `..` would change the path.
     let leaves_its_segment = parameter.location == Location::Path && matches!(text(value).as_str(), "" | "." | "..");
     let read = read.filter(|_| !leaves_its_segment);
     let name = parameter.name.clone();
@@ -319,15 +337,15 @@ fn typed(parameter: &Parameter, value: &Json) -> Result<Json, Problem> {
     Err(Problem::NotAllowed { name, found: shown(value), allowed: parameter.allowed.clone() })
 }
 
-/// A float that is an integer all the same: a column of pandas with a gap in it has nothing else.
+/// The integer that a float stands for. pandas stores a column of integers with a missing value as floats.
 fn whole(number: &Number) -> Option<i64> {
-    // Up to here each integer has a float of its own.
+    // 2^53: up to here, every integer has its own float.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= EXACT)?;
     format!("{float:.0}").parse().ok()
 }
 
-/// A value of the path.
+/// A value for the path.
 fn key(value: &Json) -> Value {
     match value.as_i64() {
         Some(number) => Value::Int(number),
@@ -335,7 +353,7 @@ fn key(value: &Json) -> Value {
     }
 }
 
-/// A value as SQL would write it, without quotes.
+/// The value as text, a string without quotes.
 fn text(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),
@@ -343,7 +361,7 @@ fn text(value: &Json) -> String {
     }
 }
 
-/// The same, not a page of it.
+/// The value as text for an error: on one line, and cut after 100 characters.
 fn shown(value: &Json) -> String {
     const MOST: usize = 100;
     let text = text(value);

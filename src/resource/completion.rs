@@ -2,34 +2,34 @@
 
 use serde::Deserialize;
 
-/// How the end of what a [`Procedure`](super::Procedure) started is known.
+/// How to find out whether an action that a [`Procedure`](super::Procedure) started has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Completion {
-    /// The column that tells.
+    /// The column with the status.
     pub status_column: String,
-    /// What it holds where it succeeded.
+    /// Its values after a success.
     pub succeeded: Vec<String>,
-    /// What it holds where it failed.
+    /// Its values after a failure.
     pub failed: Vec<String>,
-    /// The method that reads the row again.
+    /// The method that reads the row.
     pub poll_method: String,
 }
 
-/// How far something is that a [`Procedure`](super::Procedure) started.
+/// The phase of an action that a [`Procedure`](super::Procedure) started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Not at its end, as far as is known.
+    /// Not known to have ended.
     Open,
-    /// At a good end.
+    /// Ended successfully.
     Succeeded,
-    /// At a bad end.
+    /// Ended with a failure.
     Failed,
 }
 
 impl Completion {
-    /// How far something is with this status. Only a status that the declaration names is an end, in capital letters
-    /// or not: the API may call a new action `queued` tomorrow, and that is not an end.
+    /// The phase that a status stands for. Only the statuses in the declaration are an end, compared without case: the
+    /// API may introduce a new status such as `queued`, which is not an end.
     pub fn phase(&self, status: Option<&str>) -> Phase {
         let Some(status) = status else { return Phase::Open };
         let is_one_of = |names: &[String]| names.iter().any(|name| name.eq_ignore_ascii_case(status));

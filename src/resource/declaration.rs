@@ -1,29 +1,29 @@
-//! A resource's declaration: read from TOML, checked, and turned into what the other layers ask for.
+//! The declaration of a resource: parsed from TOML and checked.
 //!
 //! ```toml
 //! description = "…"
-//! key = ["image_id", "id"]          # what makes a row unique
+//! key = ["image_id", "id"]           # the columns that make a row unique
 //!
 //! [[columns]]                        # in the order of `SELECT *`
 //! name = "id"
 //! type = "Int64"                     # Boolean, Int64, Float64, Utf8, Timestamp, List (items), Struct (fields)
-//! nullable = false                   # true where it is left out
+//! nullable = false                   # default: true
 //! description = "…"
 //!
 //! [[columns]]
 //! name = "image_id"
 //! type = "Int64"
-//! param = true                       # not in the body: the value that the request was made with
+//! param = true                       # not in the body: the value comes from the request
 //!
 //! [[columns]]
 //! name = "action_id"
-//! alias_of = "id"                     # another name for a column, with its type
+//! alias_of = "id"                    # another name for a column, with its type
 //!
-//! [parent]                           # where the parameter's values come from when a query names none
+//! [parent]                           # the parameter's values for a query that does not constrain it
 //! table = "compute.images"           # schema.table of the same provider
-//! keys = { image_id = "id" }       # the parameter, and the parent's column
-//! where = { public = "false" }       # only the parents with these values, as text
-//! description = "the account's own images"  # "A query that names none covers …"
+//! keys = { image_id = "id" }         # the parameter, and the parent's column with its values
+//! where = { public = "false" }       # only the parent's rows with these values, as text
+//! description = "the account's own images"  # ends the sentence "A query that names none covers …"
 //!
 //! [methods.image_actions_list]
 //! verb = "select"                    # a request that reads; its keys are documented in `method.rs`
@@ -34,7 +34,7 @@
 //! verb = "exec"                      # a procedure; its keys are documented in `procedure.rs`
 //! post = "/v2/images/{image_id}/actions"
 //!
-//! [[differences]]                    # from DigitalOcean's OpenAPI document, each with its reason
+//! [[differences]]                    # from DigitalOcean's OpenAPI document, with the reason
 //! at = ["columns.region.nullable"]
 //! reason = "…"
 //! ```
@@ -51,31 +51,31 @@ use super::procedure::{Procedure, ProcedureToml as WrittenProcedure};
 use super::types::{self, ItemsToml, Name, StructField};
 use crate::error::{Failure, Kind};
 
-/// A table over the API: its columns, and the requests that fill them.
+/// A table over the API: its columns, and the requests that read it.
 #[derive(Clone, Debug)]
 pub struct Resource {
-    /// Whose API it is: `digitalocean`.
+    /// The provider of the API: `digitalocean`.
     pub provider: String,
-    /// The account's catalog that it is shown in; named like the provider where nothing else is said.
+    /// The catalog of the account. By default the provider's name.
     pub catalog: String,
     /// The SQL schema: `compute`.
     pub schema: String,
     /// The table: `image_actions`.
     pub table: String,
-    /// What a row is; shown to clients as the table's remark.
+    /// What a row is; clients get it as the table's remark.
     pub description: String,
-    /// The columns that make a row unique; the last one is the row's own id within a list.
+    /// The columns that make a row unique. The last one is the id of a row within a list.
     pub key: Vec<String>,
     /// In the order of `SELECT *`.
     pub columns: Vec<Column>,
     /// The requests that read it, in the order of their names.
     pub methods: Vec<Method>,
-    /// The requests that act on it, in the order of their names. Those that are another table's under a shorter
-    /// name are completed by the registry.
+    /// The requests that EXEC sends, in the order of their names. The registry completes those that are aliases of
+    /// another table's.
     pub procedures: Vec<Procedure>,
-    /// Where the values of its parameter come from when a query names none.
+    /// The table with the values of its parameter, for a query that does not constrain the parameter.
     pub parent: Option<Parent>,
-    /// Where this departs from DigitalOcean's OpenAPI document, and why.
+    /// The differences from DigitalOcean's OpenAPI document.
     pub differences: Vec<Difference>,
     fingerprint: u64,
     arrow: SchemaRef,
@@ -89,9 +89,9 @@ pub struct Column {
     pub name: String,
     /// Its Arrow type.
     pub data_type: DataType,
-    /// Whether a row may have none.
+    /// Whether the value may be missing.
     pub nullable: bool,
-    /// Shown to clients as the column's remark.
+    /// Clients get it as the column's remark.
     pub description: String,
     /// Where the value comes from.
     pub source: ColumnSource,
@@ -100,31 +100,31 @@ pub struct Column {
 /// Where a [`Column`]'s value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ColumnSource {
-    /// The field of this column's name in the answer.
+    /// The response's field with the column's name.
     Field,
-    /// The request: the value that its path was filled with.
+    /// The request: a parameter of its path.
     Parameter,
-    /// Another column, under a second name.
+    /// The column with this name.
     Alias(String),
 }
 
-/// The table whose rows tell a parameter's values.
+/// The table whose rows have a parameter's values.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parent {
     /// `compute.images`, of the same provider.
     pub table: String,
-    /// The parameters, and the parent's columns that tell them.
+    /// The parameters, and the parent's columns with their values.
     #[serde(deserialize_with = "method::pairs")]
     pub keys: Vec<(String, String)>,
-    /// The parent's columns that have to have these values, as text.
+    /// Conditions on the parent's rows: columns and their values as text.
     #[serde(default, rename = "where", deserialize_with = "method::pairs")]
     pub conditions: Vec<(String, String)>,
-    /// Which these are, to end the sentence "a query that names none covers …".
+    /// A description of these rows, which ends the sentence "a query that names none covers …".
     pub description: String,
 }
 
-/// A place where a declaration departs from the OpenAPI document.
+/// Places where a declaration differs from the OpenAPI document.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
@@ -134,7 +134,7 @@ pub struct Difference {
     pub reason: String,
 }
 
-/// A declaration that cannot be meant: a fault of this program, found by a test.
+/// An invalid declaration: a bug in this program, found by a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidDeclaration {
     pub(super) declaration: String,
@@ -155,7 +155,7 @@ impl Failure for InvalidDeclaration {
     }
 }
 
-/// FNV-1a: the same number in every process and version of this program, which the standard library's hashes are not.
+/// FNV-1a: the same hash in every process and version of this program, unlike the standard library's hashers.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -200,10 +200,10 @@ const fn default_nullable() -> bool {
 }
 
 impl Resource {
-    /// Reads the declaration of `name` (`digitalocean/compute/images`).
+    /// Parses the declaration of `name` (`digitalocean/compute/images`).
     ///
     /// # Errors
-    /// [`InvalidDeclaration`], with the name and what is wrong.
+    /// [`InvalidDeclaration`], with the name and the problem.
     pub fn parse(name: &str, text: &str) -> Result<Self, InvalidDeclaration> {
         let invalid = |problem: String| InvalidDeclaration { declaration: name.to_owned(), problem };
         let [provider, schema, table] = name.split('/').collect::<Vec<_>>()[..] else {
@@ -232,23 +232,24 @@ impl Resource {
         Ok(resource)
     }
 
-    /// The same, in an account's catalog.
+    /// The same resource in an account's catalog.
     pub(super) fn in_catalog(&self, catalog: &str) -> Self {
         Self { catalog: catalog.to_owned(), ..self.clone() }
     }
 
-    /// Tells this declaration of the table from every other one: places in one mean nothing in another.
+    /// Identifies this version of the declaration. Column indices of one version are meaningless in another.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
 
-    /// The table's schema as DataFusion plans with it: every column nullable, and without descriptions.
+    /// The schema that DataFusion plans with: every column is nullable, and there are no descriptions.
     ///
-    /// DataFusion 55 compares the metadata of a plan's columns before and after physical planning, and they are not
-    /// always the same: `SELECT id FROM images UNION ALL SELECT TRY_CAST(id AS BIGINT) FROM snapshots` failed.
+    /// No descriptions, because DataFusion 55 compares the metadata of a plan's columns before and after physical
+    /// planning, and they are not always equal: `SELECT id FROM images UNION ALL SELECT TRY_CAST(id AS BIGINT) FROM
+    /// snapshots` failed.
     ///
-    /// DataFusion 55 gives a scalar subquery the nullability of its column, and then refuses the NULL of one
-    /// without rows: `SELECT (SELECT id FROM images WHERE id = 5)` failed.
+    /// Nullable, because DataFusion 55 gives a scalar subquery the nullability of its column, and then rejects the NULL
+    /// of a subquery without rows: `SELECT (SELECT id FROM images WHERE id = 5)` failed.
     pub fn planned_schema(&self) -> &SchemaRef {
         &self.planned
     }
@@ -268,7 +269,7 @@ impl Resource {
         self.methods.iter().find(|method| method.name == name)
     }
 
-    /// The column that `name` stands for: itself, or the one that it is the same as.
+    /// Resolves an alias: the name of the column that `name` stands for, or `name` itself.
     pub fn canonical<'a>(&'a self, name: &'a str) -> &'a str {
         match self.column(name).map(|column| &column.source) {
             Some(ColumnSource::Alias(other)) => other,
@@ -276,12 +277,12 @@ impl Resource {
         }
     }
 
-    /// Whether `schema.table` names it.
+    /// Whether `name` is its `schema.table`.
     pub(super) fn has_name(&self, name: &str) -> bool {
         name.split_once('.').is_some_and(|(schema, table)| schema == self.schema && table == self.table)
     }
 
-    /// The column that tells the rows of one list apart.
+    /// The column with the id of a row within a list.
     pub fn row_id(&self) -> &str {
         self.key.last().expect("`check` refuses an empty key")
     }
@@ -354,7 +355,7 @@ impl Resource {
         Ok(())
     }
 
-    /// What of it can be told without the parent; the registry looks at the rest.
+    /// Checks what can be checked without the parent's declaration. The registry checks the rest.
     fn check_parent(&self) -> Result<(), String> {
         let Some(parent) = &self.parent else { return Ok(()) };
         let is_parameter =
@@ -387,7 +388,7 @@ fn read_column(written: ColumnToml, before: &[Column]) -> Result<Column, String>
         (Some(kind), None, param) => {
             let data_type =
                 types::to_arrow(kind, &fields, items.as_ref()).map_err(|error| format!("`{name}`: {error}"))?;
-            // A parameter's value is the one that was asked with: it is always there.
+            // A parameter's value comes from the request, so it is never null.
             (data_type, nullable && !param, if param { ColumnSource::Parameter } else { ColumnSource::Field })
         }
         (None, Some(other), false) => {
@@ -473,7 +474,7 @@ mod tests {
         assert_eq!(things.to_string(), "digitalocean.compute.things");
     }
 
-    /// A procedure whose end is read at this path.
+    /// A declaration with a procedure whose `poll_method` has this path.
     fn settled_by(path: &str) -> String {
         let procedure = r#"
         [methods.things_get]

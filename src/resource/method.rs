@@ -1,4 +1,4 @@
-//! A request that a table is read with, and what its query string can say.
+//! The requests that read a table, and the predicates that they can send.
 //!
 //! ```toml
 //! [methods.images_list]
@@ -6,18 +6,18 @@
 //! description = "…"
 //! get = "/v2/images"                 # parameters in braces are columns
 //! rows = "images"                    # the body's key; or `row = "image"` for a single object
-//! paged = true                       # else one request, and pages only if its answer says that there are any
+//! paged = true                       # default: one request, and pages only if its response announces more
 //!
-//! # A predicate on a column becomes a query parameter. The first one that applies to a request is sent.
+//! # A predicate on a column becomes a query parameter. The first filter that applies to a request is sent.
 //! filters = [
 //!     { column = "public", query_param = "private", value_map = { false = "true" }, exact = true, incompatible_with = ["tag_name"] },
 //!     { column = "tags", contains = true, query_param = "tag_name", incompatible_with = ["private"] },
 //! ]
 //!
-//! # Several requests instead of one, each with these parameters; a row of several is one row.
+//! # Several requests instead of one, each with these parameters; a row that several return counts once.
 //! union = [{}, { type = "gpus" }]
 //!
-//! # Of a path without the table's parameter: which field gives it, and which rows are this table's.
+//! # For a path without the table's parameter: the field with its value, and the rows that belong to this table.
 //! columns_from = { image_id = "resource_id" }
 //! where = { resource_type = "image" }
 //! ```
@@ -29,43 +29,43 @@ use serde::Deserialize;
 
 use super::{Column, PathTemplate, Value};
 
-/// A request that a [`Resource`](super::Resource) can be read with.
+/// A request that reads a [`Resource`](super::Resource).
 #[derive(Clone, Debug)]
 pub struct Method {
-    /// As StackQL's users know it: `image_actions_list`.
+    /// The same name as in StackQL: `image_actions_list`.
     pub name: String,
     /// What it reads.
     pub description: String,
     /// The path, whose parameters are columns.
     pub path: PathTemplate,
-    /// What the body holds.
+    /// The shape of the body.
     pub response: ResponseShape,
-    /// The predicates that its query parameters can express.
+    /// The predicates that it can send as query parameters.
     pub filters: Vec<Filter>,
-    /// The fixed query parameters of each request that it takes: at least one, mostly of none.
+    /// The fixed query parameters of each of its requests. Usually one request without any.
     pub union: Vec<Vec<(String, String)>>,
-    /// The fields that rows of this table have these values in; others are no rows.
+    /// Fields and their values in the rows that belong to this table. Other rows are ignored.
     pub conditions: Vec<(String, String)>,
     /// Columns that are not in the response under their own name, each with the field that holds its value.
     pub columns_from: Vec<(String, String)>,
 }
 
-/// What a [`Method`]'s answer holds.
+/// The shape of a [`Method`]'s response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResponseShape {
     /// One object, under this key of the body.
     Row(String),
-    /// A list, under this key of the body, over numbered pages where `paged`.
+    /// A list, under this key of the body.
     Rows {
         /// The body's key.
         key: String,
-        /// Whether `page` and `per_page` are sent from the first request on. Without it a list is one request, unless
-        /// its answer says that there is more.
+        /// Whether `page` and `per_page` are sent with the first request. If not, the list is one request, unless its
+        /// response announces more pages.
         paged: bool,
     },
 }
 
-/// A predicate on a column, and the query parameter that says it.
+/// A predicate on a column, and the query parameter that expresses it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
@@ -73,22 +73,22 @@ pub struct Filter {
     pub column: String,
     /// The query parameter.
     pub query_param: String,
-    /// Whether the column is a list, and the predicate that it has the value in it; else it is an equality.
+    /// Whether the predicate is "the list contains the value". If not, it is an equality.
     #[serde(default)]
     pub contains: bool,
-    /// What is sent for a value of the column, both as text. Where there are none, the value itself.
+    /// The query parameter's value for each value of the column, as text. If empty, the column's value is sent.
     #[serde(default, deserialize_with = "pairs")]
     pub value_map: Vec<(String, String)>,
-    /// Whether the API answers just the rows with that value, and all of them.
+    /// Whether the API returns all rows with that value, and no others.
     #[serde(default)]
     pub exact: bool,
-    /// Query parameters that it cannot be sent with.
+    /// Query parameters that it cannot be combined with.
     #[serde(default)]
     pub incompatible_with: Vec<String>,
 }
 
 impl Filter {
-    /// What is sent for a value of the column; `None` where it cannot be said.
+    /// The query parameter's value for a value of the column; `None` if it cannot be expressed.
     pub fn sent(&self, value: &Value) -> Option<String> {
         let text = value.to_string();
         match &self.value_map[..] {
@@ -99,17 +99,17 @@ impl Filter {
 }
 
 impl Method {
-    /// Whether it answers one object.
+    /// Whether it returns one object.
     pub fn is_get(&self) -> bool {
         matches!(self.response, ResponseShape::Row(_))
     }
 
-    /// The field that gives a column which is no field.
+    /// The field with the value of a column that is not a field itself.
     pub fn field_for(&self, column: &str) -> Option<&str> {
         self.columns_from.iter().find(|(own, _)| own == column).map(|(_, field)| field.as_str())
     }
 
-    /// Whether what it names are columns, of types that can be sent.
+    /// Checks that filters and conditions name columns, and that these have types that can be sent.
     pub(super) fn check(&self, columns: &[Column]) -> Result<(), String> {
         let find = |name: &str| columns.iter().find(|column| column.name == name);
         for filter in &self.filters {
@@ -137,7 +137,7 @@ impl Method {
     }
 }
 
-/// As a declaration writes it.
+/// A method in a declaration.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MethodToml {

@@ -1,16 +1,15 @@
-//! Resources as data: what the tables are, and which requests answer for them.
+//! Declarations: the tables, and the requests that read them.
 //!
-//! Each table is one TOML file below this folder, embedded in the binary; its path is
-//! the table's name (`digitalocean/compute/image_actions.toml`). [`Resource`] is a
-//! declaration that was read and checked; schema, pushdown, requests, Flight metadata
-//! and the conformance tests derive from it. Nothing here does I/O.
+//! Each table is one TOML file below this folder, embedded in the binary. Its path is the table's name
+//! (`digitalocean/compute/image_actions.toml`). A [`Resource`] is a parsed and checked declaration: schema, pushdown,
+//! requests, Flight metadata and the conformance tests derive from it. This module does no I/O.
 //!
-//! - [`Resource`], [`Column`], [`Parent`]: what a declaration says, in this module's types.
-//! - [`Method`], [`Filter`]: the requests that a table is read with.
-//! - [`Procedure`], [`Parameter`]: what can be started with EXEC. [`Arguments`] are checked against it, and make an
-//!   [`Invocation`].
-//! - [`Registry`]: all of them, by name.
-//! - [`PathTemplate`], [`Binding`]: `/v2/images/{image_id}/actions`, and what its parameters are filled in with.
+//! - [`Resource`], [`Column`], [`Parent`]: a declaration.
+//! - [`Method`], [`Filter`]: the requests that read a table.
+//! - [`Procedure`], [`Parameter`]: the actions that EXEC starts. [`Arguments`] are checked against a procedure and
+//!   become an [`Invocation`].
+//! - [`Registry`]: all resources and procedures, by name.
+//! - [`PathTemplate`], [`Binding`]: `/v2/images/{image_id}/actions`, and the values of its parameters.
 
 mod argument_fault;
 mod arguments;
@@ -40,7 +39,7 @@ static BUILT_IN: LazyLock<Registry> = LazyLock::new(|| {
     Registry::try_new(DECLARATIONS.iter().copied()).expect("the embedded declarations are checked by a test")
 });
 
-/// Every declared resource, in the order of their names.
+/// All declared resources, in the order of their names.
 #[derive(Debug)]
 pub struct Registry {
     resources: Vec<Arc<Resource>>,
@@ -48,20 +47,20 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The declarations that the program carries.
+    /// The embedded declarations.
     pub fn built_in() -> &'static Self {
         &BUILT_IN
     }
 
-    /// Reads declarations given as (`catalog/schema/table`, TOML text).
+    /// Parses declarations given as (`provider/schema/table`, TOML text).
     ///
     /// # Errors
-    /// [`InvalidDeclaration`] names the declaration and what is wrong with it.
+    /// [`InvalidDeclaration`] for the first declaration that is invalid.
     pub fn try_new<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, InvalidDeclaration> {
         Self::of(texts.into_iter().map(|(name, text)| Resource::parse(name, text)).collect::<Result<_, _>>()?)
     }
 
-    /// The same resources for each of these accounts, given as (catalog, provider).
+    /// Returns the same resources for each of these accounts, given as (catalog, provider).
     pub fn in_catalogs<'a>(&self, catalogs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut resources = Vec::new();
         for (catalog, provider) in catalogs {
@@ -85,30 +84,30 @@ impl Registry {
         self.resources.iter()
     }
 
-    /// The resource of this full name, with the catalog that it is shown in.
+    /// The resource with this full name, `catalog.schema.table`.
     pub fn named(&self, name: &str) -> Option<&Arc<Resource>> {
         self.resources.iter().find(|resource| resource.to_string() == name)
     }
 
-    /// The resource of this schema and table, in whatever catalog it is shown.
+    /// The first resource with this schema and table, in any catalog.
     pub fn find(&self, schema: &str, table: &str) -> Option<&Arc<Resource>> {
         self.resources.iter().find(|resource| resource.schema == schema && resource.table == table)
     }
 
-    /// The table whose rows tell the values of a resource's parameter.
+    /// The table whose rows have the values of a resource's parameter.
     pub fn parent_of(&self, resource: &Resource) -> Option<&Arc<Resource>> {
         let parent = resource.parent.as_ref()?;
         let is_it = |own: &&Arc<Resource>| own.catalog == resource.catalog && own.has_name(&parent.table);
         self.resources.iter().find(is_it)
     }
 
-    /// Everything that can be called, in the order of the tables' and their own names.
+    /// All procedures, in the order of their tables' and their own names.
     pub fn callables(&self) -> impl Iterator<Item = &Arc<Callable>> {
         self.callables.iter()
     }
 }
 
-/// Whether a resource's parent is there, can be read without a parameter of its own, and has what is asked of it.
+/// Checks that a resource's parent exists, can be read without a parameter, and has the columns that the resource uses.
 fn check_parent(resource: &Resource, resources: &[Arc<Resource>]) -> Result<(), InvalidDeclaration> {
     let Some(parent) = &resource.parent else { return Ok(()) };
     let invalid = |problem: String| InvalidDeclaration { declaration: resource.to_string(), problem };
@@ -139,7 +138,7 @@ fn callables(resources: &[Arc<Resource>]) -> Result<Vec<Arc<Callable>>, InvalidD
     Ok(callables)
 }
 
-/// The procedure with what it takes from another table's, and the table whose row it answers.
+/// Completes a procedure that is an alias of another table's. Returns it with the table whose row it returns.
 fn complete(
     resource: &Arc<Resource>,
     procedure: &Procedure,

@@ -1,4 +1,4 @@
-//! A request path with parameters: `/v2/images/{image_id}/actions`.
+//! Request paths with parameters: `/v2/images/{image_id}/actions`.
 
 use std::fmt;
 
@@ -9,27 +9,27 @@ use super::Value;
 /// One piece of a [`PathTemplate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Segment {
-    /// Sent as it stands.
+    /// Sent unchanged.
     Fixed(String),
-    /// Filled in from the column of this name.
+    /// Replaced by the value of the column with this name.
     Parameter(String),
 }
 
-/// A path as a declaration writes it. Its parameters are columns of the table.
+/// The path of a declaration. Its parameters are columns of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PathTemplate {
     segments: Vec<Segment>,
 }
 
 impl PathTemplate {
-    /// Reads `/fixed/{parameter}`; says what is wrong with anything else.
+    /// Parses `/fixed/{parameter}`. The error is a description of the problem.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let rest = text.strip_prefix('/').ok_or_else(|| format!("the path `{text}` does not start with `/`"))?;
         let segments = rest.split('/').map(|piece| Segment::parse(piece, text)).collect::<Result<_, _>>()?;
         Ok(Self { segments })
     }
 
-    /// The pieces between the slashes.
+    /// The segments between the slashes.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
     }
@@ -44,7 +44,7 @@ impl PathTemplate {
 }
 
 impl PathTemplate {
-    /// The path of one request, percent-encoded; `None` where the binding lacks a parameter.
+    /// Returns the path of one request, percent-encoded; `None` if a parameter has no value.
     pub fn fill(&self, value_of: impl Fn(&str) -> Option<Value>) -> Option<String> {
         let mut filled = String::new();
         for segment in &self.segments {
@@ -58,7 +58,7 @@ impl PathTemplate {
     }
 }
 
-/// All but the characters that RFC 3986 calls unreserved: a value must not end its segment.
+/// All characters except RFC 3986's unreserved ones, so that a value cannot end its segment.
 const UNSAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Segment {

@@ -1,32 +1,32 @@
-//! What can be started with EXEC or CALL: a POST, its parameters, and how its end is known.
+//! Procedures, which EXEC and CALL execute: a POST, its parameters, and how to find out whether its action has ended.
 //!
 //! ```toml
 //! [methods.image_actions_post]
 //! verb = "exec"
 //! description = "…"
 //! post = "/v2/images/{image_id}/actions"      # its parameters are columns of the table
-//! row = "action"                             # the answer's key: a row of the table
-//! path = { image_id = { example = "62137902", description = "…" } }   # their types are the columns'
-//! # Optional, and needed for AWAIT: the column that tells how far it is, the values of it that are the end, and the
-//! # method that reads the row. Capital letters make no difference. Any other value, and null, means that it is not over.
+//! row = "action"                             # the response's key: a row of the table
+//! path = { image_id = { example = "62137902", description = "…" } }   # their types are those of the columns
+//! # Optional, and needed for AWAIT: the column with the status, its final values (in any case), and the method that
+//! # reads the row. With any other value, or null, the action has not ended.
 //! completion = { status_column = "status", succeeded = ["completed"], failed = ["errored"], poll_method = "image_actions_get" }
-//! # What to look at where the answer was lost: a list of the table's, newest first, and what to show of its rows.
+//! # If the response is lost: the method that lists the actions, newest first, and the columns to show of them.
 //! lookup_if_lost = { list_method = "image_actions_list", time_column = "started_at", columns = ["id", "type", "status"] }
 //!
 //! [[methods.image_actions_post.body]]
 //! name = "region"
 //! type = "Utf8"                              # Boolean, Int64, Float64, Utf8
-//! required = true                            # false where it is left out
-//! when = { type = ["transfer"] }             # it belongs to these values of another one, and is required with them
-//! enum = ["nyc3"]                          # what is allowed; anything where it is left out
+//! required = true                            # default: false
+//! when = { type = ["transfer"] }             # only valid with these values of another one, and then required
+//! enum = ["nyc3"]                            # the allowed values; default: any
 //! example = "nyc3"
 //! description = "…"
 //!
-//! [methods.transfer]                         # another table's, under a shorter name
+//! [methods.transfer]                         # another table's procedure under a shorter name
 //! verb = "exec"
 //! description = "…"
 //! alias_of = "compute.image_actions.image_actions_post"
-//! fixed = { type = "transfer" }              # parameters that it gives itself
+//! fixed = { type = "transfer" }              # parameters with a fixed value
 //! ```
 
 use std::collections::BTreeMap;
@@ -41,30 +41,30 @@ use super::method::{Method, ResponseShape};
 use super::path::PathTemplate;
 use super::types::{self, Name};
 
-/// A request that acts: a POST.
+/// A POST that EXEC sends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Procedure {
-    /// As StackQL's users know it: `image_actions_post`.
+    /// The same name as in StackQL: `image_actions_post`.
     pub name: String,
     /// What it does.
     pub description: String,
-    /// Another table's procedure that this one is, as `schema.table.name`.
+    /// The procedure of another table that it is an alias of, as `schema.table.name`.
     pub alias_of: Option<String>,
-    /// What it gives that procedure by itself.
+    /// The body parameters with a fixed value.
     pub fixed: BTreeMap<String, String>,
-    /// Where it is sent.
+    /// The path of the POST.
     pub path: PathTemplate,
-    /// What it takes: those of the path, then those of the body.
+    /// The parameters of the path, then those of the body.
     pub parameters: Vec<Parameter>,
-    /// The key of the answer's row.
+    /// The response's key of the row.
     pub row: String,
-    /// How its end is known; none where it is done when it is answered.
+    /// How to find out whether the action has ended. `None` if it has ended with the response.
     pub completion: Option<Completion>,
-    /// What to look at where the answer was lost.
+    /// Where to look for the action if the response was lost.
     pub lookup_if_lost: Option<LostPostLookup>,
 }
 
-/// A value that a [`Procedure`] takes.
+/// A parameter of a [`Procedure`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
     /// The API's own name.
@@ -73,13 +73,13 @@ pub struct Parameter {
     pub data_type: DataType,
     /// Where it is sent.
     pub location: Location,
-    /// Whether it has to be given: always, or with the values of `when`.
+    /// Whether it is required: always, or with the values of `when`.
     pub required: bool,
-    /// The values of another parameter that it goes with; it is refused with others.
+    /// The values of another parameter that it is valid with.
     pub when: Option<When>,
-    /// The values that are allowed; any where it is empty.
+    /// The allowed values; if empty, any.
     pub allowed: Vec<String>,
-    /// One that may work.
+    /// A value for examples.
     pub example: String,
     /// What it is.
     pub description: String,
@@ -99,19 +99,19 @@ pub enum Location {
 pub struct When {
     /// The other parameter.
     pub parameter: String,
-    /// The values of it.
+    /// The values that it must have one of.
     pub is: Vec<String>,
 }
 
-/// How to find what a POST may have started if its response was lost.
+/// How to find the action that a POST may have started, if its response was lost.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LostPostLookup {
-    /// A list, newest first.
+    /// The method that lists the actions, newest first.
     pub list_method: String,
-    /// The column that tells when a row began.
+    /// The column with the time when an action began.
     pub time_column: String,
-    /// The columns to show.
+    /// The columns to show in the error.
     pub columns: Vec<String>,
 }
 
@@ -188,7 +188,7 @@ impl Procedure {
         }
     }
 
-    /// The other table's procedure under this one's name, with what this one gives by itself.
+    /// Completes an alias: returns `other` under this procedure's name, without the parameters that are fixed.
     pub(super) fn resolve(&self, other: &Self) -> Result<Self, String> {
         for (name, value) in &self.fixed {
             let parameter = other.parameter(name).ok_or_else(|| format!("{} has no parameter `{name}`", other.name))?;
@@ -206,7 +206,7 @@ impl Procedure {
                 Some((when, value)) if when.is.contains(value) => {
                     parameters.push(Parameter { when: None, ..parameter.clone() });
                 }
-                // It goes with other values than the one that is fixed.
+                // It is only valid with other values than the fixed one.
                 Some(_) => {}
                 None => parameters.push(parameter.clone()),
             }
@@ -216,7 +216,7 @@ impl Procedure {
         Ok(Self { path, row, completion, lookup_if_lost, parameters, ..own })
     }
 
-    /// What it takes of this name.
+    /// The parameter with this name.
     pub fn parameter(&self, name: &str) -> Option<&Parameter> {
         self.parameters.iter().find(|parameter| parameter.name == name)
     }
@@ -226,7 +226,7 @@ impl Procedure {
         self.parameters.iter().filter(|parameter| parameter.required && parameter.when.is_none())
     }
 
-    /// The parameters that a call may do without.
+    /// The parameters that a call may omit.
     pub fn optional(&self) -> impl Iterator<Item = &Parameter> {
         self.parameters.iter().filter(|parameter| !parameter.required || parameter.when.is_some())
     }
@@ -244,7 +244,7 @@ impl Procedure {
         }
         self.check_completion(resource).map_err(at)?;
         self.check_lookup_if_lost(resource).map_err(at)?;
-        // A row of the table has all of its parameters.
+        // The returned row needs a value of every parameter column.
         for column in resource.columns.iter().filter(|column| column.source == ColumnSource::Parameter) {
             if !self.path.parameters().any(|name| name == column.name) {
                 return Err(at(format!("the path does not give the column `{}`", column.name)));
@@ -300,7 +300,8 @@ impl Procedure {
         }
     }
 
-    /// The path of a method that reads what was started is filled in with the call's path, and perhaps the row's id.
+    /// Checks that the path of a method that reads the action can be filled: with the parameters of the call's path, and
+    /// with the row id if it is known.
     fn check_reader(&self, resource: &Resource, method: &Method, with_id: bool) -> Result<(), String> {
         let known = |name: &&str| {
             let column = resource.canonical(name);
@@ -313,7 +314,7 @@ impl Procedure {
     }
 }
 
-/// Whether an answer is the row's own can only be told where the request names the row.
+/// Checks that a method requests the row by its id. Otherwise it would be unknown whether the response is about this row.
 fn asks_for_the_row(resource: &Resource, method: &Method) -> Result<(), String> {
     let id = resource.row_id();
     match method.path.parameters().any(|name| resource.canonical(name) == id) {
@@ -329,7 +330,7 @@ fn text_column(resource: &Resource, name: &str) -> Result<(), String> {
     }
 }
 
-/// The parameters of the path are columns, whose types they have.
+/// The parameters of the path, with the types of the columns that they name.
 fn path_parameters(
     path: &PathTemplate,
     columns: &[Column],
@@ -372,14 +373,14 @@ fn read_parameter(written: BodyParameterToml) -> Result<Parameter, String> {
     Ok(Parameter { name, data_type, location: Location::Body, required, when, allowed, example, description })
 }
 
-/// A procedure that can be called: completed, and with the table whose row it answers.
+/// A procedure that can be called, with aliases resolved.
 #[derive(Debug)]
 pub struct Callable {
-    /// The table that it is declared with.
+    /// The table whose declaration has the procedure.
     pub resource: Arc<Resource>,
-    /// The table whose row it answers.
+    /// The table whose row it returns.
     pub answers: Arc<Resource>,
-    /// What it is.
+    /// The procedure.
     pub procedure: Procedure,
 }
 

@@ -1,18 +1,18 @@
-//! The types that a declaration may name, and what they are in Arrow.
+//! The types of a declaration, and the Arrow types that they stand for.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use serde::Deserialize;
 
-/// A type's name, as a declaration writes it.
+/// The name of a type in a declaration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(super) enum Name {
     Boolean,
     Int64,
     Float64,
     Utf8,
-    /// RFC 3339 text in JSON; nanoseconds in UTC here, DataFusion's own unit.
+    /// RFC 3339 text in JSON; nanoseconds in UTC in Arrow, DataFusion's default unit.
     Timestamp,
     /// Has `items`.
     List,
@@ -20,7 +20,7 @@ pub(super) enum Name {
     Struct,
 }
 
-/// A field of a struct, as written.
+/// A field of a struct in a declaration.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StructField {
@@ -31,7 +31,7 @@ pub(super) struct StructField {
     items: Option<Box<ItemsToml>>,
 }
 
-/// What a list holds, as written.
+/// The items of a list in a declaration.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ItemsToml {
@@ -41,8 +41,8 @@ pub(super) struct ItemsToml {
     items: Option<Box<ItemsToml>>,
 }
 
-/// The Arrow type of a name with its `fields` and `items`. What is inside of a struct
-/// or a list may be null: the API promises nothing.
+/// Returns the Arrow type of a name with its `fields` and `items`. Everything inside a struct or a list is nullable: the
+/// API guarantees nothing about it.
 pub(super) fn to_arrow(name: Name, fields: &[StructField], items: Option<&ItemsToml>) -> Result<DataType, String> {
     match (name, items, fields) {
         (Name::Boolean, None, []) => Ok(DataType::Boolean),
@@ -58,7 +58,7 @@ pub(super) fn to_arrow(name: Name, fields: &[StructField], items: Option<&ItemsT
     }
 }
 
-/// An Arrow type as a declaration writes it, with what is inside.
+/// The name of an Arrow type as in a declaration, with its items or fields.
 pub fn type_name(data_type: &DataType) -> String {
     let field = |field: &Arc<Field>| format!("{} {}", field.name(), type_name(field.data_type()));
     match data_type {

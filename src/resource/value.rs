@@ -1,33 +1,33 @@
-//! The value of a path parameter, or of what a query string says.
+//! The value of a path parameter or of a filter's column.
 
 use std::fmt;
 
 use arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
 
-/// An id, or a name: what a request's path is filled in with, and what a key column is compared to.
+/// A value that a request's path is filled with, that a key column is compared to, or that a filter sends.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Value {
-    /// Of an Int64 column.
+    /// The value of an Int64 column.
     Int(i64),
-    /// Of a Utf8 column.
+    /// The value of a Utf8 column.
     Text(String),
-    /// Of a Boolean column; such a one is no path's parameter, but can be said in a query string.
+    /// The value of a Boolean column. Only for query parameters, not for paths.
     Bool(bool),
 }
 
 impl Value {
-    /// The number that it is.
+    /// The number, if it is one.
     pub fn as_int(&self) -> Option<i64> {
         if let Self::Int(number) = self { Some(*number) } else { None }
     }
 
-    /// The text that it is.
+    /// The text, if it is one.
     pub fn as_text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    /// Reads what a declaration writes for a value of this type.
+    /// Parses the text of a declaration into a value of this type.
     pub fn parse(text: &str, data_type: &DataType) -> Option<Self> {
         match data_type {
             DataType::Int64 => text.parse().ok().map(Self::Int),
@@ -48,12 +48,12 @@ impl fmt::Display for Value {
     }
 }
 
-/// The values that one request is made with, by column.
+/// The values of one request, by column.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Binding(Vec<(String, Value)>);
 
 impl Binding {
-    /// One more column and its value; the columns are kept in the order of their names.
+    /// Adds a column and its value. The columns are kept in the order of their names.
     pub fn with(&self, column: &str, value: Value) -> Self {
         let mut values = self.0.clone();
         let place = values.partition_point(|(name, _)| name.as_str() < column);
@@ -61,13 +61,13 @@ impl Binding {
         Self(values)
     }
 
-    /// With this column as well; one that is there keeps its value.
+    /// Adds a column and its value, unless the column has one already.
     #[must_use]
     pub fn and(self, column: &str, value: &Value) -> Self {
         if self.get(column).is_some() { self } else { self.with(column, value.clone()) }
     }
 
-    /// All but one column.
+    /// Removes a column.
     pub fn without(&self, column: &str) -> Self {
         Self(self.0.iter().filter(|(name, _)| name != column).cloned().collect())
     }
@@ -77,7 +77,7 @@ impl Binding {
         self.0.iter().find(|(name, _)| name == column).map(|(_, value)| value)
     }
 
-    /// The columns with their values, in the order of the names.
+    /// The columns with their values, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(column, value)| (column.as_str(), value))
     }
