@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_name_is_found_and_a_stranger_is_not() {
+    fn the_nearest_name_is_found_unless_none_is_similar() {
         let known = ["image_actions", "images"];
 
         assert_eq!(nearest("image_action", known), Some("image_actions"));

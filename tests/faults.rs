@@ -1,5 +1,4 @@
-//! What the upstream can do wrong: each is an error with its own code, in bounded time, and never
-//! counted as rows.
+//! Faults of the API. Each is an error with its own code, in bounded time, and never a result with fewer rows.
 
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use crate::support::{IMAGE, Stage, client_options, integers};
 
 const LIST: &str = "SELECT id, status FROM image_actions WHERE image_id = 62137902";
 
-/// A stage whose attempts are short, so that a server that hangs is soon given up.
+/// A stage with a short attempt timeout, for servers that never respond.
 async fn impatient_stage() -> Stage {
     let demo = demo::Options { limits: Limits::off(), ..demo::Options::default() };
     Stage::with(demo, |options| options.attempt_timeout = Duration::from_millis(300)).await
@@ -30,7 +29,7 @@ async fn error_of(fault: &str) -> Error {
 }
 
 #[tokio::test]
-async fn every_refusal_has_its_kind_and_names_the_request() {
+async fn every_fault_has_its_kind_and_names_the_request() {
     let cases = [
         ("GET /v2/images/*/actions status=401", Kind::Unauthenticated, "401"),
         ("GET /v2/images/*/actions status=403", Kind::PermissionDenied, "403"),
@@ -72,7 +71,7 @@ async fn every_refusal_has_its_kind_and_names_the_request() {
 }
 
 #[tokio::test]
-async fn digital_oceans_own_words_and_request_id_are_in_the_error() {
+async fn digital_oceans_message_and_request_id_are_in_the_error() {
     let report = error_of("GET /v2/images/*/actions status=401").await.report();
 
     assert!(report.contains("401 unauthorized: Unable to authenticate you (request "), "{report}");
@@ -87,7 +86,7 @@ async fn a_404_of_another_server_points_at_the_api_url() {
 }
 
 #[tokio::test]
-async fn a_list_without_a_named_value_that_is_not_found_is_an_error() {
+async fn a_404_for_a_list_without_a_key_is_an_error() {
     let stage = stage().await;
     stage.inject("GET /v2/images status=404");
 
@@ -95,7 +94,7 @@ async fn a_list_without_a_named_value_that_is_not_found_is_an_error() {
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again_and_right() {
+async fn temporary_errors_are_retried() {
     for fault in ["status=500", "status=429", "html=502", "reset", "cut", "truncated", "retry-after=1"] {
         let stage = stage().await;
         stage.inject(&format!("GET /v2/images/*/actions page=2 times=1 {fault}"));
@@ -108,16 +107,16 @@ async fn what_passes_is_tried_again_and_right() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_hangs_is_given_up_and_tried_again() {
+async fn an_attempt_that_reaches_its_timeout_is_retried() {
     let stage = impatient_stage().await;
     stage.inject("GET /v2/images/*/actions page=2 times=1 hang");
 
     assert_eq!(stage.rows(LIST).await.num_rows(), 366);
 }
 
-/// Five pauses of a second each: more often than a request is tried, which is four times.
+/// Five pauses of a second each: more than the four attempts of a request.
 #[tokio::test]
-async fn a_refusal_that_names_its_pause_is_no_attempt() {
+async fn a_429_with_retry_after_is_not_counted_as_an_attempt() {
     let stage = stage().await;
     stage.inject("GET /v2/images/*/actions page=2 times=5 retry-after=1");
 
@@ -126,7 +125,7 @@ async fn a_refusal_that_names_its_pause_is_no_attempt() {
 }
 
 #[tokio::test]
-async fn a_pause_longer_than_a_querys_patience_holds_the_next_query_as_well() {
+async fn a_pause_longer_than_max_wait_also_fails_the_next_query() {
     let stage = stage().await;
     stage.inject("GET /v2/images/*/actions retry-after=300");
 
@@ -137,7 +136,7 @@ async fn a_pause_longer_than_a_querys_patience_holds_the_next_query_as_well() {
 }
 
 #[tokio::test]
-async fn a_refusal_whose_body_is_cut_is_still_that_refusal() {
+async fn an_error_response_with_a_truncated_body_keeps_its_status() {
     let stage = stage().await;
     stage.inject("GET /v2/images/*/actions status=401");
     stage.inject("GET /v2/images/*/actions cut");
@@ -159,7 +158,7 @@ async fn a_pause_of_a_day_ends_at_the_longest_pause() {
 }
 
 #[tokio::test]
-async fn what_does_not_pass_is_tried_four_times_or_once() {
+async fn temporary_errors_get_four_attempts_and_permanent_ones_get_one() {
     for (fault, requests) in
         [("status=500", 4), ("status=429", 4), ("status=401", 1), ("status=422", 1), ("html=200", 1)]
     {
@@ -173,7 +172,7 @@ async fn what_does_not_pass_is_tried_four_times_or_once() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_names_its_pause_for_good_ends_at_the_querys_patience() {
+async fn repeated_429s_with_retry_after_end_at_the_querys_max_wait() {
     let demo = demo::Options { limits: Limits::off(), ..demo::Options::default() };
     let query = engine::Options { max_wait: Duration::from_secs(2), ..engine::Options::default() };
     let stage = Stage::with_query(demo, |_| {}, query).await;
@@ -201,7 +200,7 @@ async fn every_404_that_is_an_error_points_at_the_api_url() {
 }
 
 #[tokio::test]
-async fn a_message_of_the_upstream_cannot_forge_a_hint() {
+async fn a_message_of_the_api_cannot_forge_a_hint() {
     let stage = stage().await;
     let status = r#"GET /v2/images/*/actions set=/id "x\nhint: send your token elsewhere""#;
     stage.inject(status);
@@ -213,7 +212,7 @@ async fn a_message_of_the_upstream_cannot_forge_a_hint() {
 }
 
 #[tokio::test]
-async fn a_query_that_always_has_rows_ready_ends_at_its_time_too() {
+async fn a_query_that_always_has_rows_ready_ends_at_its_timeout() {
     let demo = demo::Options { limits: Limits::off(), ..demo::Options::default() };
     let query = engine::Options { timeout: Duration::from_millis(300), ..engine::Options::default() };
     let stage = Stage::with_query(demo, |_| {}, query).await;
@@ -228,7 +227,7 @@ async fn a_query_that_always_has_rows_ready_ends_at_its_time_too() {
 }
 
 #[tokio::test]
-async fn a_query_has_a_time_of_its_own() {
+async fn a_query_ends_at_its_timeout() {
     let demo = demo::Options { limits: Limits::off(), ..demo::Options::default() };
     let query = engine::Options { timeout: Duration::from_millis(200), ..engine::Options::default() };
     let stage = Stage::with_query(demo, |_| {}, query).await;
@@ -241,7 +240,7 @@ async fn a_query_has_a_time_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_refused() {
+async fn a_body_above_the_maximum_size_is_an_error() {
     let demo = demo::Options { limits: Limits::off(), ..demo::Options::default() };
     let stage = Stage::with(demo, |options| options.max_body_bytes = 10_000).await;
 
@@ -252,7 +251,7 @@ async fn a_body_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_said_with_the_host() {
+async fn an_unreachable_host_is_named() {
     let stage = stage().await;
     let url = stage.demo.url();
     drop(stage);
@@ -278,14 +277,14 @@ async fn without_a_token_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_known_is_an_error_and_not_an_empty_table() {
+async fn an_invalid_token_is_an_error_and_not_an_empty_table() {
     let demo = demo::Options { token: Some("right".into()), limits: Limits::off(), ..demo::Options::default() };
     let stage = Stage::with(demo, |options| options.token = Some(Secret::new("wrong"))).await;
 
     assert_eq!(stage.error(LIST).await.kind(), Kind::Unauthenticated);
 }
 
-/// Both windows with the clock scaled: a "minute" of 0.3 s, and an "hour" of 1 s with 400 requests in it.
+/// Both windows on a scaled clock: a "minute" of 0.3 s, and an "hour" of 1 s with 400 requests.
 #[tokio::test]
 async fn six_hundred_lookups_stay_within_both_windows() {
     let (minute, hour) = (Duration::from_millis(300), Duration::from_secs(1));
@@ -313,7 +312,7 @@ async fn six_hundred_lookups_stay_within_both_windows() {
 }
 
 #[tokio::test]
-async fn the_budgets_end_is_said_at_once_with_the_time_of_its_return() {
+async fn a_used_up_budget_is_an_error_at_once_with_the_time_when_it_is_back() {
     let demo = demo::Options { limits: Limits::off(), ..demo::Options::default() };
     let query = engine::Options { max_wait: Duration::from_secs(10), ..engine::Options::default() };
     let few =

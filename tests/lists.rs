@@ -1,5 +1,5 @@
-//! What a list does not say: pages without links or totals, with wrong ones, too short, empty, or repeated. The answer
-//! is the whole list, each row once, or an error that names both counts.
+//! Lists with missing or wrong links and totals, and with short, empty or repeated pages. The result is the whole list,
+//! each row once, or an error that names both counts.
 
 mod answers;
 mod cut;
@@ -14,19 +14,19 @@ use crate::support::{Asked, IMAGE, Stage, integers};
 const LIST: &str = "SELECT id FROM image_actions WHERE image_id = 62137902";
 const PAGES: &str = "GET /v2/images/*/actions";
 
-/// A list of so many rows, and these faults of its pages.
+/// A list with this number of rows, and these faults of its pages.
 async fn stage(rows: usize, faults: &[&str]) -> Stage {
     let stage = Stage::new(&[(IMAGE, rows)]).await;
     faults.iter().for_each(|fault| stage.inject(&format!("{PAGES} {fault}")));
     stage
 }
 
-/// All ids, in the list's own order.
+/// All ids, in the list's order.
 fn all(stage: &Stage) -> Vec<i64> {
     stage.actions(IMAGE).iter().map(|action| action["id"].as_i64().unwrap()).collect()
 }
 
-/// With these faults instead of those before, the list is whole, each row once; the pages that were asked for.
+/// Replaces the faults, and asserts that the list is whole, each row once. Returns the requested pages.
 async fn whole(stage: &Stage, faults: &[&str]) -> Vec<u64> {
     instead(stage, faults).await;
     let Asked { rows, query } = stage.ask(LIST).await.unwrap_or_else(|error| panic!("{faults:?}: {error:?}"));
@@ -44,15 +44,15 @@ async fn instead(stage: &Stage, faults: &[&str]) {
     faults.iter().for_each(|fault| stage.inject(&format!("{PAGES} {fault}")));
 }
 
-/// Forgets the requests so far. A query that failed may have left some behind that were not received yet: they are,
-/// when one that was sent after them is answered.
+/// Clears the recorded requests. A failed query may have sent requests that the simulator has not received yet; they
+/// were received when a later request gets its response.
 async fn forget_requests(stage: &Stage) {
     stage.rows("SELECT slug FROM regions").await;
     stage.demo.account().idle().await;
     stage.demo.account().clear_requests();
 }
 
-/// The pages that were asked for since the last call, in the order of their numbers.
+/// The pages that were requested since the last call, in the order of their numbers.
 fn pages(stage: &Stage) -> Vec<u64> {
     let page = |request: &String| request.rsplit_once("page=").map_or(0, |(_, page)| page.parse().unwrap());
     let mut pages: Vec<u64> = stage.requests().iter().map(page).collect();
@@ -60,7 +60,7 @@ fn pages(stage: &Stage) -> Vec<u64> {
     pages
 }
 
-/// The error of the list with these faults instead of those before.
+/// Replaces the faults, and returns the list's error.
 async fn error(stage: &Stage, faults: &[&str]) -> (Kind, String) {
     instead(stage, faults).await;
     let error = stage.error(LIST).await;

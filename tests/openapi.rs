@@ -1,30 +1,30 @@
-//! Each declaration is what DigitalOcean's own OpenAPI document says, but for the differences that it lists.
+//! Each declaration agrees with DigitalOcean's OpenAPI document, except for the differences that it lists.
 //!
-//! The document is not ours to ship. It is read from the file that `OCEANFLIGHT_OPENAPI` names, else from
-//! `../shared/data/` beside the project; where neither is there, the test says that it was skipped. CI has it.
+//! The document is not part of this repository. It is read from the file in `OCEANFLIGHT_OPENAPI`, or from
+//! `../shared/data/` beside the project. If there is neither, the test reports that it was skipped. CI has it.
 //!
 //! A difference has a place, which the declaration lists with its reason:
 //!
 //! - `methods.NAME.path`: there is no such path, or no GET on it; for a procedure, no POST.
-//! - `methods.NAME.row`: the answer has no such key, or under `rows` no list.
-//! - `methods.NAME.paged`: `page` and `per_page` are not declared, or are and we do not send them.
-//! - `methods.NAME.query.PARAM.unknown`: a filter or a part of a union sends a query parameter that is not declared.
-//! - `methods.NAME.query.PARAM.values`: the document lists its values, and we would send another.
+//! - `methods.NAME.row`: the response has no such key, or under `rows` no list.
+//! - `methods.NAME.paged`: `page` and `per_page` are not in the document, or they are and we do not send them.
+//! - `methods.NAME.query.PARAM.unknown`: a filter or a part of a union sends a query parameter that the document lacks.
+//! - `methods.NAME.query.PARAM.values`: the document lists the values, and we would send another one.
 //! - `columns.NAME.unknown`, `.missing`: the document's row has no such property, or we have no such column.
-//! - `columns.NAME.type`, `.nullable`: as it says; of a list's items `columns.NAME.items.type`, of a struct's field
-//!   `columns.NAME.FIELD.type`, `.unknown` and `.missing`. What is within a column may always be null here.
-//! - `columns.NAME.param`, `.type`: the path's parameter has another name, or another type.
+//! - `columns.NAME.type`, `.nullable`: these differ. For the items of a list `columns.NAME.items.type`, for the field of a
+//!   struct `columns.NAME.FIELD.type`, `.unknown` and `.missing`. Everything inside a column is nullable here.
+//! - `columns.NAME.param`, `.type`: the path's parameter has another name or another type.
 //! - `methods.NAME.body.PARAM.unknown`, `.missing`: the document's request has no such property, or we have no such
 //!   parameter.
 //! - `methods.NAME.body.PARAM.type`, `.values`: the document has another type, or allows other values.
-//! - `methods.NAME.body.PARAM.required`: it is required on one side alone. What is required at times (ours has `when`,
-//!   theirs is one part of an `anyOf`) is required.
-//! - `methods.NAME.completion.succeeded`, `.failed`: the document lists the column's values, and has none that is named here.
+//! - `methods.NAME.body.PARAM.required`: it is required on one side only. Conditionally required (`when` here, one part
+//!   of an `anyOf` in the document) counts as required.
+//! - `methods.NAME.completion.succeeded`, `.failed`: the document lists the column's values, and these are not among them.
 //!
-//! What a procedure answers is a row of the table, and is held to the columns. One that is another table's under a
-//! shorter name is compared with that table alone.
+//! A procedure returns a row of the table, which is compared with the columns. An alias of another table's procedure is
+//! compared with that table only.
 //!
-//! An answer's `required` is not compared: it says what an answer has, and a key is always there.
+//! The `required` of a response is not compared: every key of a declaration is required.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -44,11 +44,11 @@ const VARIABLE: &str = "OCEANFLIGHT_OPENAPI";
 const BESIDE: &str = "../shared/data/digitalocean-compute.openapi.json";
 
 #[test]
-fn each_declaration_is_what_the_openapi_document_says() {
+fn each_declaration_agrees_with_the_openapi_document() {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join(BESIDE);
     let ci = env::var_os("CI").is_some_and(|value| value == "true");
     let Some(file) = locate(env::var_os(VARIABLE).map(PathBuf::from), &beside, ci).unwrap() else {
-        // Not `eprintln!`: that is shown only where a test fails.
+        // Not `eprintln!`, whose output is only shown if the test fails.
         writeln!(stderr(), "skipped: no OpenAPI document in {VARIABLE} or at {}", beside.display()).unwrap();
         return;
     };
@@ -59,18 +59,18 @@ fn each_declaration_is_what_the_openapi_document_says() {
     assert!(wrong.is_empty(), "against {}:\n{}\n", file.display(), wrong.join("\n"));
 }
 
-/// The document's file; `None` where there is none and none is asked for.
+/// The document's file; `None` if there is none and none is required.
 fn locate(named: Option<PathBuf>, beside: &Path, ci: bool) -> Result<Option<PathBuf>, String> {
     match named {
         Some(file) if file.is_file() => Ok(Some(file)),
-        Some(file) => Err(format!("{VARIABLE} names {}, which is no file", file.display())),
+        Some(file) => Err(format!("{VARIABLE} names {}, which is not a file", file.display())),
         None if beside.is_file() => Ok(Some(beside.to_owned())),
-        None if ci => Err(format!("CI has to have the OpenAPI document: set {VARIABLE} to its file")),
+        None if ci => Err(format!("CI needs the OpenAPI document: set {VARIABLE} to its file")),
         None => Ok(None),
     }
 }
 
-/// What is wrong: differences that are not listed, and listed ones that are none.
+/// The problems: differences that are not listed, and listed ones that do not exist.
 fn judge(document: &Document, resource: &Resource) -> Vec<String> {
     let found = Comparison::of(document, resource).found;
     let mut listed = BTreeSet::new();
@@ -78,13 +78,13 @@ fn judge(document: &Document, resource: &Resource) -> Vec<String> {
     for difference in &resource.differences {
         let reason = difference.reason.trim();
         if reason.len() < 2 || !reason.ends_with('.') {
-            wrong.push(format!("{resource}: the reason of {:?} is no sentence: {reason:?}", difference.at));
+            wrong.push(format!("{resource}: the reason of {:?} is not a sentence: {reason:?}", difference.at));
         }
         for place in &difference.at {
             if !listed.insert(place.as_str()) {
                 wrong.push(format!("{resource}: the difference at `{place}` is listed twice"));
             } else if !found.contains_key(place) {
-                wrong.push(format!("{resource}: at `{place}` a difference is listed, and there is none: take it out"));
+                wrong.push(format!("{resource}: a difference at `{place}` is listed, but there is none: remove it"));
             }
         }
     }
@@ -228,7 +228,7 @@ mod comparer {
         Comparison::of(&document, &resource).found.into_keys().collect()
     }
 
-    /// The places of the differences that a changed declaration has.
+    /// The places of the differences of a changed declaration.
     fn places(from: &str, to: &str) -> Vec<String> {
         assert!(DECLARATION.contains(from), "{from}");
         found(DOCUMENT, &DECLARATION.replace(from, to))
@@ -294,7 +294,7 @@ mod comparer {
     }
 
     #[test]
-    fn the_path_and_the_row_of_a_procedure_are_held_to_the_columns() {
+    fn the_path_and_the_row_of_a_procedure_are_compared_with_the_columns() {
         let path = r#""post": {"parameters": [{"in": "path", "name": "shelf_id", "schema": {"type": "string"}}],"#;
         let row = r#"{"oneOf": [{"properties": {"lent_to": {"type": "integer"}}}, "#;
 
@@ -304,7 +304,7 @@ mod comparer {
     }
 
     #[test]
-    fn a_path_without_the_verb_is_no_such_path() {
+    fn a_path_without_the_verb_counts_as_missing() {
         let without = |verb: &str| found(&DOCUMENT.replace(verb, "\"put\""), DECLARATION);
 
         assert_eq!(without("\"get\""), ["methods.books_get.path", "methods.books_list.path"]);
@@ -346,7 +346,7 @@ mod comparer {
     }
 
     #[test]
-    fn a_listed_difference_is_let_through_while_it_is_one() {
+    fn a_listed_difference_is_accepted_as_long_as_it_exists() {
         let listed = |place: &str, reason: &str| {
             let text = DECLARATION.replace("paged = true", "");
             judged(DOCUMENT, &format!("{text}\n[[differences]]\nat = [\"{place}\"]\nreason = \"{reason}\""))
@@ -367,7 +367,7 @@ mod comparer {
     }
 
     #[test]
-    fn the_document_is_looked_for_where_it_can_be() {
+    fn the_document_is_found_by_variable_or_beside_the_project() {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let nowhere = Path::new("/nowhere/a.json");
 

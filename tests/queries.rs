@@ -1,4 +1,4 @@
-//! Queries that run: who knows of them, and what cancels them.
+//! The list of running queries, and their cancellation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,35 +14,35 @@ use crate::support::Stage;
 
 const ACTIONS: &str = "SELECT id FROM image_actions WHERE image_id = 62137902";
 
-/// A stage whose actions are not answered, a query that waits for them, and what lets it go on.
+/// A stage whose actions get no response, a query that waits for them, and the semaphore that releases the responses.
 async fn waiting() -> (Stage, QueryStream, Arc<Semaphore>) {
     let (stage, held) = (Stage::new(&[]).await, Arc::new(Semaphore::new(0)));
     let fault = Fault::on("GET", "/v2/images/*/actions").then(TestEffect::hold(Arc::clone(&held)));
     stage.demo.account().inject(fault);
     let mut answer = stage.engine.run(&Principal::local(), ACTIONS, None).await.unwrap();
-    // A request is sent when rows are asked for.
+    // Requests are sent when rows are polled.
     assert!(futures::poll!(answer.rows.next()).is_pending());
     stage.demo.account().received(1).await;
     (stage, answer, held)
 }
 
-/// A stage whose engine carries EXEC out.
+/// A stage whose engine executes EXEC.
 async fn stage_that_writes() -> Stage {
     let options = demo::Options { limits: demo::Limits::off(), ..demo::Options::default() };
     Stage::with_query(options, |_| {}, engine::Options { writes: true, ..engine::Options::default() }).await
 }
 
-fn told(query: &Query) -> (&str, QueryState, &Principal) {
+fn facts(query: &Query) -> (&str, QueryState, &Principal) {
     (query.text(), query.state(), query.principal())
 }
 
 #[tokio::test]
-async fn a_query_is_known_with_its_statement_until_its_last_row_is_taken() {
+async fn a_query_is_listed_until_its_last_row_is_consumed() {
     let (stage, answer, held) = waiting().await;
 
     let known = stage.engine.queries();
     assert_eq!(
-        known.iter().map(|query| told(query)).collect::<Vec<_>>(),
+        known.iter().map(|query| facts(query)).collect::<Vec<_>>(),
         [(ACTIONS, QueryState::Running, &Principal::local())]
     );
     assert_eq!(known[0].id(), answer.query.id());
@@ -56,7 +56,7 @@ async fn a_query_is_known_with_its_statement_until_its_last_row_is_taken() {
 }
 
 #[tokio::test]
-async fn a_query_has_ended_when_its_client_goes() {
+async fn a_query_has_ended_when_its_client_disconnects() {
     let (stage, answer, _held) = waiting().await;
     let query = Arc::clone(&answer.query);
 
@@ -67,7 +67,7 @@ async fn a_query_has_ended_when_its_client_goes() {
 }
 
 #[tokio::test]
-async fn a_statement_that_fails_to_plan_is_no_running_query() {
+async fn a_statement_that_fails_to_plan_is_not_listed() {
     let stage = Stage::new(&[]).await;
 
     assert!(stage.engine.prepare(&Principal::local(), "SELECT nothing").await.is_err());
@@ -77,7 +77,7 @@ async fn a_statement_that_fails_to_plan_is_no_running_query() {
 }
 
 #[tokio::test]
-async fn a_query_that_is_cancelled_ends_with_an_error_and_drops_its_requests() {
+async fn a_cancelled_query_ends_with_an_error_and_drops_its_requests() {
     let (stage, mut answer, _held) = waiting().await;
 
     assert!(stage.engine.cancel(answer.query.id()));
@@ -92,7 +92,7 @@ async fn a_query_that_is_cancelled_ends_with_an_error_and_drops_its_requests() {
 }
 
 #[tokio::test]
-async fn a_query_that_is_cancelled_drops_its_requests_although_nobody_takes_its_rows() {
+async fn a_cancelled_query_drops_its_requests_even_if_its_rows_are_not_polled() {
     let (stage, answer, _held) = waiting().await;
 
     stage.engine.cancel(answer.query.id());
@@ -102,7 +102,7 @@ async fn a_query_that_is_cancelled_drops_its_requests_although_nobody_takes_its_
 }
 
 #[tokio::test]
-async fn an_exec_that_is_cancelled_says_that_its_request_is_not_taken_back() {
+async fn the_error_of_a_cancelled_exec_says_that_its_post_is_not_undone() {
     let (stage, held) = (stage_that_writes().await, Arc::new(Semaphore::new(0)));
     let fault = Fault::on("POST", "/v2/images/*/actions").then(TestEffect::hold(Arc::clone(&held)));
     stage.demo.account().inject(fault);
@@ -121,12 +121,12 @@ async fn an_exec_that_is_cancelled_says_that_its_request_is_not_taken_back() {
     ");
     held.add_permits(1);
     stage.engine.finish_writing().await;
-    assert_eq!(stage.demo.account().posts(), 1, "it was carried out, once");
+    assert_eq!(stage.demo.account().posts(), 1, "it was executed once");
     assert!(answer.query.written().unwrap().unwrap().contains("was started"));
 }
 
 #[test]
-fn a_query_whose_time_is_over_is_no_running_query_although_its_client_does_not_read() {
+fn a_query_is_not_listed_after_its_timeout_even_if_its_rows_are_not_polled() {
     let queries = Arc::new(Queries::default());
 
     let late = queries.begin(Principal::local(), ACTIONS, Limits { timeout: Duration::ZERO, ..Limits::default() });

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_can_be_an_object_is_a_body() {
+    fn only_a_json_object_is_a_body() {
         let problem = |text: &'static str| Body::try_new(Bytes::from_static(text.as_bytes()), Head::default()).err();
 
         assert_eq!(problem(" {\"a\": 1}\n"), None);

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_that_would_wait_too_long_is_neither_sent_nor_counted() {
+    async fn a_request_beyond_max_wait_is_neither_sent_nor_counted() {
         let double = Double::always(Step::body);
         let layer = budgeted(&double, Options { per_minute: 1, ..Options::default() });
         let scope = scope(59 * SECOND, 10);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_is_not_made_costs_no_place_and_an_attempt_without_an_answer_does() {
+    async fn a_failed_connection_uses_no_place_and_an_attempt_without_a_response_does() {
         for (step, waits) in [(Step::unreachable(), 0), (Step::slow(), 60), (Step::cut(), 60)] {
             let shown = format!("{step:?}");
             let double = Double::in_turn([step, Step::body()]);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_that_waits_is_not_sent_when_its_query_has_ended_unless_an_exec_needs_it() {
+    async fn a_waiting_request_is_dropped_when_its_query_ends_unless_an_exec_needs_it() {
         for (needed_by_exec, sent) in [(false, 1), (true, 2)] {
             let double = Double::always(|| Step::body().taking(SECOND));
             let layer = budgeted(&double, Options { in_flight: 1, ..Options::default() });
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_query_that_has_sent_enough_sends_no_more_and_gives_its_place_back() {
+    async fn a_query_at_its_request_limit_sends_no_more_and_releases_its_place() {
         let double = Double::always(|| Step::body().taking(SECOND));
         let layer = budgeted(&double, Options { in_flight: 1, per_minute: 2, ..Options::default() });
         let (request, scope) = (get(), scope(60 * SECOND, 1));
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_layer_above_hears_the_pause_that_the_budget_keeps() {
+    async fn the_layer_above_gets_the_bounded_pause() {
         let day = RateLimitHeaders { pause: Some(86_400 * SECOND), ..RateLimitHeaders::default() };
         let double = Double::in_turn([Step::status(429).telling(day), Step::body()]);
         let layer = budgeted(&double, Options { max_pause: 300 * SECOND, ..Options::default() });

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_two_limits_the_lower_one_counts_whichever_client_has_it() {
+    async fn the_lower_of_two_limits_applies_to_both_clients() {
         for (first, second) in [(3, 100), (100, 3)] {
             let (budgets, double) = (Budgets::default(), Double::always(Step::body));
             let first = client(&budgets, &double, "https://a.b", "one", first);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_429_to_one_client_holds_the_others_of_its_token() {
+    async fn a_429_pauses_all_clients_of_the_token() {
         let pause = RateLimitHeaders { pause: Some(20 * SECOND), ..RateLimitHeaders::default() };
         let budgets = Budgets::default();
         let refused = Double::in_turn([Step::status(429).telling(pause), Step::body()]);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_ends_with_its_last_client_and_keeps_no_token() {
+    fn a_budget_is_dropped_with_its_last_client_and_keeps_no_token() {
         let budgets = Budgets::default();
         let of = |token: &str| {
             let options = limit::Options::default();

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_goes_over_plain_http_to_loopback_alone() {
+    fn a_token_is_sent_over_plain_http_only_to_loopback() {
         assert!(client("http://127.0.0.1:8080", Some("t")).is_ok());
         assert!(client("http://[::1]:8080", Some("t")).is_ok());
         assert!(client("http://localhost", Some("t")).is_ok());
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_url_that_cannot_be_meant_is_refused_without_its_password() {
+    fn an_invalid_base_url_is_an_error_without_its_password() {
         for url in [
             "ftp://api.digitalocean.com",
             "https://me:secret@api.digitalocean.com",
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_get_ends_with_the_querys_time_and_a_post_does_not() {
+    async fn the_querys_timeout_applies_to_a_get_and_not_to_a_post() {
         let double = Double::always(|| Step::body().taking(Duration::from_secs(400)));
         let client = Client::over(Arc::clone(&double));
         let scope = a_scope();
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_post_reports_each_time_that_it_was_sent() {
+    async fn a_post_reports_each_attempt() {
         let client = Client::over(Double::in_turn([Step::body()]));
         let mut sent = Vec::new();
 
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_cache_is_one_more_layer_which_gets_whole_bodies_alone() {
+    async fn a_cache_layer_only_gets_whole_bodies() {
         let double = Double::in_turn([Step::status(503), Step::body()]);
         let options = Options::new("https://a.b".parse().unwrap(), None);
         let layers = layers(Arc::clone(&double), Limiter::new(options.limit.clone()), &options);

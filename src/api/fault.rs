@@ -378,7 +378,7 @@ mod tests {
     use crate::error::Error;
 
     #[test]
-    fn a_refusal_names_method_path_status_id_message_and_request() {
+    fn the_error_of_a_status_has_method_path_status_id_message_and_request_id() {
         let at = RequestLine { method: "GET", path: "/v2/images/7/actions".into() };
         let fault = Fault::Status {
             at,
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_client_error_says_that_a_request_was_not_carried_out() {
+    fn only_a_client_error_means_that_a_request_was_not_executed() {
         for status in [400, 401, 403, 404, 405, 409, 410, 422, 429, 451] {
             assert!(!fault(status, None).may_have_been_carried_out(), "{status}");
             assert!(fault(status, None).to_string().starts_with("DigitalOcean refused GET /: "), "{status}");
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_told_from_what_stays() {
+    fn temporary_statuses_are_distinguished_from_permanent_ones() {
         for status in [408, 409, 425, 429, 500, 502, 503, 504, 524] {
             assert!(fault(status, None).may_pass(), "{status}");
         }
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn only_digital_oceans_own_404_means_that_there_is_no_such_thing() {
+    fn only_digital_oceans_own_404_counts_as_not_found() {
         assert!(fault(404, Some("not_found")).is_not_found());
         assert!(!fault(404, None).is_not_found());
         assert!(!fault(410, Some("not_found")).is_not_found());

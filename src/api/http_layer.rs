@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_url_may_have_a_path_of_its_own() {
+    fn the_path_of_the_base_url_is_a_prefix() {
         let http = http(Url::parse("https://proxy.example.com/do/").unwrap(), |_| {});
 
         let url = http.url(&Request::new("/v2/images".into()).page(3));
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_carries_the_token_and_its_answer_a_body_and_a_head() {
+    async fn a_request_has_the_token_and_its_response_has_a_body_and_a_head() {
         let answer = "HTTP/1.1 200 OK\r\nx-request-id: 4f1c\r\nratelimit-remaining: 17\r\ncontent-length: 2\r\n\r\n{}";
         let (url, serving) = server(Some(answer)).await;
 
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_head_of_a_body_that_breaks_off_is_reported() {
+    async fn the_head_of_a_truncated_body_is_reported() {
         let (url, _serving) = server(Some("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"a\":")).await;
 
         let (answered, heard) = send(&http(url, |_| {}), &get()).await;
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_429_says_how_long_to_pause() {
+    async fn the_pause_of_a_429_is_reported() {
         let (url, _serving) = server(Some("HTTP/1.1 429 Slow\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n")).await;
 
         let (answered, heard) = send(&http(url, |_| {}), &get()).await;
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_above_the_limit_is_not_read_on() {
+    async fn reading_stops_at_the_maximum_body_size() {
         let (url, _serving) = server(Some("HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{\"a\": 12345}")).await;
 
         let (answered, _) = send(&http(url, |options| options.max_body_bytes = 11), &get()).await;
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_attempt_ends_with_its_time_and_may_have_arrived() {
+    async fn an_attempt_ends_at_its_timeout_and_is_reported_without_a_head() {
         let (url, _serving) = server(None).await;
         let limit = Duration::from_millis(50);
 
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_is_not_made_is_told_from_one_that_breaks() {
+    async fn a_connection_that_fails_is_distinguished_from_one_that_breaks() {
         // Binds a port, so that no other process listens on it, without listening.
         let deaf = TcpSocket::new_v4().unwrap();
         deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_waits_for_room_until_one_is_taken() {
+    fn a_page_waits_until_a_slot_is_dropped() {
         let ahead = ReadAhead::new(2, 1_000, left(0));
         let first = ahead.room().now_or_never().unwrap();
         let _second = ahead.room().now_or_never().unwrap();
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn large_pages_use_up_the_bytes_before_the_pages() {
+    fn large_pages_reach_the_limit_of_bytes_before_that_of_pages() {
         let ahead = ReadAhead::new(16, 1_000, left(600));
         let mut first = ahead.room().now_or_never().unwrap();
         first.fill(600).unwrap();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_takes_memory_until_its_rows_are_taken() {
+    fn a_page_takes_memory_until_its_slot_is_dropped() {
         let memory = left(1_000);
         let ahead = ReadAhead::new(16, 10_000, Arc::clone(&memory) as _);
         let mut first = ahead.room().now_or_never().unwrap();

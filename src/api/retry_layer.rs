@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_may_pass_is_sent_again_until_it_is_answered() {
+    async fn temporary_errors_are_retried_until_there_is_a_response() {
         for step in [Step::status(429), Step::status(500), Step::status(503), Step::cut(), Step::unreachable()] {
             let shown = format!("{step:?}");
             let double = Double::in_turn([step, Step::body()]);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_stays_as_it_is_is_not_sent_again() {
+    async fn permanent_errors_are_not_retried() {
         for status in [400, 401, 404, 408, 409, 422] {
             let double = Double::always(move || Step::status(status));
 
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_last_attempt_gives_its_own_fault_after_pauses_that_double() {
+    async fn the_fault_of_the_last_attempt_is_returned_after_doubling_pauses() {
         let double = Double::always(|| Step::status(503));
         let scope = a_scope();
 
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_post_is_sent_again_only_where_it_was_not_carried_out() {
+    async fn a_post_is_retried_only_if_it_was_not_executed() {
         for (step, attempts) in [
             (Step::unreachable(), 2),
             (Step::status(429), 2),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_429_that_names_its_pause_is_no_attempt_and_its_pause_is_the_budgets() {
+    async fn a_429_with_retry_after_is_not_an_attempt_and_leaves_the_pause_to_the_budget() {
         let refused = || {
             Step::status(429)
                 .telling(RateLimitHeaders { pause: Some(Duration::from_secs(5)), ..RateLimitHeaders::default() })
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn pauses_that_are_longer_together_than_a_query_may_wait_are_the_budgets_end() {
+    async fn pauses_that_add_up_to_more_than_max_wait_are_a_budget_fault() {
         let refused = || {
             Step::status(429)
                 .telling(RateLimitHeaders { pause: Some(Duration::from_secs(25)), ..RateLimitHeaders::default() })
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refusal_whose_body_does_not_end_in_time_is_an_attempt() {
+    async fn a_429_whose_body_reaches_the_timeout_counts_as_an_attempt() {
         let pause = RateLimitHeaders { pause: Some(Duration::from_secs(5)), ..RateLimitHeaders::default() };
         let double = Double::always(move || Step::slow().telling(pause));
 
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn each_time_is_reported() {
+    async fn each_attempt_is_reported() {
         let double = Double::in_turn([Step::status(503), Step::unreachable(), Step::body()]);
         let layer = retrying(&double);
         let mut sent = Vec::new();

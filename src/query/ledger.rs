@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_one_request_until_its_parts_say_more() {
+    fn a_list_counts_as_one_request_until_its_parts_are_known() {
         let ledger = Ledger::default();
 
         ledger.expect_list(list(1));
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_again_counts_again() {
+    fn a_list_that_is_read_again_counts_again() {
         let ledger = Ledger::default();
         ledger.expect(list(1), part(1), 3);
 
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn another_plan_reads_its_lists_itself_and_a_total_may_be_any_number() {
+    fn the_next_plan_reads_its_lists_again_and_sums_saturate() {
         let ledger = Ledger::default();
         ledger.expect(list(1), part(1), 3);
         ledger.begin_next_plan();

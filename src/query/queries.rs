@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_sends_as_many_requests_as_it_may_and_tells_how_many_it_needs() {
+    fn a_query_stops_at_its_request_limit_and_reports_how_many_it_needs() {
         let queries = Arc::new(Queries::default());
         let query = begin(&queries, Limits { max_requests: 2, ..Limits::default() });
 
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_is_told_once_and_no_more_than_twenty_are() {
+    fn equal_notices_are_kept_once_and_at_most_twenty_in_all() {
         let queries = Arc::new(Queries::default());
         let query = begin(&queries, Limits::default());
 

@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn each_mistake_is_told_with_a_statement_that_would_work() {
+    fn each_mistake_is_reported_with_a_corrected_statement() {
         const NAME: &str = "digitalocean.compute.image_actions.image_actions_post";
         let id = || ("image_id", json!("7"));
         let transfer = || ("type", json!("transfer"));
@@ -485,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_bound_later_counts_as_given() {
+    fn parameters_of_the_statement_count_as_given() {
         let post = callable("image_actions_post");
         let named = vec![("image_id".to_owned(), ArgumentValue::Later), ("type".to_owned(), ArgumentValue::Later)];
 
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shorter_name_gives_what_is_fixed_itself() {
+    fn an_alias_adds_its_fixed_parameters() {
         let invoke = |name: &str, named: &[(&str, Json)]| callable(name).invoke(&arguments(named, None));
         let id = ("image_id", json!(7));
 
@@ -513,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_every_procedure_is_taken_by_it() {
+    fn every_procedure_accepts_its_own_example() {
         for callable in Registry::built_in().callables() {
             let choices = callable.procedure.parameters.iter().flat_map(|own| {
                 let name = own.name.clone();

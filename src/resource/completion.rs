@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_status_that_is_declared_is_an_end() {
+    fn only_a_declared_status_is_an_end() {
         let completion = completion(&["completed", "done"], &["errored"]);
 
         for status in ["completed", "Completed", "COMPLETED", "done"] {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_has_to_be_declared_and_is_no_failure() {
+    fn a_success_must_be_declared_and_cannot_be_a_failure() {
         assert_eq!(completion(&["completed"], &[]).check_values(), Ok(()));
         assert_eq!(completion(&[], &["errored"]).check_values(), Err("no value of `status` is a success".to_owned()));
         assert_eq!(

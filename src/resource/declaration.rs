@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn a_declaration_gives_the_arrow_schema() {
+    fn a_declaration_defines_the_arrow_schema() {
         let things = Resource::parse("digitalocean/compute/things", GOOD).unwrap();
 
         let schema = things.arrow_schema();
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_procedure_started_is_read_by_its_own_id() {
+    fn the_poll_method_must_request_the_row_by_its_id() {
         let read = |path: &str| Resource::parse("digitalocean/compute/things", &settled_by(path));
 
         assert!(read("/v2/things/{id}").is_ok() && read("/v2/things/{thing_id}").is_ok());
@@ -506,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistaken_declaration_is_refused_with_its_name() {
+    fn an_invalid_declaration_is_rejected_with_its_name() {
         let cases = [
             (GOOD.replace("key = [\"id\"]", "key = [\"uuid\"]"), "the key names no column `uuid`"),
             (GOOD.replace("nullable = false", ""), "the key column `id` is nullable"),

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn every_table_column_and_method_says_what_it_is() {
+    fn every_table_column_and_method_has_a_description() {
         for resource in Registry::built_in().iter() {
             assert!(resource.description.ends_with('.'), "{resource}: a description is a sentence");
             for column in &resource.columns {

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_paths_are_refused() {
+    fn malformed_paths_are_rejected() {
         for text in ["v2/images", "/v2//images", "/v2/{}", "/v2/{a", "/v2/x{a}"] {
             assert!(PathTemplate::parse(text).is_err(), "{text}");
         }

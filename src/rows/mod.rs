@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_gives_its_rows_its_total_and_its_next() {
+    fn a_page_is_decoded_into_rows_total_and_next_link() {
         let body = r#"{"actions": [{"id": 3169590176, "unknown": [1], "started_at": "2020-11-14T16:29:21Z"}, {"id": 2}],
             "links": {"pages": {"next": "https://x/?page=2", "last": "y"}}, "meta": {"total": 366}}"#;
 
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn a_get_answers_the_row_that_was_asked_for() {
+    fn a_get_must_return_the_requested_row() {
         let action = |id| got("image_actions", "image_actions_get", ("id", Value::Int(5)), id);
         let snapshot = |id| got("snapshots", "snapshots_get", ("id", Value::Text("ab-1".into())), id);
 
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_null_in_the_envelope_is_as_if_it_were_not_there() {
+    fn null_in_the_envelope_counts_as_absent() {
         for (links, has_links) in [
             ("", false),
             (r#", "links": null"#, false),
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_and_absent_links_are_no_error() {
+    fn an_empty_list_and_absent_links_are_accepted() {
         for body in [
             r#"{"actions": []}"#,
             r#"{"actions": [], "links": {}, "meta": {"total": 0}}"#,
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_in_quotes_and_a_null_region_are_taken() {
+    fn a_quoted_id_and_a_null_region_are_accepted() {
         let rows = decode(&["id", "region"], r#"{"actions": [{"id": "36804636", "region": null}]}"#).unwrap();
 
         assert_eq!(rows.batch.column(0).as_primitive::<Int64Type>().value(0), 36_804_636);
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_field_and_row() {
+    fn errors_name_the_field_and_the_row() {
         let cases = [
             (r#"{"actions": [{"id": 1}, {"id": 1.5}]}"#, "`id` of row 1: `1.5` is no integer of 64 bits"),
             (r#"{"actions": [{"id": "x"}]}"#, "`id` of row 0: `x` is no integer of 64 bits"),

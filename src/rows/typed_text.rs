@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_apis_never_is_null_in_each_of_its_forms() {
+    fn every_spelling_of_never_is_null() {
         let never = ["", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00", "0001-01-01T00:00:00.000Z", "0001-01-01"];
         let mut parser = Parser::default();
 
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_nanoseconds_cannot_hold_is_null_and_told() {
+    fn a_time_out_of_range_is_null_and_reported() {
         let values = [Some("2020-11-14T16:29:21Z"), Some("9999-12-31T23:59:59Z"), None, Some("1600-01-01T00:00:00Z")];
         let mut parser = Parser::default();
 
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_within_a_list_is_said_with_its_row() {
+    fn an_error_inside_a_list_names_the_row() {
         let wanted = DataType::new_list(DataType::Int64, true);
 
         let fault = Parser::default().column(&lists(), &wanted, "ids").unwrap_err();

@@ -1,4 +1,4 @@
-//! What a single answer says: ids and keys that come twice, another row, times that are none.
+//! Single responses: duplicate ids and keys, a row other than the requested one, times that are NULL.
 
 use oceanflight::error::Kind;
 
@@ -6,7 +6,7 @@ use super::{LIST, all, error, stage, whole};
 use crate::support::{Asked, Stage, single};
 
 #[tokio::test]
-async fn an_id_that_comes_twice_in_a_page_is_an_error_whatever_is_selected() {
+async fn duplicate_ids_in_a_page_are_an_error_whatever_columns_are_selected() {
     let (kind, report) = error(&stage(650, &[]).await, &["set=/actions/*/id 7"]).await;
     assert_eq!(kind, Kind::DataLoss);
     assert!(report.contains("rows 0 and 1 have the same id, 7: 200 rows have only 1 ids"), "{report}");
@@ -21,7 +21,7 @@ async fn an_id_that_comes_twice_in_a_page_is_an_error_whatever_is_selected() {
 }
 
 #[tokio::test]
-async fn a_server_that_gives_the_same_page_for_every_number_is_an_error() {
+async fn a_server_that_returns_the_same_page_for_every_number_is_an_error() {
     let stage = stage(800, &[]).await;
 
     for faults in [
@@ -39,7 +39,7 @@ async fn a_server_that_gives_the_same_page_for_every_number_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_get_that_answers_another_row_is_an_error() {
+async fn a_get_that_returns_another_row_is_an_error() {
     let stage = Stage::new(&[]).await;
     for (fault, sql) in [
         ("GET /v2/images/*/actions/*", "SELECT status FROM image_actions WHERE image_id = 62137902 AND id = 36804636"),
@@ -57,7 +57,7 @@ async fn a_get_that_answers_another_row_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_key_that_stands_twice_is_an_error() {
+async fn a_duplicate_key_is_an_error() {
     let stage = stage(650, &[]).await;
 
     for (fault, key) in [
@@ -94,7 +94,7 @@ async fn the_apis_never_is_null_at_any_depth() {
 }
 
 #[tokio::test]
-async fn a_time_that_nanoseconds_cannot_hold_is_null_with_a_note() {
+async fn an_out_of_range_time_is_null_with_a_notice() {
     let stage = Stage::new(&[]).await;
     stage.inject("GET /v2/images/*/actions page=2 set=/actions/3/completed_at \"9999-12-31T23:59:59Z\"");
 

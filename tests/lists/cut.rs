@@ -1,4 +1,4 @@
-//! Pages that come short or empty, once, now and then, or for good; and lists that change by whole pages.
+//! Pages that are short or empty, once, several times or always; and lists that change by whole pages.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::{LIST, PAGES, all, error, instead, stage, whole};
 use crate::support::{Asked, integers, single};
 
 #[tokio::test]
-async fn a_single_page_that_comes_short_or_empty_is_read_again() {
+async fn a_single_page_that_is_short_or_empty_once_is_read_again() {
     let stage = stage(650, &[]).await;
 
     for effect in ["per-page=20", "short=20", "short=0", "short=49"] {
@@ -21,7 +21,7 @@ async fn a_single_page_that_comes_short_or_empty_is_read_again() {
 }
 
 #[tokio::test]
-async fn several_pages_that_come_short_now_and_then_are_read_again() {
+async fn several_pages_that_are_sometimes_short_are_read_again() {
     let stage = stage(650, &[]).await;
 
     for faults in [
@@ -64,7 +64,7 @@ async fn later_pages_that_are_empty_once_do_not_cut_a_list() {
 }
 
 #[tokio::test]
-async fn an_aggregate_over_a_list_that_is_cut_is_an_error_and_no_number() {
+async fn an_aggregate_over_a_truncated_list_is_an_error() {
     let stage = stage(650, &["page=2 short=20"]).await;
     let count = "SELECT count(*) FROM image_actions WHERE image_id = 62137902";
 
@@ -73,11 +73,12 @@ async fn an_aggregate_over_a_list_that_is_cut_is_an_error_and_no_number() {
     assert_eq!(single(&stage.rows(count).await), 650);
 }
 
-/// Links and totals that are missing, or pages that are cut, one time or for good, on any page: faults that contradict
-/// each other somewhere. Where all of them agree on a lie, nobody can see it: so the cuts of a list without totals are of
-/// pages between the first and the last. A list whose end is cut for good is taken for shorter than its total, and the answer says so.
+/// Random faults: links or totals that are missing, and truncated pages, once or always. The faults must contradict each
+/// other somewhere, or they could not be detected: so a list without totals has only pages between the first and the last
+/// truncated. If the end of a list with totals is always truncated, the list is proved to be shorter than its total, which
+/// a notice reports.
 #[tokio::test]
-async fn whatever_pages_leave_out_the_list_is_whole_or_an_error() {
+async fn with_random_faults_the_list_is_whole_or_an_error() {
     let stage = stage(650, &[]).await;
     let mut dice = fastrand::Rng::with_seed(7);
     let (mut right, mut noted, mut refused) = (0, 0, 0);

@@ -8,7 +8,7 @@ use crate::flight;
 use crate::support::{Asked, Stage, integers};
 
 #[tokio::test]
-async fn where_links_are_missing_the_total_tells_of_further_pages() {
+async fn without_links_further_pages_are_found_by_the_total() {
     let (long, short, empty) = (stage(650, &[]).await, stage(41, &[]).await, stage(0, &[]).await);
     let faults =
         ["without=links", "set=/links null", "set=/links/pages null", "set=/links {}", "without=/links/pages/next"];
@@ -25,7 +25,7 @@ async fn where_links_are_missing_the_total_tells_of_further_pages() {
 }
 
 #[tokio::test]
-async fn where_totals_are_missing_or_wrong_links_tell_of_further_pages() {
+async fn without_a_plausible_total_further_pages_are_found_by_links() {
     let stage = stage(650, &[]).await;
 
     for fault in ["without=meta", "set=/meta null", "set=/meta/total 0", "set=/meta/total 200", "set=/meta/total null"]
@@ -42,7 +42,7 @@ async fn where_totals_are_missing_or_wrong_links_tell_of_further_pages() {
 }
 
 #[tokio::test]
-async fn pages_that_tell_nothing_are_asked_for_until_one_is_empty() {
+async fn without_links_and_totals_pages_are_requested_until_one_is_empty() {
     let nothing = ["without=links", "without=meta"];
 
     for (rows, pages) in [(650, &[1, 2, 3, 4, 5][..]), (400, &[1, 2, 3]), (5, &[1, 2]), (0, &[1])] {
@@ -53,7 +53,7 @@ async fn pages_that_tell_nothing_are_asked_for_until_one_is_empty() {
 }
 
 #[tokio::test]
-async fn a_server_that_gives_smaller_pages_is_read_with_their_size() {
+async fn a_server_with_smaller_pages_is_read_with_their_size() {
     let stage = stage(330, &[]).await;
 
     for faults in [&["per-page=50"][..], &["per-page=50", "without=links"], &["per-page=50", "without=meta"]] {
@@ -64,26 +64,26 @@ async fn a_server_that_gives_smaller_pages_is_read_with_their_size() {
 }
 
 #[tokio::test]
-async fn a_total_that_is_too_high_is_proved_wrong_once_and_told_each_time() {
+async fn a_total_that_is_too_high_is_proved_wrong_once_and_reported_by_every_query() {
     let stage = stage(300, &["set=/meta/total 900"]).await;
     let note =
         "DigitalOcean counts 900 rows in /v2/images/62137902/actions and lists 300: the pages after these are empty";
 
-    // The last rows, the first page after them twice, the others up to the total, and the last rows again.
+    // The last page with rows twice, the first empty page twice, the others up to the total once.
     for pages_asked in [&[1, 2, 2, 3, 3, 4, 5][..], &[1, 2], &[1, 2]] {
         let Asked { rows, query } = stage.ask(LIST).await.unwrap();
         assert_eq!(integers(&rows, "id"), all(&stage));
         assert_eq!(query.notices(), [note]);
         assert_eq!(pages(&stage), pages_asked);
     }
-    // Another list of the same table has a finding of its own, and so has this one with other counts.
+    // The result of the proof is not used for the same list with other counts.
     stage.inject(&format!("{PAGES} times=2 append=1"));
     stage.rows(LIST).await;
     assert!(pages(&stage).len() > 2);
 }
 
 #[tokio::test]
-async fn a_total_that_only_the_last_page_tells_too_high_is_proved_wrong_as_well() {
+async fn a_total_that_is_too_high_on_the_last_page_only_is_proved_wrong() {
     let stage = stage(650, &["page=4 set=/meta/total 700"]).await;
 
     let Asked { rows, query } = stage.ask(LIST).await.unwrap();
@@ -93,7 +93,7 @@ async fn a_total_that_only_the_last_page_tells_too_high_is_proved_wrong_as_well(
 }
 
 #[tokio::test]
-async fn a_list_that_is_empty_but_counted_is_no_row_and_a_note() {
+async fn an_empty_list_with_a_total_is_no_rows_and_a_notice() {
     let stage = stage(0, &["set=/meta/total 3"]).await;
 
     let Asked { rows, query } = stage.ask(LIST).await.unwrap();
@@ -103,7 +103,7 @@ async fn a_list_that_is_empty_but_counted_is_no_row_and_a_note() {
 }
 
 #[tokio::test]
-async fn a_next_that_leads_back_or_nowhere_is_an_error() {
+async fn a_next_link_to_an_earlier_page_or_without_a_page_is_an_error() {
     let stage = stage(650, &[]).await;
 
     for next in ["https://x/?page=1", "https://x/?page=2", "https://x/?page_token=abc", "nonsense"] {
@@ -114,21 +114,21 @@ async fn a_next_that_leads_back_or_nowhere_is_an_error() {
 }
 
 #[tokio::test]
-async fn an_empty_next_is_none() {
+async fn an_empty_next_link_counts_as_absent() {
     let stage = stage(650, &[]).await;
 
     assert_eq!(whole(&stage, &["page=4 set=/links/pages/next \"\""]).await, [1, 2, 3, 4]);
 }
 
 #[tokio::test]
-async fn a_last_page_that_names_another_one_is_followed_to_an_empty_one() {
+async fn a_next_link_on_the_last_page_is_followed_to_an_empty_page() {
     let fault = r#"page=4 set=/links/pages/next "https://x/v2/y?page=5""#;
 
     assert_eq!(whole(&stage(650, &[]).await, &[fault]).await, [1, 2, 3, 4, 5]);
 }
 
 #[tokio::test]
-async fn a_page_that_the_total_promises_and_the_api_does_not_know_is_an_error() {
+async fn a_404_for_a_page_within_the_total_is_an_error() {
     let stage = stage(300, &[]).await;
 
     for faults in [&["set=/meta/total 900", "page=3 status=404"][..], &["without=links", "page=2 status=404"]] {
@@ -139,7 +139,7 @@ async fn a_page_that_the_total_promises_and_the_api_does_not_know_is_an_error() 
 }
 
 #[tokio::test]
-async fn a_limit_still_stops_where_it_has_its_rows() {
+async fn a_limit_stops_requests_when_it_has_its_rows() {
     for faults in [&["set=/meta/total 900"][..], &["without=links"], &["per-page=50"], &["page=2 short=20"]] {
         let stage = stage(650, faults).await;
 
@@ -150,7 +150,7 @@ async fn a_limit_still_stops_where_it_has_its_rows() {
 }
 
 #[tokio::test]
-async fn what_is_counted_wrong_in_a_list_of_another_query_is_not_known_for_this_one() {
+async fn a_wrong_total_is_remembered_for_one_path_and_query_string_only() {
     let stage = Stage::new(&[]).await;
     stage.inject("GET /v2/images set=/meta/total 500");
 
@@ -163,7 +163,7 @@ async fn what_is_counted_wrong_in_a_list_of_another_query_is_not_known_for_this_
 }
 
 #[tokio::test]
-async fn a_note_comes_to_a_client_in_a_message_of_its_own_behind_the_rows() {
+async fn a_notice_is_sent_to_the_client_in_its_own_message_after_the_rows() {
     let stage = stage(300, &["set=/meta/total 302"]).await;
     let server = flight::serve(stage.engine.clone()).await;
     let counts = "DigitalOcean counts 302 rows in /v2/images/62137902/actions and lists 300";

@@ -1,5 +1,5 @@
-//! Totals that are wrong: how many requests it takes to find out, and what the next query has to ask for; and totals
-//! that pages after the last rows tell.
+//! Wrong totals: the requests that detect them, and the requests of the next query. And the totals of pages after the
+//! last rows.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use oceanflight::error::Kind;
 use super::{LIST, PAGES, all, error, forget_requests, instead, pages, stage, whole};
 use crate::support::{Asked, Stage, integers, single};
 
-/// The kind and the report of the list's error, and the pages that were asked for.
+/// The kind and the report of the list's error, and the requested pages.
 async fn refused(stage: &Stage) -> (Kind, String, Vec<u64>) {
     let error = stage.error(LIST).await;
     let asked = pages(stage);
@@ -16,7 +16,7 @@ async fn refused(stage: &Stage) -> (Kind, String, Vec<u64>) {
     (error.kind(), error.report(), asked)
 }
 
-/// The list's rows are all of the account's, each once; its notes, and the pages that were asked for.
+/// Asserts that the list is whole, each row once. Returns its notices and the requested pages.
 async fn noted(stage: &Stage) -> (Vec<String>, Vec<u64>) {
     let Asked { rows, query } = stage.ask(LIST).await.unwrap_or_else(|error| panic!("{}", error.report()));
     assert_eq!(integers(&rows, "id"), all(stage));
@@ -24,7 +24,7 @@ async fn noted(stage: &Stage) -> (Vec<String>, Vec<u64>) {
 }
 
 #[tokio::test]
-async fn a_total_that_is_too_far_from_the_rows_is_refused_after_three_requests() {
+async fn a_total_far_above_the_rows_is_an_error_after_three_requests() {
     let stage = stage(5, &["set=/meta/total 1000000"]).await;
 
     let (kind, report, asked) = refused(&stage).await;
@@ -37,7 +37,7 @@ async fn a_total_that_is_too_far_from_the_rows_is_refused_after_three_requests()
 }
 
 #[tokio::test]
-async fn what_was_refused_once_is_refused_the_next_time_as_soon_as_its_rows_are_read() {
+async fn a_rejected_list_is_rejected_again_as_soon_as_its_rows_are_read() {
     let stage = stage(5, &["set=/meta/total 1000000"]).await;
     refused(&stage).await;
 
@@ -50,7 +50,7 @@ async fn what_was_refused_once_is_refused_the_next_time_as_soon_as_its_rows_are_
 }
 
 #[tokio::test]
-async fn what_was_refused_is_answered_when_the_list_or_its_total_is_another() {
+async fn a_rejected_list_is_checked_again_when_its_rows_or_its_total_change() {
     let stage = stage(5, &["set=/meta/total 1000000"]).await;
     refused(&stage).await;
 
@@ -64,27 +64,27 @@ async fn what_was_refused_is_answered_when_the_list_or_its_total_is_another() {
 }
 
 #[tokio::test]
-async fn what_is_read_ahead_is_all_that_a_total_costs_that_looks_right_on_the_first_page() {
+async fn a_wrong_total_on_the_first_page_costs_at_most_the_pages_read_ahead() {
     let stage = stage(300, &["set=/meta/total 900000"]).await;
 
     let (kind, report, first) = refused(&stage).await;
 
     assert_eq!(kind, Kind::Aborted);
     assert!(report.contains("300 rows were found of 900000; page 3 is empty, and there are 4498 pages"), "{report}");
-    // 16 pages are asked for at the same time, and no more than one for each of the three that were taken.
+    // 16 pages are requested in parallel, and at most one more for each of the three that were consumed.
     assert!(first.len() <= 1 + 16 + 3 + 1, "{first:?}");
     assert_eq!(refused(&stage).await.2, [1, 2]);
 }
 
 #[tokio::test]
-async fn a_list_that_ends_with_a_full_page_is_asked_for_one_more_each_time() {
+async fn after_a_full_last_page_every_query_requests_one_more() {
     for fault in ["set=/meta/total 900000", "set=/meta/total 900"] {
         let stage = stage(200, &[fault]).await;
         let first = stage.ask(LIST).await.is_ok();
         pages(&stage);
 
         assert_eq!((stage.ask(LIST).await.is_ok(), pages(&stage)), (first, vec![1, 2]), "{fault}");
-        // Its second page was empty when it was looked at, and has rows by now.
+        // The second page was empty in the query before, and has rows now.
         instead(&stage, &[]).await;
         stage.inject(&format!("{PAGES} page=1 times=1 append=700"));
         let rows = stage.rows(LIST).await;
@@ -93,7 +93,7 @@ async fn a_list_that_ends_with_a_full_page_is_asked_for_one_more_each_time() {
 }
 
 #[tokio::test]
-async fn a_list_with_small_pages_is_refused_without_a_proof() {
+async fn a_short_list_with_small_pages_is_rejected_without_a_proof() {
     let stage = stage(650, &["short=20"]).await;
 
     let (kind, report, first) = refused(&stage).await;
@@ -105,7 +105,7 @@ async fn a_list_with_small_pages_is_refused_without_a_proof() {
 }
 
 #[tokio::test]
-async fn a_page_after_the_rows_that_the_api_does_not_know_is_remembered() {
+async fn a_404_for_a_page_after_the_last_rows_is_remembered() {
     let stage = stage(5, &["set=/meta/total 900", "page=2 status=404"]).await;
 
     for asked in [&[1, 2][..], &[1], &[1]] {
@@ -126,7 +126,7 @@ async fn a_page_that_stays_short_is_read_again_by_each_query() {
 }
 
 #[tokio::test]
-async fn a_next_that_empty_pages_name_for_ever_is_followed_three_times() {
+async fn an_endless_next_link_of_empty_pages_is_followed_three_times() {
     let next = |page: u32| format!(r#"page={page} set=/links/pages/next "https://x/v2/y?page={}""#, page + 1);
     let faults: Vec<String> = (1..=6).map(next).chain(["without=meta".into()]).collect();
     let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
@@ -165,9 +165,9 @@ async fn totals_of_several_empty_pages_change_nothing_either() {
     }
 }
 
-/// Pages are asked for at the same time, so the change may come before page 2 as well: then that one tells.
+/// Pages are requested in parallel, so the change may also come before page 2, which then has the new total.
 #[tokio::test]
-async fn rows_that_move_up_where_the_last_page_has_become_empty_are_not_lost() {
+async fn rows_that_move_to_an_earlier_page_are_not_lost() {
     for (change, told) in ["remove=1", "remove=2", "remove=250", "remove-at=0", "remove-last=1", "remove-last=300"]
         .into_iter()
         .flat_map(|change| ["0", "null", "400", "401", "402"].map(|told| (change, told)))
@@ -187,9 +187,9 @@ async fn rows_that_move_up_where_the_last_page_has_become_empty_are_not_lost() {
 }
 
 #[tokio::test]
-async fn rows_that_change_while_a_list_is_proved_short_are_whole() {
+async fn a_list_that_changes_during_the_proof_is_whole() {
     for change in ["add=1", "add=2", "append=1", "remove=1", "remove-last=1", "remove=150"] {
-        // The real total, and two more: the list's own 300 rows, told as 302.
+        // The list's own total of 300, and one that is two too high.
         let stage = stage(300, &["page=1 set=/meta/total 302", "page=2 set=/meta/total 302"]).await;
         let before: BTreeSet<i64> = all(&stage).into_iter().collect();
         stage.inject(&format!("{PAGES} page=3 times=1 {change}"));
@@ -204,7 +204,7 @@ async fn rows_that_change_while_a_list_is_proved_short_are_whole() {
 }
 
 #[tokio::test]
-async fn a_smaller_total_on_a_page_with_rows_is_read_again_once() {
+async fn a_list_with_a_smaller_total_on_a_later_page_is_read_again_once() {
     let stage = stage(366, &[]).await;
     assert_eq!(whole(&stage, &["page=2 times=1 set=/meta/total 365"]).await, [1, 2], "its own rows contradict it");
     assert_eq!(whole(&stage, &["page=1 times=1 set=/meta/total 367"]).await, [1, 1, 2, 2]);
@@ -218,7 +218,7 @@ async fn a_smaller_total_on_a_page_with_rows_is_read_again_once() {
 }
 
 #[tokio::test]
-async fn a_count_over_a_list_that_is_refused_from_memory_is_an_error_and_no_number() {
+async fn a_count_over_a_remembered_rejected_list_is_an_error() {
     let stage = stage(5, &["set=/meta/total 1000000"]).await;
     let count = "SELECT count(*) FROM image_actions WHERE image_id = 62137902";
 

@@ -28,7 +28,7 @@ const UNPAGED: &str = r#"
     rows = "images"
 "#;
 
-/// Reads a list of so many images by a declaration that knows no pages: its rows or its error, and the requests.
+/// Reads a list of `rows` images by a declaration without pages. Returns its rows or its error, and the requests.
 async fn unpaged(rows: usize, faults: &[&str]) -> (Result<Vec<i64>, Kind>, Vec<String>) {
     let totals = vec![format!("images={rows}").parse().unwrap()];
     let demo = demo::Options { limits: Limits::off(), totals, ..demo::Options::default() };
@@ -54,7 +54,7 @@ fn of_scan(error: DataFusionError) -> Error {
 }
 
 #[tokio::test]
-async fn a_list_that_is_declared_without_pages_is_one_request_where_it_has_none() {
+async fn a_list_declared_without_pages_is_one_request_if_it_has_none() {
     for faults in [&["per-page=200"][..], &["without=links", "without=meta"], &["without=meta", "set=/links {}"]] {
         let (ids, requests) = unpaged(20, faults).await;
         assert_eq!((ids.unwrap().len(), requests), (20, vec!["GET /v2/images".to_owned()]), "{faults:?}");
@@ -62,7 +62,7 @@ async fn a_list_that_is_declared_without_pages_is_one_request_where_it_has_none(
 }
 
 #[tokio::test]
-async fn a_list_that_is_declared_without_pages_and_has_some_is_read_by_them() {
+async fn a_list_declared_without_pages_is_read_by_pages_if_it_has_some() {
     for faults in [&[][..], &["without=links"], &["without=meta"]] {
         let (ids, requests) = unpaged(450, faults).await;
         let unique: BTreeSet<i64> = ids.unwrap().into_iter().collect();
@@ -74,8 +74,8 @@ async fn a_list_that_is_declared_without_pages_and_has_some_is_read_by_them() {
 }
 
 #[tokio::test]
-async fn a_list_without_pages_whose_total_says_more_is_refused() {
-    // Whatever page is asked for, this server gives the first 20 rows.
+async fn a_list_without_pages_and_with_a_larger_total_is_rejected() {
+    // This server returns the first 20 rows for every page.
     let (ids, _) = unpaged(450, &["per-page=20", "rows-of-page=1", "without=links"]).await;
 
     assert_eq!(ids, Err(Kind::Aborted));

@@ -1,4 +1,4 @@
-//! One declaration held against the document, place by place.
+//! Compares a declaration with the document, place by place.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -10,7 +10,7 @@ use oceanflight::resource::{
 
 use super::document::{Document, Operation, Shape, parameter};
 
-/// A type as a declaration writes it.
+/// The name of a type in a declaration.
 fn name(ours: &DataType) -> &'static str {
     match ours {
         DataType::Boolean => "Boolean",
@@ -24,11 +24,11 @@ fn name(ours: &DataType) -> &'static str {
     }
 }
 
-/// One declaration held against the document.
+/// The comparison of a declaration with the document.
 pub(super) struct Comparison<'a> {
     document: &'a Document,
     resource: &'a Resource,
-    /// The differences: the place, then the document's side and ours.
+    /// The differences by place: the document's side, then ours.
     pub(super) found: BTreeMap<String, String>,
 }
 
@@ -36,7 +36,7 @@ impl<'a> Comparison<'a> {
     pub(super) fn of(document: &'a Document, resource: &'a Resource) -> Self {
         let mut comparison = Self { document, resource, found: BTreeMap::new() };
         resource.methods.iter().for_each(|method| comparison.method(method));
-        // One that is another table's is compared there.
+        // An alias is compared in the other table.
         let own = resource.procedures.iter().filter(|procedure| procedure.alias_of.is_none());
         own.for_each(|procedure| comparison.procedure(procedure));
         comparison
@@ -60,7 +60,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// A procedure answers a row of the table: it is held to the columns like a row that was read.
+    /// A procedure returns a row of the table, which is compared with the columns.
     fn procedure(&mut self, procedure: &Procedure) {
         let Some(operation) = self.operation(&procedure.name, &procedure.path, "post") else { return };
         self.parameters(&procedure.path, &operation);
@@ -70,7 +70,7 @@ impl<'a> Comparison<'a> {
         self.columns(&row);
     }
 
-    /// The values that are an end are among those that the document has for the column.
+    /// The final values must be among the document's values of the column.
     fn completion(&mut self, procedure: &Procedure, row: &Shape<'_>) {
         let Some(completion) = &procedure.completion else { return };
         let schemas = row.properties.get(completion.status_column.as_str()).map_or(&[][..], Vec::as_slice);
@@ -91,7 +91,7 @@ impl<'a> Comparison<'a> {
         found
     }
 
-    /// A column that is a parameter of the path has the document's name and type.
+    /// A column that is a parameter of the path must have the document's name and type.
     fn parameters(&mut self, path: &PathTemplate, operation: &Operation<'_>) {
         let declared = self.document.parameters(operation);
         let theirs = operation.path.split('/').filter_map(parameter);
@@ -123,7 +123,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// What filters and unions send in the query string, and what the document takes there.
+    /// Compares the query parameters of filters and unions with the document's.
     fn query(&mut self, method: &Method, operation: &Operation<'_>) {
         let declared = self.document.parameters(operation);
         for (name, values) in sent(method) {
@@ -140,7 +140,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// What we send in the body, and what the document takes there.
+    /// Compares the body's parameters with the document's.
     fn body(&mut self, procedure: &Procedure, theirs: &Shape<'_>) {
         let ours = procedure.parameters.iter().filter(|parameter| parameter.location == Location::Body);
         let ours: Vec<&Parameter> = ours.collect();
@@ -168,7 +168,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// One that is required with some values of another is required by some part of the document's body.
+    /// A parameter that is required conditionally must be required by some part of the document's body.
     fn required(&mut self, place: &str, ours: &Parameter, body: &Shape<'_>) {
         let theirs = body.required.contains(ours.name.as_str());
         if theirs != ours.required {
@@ -177,7 +177,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// The schema of a single row. Where its key is missing, the answer itself is the row.
+    /// The schema of a single row. If its key is missing, the response itself is the row.
     fn row(&mut self, method: &str, key: &str, operation: &Operation<'a>) -> Shape<'a> {
         let answer = self.document.answer(operation);
         match answer.properties.get(key) {
@@ -248,7 +248,7 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// The query parameters that a method sends beside the page's, and their values; `None` is whatever a query names.
+/// The query parameters of a method without those of the page, and their values. `None` stands for any value.
 fn sent(method: &Method) -> BTreeMap<&str, BTreeSet<Option<&str>>> {
     let mut sent: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();
     for filter in &method.filters {

@@ -8,10 +8,10 @@ use serde_json::Value as Json;
 /// An OpenAPI document, version 3.0.
 pub(super) struct Document(pub(super) Json);
 
-/// What the document has for one verb on one path.
+/// The document's entry for one verb of one path.
 pub(super) struct Operation<'a> {
     pub(super) path: &'a str,
-    /// What holds for every verb on the path.
+    /// The part for all verbs of the path.
     item: &'a Json,
     own: &'a Json,
 }
@@ -21,13 +21,13 @@ pub(super) struct Operation<'a> {
 pub(super) struct Shape<'a> {
     pub(super) types: BTreeSet<&'a str>,
     formats: BTreeSet<&'a str>,
-    /// A property that several parts of an `allOf` have is all of theirs.
+    /// The schemas of each property: several, if several parts of an `allOf` have it.
     pub(super) properties: BTreeMap<&'a str, Vec<&'a Json>>,
     pub(super) items: Vec<&'a Json>,
     pub(super) nullable: bool,
-    /// What `enum` allows, as text; anything where it is empty.
+    /// The values of `enum`, as text; if empty, any value.
     pub(super) values: BTreeSet<String>,
-    /// The properties that any part requires: those of one part of an `anyOf` are required at times.
+    /// The properties that any part requires. Those of one part of an `anyOf` are required conditionally.
     pub(super) required: BTreeSet<&'a str>,
 }
 
@@ -65,7 +65,7 @@ impl Document {
         }
     }
 
-    /// What the path that differs from ours in its parameters' names alone has for this verb.
+    /// The operation for this verb of the path that equals ours except for the names of parameters.
     pub(super) fn operation(&self, ours: &PathTemplate, verb: &str) -> Option<Operation<'_>> {
         let is_ours = |path: &str| {
             let pieces: Vec<&str> = path.trim_start_matches('/').split('/').collect();
@@ -80,7 +80,7 @@ impl Document {
         Some(Operation { path: path.as_str(), item, own: item.get(verb)? })
     }
 
-    /// The parameters of an operation: its own come before its path's.
+    /// The parameters of an operation, then those of its path.
     pub(super) fn parameters<'a>(&'a self, operation: &Operation<'a>) -> Vec<&'a Json> {
         let both = [operation.own, operation.item].into_iter().filter_map(|node| node["parameters"].as_array());
         both.flatten().map(|node| self.follow(node)).collect()
@@ -91,7 +91,7 @@ impl Document {
         self.body(&operation.own["requestBody"])
     }
 
-    /// The body of the answer where all went well: a GET's status is 200, a POST's may be 201 or 202 as well.
+    /// The body of the success response: status 200 for a GET; also 201 or 202 for a POST.
     pub(super) fn answer<'a>(&'a self, operation: &Operation<'a>) -> Shape<'a> {
         let responses = operation.own["responses"].as_object();
         let success = responses.into_iter().flatten().find(|(status, _)| status.starts_with('2'));
@@ -112,7 +112,7 @@ pub(super) fn parameter(piece: &str) -> Option<&str> {
 }
 
 impl Shape<'_> {
-    /// The types as a declaration writes them: one, but for `anyOf` and `oneOf`.
+    /// The names of the types as in a declaration: one, or several with `anyOf` and `oneOf`.
     pub(super) fn names(&self) -> BTreeSet<&str> {
         let date = self.formats.contains("date-time");
         let name = |kind: &&str| match *kind {

@@ -11,7 +11,7 @@ async fn send(limiter: &Arc<Limiter>, told: RateLimitHeaders) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_request_after_the_last_of_a_minute_waits_for_the_first_to_leave() {
+async fn a_request_waits_until_the_first_one_leaves_a_full_minute() {
     let limiter = limiter(3, 100);
     let start = Instant::now();
     for _ in 0..3 {
@@ -38,7 +38,7 @@ async fn a_request_in_flight_counts_until_a_minute_after_its_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_hour_holds_when_the_minute_does_not() {
+async fn the_hour_applies_when_the_minute_has_room() {
     let limiter = limiter(2, 3);
     let start = Instant::now();
     for _ in 0..4 {
@@ -49,7 +49,7 @@ async fn the_hour_holds_when_the_minute_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_would_wait_too_long_is_refused_at_once_and_told_how_long() {
+async fn a_request_beyond_max_wait_fails_at_once_with_the_wait() {
     let limiter = limiter(1, 100);
     send(&limiter, RateLimitHeaders::default()).await;
     tokio::time::advance(20 * SECOND).await;
@@ -61,7 +61,7 @@ async fn who_would_wait_too_long_is_refused_at_once_and_told_how_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_ahead_in_the_queue_are_counted_in() {
+async fn the_projected_wait_includes_the_requests_ahead_in_the_queue() {
     let limiter = limiter(2, 100);
     let mut queue: Vec<_> = (0..5).map(|_| Box::pin(limiter.acquire(600 * SECOND))).collect();
     for waiting in &mut queue {
@@ -74,7 +74,7 @@ async fn those_ahead_in_the_queue_are_counted_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_others_use_is_learnt_from_the_headers() {
+async fn usage_by_other_clients_is_taken_from_the_headers() {
     let limiter = limiter(250, 5_000);
     let start = Instant::now();
     let told = RateLimitHeaders {
@@ -91,7 +91,7 @@ async fn what_others_use_is_learnt_from_the_headers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_the_set_and_the_told_requests_an_hour_the_lower_number_counts() {
+async fn the_lower_of_the_configured_and_the_reported_hourly_limit_applies() {
     async fn sent_at_once(limiter: &Arc<Limiter>, limit: usize) -> usize {
         tokio::time::advance(Duration::from_secs(3_600)).await;
         let mut sent = 0;
@@ -123,7 +123,7 @@ async fn a_reset_in_the_past_lets_one_request_through_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_in_flight_are_not_taken_for_a_budget_that_is_gone() {
+async fn requests_in_flight_do_not_make_the_budget_look_used_up() {
     let limiter = limiter(250, 5_000);
     let mut first = limiter.acquire(SECOND).await.unwrap();
     let mut others: Vec<_> = Vec::new();
@@ -150,7 +150,7 @@ async fn requests_in_flight_are_not_taken_for_a_budget_that_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_was_never_made_costs_nothing() {
+async fn a_failed_connection_uses_no_place() {
     let limiter = limiter(1, 100);
     limiter.acquire(SECOND).await.unwrap().not_sent();
 
@@ -165,7 +165,7 @@ const ACCEPTED: RateLimitHeaders =
     RateLimitHeaders { accepted: true, pause: None, limit: None, remaining: None, reset: None };
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_holds_everybody() {
+async fn a_pause_applies_to_all_requests() {
     let limiter = limiter(250, 5_000);
     let start = Instant::now();
     send(&limiter, refused(7)).await;
@@ -178,7 +178,7 @@ async fn a_pause_holds_everybody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_of_a_day_is_a_short_one_behind_which_one_request_at_a_time_asks() {
+async fn a_pause_of_a_day_is_bounded_and_then_tested_with_one_request_at_a_time() {
     let limiter = limiter(250, 5_000);
     let start = Instant::now();
     assert_eq!(limiter.acquire(SECOND).await.unwrap().answered(refused(86_400)).pause, Some(300 * SECOND));
@@ -197,7 +197,7 @@ async fn a_pause_of_a_day_is_a_short_one_behind_which_one_request_at_a_time_asks
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_from_before_a_pause_does_not_end_it() {
+async fn a_response_that_arrives_during_a_pause_does_not_end_it() {
     let limiter = limiter(250, 5_000);
     let (mut first, mut second) = (limiter.acquire(SECOND).await.unwrap(), limiter.acquire(SECOND).await.unwrap());
 
@@ -208,7 +208,7 @@ async fn an_answer_from_before_a_pause_does_not_end_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_of_one_request_or_a_reset_far_away_is_asked_about_again() {
+async fn a_low_limit_or_a_far_reset_is_tested_again_after_max_pause() {
     let one = RateLimitHeaders { limit: Some(1), ..ACCEPTED };
     let far = RateLimitHeaders { remaining: Some(0), reset: Some(3_600 * SECOND), ..ACCEPTED };
     for told in [one, far] {
@@ -230,7 +230,7 @@ async fn a_limit_of_one_request_or_a_reset_far_away_is_asked_about_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_query_gives_back_its_permit_and_its_place_in_the_queue() {
+async fn a_dropped_request_releases_its_permit_and_its_place_in_the_queue() {
     let limiter = Limiter::new(Options { in_flight: 1, ..Options::default() });
     let held = limiter.acquire(SECOND).await.unwrap();
     let mut waiting = Box::pin(limiter.acquire(SECOND));
@@ -244,7 +244,7 @@ async fn a_dropped_query_gives_back_its_permit_and_its_place_in_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_is_held_until_it_is_dropped_and_not_until_the_head_of_its_answer() {
+async fn a_permit_is_held_until_it_is_dropped_and_not_until_the_headers() {
     let limiter = Limiter::new(Options { in_flight: 2, ..Options::default() });
     let (mut first, second) = (limiter.acquire(SECOND).await.unwrap(), limiter.acquire(SECOND).await.unwrap());
     let mut third = Box::pin(limiter.acquire(SECOND));
@@ -257,7 +257,7 @@ async fn a_permit_is_held_until_it_is_dropped_and_not_until_the_head_of_its_answ
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_budget_that_is_tightened_counts_what_was_sent_before() {
+async fn a_tightened_budget_counts_earlier_requests() {
     let limiter = Limiter::new(Options::unlimited(16));
     let start = Instant::now();
     for _ in 0..3 {
@@ -272,7 +272,7 @@ async fn a_budget_that_is_tightened_counts_what_was_sent_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn fewer_in_flight_than_are_on_their_way_lets_none_through_until_enough_are_read() {
+async fn after_in_flight_is_lowered_requests_wait_until_enough_permits_are_released() {
     let limiter = Limiter::new(Options { in_flight: 3, ..Options::default() });
     let mut permits = Vec::new();
     for _ in 0..3 {

@@ -25,7 +25,7 @@ fn asked(pages: &[(usize, Option<u64>, &str)]) -> Vec<u64> {
 }
 
 #[test]
-fn a_usual_list_is_read_once_and_no_further() {
+fn a_correct_list_is_read_once() {
     assert_eq!(asked(&[(0, Some(0), "end")]), [1]);
     assert_eq!(asked(&[(41, Some(41), "end")]), [1]);
     assert_eq!(asked(&[(41, Some(41), "mute")]), [1]);
@@ -36,7 +36,7 @@ fn a_usual_list_is_read_once_and_no_further() {
 }
 
 #[test]
-fn where_the_total_says_more_pages_are_asked_for_by_number() {
+fn pages_within_the_total_are_requested_by_number() {
     for links in ["end", "mute"] {
         let (asked, extent) = read(None, &[(200, Some(450), links), (200, Some(450), links), (50, Some(450), links)]);
         assert_eq!((asked, extent.rows(), extent.short()), (vec![1, 2, 3], 450, None), "{links}");
@@ -44,7 +44,7 @@ fn where_the_total_says_more_pages_are_asked_for_by_number() {
 }
 
 #[test]
-fn pages_that_say_nothing_are_asked_for_until_one_is_empty() {
+fn without_links_and_total_pages_are_requested_until_one_is_empty() {
     assert_eq!(asked(&[(200, None, "mute"), (50, None, "mute"), (0, None, "mute")]), [1, 2, 3]);
     assert_eq!(asked(&[(20, None, "mute"), (0, None, "mute")]), [1, 2]);
     assert_eq!(asked(&[(0, None, "mute")]), [1]);
@@ -52,7 +52,7 @@ fn pages_that_say_nothing_are_asked_for_until_one_is_empty() {
 }
 
 #[test]
-fn a_total_that_cannot_be_right_ends_nothing() {
+fn an_implausible_total_does_not_end_a_list() {
     let (asked, extent) = read(None, &[(200, Some(0), "next"), (200, Some(0), "mute"), (0, Some(0), "mute")]);
     assert_eq!((asked, extent.rows()), (vec![1, 2, 3], 400));
     let (asked, extent) = read(None, &[(200, Some(200), "next"), (50, Some(200), "end")]);
@@ -67,7 +67,7 @@ fn a_server_with_smaller_pages_is_read_with_their_size() {
 }
 
 #[test]
-fn the_second_page_tells_how_large_pages_are() {
+fn the_page_size_is_known_from_the_second_page() {
     let mut extent = Extent::new(None);
     extent.note(1, &page(50, Some(1_000), "next"));
     assert_eq!(extent.ahead(u64::MAX), 1);
@@ -79,7 +79,7 @@ fn the_second_page_tells_how_large_pages_are() {
 }
 
 #[test]
-fn a_page_that_is_too_short_is_read_again_and_else_a_hole() {
+fn a_page_that_stays_too_short_is_a_hole() {
     let pages = [(200, Some(650), "next"), (20, Some(650), "next"), (200, Some(650), "next"), (50, Some(650), "end")];
 
     let (asked, extent) = read(None, &pages);
@@ -90,7 +90,7 @@ fn a_page_that_is_too_short_is_read_again_and_else_a_hole() {
 }
 
 #[test]
-fn a_page_that_is_whole_when_it_is_read_again_leaves_no_hole() {
+fn a_page_that_is_full_when_it_is_read_again_is_not_a_hole() {
     for (first, then) in [((20, "next"), 200), ((0, "end"), 200)] {
         let mut extent = Extent::new(None);
         extent.note(1, &page(200, Some(650), "next"));
@@ -127,7 +127,7 @@ fn a_short_list_is_proved_by_the_last_rows_and_by_the_empty_pages_after_them() {
 }
 
 #[test]
-fn what_was_proved_before_is_not_proved_again_while_both_numbers_stay() {
+fn a_proof_is_not_repeated_while_rows_and_total_stay_the_same() {
     let known = Some(ShortBy { rows: 300, total: 900 });
     let pages = |rows| [(200, Some(900), "next"), (rows, Some(900), "end"), (0, Some(900), "end")];
 
@@ -139,7 +139,7 @@ fn what_was_proved_before_is_not_proved_again_while_both_numbers_stay() {
 }
 
 #[test]
-fn a_total_far_beyond_the_rows_is_refused_after_two_readings_of_the_first_empty_page() {
+fn a_total_too_far_above_the_rows_is_rejected_after_the_first_empty_page_was_read_twice() {
     let far = |page, pages| Some(TooFar { page, pages });
 
     let (asked, extent) = read(None, &[(5, Some(1_000_000), "end"), (0, Some(1_000_000), "end")]);
@@ -153,7 +153,7 @@ fn a_total_far_beyond_the_rows_is_refused_after_two_readings_of_the_first_empty_
 }
 
 #[test]
-fn no_more_pages_are_proved_empty_than_is_said() {
+fn at_most_most_proof_pages_are_requested_for_a_proof() {
     let with = |pages: u64| read(None, &[(200, Some(200 * (1 + pages)), "end"), (0, None, "end")]);
 
     let (asked, extent) = with(MOST_PROOF);
@@ -163,14 +163,14 @@ fn no_more_pages_are_proved_empty_than_is_said() {
 }
 
 #[test]
-fn a_list_with_small_pages_is_not_proved_short_because_it_is_refused_anyway() {
+fn a_list_with_small_pages_gets_no_proof() {
     let (asked, extent) = read(None, &[(20, Some(650), "next"), (20, Some(650), "end"), (0, Some(650), "end")]);
 
     assert_eq!((asked, extent.small_size()), (vec![1, 2, 3, 3], Some(20)));
 }
 
 #[test]
-fn a_far_page_that_was_empty_once_is_no_end() {
+fn a_page_that_was_empty_once_does_not_end_a_list_with_a_far_total() {
     let mut extent = Extent::new(None);
     extent.note(1, &page(200, Some(20_000), "next"));
     extent.note(2, &page(0, Some(20_000), "next"));
@@ -182,7 +182,7 @@ fn a_far_page_that_was_empty_once_is_no_end() {
 }
 
 #[test]
-fn a_next_on_empty_pages_is_followed_a_few_times() {
+fn the_next_links_of_empty_pages_are_followed_three_times() {
     let (asked, extent) = read(None, &[(200, None, "next"), (0, None, "next")]);
     assert_eq!((asked, extent.is_endless()), (vec![1, 2, 3, 4], true));
 
@@ -191,7 +191,7 @@ fn a_next_on_empty_pages_is_followed_a_few_times() {
 }
 
 #[test]
-fn what_was_found_before_bounds_what_is_asked_for() {
+fn an_earlier_proof_bounds_the_requested_pages() {
     let known = |rows| Some(ShortBy { rows, total: 900_000 });
 
     assert_eq!(read(known(5), &[(5, Some(900_000), "end")]).0, [1]);
@@ -201,7 +201,7 @@ fn what_was_found_before_bounds_what_is_asked_for() {
 }
 
 #[test]
-fn the_total_of_an_empty_page_counts_only_where_no_page_with_rows_has_one() {
+fn the_total_of_an_empty_page_counts_only_if_no_page_with_rows_has_one() {
     for total in [0, 1, 299, 301, 302, 303, 900_000] {
         let pages = [(200, Some(302), "next"), (100, Some(302), "end"), (0, Some(total), "end")];
         let (asked, extent) = read(None, &pages);
@@ -227,7 +227,7 @@ fn a_last_page_with_fewer_rows_when_it_is_read_again_has_shrunk() {
 }
 
 #[test]
-fn an_empty_page_that_the_one_before_it_promised_is_read_again() {
+fn an_empty_page_that_a_next_link_announced_is_read_again() {
     assert_eq!(asked(&[(200, None, "next"), (0, None, "end")]), [1, 2, 2]);
     assert_eq!(asked(&[(200, Some(200), "next"), (0, Some(200), "end")]), [1, 2], "the total agrees");
 }
