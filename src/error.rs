@@ -50,7 +50,8 @@ pub trait Failure: std::error::Error + Any + Send + Sync {
 }
 
 /// An error of any layer. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, thiserror::Error)]
+#[error(transparent)]
 pub struct Error(Arc<dyn Failure>);
 
 /// The crate's result type.
@@ -102,53 +103,32 @@ impl<F: Failure> From<F> for Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
-    }
-}
-
 /// The name in `known` that is most similar to the mistyped `name`, if any is similar enough.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
-    known
-        .into_iter()
-        .map(|candidate| (strsim::normalized_damerau_levenshtein(&name, &candidate.to_lowercase()), candidate))
-        .filter(|(likeness, _)| *likeness >= 0.5)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
+    let mut nearest = None;
+    for candidate in known {
+        let similarity = strsim::normalized_damerau_levenshtein(&name, &candidate.to_lowercase());
+        if similarity >= nearest.map_or(0.5, |(highest, _)| highest) {
+            nearest = Some((similarity, candidate));
+        }
+    }
+    nearest.map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[derive(Debug)]
-    struct Broken(std::io::Error);
-
-    impl fmt::Display for Broken {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("the valve is broken")
-        }
-    }
-
-    impl std::error::Error for Broken {
-        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-            Some(&self.0)
-        }
-    }
+    #[derive(Debug, thiserror::Error)]
+    #[error("the valve is broken")]
+    struct Broken(#[source] std::io::Error);
 
     impl Failure for Broken {
         fn kind(&self) -> Kind {

@@ -55,8 +55,8 @@ async fn every_fault_has_its_kind_and_names_the_request() {
             "which was read before",
         ),
         ("GET /v2/images/*/actions redirect=http://127.0.0.1:1/", Kind::FailedPrecondition, "redirect"),
-        ("GET /v2/images/*/actions hang", Kind::DeadlineExceeded, "not answered within"),
-        ("GET /v2/images/*/actions drip", Kind::DeadlineExceeded, "not answered within"),
+        ("GET /v2/images/*/actions hang", Kind::DeadlineExceeded, "got no response within"),
+        ("GET /v2/images/*/actions drip", Kind::DeadlineExceeded, "got no response within"),
         ("GET /v2/images/*/actions reset", Kind::Unavailable, "cannot be reached"),
     ];
 

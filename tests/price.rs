@@ -139,7 +139,7 @@ async fn a_query_stops_at_its_limit_of_requests() {
     let report = error.report();
     assert!(report.starts_with("the query reached its limit of 20 requests before GET /v2/images/"), "{report}");
     assert!(report.contains("it needs at least 41\n"), "one for the images, and their 40 lists: {report}");
-    assert!(report.contains("\nhint: name fewer values or rows to join with, add a LIMIT"), "{report}");
+    assert!(report.contains("\nhint: query or join fewer values, add a LIMIT"), "{report}");
     // Requests that were in flight when the query failed may not have arrived.
     assert!((4..=20).contains(&stage.requests().len()));
 }

@@ -122,7 +122,7 @@ async fn the_error_of_a_cancelled_exec_says_that_its_post_is_not_undone() {
     held.add_permits(1);
     stage.engine.finish_writing().await;
     assert_eq!(stage.demo.account().posts(), 1, "it was executed once");
-    assert!(answer.query.written().unwrap().unwrap().contains("was started"));
+    assert!(answer.query.exec_outcome().unwrap().unwrap().contains("was started"));
 }
 
 #[test]

@@ -7,24 +7,25 @@ use super::{Fault, Options};
 /// Rejects a URL that cannot be an API's base URL, or that the token must not be sent to.
 pub(super) fn check_base_url(options: &Options) -> Result<(), Fault> {
     let url = &options.base_url;
-    let refuse = |problem| {
-        let mut shown = url.clone();
-        let _ = shown.set_username("").and_then(|()| shown.set_password(None));
-        Err(Fault::BaseUrl { url: shown.to_string(), problem })
-    };
     match url.scheme() {
         "https" => {}
         "http" if options.token.is_none() || is_loopback(url) => {}
         "http" => return Err(Fault::Insecure { host: url.authority().to_owned() }),
-        _ => return refuse("is neither http nor https"),
+        _ => return Err(invalid(url, "is neither http nor https")),
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return refuse("holds a user name or a password");
+        return Err(invalid(url, "has a user name or a password"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return refuse("has a query or a fragment");
+        return Err(invalid(url, "has a query or a fragment"));
     }
     Ok(())
+}
+
+fn invalid(url: &Url, problem: &'static str) -> Fault {
+    let mut without_secrets = url.clone();
+    let _ = without_secrets.set_username("").and_then(|()| without_secrets.set_password(None));
+    Fault::BaseUrl { url: without_secrets.to_string(), problem }
 }
 
 /// Whether a URL's host is this machine. Only then may a token be sent over plain HTTP.

@@ -23,7 +23,7 @@ pub struct Head {
 
 /// Why bytes are not a [`Body`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoObject {
+pub enum NotAnObject {
     /// It starts like an object but does not end like one.
     Unfinished,
     /// There are no bytes, or only white space.
@@ -36,14 +36,14 @@ impl Body {
     /// Accepts bytes that start with `{` and end with `}`. The decoder checks the rest.
     ///
     /// # Errors
-    /// [`NoObject`].
-    pub fn try_new(bytes: Bytes, head: Head) -> Result<Self, NoObject> {
+    /// [`NotAnObject`].
+    pub fn try_new(bytes: Bytes, head: Head) -> Result<Self, NotAnObject> {
         let text = bytes.trim_ascii();
         match (text.first(), text.last()) {
             (Some(b'{'), Some(b'}')) => Ok(Self { bytes, head }),
-            (Some(b'{'), _) => Err(NoObject::Unfinished),
-            (None, _) => Err(NoObject::Empty),
-            (_, _) => Err(NoObject::Other),
+            (Some(b'{'), _) => Err(NotAnObject::Unfinished),
+            (None, _) => Err(NotAnObject::Empty),
+            (_, _) => Err(NotAnObject::Other),
         }
     }
 
@@ -67,10 +67,10 @@ mod tests {
         let problem = |text: &'static str| Body::try_new(Bytes::from_static(text.as_bytes()), Head::default()).err();
 
         assert_eq!(problem(" {\"a\": 1}\n"), None);
-        assert_eq!(problem("{\"a\": [1, 2"), Some(NoObject::Unfinished));
-        assert_eq!(problem("<html>"), Some(NoObject::Other));
-        assert_eq!(problem("null"), Some(NoObject::Other));
-        assert_eq!(problem(""), Some(NoObject::Empty));
-        assert_eq!(problem(" \r\n"), Some(NoObject::Empty));
+        assert_eq!(problem("{\"a\": [1, 2"), Some(NotAnObject::Unfinished));
+        assert_eq!(problem("<html>"), Some(NotAnObject::Other));
+        assert_eq!(problem("null"), Some(NotAnObject::Other));
+        assert_eq!(problem(""), Some(NotAnObject::Empty));
+        assert_eq!(problem(" \r\n"), Some(NotAnObject::Empty));
     }
 }

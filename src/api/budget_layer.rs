@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::limit::{Limiter, Permit, RateLimitHeaders};
 use super::{Attempt, Body, Exchange, Fault, Observer, Request, RequestScope, Sent};
-use crate::query::SentEnough;
+use crate::query::RequestLimitReached;
 
 /// Waits for a place in the budget and a permit, counts the request and the wait, and passes the response's rate-limit
 /// headers to the budget. The permit is held until the response was read to its end.
@@ -29,27 +29,32 @@ impl<E: Exchange> Budgeted<E> {
     async fn within_budget(&self, call: Attempt<'_>) -> Result<Body, Fault> {
         let Attempt { request, scope, attempt, observer } = call;
         let permit = self.permit(request, scope).await?;
-        let mut holder = PermitObserver { permit, observer };
-        self.below.exchange(Attempt { request, scope, attempt, observer: &mut holder }).await
+        let mut permit_observer = PermitObserver { permit, observer };
+        self.below.exchange(Attempt { request, scope, attempt, observer: &mut permit_observer }).await
     }
 
     async fn permit(&self, request: &Request, scope: &RequestScope) -> Result<Permit, Fault> {
-        let enough = |SentEnough { most, needed }| Fault::TooManyRequests { at: request.at(), most, needed };
-        scope.query.has_requests_left().map_err(enough)?;
+        scope.query.check_request_limit().map_err(|reached| too_many_requests(request, reached))?;
         let queued = Instant::now();
-        let permit = self.limiter.acquire(scope.query.limits().max_wait).await;
+        let acquired = self.limiter.acquire(scope.query.limits().max_wait).await;
         scope.count(|counts| &counts.waited_ms, usize::try_from(queued.elapsed().as_millis()).unwrap_or(usize::MAX));
-        let mut permit = permit.map_err(|too_long| used_up(request, scope, too_long.wait))?;
+        let mut permit = acquired.map_err(|too_long| used_up(request, scope, too_long.wait))?;
+        // The query may have ended, or reached its limit, while this request waited.
         if scope.is_over() {
             permit.not_sent();
-            return Err(Fault::Unwanted { at: request.at() });
+            return Err(Fault::QueryEnded { at: request.at() });
         }
-        scope.one_more_request().map_err(|sent| {
+        if let Err(reached) = scope.count_request() {
             permit.not_sent();
-            enough(sent)
-        })?;
+            return Err(too_many_requests(request, reached));
+        }
         Ok(permit)
     }
+}
+
+fn too_many_requests(request: &Request, reached: RequestLimitReached) -> Fault {
+    let RequestLimitReached { limit, needed } = reached;
+    Fault::TooManyRequests { at: request.at(), limit, needed }
 }
 
 impl<E: Exchange> Exchange for Budgeted<E> {
@@ -71,9 +76,9 @@ struct PermitObserver<'a> {
 }
 
 impl Observer for PermitObserver<'_> {
-    fn answered(&mut self, told: RateLimitHeaders) {
-        let told = self.permit.answered(told);
-        self.observer.answered(told);
+    fn headers_received(&mut self, headers: RateLimitHeaders) {
+        let headers = self.permit.headers_received(headers);
+        self.observer.headers_received(headers);
     }
 
     fn sent(&mut self, sent: Sent) {
@@ -140,7 +145,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_permit_is_held_to_the_end_of_the_body_and_a_place_until_a_minute_after_the_head() {
-        let double = Double::always(|| Step::body().telling(RateLimitHeaders::default()).taking(10 * SECOND));
+        let double = Double::always(|| Step::body().with_headers(RateLimitHeaders::default()).lasting(10 * SECOND));
         let both = async |options: Options| {
             let layer = budgeted(&double, options);
             let (request, scope) = (get(), scope(600 * SECOND, 10));
@@ -173,7 +178,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_waiting_request_is_dropped_when_its_query_ends_unless_an_exec_needs_it() {
         for (needed_by_exec, sent) in [(false, 1), (true, 2)] {
-            let double = Double::always(|| Step::body().taking(SECOND));
+            let double = Double::always(|| Step::body().lasting(SECOND));
             let layer = budgeted(&double, Options { in_flight: 1, ..Options::default() });
             let (request, scope) = (get(), scope(60 * SECOND, 10));
             let scope = if needed_by_exec { RequestScope::of_exec(scope.query) } else { scope };
@@ -193,7 +198,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_query_at_its_request_limit_sends_no_more_and_releases_its_place() {
-        let double = Double::always(|| Step::body().taking(SECOND));
+        let double = Double::always(|| Step::body().lasting(SECOND));
         let layer = budgeted(&double, Options { in_flight: 1, per_minute: 2, ..Options::default() });
         let (request, scope) = (get(), scope(60 * SECOND, 1));
 
@@ -202,7 +207,7 @@ mod tests {
 
         first.unwrap();
         for refused in [second.unwrap_err(), third.unwrap_err()] {
-            assert!(matches!(refused, Fault::TooManyRequests { most: 1, needed: 2, .. }), "{refused}");
+            assert!(matches!(refused, Fault::TooManyRequests { limit: 1, needed: 2, .. }), "{refused}");
         }
         assert_eq!((double.attempts().len(), scope.counts.requests.get()), (1, 1));
         let other = self::scope(SECOND, 1);
@@ -212,7 +217,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_layer_above_gets_the_bounded_pause() {
         let day = RateLimitHeaders { pause: Some(86_400 * SECOND), ..RateLimitHeaders::default() };
-        let double = Double::in_turn([Step::status(429).telling(day), Step::body()]);
+        let double = Double::in_turn([Step::status(429).with_headers(day), Step::body()]);
         let layer = budgeted(&double, Options { max_pause: 300 * SECOND, ..Options::default() });
         let (request, scope) = (get(), scope(600 * SECOND, 10));
         let mut pauses = Pauses(Vec::new());
@@ -228,8 +233,8 @@ mod tests {
     struct Pauses(Vec<Option<Duration>>);
 
     impl Observer for Pauses {
-        fn answered(&mut self, told: RateLimitHeaders) {
-            self.0.push(told.pause);
+        fn headers_received(&mut self, headers: RateLimitHeaders) {
+            self.0.push(headers.pause);
         }
 
         fn sent(&mut self, _: Sent) {}

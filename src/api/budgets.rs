@@ -68,10 +68,10 @@ mod tests {
     async fn sent_in_a_minute(double: &Double, clients: &[&Client]) -> usize {
         let (request, scope, begin) = (get(), a_scope(), Instant::now());
         let gets = clients.iter().flat_map(|client| [0; 3].map(|_| client.get(&request, &scope)));
-        for answered in join_all(gets).await {
-            answered.unwrap();
+        for result in join_all(gets).await {
+            result.unwrap();
         }
-        double.begins().iter().filter(|own| **own < begin + 60 * SECOND).count()
+        double.begins().iter().filter(|sent| **sent < begin + 60 * SECOND).count()
     }
 
     #[tokio::test(start_paused = true)]
@@ -115,33 +115,34 @@ mod tests {
     async fn a_429_pauses_all_clients_of_the_token() {
         let pause = RateLimitHeaders { pause: Some(20 * SECOND), ..RateLimitHeaders::default() };
         let budgets = Budgets::default();
-        let refused = Double::in_turn([Step::status(429).telling(pause), Step::body()]);
+        let limited = Double::in_turn([Step::status(429).with_headers(pause), Step::body()]);
         let free = Double::always(Step::body);
-        let [first, second] = [&refused, &free].map(|own| client(&budgets, own, "https://a.b", "one", 250));
+        let first = client(&budgets, &limited, "https://a.b", "one", 250);
+        let second = client(&budgets, &free, "https://a.b", "one", 250);
         let other = client(&budgets, &free, "https://a.b", "other", 250);
         let (request, scope, begin) = (get(), a_scope(), Instant::now());
 
-        let refusal_first = async { tokio::join!(first.get(&request, &scope), second.get(&request, &scope)) };
-        let ((first, second), other) = tokio::join!(refusal_first, other.get(&request, &scope));
+        let of_one_token = async { tokio::join!(first.get(&request, &scope), second.get(&request, &scope)) };
+        let ((first, second), other) = tokio::join!(of_one_token, other.get(&request, &scope));
         first.and(second).and(other).unwrap();
 
-        let begins: Vec<u64> = free.begins().iter().map(|own| (*own - begin).as_secs()).collect();
+        let begins: Vec<u64> = free.begins().iter().map(|sent| (*sent - begin).as_secs()).collect();
         assert_eq!(begins, [0, 20]);
     }
 
     #[test]
     fn a_budget_is_dropped_with_its_last_client_and_keeps_no_token() {
         let budgets = Budgets::default();
-        let of = |token: &str| {
+        let limiter = |token: &str| {
             let options = limit::Options::default();
             budgets.limiter(&"https://a.b".parse().unwrap(), &Secret::new(token), &options)
         };
-        let (first, again) = (of("dop_v1_hidden"), of("dop_v1_hidden"));
+        let (first, again) = (limiter("dop_v1_hidden"), limiter("dop_v1_hidden"));
         assert!(Arc::ptr_eq(&first, &again));
         assert!(!format!("{budgets:?}").contains("hidden"));
 
         drop((first, again));
-        let other = of("other");
+        let other = limiter("other");
 
         assert_eq!(budgets.limiters.lock().unwrap().len(), 1);
         drop(other);

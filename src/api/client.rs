@@ -91,12 +91,14 @@ impl Client {
     /// Every [`Fault`] except those of [`Client::try_new`].
     pub async fn get(&self, request: &Request, scope: &RequestScope) -> Result<Body, Fault> {
         let call = Attempt { request, scope, attempt: 1, observer: &mut |_| {} };
-        let answered = timeout_at(scope.query.deadline(), self.0.exchange(call)).await;
-        answered.unwrap_or_else(|_| Err(Fault::QueryTimeout { at: request.at(), limit: scope.query.limits().timeout }))
+        match timeout_at(scope.query.deadline(), self.0.exchange(call)).await {
+            Ok(result) => result,
+            Err(_) => Err(Fault::QueryTimeout { at: request.at(), limit: scope.query.limits().timeout }),
+        }
     }
 
     /// Sends a POST with the JSON text `body`. It is retried only if it was certainly not executed
-    /// ([`Fault::may_have_been_carried_out`]). `path` must be percent-encoded. `sent` is called after each attempt.
+    /// ([`Fault::may_have_been_executed`]). `path` must be percent-encoded. `sent` is called after each attempt.
     ///
     /// The query's timeout does not apply: the wait for the budget and the attempt timeout bound it. If the future is
     /// dropped, the outcome of the POST is unknown.
@@ -178,7 +180,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_querys_timeout_applies_to_a_get_and_not_to_a_post() {
-        let double = Double::always(|| Step::body().taking(Duration::from_secs(400)));
+        let double = Double::always(|| Step::body().lasting(Duration::from_secs(400)));
         let client = Client::over(Arc::clone(&double));
         let scope = a_scope();
 
@@ -227,7 +229,7 @@ mod tests {
                 Some(body) => ready(Ok(body)).boxed(),
                 None => {
                     let keep = move |body: &Body| drop(self.bodies.lock().unwrap().insert(path, body.clone()));
-                    self.below.exchange(call).map(|answered| answered.inspect(keep)).boxed()
+                    self.below.exchange(call).map(|result| result.inspect(keep)).boxed()
                 }
             }
         }

@@ -34,8 +34,8 @@ pub struct Attempt<'a> {
 /// Receives events of one exchange. A layer that handles an event also passes it to the observer of the layer above.
 pub trait Observer: Send {
     /// The headers of a response have arrived. Its body is still to be read, and may never arrive.
-    fn answered(&mut self, told: RateLimitHeaders) {
-        let _ = told;
+    fn headers_received(&mut self, headers: RateLimitHeaders) {
+        let _ = headers;
     }
 
     /// One attempt has ended: the response was read to its end, or the attempt failed.

@@ -4,14 +4,16 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use humantime::format_duration;
 
 use super::RequestLine;
 use crate::error::{Failure, Kind};
 
 /// A request that failed, or that was not sent.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The API answered with an error.
+    #[error("{}", status_text(.at, *.status, .id.as_deref(), .message.as_deref(), .request_id.as_deref()))]
     Status {
         /// The request.
         at: RequestLine,
@@ -25,6 +27,7 @@ pub enum Fault {
         request_id: Option<String>,
     },
     /// A 3xx. Redirects are not followed: the token must not be sent to another host.
+    #[error("{}", redirect_text(.at, *.status, .location.as_deref()))]
     Redirect {
         /// The request.
         at: RequestLine,
@@ -34,6 +37,7 @@ pub enum Fault {
         location: Option<String>,
     },
     /// No response: the connection could not be established, or was lost before one.
+    #[error("`{host}` cannot be reached for {at} ({})", Attempts(*.attempts))]
     Unreachable {
         /// The request.
         at: RequestLine,
@@ -42,18 +46,22 @@ pub enum Fault {
         /// The number of attempts.
         attempts: u32,
         /// The HTTP client's error, without the URL.
+        #[source]
         cause: reqwest::Error,
     },
     /// The response ended early.
+    #[error("the response to {at} was cut off ({})", Attempts(*.attempts))]
     Cut {
         /// The request.
         at: RequestLine,
         /// The number of attempts.
         attempts: u32,
         /// The HTTP client's error; `None` if the body is complete for HTTP, but not as JSON.
+        #[source]
         cause: Option<reqwest::Error>,
     },
     /// No attempt got a response within its timeout.
+    #[error("{at} got no response within {} ({})", format_duration(*.limit), Attempts(*.attempts))]
     Slow {
         /// The request.
         at: RequestLine,
@@ -63,6 +71,7 @@ pub enum Fault {
         attempts: u32,
     },
     /// The query has reached its timeout.
+    #[error("the query took longer than {}, at {at}", format_duration(*.limit))]
     QueryTimeout {
         /// The request that the query was waiting for.
         at: RequestLine,
@@ -70,6 +79,7 @@ pub enum Fault {
         limit: Duration,
     },
     /// The body is larger than allowed.
+    #[error("the response to {at} is larger than {limit} bytes")]
     TooLarge {
         /// The request.
         at: RequestLine,
@@ -77,6 +87,7 @@ pub enum Fault {
         limit: usize,
     },
     /// A 2xx response without a body.
+    #[error("{at} returned {status} without a body")]
     NoBody {
         /// The request.
         at: RequestLine,
@@ -84,6 +95,7 @@ pub enum Fault {
         status: u16,
     },
     /// A 2xx response whose body is not a JSON object.
+    #[error("{at} returned {status} with a body that is not a JSON object{}", content_type_text(.content_type.as_deref()))]
     NotJson {
         /// The request.
         at: RequestLine,
@@ -93,6 +105,12 @@ pub enum Fault {
         content_type: Option<String>,
     },
     /// The token's rate limit is used up for longer than the query may wait.
+    #[error(
+        "the rate limit is used up: {at} would have to wait {} s, until {}; query.max_wait is {}",
+        .wait.as_secs_f64().ceil(),
+        .returns.format("%H:%M:%S UTC"),
+        format_duration(*.max_wait)
+    )]
     Budget {
         /// The request that was not sent.
         at: RequestLine,
@@ -104,20 +122,23 @@ pub enum Fault {
         max_wait: Duration,
     },
     /// The query ended while the request waited for the budget.
-    Unwanted {
+    #[error("the query ended before {at} was sent")]
+    QueryEnded {
         /// The request that was not sent.
         at: RequestLine,
     },
     /// The query has reached its maximum number of requests.
+    #[error("the query reached its limit of {limit} requests before {at}; it needs at least {needed}")]
     TooManyRequests {
         /// The request that was not sent.
         at: RequestLine,
         /// The query's maximum.
-        most: u64,
+        limit: u64,
         /// The number of requests that the query is known to need.
         needed: u64,
     },
     /// The `next` link of a page points to a page that was read before.
+    #[error("{at} names `{next}` as its next page, which was read before")]
     NoProgress {
         /// The request of the page.
         at: RequestLine,
@@ -125,13 +146,16 @@ pub enum Fault {
         next: String,
     },
     /// There is no token to send.
+    #[error("there is no DigitalOcean token")]
     NoToken,
     /// The token would be sent unencrypted.
+    #[error("the token would be sent to `{host}` unencrypted")]
     Insecure {
         /// The host.
         host: String,
     },
     /// The base URL is invalid.
+    #[error("the API's URL `{url}` {problem}")]
     BaseUrl {
         /// The URL, without user name and password.
         url: String,
@@ -139,7 +163,8 @@ pub enum Fault {
         problem: &'static str,
     },
     /// The HTTP client could not be set up.
-    Setup(reqwest::Error),
+    #[error("the HTTP client could not be set up")]
+    Setup(#[source] reqwest::Error),
 }
 
 impl Fault {
@@ -150,11 +175,9 @@ impl Fault {
 
     /// Whether the API may have executed the request although the response does not say so. False: it certainly did
     /// not.
-    pub fn may_have_been_carried_out(&self) -> bool {
+    pub fn may_have_been_executed(&self) -> bool {
         match self {
-            // Only HTTP's own client errors (up to 451) mean that the request was not executed. Except 408: a gateway may
-            // have stopped waiting. Gateways also return 5xx and 499 while the API is still executing the request.
-            Self::Status { status, .. } => *status == 408 || !(400..=451).contains(status),
+            Self::Status { status, .. } => !was_rejected(*status),
             // 303 is a usual response to a POST that was executed; the others do not mean that it was not.
             Self::Redirect { .. }
             | Self::Cut { .. }
@@ -168,7 +191,7 @@ impl Fault {
             Self::Unreachable { .. }
             | Self::Budget { .. }
             | Self::TooManyRequests { .. }
-            | Self::Unwanted { .. }
+            | Self::QueryEnded { .. }
             | Self::NoToken
             | Self::Insecure { .. }
             | Self::BaseUrl { .. }
@@ -177,7 +200,7 @@ impl Fault {
     }
 
     /// Whether the same GET may succeed later.
-    pub fn may_pass(&self) -> bool {
+    pub fn is_temporary(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status, 408 | 409 | 425 | 429 | 500..),
             Self::Unreachable { .. }
@@ -191,7 +214,7 @@ impl Fault {
             Self::Redirect { .. }
             | Self::QueryTimeout { .. }
             | Self::TooManyRequests { .. }
-            | Self::Unwanted { .. }
+            | Self::QueryEnded { .. }
             | Self::NoProgress { .. }
             | Self::NoToken
             | Self::Insecure { .. }
@@ -214,73 +237,49 @@ impl Fault {
             | Self::NotJson { at, .. }
             | Self::Budget { at, .. }
             | Self::TooManyRequests { at, .. }
-            | Self::Unwanted { at }
+            | Self::QueryEnded { at }
             | Self::NoProgress { at, .. } => Some(at),
             Self::NoToken | Self::Insecure { .. } | Self::BaseUrl { .. } | Self::Setup(_) => None,
         }
     }
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Status { at, status, id, message, request_id } => {
-                match status {
-                    _ if !self.may_have_been_carried_out() => write!(f, "DigitalOcean refused {at}: {status}")?,
-                    500.. => write!(f, "DigitalOcean failed at {at}: {status}")?,
-                    _ => write!(f, "{at} was answered with {status}")?,
-                }
-                id.iter().try_for_each(|id| write!(f, " {id}"))?;
-                message.iter().try_for_each(|message| write!(f, ": {message}"))?;
-                request_id.iter().try_for_each(|id| write!(f, " (request {id})"))
-            }
-            Self::Redirect { at, status, location: Some(location) } => {
-                write!(f, "{at} was answered with a redirect ({status}) to `{location}`")
-            }
-            Self::Redirect { at, status, location: None } => {
-                write!(f, "{at} was answered with {status}, a redirect without a location")
-            }
-            Self::Unreachable { at, host, attempts, .. } => {
-                write!(f, "`{host}` cannot be reached for {at} ({})", Attempts(*attempts))
-            }
-            Self::Cut { at, attempts, .. } => {
-                write!(f, "the response to {at} was cut off ({})", Attempts(*attempts))
-            }
-            Self::Slow { at, limit, attempts } => {
-                write!(
-                    f,
-                    "{at} was not answered within {} ({})",
-                    humantime::format_duration(*limit),
-                    Attempts(*attempts)
-                )
-            }
-            Self::QueryTimeout { at, limit } => {
-                write!(f, "the query took longer than {}, at {at}", humantime::format_duration(*limit))
-            }
-            Self::TooLarge { at, limit } => write!(f, "the answer to {at} is larger than {limit} bytes"),
-            Self::NoBody { at, status } => write!(f, "{at} was answered with {status} and no body"),
-            Self::NotJson { at, status, content_type } => {
-                write!(f, "{at} was answered with {status} and a body that is not a JSON object")?;
-                content_type.iter().try_for_each(|content_type| write!(f, " (content-type `{content_type}`)"))
-            }
-            Self::Budget { at, returns, wait, max_wait } => write!(
-                f,
-                "the rate limit is used up: {at} would have to wait {} s, until {}; query.max_wait is {}",
-                wait.as_secs_f64().ceil(),
-                returns.format("%H:%M:%S UTC"),
-                humantime::format_duration(*max_wait),
-            ),
-            Self::Unwanted { at } => write!(f, "the query ended before {at} was sent"),
-            Self::TooManyRequests { at, most, needed } => {
-                write!(f, "the query reached its limit of {most} requests before {at}; it needs at least {needed}",)
-            }
-            Self::NoProgress { at, next } => write!(f, "{at} names `{next}` as its next page, which was read before"),
-            Self::NoToken => f.write_str("there is no DigitalOcean token"),
-            Self::Insecure { host } => write!(f, "the token would be sent to `{host}` unencrypted"),
-            Self::BaseUrl { url, problem } => write!(f, "the API's URL `{url}` {problem}"),
-            Self::Setup(_) => f.write_str("the HTTP client could not be set up"),
+fn status_text(
+    at: &RequestLine,
+    status: u16,
+    id: Option<&str>,
+    message: Option<&str>,
+    request_id: Option<&str>,
+) -> String {
+    let mut text = match status {
+        _ if was_rejected(status) => format!("DigitalOcean rejected {at}: {status}"),
+        500.. => format!("DigitalOcean failed at {at}: {status}"),
+        _ => format!("{at} returned {status}"),
+    };
+    for (separator, part, end) in [(" ", id, ""), (": ", message, ""), (" (request ", request_id, ")")] {
+        if let Some(part) = part {
+            text.extend([separator, part, end]);
         }
     }
+    text
+}
+
+fn redirect_text(at: &RequestLine, status: u16, location: Option<&str>) -> String {
+    match location {
+        Some(location) => format!("{at} returned a redirect ({status}) to `{location}`"),
+        None => format!("{at} returned {status}, a redirect without a location"),
+    }
+}
+
+fn content_type_text(content_type: Option<&str>) -> String {
+    content_type.map(|content_type| format!(" (content-type `{content_type}`)")).unwrap_or_default()
+}
+
+/// Whether a status means that the request was not executed: HTTP's own client errors do (up to 451), except 408, after
+/// which a gateway may only have stopped waiting. Gateways also return 5xx and 499 while the API is still executing the
+/// request.
+fn was_rejected(status: u16) -> bool {
+    status != 408 && (400..=451).contains(&status)
 }
 
 struct Attempts(u32);
@@ -294,16 +293,6 @@ impl fmt::Display for Attempts {
     }
 }
 
-impl std::error::Error for Fault {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unreachable { cause, .. } | Self::Setup(cause) => Some(cause),
-            Self::Cut { cause, .. } => cause.as_ref().map(|cause| cause as _),
-            _ => None,
-        }
-    }
-}
-
 impl Failure for Fault {
     fn kind(&self) -> Kind {
         match self {
@@ -313,7 +302,7 @@ impl Failure for Fault {
             Self::Slow { .. } | Self::QueryTimeout { .. } => Kind::DeadlineExceeded,
             Self::TooLarge { .. } | Self::Budget { .. } | Self::TooManyRequests { .. } => Kind::ResourceExhausted,
             Self::Cut { .. } | Self::NoBody { .. } | Self::NotJson { .. } | Self::NoProgress { .. } => Kind::DataLoss,
-            Self::Unwanted { .. } => Kind::Cancelled,
+            Self::QueryEnded { .. } => Kind::Cancelled,
             Self::NoToken => Kind::Unauthenticated,
             Self::BaseUrl { .. } => Kind::InvalidArgument,
             Self::Setup(_) => Kind::Internal,
@@ -332,26 +321,25 @@ impl Failure for Fault {
             | Self::NoBody { .. }
             | Self::NotJson { .. }
             | Self::Redirect { .. } => "this does not look like DigitalOcean's API: check --api-url".into(),
-            Self::Status { status: 404, .. } => "check that it is still there, and --api-url".into(),
+            Self::Status { status: 404, .. } => "check that it still exists, and --api-url".into(),
             Self::Status { status: 429, .. } | Self::Budget { .. } => {
-                "ask for less at a time, or let the query wait longer with query.max_wait".into()
+                "request less at a time, or raise query.max_wait".into()
             }
             Self::Status { status: 500.., .. } => "try again; https://status.digitalocean.com lists incidents".into(),
             Self::Unreachable { .. } => "check the network, and --api-url".into(),
-            Self::QueryTimeout { .. } => "ask for less, or raise query.timeout".into(),
+            Self::QueryTimeout { .. } => "request less, or raise query.timeout".into(),
             Self::TooManyRequests { .. } => {
-                "name fewer values or rows to join with, add a LIMIT, or raise query.max_requests; EXPLAIN shows the \
-                 requests"
+                "query or join fewer values, add a LIMIT, or raise query.max_requests; EXPLAIN shows the requests"
                     .into()
             }
             Self::TooLarge { .. } => "raise api.max_body_bytes if a response may be that large".into(),
             Self::NoToken => "set DIGITALOCEAN_TOKEN, or give --token-file; --demo needs none".into(),
-            Self::Insecure { .. } => "use an https URL; plain http is for loopback addresses alone".into(),
+            Self::Insecure { .. } => "use an https URL; plain HTTP is only for loopback addresses".into(),
             Self::BaseUrl { .. } => "it should look like https://api.digitalocean.com".into(),
             Self::Status { .. }
             | Self::Cut { .. }
             | Self::Slow { .. }
-            | Self::Unwanted { .. }
+            | Self::QueryEnded { .. }
             | Self::NoProgress { .. }
             | Self::Setup(_) => return None,
         })
@@ -391,7 +379,7 @@ mod tests {
         assert_eq!(fault.kind(), Kind::Unauthenticated);
         assert_eq!(
             Error::from(fault).report(),
-            "DigitalOcean refused GET /v2/images/7/actions: 401 unauthorized: Unable to authenticate you (request 4f1c)\n\
+            "DigitalOcean rejected GET /v2/images/7/actions: 401 unauthorized: Unable to authenticate you (request 4f1c)\n\
              hint: set DIGITALOCEAN_TOKEN to a token that is valid"
         );
     }
@@ -404,27 +392,27 @@ mod tests {
     #[test]
     fn only_a_client_error_means_that_a_request_was_not_executed() {
         for status in [400, 401, 403, 404, 405, 409, 410, 422, 429, 451] {
-            assert!(!fault(status, None).may_have_been_carried_out(), "{status}");
-            assert!(fault(status, None).to_string().starts_with("DigitalOcean refused GET /: "), "{status}");
+            assert!(!fault(status, None).may_have_been_executed(), "{status}");
+            assert!(fault(status, None).to_string().starts_with("DigitalOcean rejected GET /: "), "{status}");
         }
         for status in [101, 408, 499, 500, 502, 503, 504, 524, 600, 999] {
-            assert!(fault(status, None).may_have_been_carried_out(), "{status}");
-            assert!(!fault(status, None).to_string().contains("refused"), "{status}");
+            assert!(fault(status, None).may_have_been_executed(), "{status}");
+            assert!(!fault(status, None).to_string().contains("rejected"), "{status}");
         }
         for (status, location) in [(301, Some("https://a.b/")), (303, None), (304, None), (307, Some("/c"))] {
             let at = RequestLine { method: "POST", path: "/".into() };
             let fault = Fault::Redirect { at, status, location: location.map(Into::into) };
-            assert!(fault.may_have_been_carried_out(), "{fault}");
+            assert!(fault.may_have_been_executed(), "{fault}");
         }
     }
 
     #[test]
     fn temporary_statuses_are_distinguished_from_permanent_ones() {
         for status in [408, 409, 425, 429, 500, 502, 503, 504, 524] {
-            assert!(fault(status, None).may_pass(), "{status}");
+            assert!(fault(status, None).is_temporary(), "{status}");
         }
         for status in [101, 400, 401, 403, 404, 405, 410, 422, 451] {
-            assert!(!fault(status, Some("not_found")).may_pass(), "{status}");
+            assert!(!fault(status, Some("not_found")).is_temporary(), "{status}");
         }
     }
 

@@ -21,10 +21,10 @@ use crate::secret::Secret;
 #[derive(Debug)]
 pub(super) struct Http {
     /// For GETs: keeps connections open.
-    kept: reqwest::Client,
+    get_client: reqwest::Client,
     /// For POSTs: opens a connection for each. A kept connection may be closed by the server at any moment, and a POST
     /// that fails on it may have arrived.
-    once: reqwest::Client,
+    post_client: reqwest::Client,
     base_url: Url,
     authorization: HeaderValue,
     attempt_timeout: Duration,
@@ -37,11 +37,11 @@ impl Http {
     /// # Errors
     /// [`Fault::Setup`], or [`Fault::NoToken`] for a token that is not a valid header value.
     pub(super) fn try_new(options: &Options, token: &Secret) -> Result<Self, Fault> {
-        let kept = builder(&options.base_url).pool_max_idle_per_host(options.limit.in_flight).build();
-        let once = builder(&options.base_url).pool_max_idle_per_host(0).retry(reqwest::retry::never()).build();
+        let get_client = builder(&options.base_url).pool_max_idle_per_host(options.limit.in_flight).build();
+        let post_client = builder(&options.base_url).pool_max_idle_per_host(0).retry(reqwest::retry::never()).build();
         Ok(Self {
-            kept: kept.map_err(Fault::Setup)?,
-            once: once.map_err(Fault::Setup)?,
+            get_client: get_client.map_err(Fault::Setup)?,
+            post_client: post_client.map_err(Fault::Setup)?,
             base_url: options.base_url.clone(),
             authorization: authorization(token)?,
             attempt_timeout: options.attempt_timeout,
@@ -52,46 +52,50 @@ impl Http {
     async fn attempt(&self, call: Attempt<'_>) -> Result<Body, Fault> {
         let Attempt { request, attempt, observer, .. } = call;
         let begin = Instant::now();
-        let mut head = None;
-        let answered = timeout(self.attempt_timeout, self.send(request, attempt, observer, &mut head)).await;
-        let answered = answered
-            .unwrap_or_else(|_| Err(Fault::Slow { at: request.at(), limit: self.attempt_timeout, attempts: attempt }));
-        let connected = !matches!(&answered, Err(Fault::Unreachable { cause, .. }) if cause.is_connect());
-        observer.sent(Sent { at: request.at(), attempt, connected, head, duration: begin.elapsed() });
-        answered
+        let mut received_head = None;
+        let result =
+            match timeout(self.attempt_timeout, self.send(request, attempt, observer, &mut received_head)).await {
+                Ok(result) => result,
+                Err(_) => Err(Fault::Slow { at: request.at(), limit: self.attempt_timeout, attempts: attempt }),
+            };
+        let connected = !matches!(&result, Err(Fault::Unreachable { cause, .. }) if cause.is_connect());
+        observer.sent(Sent { at: request.at(), attempt, connected, head: received_head, duration: begin.elapsed() });
+        result
     }
 
-    /// Sends the request and reads the response. `above` is set as soon as the status and headers have arrived, so that
-    /// they are known even if the timeout drops this future while the body is read.
+    /// Sends the request and reads the response. `received_head` is set as soon as the status and headers have arrived,
+    /// so that they are known even if the timeout drops this future while the body is read.
     async fn send(
         &self,
         request: &Request,
         attempt: u32,
         observer: &mut dyn Observer,
-        above: &mut Option<Head>,
+        received_head: &mut Option<Head>,
     ) -> Result<Body, Fault> {
         let at = request.at();
         debug!(method = at.method, path = at.path, attempts = attempt, "sending");
-        let response = self.sending(request).send().await;
-        let response = response.map_err(|cause| self.unanswered(request, attempt, cause.without_url()))?;
+        let response = match self.request_builder(request).send().await {
+            Ok(response) => response,
+            Err(cause) => return Err(self.no_response(request, attempt, cause.without_url())),
+        };
         let (status, headers) = (response.status(), response.headers().clone());
         let head = response::head(status, &headers);
-        *above = Some(head.clone());
-        observer.answered(response::told(status, &headers));
+        *received_head = Some(head.clone());
+        observer.headers_received(response::rate_limit_headers(status, &headers));
         if !status.is_success() {
-            return Err(response::refusal(&read_some(response).await, at, status, &headers));
+            return Err(response::error(&read_error_body(response).await, at, status, &headers));
         }
         let bytes = read(response, self.max_body_bytes, &at, attempt).await?;
         response::body(bytes, at, head, &headers, attempt)
     }
 
-    fn sending(&self, request: &Request) -> RequestBuilder {
+    fn request_builder(&self, request: &Request) -> RequestBuilder {
         let url = self.url(request);
-        let sending = match request.body() {
-            None => self.kept.get(url),
-            Some(body) => self.once.post(url).header(CONTENT_TYPE, "application/json").body(body.to_owned()),
+        let builder = match request.body() {
+            None => self.get_client.get(url),
+            Some(body) => self.post_client.post(url).header(CONTENT_TYPE, "application/json").body(body.to_owned()),
         };
-        sending.header(AUTHORIZATION, self.authorization.clone())
+        builder.header(AUTHORIZATION, self.authorization.clone())
     }
 
     fn url(&self, request: &Request) -> Url {
@@ -106,7 +110,7 @@ impl Http {
 
     /// The fault of a request without a response. A POST may have been executed as soon as there was a connection; for a
     /// GET it makes no difference.
-    fn unanswered(&self, request: &Request, attempts: u32, cause: reqwest::Error) -> Fault {
+    fn no_response(&self, request: &Request, attempts: u32, cause: reqwest::Error) -> Fault {
         let at = request.at();
         if request.is_post() && !cause.is_connect() {
             return Fault::Cut { at, attempts, cause: Some(cause) };
@@ -157,7 +161,7 @@ async fn read(mut response: Response, limit: usize, at: &RequestLine, attempts: 
 }
 
 /// The first part of an error's body. If the rest is truncated or endless, the status is enough to report the error.
-async fn read_some(mut response: Response) -> Bytes {
+async fn read_error_body(mut response: Response) -> Bytes {
     const ENOUGH: usize = 64 << 10;
     let mut bytes = BytesMut::new();
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -182,15 +186,15 @@ mod tests {
 
     /// Records the events of an exchange.
     #[derive(Debug, Default)]
-    struct Heard {
-        told: Vec<RateLimitHeaders>,
+    struct Events {
+        headers: Vec<RateLimitHeaders>,
         sent: Vec<Sent>,
     }
 
-    impl Observer for Heard {
-        fn answered(&mut self, told: RateLimitHeaders) {
+    impl Observer for Events {
+        fn headers_received(&mut self, headers: RateLimitHeaders) {
             assert!(self.sent.is_empty(), "the head comes before the end");
-            self.told.push(told);
+            self.headers.push(headers);
         }
 
         fn sent(&mut self, sent: Sent) {
@@ -223,11 +227,11 @@ mod tests {
         Http::try_new(&options, &Secret::new("t0ken")).unwrap()
     }
 
-    async fn send(http: &Http, request: &Request) -> (Result<Body, Fault>, Heard) {
-        let mut heard = Heard::default();
+    async fn send(http: &Http, request: &Request) -> (Result<Body, Fault>, Events) {
+        let mut events = Events::default();
         let scope = a_scope();
-        let answered = http.exchange(Attempt { request, scope: &scope, attempt: 3, observer: &mut heard }).await;
-        (answered, heard)
+        let result = http.exchange(Attempt { request, scope: &scope, attempt: 3, observer: &mut events }).await;
+        (result, events)
     }
 
     #[test]
@@ -244,15 +248,15 @@ mod tests {
         let answer = "HTTP/1.1 200 OK\r\nx-request-id: 4f1c\r\nratelimit-remaining: 17\r\ncontent-length: 2\r\n\r\n{}";
         let (url, serving) = server(Some(answer)).await;
 
-        let (answered, heard) = send(&http(url, |_| {}), &get().page(2)).await;
+        let (result, events) = send(&http(url, |_| {}), &get().page(2)).await;
 
         let head = serving.await.unwrap();
         assert!(head.starts_with("get /do/v2/things?page=2&per_page=200 http/1.1\r\n"), "{head}");
         assert!(head.contains("authorization: bearer t0ken\r\n"), "{head}");
-        assert_eq!(answered.unwrap().bytes(), b"{}");
-        assert!(heard.told[0].accepted);
-        assert_eq!(heard.told[0].remaining, Some(17));
-        let sent = &heard.sent[0];
+        assert_eq!(result.unwrap().bytes(), b"{}");
+        assert!(events.headers[0].accepted);
+        assert_eq!(events.headers[0].remaining, Some(17));
+        let sent = &events.sent[0];
         assert_eq!((sent.attempt, sent.connected), (3, true));
         assert_eq!(sent.head.as_ref().unwrap().request_id.as_deref(), Some("4f1c"));
     }
@@ -261,31 +265,31 @@ mod tests {
     async fn the_head_of_a_truncated_body_is_reported() {
         let (url, _serving) = server(Some("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"a\":")).await;
 
-        let (answered, heard) = send(&http(url, |_| {}), &get()).await;
+        let (result, events) = send(&http(url, |_| {}), &get()).await;
 
-        assert!(matches!(answered, Err(Fault::Cut { attempts: 3, cause: Some(_), .. })), "{answered:?}");
-        assert_eq!((heard.told.len(), heard.sent.len()), (1, 1));
-        assert_eq!(heard.sent[0].head.as_ref().unwrap().status, 200);
+        assert!(matches!(result, Err(Fault::Cut { attempts: 3, cause: Some(_), .. })), "{result:?}");
+        assert_eq!((events.headers.len(), events.sent.len()), (1, 1));
+        assert_eq!(events.sent[0].head.as_ref().unwrap().status, 200);
     }
 
     #[tokio::test]
     async fn the_pause_of_a_429_is_reported() {
         let (url, _serving) = server(Some("HTTP/1.1 429 Slow\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n")).await;
 
-        let (answered, heard) = send(&http(url, |_| {}), &get()).await;
+        let (result, events) = send(&http(url, |_| {}), &get()).await;
 
-        assert!(matches!(answered, Err(Fault::Status { status: 429, .. })), "{answered:?}");
-        assert!(!heard.told[0].accepted);
-        assert_eq!(heard.told[0].pause, Some(Duration::from_secs(7)));
+        assert!(matches!(result, Err(Fault::Status { status: 429, .. })), "{result:?}");
+        assert!(!events.headers[0].accepted);
+        assert_eq!(events.headers[0].pause, Some(Duration::from_secs(7)));
     }
 
     #[tokio::test]
     async fn reading_stops_at_the_maximum_body_size() {
         let (url, _serving) = server(Some("HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{\"a\": 12345}")).await;
 
-        let (answered, _) = send(&http(url, |options| options.max_body_bytes = 11), &get()).await;
+        let (result, _) = send(&http(url, |options| options.max_body_bytes = 11), &get()).await;
 
-        assert!(matches!(answered, Err(Fault::TooLarge { limit: 11, .. })), "{answered:?}");
+        assert!(matches!(result, Err(Fault::TooLarge { limit: 11, .. })), "{result:?}");
     }
 
     #[tokio::test]
@@ -293,32 +297,32 @@ mod tests {
         let (url, _serving) = server(None).await;
         let limit = Duration::from_millis(50);
 
-        let (answered, heard) = send(&http(url, |options| options.attempt_timeout = limit), &get()).await;
+        let (result, events) = send(&http(url, |options| options.attempt_timeout = limit), &get()).await;
 
-        assert!(matches!(answered, Err(Fault::Slow { attempts: 3, .. })), "{answered:?}");
-        assert!(heard.told.is_empty());
-        assert!(heard.sent[0].head.is_none());
+        assert!(matches!(result, Err(Fault::Slow { attempts: 3, .. })), "{result:?}");
+        assert!(events.headers.is_empty());
+        assert!(events.sent[0].head.is_none());
     }
 
     #[tokio::test]
     async fn a_connection_that_fails_is_distinguished_from_one_that_breaks() {
         // Binds a port, so that no other process listens on it, without listening.
-        let deaf = TcpSocket::new_v4().unwrap();
-        deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let nobody = Url::parse(&format!("http://{}", deaf.local_addr().unwrap())).unwrap();
+        let bound = TcpSocket::new_v4().unwrap();
+        bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let unreachable = Url::parse(&format!("http://{}", bound.local_addr().unwrap())).unwrap();
         for request in [get(), post()] {
-            let (unanswered, heard) = send(&http(nobody.clone(), |_| {}), &request).await;
+            let (unanswered, events) = send(&http(unreachable.clone(), |_| {}), &request).await;
             assert!(matches!(unanswered, Err(Fault::Unreachable { attempts: 3, .. })), "{unanswered:?}");
-            assert!(!heard.sent[0].connected);
+            assert!(!events.sent[0].connected);
 
             let (url, _serving) = server(Some("")).await;
-            let (broken, heard) = send(&http(url, |_| {}), &request).await;
+            let (broken, events) = send(&http(url, |_| {}), &request).await;
             match broken.unwrap_err() {
                 Fault::Unreachable { .. } => assert!(!request.is_post()),
-                Fault::Cut { .. } => assert!(request.is_post(), "nobody knows whether it was carried out"),
+                Fault::Cut { .. } => assert!(request.is_post(), "it may have been executed"),
                 other => panic!("{other}"),
             }
-            assert!(heard.sent[0].connected);
+            assert!(events.sent[0].connected);
         }
     }
 }

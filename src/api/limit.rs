@@ -11,7 +11,7 @@
 //!              sent            headers                          leaves the window
 //! request A     ├────in flight────┤◄──────── 60 s ────────────────┤
 //! request B          ├──in flight──┤◄──────── 60 s ────────────────┤
-//! counted as    `in_flight: 2`     `answered: [A, B]` (in order of the headers)
+//! counted as    `in_flight: 2`     `responses: [A, B]` (in order of the headers)
 //! ```
 //!
 //! Usage by other clients of the same token is taken from the `ratelimit-*` headers. A 429 pauses all requests of the
@@ -111,7 +111,7 @@ pub struct RateLimitHeaders {
 /// The budget of one token.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    ledger: Mutex<RequestWindows>,
+    windows: Mutex<RequestWindows>,
     /// Held by the one request that may take the next place.
     turnstile: tokio::sync::Mutex<()>,
     /// Calls of `acquire` that have not returned yet.
@@ -123,7 +123,7 @@ pub(super) struct Limiter {
 impl Limiter {
     pub(super) fn new(options: Options) -> Arc<Self> {
         Arc::new(Self {
-            ledger: Mutex::new(RequestWindows::new(options)),
+            windows: Mutex::new(RequestWindows::new(options)),
             turnstile: tokio::sync::Mutex::default(),
             waiting: AtomicUsize::new(0),
             changed: Notify::new(),
@@ -132,38 +132,39 @@ impl Limiter {
 
     /// Waits for a place in the budget and a permit, at most `max_wait` for the budget.
     pub(super) async fn acquire(self: &Arc<Self>, max_wait: Duration) -> Result<Permit, TooLong> {
-        let patience = Instant::now() + max_wait;
+        let latest = Instant::now() + max_wait;
         let ahead = self.waiting.fetch_add(1, Ordering::SeqCst);
-        let _leave = Leave(&self.waiting);
-        self.ledger().refuse_beyond(patience, ahead + 1)?;
+        let _waiting = WaitingGuard(&self.waiting);
+        self.windows().check_wait(latest, ahead + 1)?;
         let _turn = self.turnstile.lock().await;
         loop {
+            // Created before the windows are checked, so that no notification in between is lost.
             let changed = self.changed.notified();
-            let next = self.ledger().take(Instant::now());
-            match next {
-                Admission::Taken => return Ok(Permit { limiter: Arc::clone(self), answered: false }),
-                Admission::At(when) if when > patience => return Err(TooLong { wait: when - Instant::now() }),
+            let admission = self.windows().take(Instant::now());
+            match admission {
+                Admission::Taken => return Ok(Permit { limiter: Arc::clone(self), left_flight: false }),
+                Admission::At(when) if when > latest => return Err(TooLong { wait: when - Instant::now() }),
                 Admission::At(when) => sleep_until(when).await,
-                Admission::AfterAnAnswer => changed.await,
+                Admission::AfterResponse => changed.await,
             }
         }
     }
 
     /// Lowers the limits to these options where they are stricter: another client of the token has them.
     pub(super) fn tighten(&self, options: &Options) {
-        let mut ledger = self.ledger();
-        ledger.options = ledger.options.stricter(options);
+        let mut windows = self.windows();
+        windows.options = windows.options.stricter(options);
     }
 
-    fn ledger(&self) -> MutexGuard<'_, RequestWindows> {
-        self.ledger.lock().expect("nothing panics while it is held")
+    fn windows(&self) -> MutexGuard<'_, RequestWindows> {
+        self.windows.lock().expect("nothing panics while it is held")
     }
 }
 
 /// Decrements the number of waiting requests when `acquire` returns or its future is dropped.
-struct Leave<'a>(&'a AtomicUsize);
+struct WaitingGuard<'a>(&'a AtomicUsize);
 
-impl Drop for Leave<'_> {
+impl Drop for WaitingGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -173,26 +174,27 @@ impl Drop for Leave<'_> {
 #[derive(Debug)]
 pub(super) struct Permit {
     limiter: Arc<Limiter>,
-    answered: bool,
+    /// Whether the request is not in flight any more: its headers have arrived, or it was not sent.
+    left_flight: bool,
 }
 
 impl Permit {
     /// The headers of the response have arrived: the request's time in the windows begins to run out. Returns the
     /// headers with every duration bounded by [`Options::max_pause`].
-    pub(super) fn answered(&mut self, told: RateLimitHeaders) -> RateLimitHeaders {
-        let mut ledger = self.limiter.ledger();
-        let told = ledger.bounded(told);
-        if !std::mem::replace(&mut self.answered, true) {
-            ledger.answered(Instant::now(), told);
+    pub(super) fn headers_received(&mut self, headers: RateLimitHeaders) -> RateLimitHeaders {
+        let mut windows = self.limiter.windows();
+        let headers = windows.bounded(headers);
+        if !std::mem::replace(&mut self.left_flight, true) {
+            windows.headers_received(Instant::now(), headers);
             self.limiter.changed.notify_one();
         }
-        told
+        headers
     }
 
     /// No connection was established, so the API has not counted this request.
     pub(super) fn not_sent(&mut self) {
-        if !std::mem::replace(&mut self.answered, true) {
-            self.limiter.ledger().not_sent();
+        if !std::mem::replace(&mut self.left_flight, true) {
+            self.limiter.windows().not_sent();
             self.limiter.changed.notify_one();
         }
     }
@@ -201,8 +203,8 @@ impl Permit {
 impl Drop for Permit {
     /// The API may have counted a request that failed or was dropped, so it stays in the windows like any other.
     fn drop(&mut self) {
-        self.answered(RateLimitHeaders::default());
-        self.limiter.ledger().permits -= 1;
+        self.headers_received(RateLimitHeaders::default());
+        self.limiter.windows().permits -= 1;
         self.limiter.changed.notify_one();
     }
 }
@@ -215,7 +217,7 @@ enum Admission {
     /// Not before this time.
     At(Instant),
     /// When depends on a request in flight: check again after the next response.
-    AfterAnAnswer,
+    AfterResponse,
 }
 
 /// The requests in the windows. No side effects: the current time is an argument.
@@ -223,7 +225,7 @@ enum Admission {
 struct RequestWindows {
     options: Options,
     /// When the headers of each response of the last hour arrived, in order.
-    answered: VecDeque<Instant>,
+    responses: VecDeque<Instant>,
     /// Requests without response headers yet: each is in both windows.
     in_flight: usize,
     /// Requests whose responses were not read to the end yet: at most [`Options::in_flight`].
@@ -231,9 +233,9 @@ struct RequestWindows {
     /// Set by a 429; removed by the first accepted response after that time.
     paused_until: Option<Instant>,
     /// From the last response with a `ratelimit-remaining` header.
-    told: Option<Remaining>,
+    remaining: Option<Remaining>,
     /// The `ratelimit-limit` of the last response that had one, and when it arrived.
-    told_per_hour: Option<(usize, Instant)>,
+    reported_per_hour: Option<(usize, Instant)>,
 }
 
 /// The API's own count of remaining requests, which includes usage by other clients of the token.
@@ -245,48 +247,58 @@ struct Remaining {
 
 impl RequestWindows {
     fn new(options: Options) -> Self {
-        let (answered, in_flight, permits) = (VecDeque::new(), 0, 0);
-        Self { options, answered, in_flight, permits, paused_until: None, told: None, told_per_hour: None }
+        Self {
+            options,
+            responses: VecDeque::new(),
+            in_flight: 0,
+            permits: 0,
+            paused_until: None,
+            remaining: None,
+            reported_per_hour: None,
+        }
     }
 
+    /// Takes a place in both windows and a permit, if there is one of each at `now`.
     fn take(&mut self, now: Instant) -> Admission {
         if self.permits >= self.options.in_flight {
-            return Admission::AfterAnAnswer;
+            return Admission::AfterResponse;
         }
         self.forget_before(now);
-        let next = self.next(now);
-        if next == Admission::Taken {
+        let admission = self.admission(now);
+        if admission == Admission::Taken {
             self.permits += 1;
             self.in_flight += 1;
-            if let Some(told) = &mut self.told {
-                told.requests = told.requests.saturating_sub(1);
+            if let Some(remaining) = &mut self.remaining {
+                remaining.requests = remaining.requests.saturating_sub(1);
             }
         }
-        next
+        admission
     }
 
-    fn next(&self, now: Instant) -> Admission {
-        let windows = [
+    fn admission(&self, now: Instant) -> Admission {
+        let admissions = [
             self.wait_in(self.options.per_minute, self.options.minute, now),
             self.wait_in(self.options.per_hour, self.options.hour, now),
+            self.wait_for_pause(now),
+            self.wait_for_reset(now),
+            self.wait_for_reported_limit(now),
         ];
-        let told = [self.wait_for_pause(now), self.wait_for_others(now), self.wait_for_told_limit(now)];
-        windows.into_iter().chain(told).max_by_key(Admission::rank).expect("there are five")
+        admissions.into_iter().max_by_key(Admission::rank).expect("there are five")
     }
 
-    /// Whether this window, which holds `most` requests, has a place at `now`.
-    fn wait_in(&self, most: usize, window: Duration, now: Instant) -> Admission {
+    /// Whether this window, which has room for `capacity` requests, has a place at `now`.
+    fn wait_in(&self, capacity: usize, window: Duration, now: Instant) -> Admission {
         let recent = self.recent(window, now);
-        if self.in_flight + recent < most {
+        if self.in_flight + recent < capacity {
             return Admission::Taken;
         }
         // The window is full. `over + 1` requests must leave it to make room for one. The last `recent` entries of
-        // `answered` are in the window and leave in order, so the one that makes room is number `over` of these (from
+        // `responses` are in the window and leave in order, so the one that makes room is number `over` of these (from
         // 0). If they are not enough, the requests in flight alone fill the window, and the time at which one of them
         // leaves is not known before its response.
-        match (self.in_flight + recent).checked_sub(most).filter(|over| *over < recent) {
-            Some(over) => Admission::At(self.answered[self.answered.len() - recent + over] + window),
-            None => Admission::AfterAnAnswer,
+        match (self.in_flight + recent).checked_sub(capacity).filter(|over| *over < recent) {
+            Some(over) => Admission::At(self.responses[self.responses.len() - recent + over] + window),
+            None => Admission::AfterResponse,
         }
     }
 
@@ -294,32 +306,32 @@ impl RequestWindows {
     fn wait_for_pause(&self, now: Instant) -> Admission {
         match self.paused_until {
             Some(until) if until > now => Admission::At(until),
-            Some(_) if self.in_flight > 0 => Admission::AfterAnAnswer,
+            Some(_) if self.in_flight > 0 => Admission::AfterResponse,
             Some(_) | None => Admission::Taken,
         }
     }
 
     /// The hour's window with the limit that the API reported, which matters if it is lower than [`Options::per_hour`].
     /// The report may be wrong or outdated, so it is tested with a single request after [`Options::max_pause`].
-    fn wait_for_told_limit(&self, now: Instant) -> Admission {
-        let Some((limit, said)) = self.told_per_hour else { return Admission::Taken };
-        let ask_again = said + self.options.max_pause;
+    fn wait_for_reported_limit(&self, now: Instant) -> Admission {
+        let Some((limit, reported_at)) = self.reported_per_hour else { return Admission::Taken };
+        let test_again = reported_at + self.options.max_pause;
         match self.wait_in(limit, self.options.hour, now) {
-            Admission::At(_) if ask_again <= now && self.in_flight > 0 => Admission::AfterAnAnswer,
-            Admission::At(_) if ask_again <= now => Admission::Taken,
-            Admission::At(when) => Admission::At(when.min(ask_again)),
+            Admission::At(_) if test_again <= now && self.in_flight > 0 => Admission::AfterResponse,
+            Admission::At(_) if test_again <= now => Admission::Taken,
+            Admission::At(when) => Admission::At(when.min(test_again)),
             other => other,
         }
     }
 
     /// If the API reports 0 remaining requests while our windows have room, another client uses the token: wait for the
     /// reported reset, then send one request, whose response has newer numbers.
-    fn wait_for_others(&self, now: Instant) -> Admission {
-        match &self.told {
+    fn wait_for_reset(&self, now: Instant) -> Admission {
+        match &self.remaining {
             // An estimate: it assumes that the API has not counted the requests in flight. The next response corrects
             // it.
-            Some(told) if told.requests == 0 && self.in_flight > 0 => Admission::AfterAnAnswer,
-            Some(told) if told.requests == 0 && told.reset > now => Admission::At(told.reset),
+            Some(remaining) if remaining.requests == 0 && self.in_flight > 0 => Admission::AfterResponse,
+            Some(remaining) if remaining.requests == 0 && remaining.reset > now => Admission::At(remaining.reset),
             Some(_) | None => Admission::Taken,
         }
     }
@@ -329,41 +341,46 @@ impl RequestWindows {
     }
 
     /// Bounds every duration by [`Options::max_pause`].
-    fn bounded(&self, told: RateLimitHeaders) -> RateLimitHeaders {
-        let most = |length: Duration| length.min(self.options.max_pause);
-        RateLimitHeaders { pause: told.pause.map(most), reset: told.reset.map(most), ..told }
+    fn bounded(&self, headers: RateLimitHeaders) -> RateLimitHeaders {
+        let max = self.options.max_pause;
+        let (pause, reset) = (headers.pause.map(|pause| pause.min(max)), headers.reset.map(|reset| reset.min(max)));
+        RateLimitHeaders { pause, reset, ..headers }
     }
 
-    fn answered(&mut self, now: Instant, told: RateLimitHeaders) {
+    fn headers_received(&mut self, now: Instant, headers: RateLimitHeaders) {
         self.in_flight -= 1;
-        self.answered.push_back(now);
-        match told.pause {
+        self.responses.push_back(now);
+        match headers.pause {
             Some(pause) => self.paused_until = self.paused_until.max(Some(now + pause)),
-            None if told.accepted => self.paused_until = self.paused_until.filter(|until| *until > now),
+            // Accepted during a pause: the request was sent before the 429, so the pause stays.
+            None if headers.accepted => self.paused_until = self.paused_until.filter(|until| *until > now),
             None => {}
         }
         if self.options.per_hour == usize::MAX {
             return;
         }
-        let limit = told.limit.filter(|limit| *limit > 0).map(|limit| (limit, now));
-        self.told_per_hour = limit.or(self.told_per_hour);
-        if let Some(remaining) = told.remaining {
+        if let Some(limit) = headers.limit.filter(|limit| *limit > 0) {
+            self.reported_per_hour = Some((limit, now));
+        }
+        if let Some(remaining) = headers.remaining {
             // The API may not have counted the requests in flight yet.
             let requests = remaining.saturating_sub(self.in_flight);
-            self.told = Some(Remaining { requests, reset: now + told.reset.unwrap_or_default() });
+            self.remaining = Some(Remaining { requests, reset: now + headers.reset.unwrap_or_default() });
         }
     }
 
-    /// Fails if the request at `place` in the queue (from 1) would be sent after `patience`.
-    fn refuse_beyond(&mut self, patience: Instant, place: usize) -> Result<(), TooLong> {
+    /// Fails if the request at `place` in the queue (from 1) would be sent after `latest`.
+    fn check_wait(&mut self, latest: Instant, place: usize) -> Result<(), TooLong> {
         let now = Instant::now();
         self.forget_before(now);
-        let windows = [(self.options.per_minute, self.options.minute), (self.options.per_hour, self.options.hour)];
-        let in_windows = windows.into_iter().map(|(most, window)| self.projected(most, window, now, place));
-        let told = [self.wait_for_pause(now), self.wait_for_others(now), self.wait_for_told_limit(now)];
-        let told = told.into_iter().map(|next| if let Admission::At(when) = next { when } else { now });
-        let when = in_windows.chain(told).max().expect("there are five");
-        if when > patience { Err(TooLong { wait: when - now }) } else { Ok(()) }
+        let mut when = self.projected(self.options.per_minute, self.options.minute, now, place);
+        when = when.max(self.projected(self.options.per_hour, self.options.hour, now, place));
+        for admission in [self.wait_for_pause(now), self.wait_for_reset(now), self.wait_for_reported_limit(now)] {
+            if let Admission::At(time) = admission {
+                when = when.max(time);
+            }
+        }
+        if when > latest { Err(TooLong { wait: when - now }) } else { Ok(()) }
     }
 
     /// The earliest time at which this window admits the request at `place` in the queue (from 1), if all requests before
@@ -372,27 +389,28 @@ impl RequestWindows {
     /// `over + 1` requests must leave the window before its turn, and the last of them decides. If that one has a
     /// response, the time is exact. If it is in flight, one window's length from now is the best case. If it is itself
     /// in the queue, it leaves one window's length after its own turn, which the recursive call computes.
-    fn projected(&self, most: usize, window: Duration, now: Instant, place: usize) -> Instant {
+    fn projected(&self, capacity: usize, window: Duration, now: Instant, place: usize) -> Instant {
         let recent = self.recent(window, now);
-        let Some(over) = (recent + self.in_flight).saturating_add(place).checked_sub(most.saturating_add(1)) else {
+        let sent = recent + self.in_flight;
+        let Some(over) = sent.saturating_add(place).checked_sub(capacity.saturating_add(1)) else {
             return now;
         };
-        match over.checked_sub(recent + self.in_flight) {
-            None if over < recent => self.answered[self.answered.len() - recent + over] + window,
+        match over.checked_sub(sent) {
+            None if over < recent => self.responses[self.responses.len() - recent + over] + window,
             None => now + window,
-            Some(later) => self.projected(most, window, now, later + 1) + window,
+            Some(queued) => self.projected(capacity, window, now, queued + 1) + window,
         }
     }
 
     /// The number of responses in the window.
     fn recent(&self, window: Duration, now: Instant) -> usize {
-        let gone = self.answered.partition_point(|answered| *answered + window <= now);
-        self.answered.len() - gone
+        let gone = self.responses.partition_point(|received| *received + window <= now);
+        self.responses.len() - gone
     }
 
     fn forget_before(&mut self, now: Instant) {
-        let gone = self.answered.len() - self.recent(self.options.hour, now);
-        self.answered.drain(..gone);
+        let gone = self.responses.len() - self.recent(self.options.hour, now);
+        self.responses.drain(..gone);
     }
 }
 
@@ -402,7 +420,7 @@ impl Admission {
     fn rank(&self) -> (u8, Option<Instant>) {
         match self {
             Self::Taken => (0, None),
-            Self::AfterAnAnswer => (1, None),
+            Self::AfterResponse => (1, None),
             Self::At(when) => (2, Some(*when)),
         }
     }

@@ -10,7 +10,7 @@
 //!   requested. A page with fewer rows that is not the last is read again. If it stays short, it is a *hole*.
 //! - **Short lists.** A list is *short* if its pages have fewer rows than its total. This must be proved (below), or it
 //!   is an error: rows could be missing.
-//! - **Too far.** If the proof would need more than [`MOST_PROOF`] empty pages, it is not attempted: the list is
+//! - **Too far.** If the proof would need more than [`MAX_PROOF_PAGES`] empty pages, it is not attempted: the list is
 //!   rejected as soon as the first empty page was empty twice.
 //! - **Small pages.** A short list whose pages are smaller than requested is rejected, because each page may have been
 //!   truncated alike. So no proof is attempted.
@@ -40,14 +40,14 @@ use super::page::Decoded;
 
 /// Maximum number of empty pages that are requested to prove that a list is short. They are a fifth of the requests
 /// that the API allows in a minute, for a total that is 10,000 rows too high. The result is cached for ten minutes.
-pub const MOST_PROOF: u64 = 50;
+pub const MAX_PROOF_PAGES: u64 = 50;
 /// Maximum number of consecutive empty pages with a `next` link that are followed beyond the total and the last rows.
 /// Servers return an empty page now and then, so there may be rows after one.
-const MOST_PROMISED: u64 = 3;
+const MAX_EMPTY_PAGES_WITH_NEXT: u64 = 3;
 /// Maximum number of times that a page with too few rows is read.
-const MOST_READS: u32 = 3;
+const MAX_READS: u32 = 3;
 /// With more holes than this, none is read again.
-const MOST_HOLES: usize = 16;
+const MAX_HOLES: usize = 16;
 
 /// A list with fewer rows than its total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,43 +115,50 @@ impl Extent {
 
     /// Adds a page: the one after the last, or one that was read before. Of two readings of a page the one with more rows
     /// counts. If they are equal, the total of the first one counts, because it dates from when the other pages were read.
-    pub(super) fn note<T>(&mut self, number: u64, page: &Decoded<T>) {
-        let (rows, next, links) = (page.count as u64, page.next.is_some(), page.has_links);
-        let read = PageFacts { rows, total: page.total, next, links, reads: 1, was_longer: false };
-        let is_new = number > self.asked();
+    pub(super) fn add<T>(&mut self, number: u64, page: &Decoded<T>) {
+        let rows = page.count as u64;
+        let read = PageFacts {
+            rows,
+            total: page.total,
+            next: page.next.is_some(),
+            links: page.has_links,
+            reads: 1,
+            was_longer: false,
+        };
+        let is_new = number > self.pages_read();
         // A page with rows after an empty one: the empty pages are not after the last rows any more, so their totals
         // must be counted again.
-        let is_behind_empty = rows > 0 && self.pages.last().is_some_and(|before| before.rows == 0);
+        let is_after_empty = rows > 0 && self.pages.last().is_some_and(|before| before.rows == 0);
         match self.pages.get_mut(index(number)) {
             Some(before) => before.read_again(read),
             None => self.pages.push(read),
         }
-        if is_new && rows <= self.size && !is_behind_empty {
+        if is_new && rows <= self.size && !is_after_empty {
             self.rows += rows;
-            self.count_total_of(number);
+            self.add_total_of(number);
         } else {
             self.rows = self.pages.iter().map(|page| page.rows).sum();
             self.size = self.size.max(rows);
             (self.total, self.total_of_empty) = (None, None);
-            (1..=self.asked()).for_each(|number| self.count_total_of(number));
+            (1..=self.pages_read()).for_each(|number| self.add_total_of(number));
         }
     }
 
-    fn count_total_of(&mut self, number: u64) {
-        let total = self.total_of(number);
-        let largest = if self.is_telling(number) { &mut self.total } else { &mut self.total_of_empty };
+    fn add_total_of(&mut self, number: u64) {
+        let total = self.plausible_total_of(number);
+        let largest = if self.is_total_preferred(number) { &mut self.total } else { &mut self.total_of_empty };
         *largest = total.max(*largest);
     }
 
     /// The number of pages that were read, repeated reads not counted.
-    pub(super) fn asked(&self) -> u64 {
+    pub(super) fn pages_read(&self) -> u64 {
         self.pages.len() as u64
     }
 
     /// Whether to request the page after the last one.
     pub(super) fn has_more(&self) -> bool {
         let Some(last) = self.pages.last() else { return true };
-        if self.is_endless() || self.far().is_some() {
+        if self.is_endless() || self.too_far().is_some() {
             return false;
         }
         if last.next {
@@ -160,15 +167,15 @@ impl Extent {
         match self.total() {
             // The list is as short as in the earlier reading, which covered the next page too. Unless the last page is
             // full: then a row may have been added after it.
-            Some(_) if self.is_known() => last.rows >= self.full(),
-            Some(total) if total > self.rows() => self.asked() < self.pages_of(total),
+            Some(_) if self.is_known_short() => last.rows >= self.full_page_rows(),
+            Some(total) if total > self.rows() => self.pages_read() < self.pages_of(total),
             Some(total) if total == self.rows() => false,
-            Some(_) | None => last.rows > 0 && (!last.links || last.rows >= self.full()),
+            Some(_) | None => last.rows > 0 && (!last.links || last.rows >= self.full_page_rows()),
         }
     }
 
     /// The number of the last page that is known to have rows, among the first `wanted` rows of the list.
-    pub(super) fn ahead(&self, wanted: u64) -> u64 {
+    pub(super) fn known_pages(&self, wanted: u64) -> u64 {
         let total = self.total().unwrap_or(0);
         let rows = self.known.filter(|known| known.total == total).map_or(total, |known| known.rows);
         match self.pages[..] {
@@ -180,17 +187,17 @@ impl Extent {
     }
 
     /// The next page to request after the pages in order: a hole, or a page of the proof.
-    pub(super) fn missing(&self) -> Option<u64> {
+    pub(super) fn next_out_of_order(&self) -> Option<u64> {
         if self.total() == Some(self.rows()) || self.has_shrunk() || self.is_endless() {
             return None;
         }
         let mut holes = self.holes();
-        if holes.clone().count() > MOST_HOLES {
+        if holes.clone().count() > MAX_HOLES {
             return None;
         }
         match holes.next() {
-            Some(hole) => (self.reads(hole.page) < MOST_READS).then_some(hole.page),
-            None => self.unproved().or_else(|| self.promised()),
+            Some(hole) => (self.reads(hole.page) < MAX_READS).then_some(hole.page),
+            None => self.next_of_proof().or_else(|| self.announced_but_empty()),
         }
     }
 
@@ -200,26 +207,27 @@ impl Extent {
     /// The order matters. Rows that move to an earlier page while the proof is read end up on the last page with rows,
     /// so that page is read again after the empty ones. But if the total ends on that page, the missing rows belong on
     /// it: then it is read again first.
-    fn unproved(&self) -> Option<u64> {
-        let short = self.short().filter(|_| !self.is_known())?;
-        let (last, counted) = (self.last_with_rows(), self.pages_of(short.total));
-        let after = (last + 1..=counted.max(last + 1)).find(|number| self.reads(*number) == 0);
-        let again = |number: u64| (self.reads(number) < 2).then_some(number);
-        let last_again = || if last > 0 { again(last) } else { None };
-        if self.far().is_some() {
-            return again(last + 1);
+    fn next_of_proof(&self) -> Option<u64> {
+        let short = self.short().filter(|_| !self.is_known_short())?;
+        let (last, pages_of_total) = (self.last_with_rows(), self.pages_of(short.total));
+        let first_empty = last + 1;
+        let unread_empty = (first_empty..=pages_of_total.max(first_empty)).find(|number| self.reads(*number) == 0);
+        let needs_second_read = |number: &u64| *number > 0 && self.reads(*number) < 2;
+        if self.too_far().is_some() {
+            return Some(first_empty).filter(needs_second_read);
         }
-        if last >= counted {
-            return last_again().or(after);
+        let last_again = Some(last).filter(needs_second_read);
+        if last >= pages_of_total {
+            return last_again.or(unread_empty);
         }
-        after.or_else(|| again(last + 1)).or_else(last_again)
+        unread_empty.or(Some(first_empty).filter(needs_second_read)).or(last_again)
     }
 
     /// An empty page that the page before it announced as `next`. It is read twice, unless the total confirms the end.
-    fn promised(&self) -> Option<u64> {
+    fn announced_but_empty(&self) -> Option<u64> {
         let last = self.last_with_rows();
-        let promised = last > 0 && last < self.asked() && self.page(last).next;
-        (promised && self.reads(last + 1) < 2).then_some(last + 1)
+        let is_announced = last > 0 && last < self.pages_read() && self.page(last).next;
+        (is_announced && self.reads(last + 1) < 2).then_some(last + 1)
     }
 
     /// The rows of all pages. Rows that are on several pages count several times.
@@ -272,31 +280,30 @@ impl Extent {
 
     /// Whether the list has no end: several empty pages after the last rows and after the total still have a `next` link.
     pub fn is_endless(&self) -> bool {
-        let counted = self.total().map_or(0, |total| self.pages_of(total)).max(self.last_with_rows());
-        let promises = self.pages.last().is_some_and(|page| page.next);
-        promises && self.asked() >= counted + MOST_PROMISED
+        let expected = self.total().map_or(0, |total| self.pages_of(total)).max(self.last_with_rows());
+        let has_next = self.pages.last().is_some_and(|page| page.next);
+        has_next && self.pages_read() >= expected + MAX_EMPTY_PAGES_WITH_NEXT
     }
 
     /// The pages that the proof would need, if there is an empty page after the last rows and these are too many.
-    pub fn far(&self) -> Option<TooFar> {
+    pub fn too_far(&self) -> Option<TooFar> {
         let (short, last) = (self.short()?, self.last_with_rows());
-        let most = if self.small_size().is_some() { 1 } else { MOST_PROOF };
+        let max = if self.small_size().is_some() { 1 } else { MAX_PROOF_PAGES };
         let pages = self.pages_of(short.total).saturating_sub(last);
-        (self.asked() > last && pages > most).then_some(TooFar { page: last + 1, pages })
+        (self.pages_read() > last && pages > max).then_some(TooFar { page: last + 1, pages })
     }
 
     /// Whether the list is exactly as short as in the earlier reading.
-    fn is_known(&self) -> bool {
+    fn is_known_short(&self) -> bool {
         self.known.is_some() && self.known == self.short()
     }
 
     fn holes(&self) -> impl Iterator<Item = Hole> + Clone {
         let (size, last) = (self.size, self.last_with_rows());
-        let pages = (1..).zip(&self.pages).filter(move |(number, page)| {
-            let is_last = *number > last || (*number == last && !page.next);
-            page.rows < size && !is_last
-        });
-        pages.map(move |(page, own)| Hole { page, rows: own.rows, size })
+        (1..).zip(&self.pages).filter_map(move |(number, page)| {
+            let is_last = number > last || (number == last && !page.next);
+            (page.rows < size && !is_last).then_some(Hole { page: number, rows: page.rows, size })
+        })
     }
 
     /// The first plausible total: usually that of page 1.
@@ -306,18 +313,18 @@ impl Extent {
 
     /// The plausible totals, in the order of the pages.
     fn totals(&self) -> impl Iterator<Item = u64> {
-        let are_told = self.total.is_some();
-        let numbers = (1..=self.asked()).filter(move |number| self.is_telling(*number) || !are_told);
-        numbers.filter_map(|number| self.total_of(number))
+        let has_preferred = self.total.is_some();
+        let numbers = (1..=self.pages_read()).filter(move |number| self.is_total_preferred(*number) || !has_preferred);
+        numbers.filter_map(|number| self.plausible_total_of(number))
     }
 
     /// Whether the total of a page is preferred: the page is not after the last rows.
-    fn is_telling(&self, number: u64) -> bool {
+    fn is_total_preferred(&self, number: u64) -> bool {
         number <= self.last_with_rows().max(1)
     }
 
     /// The total of a page, unless there are more rows up to this page, or a `next` page although it is reached.
-    fn total_of(&self, number: u64) -> Option<u64> {
+    fn plausible_total_of(&self, number: u64) -> Option<u64> {
         let page = self.page(number);
         let total = page.total?;
         let until = (number - 1).saturating_mul(self.size) + page.rows;
@@ -326,11 +333,11 @@ impl Extent {
     }
 
     fn pages_of(&self, rows: u64) -> u64 {
-        rows.div_ceil(self.full()).max(1)
+        rows.div_ceil(self.full_page_rows()).max(1)
     }
 
     /// The rows of a full page. If there is only one page, its size says nothing: it may be small because the list is.
-    fn full(&self) -> u64 {
+    fn full_page_rows(&self) -> u64 {
         let mut with_rows = self.pages.iter().filter(|page| page.rows > 0);
         let is_single = with_rows.nth(1).is_none();
         if is_single { self.size.max(PER_PAGE as u64) } else { self.size }

@@ -45,12 +45,12 @@ mod scope;
 mod test_double;
 
 pub use base_url::is_loopback;
-pub use body::{Body, Head, NoObject};
+pub use body::{Body, Head, NotAnObject};
 pub use budgets::Budgets;
 pub use client::{Client, Options};
 pub use exchange::{Attempt, Exchange, Observer, Sent};
 pub use fault::Fault;
-pub use list_extent::{Extent, Hole, MOST_PROOF, ShortBy, TooFar};
+pub use list_extent::{Extent, Hole, MAX_PROOF_PAGES, ShortBy, TooFar};
 pub use read_ahead::{Memory, ReadAhead};
 pub use request::{PER_PAGE, Request, RequestLine};
 pub use scope::RequestScope;

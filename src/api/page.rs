@@ -4,8 +4,8 @@
 //! ```text
 //! Pages::next ◄── (in order) ── channel of page tasks ◄── scheduler task ◄── ReadAhead: one slot per page
 //!      │                                                       ▲
-//!      ├── page 1, then `Extent::ahead`: schedule(2..=n) ──────┘
-//!      └── no page left in order: `Extent::missing`, one page at a time, again or out of order
+//!      ├── page 1, then `Extent::known_pages`: schedule(2..=n) ──────┘
+//!      └── no page left in order: `Extent::next_out_of_order`, one page at a time, again or out of order
 //! ```
 //!
 //! Each request runs in its own task, so its response is read to the end and its permit is released even while the
@@ -18,7 +18,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use super::list_extent::{Extent, ShortBy};
@@ -45,7 +45,7 @@ pub struct Decoded<T> {
 impl<T> Decoded<T> {
     /// Whether the list continues after this page, according to its link or its total. For lists that are read with a
     /// single request.
-    pub fn is_part(&self) -> bool {
+    pub fn has_more(&self) -> bool {
         self.next.is_some() || self.total.is_some_and(|total| total > self.count as u64)
     }
 }
@@ -62,7 +62,7 @@ pub struct Fetch<T> {
     /// The list that the pages belong to.
     pub list: ListId,
     /// Whether the plan will read the whole list: no LIMIT above is known to stop it early.
-    pub whole: bool,
+    pub reads_all: bool,
     /// Bounds how far the scan reads ahead.
     pub ahead: Arc<ReadAhead>,
     /// Decodes a body.
@@ -80,9 +80,10 @@ impl<T: Send + 'static> Fetch<T> {
     ///
     /// # Errors
     /// The request's [`Fault`], or the error of `decode`.
-    pub async fn one(self: Arc<Self>, request: Request) -> Result<Decoded<T>, Error> {
+    pub async fn fetch_one(self: Arc<Self>, request: Request) -> Result<Decoded<T>, Error> {
         let slot = self.ahead.room().await;
-        Task::spawn(async move { self.page(request, slot).await }).join().await.map(|(decoded, _slot)| decoded)
+        let (decoded, _slot) = join(spawn(async move { self.page(request, slot).await })).await?;
+        Ok(decoded)
     }
 
     async fn page(&self, request: Request, mut slot: PageSlot) -> Result<(Decoded<T>, PageSlot), Error> {
@@ -100,7 +101,7 @@ pub struct ReadPage<T> {
     /// Its rows and what it says about the list.
     pub decoded: Decoded<T>,
     /// Whether it was requested out of order: it may have been returned before.
-    pub again: bool,
+    pub out_of_order: bool,
 }
 
 /// Reads a list once, page by page. Dropping it aborts its requests.
@@ -115,22 +116,30 @@ pub struct Pages<T> {
     scheduled: u64,
     ended: bool,
     /// Takes a slot for each scheduled page, in order, and starts its task. Replaced when more pages are scheduled.
-    scheduler: Option<Task<()>>,
+    scheduler: Option<AbortOnDropHandle<()>>,
     /// The tasks of scheduled pages, in order.
-    coming: UnboundedReceiver<Coming<T>>,
-    schedule: UnboundedSender<Coming<T>>,
+    page_tasks: UnboundedReceiver<PageTask<T>>,
+    page_task_sender: UnboundedSender<PageTask<T>>,
 }
 
-type Coming<T> = Task<Result<(Decoded<T>, PageSlot), Error>>;
+type PageTask<T> = AbortOnDropHandle<Result<(Decoded<T>, PageSlot), Error>>;
 
 impl<T: Send + 'static> Pages<T> {
     /// Nothing is sent before the first call of [`Pages::next`]. `rows_wanted` bounds the pages that are fetched ahead;
     /// `known` is the result of an earlier proof that the list is shorter than its total.
     pub fn new(fetch: Arc<Fetch<T>>, request: Request, rows_wanted: Option<usize>, known: Option<ShortBy>) -> Self {
-        let (schedule, coming) = unbounded_channel();
-        let rows_wanted = rows_wanted.map_or(u64::MAX, |rows| rows as u64);
-        let extent = Extent::new(known);
-        Self { fetch, request, rows_wanted, extent, scheduled: 0, ended: false, scheduler: None, coming, schedule }
+        let (page_task_sender, page_tasks) = unbounded_channel();
+        Self {
+            fetch,
+            request,
+            rows_wanted: rows_wanted.map_or(u64::MAX, |rows| rows as u64),
+            extent: Extent::new(known),
+            scheduled: 0,
+            ended: false,
+            scheduler: None,
+            page_tasks,
+            page_task_sender,
+        }
     }
 
     /// Returns the next page in order, then the pages that are requested again, then `None`.
@@ -143,20 +152,20 @@ impl<T: Send + 'static> Pages<T> {
         if std::mem::replace(&mut self.ended, true) {
             return Ok(None);
         }
-        let again = !self.extent.has_more();
-        let (number, decoded) = if again {
-            let Some(number) = self.extent.missing() else { return Ok(None) };
-            (number, self.alone(number).await?)
+        let out_of_order = !self.extent.has_more();
+        let (number, decoded) = if out_of_order {
+            let Some(number) = self.extent.next_out_of_order() else { return Ok(None) };
+            (number, self.fetch_out_of_order(number).await?)
         } else {
-            (self.extent.asked() + 1, self.in_order().await?)
+            (self.extent.pages_read() + 1, self.fetch_in_order().await?)
         };
         if let Some(next) = &decoded.next {
             self.check_progress(number, next)?;
         }
-        self.extent.note(number, &decoded);
+        self.extent.add(number, &decoded);
         self.schedule_ahead();
         self.ended = false;
-        Ok(Some(ReadPage { decoded, again }))
+        Ok(Some(ReadPage { decoded, out_of_order }))
     }
 
     /// The length of the list according to the pages so far.
@@ -164,53 +173,55 @@ impl<T: Send + 'static> Pages<T> {
         &self.extent
     }
 
-    async fn in_order(&mut self) -> Result<Decoded<T>, Error> {
-        let taken = self.extent.asked();
-        if taken == self.scheduled {
-            self.schedule(taken + 1..=taken + 1);
+    async fn fetch_in_order(&mut self) -> Result<Decoded<T>, Error> {
+        let read = self.extent.pages_read();
+        if read == self.scheduled {
+            self.schedule(read + 1..=read + 1);
         }
-        let page = self.coming.recv().await.expect("`schedule` is kept, so the channel stays open");
-        page.join().await.map(|(decoded, _slot)| decoded)
+        let task = self.page_tasks.recv().await.expect("the sender is kept, so the channel stays open");
+        let (decoded, _slot) = join(task).await?;
+        Ok(decoded)
     }
 
     /// Fetches a page out of order. Pages that were fetched ahead are dropped first, to release their slots: this page
     /// needs one, and all of them may be taken.
-    async fn alone(&mut self, number: u64) -> Result<Decoded<T>, Error> {
+    async fn fetch_out_of_order(&mut self, number: u64) -> Result<Decoded<T>, Error> {
         self.scheduler = None;
-        (self.schedule, self.coming) = unbounded_channel();
-        self.scheduled = self.extent.asked().max(number);
+        (self.page_task_sender, self.page_tasks) = unbounded_channel();
+        self.scheduled = self.extent.pages_read().max(number);
         self.fetch.scope.query.ledger.expect_one_more();
-        Arc::clone(&self.fetch).one(self.request.page(number)).await
+        Arc::clone(&self.fetch).fetch_one(self.request.page(number)).await
     }
 
     /// Schedules the pages that page 1 announces. Pages beyond them, and pages that a LIMIT may make unnecessary, are
     /// fetched one at a time.
     fn schedule_ahead(&mut self) {
-        let taken = self.extent.asked();
-        if taken == 1 && self.fetch.whole && self.extent.total().is_some() {
-            self.expect(self.extent.ahead(u64::MAX));
+        let read = self.extent.pages_read();
+        if read == 1 && self.fetch.reads_all && self.extent.total().is_some() {
+            self.report_pages(self.extent.known_pages(u64::MAX));
         }
-        let ahead = self.extent.ahead(self.rows_wanted);
-        if taken == self.scheduled && ahead > taken && self.extent.has_more() {
-            self.schedule(taken + 1..=ahead);
+        let last = self.extent.known_pages(self.rows_wanted);
+        if read == self.scheduled && last > read && self.extent.has_more() {
+            self.schedule(read + 1..=last);
         }
     }
 
     /// Reports the number of pages that this list is known to need.
-    fn expect(&self, pages: u64) {
-        self.fetch.scope.query.ledger.expect(self.fetch.list, self.request.part(), pages);
+    fn report_pages(&self, pages: u64) {
+        self.fetch.scope.query.ledger.expect_requests(self.fetch.list, self.request.part(), pages);
     }
 
     fn schedule(&mut self, numbers: RangeInclusive<u64>) {
         self.scheduled = *numbers.end();
-        self.expect(self.scheduled);
-        let (fetch, request, schedule) = (Arc::clone(&self.fetch), self.request.clone(), self.schedule.clone());
-        self.scheduler = Some(Task::spawn(async move {
+        self.report_pages(self.scheduled);
+        let (fetch, request) = (Arc::clone(&self.fetch), self.request.clone());
+        let page_task_sender = self.page_task_sender.clone();
+        self.scheduler = Some(spawn(async move {
             for number in numbers {
                 let slot = fetch.ahead.room().await;
                 let (fetch, request) = (Arc::clone(&fetch), request.page(number));
-                let page = Task::spawn(async move { fetch.page(request, slot).await });
-                if schedule.send(page).is_err() {
+                let task = spawn(async move { fetch.page(request, slot).await });
+                if page_task_sender.send(task).is_err() {
                     return;
                 }
             }
@@ -234,30 +245,20 @@ fn page_number(link: &str) -> Option<u64> {
         .and_then(|(_, page)| page.parse().ok())
 }
 
-/// A task that is aborted when it is dropped. Its log lines have the span that was current when it was spawned.
-#[derive(Debug)]
-struct Task<T>(JoinHandle<T>);
-
-impl<T: Send + 'static> Task<T> {
-    fn spawn(future: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(tokio::spawn(future.in_current_span()))
-    }
-
-    async fn join(mut self) -> T {
-        match (&mut self.0).await {
-            Ok(output) => output,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime shuts down, and this future with it.
-                Err(_) => std::future::pending().await,
-            },
-        }
-    }
+/// Spawns a task whose log lines have the current span.
+fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> AbortOnDropHandle<T> {
+    AbortOnDropHandle::new(tokio::spawn(future.in_current_span()))
 }
 
-impl<T> Drop for Task<T> {
-    fn drop(&mut self) {
-        self.0.abort();
+/// Waits for a task. Its panic continues here.
+async fn join<T>(task: AbortOnDropHandle<T>) -> T {
+    match task.await {
+        Ok(output) => output,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime shuts down, and this future with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 

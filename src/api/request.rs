@@ -65,16 +65,13 @@ impl Request {
     /// The query parameters, `page` and `per_page` included.
     pub(super) fn parameters(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
         let query = self.query.iter().map(|(name, value)| (name.as_str(), Cow::from(value)));
-        let page = self.page.into_iter();
-        let page = page.flat_map(|page| [("page", page.to_string()), ("per_page", PER_PAGE.to_string())]);
-        query.chain(page.map(|(name, value)| (name, Cow::from(value))))
+        let page = self.page.map(|page| [("page", page.to_string().into()), ("per_page", PER_PAGE.to_string().into())]);
+        query.chain(page.into_iter().flatten())
     }
 
     /// The request line, for errors.
     pub fn at(&self) -> RequestLine {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.parameters());
-        let query = query.finish();
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(self.parameters()).finish();
         let path = if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) };
         RequestLine { method: if self.is_post() { "POST" } else { "GET" }, path }
     }

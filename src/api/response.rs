@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use serde::Deserialize;
 
-use super::body::{Head, NoObject};
+use super::body::{Head, NotAnObject};
 use super::limit::RateLimitHeaders;
 use super::{Body, Fault, RequestLine};
 
@@ -27,9 +27,9 @@ pub(super) fn body(
 ) -> Result<Body, Fault> {
     let status = head.status;
     Body::try_new(bytes, head).map_err(|problem| match problem {
-        NoObject::Unfinished => Fault::Cut { at, attempts, cause: None },
-        NoObject::Empty => Fault::NoBody { at, status },
-        NoObject::Other => {
+        NotAnObject::Unfinished => Fault::Cut { at, attempts, cause: None },
+        NotAnObject::Empty => Fault::NoBody { at, status },
+        NotAnObject::Other => {
             let content_type = text(headers, CONTENT_TYPE.as_str());
             Fault::NotJson { at, status, content_type }
         }
@@ -45,19 +45,26 @@ struct ErrorBody {
 }
 
 /// The error for a response with a status outside 2xx.
-pub(super) fn refusal(bytes: &[u8], at: RequestLine, status: StatusCode, headers: &HeaderMap) -> Fault {
+pub(super) fn error(bytes: &[u8], at: RequestLine, status: StatusCode, headers: &HeaderMap) -> Fault {
     if status.is_redirection() {
         let location = text(headers, LOCATION.as_str());
         return Fault::Redirect { at, status: status.as_u16(), location };
     }
     let ErrorBody { id, message, request_id } = serde_json::from_slice(bytes).unwrap_or_default();
-    let line = |value: serde_json::Value| match value {
+    Fault::Status {
+        at,
+        status: status.as_u16(),
+        id: id.map(one_line),
+        message: message.map(one_line),
+        request_id: request_id.map(one_line).or_else(|| self::request_id(headers)),
+    }
+}
+
+fn one_line(value: serde_json::Value) -> String {
+    match value {
         serde_json::Value::String(text) => shortened(&text),
         other => shortened(&other.to_string()),
-    };
-    let request_id = request_id.map(line).or_else(|| self::request_id(headers));
-    let (status, id, message) = (status.as_u16(), id.map(line), message.map(line));
-    Fault::Status { at, status, id, message, request_id }
+    }
 }
 
 fn request_id(headers: &HeaderMap) -> Option<String> {
@@ -70,8 +77,8 @@ fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
 
 /// A message for one line of text: control characters replaced by spaces, and cut after 500 characters.
 fn shortened(text: &str) -> String {
-    const MOST: usize = 500;
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
+    const MAX_CHARACTERS: usize = 500;
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARACTERS).collect();
     if line.chars().count() < text.chars().count() { line + "…" } else { line }
 }
 
@@ -82,14 +89,14 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// The rate-limit information in a response's headers.
-pub(super) fn told(status: StatusCode, headers: &HeaderMap) -> RateLimitHeaders {
-    let refused = status == StatusCode::TOO_MANY_REQUESTS;
+pub(super) fn rate_limit_headers(status: StatusCode, headers: &HeaderMap) -> RateLimitHeaders {
+    let is_429 = status == StatusCode::TOO_MANY_REQUESTS;
     let number = |name| text(headers, name).and_then(|text| text.trim().parse::<u64>().ok());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let reset = number("ratelimit-reset").and_then(|at| Duration::from_secs(at).checked_sub(now));
     RateLimitHeaders {
-        accepted: !refused,
-        pause: retry_after(headers).filter(|_| refused),
+        accepted: !is_429,
+        pause: retry_after(headers).filter(|_| is_429),
         limit: number("ratelimit-limit").and_then(|limit| limit.try_into().ok()),
         remaining: number("ratelimit-remaining").and_then(|left| left.try_into().ok()),
         reset,

@@ -27,18 +27,17 @@ impl<E: Exchange> Retrying<E> {
         Self { options, dice, below }
     }
 
-    async fn until_answered(&self, call: Attempt<'_>) -> Result<Body, Fault> {
+    async fn with_retries(&self, call: Attempt<'_>) -> Result<Body, Fault> {
         let Attempt { request, scope, attempt: mut attempts, observer } = call;
         let mut paused = Duration::ZERO;
         loop {
-            let mut heard = PauseObserver { pause: None, observer: &mut *observer };
-            let answered =
-                self.below.exchange(Attempt { request, scope, attempt: attempts, observer: &mut heard }).await;
-            let fault = match answered {
+            let mut pause_observer = PauseObserver { pause: None, observer: &mut *observer };
+            let attempt = Attempt { request, scope, attempt: attempts, observer: &mut pause_observer };
+            let fault = match self.below.exchange(attempt).await {
                 Ok(body) => return Ok(body),
                 Err(fault) => fault,
             };
-            let pause = match heard.pause.filter(|_| is_refusal(&fault)) {
+            let pause = match pause_observer.pause.filter(|_| is_429(&fault)) {
                 // The budget waits for this pause, before the request is sent again.
                 Some(pause) => {
                     paused += pause;
@@ -47,14 +46,14 @@ impl<E: Exchange> Retrying<E> {
                     }
                     Duration::ZERO
                 }
-                None if attempts < self.options.attempts && may_be_sent_again(request, &fault) => {
+                None if attempts < self.options.attempts && may_be_retried(request, &fault) => {
                     attempts += 1;
                     self.pause(attempts - 1)
                 }
                 None => return Err(fault),
             };
-            warn!(path = request.at().path, attempts, pause_ms = pause.as_millis(), error = %fault, "sending again");
-            scope.sends_again();
+            warn!(path = request.at().path, attempts, pause_ms = pause.as_millis(), error = %fault, "retrying");
+            scope.count_retry();
             sleep(pause).await;
         }
     }
@@ -67,13 +66,13 @@ impl<E: Exchange> Retrying<E> {
 
 impl<E: Exchange> Exchange for Retrying<E> {
     fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
-        self.until_answered(call).boxed()
+        self.with_retries(call).boxed()
     }
 }
 
-/// Whether the request may be sent again: the failure is temporary, and repeating it is safe.
-fn may_be_sent_again(request: &Request, fault: &Fault) -> bool {
-    let may_pass = match fault {
+/// Whether the request may be retried: the error is temporary, and repeating the request is safe.
+fn may_be_retried(request: &Request, fault: &Fault) -> bool {
+    let is_temporary = match fault {
         Fault::Unreachable { .. } | Fault::Cut { .. } | Fault::Slow { .. } => true,
         Fault::Status { status, .. } => matches!(status, 429 | 500..=599),
         Fault::Redirect { .. }
@@ -90,10 +89,10 @@ fn may_be_sent_again(request: &Request, fault: &Fault) -> bool {
         | Fault::BaseUrl { .. }
         | Fault::Setup(_) => false,
     };
-    may_pass && !(request.is_post() && fault.may_have_been_carried_out())
+    is_temporary && !(request.is_post() && fault.may_have_been_executed())
 }
 
-fn is_refusal(fault: &Fault) -> bool {
+fn is_429(fault: &Fault) -> bool {
     matches!(fault, Fault::Status { status: 429, .. })
 }
 
@@ -104,9 +103,9 @@ struct PauseObserver<'a> {
 }
 
 impl Observer for PauseObserver<'_> {
-    fn answered(&mut self, told: RateLimitHeaders) {
-        self.pause = told.pause;
-        self.observer.answered(told);
+    fn headers_received(&mut self, headers: RateLimitHeaders) {
+        self.pause = headers.pause;
+        self.observer.headers_received(headers);
     }
 
     fn sent(&mut self, sent: Sent) {
@@ -186,9 +185,9 @@ mod tests {
             let shown = format!("{step:?}");
             let double = Double::in_turn([step, Step::body()]);
 
-            let answered = ask(&retrying(&double), &post(), &a_scope()).await;
+            let result = ask(&retrying(&double), &post(), &a_scope()).await;
 
-            assert_eq!(answered.is_ok(), attempts == 2, "{shown}");
+            assert_eq!(result.is_ok(), attempts == 2, "{shown}");
             assert_eq!(double.attempts().len(), attempts, "{shown}");
         }
     }
@@ -197,7 +196,7 @@ mod tests {
     async fn a_429_with_retry_after_is_not_an_attempt_and_leaves_the_pause_to_the_budget() {
         let refused = || {
             Step::status(429)
-                .telling(RateLimitHeaders { pause: Some(Duration::from_secs(5)), ..RateLimitHeaders::default() })
+                .with_headers(RateLimitHeaders { pause: Some(Duration::from_secs(5)), ..RateLimitHeaders::default() })
         };
         let double = Double::in_turn((0..10).map(|_| refused()).chain([Step::body()]));
         let scope = a_scope();
@@ -214,7 +213,7 @@ mod tests {
     async fn pauses_that_add_up_to_more_than_max_wait_are_a_budget_fault() {
         let refused = || {
             Step::status(429)
-                .telling(RateLimitHeaders { pause: Some(Duration::from_secs(25)), ..RateLimitHeaders::default() })
+                .with_headers(RateLimitHeaders { pause: Some(Duration::from_secs(25)), ..RateLimitHeaders::default() })
         };
         let double = Double::always(refused);
 
@@ -227,7 +226,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_429_whose_body_reaches_the_timeout_counts_as_an_attempt() {
         let pause = RateLimitHeaders { pause: Some(Duration::from_secs(5)), ..RateLimitHeaders::default() };
-        let double = Double::always(move || Step::slow().telling(pause));
+        let double = Double::always(move || Step::slow().with_headers(pause));
 
         let fault = ask(&retrying(&double), &get(), &a_scope()).await.unwrap_err();
 

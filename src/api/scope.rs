@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::query::{Count, Counts, Query, SentEnough};
+use crate::query::{Count, Counts, Query, RequestLimitReached};
 #[cfg(test)]
 use crate::query::{Limits, Principal, Queries};
 
@@ -42,15 +42,15 @@ impl RequestScope {
     /// Counts one more request.
     ///
     /// # Errors
-    /// [`SentEnough`] if the query has reached its limit. The request must not be sent then.
-    pub fn one_more_request(&self) -> Result<(), SentEnough> {
-        self.query.one_more_request()?;
+    /// [`RequestLimitReached`] if the query has reached its limit. The request must not be sent then.
+    pub fn count_request(&self) -> Result<(), RequestLimitReached> {
+        self.query.count_request()?;
         self.counts.requests.add(1);
         Ok(())
     }
 
     /// Counts a request that will be retried.
-    pub fn sends_again(&self) {
+    pub fn count_retry(&self) {
         self.count(|counts| &counts.retries, 1);
         self.query.ledger.expect_one_more();
     }

@@ -21,13 +21,13 @@ pub(super) struct Double {
 
 /// The course of one exchange.
 pub(super) struct Step {
-    told: Option<RateLimitHeaders>,
-    takes: Duration,
-    ends: Ends,
+    headers: Option<RateLimitHeaders>,
+    duration: Duration,
+    end: End,
 }
 
 #[derive(Debug)]
-enum Ends {
+enum End {
     Body,
     Status(u16),
     Cut,
@@ -58,25 +58,25 @@ impl Double {
         self.calls.lock().unwrap().iter().map(|(_, begin)| *begin).collect()
     }
 
-    async fn answer(&self, call: Attempt<'_>) -> Result<Body, Fault> {
+    async fn run(&self, call: Attempt<'_>) -> Result<Body, Fault> {
         let Attempt { request, attempt, observer, .. } = call;
         let begin = Instant::now();
         self.calls.lock().unwrap().push((attempt, begin));
-        let Step { told, takes, ends } = (self.next)();
-        if let Some(told) = told {
-            observer.answered(told);
+        let Step { headers, duration, end } = (self.next)();
+        if let Some(headers) = headers {
+            observer.headers_received(headers);
         }
-        sleep(takes).await;
-        let connected = !matches!(ends, Ends::Unreachable);
-        let ended = ends.result(request, attempt);
+        sleep(duration).await;
+        let connected = !matches!(end, End::Unreachable);
+        let result = end.result(request, attempt);
         observer.sent(Sent { at: request.at(), attempt, connected, head: None, duration: begin.elapsed() });
-        ended
+        result
     }
 }
 
 impl Exchange for Arc<Double> {
     fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
-        self.answer(call).boxed()
+        self.run(call).boxed()
     }
 }
 
@@ -88,52 +88,52 @@ impl fmt::Debug for Double {
 
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.ends.fmt(f)
+        self.end.fmt(f)
     }
 }
 
 impl Step {
     /// The body `{}`.
     pub(super) fn body() -> Self {
-        Self::of(Ends::Body)
+        Self::of(End::Body)
     }
 
     /// An error of this status.
     pub(super) fn status(status: u16) -> Self {
-        Self::of(Ends::Status(status))
+        Self::of(End::Status(status))
     }
 
     /// A body that ends early.
     pub(super) fn cut() -> Self {
-        Self::of(Ends::Cut)
+        Self::of(End::Cut)
     }
 
     /// No response within the timeout of an attempt.
     pub(super) fn slow() -> Self {
-        Self::of(Ends::Slow)
+        Self::of(End::Slow)
     }
 
     /// A connection that cannot be established.
     pub(super) fn unreachable() -> Self {
-        Self::of(Ends::Unreachable)
+        Self::of(End::Unreachable)
     }
 
-    fn of(ends: Ends) -> Self {
-        Self { told: None, takes: Duration::ZERO, ends }
+    fn of(end: End) -> Self {
+        Self { headers: None, duration: Duration::ZERO, end }
     }
 
     /// Adds rate-limit headers.
-    pub(super) fn telling(self, told: RateLimitHeaders) -> Self {
-        Self { told: Some(told), ..self }
+    pub(super) fn with_headers(self, headers: RateLimitHeaders) -> Self {
+        Self { headers: Some(headers), ..self }
     }
 
     /// Sets the time between the headers and the end of the body.
-    pub(super) fn taking(self, takes: Duration) -> Self {
-        Self { takes, ..self }
+    pub(super) fn lasting(self, duration: Duration) -> Self {
+        Self { duration, ..self }
     }
 }
 
-impl Ends {
+impl End {
     fn result(self, request: &Request, attempts: u32) -> Result<Body, Fault> {
         let at = request.at();
         Err(match self {

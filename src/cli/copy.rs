@@ -74,7 +74,7 @@ impl StatementRun {
 
     /// What an EXEC has started, or why it has not, should there be no rows to tell it.
     pub(super) fn written(&self) -> Option<Result<String>> {
-        self.query.as_ref().and_then(|query| query.written())
+        self.query.as_ref().and_then(|query| query.exec_outcome())
     }
 
     /// What is to be said about the rows.

@@ -72,7 +72,7 @@ impl Engine {
         }
         // The time limit is that of one EXEC for each row.
         let rows = u32::try_from(plans.len()).unwrap_or(u32::MAX);
-        query.runs_within(limits_of_execs(&query, rows));
+        query.start_running(limits_of_execs(&query, rows));
         let context = self.task(query, Execution::New);
         Ok(UpdatePlans { plans, id, context })
     }

@@ -178,7 +178,7 @@ impl<'a> AnyMethod<'a> {
     fn returns(&self) -> String {
         match self {
             Self::Select(resource, _) => resource.to_string(),
-            Self::Exec(callable) => callable.answers.to_string(),
+            Self::Exec(callable) => callable.returns.to_string(),
         }
     }
 

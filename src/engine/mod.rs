@@ -278,7 +278,7 @@ impl Engine {
                     (statement, plans)
                 }
             };
-            planned.runs_within(if statement.writes { limits_of_execs(&planned, 1) } else { *planned.limits() });
+            planned.start_running(if statement.writes { limits_of_execs(&planned, 1) } else { *planned.limits() });
             let plans = plans.into_iter().map(|ready| ready.plan).collect();
             let query = Arc::clone(&planned);
             let context = move || engine.task(Arc::clone(&planned), execution);

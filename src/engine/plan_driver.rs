@@ -206,7 +206,7 @@ mod tests {
             let query = impatient.begin(&Principal::local(), sql);
             let (engine, run, writes) = (impatient.clone(), Arc::clone(&query), statement.writes);
             if writes {
-                query.runs_within(limits_of_execs(&query, 1));
+                query.start_running(limits_of_execs(&query, 1));
             }
             let context = move || engine.task(Arc::clone(&run), Execution::New);
             let stream = one_after_another(vec![plan], Arc::clone(&query), context).unwrap();

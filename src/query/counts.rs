@@ -35,7 +35,7 @@ impl Count {
 
     /// Adds one, unless the result would be more than `most`. Returns whether it was added.
     pub(super) fn add_one_within(&self, most: u64) -> bool {
-        let more = |number: u64| (number < most).then_some(number + 1);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+        let incremented = |number: u64| (number < most).then_some(number + 1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, incremented).is_ok()
     }
 }

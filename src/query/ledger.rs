@@ -3,10 +3,10 @@
 //! Several components learn about the same list at different times, and each reports what it knows at once:
 //!
 //! ```text
-//! join    has the key of a list             expect_list(list)                 1 request
-//! scan    makes the requests of the key     expect(list, part, 1)             1 per part
-//! page 1  has the number of pages           expect(list, part, pages)         the largest number counts
-//! retry   sends a request once more         expect_one_more()                 + 1
+//! join    has the key of a list             expect_list(list)                     1 request
+//! scan    makes the requests of the key     expect_requests(list, part, 1)        1 per part
+//! page 1  has the number of pages           expect_requests(list, part, pages)    the largest number counts
+//! retry   sends a request once more         expect_one_more()                     + 1
 //! ```
 //!
 //! A *list* is a table with the values of its path parameters. A *part* is what one series of requests reads of the
@@ -79,16 +79,16 @@ impl Ledger {
     }
 
     /// Reports the number of requests that a part of a list needs. An earlier report of a larger number stays.
-    pub fn expect(&self, list: ListId, part: PartId, requests: u64) {
+    pub fn expect_requests(&self, list: ListId, part: PartId, requests: u64) {
         self.entries().change(list, |list| {
-            let known = list.part(part);
-            *known = requests.max(*known);
+            let reported = list.part(part);
+            *reported = requests.max(*reported);
         });
     }
 
     /// Reports that a part of a list is read again from its first page: the number reported before stays counted, and
     /// the part starts again at one request.
-    pub fn expect_again(&self, list: ListId, part: PartId) {
+    pub fn expect_reread(&self, list: ListId, part: PartId) {
         let mut entries = self.entries();
         let mut before = 0;
         entries.change(list, |list| before = std::mem::replace(list.part(part), 1));
@@ -132,8 +132,8 @@ impl ListRequests {
     /// The number of requests of a part; a new part starts at 0.
     fn part(&mut self, part: PartId) -> &mut u64 {
         match self {
-            Self::One(own, _) if *own == part => {}
-            Self::One(own, requests) => *self = Self::Several(HashMap::from([(*own, *requests)])),
+            Self::One(known, _) if *known == part => {}
+            Self::One(known, requests) => *self = Self::Several(HashMap::from([(*known, *requests)])),
             Self::Expected => *self = Self::One(part, 0),
             Self::Several(_) => {}
         }
@@ -174,10 +174,10 @@ mod tests {
 
         ledger.expect_list(list(1));
         assert_eq!(ledger.needed(), 1);
-        ledger.expect(list(1), part(1), 1);
+        ledger.expect_requests(list(1), part(1), 1);
         assert_eq!(ledger.needed(), 1, "the join and the scan mean the same request");
-        ledger.expect(list(1), part(2), 1);
-        ledger.expect(list(1), part(1), 5);
+        ledger.expect_requests(list(1), part(2), 1);
+        ledger.expect_requests(list(1), part(1), 5);
         ledger.expect_list(list(1));
 
         assert_eq!(ledger.needed(), 6);
@@ -186,11 +186,11 @@ mod tests {
     #[test]
     fn a_list_that_is_read_again_counts_again() {
         let ledger = Ledger::default();
-        ledger.expect(list(1), part(1), 3);
+        ledger.expect_requests(list(1), part(1), 3);
 
-        ledger.expect_again(list(1), part(1));
+        ledger.expect_reread(list(1), part(1));
         assert_eq!(ledger.needed(), 4, "three were sent, and at least one will be");
-        ledger.expect(list(1), part(1), 2);
+        ledger.expect_requests(list(1), part(1), 2);
         ledger.expect_one_more();
 
         assert_eq!(ledger.needed(), 6);
@@ -199,27 +199,30 @@ mod tests {
     #[test]
     fn the_next_plan_reads_its_lists_again_and_sums_saturate() {
         let ledger = Ledger::default();
-        ledger.expect(list(1), part(1), 3);
+        ledger.expect_requests(list(1), part(1), 3);
         ledger.begin_next_plan();
-        ledger.expect(list(1), part(1), 3);
+        ledger.expect_requests(list(1), part(1), 3);
         assert_eq!(ledger.needed(), 6);
 
-        (0..3).for_each(|number| ledger.expect(list(2), part(number), u64::MAX));
+        (0..3).for_each(|number| ledger.expect_requests(list(2), part(number), u64::MAX));
         ledger.expect_one_more();
 
         assert_eq!(ledger.needed(), u64::MAX);
     }
 
-    fn said() -> impl Strategy<Value = Vec<(u64, Option<(u64, u64)>)>> {
+    /// Reports of lists (`None`) and of the requests of a part.
+    fn reports() -> impl Strategy<Value = Vec<(u64, Option<(u64, u64)>)>> {
         prop::collection::vec((0_u64..4, prop::option::of((0_u64..3, 1_u64..9))), 0..20)
     }
 
-    fn needed(said: &[(u64, Option<(u64, u64)>)]) -> u64 {
+    fn needed(reports: &[(u64, Option<(u64, u64)>)]) -> u64 {
         let ledger = Ledger::default();
-        for (number, known) in said {
-            match known {
+        for (number, of_part) in reports {
+            match of_part {
                 None => ledger.expect_list(list(*number)),
-                Some((own, requests)) => ledger.expect(list(*number), part(*own), *requests),
+                Some((number_of_part, requests)) => {
+                    ledger.expect_requests(list(*number), part(*number_of_part), *requests)
+                }
             }
         }
         ledger.needed()
@@ -227,13 +230,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn neither_order_nor_repetition_matters(said in said().prop_flat_map(|said| {
-            let twice: Vec<_> = said.iter().chain(&said).copied().collect();
-            (Just(said), Just(twice).prop_shuffle())
+        fn neither_order_nor_repetition_matters(reports in reports().prop_flat_map(|reports| {
+            let twice: Vec<_> = reports.iter().chain(&reports).copied().collect();
+            (Just(reports), Just(twice).prop_shuffle())
         })) {
-            let (said, shuffled) = said;
+            let (once, shuffled) = reports;
 
-            prop_assert_eq!(needed(&shuffled), needed(&said));
+            prop_assert_eq!(needed(&shuffled), needed(&once));
         }
     }
 }

@@ -15,9 +15,9 @@ pub struct Limits {
 
 /// The query has reached its maximum number of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SentEnough {
+pub struct RequestLimitReached {
     /// The maximum.
-    pub most: u64,
+    pub limit: u64,
     /// The number of requests that it is known to need.
     pub needed: u64,
 }

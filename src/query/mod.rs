@@ -15,7 +15,7 @@ mod running;
 
 pub use counts::{Count, Counts};
 pub use ledger::{Ledger, ListId, PartId};
-pub use limits::{Limits, SentEnough};
+pub use limits::{Limits, RequestLimitReached};
 pub use principal::{Identity, Peer, Principal};
 pub use queries::{Queries, Registered};
 pub use running::{Cancelled, Query, QueryId, QueryState};

@@ -65,7 +65,7 @@ impl Drop for Registered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::{Cancelled, QueryState, SentEnough};
+    use crate::query::{Cancelled, QueryState, RequestLimitReached};
 
     fn begin(queries: &Arc<Queries>, limits: Limits) -> Registered {
         queries.begin(Principal::local(), "SELECT 1", limits)
@@ -77,7 +77,7 @@ mod tests {
         let (one, other) = (begin(&queries, Limits::default()), begin(&queries, Limits::default()));
         let kept = Arc::clone(&one);
 
-        one.runs_within(Limits::default());
+        one.start_running(Limits::default());
         assert_eq!((one.state(), other.state()), (QueryState::Running, QueryState::Planning));
         drop(one);
 
@@ -106,14 +106,14 @@ mod tests {
         let queries = Arc::new(Queries::default());
         let query = begin(&queries, Limits { max_requests: 2, ..Limits::default() });
 
-        assert!(query.has_requests_left().is_ok());
-        assert_eq!([query.one_more_request(), query.one_more_request()], [Ok(()), Ok(())]);
-        assert_eq!(query.one_more_request(), Err(SentEnough { most: 2, needed: 3 }));
+        assert!(query.check_request_limit().is_ok());
+        assert_eq!([query.count_request(), query.count_request()], [Ok(()), Ok(())]);
+        assert_eq!(query.count_request(), Err(RequestLimitReached { limit: 2, needed: 3 }));
         for _ in 0..5 {
             query.ledger.expect_one_more();
         }
 
-        assert_eq!(query.has_requests_left(), Err(SentEnough { most: 2, needed: 5 }));
+        assert_eq!(query.check_request_limit(), Err(RequestLimitReached { limit: 2, needed: 5 }));
         assert_eq!(query.counts.requests.get(), 2);
     }
 
@@ -122,7 +122,7 @@ mod tests {
         let queries = Arc::new(Queries::default());
         let query = begin(&queries, Limits::default());
 
-        (0..50).chain(0..50).for_each(|number| query.notice(number.to_string()));
+        (0..50).chain(0..50).for_each(|number| query.add_notice(number.to_string()));
 
         assert_eq!(query.notices().len(), 20);
         assert_eq!(query.notices()[19], "19");

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, error_span};
 
-use super::{Counts, Ledger, Limits, Principal, SentEnough};
+use super::{Counts, Ledger, Limits, Principal, RequestLimitReached};
 use crate::error;
 
 /// Maximum number of notices: a query over thousands of keys must not keep thousands of them.
@@ -54,7 +54,7 @@ pub struct Query {
     pub counts: Counts,
     /// The number of requests that it is known to need.
     pub ledger: Ledger,
-    told: Mutex<QueryReport>,
+    report: Mutex<QueryReport>,
 }
 
 /// What the query reports while it runs: its current activity, notes, and the outcome of an EXEC.
@@ -62,7 +62,7 @@ pub struct Query {
 struct QueryReport {
     has_ended: bool,
     activity: Option<String>,
-    written: Option<error::Result<String>>,
+    exec_outcome: Option<error::Result<String>>,
     notices: Vec<String>,
 }
 
@@ -80,7 +80,7 @@ impl Query {
             cancelled: CancellationToken::new(),
             counts: Counts::default(),
             ledger: Ledger::default(),
-            told: Mutex::default(),
+            report: Mutex::default(),
         }
     }
 
@@ -111,17 +111,17 @@ impl Query {
     /// Whether the query has ended, reached its timeout or was cancelled. Nothing is done for it any more, except for a
     /// POST that was started. The client may not have been informed yet.
     pub fn has_ended(&self) -> bool {
-        self.told().has_ended || self.is_cancelled() || Instant::now() >= self.deadline()
+        self.report().has_ended || self.is_cancelled() || Instant::now() >= self.deadline()
     }
 
     /// Starts the execution of its plan, with these limits.
-    pub fn runs_within(&self, limits: Limits) {
+    pub fn start_running(&self, limits: Limits) {
         // Only the first call has an effect: a query is executed once.
         let _ = self.running.set(limits);
     }
 
     pub(super) fn end(&self) {
-        self.told().has_ended = true;
+        self.report().has_ended = true;
     }
 
     /// The limits of the execution, or those of the planning before that.
@@ -165,48 +165,48 @@ impl Query {
     /// Checks that one more request may be sent, before it waits for the budget.
     ///
     /// # Errors
-    /// [`SentEnough`] if the limit is reached.
-    pub fn has_requests_left(&self) -> Result<(), SentEnough> {
-        if self.counts.requests.get() < self.limits().max_requests { Ok(()) } else { Err(self.sent_enough()) }
+    /// [`RequestLimitReached`] if the limit is reached.
+    pub fn check_request_limit(&self) -> Result<(), RequestLimitReached> {
+        if self.counts.requests.get() < self.limits().max_requests { Ok(()) } else { Err(self.limit_reached()) }
     }
 
     /// Counts one more request.
     ///
     /// # Errors
-    /// [`SentEnough`] if the limit is reached. The request must not be sent then.
-    pub fn one_more_request(&self) -> Result<(), SentEnough> {
-        if self.counts.requests.add_one_within(self.limits().max_requests) { Ok(()) } else { Err(self.sent_enough()) }
+    /// [`RequestLimitReached`] if the limit is reached. The request must not be sent then.
+    pub fn count_request(&self) -> Result<(), RequestLimitReached> {
+        if self.counts.requests.add_one_within(self.limits().max_requests) { Ok(()) } else { Err(self.limit_reached()) }
     }
 
-    fn sent_enough(&self) -> SentEnough {
-        let most = self.limits().max_requests;
-        SentEnough { most, needed: self.ledger.needed().max(most + 1) }
+    fn limit_reached(&self) -> RequestLimitReached {
+        let limit = self.limits().max_requests;
+        RequestLimitReached { limit, needed: self.ledger.needed().max(limit + 1) }
     }
 
     /// Sets the current activity, which replaces the one before.
-    pub fn now(&self, activity: String) {
-        self.told().activity = Some(activity);
+    pub fn set_activity(&self, activity: String) {
+        self.report().activity = Some(activity);
     }
 
     /// What the query is waiting for, if it is something other than pages.
     pub fn activity(&self) -> Option<String> {
-        self.told().activity.clone()
+        self.report().activity.clone()
     }
 
     /// Stores what an EXEC has started, or why it failed. This is reported even if the client disconnects before the row
     /// arrives, because the action is not undone.
-    pub fn has_written(&self, what: error::Result<String>) {
-        self.told().written = Some(what);
+    pub fn set_exec_outcome(&self, outcome: error::Result<String>) {
+        self.report().exec_outcome = Some(outcome);
     }
 
     /// What an EXEC has started, or why it failed.
-    pub fn written(&self) -> Option<error::Result<String>> {
-        self.told().written.clone()
+    pub fn exec_outcome(&self) -> Option<error::Result<String>> {
+        self.report().exec_outcome.clone()
     }
 
     /// Adds a notice to the result, unless it has the same one already.
-    pub fn notice(&self, text: String) {
-        let notices = &mut self.told().notices;
+    pub fn add_notice(&self, text: String) {
+        let notices = &mut self.report().notices;
         if notices.len() < MOST_NOTICES && !notices.contains(&text) {
             notices.push(text);
         }
@@ -214,11 +214,11 @@ impl Query {
 
     /// The notices, in order.
     pub fn notices(&self) -> Vec<String> {
-        self.told().notices.clone()
+        self.report().notices.clone()
     }
 
     /// Usable after a panic: each change is a single assignment or push.
-    fn told(&self) -> MutexGuard<'_, QueryReport> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn report(&self) -> MutexGuard<'_, QueryReport> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

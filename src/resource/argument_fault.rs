@@ -1,11 +1,10 @@
 //! The errors of a procedure's arguments.
 
-use std::fmt;
-
 use crate::error::{Failure, Kind};
 
 /// Invalid arguments of a procedure.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .problem.text(.procedure))]
 pub struct Fault {
     /// `digitalocean.compute.image_actions.image_actions_post`.
     pub procedure: String,
@@ -28,7 +27,7 @@ pub enum Problem {
         known: Vec<String>,
     },
     /// A parameter with two arguments.
-    Twice(String),
+    GivenTwice(String),
     /// Required parameters without an argument.
     Missing(Vec<String>),
     /// A value of the wrong type.
@@ -50,7 +49,7 @@ pub enum Problem {
         allowed: Vec<String>,
     },
     /// A parameter that is only valid with other values of another parameter.
-    DoesNotGoWith {
+    InvalidCombination {
         /// The parameter.
         name: String,
         /// The other parameter.
@@ -61,7 +60,7 @@ pub enum Problem {
         is: Vec<String>,
     },
     /// A body that is not a JSON object, with the reason.
-    NoObject(String),
+    NotAnObject(String),
     /// A path parameter in the body.
     BelongsInPath(String),
     /// A parameter that has different values in the body and as an argument.
@@ -75,30 +74,27 @@ pub enum Problem {
     },
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { procedure, problem, .. } = self;
-        match problem.as_ref() {
-            Problem::Unknown { name, .. } => write!(f, "`{procedure}` takes no `{name}`"),
-            Problem::Twice(name) => write!(f, "`{name}` is given twice"),
-            Problem::Missing(names) => write!(f, "`{procedure}` needs {}", NameList(names, " and ")),
-            Problem::Type { name, wanted, found } => write!(f, "`{name}` is to be {wanted}, and `{found}` is not"),
-            Problem::NotAllowed { name, found, allowed } => {
-                write!(f, "`{name}` is to be {}, and is `{found}`", NameList(allowed, " or "))
+impl Problem {
+    fn text(&self, procedure: &str) -> String {
+        match self {
+            Self::Unknown { name, .. } => format!("`{procedure}` has no parameter `{name}`"),
+            Self::GivenTwice(name) => format!("`{name}` is given twice"),
+            Self::Missing(names) => format!("`{procedure}` needs {}", quoted(names, " and ")),
+            Self::Type { name, wanted, found } => format!("`{name}` must be {wanted}, but is `{found}`"),
+            Self::NotAllowed { name, found, allowed } => {
+                format!("`{name}` must be {}, but is `{found}`", quoted(allowed, " or "))
             }
-            Problem::DoesNotGoWith { name, other, value, is } => {
-                write!(f, "`{name}` goes with {} as `{other}`, and not with `{value}`", NameList(is, " or "))
+            Self::InvalidCombination { name, other, value, is } => {
+                format!("`{name}` is only valid with {} as `{other}`, not with `{value}`", quoted(is, " or "))
             }
-            Problem::NoObject(why) => write!(f, "the JSON body is no object: {why}"),
-            Problem::BelongsInPath(name) => write!(f, "`{name}` does not belong in the JSON body"),
-            Problem::Contradiction { name, named, json } => {
-                write!(f, "`{name}` is `{named}`, and `{json}` in the JSON body")
+            Self::NotAnObject(why) => format!("the JSON body is not an object: {why}"),
+            Self::BelongsInPath(name) => format!("`{name}` must not be in the JSON body"),
+            Self::Contradiction { name, named, json } => {
+                format!("`{name}` is `{named}`, but `{json}` in the JSON body")
             }
         }
     }
 }
-
-impl std::error::Error for Fault {}
 
 impl Failure for Fault {
     fn kind(&self) -> Kind {
@@ -109,17 +105,15 @@ impl Failure for Fault {
         let example = &self.example;
         Some(match self.problem.as_ref() {
             Problem::Unknown { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`? {example}"),
-            Problem::Unknown { nearest: None, known, .. } => format!("it takes {}: {example}", known.join(", ")),
+            Problem::Unknown { nearest: None, known, .. } => {
+                format!("its parameters are {}: {example}", known.join(", "))
+            }
             _ => format!("write {example}"),
         })
     }
 }
 
-struct NameList<'a>(&'a [String], &'static str);
-
-impl fmt::Display for NameList<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.0.iter().map(|name| format!("`{name}`")).collect();
-        f.write_str(&names.join(self.1))
-    }
+fn quoted(names: &[String], separator: &str) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(separator)
 }

@@ -67,7 +67,7 @@ impl Callable {
     /// # Errors
     /// [`Fault`], with a corrected statement.
     pub fn check(&self, arguments: &Arguments) -> Result<(), Fault> {
-        self.gather(arguments).map(|_| ())
+        self.read(arguments).map(|_| ())
     }
 
     /// Builds the request from arguments whose values are all known.
@@ -75,42 +75,45 @@ impl Callable {
     /// # Errors
     /// [`Fault`], with a corrected statement.
     pub fn invoke(&self, arguments: &Arguments) -> Result<Invocation, Fault> {
-        let Procedure { path, parameters, fixed, .. } = &self.procedure;
+        let procedure = &self.procedure;
+        let values = self.read(arguments)?;
         let mut binding = Binding::default();
         let mut body: Map<String, Json> =
-            fixed.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-        let values = self.gather(arguments)?;
-        for (name, value) in values.iter().filter_map(|(name, given)| Some((*name, known(given)?))) {
-            match parameters.iter().find(|own| own.name == name).map(|own| own.location) {
-                Some(Location::Path) => binding = binding.with(name, key(value)),
+            procedure.fixed.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        for (name, value) in &values {
+            let Some(value) = known_value(value) else { continue };
+            match procedure.parameter(name).map(|parameter| parameter.location) {
+                Some(Location::Path) => binding = binding.with(name, path_value(value)),
                 Some(Location::Body) | None => {
-                    body.insert(name.to_owned(), value.clone());
+                    body.insert((*name).to_owned(), value.clone());
                 }
             }
         }
-        let path = path.fill(|name| binding.get(name).cloned());
-        let path = path.ok_or_else(|| self.fault(Problem::Missing(vec!["a value of its path".into()]), &values))?;
+        let Some(path) = procedure.path.fill(|name| binding.get(name).cloned()) else {
+            return Err(self.fault(Problem::Missing(vec!["a value of its path".into()]), &values));
+        };
         Ok(Invocation { path, binding, body: Json::Object(body).to_string() })
     }
 
     /// Returns every parameter that has an argument, with the value in the parameter's type.
-    fn gather<'a>(&'a self, arguments: &Arguments) -> Result<Values<'a>, Fault> {
-        let mut reading = ArgumentReader { callable: self, values: Values::new(), problem: None };
-        for (name, given) in &arguments.named {
-            reading.named(name, given);
+    fn read<'a>(&'a self, arguments: &Arguments) -> Result<Values<'a>, Fault> {
+        let mut reader = ArgumentReader { callable: self, values: Values::new(), problem: None };
+        for (name, value) in &arguments.named {
+            reader.read_named(name, value);
         }
         match &arguments.json {
             Some(ArgumentValue::Value(Json::Null)) | None => {}
-            Some(ArgumentValue::Value(text)) => reading.json(text),
+            Some(ArgumentValue::Value(text)) => reader.read_body(text),
             // The body is not known yet and may hold any missing parameter, so the checks below come when it is bound.
-            Some(ArgumentValue::Later) if reading.problem.is_none() => return Ok(reading.values),
+            Some(ArgumentValue::Later) if reader.problem.is_none() => return Ok(reader.values),
             Some(ArgumentValue::Later) => {}
         }
-        reading.conditions();
-        reading.missing();
-        let ArgumentReader { values, problem, .. } = reading;
-        problem.map_or(Ok(()), |problem| Err(self.fault(problem, &values)))?;
-        Ok(values)
+        reader.check_conditions();
+        reader.check_missing();
+        match reader.problem {
+            Some(problem) => Err(self.fault(problem, &reader.values)),
+            None => Ok(reader.values),
+        }
     }
 
     fn fault(&self, problem: Problem, values: &Values<'_>) -> Fault {
@@ -121,21 +124,29 @@ impl Callable {
     /// nearest allowed one; a required parameter without an argument gets the declaration's example. Parameters are
     /// written in the declared order; the declaration must have a parameter after the one that its `when` refers to.
     fn example(&self, problem: &Problem, values: &Values<'_>) -> String {
-        let mut given: BTreeMap<&str, String> =
-            values.iter().filter_map(|(name, given)| Some((*name, text(known(given)?)))).collect();
-        if let Problem::NotAllowed { name, found, allowed } = problem {
-            let near = nearest(found, allowed.iter().map(String::as_str)).map(str::to_owned);
-            given.extend(self.procedure.parameter(name).zip(near).map(|(own, near)| (own.name.as_str(), near)));
+        let mut usable: BTreeMap<&str, String> = BTreeMap::new();
+        for (name, value) in values {
+            if let Some(value) = known_value(value) {
+                usable.insert(name, text(value));
+            }
         }
-        let fixed = |name: &str| self.procedure.fixed.get(name).cloned();
+        if let Problem::NotAllowed { name, found, allowed } = problem
+            && let Some(parameter) = self.procedure.parameter(name)
+            && let Some(nearest) = nearest(found, allowed.iter().map(String::as_str))
+        {
+            usable.insert(&parameter.name, nearest.to_owned());
+        }
         let mut written: Vec<(&str, String)> = Vec::new();
         for Parameter { name, when, required, example, .. } in &self.procedure.parameters {
-            let belongs = when.as_ref().is_none_or(|when| {
-                let other = written.iter().find(|(other, _)| *other == when.parameter).map(|(_, value)| value.clone());
-                other.or_else(|| fixed(&when.parameter)).is_some_and(|value| when.is.contains(&value))
+            let is_valid = when.as_ref().is_none_or(|when| {
+                let in_statement = written.iter().find(|(other, _)| *other == when.parameter).map(|(_, value)| value);
+                let other_value = in_statement.or_else(|| self.procedure.fixed.get(&when.parameter));
+                other_value.is_some_and(|value| when.is.contains(value))
             });
-            let value = given.get(name.as_str()).cloned().or_else(|| required.then(|| example.clone()));
-            written.extend(value.filter(|_| belongs).map(|value| (name.as_str(), value)));
+            let value = usable.get(name.as_str()).or_else(|| required.then_some(example));
+            if let Some(value) = value.filter(|_| is_valid) {
+                written.push((name, value.clone()));
+            }
         }
         let pairs: Vec<_> =
             written.iter().map(|(name, value)| format!("@{name}='{}'", value.replace('\'', "''"))).collect();
@@ -154,121 +165,133 @@ struct ArgumentReader<'a> {
 }
 
 impl ArgumentReader<'_> {
-    fn wrong(&mut self, problem: Problem) {
+    /// Keeps the first problem.
+    fn add_problem(&mut self, problem: Problem) {
         self.problem.get_or_insert(problem);
     }
 
-    fn named(&mut self, name: &str, given: &ArgumentValue) {
+    fn read_named(&mut self, name: &str, value: &ArgumentValue) {
         let procedure = &self.callable.procedure;
-        let Some(parameter) = procedure.parameter(name) else { return self.stranger(name, given) };
+        let Some(parameter) = procedure.parameter(name) else { return self.read_unknown(name, value) };
         if self.values.contains_key(parameter.name.as_str()) {
-            return self.wrong(Problem::Twice(name.to_owned()));
+            return self.add_problem(Problem::GivenTwice(name.to_owned()));
         }
-        match given {
+        match value {
             ArgumentValue::Value(Json::Null) => {}
             ArgumentValue::Later => {
                 self.values.insert(&parameter.name, ArgumentValue::Later);
             }
-            ArgumentValue::Value(value) => self.take(parameter.name.as_str(), value),
+            ArgumentValue::Value(value) => self.add_value(parameter.name.as_str(), value),
         }
     }
 
     /// An argument that is not a parameter. It is accepted if the procedure has a fixed value of this name and the
     /// argument repeats it.
-    fn stranger(&mut self, name: &str, given: &ArgumentValue) {
+    fn read_unknown(&mut self, name: &str, value: &ArgumentValue) {
         let procedure = &self.callable.procedure;
-        if let Some(own) = procedure.fixed.get(name) {
-            match given {
-                ArgumentValue::Value(value) if text(value) != *own => {
-                    let allowed = vec![own.clone()];
-                    self.wrong(Problem::NotAllowed { name: name.to_owned(), found: shown(value), allowed });
+        if let Some(fixed) = procedure.fixed.get(name) {
+            match value {
+                ArgumentValue::Value(value) if text(value) != *fixed => {
+                    let allowed = vec![fixed.clone()];
+                    self.add_problem(Problem::NotAllowed { name: name.to_owned(), found: shortened(value), allowed });
                 }
                 ArgumentValue::Value(_) | ArgumentValue::Later => {}
             }
             return;
         }
-        let known: Vec<String> = procedure.parameters.iter().map(|own| own.name.clone()).collect();
+        let known: Vec<String> = procedure.parameters.iter().map(|parameter| parameter.name.clone()).collect();
         let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
-        if let (Some(nearest), ArgumentValue::Value(value)) = (&nearest, given) {
-            let free = procedure.parameter(nearest).filter(|own| !self.values.contains_key(own.name.as_str()));
-            if let Some((parameter, Ok(value))) = free.map(|own| (own, typed(own, value))) {
-                // Only for the example: the name is still an error.
-                self.values.insert(&parameter.name, ArgumentValue::Value(value));
-            }
+        if let Some(parameter) = nearest.as_ref().and_then(|nearest| procedure.parameter(nearest))
+            && let ArgumentValue::Value(value) = value
+            && !self.values.contains_key(parameter.name.as_str())
+            && let Ok(value) = typed(parameter, value)
+        {
+            // Only for the example: the name is still an error.
+            self.values.insert(&parameter.name, ArgumentValue::Value(value));
         }
-        self.wrong(Problem::Unknown { name: name.to_owned(), nearest, known });
+        self.add_problem(Problem::Unknown { name: name.to_owned(), nearest, known });
     }
 
     /// Adds the value of an existing parameter.
-    fn take(&mut self, name: &str, value: &Json) {
+    fn add_value(&mut self, name: &str, value: &Json) {
         let procedure = &self.callable.procedure;
         let Some(parameter) = procedure.parameter(name) else { return };
         match typed(parameter, value) {
             Ok(value) => {
                 self.values.insert(&parameter.name, ArgumentValue::Value(value));
             }
-            Err(problem) => self.wrong(problem),
+            Err(problem) => self.add_problem(problem),
         }
     }
 
-    fn json(&mut self, text: &Json) {
+    fn read_body(&mut self, text: &Json) {
         let fields = match text {
             Json::String(text) => serde_json::from_str::<Fields>(text).map_err(|error| error.to_string()),
-            other => Err(format!("it is `{}`", shown(other))),
+            other => Err(format!("it is `{}`", shortened(other))),
         };
         match fields {
-            Err(why) => self.wrong(Problem::NoObject(why)),
-            Ok(Fields(fields)) => fields.iter().for_each(|(name, value)| self.field(name, value)),
+            Err(why) => self.add_problem(Problem::NotAnObject(why)),
+            Ok(Fields(fields)) => fields.iter().for_each(|(name, value)| self.read_field(name, value)),
         }
     }
 
-    fn field(&mut self, name: &str, value: &Json) {
+    fn read_field(&mut self, name: &str, value: &Json) {
         let procedure = &self.callable.procedure;
-        match procedure.parameter(name).map(|own| own.location) {
-            Some(Location::Path) => self.wrong(Problem::BelongsInPath(name.to_owned())),
-            None => self.stranger(name, &ArgumentValue::Value(value.clone())),
-            Some(Location::Body) if *value == Json::Null => {}
-            Some(Location::Body) => match self.values.get(name).cloned() {
-                None => self.take(name, value),
-                // Compared with the body when it is bound.
-                Some(ArgumentValue::Later) => {}
-                Some(ArgumentValue::Value(named)) => {
-                    let same = procedure.parameter(name).map(|own| typed(own, value)) == Some(Ok(named.clone()));
-                    if !same {
-                        let (named, json) = (shown(&named), shown(value));
-                        self.wrong(Problem::Contradiction { name: name.to_owned(), named, json });
-                    }
-                }
-            },
+        let Some(parameter) = procedure.parameter(name) else {
+            return self.read_unknown(name, &ArgumentValue::Value(value.clone()));
+        };
+        if parameter.location == Location::Path {
+            return self.add_problem(Problem::BelongsInPath(name.to_owned()));
         }
-    }
-
-    /// Finds a parameter whose `when` does not allow the value of the other parameter.
-    fn conditions(&mut self) {
-        for Parameter { name, when, .. } in &self.callable.procedure.parameters {
-            let Some(when) = when.as_ref().filter(|_| self.values.contains_key(name.as_str())) else { continue };
-            let Some(value) = self.values.get(when.parameter.as_str()).and_then(known).map(text) else { continue };
-            if !when.is.contains(&value) {
-                let (other, is) = (when.parameter.clone(), when.is.clone());
-                self.wrong(Problem::DoesNotGoWith { name: name.clone(), other, value, is });
+        if value.is_null() {
+            return;
+        }
+        match self.values.get(name) {
+            None => self.add_value(name, value),
+            // Compared with the body when it is bound.
+            Some(ArgumentValue::Later) => {}
+            Some(ArgumentValue::Value(named)) if typed(parameter, value).as_ref() == Ok(named) => {}
+            Some(ArgumentValue::Value(named)) => {
+                let (named, json) = (shortened(named), shortened(value));
+                self.add_problem(Problem::Contradiction { name: name.to_owned(), named, json });
             }
         }
     }
 
-    fn missing(&mut self) {
-        let needed = |parameter: &&Parameter| {
-            parameter.required
-                && !self.values.contains_key(parameter.name.as_str())
-                && parameter.when.as_ref().is_none_or(|when| {
-                    let other = self.values.get(when.parameter.as_str()).and_then(known);
-                    other.is_some_and(|value| when.is.contains(&text(value)))
-                })
-        };
-        let names: Vec<String> =
-            self.callable.procedure.parameters.iter().filter(needed).map(|own| own.name.clone()).collect();
-        if !names.is_empty() {
-            self.wrong(Problem::Missing(names));
+    /// Finds a parameter whose `when` does not allow the value of the other parameter.
+    fn check_conditions(&mut self) {
+        for Parameter { name, when, .. } in &self.callable.procedure.parameters {
+            let Some(when) = when.as_ref().filter(|_| self.values.contains_key(name.as_str())) else { continue };
+            let Some(value) = self.known_text(&when.parameter) else { continue };
+            if !when.is.contains(&value) {
+                let (other, is) = (when.parameter.clone(), when.is.clone());
+                self.add_problem(Problem::InvalidCombination { name: name.clone(), other, value, is });
+            }
         }
+    }
+
+    fn check_missing(&mut self) {
+        let parameters = self.callable.procedure.parameters.iter();
+        let missing: Vec<String> =
+            parameters.filter(|parameter| self.is_missing(parameter)).map(|parameter| parameter.name.clone()).collect();
+        if !missing.is_empty() {
+            self.add_problem(Problem::Missing(missing));
+        }
+    }
+
+    /// Whether a parameter has no value although it is required, always or with the value of another one.
+    fn is_missing(&self, parameter: &Parameter) -> bool {
+        let is_required = parameter.required
+            && parameter
+                .when
+                .as_ref()
+                .is_none_or(|when| self.known_text(&when.parameter).is_some_and(|value| when.is.contains(&value)));
+        is_required && !self.values.contains_key(parameter.name.as_str())
+    }
+
+    /// The value of a parameter as text, if it is known.
+    fn known_text(&self, name: &str) -> Option<String> {
+        self.values.get(name).and_then(known_value).map(text)
     }
 }
 
@@ -289,7 +312,7 @@ impl<'de> Deserialize<'de> for Fields {
                 let mut fields: Vec<(String, Json)> = Vec::new();
                 while let Some((name, value)) = map.next_entry::<String, Json>()? {
                     if fields.iter().any(|(other, _)| *other == name) {
-                        return Err(serde::de::Error::custom(format!("`{name}` stands there twice")));
+                        return Err(serde::de::Error::custom(format!("`{name}` occurs twice")));
                     }
                     fields.push((name, value));
                 }
@@ -300,8 +323,8 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-fn known(given: &ArgumentValue) -> Option<&Json> {
-    match given {
+fn known_value(value: &ArgumentValue) -> Option<&Json> {
+    match value {
         ArgumentValue::Later => None,
         ArgumentValue::Value(value) => Some(value),
     }
@@ -309,8 +332,8 @@ fn known(given: &ArgumentValue) -> Option<&Json> {
 
 /// Converts a value to the parameter's type. Numbers may be quoted, as everywhere in EXEC.
 fn typed(parameter: &Parameter, value: &Json) -> Result<Json, Problem> {
-    let read = match (&parameter.data_type, value) {
-        (DataType::Int64, Json::Number(number)) => number.as_i64().or_else(|| whole(number)).map(Json::from),
+    let converted = match (&parameter.data_type, value) {
+        (DataType::Int64, Json::Number(number)) => number.as_i64().or_else(|| float_as_integer(number)).map(Json::from),
         (DataType::Int64, Json::String(text)) => text.trim().parse::<i64>().ok().map(Json::from),
         (DataType::Float64, Json::Number(_)) => Some(value.clone()),
         (DataType::Float64, Json::String(text)) => {
@@ -324,29 +347,27 @@ fn typed(parameter: &Parameter, value: &Json) -> Result<Json, Problem> {
         _ => None,
     };
     // An empty segment, `.` or `..` would change the path.
-    let leaves_its_segment = parameter.location == Location::Path && matches!(text(value).as_str(), "" | "." | "..");
-    let read = read.filter(|_| !leaves_its_segment);
-    let name = parameter.name.clone();
-    let read = read.ok_or_else(|| {
-        let wanted = type_name(&parameter.data_type);
-        Problem::Type { name: name.clone(), wanted, found: shown(value) }
-    })?;
-    if parameter.allowed.is_empty() || parameter.allowed.contains(&text(&read)) {
-        return Ok(read);
+    let changes_path = parameter.location == Location::Path && matches!(text(value).as_str(), "" | "." | "..");
+    let (name, found) = (parameter.name.clone(), shortened(value));
+    let Some(converted) = converted.filter(|_| !changes_path) else {
+        return Err(Problem::Type { name, wanted: type_name(&parameter.data_type), found });
+    };
+    if parameter.allowed.is_empty() || parameter.allowed.contains(&text(&converted)) {
+        return Ok(converted);
     }
-    Err(Problem::NotAllowed { name, found: shown(value), allowed: parameter.allowed.clone() })
+    Err(Problem::NotAllowed { name, found, allowed: parameter.allowed.clone() })
 }
 
 /// The integer that a float stands for. pandas stores a column of integers with a missing value as floats.
-fn whole(number: &Number) -> Option<i64> {
+fn float_as_integer(number: &Number) -> Option<i64> {
     // 2^53: up to here, every integer has its own float.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= EXACT)?;
+    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+    let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= MAX_EXACT)?;
     format!("{float:.0}").parse().ok()
 }
 
 /// A value for the path.
-fn key(value: &Json) -> Value {
+fn path_value(value: &Json) -> Value {
     match value.as_i64() {
         Some(number) => Value::Int(number),
         None => Value::Text(text(value)),
@@ -362,10 +383,10 @@ fn text(value: &Json) -> String {
 }
 
 /// The value as text for an error: on one line, and cut after 100 characters.
-fn shown(value: &Json) -> String {
-    const MOST: usize = 100;
+fn shortened(value: &Json) -> String {
+    const MAX_CHARACTERS: usize = 100;
     let text = text(value);
-    let short: String = text.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let short: String = text.chars().take(MAX_CHARACTERS).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if short.chars().count() < text.chars().count() { short + "…" } else { short }
 }
 
@@ -425,54 +446,49 @@ mod tests {
             (vec![], None, "needs `image_id` and `type`", "@image_id='62137902', @type='convert'"),
             (vec![id(), ("type", Json::Null)], None, "needs `type`", convert),
             (vec![id(), transfer()], None, "needs `region`", nyc3),
-            (vec![id(), ("typ", json!("transfer"))], None, "takes no `typ`\nhint: did you mean `type`?", nyc3),
+            (vec![id(), ("typ", json!("transfer"))], None, "has no parameter `typ`\nhint: did you mean `type`?", nyc3),
             (vec![id(), transfer(), ("regoin", json!("fra1"))], None, "mean `region`", "@region='fra1'"),
-            (vec![id(), ("zzz", json!(1))], None, "hint: it takes image_id, type, region: EXEC", convert),
-            (vec![id(), ("type", json!("trasfer"))], None, "is to be `convert` or `transfer`, and is `trasfer`", nyc3),
+            (vec![id(), ("zzz", json!(1))], None, "hint: its parameters are image_id, type, region: EXEC", convert),
+            (vec![id(), ("type", json!("trasfer"))], None, "must be `convert` or `transfer`, but is `trasfer`", nyc3),
             (
                 vec![("image_id", json!("x")), transfer()],
                 None,
-                "`image_id` is to be Int64, and `x` is not",
+                "`image_id` must be Int64, but is `x`",
                 nyc3_of_the_example,
             ),
-            (
-                vec![("image_id", json!(true)), transfer()],
-                None,
-                "is to be Int64, and `true` is not",
-                nyc3_of_the_example,
-            ),
-            (vec![("image_id", json!(1e17)), transfer()], None, "is to be Int64", nyc3_of_the_example),
-            (vec![id(), transfer(), ("region", json!(5))], None, "`region` is to be Utf8, and `5` is not", nyc3),
-            (vec![("image_id", json!(1.5)), transfer()], None, "is to be Int64, and `1.5` is not", nyc3_of_the_example),
+            (vec![("image_id", json!(true)), transfer()], None, "must be Int64, but is `true`", nyc3_of_the_example),
+            (vec![("image_id", json!(1e17)), transfer()], None, "must be Int64", nyc3_of_the_example),
+            (vec![id(), transfer(), ("region", json!(5))], None, "`region` must be Utf8, but is `5`", nyc3),
+            (vec![("image_id", json!(1.5)), transfer()], None, "must be Int64, but is `1.5`", nyc3_of_the_example),
             (vec![id(), id()], None, "`image_id` is given twice", convert),
             (
                 vec![id(), ("type", json!("convert")), ("region", json!("nyc3"))],
                 None,
-                "`region` goes with `transfer` as `type`, and not with `convert`",
+                "`region` is only valid with `transfer` as `type`, not with `convert`",
                 convert,
             ),
             (
                 vec![id()],
                 Some("[1]"),
-                "the JSON body is no object: invalid type: sequence, expected an object",
+                "the JSON body is not an object: invalid type: sequence, expected an object",
                 convert,
             ),
-            (vec![id()], Some("{"), "the JSON body is no object: EOF", convert),
-            (vec![id()], Some(""), "the JSON body is no object: EOF", convert),
-            (vec![id()], Some(r#"{"type": "convert"} x"#), "the JSON body is no object: trailing", convert),
-            (vec![id()], Some(r#"{"type": "convert", "type": "transfer"}"#), "`type` stands there twice", convert),
+            (vec![id()], Some("{"), "the JSON body is not an object: EOF", convert),
+            (vec![id()], Some(""), "the JSON body is not an object: EOF", convert),
+            (vec![id()], Some(r#"{"type": "convert"} x"#), "the JSON body is not an object: trailing", convert),
+            (vec![id()], Some(r#"{"type": "convert", "type": "transfer"}"#), "`type` occurs twice", convert),
             (
                 vec![id()],
                 Some(r#"{"image_id": 8, "type": "convert"}"#),
-                "`image_id` does not belong in the JSON body",
+                "`image_id` must not be in the JSON body",
                 convert,
             ),
-            (vec![id()], Some(r#"{"type": 5}"#), "`type` is to be Utf8, and `5` is not", convert),
-            (vec![id()], Some(r#"{"type": "transfer", "regions": "nyc3"}"#), "takes no `regions`", nyc3),
+            (vec![id()], Some(r#"{"type": 5}"#), "`type` must be Utf8, but is `5`", convert),
+            (vec![id()], Some(r#"{"type": "transfer", "regions": "nyc3"}"#), "has no parameter `regions`", nyc3),
             (
                 vec![id(), transfer(), ("region", json!("nyc3"))],
                 Some(r#"{"region": "fra1"}"#),
-                "`region` is `nyc3`, and `fra1` in the JSON body",
+                "`region` is `nyc3`, but `fra1` in the JSON body",
                 nyc3,
             ),
         ];
@@ -505,7 +521,7 @@ mod tests {
         assert_eq!((convert.path.as_str(), convert.body.as_str()), ("/v2/images/7/actions", r#"{"type":"convert"}"#));
         assert!(invoke("images.convert", &[id.clone(), ("type", json!("convert"))]).is_ok());
         let other = invoke("images.convert", &[id.clone(), ("type", json!("transfer"))]).unwrap_err();
-        assert_eq!(other.to_string(), "`type` is to be `convert`, and is `transfer`");
+        assert_eq!(other.to_string(), "`type` must be `convert`, but is `transfer`");
         let region = invoke("images.convert", &[id.clone(), ("region", json!("nyc3"))]).unwrap_err();
         assert!(matches!(*region.problem, Problem::Unknown { .. }));
         let bare = invoke("images.transfer", &[id]).unwrap_err();

@@ -44,10 +44,10 @@ impl Completion {
 
     pub(super) fn check_values(&self) -> Result<(), String> {
         if self.succeeded.is_empty() {
-            return Err(format!("no value of `{}` is a success", self.status_column));
+            return Err(format!("`succeeded` has no value of `{}`", self.status_column));
         }
         match self.failed.iter().find(|name| self.phase(Some(name)) == Phase::Succeeded) {
-            Some(name) => Err(format!("`{name}` is a success and a failure")),
+            Some(name) => Err(format!("`{name}` is both in `succeeded` and in `failed`")),
             None => Ok(()),
         }
     }
@@ -82,10 +82,13 @@ mod tests {
     #[test]
     fn a_success_must_be_declared_and_cannot_be_a_failure() {
         assert_eq!(completion(&["completed"], &[]).check_values(), Ok(()));
-        assert_eq!(completion(&[], &["errored"]).check_values(), Err("no value of `status` is a success".to_owned()));
+        assert_eq!(
+            completion(&[], &["errored"]).check_values(),
+            Err("`succeeded` has no value of `status`".to_owned())
+        );
         assert_eq!(
             completion(&["over"], &["errored", "Over"]).check_values(),
-            Err("`Over` is a success and a failure".to_owned())
+            Err("`Over` is both in `succeeded` and in `failed`".to_owned())
         );
     }
 }

@@ -47,7 +47,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::Deserialize;
 
 use super::method::{self, Method};
-use super::procedure::{Procedure, ProcedureToml as WrittenProcedure};
+use super::procedure::{Procedure, ProcedureToml};
 use super::types::{self, ItemsToml, Name, StructField};
 use crate::error::{Failure, Kind};
 
@@ -135,19 +135,12 @@ pub struct Difference {
 }
 
 /// An invalid declaration: a bug in this program, found by a test.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("declaration {declaration}: {problem}")]
 pub struct InvalidDeclaration {
     pub(super) declaration: String,
     pub(super) problem: String,
 }
-
-impl fmt::Display for InvalidDeclaration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "declaration {}: {}", self.declaration, self.problem)
-    }
-}
-
-impl std::error::Error for InvalidDeclaration {}
 
 impl Failure for InvalidDeclaration {
     fn kind(&self) -> Kind {
@@ -192,7 +185,7 @@ struct ColumnToml {
 #[serde(tag = "verb", rename_all = "lowercase")]
 enum AnyMethodToml {
     Select(Box<method::MethodToml>),
-    Exec(Box<WrittenProcedure>),
+    Exec(Box<ProcedureToml>),
 }
 
 const fn default_nullable() -> bool {
@@ -304,7 +297,7 @@ impl Resource {
     fn check_names_are_unique(&self) -> Result<(), String> {
         for (at, column) in self.columns.iter().enumerate() {
             if self.columns[..at].iter().any(|other| other.name == column.name) {
-                return Err(format!("the column `{}` stands there twice", column.name));
+                return Err(format!("the column `{}` is declared twice", column.name));
             }
         }
         Ok(())
@@ -315,7 +308,7 @@ impl Resource {
             return Err("`key` is empty".into());
         }
         for name in &self.key {
-            let column = self.column(name).ok_or_else(|| format!("the key names no column `{name}`"))?;
+            let column = self.column(name).ok_or_else(|| format!("the key `{name}` is not a column"))?;
             if column.nullable {
                 return Err(format!("the key column `{name}` is nullable"));
             }
@@ -325,7 +318,7 @@ impl Resource {
         }
         match self.column(self.row_id()).map(|column| &column.source) {
             Some(ColumnSource::Field) => Ok(()),
-            _ => Err(format!("the last key column `{}` is not a field of the answer", self.row_id())),
+            _ => Err(format!("the last key column `{}` is not a field of the response", self.row_id())),
         }
     }
 
@@ -333,15 +326,16 @@ impl Resource {
         let ColumnSource::Alias(other) = &column.source else { return Ok(()) };
         match self.column(other) {
             Some(Column { source: ColumnSource::Field | ColumnSource::Parameter, .. }) => Ok(()),
-            Some(_) => Err(format!("`{}` is the same as `{other}`, itself another name", column.name)),
-            None => Err(format!("`{}` is the same as `{other}`, which is no column", column.name)),
+            Some(_) => Err(format!("`{}` is an alias of `{other}`, which is an alias itself", column.name)),
+            None => Err(format!("`{}` is an alias of `{other}`, which is not a column", column.name)),
         }
     }
 
     fn check_parameters(&self, method: &Method) -> Result<(), String> {
         for name in method.path.parameters() {
-            let column =
-                self.column(name).ok_or_else(|| format!("{}: the path names no column `{name}`", method.name))?;
+            let column = self
+                .column(name)
+                .ok_or_else(|| format!("{}: the path parameter `{name}` is not a column", method.name))?;
             if !matches!(column.data_type, DataType::Int64 | DataType::Utf8) {
                 return Err(format!("{}: the path parameter `{name}` is neither Int64 nor Utf8", method.name));
             }
@@ -349,7 +343,10 @@ impl Resource {
         for column in self.columns.iter().filter(|column| column.source == ColumnSource::Parameter) {
             let in_path = method.path.parameters().any(|name| name == column.name);
             if in_path == method.field_for(&column.name).is_some() {
-                return Err(format!("{}: the column `{}` comes neither or twice", method.name, column.name));
+                return Err(format!(
+                    "{}: the column `{}` must come from either the path or a field",
+                    method.name, column.name
+                ));
             }
         }
         Ok(())
@@ -361,7 +358,7 @@ impl Resource {
         let is_parameter =
             |name: &str| self.column(name).is_some_and(|column| column.source == ColumnSource::Parameter);
         match parent.keys.iter().find(|(own, _)| !is_parameter(own)) {
-            Some((own, _)) => Err(format!("the parent gives `{own}`, which is no parameter")),
+            Some((own, _)) => Err(format!("the parent has keys for `{own}`, which is not a parameter")),
             None => Ok(()),
         }
     }
@@ -392,12 +389,12 @@ fn read_column(written: ColumnToml, before: &[Column]) -> Result<Column, String>
             (data_type, nullable && !param, if param { ColumnSource::Parameter } else { ColumnSource::Field })
         }
         (None, Some(other), false) => {
-            let original = before.iter().find(|column| column.name == other);
-            let original =
-                original.ok_or_else(|| format!("`{name}` is the same as `{other}`, which no column before it is"))?;
+            let Some(original) = before.iter().find(|column| column.name == other) else {
+                return Err(format!("`{name}` is an alias of `{other}`, which is not a column before it"));
+            };
             (original.data_type.clone(), original.nullable, ColumnSource::Alias(other))
         }
-        _ => return Err(format!("`{name}` has neither a `type` nor an `alias_of` alone")),
+        _ => return Err(format!("`{name}` needs either a `type` or an `alias_of`")),
     };
     Ok(Column { name, data_type, nullable, description, source })
 }
@@ -475,7 +472,7 @@ mod tests {
     }
 
     /// A declaration with a procedure whose `poll_method` has this path.
-    fn settled_by(path: &str) -> String {
+    fn with_poll_path(path: &str) -> String {
         let procedure = r#"
         [methods.things_get]
         description = "One thing."
@@ -498,7 +495,7 @@ mod tests {
 
     #[test]
     fn the_poll_method_must_request_the_row_by_its_id() {
-        let read = |path: &str| Resource::parse("digitalocean/compute/things", &settled_by(path));
+        let read = |path: &str| Resource::parse("digitalocean/compute/things", &with_poll_path(path));
 
         assert!(read("/v2/things/{id}").is_ok() && read("/v2/things/{thing_id}").is_ok());
         let problem = read("/v2/things/newest").unwrap_err().to_string();
@@ -508,14 +505,14 @@ mod tests {
     #[test]
     fn an_invalid_declaration_is_rejected_with_its_name() {
         let cases = [
-            (GOOD.replace("key = [\"id\"]", "key = [\"uuid\"]"), "the key names no column `uuid`"),
+            (GOOD.replace("key = [\"id\"]", "key = [\"uuid\"]"), "the key `uuid` is not a column"),
             (GOOD.replace("nullable = false", ""), "the key column `id` is nullable"),
-            (GOOD.replace("alias_of = \"id\"", "alias_of = \"ids\""), "which no column before it is"),
-            (GOOD.replace("/v2/things", "/v2/things/{x}"), "the path names no column `x`"),
+            (GOOD.replace("alias_of = \"id\"", "alias_of = \"ids\""), "which is not a column before it"),
+            (GOOD.replace("/v2/things", "/v2/things/{x}"), "the path parameter `x` is not a column"),
             (GOOD.replace("/v2/things", "/v2/things/{regions}"), "neither Int64 nor Utf8"),
             (GOOD.replace("items = { type = \"Utf8\" }", ""), "a List takes `items`"),
             (GOOD.replace("rows = \"things\"", ""), "either `row` or `rows`"),
-            (GOOD.replace("\"thing_id\"", "\"id\""), "stands there twice"),
+            (GOOD.replace("\"thing_id\"", "\"id\""), "is declared twice"),
             (GOOD.replace("verb = \"select\"", "verb = \"selct\""), "unknown variant `selct`"),
             (GOOD.replace("paged = true", "pagd = true"), "unknown field `pagd`"),
         ];

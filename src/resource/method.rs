@@ -89,7 +89,7 @@ pub struct Filter {
 
 impl Filter {
     /// The query parameter's value for a value of the column; `None` if it cannot be expressed.
-    pub fn sent(&self, value: &Value) -> Option<String> {
+    pub fn param_value(&self, value: &Value) -> Option<String> {
         let text = value.to_string();
         match &self.value_map[..] {
             [] => Some(text).filter(|text| !text.is_empty()),
@@ -113,7 +113,8 @@ impl Method {
     pub(super) fn check(&self, columns: &[Column]) -> Result<(), String> {
         let find = |name: &str| columns.iter().find(|column| column.name == name);
         for filter in &self.filters {
-            let column = find(&filter.column).ok_or_else(|| format!("a filter names no column `{}`", filter.column))?;
+            let column = find(&filter.column)
+                .ok_or_else(|| format!("the column `{}` of a filter does not exist", filter.column))?;
             let fits = match (&column.data_type, filter.contains) {
                 (DataType::List(item), true) => *item.data_type() == DataType::Utf8,
                 (DataType::Int64 | DataType::Utf8 | DataType::Boolean, false) => true,
@@ -125,12 +126,12 @@ impl Method {
         }
         for (column, field) in &self.columns_from {
             if find(column).zip(find(field)).is_none_or(|(column, field)| column.data_type != field.data_type) {
-                return Err(format!("`{column}` cannot be given by `{field}`"));
+                return Err(format!("`columns_from` cannot read `{column}` from `{field}`"));
             }
         }
         for (field, _) in &self.conditions {
             if find(field).is_none_or(|column| column.data_type != DataType::Utf8) {
-                return Err(format!("`where` names `{field}`, which is no text column"));
+                return Err(format!("`{field}` in `where` is not a text column"));
             }
         }
         Ok(())
@@ -174,10 +175,7 @@ impl MethodToml {
                 ));
             }
         };
-        let union = match union.is_empty() {
-            true => vec![Vec::new()],
-            false => union.into_iter().map(Vec::from_iter).collect(),
-        };
+        let union = if union.is_empty() { vec![Vec::new()] } else { union.into_iter().map(Vec::from_iter).collect() };
         Ok(Method { name, description, path, response, filters, union, conditions, columns_from })
     }
 }

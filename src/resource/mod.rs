@@ -64,10 +64,10 @@ impl Registry {
     pub fn in_catalogs<'a>(&self, catalogs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut resources = Vec::new();
         for (catalog, provider) in catalogs {
-            let own = self.resources.iter().filter(|resource| resource.provider == provider);
-            resources.extend(own.map(|own| own.in_catalog(catalog)));
+            let of_provider = self.resources.iter().filter(|resource| resource.provider == provider);
+            resources.extend(of_provider.map(|resource| resource.in_catalog(catalog)));
         }
-        Self::of(resources).expect("what was checked in one catalog is right in every one")
+        Self::of(resources).expect("declarations that are valid in one catalog are valid in every one")
     }
 
     fn of(resources: Vec<Resource>) -> Result<Self, InvalidDeclaration> {
@@ -97,8 +97,7 @@ impl Registry {
     /// The table whose rows have the values of a resource's parameter.
     pub fn parent_of(&self, resource: &Resource) -> Option<&Arc<Resource>> {
         let parent = resource.parent.as_ref()?;
-        let is_it = |own: &&Arc<Resource>| own.catalog == resource.catalog && own.has_name(&parent.table);
-        self.resources.iter().find(is_it)
+        self.resources.iter().find(|table| table.catalog == resource.catalog && table.has_name(&parent.table))
     }
 
     /// All procedures, in the order of their tables' and their own names.
@@ -111,13 +110,13 @@ impl Registry {
 fn check_parent(resource: &Resource, resources: &[Arc<Resource>]) -> Result<(), InvalidDeclaration> {
     let Some(parent) = &resource.parent else { return Ok(()) };
     let invalid = |problem: String| InvalidDeclaration { declaration: resource.to_string(), problem };
-    let found = resources.iter().find(|own| own.catalog == resource.catalog && own.has_name(&parent.table));
-    let Some(table) = found.filter(|own| own.parent.is_none()) else {
-        return Err(invalid(format!("its parent `{}` is no table that can be read alone", parent.table)));
+    let found = resources.iter().find(|table| table.catalog == resource.catalog && table.has_name(&parent.table));
+    let Some(table) = found.filter(|table| table.parent.is_none()) else {
+        return Err(invalid(format!("its parent `{}` is not a table that can be read without a key", parent.table)));
     };
-    let columns =
-        parent.keys.iter().map(|(_, column)| column).chain(parent.conditions.iter().map(|(column, _)| column));
-    match columns.into_iter().find(|column| table.column(column).is_none()) {
+    let key_columns = parent.keys.iter().map(|(_, column)| column);
+    let condition_columns = parent.conditions.iter().map(|(column, _)| column);
+    match key_columns.chain(condition_columns).find(|column| table.column(column).is_none()) {
         Some(column) => Err(invalid(format!("its parent `{table}` has no column `{column}`"))),
         None => Ok(()),
     }
@@ -127,12 +126,12 @@ fn callables(resources: &[Arc<Resource>]) -> Result<Vec<Arc<Callable>>, InvalidD
     let mut callables = Vec::new();
     for resource in resources {
         for procedure in &resource.procedures {
-            let (answers, procedure) =
+            let (returns, procedure) =
                 complete(resource, procedure, resources).map_err(|problem| InvalidDeclaration {
                     declaration: resource.to_string(),
                     problem: format!("{}: {problem}", procedure.name),
                 })?;
-            callables.push(Arc::new(Callable { resource: Arc::clone(resource), answers, procedure }));
+            callables.push(Arc::new(Callable { resource: Arc::clone(resource), returns, procedure }));
         }
     }
     Ok(callables)
@@ -144,14 +143,14 @@ fn complete(
     procedure: &Procedure,
     resources: &[Arc<Resource>],
 ) -> Result<(Arc<Resource>, Procedure), String> {
-    let Some(other) = &procedure.alias_of else { return Ok((Arc::clone(resource), procedure.clone())) };
-    let found = resources.iter().find_map(|table| {
-        let name = other.strip_prefix(&format!("{}.{}.", table.schema, table.table))?;
-        let own = table.procedures.iter().find(|own| own.name == name && own.alias_of.is_none())?;
-        (table.catalog == resource.catalog).then_some((table, own))
-    });
-    let (table, other) = found.ok_or_else(|| format!("there is no procedure `{other}`"))?;
-    Ok((Arc::clone(table), procedure.resolve(other)?))
+    let Some(original) = &procedure.alias_of else { return Ok((Arc::clone(resource), procedure.clone())) };
+    for table in resources.iter().filter(|table| table.catalog == resource.catalog) {
+        let Some(name) = original.strip_prefix(&format!("{}.{}.", table.schema, table.table)) else { continue };
+        if let Some(original) = table.procedures.iter().find(|other| other.name == name && other.alias_of.is_none()) {
+            return Ok((Arc::clone(table), procedure.resolve(original)?));
+        }
+    }
+    Err(format!("there is no procedure `{original}`"))
 }
 
 #[cfg(test)]

@@ -156,20 +156,20 @@ struct BodyParameterToml {
 
 impl Procedure {
     pub(super) fn read(name: String, written: ProcedureToml, columns: &[Column]) -> Result<Self, String> {
-        let ProcedureToml { description, post, row, path: told, body, completion, lookup_if_lost, alias_of, fixed } =
-            written;
+        let ProcedureToml { description, post, row, path, body, completion, lookup_if_lost, alias_of, fixed } = written;
+        let described = path;
         let at = |problem: String| format!("{name}: {problem}");
         match (post, row, alias_of) {
             (Some(post), Some(row), None) if fixed.is_empty() => {
                 let path = PathTemplate::parse(&post).map_err(at)?;
-                let mut parameters = path_parameters(&path, columns, told).map_err(at)?;
+                let mut parameters = path_parameters(&path, columns, described).map_err(at)?;
                 for parameter in body {
                     parameters.push(read_parameter(parameter).map_err(at)?);
                 }
                 Ok(Self { name, description, alias_of: None, fixed, path, parameters, row, completion, lookup_if_lost })
             }
             (None, None, Some(other))
-                if told.is_empty() && body.is_empty() && completion.is_none() && lookup_if_lost.is_none() =>
+                if described.is_empty() && body.is_empty() && completion.is_none() && lookup_if_lost.is_none() =>
             {
                 let (path, parameters, row) = (PathTemplate::default(), Vec::new(), String::new());
                 Ok(Self {
@@ -184,7 +184,7 @@ impl Procedure {
                     lookup_if_lost,
                 })
             }
-            _ => Err(at("it has either `post` and `row`, or `alias_of` and `fixed`".into())),
+            _ => Err(at("it needs either `post` and `row`, or `alias_of` and `fixed`".into())),
         }
     }
 
@@ -193,16 +193,16 @@ impl Procedure {
         for (name, value) in &self.fixed {
             let parameter = other.parameter(name).ok_or_else(|| format!("{} has no parameter `{name}`", other.name))?;
             if parameter.location == Location::Path || parameter.data_type != DataType::Utf8 {
-                return Err(format!("`{name}` is no text of the body, and only those can be fixed"));
+                return Err(format!("`{name}` cannot be fixed: it is not a text parameter of the body"));
             }
             if !parameter.allowed.is_empty() && !parameter.allowed.contains(value) {
-                return Err(format!("`{value}` is no value of `{name}`"));
+                return Err(format!("`{value}` is not an allowed value of `{name}`"));
             }
         }
         let mut parameters = Vec::new();
         for parameter in other.parameters.iter().filter(|parameter| !self.fixed.contains_key(&parameter.name)) {
-            let given = parameter.when.as_ref().and_then(|when| Some((when, self.fixed.get(&when.parameter)?)));
-            match given {
+            let fixed = parameter.when.as_ref().and_then(|when| Some((when, self.fixed.get(&when.parameter)?)));
+            match fixed {
                 Some((when, value)) if when.is.contains(value) => {
                     parameters.push(Parameter { when: None, ..parameter.clone() });
                 }
@@ -211,9 +211,8 @@ impl Procedure {
                 None => parameters.push(parameter.clone()),
             }
         }
-        let own = self.clone();
         let Self { path, row, completion, lookup_if_lost, .. } = other.clone();
-        Ok(Self { path, row, completion, lookup_if_lost, parameters, ..own })
+        Ok(Self { path, row, completion, lookup_if_lost, parameters, ..self.clone() })
     }
 
     /// The parameter with this name.
@@ -238,7 +237,7 @@ impl Procedure {
         let at = |problem: String| format!("{}: {problem}", self.name);
         for (place, parameter) in self.parameters.iter().enumerate() {
             if self.parameters[..place].iter().any(|other| other.name == parameter.name) {
-                return Err(at(format!("the parameter `{}` stands there twice", parameter.name)));
+                return Err(at(format!("the parameter `{}` is declared twice", parameter.name)));
             }
             self.check_parameter(parameter).map_err(at)?;
         }
@@ -247,7 +246,7 @@ impl Procedure {
         // The returned row needs a value of every parameter column.
         for column in resource.columns.iter().filter(|column| column.source == ColumnSource::Parameter) {
             if !self.path.parameters().any(|name| name == column.name) {
-                return Err(at(format!("the path does not give the column `{}`", column.name)));
+                return Err(at(format!("the path lacks the parameter `{}`", column.name)));
             }
         }
         Ok(())
@@ -256,16 +255,19 @@ impl Procedure {
     fn check_parameter(&self, parameter: &Parameter) -> Result<(), String> {
         let Parameter { name, allowed, example, when, .. } = parameter;
         if ["json", "await"].contains(&name.as_str()) {
-            return Err(format!("`{name}` is a word of EXEC's own, and no parameter could be given by it"));
+            return Err(format!("`{name}` is a keyword of EXEC and cannot be the name of a parameter"));
         }
         if !allowed.is_empty() && !allowed.contains(example) {
-            return Err(format!("the example `{example}` is no value of `{name}`"));
+            return Err(format!("the example `{example}` is not an allowed value of `{name}`"));
         }
         let Some(When { parameter: other, is }) = when else { return Ok(()) };
-        let controls = self.parameter(other).filter(|other| other.when.is_none());
-        let other = controls.ok_or_else(|| format!("`{name}` goes with `{other}`, which is no parameter"))?;
+        let Some(other) = self.parameter(other).filter(|other| other.when.is_none()) else {
+            return Err(format!("`when` of `{name}` names `{other}`, which is not a parameter without `when`"));
+        };
         match is.iter().find(|value| !other.allowed.contains(value)) {
-            Some(value) => Err(format!("`{name}` goes with `{value}`, which is no value of `{}`", other.name)),
+            Some(value) => {
+                Err(format!("`when` of `{name}` has `{value}`, which is not an allowed value of `{}`", other.name))
+            }
             None => Ok(()),
         }
     }
@@ -277,9 +279,9 @@ impl Procedure {
         match resource.method(&completion.poll_method) {
             Some(method) if matches!(method.response, ResponseShape::Row(_)) => {
                 self.check_reader(resource, method, true)?;
-                asks_for_the_row(resource, method)
+                requests_the_row_by_id(resource, method)
             }
-            _ => Err(format!("`{}` reads no single row", completion.poll_method)),
+            _ => Err(format!("`{}` does not read a single row", completion.poll_method)),
         }
     }
 
@@ -287,16 +289,16 @@ impl Procedure {
         let Some(lookup) = &self.lookup_if_lost else { return Ok(()) };
         let time = resource.column(&lookup.time_column).map(|column| &column.data_type);
         if !matches!(time, Some(DataType::Timestamp(..))) {
-            return Err(format!("`{}` is no column of times", lookup.time_column));
+            return Err(format!("`{}` is not a Timestamp column", lookup.time_column));
         }
         if let Some(name) = lookup.columns.iter().find(|name| resource.column(name).is_none()) {
-            return Err(format!("`{name}` is no column"));
+            return Err(format!("`{name}` is not a column"));
         }
         match resource.method(&lookup.list_method) {
             Some(method) if matches!(method.response, ResponseShape::Rows { .. }) => {
                 self.check_reader(resource, method, false)
             }
-            _ => Err(format!("`{}` reads no list", lookup.list_method)),
+            _ => Err(format!("`{}` does not read a list", lookup.list_method)),
         }
     }
 
@@ -315,18 +317,18 @@ impl Procedure {
 }
 
 /// Checks that a method requests the row by its id. Otherwise it would be unknown whether the response is about this row.
-fn asks_for_the_row(resource: &Resource, method: &Method) -> Result<(), String> {
+fn requests_the_row_by_id(resource: &Resource, method: &Method) -> Result<(), String> {
     let id = resource.row_id();
-    match method.path.parameters().any(|name| resource.canonical(name) == id) {
-        true => Ok(()),
-        false => Err(format!("the path of `{}` does not name the row by its `{id}`", method.name)),
+    if method.path.parameters().any(|name| resource.canonical(name) == id) {
+        return Ok(());
     }
+    Err(format!("the path of `{}` does not name the row by its `{id}`", method.name))
 }
 
 fn text_column(resource: &Resource, name: &str) -> Result<(), String> {
     match resource.column(name).map(|column| &column.data_type) {
         Some(DataType::Utf8) => Ok(()),
-        _ => Err(format!("`{name}` is no column of text")),
+        _ => Err(format!("`{name}` is not a text column")),
     }
 }
 
@@ -334,14 +336,16 @@ fn text_column(resource: &Resource, name: &str) -> Result<(), String> {
 fn path_parameters(
     path: &PathTemplate,
     columns: &[Column],
-    mut told: BTreeMap<String, PathParameterToml>,
+    mut described: BTreeMap<String, PathParameterToml>,
 ) -> Result<Vec<Parameter>, String> {
     let mut parameters = Vec::new();
     for name in path.parameters() {
-        let column = columns.iter().find(|column| column.name == name);
-        let column = column.ok_or_else(|| format!("the path names no column `{name}`"))?;
-        let PathParameterToml { example, description } =
-            told.remove(name).ok_or_else(|| format!("nothing is told of the path's `{name}`"))?;
+        let Some(column) = columns.iter().find(|column| column.name == name) else {
+            return Err(format!("the path parameter `{name}` is not a column"));
+        };
+        let Some(PathParameterToml { example, description }) = described.remove(name) else {
+            return Err(format!("the path parameter `{name}` has no description"));
+        };
         parameters.push(Parameter {
             name: name.to_owned(),
             data_type: column.data_type.clone(),
@@ -353,8 +357,8 @@ fn path_parameters(
             description,
         });
     }
-    match told.keys().next() {
-        Some(name) => Err(format!("the path has no `{name}`")),
+    match described.keys().next() {
+        Some(name) => Err(format!("the path has no parameter `{name}`")),
         None => Ok(parameters),
     }
 }
@@ -368,7 +372,7 @@ fn read_parameter(written: BodyParameterToml) -> Result<Parameter, String> {
     let mut conditions = when.into_iter().map(|(parameter, is)| When { parameter, is });
     let when = conditions.next();
     if conditions.next().is_some() {
-        return Err(format!("`{name}` goes with more than one parameter"));
+        return Err(format!("`when` of `{name}` names more than one parameter"));
     }
     Ok(Parameter { name, data_type, location: Location::Body, required, when, allowed, example, description })
 }
@@ -379,7 +383,7 @@ pub struct Callable {
     /// The table whose declaration has the procedure.
     pub resource: Arc<Resource>,
     /// The table whose row it returns.
-    pub answers: Arc<Resource>,
+    pub returns: Arc<Resource>,
     /// The procedure.
     pub procedure: Procedure,
 }

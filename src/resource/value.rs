@@ -63,7 +63,7 @@ impl Binding {
 
     /// Adds a column and its value, unless the column has one already.
     #[must_use]
-    pub fn and(self, column: &str, value: &Value) -> Self {
+    pub fn with_default(self, column: &str, value: &Value) -> Self {
         if self.get(column).is_some() { self } else { self.with(column, value.clone()) }
     }
 

@@ -28,13 +28,13 @@ use super::fault::Fault;
 /// Fails if a key of `fields`, at any depth, occurs twice in one object.
 ///
 /// # Errors
-/// [`Fault::Twice`]; or [`Fault::NotJson`] for a body that arrow-json accepts and serde_json does not.
+/// [`Fault::DuplicateKey`]; or [`Fault::NotJson`] for a body that arrow-json accepts and serde_json does not.
 pub(super) fn check(fields: &Fields, body: &[u8]) -> Result<(), Fault> {
-    let twice = RefCell::default();
+    let duplicate = RefCell::default();
     let mut json = serde_json::Deserializer::from_slice(body);
-    let walked = Object { fields, path: None, twice: &twice }.deserialize(&mut json);
-    match (twice.into_inner(), walked) {
-        (Some(key), _) => Err(Fault::Twice { key }),
+    let result = Object { fields, path: None, duplicate: &duplicate }.deserialize(&mut json);
+    match (duplicate.into_inner(), result) {
+        (Some(key), _) => Err(Fault::DuplicateKey { key }),
         (None, Err(error)) => Err(Fault::NotJson(error.to_string())),
         (None, Ok(())) => Ok(()),
     }
@@ -60,18 +60,19 @@ impl fmt::Display for KeyPath<'_> {
 struct Typed<'a> {
     data_type: &'a DataType,
     path: &'a KeyPath<'a>,
-    twice: &'a RefCell<Option<String>>,
+    /// The path of the first duplicate key.
+    duplicate: &'a RefCell<Option<String>>,
 }
 
 impl<'de> DeserializeSeed<'de> for Typed<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        let Self { data_type, path, twice } = self;
+        let Self { data_type, path, duplicate } = self;
         match data_type {
-            DataType::Struct(fields) => Object { fields, path: Some(path), twice }.deserialize(json),
+            DataType::Struct(fields) => Object { fields, path: Some(path), duplicate }.deserialize(json),
             DataType::List(item) => {
-                json.deserialize_any(ItemsVisitor(Typed { data_type: item.data_type(), path, twice }))
+                json.deserialize_any(ItemsVisitor(Typed { data_type: item.data_type(), path, duplicate }))
             }
             _ => json.deserialize_ignored_any(IgnoredAny).map(|_| ()),
         }
@@ -82,7 +83,8 @@ impl<'de> DeserializeSeed<'de> for Typed<'_> {
 struct Object<'a> {
     fields: &'a Fields,
     path: Option<&'a KeyPath<'a>>,
-    twice: &'a RefCell<Option<String>>,
+    /// The path of the first duplicate key.
+    duplicate: &'a RefCell<Option<String>>,
 }
 
 impl<'de> DeserializeSeed<'de> for Object<'_> {
@@ -94,7 +96,7 @@ impl<'de> DeserializeSeed<'de> for Object<'_> {
 }
 
 /// The methods of a visitor that skips every value except objects and lists.
-macro_rules! passing_over_scalars {
+macro_rules! skipping_scalars {
     () => {
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a value")
@@ -129,7 +131,7 @@ macro_rules! passing_over_scalars {
 impl<'de> Visitor<'de> for Object<'_> {
     type Value = ();
 
-    passing_over_scalars!();
+    skipping_scalars!();
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         while items.next_element::<IgnoredAny>()?.is_some() {}
@@ -145,10 +147,10 @@ impl<'de> Visitor<'de> for Object<'_> {
             };
             let path = KeyPath { key: self.fields[at].name(), above: self.path };
             if std::mem::replace(&mut seen[at], true) {
-                *self.twice.borrow_mut() = Some(path.to_string());
-                return Err(A::Error::custom("a key stands twice"));
+                *self.duplicate.borrow_mut() = Some(path.to_string());
+                return Err(A::Error::custom("a key occurs twice"));
             }
-            let value = Typed { data_type: self.fields[at].data_type(), path: &path, twice: self.twice };
+            let value = Typed { data_type: self.fields[at].data_type(), path: &path, duplicate: self.duplicate };
             map.next_value_seed(value)?;
         }
         Ok(())
@@ -161,11 +163,11 @@ struct ItemsVisitor<'a>(Typed<'a>);
 impl<'de> Visitor<'de> for ItemsVisitor<'_> {
     type Value = ();
 
-    passing_over_scalars!();
+    skipping_scalars!();
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let Self(Typed { data_type, path, twice }) = self;
-        while items.next_element_seed(Typed { data_type, path, twice })?.is_some() {}
+        let Self(Typed { data_type, path, duplicate }) = self;
+        while items.next_element_seed(Typed { data_type, path, duplicate })?.is_some() {}
         Ok(())
     }
 
@@ -223,7 +225,7 @@ mod tests {
             (r#"{"things": [{"place": {"name": null, "name": 1}}]}"#, "things.place.name"),
             (r#"{"things": [{"id": "1", "\u0069d": "2"}]}"#, "things.id"),
         ] {
-            assert_eq!(check(&fields(), body.as_bytes()), Err(Fault::Twice { key: key.to_owned() }), "{body}");
+            assert_eq!(check(&fields(), body.as_bytes()), Err(Fault::DuplicateKey { key: key.to_owned() }), "{body}");
         }
     }
 

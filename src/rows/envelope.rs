@@ -9,9 +9,9 @@ use super::fault::Fault;
 use crate::resource::ResponseShape;
 
 /// The schema of a whole body, read as one row.
-pub(super) fn schema(answer: &ResponseShape, fields: &Fields) -> SchemaRef {
+pub(super) fn schema(response: &ResponseShape, fields: &Fields) -> SchemaRef {
     let object = DataType::Struct(fields.clone());
-    Arc::new(Schema::new(match answer {
+    Arc::new(Schema::new(match response {
         ResponseShape::Row(key) => vec![Field::new(key, object, true)],
         ResponseShape::Rows { key, .. } => {
             let next = Fields::from(vec![Field::new("next", DataType::Utf8, true)]);
@@ -30,12 +30,15 @@ pub(super) fn schema(answer: &ResponseShape, fields: &Fields) -> SchemaRef {
 pub(super) fn total(body: &RecordBatch) -> Result<Option<u64>, Fault> {
     let Some(meta) = body.column_by_name("meta").filter(|meta| meta.is_valid(0)) else { return Ok(None) };
     let total = meta.as_struct().column(0).as_string::<i32>();
-    let problem = |text: &str| Fault::Field {
-        field: "meta.total".into(),
-        row: None,
-        problem: format!("`{text}` is no number of rows"),
+    if total.is_null(0) {
+        return Ok(None);
+    }
+    let text = total.value(0);
+    let Ok(number) = text.parse() else {
+        let problem = format!("`{text}` is not a number of rows");
+        return Err(Fault::Field { field: "meta.total".into(), row: None, problem });
     };
-    total.is_valid(0).then(|| total.value(0).parse().map_err(|_| problem(total.value(0)))).transpose()
+    Ok(Some(number))
 }
 
 /// Whether the body has `links`, possibly empty.
@@ -47,7 +50,12 @@ pub(super) fn has_links(body: &RecordBatch) -> bool {
 pub(super) fn next(body: &RecordBatch) -> Option<String> {
     let links = body.column_by_name("links").filter(|links| links.is_valid(0))?;
     let pages = links.as_struct().column(0);
-    let next = pages.is_valid(0).then(|| pages.as_struct().column(0).as_string::<i32>())?;
-    let next = next.is_valid(0).then(|| next.value(0))?;
-    (!next.is_empty()).then(|| next.to_owned())
+    if pages.is_null(0) {
+        return None;
+    }
+    let next = pages.as_struct().column(0).as_string::<i32>();
+    if next.is_null(0) || next.value(0).is_empty() {
+        return None;
+    }
+    Some(next.value(0).to_owned())
 }

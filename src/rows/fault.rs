@@ -1,20 +1,21 @@
 //! The errors of a body.
 
-use std::fmt;
-
 use crate::error::{Failure, Kind};
 
 /// A body that does not match the declaration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// The body is not JSON, or has more text after the object.
+    #[error("the body is not JSON: {0}")]
     NotJson(String),
     /// The key that holds the rows is missing, or null.
+    #[error("the body has no `{key}`")]
     NoRows {
         /// `actions`.
         key: String,
     },
     /// The value of a field does not have the declared type, or is missing.
+    #[error("`{field}`{}: {problem}", row_text(*.row))]
     Field {
         /// `started_at`.
         field: String,
@@ -24,12 +25,14 @@ pub enum Fault {
         problem: String,
     },
     /// A key occurs twice in an object. Only keys that are read are checked.
-    Twice {
+    #[error("the key `{key}` occurs twice in the same object")]
+    DuplicateKey {
         /// `actions.id`.
         key: String,
     },
     /// Two rows of one page have the same id.
-    Repeated {
+    #[error("rows {} and {} have the same {field}, {value}: {of} rows have only {ids} ids", .rows[0], .rows[1])]
+    DuplicateId {
         /// The field of the row id: `id`.
         field: String,
         /// The id.
@@ -42,35 +45,20 @@ pub enum Fault {
         ids: usize,
     },
     /// The row is not the one that was requested.
+    #[error("the request was for {field} {requested}, but the response has {field} {returned}")]
     OtherRow {
         /// The field that is a parameter of the request: `id`.
         field: String,
         /// The requested value.
-        asked: String,
+        requested: String,
         /// The value in the response.
-        answered: String,
+        returned: String,
     },
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotJson(problem) => write!(f, "the body is no JSON: {problem}"),
-            Self::NoRows { key } => write!(f, "the body has no `{key}`"),
-            Self::Field { field, row: Some(row), problem } => write!(f, "`{field}` of row {row}: {problem}"),
-            Self::Field { field, row: None, problem } => write!(f, "`{field}`: {problem}"),
-            Self::Twice { key } => write!(f, "the key `{key}` stands twice in the same object"),
-            Self::Repeated { field, value, rows: [one, other], of, ids } => {
-                write!(f, "rows {one} and {other} have the same {field}, {value}: {of} rows have only {ids} ids")
-            }
-            Self::OtherRow { field, asked, answered } => {
-                write!(f, "the request asked for {field} {asked}, and the answer has {field} {answered}")
-            }
-        }
-    }
+fn row_text(row: Option<usize>) -> String {
+    row.map(|row| format!(" of row {row}")).unwrap_or_default()
 }
-
-impl std::error::Error for Fault {}
 
 impl Failure for Fault {
     fn kind(&self) -> Kind {

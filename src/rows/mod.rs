@@ -52,13 +52,13 @@ pub struct DecodedRows {
     /// Whether there are `links`. Only then does the absence of `next` mean that this is the last page.
     pub has_links: bool,
     /// Times that are NULL in `batch` because they are out of range for nanoseconds.
-    pub beyond: Vec<OutOfRangeTimes>,
+    pub out_of_range_times: Vec<OutOfRangeTimes>,
 }
 
 /// Decodes the responses of one method into some of its resource's columns.
 #[derive(Debug)]
 pub struct Decoder {
-    answer: ResponseShape,
+    response: ResponseShape,
     /// The fields read from each object, integers and timestamps as text.
     fields: Fields,
     /// The schema that arrow-json reads a whole body with.
@@ -68,7 +68,7 @@ pub struct Decoder {
     /// For a list: the index of the row id's column, if it is requested.
     id: Option<usize>,
     /// For a single object: the columns that are its path's parameters, with their indices.
-    asked: Vec<(String, usize)>,
+    path_parameters: Vec<(String, usize)>,
 }
 
 #[derive(Debug)]
@@ -76,11 +76,11 @@ struct OutputColumn {
     field: FieldRef,
     /// Whether a row without it is an error. Independent of `field`, which is always nullable.
     required: bool,
-    from: From,
+    origin: Origin,
 }
 
 #[derive(Debug)]
-enum From {
+enum Origin {
     /// The field at this index of `Decoder::fields`.
     Object(usize),
     /// The request: its value of this column.
@@ -89,39 +89,49 @@ enum From {
 
 impl Decoder {
     /// A decoder for these columns (indices in the resource's schema), in this order.
-    pub fn new(resource: &Resource, answer: &ResponseShape, columns: &[usize]) -> Self {
-        Self::with(resource, answer, |_| None, columns)
+    pub fn new(resource: &Resource, response: &ResponseShape, columns: &[usize]) -> Self {
+        Self::with(resource, response, |_| None, columns)
     }
 
     /// A decoder for the responses of `method`, whose `columns_from` may map a parameter's column to a field.
     pub fn of_method(resource: &Resource, method: &Method, columns: &[usize]) -> Self {
         let decoder = Self::with(resource, &method.response, |column| method.field_for(column), columns);
-        Self { asked: asked(resource, method, columns), ..decoder }
+        Self { path_parameters: path_parameters(resource, method, columns), ..decoder }
     }
 
     fn with<'a>(
         resource: &'a Resource,
-        answer: &ResponseShape,
+        response: &ResponseShape,
         field_for: impl Fn(&str) -> Option<&'a str>,
         columns: &[usize],
     ) -> Self {
+        let id = match response {
+            ResponseShape::Rows { .. } => columns.iter().position(|at| resource.columns[*at].name == resource.row_id()),
+            ResponseShape::Row(_) => None,
+        };
         let mut fields: Vec<FieldRef> = Vec::new();
-        let id = columns.iter().position(|at| resource.columns[*at].name == resource.row_id());
-        let id = id.filter(|_| matches!(answer, ResponseShape::Rows { .. }));
-        let columns: Vec<OutputColumn> = columns
-            .iter()
-            .map(|at| OutputColumn {
+        let mut output = Vec::with_capacity(columns.len());
+        for at in columns {
+            let column = &resource.columns[*at];
+            output.push(OutputColumn {
                 field: Arc::clone(&resource.planned_schema().fields()[*at]),
                 // A field that a parameter's column is read from may be missing: the response may hold rows that do not
                 // belong to this table.
-                required: !resource.columns[*at].nullable && field_for(&resource.columns[*at].name).is_none(),
-                from: origin(resource, &field_for, *at, &mut fields),
-            })
-            .collect();
-        let schema = Arc::new(Schema::new(columns.iter().map(|column| Arc::clone(&column.field)).collect::<Vec<_>>()));
+                required: !column.nullable && field_for(&column.name).is_none(),
+                origin: origin(resource, &field_for, *at, &mut fields),
+            });
+        }
+        let schema = Schema::new(output.iter().map(|column| Arc::clone(&column.field)).collect::<Vec<_>>());
         let fields = Fields::from(fields);
-        let (answer, envelope) = (answer.clone(), envelope::schema(answer, &fields));
-        Self { answer, envelope, fields, columns, schema, id, asked: Vec::new() }
+        Self {
+            response: response.clone(),
+            envelope: envelope::schema(response, &fields),
+            fields,
+            columns: output,
+            schema: Arc::new(schema),
+            id,
+            path_parameters: Vec::new(),
+        }
     }
 
     /// The schema of the batches.
@@ -134,52 +144,59 @@ impl Decoder {
     /// # Errors
     /// [`Fault`], which names the field.
     pub fn decode(&self, body: &[u8], binding: &Binding) -> Result<DecodedRows, Fault> {
-        let envelope = read(&self.envelope, body).map_err(|error| self.explain(body, &error))?;
+        let envelope = read(&self.envelope, body).map_err(|error| self.locate(body, &error))?;
         duplicate_keys::check(self.envelope.fields(), body)?;
         let objects = self.objects(envelope.column(0))?;
         let mut parser = Parser::default();
-        let mut read = Vec::with_capacity(self.fields.len());
+        let mut parsed = Vec::with_capacity(self.fields.len());
         for (at, field) in self.fields.iter().enumerate() {
-            read.push(parser.column(objects.column(at), field_type(&self.columns, at), field.name())?);
+            parsed.push(parser.column(objects.column(at), field_type(&self.columns, at), field.name())?);
         }
-        let columns = self.columns.iter().map(|column| output(column, &read, binding, objects.len()));
-        let columns = columns.collect::<Result<Vec<_>, _>>()?;
-        let rows = RecordBatchOptions::new().with_row_count(Some(objects.len()));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &rows)
-            .expect("the columns have the schema's types, and no nulls where there must be none");
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            columns.push(output(column, &parsed, binding, objects.len())?);
+        }
+        // The number of rows is explicit, because there may be no columns.
+        let options = RecordBatchOptions::new().with_row_count(Some(objects.len()));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .expect("the columns have the schema's types");
         self.check_ids(&batch)?;
         self.check_row(&batch, binding)?;
-        let (total, next, has_links) =
-            (envelope::total(&envelope)?, envelope::next(&envelope), envelope::has_links(&envelope));
-        Ok(DecodedRows { batch, total, next, has_links, beyond: parser.beyond })
+        Ok(DecodedRows {
+            batch,
+            total: envelope::total(&envelope)?,
+            next: envelope::next(&envelope),
+            has_links: envelope::has_links(&envelope),
+            out_of_range_times: parser.out_of_range_times,
+        })
     }
 
     /// Fails if an id occurs twice in the page.
     fn check_ids(&self, batch: &RecordBatch) -> Result<(), Fault> {
         let Some(id) = self.id else { return Ok(()) };
-        let mut first = HashMap::with_capacity(batch.num_rows());
-        let mut again = None;
+        let mut first_rows = HashMap::with_capacity(batch.num_rows());
+        let mut duplicate = None;
         for row in 0..batch.num_rows() {
-            let id = key(batch.column(id), row);
-            if let Some(before) = first.get(&id).copied() {
-                again = again.or(Some([before, row]));
+            let id = row_id_value(batch.column(id), row);
+            if let Some(first) = first_rows.get(&id).copied() {
+                duplicate = duplicate.or(Some([first, row]));
             } else {
-                first.insert(id, row);
+                first_rows.insert(id, row);
             }
         }
-        let Some(rows) = again else { return Ok(()) };
+        let Some(rows) = duplicate else { return Ok(()) };
         let (field, value) = (self.schema.field(id).name().clone(), cell(batch.column(id), rows[0]));
-        Err(Fault::Repeated { field, value, rows, of: batch.num_rows(), ids: first.len() })
+        Err(Fault::DuplicateId { field, value, rows, of: batch.num_rows(), ids: first_rows.len() })
     }
 
     /// Fails if the row is not the requested one. Text that differs only in case is another value in SQL, but not in
     /// every API: such a row is accepted here, and the query's filter drops it.
     fn check_row(&self, batch: &RecordBatch, binding: &Binding) -> Result<(), Fault> {
-        for (column, at) in &self.asked {
-            let Some(asked) = binding.get(column).map(Value::to_string) else { continue };
-            let answered = cell(batch.column(*at), 0);
-            if !answered.eq_ignore_ascii_case(&asked) {
-                return Err(Fault::OtherRow { field: column.clone(), asked, answered });
+        for (column, at) in &self.path_parameters {
+            let Some(requested) = binding.get(column).map(Value::to_string) else { continue };
+            let returned = cell(batch.column(*at), 0);
+            if !returned.eq_ignore_ascii_case(&requested) {
+                return Err(Fault::OtherRow { field: column.clone(), requested, returned });
             }
         }
         Ok(())
@@ -190,25 +207,25 @@ impl Decoder {
         if column.is_null(0) {
             return Err(Fault::NoRows { key: self.key().to_owned() });
         }
-        Ok(match &self.answer {
+        Ok(match &self.response {
             ResponseShape::Row(_) => column.as_struct().clone(),
             ResponseShape::Rows { .. } => column.as_list::<i32>().value(0).as_struct().clone(),
         })
     }
 
     fn key(&self) -> &str {
-        match &self.answer {
+        match &self.response {
             ResponseShape::Row(key) | ResponseShape::Rows { key, .. } => key,
         }
     }
 
     /// Finds the field and the row that arrow-json could not read.
-    fn explain(&self, body: &[u8], error: &ArrowError) -> Fault {
+    fn locate(&self, body: &[u8], error: &ArrowError) -> Fault {
         let json: Json = match serde_json::from_slice(body) {
             Ok(json) => json,
             Err(error) => return Fault::NotJson(error.to_string()),
         };
-        let objects = match (json.get(self.key()), &self.answer) {
+        let objects = match (json.get(self.key()), &self.response) {
             (Some(Json::Array(objects)), ResponseShape::Rows { .. }) => objects.iter().collect(),
             (Some(object @ Json::Object(_)), ResponseShape::Row(_)) => vec![object],
             (Some(other), _) => {
@@ -217,21 +234,21 @@ impl Decoder {
             }
             (None, _) => return Fault::NoRows { key: self.key().to_owned() },
         };
-        let first = objects.into_iter().enumerate().find_map(|(row, object)| self.explain_row(row, object));
-        first.unwrap_or_else(|| Fault::Field { field: "the envelope".into(), row: None, problem: error.to_string() })
+        let in_row = objects.into_iter().enumerate().find_map(|(row, object)| self.locate_in_row(row, object));
+        in_row.unwrap_or_else(|| Fault::Field { field: "the envelope".into(), row: None, problem: error.to_string() })
     }
 
-    fn explain_row(&self, row: usize, object: &Json) -> Option<Fault> {
+    fn locate_in_row(&self, row: usize, object: &Json) -> Option<Fault> {
         if !object.is_object() {
             let (field, problem) = (self.key().to_owned(), format!("it is {}", kind_of(object)));
             return Some(Fault::Field { field, row: Some(row), problem });
         }
         self.fields.iter().find_map(|field| {
             let value = object.get(field.name())?;
-            let alone = serde_json::json!({ field.name(): value }).to_string();
+            let only_this_field = serde_json::json!({ field.name(): value }).to_string();
             let schema = Arc::new(Schema::new(vec![Arc::clone(field)]));
-            let problem = read(&schema, alone.as_bytes()).err()?;
-            Some(Fault::Field { field: field.name().clone(), row: Some(row), problem: plain(&problem) })
+            let error = read(&schema, only_this_field.as_bytes()).err()?;
+            Some(Fault::Field { field: field.name().clone(), row: Some(row), problem: message(&error) })
         })
     }
 }
@@ -242,23 +259,24 @@ fn origin<'a>(
     field_for: impl Fn(&str) -> Option<&'a str>,
     at: usize,
     fields: &mut Vec<FieldRef>,
-) -> From {
+) -> Origin {
     let name = resource.canonical(&resource.columns[at].name);
-    let column = resource.column(name).expect("`canonical` answers a column");
-    let name = match (&column.source, field_for(name)) {
-        (ColumnSource::Parameter, None) => return From::Request(name.to_owned()),
+    let column = resource.column(name).expect("`canonical` returns a column");
+    let field_name = match (&column.source, field_for(name)) {
+        (ColumnSource::Parameter, None) => return Origin::Request(name.to_owned()),
         (_, Some(field)) => field,
         (_, None) => name,
     };
-    let place = fields.iter().position(|field| field.name() == name).unwrap_or_else(|| {
-        fields.push(Arc::new(Field::new(name, as_text(&column.data_type), true)));
-        fields.len() - 1
-    });
-    From::Object(place)
+    if let Some(index) = fields.iter().position(|field| field.name() == field_name) {
+        return Origin::Object(index);
+    }
+    fields.push(Arc::new(Field::new(field_name, as_text(&column.data_type), true)));
+    Origin::Object(fields.len() - 1)
 }
 
-fn field_type(columns: &[OutputColumn], place: usize) -> &DataType {
-    let column = columns.iter().find(|column| matches!(column.from, From::Object(from) if from == place));
+/// The declared type of the field at this index.
+fn field_type(columns: &[OutputColumn], index: usize) -> &DataType {
+    let column = columns.iter().find(|column| matches!(column.origin, Origin::Object(field) if field == index));
     column.expect("a field is read for a column").field.data_type()
 }
 
@@ -270,18 +288,25 @@ fn read(schema: &SchemaRef, body: &[u8]) -> Result<RecordBatch, ArrowError> {
     let batch = decoder.flush()?;
     match batch {
         Some(batch) if body[used..].trim_ascii().is_empty() => Ok(batch),
-        Some(_) => Err(ArrowError::JsonError("it goes on after its end".into())),
+        Some(_) => Err(ArrowError::JsonError("there is more text after the object".into())),
         None => Err(ArrowError::JsonError("it is empty".into())),
     }
 }
 
 /// The path parameters of a single object that are also fields of the response, with their indices in `columns`.
-fn asked(resource: &Resource, method: &Method, columns: &[usize]) -> Vec<(String, usize)> {
-    let is_field = |name: &str| resource.column(name).is_some_and(|column| column.source == ColumnSource::Field);
-    let place = |name: &str| columns.iter().position(|at| resource.columns[*at].name == name);
-    let names = method.path.parameters().map(|parameter| resource.canonical(parameter));
-    let names = names.filter(|name| method.is_get() && is_field(name));
-    names.filter_map(|name| Some((name.to_owned(), place(name)?))).collect()
+fn path_parameters(resource: &Resource, method: &Method, columns: &[usize]) -> Vec<(String, usize)> {
+    let mut parameters = Vec::new();
+    if !method.is_get() {
+        return parameters;
+    }
+    for name in method.path.parameters().map(|parameter| resource.canonical(parameter)) {
+        let is_field = resource.column(name).is_some_and(|column| column.source == ColumnSource::Field);
+        let index = columns.iter().position(|at| resource.columns[*at].name == name);
+        if let Some(index) = index.filter(|_| is_field) {
+            parameters.push((name.to_owned(), index));
+        }
+    }
+    parameters
 }
 
 /// The value of an id, for comparison.
@@ -292,7 +317,7 @@ enum RowIdValue<'a> {
     Null,
 }
 
-fn key(column: &ArrayRef, row: usize) -> RowIdValue<'_> {
+fn row_id_value(column: &ArrayRef, row: usize) -> RowIdValue<'_> {
     match column.data_type() {
         _ if column.is_null(row) => RowIdValue::Null,
         DataType::Int64 => RowIdValue::Number(column.as_primitive::<Int64Type>().value(row)),
@@ -301,17 +326,17 @@ fn key(column: &ArrayRef, row: usize) -> RowIdValue<'_> {
 }
 
 fn cell(column: &ArrayRef, row: usize) -> String {
-    match key(column, row) {
+    match row_id_value(column, row) {
         RowIdValue::Number(number) => number.to_string(),
         RowIdValue::Text(text) => text.to_owned(),
         RowIdValue::Null => "null".into(),
     }
 }
 
-fn output(column: &OutputColumn, read: &[ArrayRef], binding: &Binding, rows: usize) -> Result<ArrayRef, Fault> {
-    let array: ArrayRef = match &column.from {
-        From::Object(place) => Arc::clone(&read[*place]),
-        From::Request(name) => match binding.get(name) {
+fn output(column: &OutputColumn, parsed: &[ArrayRef], binding: &Binding, rows: usize) -> Result<ArrayRef, Fault> {
+    let array: ArrayRef = match &column.origin {
+        Origin::Object(field) => Arc::clone(&parsed[*field]),
+        Origin::Request(name) => match binding.get(name) {
             Some(Value::Int(value)) => Arc::new(Int64Array::from_value(*value, rows)) as ArrayRef,
             Some(Value::Bool(value)) => Arc::new(BooleanArray::from(vec![*value; rows])),
             Some(Value::Text(value)) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, rows))),
@@ -337,7 +362,7 @@ fn kind_of(json: &Json) -> &'static str {
 }
 
 /// Arrow's message without its prefix.
-fn plain(error: &ArrowError) -> String {
+fn message(error: &ArrowError) -> String {
     match error {
         ArrowError::JsonError(message) | ArrowError::CastError(message) | ArrowError::ParseError(message) => {
             message.clone()
@@ -403,7 +428,7 @@ mod tests {
         assert_eq!(batch.column(1).as_string::<i32>().value(0), "completed");
     }
 
-    fn got(table: &str, method: &str, key: (&str, Value), body: &str) -> Result<DecodedRows, Fault> {
+    fn get(table: &str, method: &str, key: (&str, Value), body: &str) -> Result<DecodedRows, Fault> {
         let resource = Registry::built_in().find("compute", table).unwrap();
         let id = resource.arrow_schema().index_of(resource.row_id()).unwrap();
         let binding = Binding::default().with(key.0, key.1);
@@ -412,16 +437,16 @@ mod tests {
 
     #[test]
     fn a_get_must_return_the_requested_row() {
-        let action = |id| got("image_actions", "image_actions_get", ("id", Value::Int(5)), id);
-        let snapshot = |id| got("snapshots", "snapshots_get", ("id", Value::Text("ab-1".into())), id);
+        let action = |id| get("image_actions", "image_actions_get", ("id", Value::Int(5)), id);
+        let snapshot = |id| get("snapshots", "snapshots_get", ("id", Value::Text("ab-1".into())), id);
 
         assert!(action(r#"{"action": {"id": 5}}"#).is_ok());
         assert!(snapshot(r#"{"snapshot": {"id": "ab-1"}}"#).is_ok());
         assert!(snapshot(r#"{"snapshot": {"id": "AB-1"}}"#).is_ok(), "for the query's own filter to drop");
-        let other = |asked: &str, answered: &str| Fault::OtherRow {
+        let other = |requested: &str, returned: &str| Fault::OtherRow {
             field: "id".into(),
-            asked: asked.into(),
-            answered: answered.into(),
+            requested: requested.into(),
+            returned: returned.into(),
         };
         assert_eq!(action(r#"{"action": {"id": 6}}"#).unwrap_err(), other("5", "6"));
         assert_eq!(snapshot(r#"{"snapshot": {"id": "ab-2"}}"#).unwrap_err(), other("ab-1", "ab-2"));
@@ -464,29 +489,29 @@ mod tests {
     #[test]
     fn errors_name_the_field_and_the_row() {
         let cases = [
-            (r#"{"actions": [{"id": 1}, {"id": 1.5}]}"#, "`id` of row 1: `1.5` is no integer of 64 bits"),
-            (r#"{"actions": [{"id": "x"}]}"#, "`id` of row 0: `x` is no integer of 64 bits"),
-            (r#"{"actions": [{"id": 99999999999999999999}]}"#, "is no integer of 64 bits"),
+            (r#"{"actions": [{"id": 1}, {"id": 1.5}]}"#, "`id` of row 1: `1.5` is not a 64-bit integer"),
+            (r#"{"actions": [{"id": "x"}]}"#, "`id` of row 0: `x` is not a 64-bit integer"),
+            (r#"{"actions": [{"id": 99999999999999999999}]}"#, "is not a 64-bit integer"),
             (r#"{"actions": [{"id": 1, "resource_id": 2.25}]}"#, "`resource_id` of row 0"),
             (r#"{"actions": [{"status": "completed"}]}"#, "`id` of row 0: it is missing"),
             (r#"{"actions": [null]}"#, "`id` of row 0: it is missing"),
             (r#"{"actions": [{"id": 1}, {"id": 2, "region": "nyc1"}]}"#, "`region` of row 1"),
             (r#"{"actions": [{"id": 1, "started_at": "yesterday"}]}"#, "`started_at` of row 0"),
-            (r#"{"actions": [{"id": 1, "started_at": 1605371361}]}"#, "`1605371361` is no time"),
-            (r#"{"actions": [{"id": 1, "completed_at": "0000-00-00T00:00:00Z"}]}"#, "is no time"),
-            (r#"{"actions": [{"id": 1}], "meta": {"total": 1}, "actions": []}"#, "the key `actions` stands twice"),
-            (r#"{"actions": [{"id": 1, "id": 2}]}"#, "the key `actions.id` stands twice"),
-            (r#"{"actions": [], "links": {"pages": {"next": "x", "next": "y"}}}"#, "the key `links.pages.next` stands"),
+            (r#"{"actions": [{"id": 1, "started_at": 1605371361}]}"#, "`1605371361` is not a timestamp"),
+            (r#"{"actions": [{"id": 1, "completed_at": "0000-00-00T00:00:00Z"}]}"#, "is not a timestamp"),
+            (r#"{"actions": [{"id": 1}], "meta": {"total": 1}, "actions": []}"#, "the key `actions` occurs twice"),
+            (r#"{"actions": [{"id": 1, "id": 2}]}"#, "the key `actions.id` occurs twice"),
+            (r#"{"actions": [], "links": {"pages": {"next": "x", "next": "y"}}}"#, "the key `links.pages.next` occurs"),
             (r#"{"actions": [{"id": 2}, {"id": 1}, {"id": 2}]}"#, "rows 0 and 2 have the same id, 2: 3 rows have only"),
             (r#"{"actions": [7]}"#, "`actions` of row 0: it is a number"),
             (r#"{"actions": {"id": 1}}"#, "`actions`: it is an object"),
             (r#"{"actions": null}"#, "the body has no `actions`"),
             (r#"{"links": {}}"#, "the body has no `actions`"),
-            (r#"{"actions": []} x"#, "the body is no JSON"),
-            (r#"{"actions": [{"id": 1"#, "the body is no JSON"),
-            (r#"{"actions": [], "meta": {"total": "many"}}"#, "`meta.total`: `many` is no number of rows"),
-            ("<html></html>", "the body is no JSON"),
-            ("", "the body is no JSON"),
+            (r#"{"actions": []} x"#, "the body is not JSON"),
+            (r#"{"actions": [{"id": 1"#, "the body is not JSON"),
+            (r#"{"actions": [], "meta": {"total": "many"}}"#, "`meta.total`: `many` is not a number of rows"),
+            ("<html></html>", "the body is not JSON"),
+            ("", "the body is not JSON"),
         ];
 
         for (body, expected) in cases {

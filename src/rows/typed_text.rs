@@ -19,7 +19,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, ListArray, StringArray, StructArray, TimestampNanosecondArray,
+    Array, ArrayRef, AsArray, Int64Array, Int64Builder, ListArray, StringArray, StructArray, TimestampNanosecondArray,
+    TimestampNanosecondBuilder,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::kernels::cast_utils::string_to_datetime;
@@ -43,19 +44,22 @@ pub struct OutOfRangeTimes {
 
 /// The type with every integer and timestamp replaced by text.
 pub(super) fn as_text(data_type: &DataType) -> DataType {
-    let field = |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(as_text(field.data_type())));
     match data_type {
         DataType::Int64 | DataType::Timestamp(..) => DataType::Utf8,
-        DataType::List(item) => DataType::List(field(item)),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
+        DataType::List(item) => DataType::List(field_as_text(item)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(field_as_text).collect()),
         other => other.clone(),
     }
+}
+
+fn field_as_text(field: &FieldRef) -> FieldRef {
+    Arc::new(field.as_ref().clone().with_data_type(as_text(field.data_type())))
 }
 
 /// Parses columns, and collects the times that are out of range.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
-    pub(super) beyond: Vec<OutOfRangeTimes>,
+    pub(super) out_of_range_times: Vec<OutOfRangeTimes>,
 }
 
 /// The position of an array in the body, for errors.
@@ -73,7 +77,7 @@ enum Time {
     /// One of the API's spellings of "never".
     Never,
     /// A time that nanoseconds cannot hold.
-    Beyond,
+    OutOfRange,
 }
 
 impl Parser {
@@ -96,39 +100,44 @@ impl Parser {
     }
 
     fn list(&mut self, texts: &ListArray, item: &FieldRef, place: &FieldPosition<'_>) -> Result<ArrayRef, Fault> {
-        let row = |at| (place.row)(owner(texts.offsets(), at));
+        let row = |at| (place.row)(containing_list(texts.offsets(), at));
         let values = self.read(texts.values(), item.data_type(), &FieldPosition { field: place.field, row: &row })?;
         Ok(Arc::new(ListArray::new(Arc::clone(item), texts.offsets().clone(), values, texts.nulls().cloned())))
     }
 
     fn object(&mut self, texts: &StructArray, fields: &Fields, place: &FieldPosition<'_>) -> Result<ArrayRef, Fault> {
-        let columns = fields.iter().zip(texts.columns()).map(|(field, column)| {
-            let name = format!("{}.{}", place.field, field.name());
-            self.read(column, field.data_type(), &FieldPosition { field: &name, row: place.row })
-        });
-        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        let mut columns = Vec::with_capacity(fields.len());
+        for (field, column) in fields.iter().zip(texts.columns()) {
+            let path = format!("{}.{}", place.field, field.name());
+            columns.push(self.read(column, field.data_type(), &FieldPosition { field: &path, row: place.row })?);
+        }
         Ok(Arc::new(StructArray::new(fields.clone(), columns, texts.nulls().cloned())))
     }
 
     fn times(&mut self, texts: &StringArray, place: &FieldPosition<'_>) -> Result<TimestampNanosecondArray, Fault> {
-        let times = texts.iter().enumerate().map(|(at, text)| {
-            let Some(text) = text else { return Ok(None) };
-            match time(text).ok_or_else(|| wrong(place, at, text, "no time"))? {
-                Time::At(nanoseconds) => Ok(Some(nanoseconds)),
-                Time::Never => Ok(None),
-                Time::Beyond => {
-                    self.keep(place, at, text);
-                    Ok(None)
+        let mut times = TimestampNanosecondBuilder::with_capacity(texts.len());
+        for (at, text) in texts.iter().enumerate() {
+            let Some(text) = text else {
+                times.append_null();
+                continue;
+            };
+            match time(text) {
+                Some(Time::At(nanoseconds)) => times.append_value(nanoseconds),
+                Some(Time::Never) => times.append_null(),
+                Some(Time::OutOfRange) => {
+                    self.add_out_of_range(place, at, text);
+                    times.append_null();
                 }
+                None => return Err(wrong_value(place, at, text, "a timestamp")),
             }
-        });
-        times.collect()
+        }
+        Ok(times.finish())
     }
 
-    fn keep(&mut self, place: &FieldPosition<'_>, at: usize, text: &str) {
-        match self.beyond.iter_mut().find(|beyond| beyond.field == place.field) {
-            Some(beyond) => beyond.count += 1,
-            None => self.beyond.push(OutOfRangeTimes {
+    fn add_out_of_range(&mut self, place: &FieldPosition<'_>, at: usize, text: &str) {
+        match self.out_of_range_times.iter_mut().find(|times| times.field == place.field) {
+            Some(times) => times.count += 1,
+            None => self.out_of_range_times.push(OutOfRangeTimes {
                 field: place.field.to_owned(),
                 text: text.to_owned(),
                 row: (place.row)(at),
@@ -139,15 +148,16 @@ impl Parser {
 }
 
 fn integers(texts: &StringArray, place: &FieldPosition<'_>) -> Result<Int64Array, Fault> {
-    let parse = |(at, text): (usize, Option<&str>)| {
-        let integer = text.map(|text| text.parse().map_err(|_| wrong(place, at, text, "no integer of 64 bits")));
-        integer.transpose()
-    };
-    texts.iter().enumerate().map(parse).collect()
+    let mut integers = Int64Builder::with_capacity(texts.len());
+    for (at, text) in texts.iter().enumerate() {
+        let integer = text.map(|text| text.parse().map_err(|_| wrong_value(place, at, text, "a 64-bit integer")));
+        integers.append_option(integer.transpose()?);
+    }
+    Ok(integers.finish())
 }
 
-fn wrong(place: &FieldPosition<'_>, at: usize, text: &str, otherwise: &str) -> Fault {
-    let problem = format!("`{text}` is {otherwise}");
+fn wrong_value(place: &FieldPosition<'_>, at: usize, text: &str, expected: &str) -> Fault {
+    let problem = format!("`{text}` is not {expected}");
     Fault::Field { field: place.field.to_owned(), row: Some((place.row)(at)), problem }
 }
 
@@ -159,14 +169,14 @@ fn time(text: &str) -> Option<Time> {
     Some(match at.timestamp_nanos_opt() {
         Some(nanoseconds) => Time::At(nanoseconds),
         None if at.year() == 1 => Time::Never,
-        None => Time::Beyond,
+        None => Time::OutOfRange,
     })
 }
 
 /// The index of the list that contains the item at index `at`. List `i` holds the items from `offsets[i]` to
 /// `offsets[i + 1]`, so it is the last one that starts at or before `at`. Empty lists start at the same offset as the
 /// next list, and are before it.
-fn owner(offsets: &OffsetBuffer<i32>, at: usize) -> usize {
+fn containing_list(offsets: &OffsetBuffer<i32>, at: usize) -> usize {
     offsets.partition_point(|offset| usize::try_from(*offset).is_ok_and(|offset| offset <= at)) - 1
 }
 
@@ -193,7 +203,7 @@ mod tests {
         let column = parser.column(&texts(&never.map(Some)), &timestamp(), "ended_at").unwrap();
 
         assert_eq!(column.null_count(), never.len());
-        assert!(parser.beyond.is_empty());
+        assert!(parser.out_of_range_times.is_empty());
     }
 
     #[test]
@@ -216,7 +226,7 @@ mod tests {
 
         assert_eq!(column.null_count(), 3);
         let text = "9999-12-31T23:59:59Z".to_owned();
-        assert_eq!(parser.beyond, [OutOfRangeTimes { field: "ended_at".into(), text, row: 1, count: 2 }]);
+        assert_eq!(parser.out_of_range_times, [OutOfRangeTimes { field: "ended_at".into(), text, row: 1, count: 2 }]);
     }
 
     /// `[["1"], [], ["2", "x"]]`
@@ -234,7 +244,7 @@ mod tests {
 
         let fault = Parser::default().column(&lists(), &wanted, "ids").unwrap_err();
 
-        assert_eq!(fault.to_string(), "`ids` of row 2: `x` is no integer of 64 bits");
+        assert_eq!(fault.to_string(), "`ids` of row 2: `x` is not a 64-bit integer");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use datafusion::error::DataFusionError;
 
 use super::expr_codec::Unencodable;
-use crate::api::{Hole, MOST_PROOF, RequestLine, TooFar};
+use crate::api::{Hole, MAX_PROOF_PAGES, RequestLine, TooFar};
 use crate::error::{Error, Failure, Kind};
 use crate::rows;
 
@@ -198,7 +198,7 @@ impl Failure for Fault {
             Self::Untold { column, .. } => format!("add a condition on {column}, or do not select it"),
             Self::InexactKey { .. } => "CAST the key to BIGINT".into(),
             Self::Unreadable { fault: rows::Fault::NotJson(_), .. } => "check --api-url, or try again".into(),
-            Self::Unreadable { fault: rows::Fault::Repeated { .. } | rows::Fault::OtherRow { .. }, .. } => {
+            Self::Unreadable { fault: rows::Fault::DuplicateId { .. } | rows::Fault::OtherRow { .. }, .. } => {
                 "run the query again; if that does not help, report it to DigitalOcean".into()
             }
             Self::Unreadable { .. } => {

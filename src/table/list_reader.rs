@@ -117,7 +117,7 @@ impl ListReader {
     /// Begins another reading from page 1. Its requests are added to the query's ledger.
     fn begin_again(&mut self) {
         let ListSource { fetch, request, .. } = &self.source;
-        fetch.scope.query.ledger.expect_again(fetch.list, request.part());
+        fetch.scope.query.ledger.expect_reread(fetch.list, request.part());
         self.begin();
     }
 
@@ -130,7 +130,7 @@ impl ListReader {
                 ListState::Paged(pages) => pages,
             };
             match pages.next().await {
-                Ok(Some(page)) => return self.new_rows(&page.decoded, page.again).map(Some),
+                Ok(Some(page)) => return self.new_rows(&page.decoded, page.out_of_order).map(Some),
                 Ok(None) => self.end_reading()?,
                 Err(error) => return Err(self.not_found_as_incomplete(error)),
             }
@@ -139,9 +139,9 @@ impl ListReader {
 
     async fn single_response(&mut self) -> Result<RecordBatch> {
         self.state = ListState::Ended;
-        let decoded = Arc::clone(&self.source.fetch).one(self.source.request.clone()).await?;
+        let decoded = Arc::clone(&self.source.fetch).fetch_one(self.source.request.clone()).await?;
         let rows = self.new_rows(&decoded, true)?;
-        if decoded.is_part() {
+        if decoded.has_more() {
             let path = self.source.request.at().path;
             warn!(path, rows = decoded.count, total = decoded.total, "a list declared without pages has more of them");
             self.current = Some(Ids::default());
@@ -252,7 +252,7 @@ impl ListReader {
         {
             return Verdict::Incomplete(lack);
         }
-        match self.extent().far() {
+        match self.extent().too_far() {
             _ if self.extent().small_size().is_some() => Verdict::Incomplete(Lack::Small),
             Some(far) => Verdict::Incomplete(Lack::Far(far)),
             None if repeated == 0 => Verdict::Short(short),
@@ -299,7 +299,7 @@ impl ListReader {
         let ListSource { account, fetch, request, .. } = &self.source;
         let (path, ShortBy { rows, total }) = (request.at().path, short);
         warn!(path, total, rows, "the API counts more rows than it lists");
-        fetch.scope.query.notice(format!(
+        fetch.scope.query.add_notice(format!(
             "DigitalOcean counts {total} rows in {path} and lists {rows}: the pages after these are empty"
         ));
         account.short_lists.keep(request, ShortList { short, lack: None });

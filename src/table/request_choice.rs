@@ -207,7 +207,7 @@ fn value_to_send(filter: &Filter, pins: &KeyConstraints) -> Option<String> {
         true => pins.contained(&filter.column)?,
         false => pins.get(&filter.column).filter(|values| values.len() == 1)?.first()?,
     };
-    filter.sent(value)
+    filter.param_value(value)
 }
 
 /// Whether the request already restricts this column to the wanted values, so that rows need no check.

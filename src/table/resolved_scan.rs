@@ -71,7 +71,7 @@ impl ResolvedScan {
     /// Adds the requests of a call to the ledger: of a list, the first page.
     pub(super) fn expect(&self, call: &MethodCall, ledger: &Ledger) {
         let list = self.list(call);
-        self.requests(call).iter().for_each(|request| ledger.expect(list, request.part(), 1));
+        self.requests(call).iter().for_each(|request| ledger.expect_requests(list, request.part(), 1));
     }
 
     /// The key of a call's list in the query's cache.

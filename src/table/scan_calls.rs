@@ -143,7 +143,7 @@ fn both(left: &[Binding], right: &[Binding]) -> Vec<Binding> {
     let mut combined = Vec::new();
     for left in left {
         for right in right_by_shared.get(&shared_values(left)).into_iter().flatten() {
-            combined.push(right.iter().fold(left.clone(), |all, (name, value)| all.and(name, value)));
+            combined.push(right.iter().fold(left.clone(), |all, (name, value)| all.with_default(name, value)));
         }
     }
     combined

@@ -97,7 +97,7 @@ impl ScanExecution {
 
     /// Adds a note to the query's result; notes are not errors.
     pub(super) fn notice(&self, text: String) {
-        self.scope.query.notice(text);
+        self.scope.query.add_notice(text);
     }
 
     /// The rows of all calls. Nothing is sent before the stream is polled.
@@ -172,7 +172,7 @@ impl ScanExecution {
             }
             ResponseShape::Row(_) => {
                 let first = request.clone();
-                let once = stream::once(async move { fetch.one(request).await.map(|decoded| decoded.rows) });
+                let once = stream::once(async move { fetch.fetch_one(request).await.map(|decoded| decoded.rows) });
                 (first, once.boxed())
             }
         };
@@ -208,13 +208,13 @@ impl ScanExecution {
             let rows = reader.decoder.decode(body.bytes(), &binding).map_err(unreadable)?;
             scope.count(|counts| &counts.rows, rows.batch.num_rows());
             rows.total.iter().for_each(|total| account.list_lengths.keep(request, *total));
-            rows.beyond.iter().for_each(|beyond| notice_of(beyond, &resource, &rows.batch, request, &scope.query));
+            rows.out_of_range_times.iter().for_each(|beyond| notice_of(beyond, &resource, &rows.batch, request, &scope.query));
             let (count, total, next, has_links) = (rows.batch.num_rows(), rows.total, rows.next, rows.has_links);
             Ok(Decoded { rows: rows.batch, count, total, next, has_links })
         };
-        let (client, list, whole) =
+        let (client, list, reads_all) =
             (self.account.client.clone(), self.reading.list(call), !self.reading.spec.may_end_early());
-        Fetch { client, scope: self.scope.clone(), list, whole, ahead: Arc::clone(ahead), decode: Box::new(decode) }
+        Fetch { client, scope: self.scope.clone(), list, reads_all, ahead: Arc::clone(ahead), decode: Box::new(decode) }
     }
 
     /// Drops the API's own 404 for a value that the query names: there are no such rows, and the result has a notice.
@@ -235,7 +235,7 @@ impl ScanExecution {
         let table = self.reading.table();
         let path = request_choice::path(&self.reading.resource, self.reading.method(call.method), &call.binding);
         warn!(table, path, "no such row");
-        self.scope.query.notice(format!("{table} has no rows for {}: DigitalOcean knows no {path}", call.binding));
+        self.scope.query.add_notice(format!("{table} has no rows for {}: DigitalOcean knows no {path}", call.binding));
         None
     }
 
@@ -294,7 +294,7 @@ fn notice_of(beyond: &OutOfRangeTimes, resource: &Resource, rows: &RecordBatch, 
     };
     let (path, text) = (request.at().path, one_line(text));
     warn!(path, field, text, id, count, "a time that nanoseconds cannot hold is NULL");
-    query.notice(format!(
+    query.add_notice(format!(
         "{field} of {resource} is NULL in {count} rows of {path}, because nanoseconds hold only the years 1677 to 2262: \
          the first has {id} and `{text}`"
     ));

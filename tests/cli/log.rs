@@ -7,7 +7,7 @@ fn query_of_a_retry(fault: &str, sql: &str) -> Option<String> {
     let ran = query(&["--fault", fault, "--log", "warn", "--log-format", "json", "--format", "csv", sql]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let lines = ran.stderr.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let retries: Vec<_> = lines.filter(|line| line["message"] == "sending again").collect();
+    let retries: Vec<_> = lines.filter(|line| line["message"] == "retrying").collect();
     assert_eq!(retries.len(), 1, "{}", ran.stderr);
     let span = &retries[0]["span"];
     (span["name"] == "query").then(|| span["id"].as_str().unwrap().to_owned())

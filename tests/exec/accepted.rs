@@ -28,19 +28,19 @@ const ANSWERS: &[(&str, u16, &str)] = &[
     (
         "answer-after=201 {\"action\": {\"id\": 99999999999999999999, \"status\": \"completed\"}}",
         201,
-        "`id` of row 0: `99999999999999999999` is no integer of 64 bits",
+        "`id` of row 0: `99999999999999999999` is not a 64-bit integer",
     ),
     ("answer-after=201 {\"action\": {\"id\": 7", 201, "it was cut off"),
-    ("answer-after=201 {\"action\": {\"id\": 7}", 201, "the body is no JSON: "),
-    ("answer-after=201 {\"action\": {\"id\": 7}} {}", 201, "the body is no JSON: "),
-    ("set=/action/started_at \"yesterday\"", 201, "`started_at` of row 0: `yesterday` is no time"),
+    ("answer-after=201 {\"action\": {\"id\": 7}", 201, "the body is not JSON: "),
+    ("answer-after=201 {\"action\": {\"id\": 7}} {}", 201, "the body is not JSON: "),
+    ("set=/action/started_at \"yesterday\"", 201, "`started_at` of row 0: `yesterday` is not a timestamp"),
     ("without=action", 201, "the body has no `action`"),
     ("without=/action/id", 201, "`id` of row 0: it is missing"),
-    ("twice=/action/id 7", 201, "the key `action.id` stands twice in the same object"),
-    ("twice=/action/status \"completed\"", 201, "the key `action.status` stands twice in the same object"),
-    ("twice=/action/region/slug \"sfo3\"", 201, "the key `action.region.slug` stands twice in the same object"),
-    ("twice=/action {\"id\": 7, \"status\": \"completed\"}", 201, "the key `action` stands twice in the same object"),
-    ("twice=/action null", 201, "the key `action` stands twice in the same object"),
+    ("twice=/action/id 7", 201, "the key `action.id` occurs twice in the same object"),
+    ("twice=/action/status \"completed\"", 201, "the key `action.status` occurs twice in the same object"),
+    ("twice=/action/region/slug \"sfo3\"", 201, "the key `action.region.slug` occurs twice in the same object"),
+    ("twice=/action {\"id\": 7, \"status\": \"completed\"}", 201, "the key `action` occurs twice in the same object"),
+    ("twice=/action null", 201, "the key `action` occurs twice in the same object"),
     ("truncated", 201, "it was cut off"),
     ("cut", 201, "it was cut off"),
 ];
@@ -110,7 +110,7 @@ async fn a_response_that_is_too_large_was_a_success_too() {
         "{report}"
     );
     assert!(report.contains("it is larger than 64 bytes (request "), "{report}");
-    assert!(report.contains("; the actions started since then can't be read: the answer to GET "), "{report}");
+    assert!(report.contains("; the actions started since then can't be read: the response to GET "), "{report}");
     assert_eq!((stage.posts(), stage.requests()), (1, POST_AND_LOOK.map(str::to_owned).to_vec()));
 }
 

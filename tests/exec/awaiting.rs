@@ -175,7 +175,9 @@ async fn polling_ends_when_the_client_disconnects_and_the_post_does_not() {
         () = stage.demo.account().received(2) => {}
     }
     assert!(answer.query.activity().unwrap().ends_with(" has the status `in-progress`"));
-    assert!(answer.query.written().unwrap().unwrap().ends_with(" of digitalocean.compute.image_actions was started"));
+    assert!(
+        answer.query.exec_outcome().unwrap().unwrap().ends_with(" of digitalocean.compute.image_actions was started")
+    );
     drop(answer);
     stage.demo.account().idle().await;
     gate.add_permits(100);

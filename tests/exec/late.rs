@@ -62,7 +62,7 @@ async fn the_final_status_of_another_action_is_ignored() {
 
         let (id, report) = (stage.actions(IMAGE)[0]["id"].clone(), error.report());
         assert_eq!((error.kind(), stage.posts()), (Kind::Unknown, 1), "{status}: {report}");
-        let cause = format!("the request asked for id {id}, and the answer has id 7");
+        let cause = format!("the request was for id {id}, but the response has id 7");
         assert!(report.contains("had the status `in-progress` when it was last read"), "{status}: {report}");
         assert!(report.contains(&cause), "{status}: {report}");
     }
@@ -97,7 +97,7 @@ async fn an_expired_limit_after_a_failed_request_has_the_last_status_and_the_cau
         ("status=503", "503 service_unavailable: "),
         ("body={}", "the body has no `action`"),
         ("set=/action/id 7", "and the answer has id 7"),
-        ("twice=/action/id 7", "the key `action.id` stands twice in the same object"),
+        ("twice=/action/id 7", "the key `action.id` occurs twice in the same object"),
         ("html=200", "and a body that is not a JSON object (content-type `text/html`)"),
     ];
 

@@ -69,9 +69,9 @@ async fn a_redirect_a_304_and_a_101_do_not_mean_that_nothing_was_executed() {
 
             let id = stage.actions(IMAGE)[0]["id"].as_i64().unwrap();
             let told = match (code, is_located) {
-                (101, _) => format!("{PATH} was answered with 101 (request "),
-                (_, true) => format!("{PATH} was answered with a redirect ({code}) to `{location}` (request "),
-                (_, false) => format!("{PATH} was answered with {code}, a redirect without a location (request "),
+                (101, _) => format!("{PATH} returned 101 (request "),
+                (_, true) => format!("{PATH} returned a redirect ({code}) to `{location}` (request "),
+                (_, false) => format!("{PATH} returned {code}, a redirect without a location (request "),
             };
             let start = format!("{PATH} may have been executed, and its response does not say: {told}");
             assert!(report.starts_with(&start), "{report}");
@@ -90,7 +90,7 @@ async fn a_timeout_is_a_lost_response_too() {
 
     let report = lost(&stage, TRANSFER).await;
 
-    assert!(report.contains("was not answered within 300ms"), "{report}");
+    assert!(report.contains("got no response within 300ms"), "{report}");
     let requests = stage.requests();
     assert_eq!((requests[0].as_str(), stage.posts()), (PATH, 0));
     // The request for the list has the same short timeout for each of its attempts.
@@ -128,7 +128,7 @@ async fn a_failed_lookup_is_reported_with_its_cause() {
 
     let report = lost(&stage, TRANSFER).await;
 
-    assert!(report.contains("; the actions started since then can't be read: DigitalOcean refused GET"), "{report}");
+    assert!(report.contains("; the actions started since then can't be read: DigitalOcean rejected GET"), "{report}");
     assert!(report.contains("\nhint: check before retrying: SELECT"), "{report}");
     assert_eq!(stage.posts(), 1);
 }

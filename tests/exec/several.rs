@@ -73,7 +73,7 @@ async fn the_first_failure_stops_and_names_the_executed_rows() {
         ids[1], ids[0]
     );
     assert_eq!(refused.code(), tonic::Code::InvalidArgument);
-    assert!(refused.message().starts_with("row 3 of 4: DigitalOcean refused POST "), "{refused}");
+    assert!(refused.message().starts_with("row 3 of 4: DigitalOcean rejected POST "), "{refused}");
     assert!(refused.message().ends_with(&expected), "{refused}");
     assert_eq!((stage.posts(), stage.requests().len()), (2, 3));
 }

@@ -71,7 +71,7 @@ async fn a_duplicate_key_is_an_error() {
     ] {
         let (kind, report) = error(&stage, &[fault]).await;
         assert_eq!(kind, Kind::DataLoss, "{fault}: {report}");
-        assert!(report.contains(&format!("the key `{key}` stands twice in the same object")), "{fault}: {report}");
+        assert!(report.contains(&format!("the key `{key}` occurs twice in the same object")), "{fault}: {report}");
     }
     let unread = whole(&stage, &["twice=/actions/3/status \"new\""]).await;
     assert_eq!(unread, [1, 2, 3, 4], "a field that the query does not read");

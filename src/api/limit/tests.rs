@@ -6,8 +6,8 @@ fn limiter(per_minute: usize, per_hour: usize) -> Arc<Limiter> {
     Limiter::new(Options { per_minute, per_hour, ..Options::default() })
 }
 
-async fn send(limiter: &Arc<Limiter>, told: RateLimitHeaders) {
-    limiter.acquire(Duration::MAX / 4).await.unwrap().answered(told);
+async fn send(limiter: &Arc<Limiter>, headers: RateLimitHeaders) {
+    limiter.acquire(Duration::MAX / 4).await.unwrap().headers_received(headers);
 }
 
 #[tokio::test(start_paused = true)]
@@ -30,7 +30,7 @@ async fn a_request_in_flight_counts_until_a_minute_after_its_answer() {
     let start = Instant::now();
     let mut slow = limiter.acquire(SECOND).await.unwrap();
     tokio::time::advance(10 * SECOND).await;
-    slow.answered(RateLimitHeaders::default());
+    slow.headers_received(RateLimitHeaders::default());
 
     send(&limiter, RateLimitHeaders::default()).await;
 
@@ -77,15 +77,15 @@ async fn the_projected_wait_includes_the_requests_ahead_in_the_queue() {
 async fn usage_by_other_clients_is_taken_from_the_headers() {
     let limiter = limiter(250, 5_000);
     let start = Instant::now();
-    let told = RateLimitHeaders {
+    let headers = RateLimitHeaders {
         limit: Some(5_000),
         remaining: Some(0),
         reset: Some(30 * SECOND),
         ..RateLimitHeaders::default()
     };
-    send(&limiter, told).await;
+    send(&limiter, headers).await;
 
-    send(&limiter, told).await;
+    send(&limiter, headers).await;
 
     assert_eq!((Instant::now() - start).as_secs(), 30);
 }
@@ -96,7 +96,7 @@ async fn the_lower_of_the_configured_and_the_reported_hourly_limit_applies() {
         tokio::time::advance(Duration::from_secs(3_600)).await;
         let mut sent = 0;
         while let Ok(mut permit) = limiter.acquire(SECOND).await {
-            permit.answered(RateLimitHeaders { limit: Some(limit), ..RateLimitHeaders::default() });
+            permit.headers_received(RateLimitHeaders { limit: Some(limit), ..RateLimitHeaders::default() });
             sent += 1;
         }
         sent
@@ -111,14 +111,14 @@ async fn the_lower_of_the_configured_and_the_reported_hourly_limit_applies() {
 #[tokio::test(start_paused = true)]
 async fn a_reset_in_the_past_lets_one_request_through_at_a_time() {
     let limiter = limiter(250, 5_000);
-    let told = RateLimitHeaders { remaining: Some(0), ..RateLimitHeaders::default() };
-    send(&limiter, told).await;
+    let headers = RateLimitHeaders { remaining: Some(0), ..RateLimitHeaders::default() };
+    send(&limiter, headers).await;
 
     let mut probe = limiter.acquire(SECOND).await.unwrap();
     let mut second = Box::pin(limiter.acquire(SECOND));
 
     assert!(futures::poll!(&mut second).is_pending());
-    probe.answered(RateLimitHeaders { remaining: Some(10), ..told });
+    probe.headers_received(RateLimitHeaders { remaining: Some(10), ..headers });
     assert!(second.await.is_ok());
 }
 
@@ -130,7 +130,7 @@ async fn requests_in_flight_do_not_make_the_budget_look_used_up() {
     for _ in 0..12 {
         others.push(limiter.acquire(SECOND).await.unwrap());
     }
-    first.answered(RateLimitHeaders {
+    first.headers_received(RateLimitHeaders {
         remaining: Some(10),
         reset: Some(3_000 * SECOND),
         ..RateLimitHeaders::default()
@@ -139,7 +139,7 @@ async fn requests_in_flight_do_not_make_the_budget_look_used_up() {
     let mut waiting = Box::pin(limiter.acquire(SECOND));
     assert!(futures::poll!(&mut waiting).is_pending(), "no refusal before the others are answered");
     for mut other in others {
-        other.answered(RateLimitHeaders {
+        other.headers_received(RateLimitHeaders {
             remaining: Some(10),
             reset: Some(3_000 * SECOND),
             ..RateLimitHeaders::default()
@@ -157,7 +157,7 @@ async fn a_failed_connection_uses_no_place() {
     assert!(limiter.acquire(SECOND).await.is_ok());
 }
 
-fn refused(seconds: u64) -> RateLimitHeaders {
+fn pause(seconds: u64) -> RateLimitHeaders {
     RateLimitHeaders { pause: Some(Duration::from_secs(seconds)), ..RateLimitHeaders::default() }
 }
 
@@ -168,12 +168,12 @@ const ACCEPTED: RateLimitHeaders =
 async fn a_pause_applies_to_all_requests() {
     let limiter = limiter(250, 5_000);
     let start = Instant::now();
-    send(&limiter, refused(7)).await;
+    send(&limiter, pause(7)).await;
 
     send(&limiter, RateLimitHeaders::default()).await;
 
     assert_eq!((Instant::now() - start).as_secs(), 7);
-    send(&limiter, refused(90)).await;
+    send(&limiter, pause(90)).await;
     assert_eq!(limiter.acquire(60 * SECOND).await.unwrap_err().wait, 90 * SECOND);
 }
 
@@ -181,17 +181,17 @@ async fn a_pause_applies_to_all_requests() {
 async fn a_pause_of_a_day_is_bounded_and_then_tested_with_one_request_at_a_time() {
     let limiter = limiter(250, 5_000);
     let start = Instant::now();
-    assert_eq!(limiter.acquire(SECOND).await.unwrap().answered(refused(86_400)).pause, Some(300 * SECOND));
+    assert_eq!(limiter.acquire(SECOND).await.unwrap().headers_received(pause(86_400)).pause, Some(300 * SECOND));
 
     let mut probe = limiter.acquire(600 * SECOND).await.unwrap();
     assert_eq!((Instant::now() - start).as_secs(), 300);
     let mut second = Box::pin(limiter.acquire(600 * SECOND));
     assert!(futures::poll!(&mut second).is_pending(), "before the first is answered");
-    probe.answered(refused(86_400));
+    probe.headers_received(pause(86_400));
     let mut second = second.await.unwrap();
     assert_eq!((Instant::now() - start).as_secs(), 600, "it is still refused");
 
-    second.answered(ACCEPTED);
+    second.headers_received(ACCEPTED);
     let all: Vec<_> = [limiter.acquire(SECOND).await, limiter.acquire(SECOND).await].into_iter().collect();
     assert!(all.iter().all(Result::is_ok), "it is over");
 }
@@ -201,8 +201,8 @@ async fn a_response_that_arrives_during_a_pause_does_not_end_it() {
     let limiter = limiter(250, 5_000);
     let (mut first, mut second) = (limiter.acquire(SECOND).await.unwrap(), limiter.acquire(SECOND).await.unwrap());
 
-    first.answered(refused(7));
-    second.answered(ACCEPTED);
+    first.headers_received(pause(7));
+    second.headers_received(ACCEPTED);
 
     assert_eq!(limiter.acquire(SECOND).await.unwrap_err().wait, 7 * SECOND);
 }
@@ -211,21 +211,21 @@ async fn a_response_that_arrives_during_a_pause_does_not_end_it() {
 async fn a_low_limit_or_a_far_reset_is_tested_again_after_max_pause() {
     let one = RateLimitHeaders { limit: Some(1), ..ACCEPTED };
     let far = RateLimitHeaders { remaining: Some(0), reset: Some(3_600 * SECOND), ..ACCEPTED };
-    for told in [one, far] {
+    for headers in [one, far] {
         let limiter = limiter(250, 5_000);
         let start = Instant::now();
-        send(&limiter, told).await;
-        assert_eq!(limiter.acquire(60 * SECOND).await.unwrap_err().wait, 300 * SECOND, "{told:?}");
+        send(&limiter, headers).await;
+        assert_eq!(limiter.acquire(60 * SECOND).await.unwrap_err().wait, 300 * SECOND, "{headers:?}");
 
         let mut probe = limiter.acquire(600 * SECOND).await.unwrap();
-        assert_eq!((Instant::now() - start).as_secs(), 300, "{told:?}");
+        assert_eq!((Instant::now() - start).as_secs(), 300, "{headers:?}");
         let mut second = Box::pin(limiter.acquire(600 * SECOND));
-        assert!(futures::poll!(&mut second).is_pending(), "{told:?}: before the first is answered");
-        probe.answered(RateLimitHeaders { limit: Some(5_000), remaining: Some(4_000), ..ACCEPTED });
+        assert!(futures::poll!(&mut second).is_pending(), "{headers:?}: before the first is answered");
+        probe.headers_received(RateLimitHeaders { limit: Some(5_000), remaining: Some(4_000), ..ACCEPTED });
 
         assert!(second.await.is_ok());
-        assert!(limiter.acquire(SECOND).await.is_ok(), "{told:?}: it is over");
-        assert_eq!((Instant::now() - start).as_secs(), 300, "{told:?}");
+        assert!(limiter.acquire(SECOND).await.is_ok(), "{headers:?}: it is over");
+        assert_eq!((Instant::now() - start).as_secs(), 300, "{headers:?}");
     }
 }
 
@@ -248,7 +248,7 @@ async fn a_permit_is_held_until_it_is_dropped_and_not_until_the_headers() {
     let limiter = Limiter::new(Options { in_flight: 2, ..Options::default() });
     let (mut first, second) = (limiter.acquire(SECOND).await.unwrap(), limiter.acquire(SECOND).await.unwrap());
     let mut third = Box::pin(limiter.acquire(SECOND));
-    first.answered(ACCEPTED);
+    first.headers_received(ACCEPTED);
     assert!(futures::poll!(&mut third).is_pending(), "the first one's body is still being read");
 
     drop(second);

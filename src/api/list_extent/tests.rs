@@ -12,10 +12,10 @@ fn page(rows: usize, total: Option<u64>, links: &str) -> Decoded<()> {
 fn read(known: Option<ShortBy>, pages: &[(usize, Option<u64>, &str)]) -> (Vec<u64>, Extent) {
     let (mut extent, mut asked) = (Extent::new(known), Vec::new());
     loop {
-        let next = extent.has_more().then(|| extent.asked() + 1);
-        let Some(number) = next.or_else(|| extent.missing()) else { return (asked, extent) };
+        let next = extent.has_more().then(|| extent.pages_read() + 1);
+        let Some(number) = next.or_else(|| extent.next_out_of_order()) else { return (asked, extent) };
         let (rows, total, links) = pages[index(number).min(pages.len() - 1)];
-        extent.note(number, &page(rows, total, links));
+        extent.add(number, &page(rows, total, links));
         asked.push(number);
     }
 }
@@ -69,13 +69,13 @@ fn a_server_with_smaller_pages_is_read_with_their_size() {
 #[test]
 fn the_page_size_is_known_from_the_second_page() {
     let mut extent = Extent::new(None);
-    extent.note(1, &page(50, Some(1_000), "next"));
-    assert_eq!(extent.ahead(u64::MAX), 1);
+    extent.add(1, &page(50, Some(1_000), "next"));
+    assert_eq!(extent.known_pages(u64::MAX), 1);
 
-    extent.note(2, &page(50, Some(1_000), "next"));
+    extent.add(2, &page(50, Some(1_000), "next"));
 
-    assert_eq!(extent.ahead(u64::MAX), 20);
-    assert_eq!(extent.ahead(120), 3);
+    assert_eq!(extent.known_pages(u64::MAX), 20);
+    assert_eq!(extent.known_pages(120), 3);
 }
 
 #[test]
@@ -93,15 +93,15 @@ fn a_page_that_stays_too_short_is_a_hole() {
 fn a_page_that_is_full_when_it_is_read_again_is_not_a_hole() {
     for (first, then) in [((20, "next"), 200), ((0, "end"), 200)] {
         let mut extent = Extent::new(None);
-        extent.note(1, &page(200, Some(650), "next"));
-        extent.note(2, &page(first.0, Some(650), first.1));
-        extent.note(3, &page(200, Some(650), "next"));
-        extent.note(4, &page(50, Some(650), "end"));
-        assert_eq!((extent.has_more(), extent.missing()), (false, Some(2)));
+        extent.add(1, &page(200, Some(650), "next"));
+        extent.add(2, &page(first.0, Some(650), first.1));
+        extent.add(3, &page(200, Some(650), "next"));
+        extent.add(4, &page(50, Some(650), "end"));
+        assert_eq!((extent.has_more(), extent.next_out_of_order()), (false, Some(2)));
 
-        extent.note(2, &page(then, Some(650), "next"));
+        extent.add(2, &page(then, Some(650), "next"));
 
-        assert_eq!((extent.missing(), extent.hole(), extent.rows()), (None, None, 650));
+        assert_eq!((extent.next_out_of_order(), extent.hole(), extent.rows()), (None, None, 650));
     }
 }
 
@@ -134,8 +134,8 @@ fn a_proof_is_not_repeated_while_rows_and_total_stay_the_same() {
     assert_eq!(read(known, &pages(100)).0, [1, 2]);
     assert_eq!(read(known, &pages(99)).0, [1, 2, 3, 4, 5, 3, 2]);
     let mut extent = Extent::new(known);
-    extent.note(1, &page(200, Some(900), "next"));
-    assert_eq!(extent.ahead(u64::MAX), 2);
+    extent.add(1, &page(200, Some(900), "next"));
+    assert_eq!(extent.known_pages(u64::MAX), 2);
 }
 
 #[test]
@@ -143,23 +143,23 @@ fn a_total_too_far_above_the_rows_is_rejected_after_the_first_empty_page_was_rea
     let far = |page, pages| Some(TooFar { page, pages });
 
     let (asked, extent) = read(None, &[(5, Some(1_000_000), "end"), (0, Some(1_000_000), "end")]);
-    assert_eq!((asked, extent.far()), (vec![1, 2, 2], far(2, 4_999)));
+    assert_eq!((asked, extent.too_far()), (vec![1, 2, 2], far(2, 4_999)));
 
     let (asked, extent) = read(None, &[(200, Some(900_000), "next"), (100, Some(900_000), "end"), (0, None, "next")]);
-    assert_eq!((asked, extent.far()), (vec![1, 2, 3, 3], far(3, 4_498)));
+    assert_eq!((asked, extent.too_far()), (vec![1, 2, 3, 3], far(3, 4_498)));
 
     let (asked, extent) = read(None, &[(0, Some(900_000), "mute")]);
-    assert_eq!((asked, extent.far()), (vec![1, 1], far(1, 4_500)));
+    assert_eq!((asked, extent.too_far()), (vec![1, 1], far(1, 4_500)));
 }
 
 #[test]
 fn at_most_most_proof_pages_are_requested_for_a_proof() {
     let with = |pages: u64| read(None, &[(200, Some(200 * (1 + pages)), "end"), (0, None, "end")]);
 
-    let (asked, extent) = with(MOST_PROOF);
-    assert_eq!((asked.len() as u64, extent.far()), (1 + MOST_PROOF + 2, None));
-    let (asked, extent) = with(MOST_PROOF + 1);
-    assert_eq!((asked, extent.far()), (vec![1, 2, 2], Some(TooFar { page: 2, pages: MOST_PROOF + 1 })));
+    let (asked, extent) = with(MAX_PROOF_PAGES);
+    assert_eq!((asked.len() as u64, extent.too_far()), (1 + MAX_PROOF_PAGES + 2, None));
+    let (asked, extent) = with(MAX_PROOF_PAGES + 1);
+    assert_eq!((asked, extent.too_far()), (vec![1, 2, 2], Some(TooFar { page: 2, pages: MAX_PROOF_PAGES + 1 })));
 }
 
 #[test]
@@ -172,13 +172,13 @@ fn a_list_with_small_pages_gets_no_proof() {
 #[test]
 fn a_page_that_was_empty_once_does_not_end_a_list_with_a_far_total() {
     let mut extent = Extent::new(None);
-    extent.note(1, &page(200, Some(20_000), "next"));
-    extent.note(2, &page(0, Some(20_000), "next"));
-    assert_eq!((extent.has_more(), extent.missing()), (false, Some(2)));
+    extent.add(1, &page(200, Some(20_000), "next"));
+    extent.add(2, &page(0, Some(20_000), "next"));
+    assert_eq!((extent.has_more(), extent.next_out_of_order()), (false, Some(2)));
 
-    extent.note(2, &page(200, Some(20_000), "next"));
+    extent.add(2, &page(200, Some(20_000), "next"));
 
-    assert_eq!((extent.has_more(), extent.far()), (true, None));
+    assert_eq!((extent.has_more(), extent.too_far()), (true, None));
 }
 
 #[test]
@@ -215,15 +215,15 @@ fn the_total_of_an_empty_page_counts_only_if_no_page_with_rows_has_one() {
 #[test]
 fn a_last_page_with_fewer_rows_when_it_is_read_again_has_shrunk() {
     let mut extent = Extent::new(None);
-    extent.note(1, &page(200, Some(401), "next"));
-    extent.note(2, &page(200, Some(401), "next"));
-    extent.note(3, &page(0, Some(0), "end"));
-    extent.note(3, &page(0, Some(0), "end"));
-    assert_eq!((extent.has_shrunk(), extent.missing()), (false, Some(2)));
+    extent.add(1, &page(200, Some(401), "next"));
+    extent.add(2, &page(200, Some(401), "next"));
+    extent.add(3, &page(0, Some(0), "end"));
+    extent.add(3, &page(0, Some(0), "end"));
+    assert_eq!((extent.has_shrunk(), extent.next_out_of_order()), (false, Some(2)));
 
-    extent.note(2, &page(151, Some(351), "end"));
+    extent.add(2, &page(151, Some(351), "end"));
 
-    assert_eq!((extent.has_shrunk(), extent.missing()), (true, None));
+    assert_eq!((extent.has_shrunk(), extent.next_out_of_order()), (true, None));
 }
 
 #[test]

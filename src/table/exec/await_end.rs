@@ -62,7 +62,7 @@ pub(super) async fn until_settled(
         }
         let left = deadline.saturating_duration_since(Instant::now());
         was_last_read = left <= pause;
-        scope.query.now(format!("{started} has {}", started.status()));
+        scope.query.set_activity(format!("{started} has {}", started.status()));
         let reading = async {
             sleep(pause.min(left)).await;
             read(call, client, completion, &row, deadline.max(Instant::now() + LAST_READ), scope).await
@@ -89,7 +89,7 @@ fn may_pass(error: &Error) -> bool {
     match error.downcast_ref::<ApiFault>() {
         // The API has returned this id, so its own "not found" means that the action is not listed yet. A 404 of
         // another server is permanent.
-        Some(fault) => fault.may_pass() || fault.is_not_found(),
+        Some(fault) => fault.is_temporary() || fault.is_not_found(),
         // A truncated body may be invalid in any way.
         None => matches!(error.downcast_ref(), Some(TableFault::Unreadable { .. })),
     }
@@ -104,7 +104,7 @@ async fn read(
     until: Instant,
     scope: &RequestScope,
 ) -> Result<RecordBatch> {
-    let (resource, binding) = (&call.callable.answers, &call.invocation.binding);
+    let (resource, binding) = (&call.callable.returns, &call.invocation.binding);
     let method = resource.method(&completion.poll_method).expect("the declaration's check finds the method");
     let wanted = id(resource, row);
     let request = request(resource, method, binding, Some(wanted.clone()));
@@ -134,8 +134,8 @@ fn row_of(
     if id == *wanted {
         return Ok(row);
     }
-    let (field, asked, answered) = (resource.row_id().to_owned(), wanted.to_string(), id.to_string());
-    Err(rows::Fault::OtherRow { field, asked, answered })
+    let (field, requested, returned) = (resource.row_id().to_owned(), wanted.to_string(), id.to_string());
+    Err(rows::Fault::OtherRow { field, requested, returned })
 }
 
 /// The row's id. Decoding has checked that it is there.
@@ -147,12 +147,12 @@ fn id(resource: &Resource, row: &RecordBatch) -> Value {
 
 /// `id 7 of digitalocean.compute.image_actions`
 pub(super) fn started_text(callable: &Callable, row: &RecordBatch) -> String {
-    let resource = &callable.answers;
+    let resource = &callable.returns;
     format!("{} {} of {resource}", resource.row_id(), id(resource, row))
 }
 
 fn started(call: &ProcedureCall, completion: &Completion, row: &RecordBatch) -> Box<StartedAction> {
-    let resource = &call.callable.answers;
+    let resource = &call.callable.returns;
     let status = row.column_by_name(&completion.status_column).map(|column| column.as_string::<i32>());
     let status = status.filter(|status| status.is_valid(0)).map(|status| status.value(0).to_owned());
     let id = id(resource, row);
@@ -201,10 +201,10 @@ mod tests {
 
     #[test]
     fn another_row_is_an_error_whatever_its_status() {
-        let other = |asked: &str, answered: &str| rows::Fault::OtherRow {
+        let other = |requested: &str, returned: &str| rows::Fault::OtherRow {
             field: "id".into(),
-            asked: asked.into(),
-            answered: answered.into(),
+            requested: requested.into(),
+            returned: returned.into(),
         };
 
         let numbers = action(r#"{"action": {"id": 6, "status": "completed"}}"#);
@@ -223,7 +223,7 @@ mod tests {
             (r#"{"action": {"id": 5, "status": "completed", "status": "errored"}}"#, "action.status"),
             (r#"{"action": {"id": 6}, "action": {"id": 5, "status": "completed"}}"#, "action"),
         ] {
-            assert_eq!(action(body).unwrap_err(), rows::Fault::Twice { key: key.into() }, "{body}");
+            assert_eq!(action(body).unwrap_err(), rows::Fault::DuplicateKey { key: key.into() }, "{body}");
         }
     }
 }

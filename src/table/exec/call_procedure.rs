@@ -55,7 +55,7 @@ impl CallProcedure {
     /// # Errors
     /// [`Fault`], and [`crate::resource::ArgumentFault`], which shows a statement that would work.
     pub fn try_new(callable: Arc<Callable>, values: Vec<(ArgumentSlot, Expr)>) -> Result<Self, Error> {
-        let schema = DFSchema::try_from(callable.answers.planned_schema().as_ref().clone());
+        let schema = DFSchema::try_from(callable.returns.planned_schema().as_ref().clone());
         let schema = Arc::new(schema.expect("a declaration has no column twice"));
         let (slots, values) = values.into_iter().unzip();
         let call = Self { callable, slots, values, schema };
@@ -75,7 +75,7 @@ impl CallProcedure {
 
     /// The column that identifies the row.
     pub fn row_id(&self) -> &str {
-        self.callable.answers.row_id()
+        self.callable.returns.row_id()
     }
 
     /// The slots with their values.

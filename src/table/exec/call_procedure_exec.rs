@@ -53,7 +53,7 @@ pub struct CallProcedureExec {
 impl CallProcedureExec {
     pub(super) fn new(call: ProcedureCall) -> Self {
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(call.callable.answers.planned_schema())),
+            EquivalenceProperties::new(Arc::clone(call.callable.returns.planned_schema())),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Final,
             Boundedness::Bounded,

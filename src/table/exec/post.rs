@@ -32,7 +32,7 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) async fn post(call: Arc<ProcedureCall>, client: Client, scope: RequestScope) -> Result<RecordBatch> {
     let outcome = send(&call, &client, &scope).await;
     let started = |row: &RecordBatch| format!("{} was started", await_end::started_text(&call.callable, row));
-    scope.query.has_written(outcome.as_ref().map(started).map_err(Clone::clone));
+    scope.query.set_exec_outcome(outcome.as_ref().map(started).map_err(Clone::clone));
     outcome
 }
 
@@ -52,7 +52,7 @@ async fn send(call: &ProcedureCall, client: &Client, scope: &RequestScope) -> Re
             Ok(row) => return Ok(row),
             Err(fault) => fault.into(),
         },
-        Err(fault) if fault.may_have_been_carried_out() => fault.into(),
+        Err(fault) if fault.may_have_been_executed() => fault.into(),
         Err(fault) => return Err(fault.into()),
     };
     let at = RequestLine { method: "POST", path: path.clone() };
@@ -65,20 +65,20 @@ async fn send(call: &ProcedureCall, client: &Client, scope: &RequestScope) -> Re
 /// The row of the started action, with all columns of its table. All of them are decoded, so a JSON key of any column
 /// that occurs twice is an error.
 fn row(callable: &Callable, body: &[u8], binding: &Binding) -> Result<RecordBatch, crate::rows::Fault> {
-    let Callable { answers, procedure, .. } = callable;
-    let columns: Vec<usize> = (0..answers.columns.len()).collect();
-    Ok(Decoder::new(answers, &ResponseShape::Row(procedure.row.clone()), &columns).decode(body, binding)?.batch)
+    let Callable { returns, procedure, .. } = callable;
+    let columns: Vec<usize> = (0..returns.columns.len()).collect();
+    Ok(Decoder::new(returns, &ResponseShape::Row(procedure.row.clone()), &columns).decode(body, binding)?.batch)
 }
 
 /// The actions that have begun since the request was sent, from the first page of the list: the newest are first.
 async fn appeared(call: &ProcedureCall, client: &Client, begin: Instant, scope: &RequestScope) -> Appeared {
-    let Callable { answers, procedure, .. } = call.callable.as_ref();
+    let Callable { returns, procedure, .. } = call.callable.as_ref();
     let Some(lookup) = &procedure.lookup_if_lost else { return Appeared::NoLookup };
-    let method = answers.method(&lookup.list_method).expect("the declaration's check finds the method");
+    let method = returns.method(&lookup.list_method).expect("the declaration's check finds the method");
     let request = match method.response {
-        ResponseShape::Rows { paged: true, .. } => request(answers, method, &call.invocation.binding, None).page(1),
+        ResponseShape::Rows { paged: true, .. } => request(returns, method, &call.invocation.binding, None).page(1),
         ResponseShape::Rows { paged: false, .. } | ResponseShape::Row(_) => {
-            request(answers, method, &call.invocation.binding, None)
+            request(returns, method, &call.invocation.binding, None)
         }
     };
     let body = match timeout(LOOKUP_TIMEOUT, client.get(&request, scope)).await {
@@ -93,7 +93,7 @@ async fn appeared(call: &ProcedureCall, client: &Client, begin: Instant, scope: 
     // seconds, hence one second more.
     let now = body.head().date.unwrap_or_else(Utc::now);
     let since = now - TimeDelta::from_std(begin.elapsed()).unwrap_or_default() - TimeDelta::seconds(1);
-    match rows_since(answers, method, lookup, &body, &call.invocation.binding, since) {
+    match rows_since(returns, method, lookup, &body, &call.invocation.binding, since) {
         Ok(rows) => Appeared::Rows(rows),
         Err(fault) => Appeared::Unreadable(TableFault::Unreadable { at: request.at(), fault }.into()),
     }
@@ -143,11 +143,11 @@ pub(super) fn request(resource: &Resource, method: &Method, binding: &Binding, i
 
 /// The query that selects the latest actions.
 fn latest_actions(callable: &Callable, binding: &Binding) -> String {
-    let Callable { answers, procedure, .. } = callable;
+    let Callable { returns, procedure, .. } = callable;
     let Some(LostPostLookup { columns, time_column, .. }) = &procedure.lookup_if_lost else {
-        return await_end::select(&["*"], answers, binding, None);
+        return await_end::select(&["*"], returns, binding, None);
     };
     let columns: Vec<&str> = columns.iter().chain([time_column]).map(String::as_str).collect();
-    let query = await_end::select(&columns, answers, binding, None);
+    let query = await_end::select(&columns, returns, binding, None);
     format!("{query} ORDER BY {time_column} DESC LIMIT 10")
 }

@@ -48,7 +48,7 @@
 //! The query is cancelled by its       the plan, its wait for the row,       the POST, and its record; the error says
 //! number                              AWAIT                                 that the POST is not cancelled
 //!     by    engine::cancel
-//!     test  queries::an_exec_that_is_cancelled_says_that_its_request_is_not_taken_back
+//!     test  queries::the_error_of_a_cancelled_exec_says_that_its_post_is_not_undone
 //!
 //! query: the first Ctrl-C,            planning, reading rows, AWAIT         the POST: the process waits for it,
 //! SIGTERM or SIGHUP                                                         and prints what it started
@@ -167,7 +167,7 @@ impl Writer {
         client: &Client,
         scope: &RequestScope,
     ) -> Result<RecordBatch> {
-        scope.query.now(call.request());
+        scope.query.set_activity(call.request());
         let post = post::post(Arc::clone(call), client.clone(), scope.clone());
         let row = self.records.start(execution, call.request(), &self.runtime, post)?.outcome().await?;
         match call.wait {

@@ -224,11 +224,11 @@ class TestParameters:
             ((None, "nyc3"), "needs `image_id`"),
             ((page.IMAGE, None), "needs `region`"),
             (("abc", "nyc3"), "abc"),
-            ((1.5, "nyc3"), "`image_id` is to be Int64"),
+            ((1.5, "nyc3"), "`image_id` must be Int64"),
             # A cast would make these image 1, and image 18262.
-            ((True, "nyc3"), "`image_id` is to be Int64"),
+            ((True, "nyc3"), "`image_id` must be Int64"),
             ((datetime.date(2020, 1, 1), "nyc3"), "`image_id` has no value"),
-            ((page.IMAGE, 5), "`region` is to be Utf8"),
+            ((page.IMAGE, 5), "`region` must be Utf8"),
             ((page.IMAGE,), "2 parameters"),
             ((page.IMAGE, "nyc3", 1), "2 parameters"),
         ],
@@ -281,7 +281,7 @@ class TestMany:
 
         message = readable(error)
         assert (sent(), posts()) == (3, 2)
-        assert "row 3 of 4: DigitalOcean refused POST " in message
+        assert "row 3 of 4: DigitalOcean rejected POST " in message
         assert "done before it: " + ", ".join(f"id {newest(ask, *row)}" for row in done) + ";" in message
         assert "already in that region" in message
 
@@ -291,7 +291,7 @@ class TestMany:
 
         message = readable(error)
         assert (sent(), posts()) == (1, 0)
-        assert "row 1 of 2: DigitalOcean refused POST " in message and "done before" not in message
+        assert "row 1 of 2: DigitalOcean rejected POST " in message and "done before" not in message
 
     @pytest.mark.parametrize(
         "rows, expected",
@@ -496,7 +496,7 @@ class TestBadDays:
         [
             ("set=/action/status errored", "10m", "is errored"),
             ("set=/action/status queued", "1s", "still has the status `queued` after 1s"),
-            ("status=404", "1s", "can't be read after 1s: DigitalOcean refused GET"),
+            ("status=404", "1s", "can't be read after 1s: DigitalOcean rejected GET"),
             ("status=403", "10m", "cannot be watched"),
         ],
     )
