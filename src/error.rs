@@ -1,5 +1,5 @@
-//! Errors as values. Every layer has an enum whose variants hold the details. [`Error`] carries any of them to the edge,
-//! where one match maps its [`Kind`] to a gRPC code and another one to an exit code.
+//! Errors as values. Every layer has an enum whose variants hold the details. [`Error`] carries any of them to the
+//! edge, where one match maps its [`Kind`] to a gRPC code and another one to an exit code.
 
 use std::any::Any;
 use std::fmt;

@@ -11,15 +11,16 @@
 //! - `methods.NAME.query.PARAM.unknown`: a filter or a part of a union sends a query parameter that the document lacks.
 //! - `methods.NAME.query.PARAM.values`: the document lists the values, and we would send another one.
 //! - `columns.NAME.unknown`, `.missing`: the document's row has no such property, or we have no such column.
-//! - `columns.NAME.type`, `.nullable`: these differ. For the items of a list `columns.NAME.items.type`, for the field of a
-//!   struct `columns.NAME.FIELD.type`, `.unknown` and `.missing`. Everything inside a column is nullable here.
+//! - `columns.NAME.type`, `.nullable`: these differ. For the items of a list `columns.NAME.items.type`, for the field
+//!   of a struct `columns.NAME.FIELD.type`, `.unknown` and `.missing`. Everything inside a column is nullable here.
 //! - `columns.NAME.param`, `.type`: the path's parameter has another name or another type.
 //! - `methods.NAME.body.PARAM.unknown`, `.missing`: the document's request has no such property, or we have no such
 //!   parameter.
 //! - `methods.NAME.body.PARAM.type`, `.values`: the document has another type, or allows other values.
 //! - `methods.NAME.body.PARAM.required`: it is required on one side only. Conditionally required (`when` here, one part
 //!   of an `anyOf` in the document) counts as required.
-//! - `methods.NAME.completion.succeeded`, `.failed`: the document lists the column's values, and these are not among them.
+//! - `methods.NAME.completion.succeeded`, `.failed`: the document lists the column's values, and these are not among
+//!   them.
 //!
 //! A procedure returns a row of the table, which is compared with the columns. An alias of another table's procedure is
 //! compared with that table only.

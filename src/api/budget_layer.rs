@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::api::limit::Options;
     use crate::api::scope::scope_within;
-    use crate::api::test_double::{Double, Step, ask, get};
+    use crate::api::test_double::{Double, Step, get, send};
     use crate::query::Limits;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -123,7 +123,7 @@ mod tests {
         let scope = scope(60 * SECOND, 10);
 
         for _ in 0..3 {
-            ask(&layer, &get(), &scope).await.unwrap();
+            send(&layer, &get(), &scope).await.unwrap();
         }
 
         assert_eq!(begins(&double), [0, 0, 60]);
@@ -135,9 +135,9 @@ mod tests {
         let double = Double::always(Step::body);
         let layer = budgeted(&double, Options { per_minute: 1, ..Options::default() });
         let scope = scope(59 * SECOND, 10);
-        ask(&layer, &get(), &scope).await.unwrap();
+        send(&layer, &get(), &scope).await.unwrap();
 
-        let fault = ask(&layer, &get(), &scope).await.unwrap_err();
+        let fault = send(&layer, &get(), &scope).await.unwrap_err();
 
         assert!(matches!(fault, Fault::Budget { wait, .. } if wait == 60 * SECOND), "{fault}");
         assert_eq!((double.attempts().len(), scope.counts.requests.get()), (1, 1));
@@ -149,7 +149,7 @@ mod tests {
         let both = async |options: Options| {
             let layer = budgeted(&double, options);
             let (request, scope) = (get(), scope(600 * SECOND, 10));
-            let (first, second) = tokio::join!(ask(&layer, &request, &scope), ask(&layer, &request, &scope));
+            let (first, second) = tokio::join!(send(&layer, &request, &scope), send(&layer, &request, &scope));
             first.and(second).unwrap();
         };
 
@@ -167,8 +167,8 @@ mod tests {
             let layer = budgeted(&double, Options { per_minute: 1, ..Options::default() });
             let scope = scope(60 * SECOND, 10);
 
-            ask(&layer, &get(), &scope).await.unwrap_err();
-            ask(&layer, &get(), &scope).await.unwrap();
+            send(&layer, &get(), &scope).await.unwrap_err();
+            send(&layer, &get(), &scope).await.unwrap();
 
             assert_eq!(begins(&double), [0, waits], "{shown}");
             assert_eq!(scope.counts.requests.get(), 2, "{shown}: the query's own count has both");
@@ -188,7 +188,7 @@ mod tests {
             };
 
             let (first, second, ()) =
-                tokio::join!(ask(&layer, &request, &scope), ask(&layer, &request, &scope), cancel);
+                tokio::join!(send(&layer, &request, &scope), send(&layer, &request, &scope), cancel);
 
             first.unwrap();
             assert_eq!(matches!(second, Err(Fault::Unwanted { .. })), !needed_by_exec, "{second:?}");
@@ -202,16 +202,16 @@ mod tests {
         let layer = budgeted(&double, Options { in_flight: 1, per_minute: 2, ..Options::default() });
         let (request, scope) = (get(), scope(60 * SECOND, 1));
 
-        let (first, second) = tokio::join!(ask(&layer, &request, &scope), ask(&layer, &request, &scope));
-        let third = ask(&layer, &request, &scope).await;
+        let (first, second) = tokio::join!(send(&layer, &request, &scope), send(&layer, &request, &scope));
+        let third = send(&layer, &request, &scope).await;
 
         first.unwrap();
-        for refused in [second.unwrap_err(), third.unwrap_err()] {
-            assert!(matches!(refused, Fault::TooManyRequests { limit: 1, needed: 2, .. }), "{refused}");
+        for fault in [second.unwrap_err(), third.unwrap_err()] {
+            assert!(matches!(fault, Fault::TooManyRequests { limit: 1, needed: 2, .. }), "{fault}");
         }
         assert_eq!((double.attempts().len(), scope.counts.requests.get()), (1, 1));
         let other = self::scope(SECOND, 1);
-        ask(&layer, &request, &other).await.unwrap();
+        send(&layer, &request, &other).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
@@ -224,7 +224,7 @@ mod tests {
 
         let call = Attempt { request: &request, scope: &scope, attempt: 1, observer: &mut pauses };
         layer.exchange(call).await.unwrap_err();
-        ask(&layer, &request, &scope).await.unwrap();
+        send(&layer, &request, &scope).await.unwrap();
 
         assert_eq!(pauses.0, [Some(300 * SECOND)]);
         assert_eq!(begins(&double), [0, 300]);

@@ -12,12 +12,12 @@ use crate::secret::Secret;
 /// The budgets of a process, one for each base URL and token. [`super::Client::try_new`] takes its budget from here, so
 /// two accounts with one token together stay within the token's limit.
 ///
-/// A budget is dropped with the last client or request that uses it. Clients of one token may have different limits: the
-/// strictest value of each setting then applies to all of them.
+/// A budget is dropped with the last client or request that uses it. Clients of one token may have different limits:
+/// the strictest value of each setting then applies to all of them.
 #[derive(Debug, Default)]
 pub struct Budgets {
-    /// Keyed by the hash of a base URL and a token, so no copy of the token is kept. Two tokens with the same hash would
-    /// share a budget, and only wait longer than necessary.
+    /// Keyed by the hash of a base URL and a token, so no copy of the token is kept. Two tokens with the same hash
+    /// would share a budget, and only wait longer than necessary.
     limiters: Mutex<HashMap<u64, Weak<Limiter>>>,
     /// Randomly seeded in each process.
     hasher: RandomState,

@@ -72,9 +72,9 @@ impl Client {
         let Some(token) = &options.token else { return Ok(Self::over(WithoutToken)) };
         let http = Http::try_new(&options, token)?;
         let limiter = budgets.limiter(&options.base_url, token, &options.limit);
-        // A cache would be one more layer here, around the others: it only gets the whole bodies of successful responses,
-        // and a hit costs no request and no place in the budget. It must not serve requests that are repeated on
-        // purpose: AWAIT's polls, a page that is read again, the list of actions after a lost POST.
+        // A cache would be one more layer here, around the others: it only gets the whole bodies of successful
+        // responses, and a hit costs no request and no place in the budget. It must not serve requests that are
+        // repeated on purpose: AWAIT's polls, a page that is read again, the list of actions after a lost POST.
         Ok(Self::over(layers(http, limiter, &options)))
     }
 

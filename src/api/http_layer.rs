@@ -108,8 +108,8 @@ impl Http {
         url
     }
 
-    /// The fault of a request without a response. A POST may have been executed as soon as there was a connection; for a
-    /// GET it makes no difference.
+    /// The fault of a request without a response. A POST may have been executed as soon as there was a connection; for
+    /// a GET it makes no difference.
     fn no_response(&self, request: &Request, attempts: u32, cause: reqwest::Error) -> Fault {
         let at = request.at();
         if request.is_post() && !cause.is_connect() {

@@ -1,8 +1,8 @@
 //! A token's budget of requests, shared by all clients and queries of this process ([`super::Budgets`]).
 //!
-//! DigitalOcean allows a token 250 requests a minute and 5,000 an hour, and a request leaves the count one minute or one
-//! hour after it was made: <https://docs.digitalocean.com/reference/api/intro/#rate-limit>. Waiting is cheaper than a
-//! 429, so every request is counted here before it is sent.
+//! DigitalOcean allows a token 250 requests a minute and 5,000 an hour, and a request leaves the count one minute or
+//! one hour after it was made: <https://docs.digitalocean.com/reference/api/intro/#rate-limit>. Waiting is cheaper than
+//! a 429, so every request is counted here before it is sent.
 //!
 //! The API counts a request at an unknown moment between sending and response. So a request is in a window from its
 //! sending until the window's length after the headers of its *response*:
@@ -383,8 +383,8 @@ impl RequestWindows {
         if when > latest { Err(TooLong { wait: when - now }) } else { Ok(()) }
     }
 
-    /// The earliest time at which this window admits the request at `place` in the queue (from 1), if all requests before
-    /// it get their responses at once.
+    /// The earliest time at which this window admits the request at `place` in the queue (from 1), if all requests
+    /// before it get their responses at once.
     ///
     /// `over + 1` requests must leave the window before its turn, and the last of them decides. If that one has a
     /// response, the time is exact. If it is in flight, one window's length from now is the best case. If it is itself

@@ -33,7 +33,8 @@
 //!
 //! A total is ignored if its own page contradicts it: the pages up to there have more rows. The total of a page after
 //! the last rows is ignored if a page with rows has a total: some servers put the page's row count there, and rows that
-//! are added or removed at the end of the list move no others. Rows that have moved are seen on the last page with rows.
+//! are added or removed at the end of the list move no others. Rows that have moved are seen on the last page with
+//! rows.
 
 use super::PER_PAGE;
 use super::page::Decoded;
@@ -113,8 +114,9 @@ impl Extent {
         Self { known, ..Self::default() }
     }
 
-    /// Adds a page: the one after the last, or one that was read before. Of two readings of a page the one with more rows
-    /// counts. If they are equal, the total of the first one counts, because it dates from when the other pages were read.
+    /// Adds a page: the one after the last, or one that was read before. Of two readings of a page the one with more
+    /// rows counts. If they are equal, the total of the first one counts, because it dates from when the other pages
+    /// were read.
     pub(super) fn add<T>(&mut self, number: u64, page: &Decoded<T>) {
         let rows = page.count as u64;
         let read = PageFacts {
@@ -201,8 +203,8 @@ impl Extent {
         }
     }
 
-    /// The next page to request for the proof that the list is short (see the drawing at the top of this module); `None`
-    /// if the proof is complete, or not needed.
+    /// The next page to request for the proof that the list is short (see the drawing at the top of this module);
+    /// `None` if the proof is complete, or not needed.
     ///
     /// The order matters. Rows that move to an earlier page while the proof is read end up on the last page with rows,
     /// so that page is read again after the empty ones. But if the total ends on that page, the missing rows belong on
@@ -267,8 +269,8 @@ impl Extent {
         (rows < total).then_some(ShortBy { rows, total })
     }
 
-    /// The rows of a full page, if there are several pages and all have fewer rows than requested. The server may have a
-    /// smaller page size, or it may have truncated every page alike: only the total shows the difference.
+    /// The rows of a full page, if there are several pages and all have fewer rows than requested. The server may have
+    /// a smaller page size, or it may have truncated every page alike: only the total shows the difference.
     pub fn small_size(&self) -> Option<u64> {
         (self.last_with_rows() > 1 && self.size < PER_PAGE as u64).then_some(self.size)
     }
@@ -278,7 +280,8 @@ impl Extent {
         self.pages.last().is_some_and(|page| !page.next)
     }
 
-    /// Whether the list has no end: several empty pages after the last rows and after the total still have a `next` link.
+    /// Whether the list has no end: several empty pages after the last rows and after the total still have a `next`
+    /// link.
     pub fn is_endless(&self) -> bool {
         let expected = self.total().map_or(0, |total| self.pages_of(total)).max(self.last_with_rows());
         let has_next = self.pages.last().is_some_and(|page| page.next);

@@ -237,7 +237,8 @@ impl<T: Send + 'static> Pages<T> {
     }
 }
 
-/// The `page` parameter of a link. Only the number is used: the link names a host, and the token must not be sent there.
+/// The `page` parameter of a link. Only the number is used: the link names a host, and the token must not be sent
+/// there.
 fn page_number(link: &str) -> Option<u64> {
     let (_, query) = link.split_once('?')?;
     url::form_urlencoded::parse(query.as_bytes())

@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
     use crate::api::scope::a_scope;
-    use crate::api::test_double::{Double, Step, ask, get, post};
+    use crate::api::test_double::{Double, Step, get, post, send};
 
     fn retrying(double: &Arc<Double>) -> Retrying<Arc<Double>> {
         Retrying::new(Arc::clone(double), retry::Options::default(), Some(7))
@@ -134,7 +134,7 @@ mod tests {
             let double = Double::in_turn([step, Step::body()]);
             let scope = a_scope();
 
-            ask(&retrying(&double), &get(), &scope).await.unwrap();
+            send(&retrying(&double), &get(), &scope).await.unwrap();
 
             assert_eq!(double.attempts(), [1, 2], "{shown}");
             assert_eq!(scope.counts.retries.get(), 1, "{shown}");
@@ -146,9 +146,9 @@ mod tests {
         for status in [400, 401, 404, 408, 409, 422] {
             let double = Double::always(move || Step::status(status));
 
-            let fault = ask(&retrying(&double), &get(), &a_scope()).await.unwrap_err();
+            let fault = send(&retrying(&double), &get(), &a_scope()).await.unwrap_err();
 
-            assert!(matches!(fault, Fault::Status { status: own, .. } if own == status), "{fault}");
+            assert!(matches!(fault, Fault::Status { status: found, .. } if found == status), "{fault}");
             assert_eq!(double.attempts(), [1], "{status}");
         }
     }
@@ -158,7 +158,7 @@ mod tests {
         let double = Double::always(|| Step::status(503));
         let scope = a_scope();
 
-        let fault = ask(&retrying(&double), &get(), &scope).await.unwrap_err();
+        let fault = send(&retrying(&double), &get(), &scope).await.unwrap_err();
 
         assert!(matches!(fault, Fault::Status { status: 503, .. }), "{fault}");
         assert_eq!(double.attempts(), [1, 2, 3, 4]);
@@ -185,7 +185,7 @@ mod tests {
             let shown = format!("{step:?}");
             let double = Double::in_turn([step, Step::body()]);
 
-            let result = ask(&retrying(&double), &post(), &a_scope()).await;
+            let result = send(&retrying(&double), &post(), &a_scope()).await;
 
             assert_eq!(result.is_ok(), attempts == 2, "{shown}");
             assert_eq!(double.attempts().len(), attempts, "{shown}");
@@ -194,15 +194,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_429_with_retry_after_is_not_an_attempt_and_leaves_the_pause_to_the_budget() {
-        let refused = || {
+        let rate_limited = || {
             Step::status(429)
                 .with_headers(RateLimitHeaders { pause: Some(Duration::from_secs(5)), ..RateLimitHeaders::default() })
         };
-        let double = Double::in_turn((0..10).map(|_| refused()).chain([Step::body()]));
+        let double = Double::in_turn((0..10).map(|_| rate_limited()).chain([Step::body()]));
         let scope = a_scope();
         let begin = Instant::now();
 
-        ask(&retrying(&double), &get(), &scope).await.unwrap();
+        send(&retrying(&double), &get(), &scope).await.unwrap();
 
         assert_eq!(double.attempts(), [1; 11]);
         assert_eq!(scope.counts.retries.get(), 10);
@@ -211,13 +211,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn pauses_that_add_up_to_more_than_max_wait_are_a_budget_fault() {
-        let refused = || {
+        let rate_limited = || {
             Step::status(429)
                 .with_headers(RateLimitHeaders { pause: Some(Duration::from_secs(25)), ..RateLimitHeaders::default() })
         };
-        let double = Double::always(refused);
+        let double = Double::always(rate_limited);
 
-        let fault = ask(&retrying(&double), &get(), &a_scope()).await.unwrap_err();
+        let fault = send(&retrying(&double), &get(), &a_scope()).await.unwrap_err();
 
         assert!(matches!(fault, Fault::Budget { wait, .. } if wait == Duration::from_secs(25)), "{fault}");
         assert_eq!(double.attempts(), [1; 3], "25 s and 25 s are within the 60 s that a query may wait");
@@ -228,7 +228,7 @@ mod tests {
         let pause = RateLimitHeaders { pause: Some(Duration::from_secs(5)), ..RateLimitHeaders::default() };
         let double = Double::always(move || Step::slow().with_headers(pause));
 
-        let fault = ask(&retrying(&double), &get(), &a_scope()).await.unwrap_err();
+        let fault = send(&retrying(&double), &get(), &a_scope()).await.unwrap_err();
 
         assert!(matches!(fault, Fault::Slow { .. }), "{fault}");
         assert_eq!(double.attempts(), [1, 2, 3, 4]);

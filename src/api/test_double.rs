@@ -161,6 +161,6 @@ pub(super) fn post() -> Request {
 }
 
 /// Calls a layer for the first time.
-pub(super) async fn ask(layer: &impl Exchange, request: &Request, scope: &RequestScope) -> Result<Body, Fault> {
+pub(super) async fn send(layer: &impl Exchange, request: &Request, scope: &RequestScope) -> Result<Body, Fault> {
     layer.exchange(Attempt { request, scope, attempt: 1, observer: &mut |_| {} }).await
 }

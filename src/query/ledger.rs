@@ -20,8 +20,8 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Identifies a list: a table, and the values of the parameters in its path. A row that is requested by its id belongs to
-/// the list that contains it.
+/// Identifies a list: a table, and the values of the parameters in its path. A row that is requested by its id belongs
+/// to the list that contains it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListId(u64);
 

@@ -75,7 +75,8 @@ impl Query {
             began: Instant::now(),
             planning: limits,
             running: OnceLock::new(),
-            // At the highest level, because the log filter drops spans below its level, and their lines would lack the id.
+            // At the highest level, because the log filter drops spans below its level, and their lines would lack the
+            // id.
             span: error_span!("query", %id),
             cancelled: CancellationToken::new(),
             counts: Counts::default(),
@@ -193,8 +194,8 @@ impl Query {
         self.report().activity.clone()
     }
 
-    /// Stores what an EXEC has started, or why it failed. This is reported even if the client disconnects before the row
-    /// arrives, because the action is not undone.
+    /// Stores what an EXEC has started, or why it failed. This is reported even if the client disconnects before the
+    /// row arrives, because the action is not undone.
     pub fn set_exec_outcome(&self, outcome: error::Result<String>) {
         self.report().exec_outcome = Some(outcome);
     }

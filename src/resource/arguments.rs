@@ -531,16 +531,16 @@ mod tests {
     #[test]
     fn every_procedure_accepts_its_own_example() {
         for callable in Registry::built_in().callables() {
-            let choices = callable.procedure.parameters.iter().flat_map(|own| {
-                let name = own.name.clone();
-                own.allowed.iter().map(move |value| vec![(name.clone(), value.clone())])
+            let choices = callable.procedure.parameters.iter().flat_map(|parameter| {
+                let name = parameter.name.clone();
+                parameter.allowed.iter().map(move |value| vec![(name.clone(), value.clone())])
             });
             for choice in choices.chain([vec![]]) {
                 let given: Values<'_> = choice
                     .iter()
                     .filter_map(|(name, value)| {
-                        let own = callable.procedure.parameter(name)?;
-                        Some((own.name.as_str(), ArgumentValue::Value(value.clone().into())))
+                        let parameter = callable.procedure.parameter(name)?;
+                        Some((parameter.name.as_str(), ArgumentValue::Value(value.clone().into())))
                     })
                     .collect();
                 let example = callable.example(&Problem::Missing(vec![]), &given);

@@ -357,8 +357,8 @@ impl Resource {
         let Some(parent) = &self.parent else { return Ok(()) };
         let is_parameter =
             |name: &str| self.column(name).is_some_and(|column| column.source == ColumnSource::Parameter);
-        match parent.keys.iter().find(|(own, _)| !is_parameter(own)) {
-            Some((own, _)) => Err(format!("the parent has keys for `{own}`, which is not a parameter")),
+        match parent.keys.iter().find(|(name, _)| !is_parameter(name)) {
+            Some((name, _)) => Err(format!("the parent has keys for `{name}`, which is not a parameter")),
             None => Ok(()),
         }
     }

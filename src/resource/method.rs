@@ -93,7 +93,7 @@ impl Filter {
         let text = value.to_string();
         match &self.value_map[..] {
             [] => Some(text).filter(|text| !text.is_empty()),
-            values => values.iter().find(|(own, _)| *own == text).map(|(_, sent)| sent.clone()),
+            values => values.iter().find(|(from, _)| *from == text).map(|(_, sent)| sent.clone()),
         }
     }
 }
@@ -106,7 +106,7 @@ impl Method {
 
     /// The field with the value of a column that is not a field itself.
     pub fn field_for(&self, column: &str) -> Option<&str> {
-        self.columns_from.iter().find(|(own, _)| own == column).map(|(_, field)| field.as_str())
+        self.columns_from.iter().find(|(name, _)| name == column).map(|(_, field)| field.as_str())
     }
 
     /// Checks that filters and conditions name columns, and that these have types that can be sent.

@@ -302,12 +302,12 @@ impl Procedure {
         }
     }
 
-    /// Checks that the path of a method that reads the action can be filled: with the parameters of the call's path, and
-    /// with the row id if it is known.
+    /// Checks that the path of a method that reads the action can be filled: with the parameters of the call's path,
+    /// and with the row id if it is known.
     fn check_reader(&self, resource: &Resource, method: &Method, with_id: bool) -> Result<(), String> {
         let known = |name: &&str| {
             let column = resource.canonical(name);
-            (with_id && column == resource.row_id()) || self.path.parameters().any(|own| own == column)
+            (with_id && column == resource.row_id()) || self.path.parameters().any(|parameter| parameter == column)
         };
         match method.path.parameters().find(|name| !known(name)) {
             Some(name) => Err(format!("nothing fills `{name}` in the path of `{}`", method.name)),
@@ -316,7 +316,8 @@ impl Procedure {
     }
 }
 
-/// Checks that a method requests the row by its id. Otherwise it would be unknown whether the response is about this row.
+/// Checks that a method requests the row by its id. Otherwise it would be unknown whether the response is about this
+/// row.
 fn requests_the_row_by_id(resource: &Resource, method: &Method) -> Result<(), String> {
     let id = resource.row_id();
     if method.path.parameters().any(|name| resource.canonical(name) == id) {

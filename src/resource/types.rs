@@ -41,8 +41,8 @@ pub(super) struct ItemsToml {
     items: Option<Box<ItemsToml>>,
 }
 
-/// Returns the Arrow type of a name with its `fields` and `items`. Everything inside a struct or a list is nullable: the
-/// API guarantees nothing about it.
+/// Returns the Arrow type of a name with its `fields` and `items`. Everything inside a struct or a list is nullable:
+/// the API guarantees nothing about it.
 pub(super) fn to_arrow(name: Name, fields: &[StructField], items: Option<&ItemsToml>) -> Result<DataType, String> {
     match (name, items, fields) {
         (Name::Boolean, None, []) => Ok(DataType::Boolean),

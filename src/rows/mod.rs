@@ -7,12 +7,12 @@
 //!   └─► serde_json: no key twice                                                                (`duplicate_keys`)
 //! ```
 //!
-//! arrow-json reads the body without an intermediate tree, and fields that are not requested are skipped. But on its own
-//! it accepts too much: it reads `1.5` into an integer column as 1 and a number into a timestamp column as nanoseconds,
-//! takes the last of two equal keys, and does not report that `actions` is missing. So integers and timestamps are read
-//! as text and parsed here, equal keys are found in a second pass, and the presence of required fields is checked. Its
-//! error messages do not name the field, so after an error [`Decoder::decode`] reads the body again, field by field, to
-//! find the field and the row.
+//! arrow-json reads the body without an intermediate tree, and fields that are not requested are skipped. But on its
+//! own it accepts too much: it reads `1.5` into an integer column as 1 and a number into a timestamp column as
+//! nanoseconds, takes the last of two equal keys, and does not report that `actions` is missing. So integers and
+//! timestamps are read as text and parsed here, equal keys are found in a second pass, and the presence of required
+//! fields is checked. Its error messages do not name the field, so after an error [`Decoder::decode`] reads the body
+//! again, field by field, to find the field and the row.
 //!
 //! *A duplicate id within one page* is an error, even if the two rows are equal. A page is one response, made at one
 //! moment, so concurrent changes of the list cannot explain it, and it is unknown which row is right. Whether it is an

@@ -8,9 +8,9 @@
 //!                                 (`as_text`)                             (`Parser::column`)
 //! ```
 //!
-//! Arrow stores the values of all lists of a column in one array, so the index of a wrong value in that array is not its
-//! row. [`FieldPosition`] translates it: each list on the way down maps an index of its items to the index of the list
-//! that owns it, up to the row.
+//! Arrow stores the values of all lists of a column in one array, so the index of a wrong value in that array is not
+//! its row. [`FieldPosition`] translates it: each list on the way down maps an index of its items to the index of the
+//! list that owns it, up to the row.
 //!
 //! The API writes "never" as `""` or as the first moment of year 1 (Go's zero time): both become NULL. A time outside
 //! the range of 64-bit nanoseconds (before 1677-09-21 or after 2262-04-11) also becomes NULL, since any other value

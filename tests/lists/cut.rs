@@ -73,10 +73,10 @@ async fn an_aggregate_over_a_truncated_list_is_an_error() {
     assert_eq!(single(&stage.rows(count).await), 650);
 }
 
-/// Random faults: links or totals that are missing, and truncated pages, once or always. The faults must contradict each
-/// other somewhere, or they could not be detected: so a list without totals has only pages between the first and the last
-/// truncated. If the end of a list with totals is always truncated, the list is proved to be shorter than its total, which
-/// a notice reports.
+/// Random faults: links or totals that are missing, and truncated pages, once or always. The faults must contradict
+/// each other somewhere, or they could not be detected: so a list without totals has only pages between the first and
+/// the last truncated. If the end of a list with totals is always truncated, the list is proved to be shorter than its
+/// total, which a notice reports.
 #[tokio::test]
 async fn with_random_faults_the_list_is_whole_or_an_error() {
     let stage = stage(650, &[]).await;

@@ -54,9 +54,9 @@ async fn a_request_beyond_max_wait_fails_at_once_with_the_wait() {
     send(&limiter, RateLimitHeaders::default()).await;
     tokio::time::advance(20 * SECOND).await;
 
-    let refused = limiter.acquire(39 * SECOND).await.unwrap_err();
+    let too_long = limiter.acquire(39 * SECOND).await.unwrap_err();
 
-    assert_eq!(refused.wait, 40 * SECOND);
+    assert_eq!(too_long.wait, 40 * SECOND);
     assert!(limiter.acquire(40 * SECOND).await.is_ok());
 }
 
@@ -68,9 +68,9 @@ async fn the_projected_wait_includes_the_requests_ahead_in_the_queue() {
         let _ = futures::poll!(waiting);
     }
 
-    let refused = limiter.acquire(100 * SECOND).await.unwrap_err();
+    let too_long = limiter.acquire(100 * SECOND).await.unwrap_err();
 
-    assert_eq!(refused.wait, 120 * SECOND, "two a minute: the sixth comes after two minutes");
+    assert_eq!(too_long.wait, 120 * SECOND, "two a minute: the sixth comes after two minutes");
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,7 +189,7 @@ async fn a_pause_of_a_day_is_bounded_and_then_tested_with_one_request_at_a_time(
     assert!(futures::poll!(&mut second).is_pending(), "before the first is answered");
     probe.headers_received(pause(86_400));
     let mut second = second.await.unwrap();
-    assert_eq!((Instant::now() - start).as_secs(), 600, "it is still refused");
+    assert_eq!((Instant::now() - start).as_secs(), 600, "it is still too_long");
 
     second.headers_received(ACCEPTED);
     let all: Vec<_> = [limiter.acquire(SECOND).await, limiter.acquire(SECOND).await].into_iter().collect();
