@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! Pages::next ◄── (in order) ── channel of page tasks ◄── scheduler task ◄── ReadAhead: one slot per page
-//!      │                                                       ▲
+//!      │                                                             ▲
 //!      ├── page 1, then `Extent::known_pages`: schedule(2..=n) ──────┘
-//!      └── no page left in order: `Extent::next_out_of_order`, one page at a time, again or out of order
+//!      └── after the pages in order: `Extent::next_out_of_order`, one page at a time
 //! ```
 //!
 //! Each request runs in its own task, so its response is read to the end and its permit is released even while the
