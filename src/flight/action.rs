@@ -29,7 +29,7 @@ const OTHERS: [&str; 11] = [
     "SetSessionOptions",
 ];
 
-/// What there is. Clients take an action that is listed for one that works.
+/// The actions that this server has. Clients assume that a listed action works.
 pub(super) fn list() -> [ActionType; 2] {
     let action = |name: &str, description: &str| ActionType { r#type: name.into(), description: description.into() };
     [
@@ -38,7 +38,7 @@ pub(super) fn list() -> [ActionType; 2] {
     ]
 }
 
-/// At most one result.
+/// Runs an action, and returns its results: at most one.
 pub(super) async fn answer(service: &Service, principal: &Principal, action: &Action) -> Result<Results> {
     match action.r#type.as_str() {
         CREATE => match body(action)? {

@@ -1,30 +1,40 @@
 //! Parameter rows of prepared statements, for clients that keep using the handle from before DoPut.
 //!
-//! DoPut answers a new handle that holds the bound row, and a client is to go on
-//! with that one. flightsql-dbapi 0.2 (Superset) does not read the answer and asks
-//! GetFlightInfo with the handle from before: so the row is remembered as well, by
-//! the number that all handles of one preparation share.
+//! ```text
+//!   CreatePreparedStatement ──► handle A (nonce 7)
+//!   DoPut(A, row)           ──► handle B (nonce 7, row)        and here: 7 ─► row
+//!   GetFlightInfo(B)            the row is in the handle
+//!   GetFlightInfo(A)            the row is taken from here
+//! ```
 //!
-//! JDBC goes on with the new handle but closes the first one. Closing forgets the
-//! row here, and the new handle still holds its own.
+//! DoPut returns a new handle that contains the bound row, and the specification requires clients to use it.
+//! flightsql-dbapi 0.2 (Superset) does not read the response, and calls GetFlightInfo with the old handle. So the row
+//! is also stored here, under the nonce that all handles of one preparation have.
+//!
+//! JDBC uses the new handle, but closes the first one. Closing a handle removes the row from here; the new handle still
+//! contains it.
+//!
+//! Do not change without thinking: a row in a handle has precedence over a row that is stored here
+//! (`prepared::current`), so a server that has restarted, or another replica, runs a new handle with the same row. The
+//! nonce must be unguessable, because handles are not signed.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 
-/// The most statements that are remembered; the oldest is forgotten first.
+/// The maximum number of statements with stored rows; the oldest is removed first.
 const ENTRIES: usize = 1_024;
 
-/// The most memory for their rows, in bytes.
+/// The maximum memory for stored rows, in bytes. One larger batch is kept if it is the only one.
 const BYTES: usize = 64 << 20;
 
-/// What is bound to which statement. Lost with the process, as a client's connection is.
+/// The bound rows by nonce, the oldest first. They are lost when the process ends, like a client's connection.
 #[derive(Debug, Default)]
 pub(super) struct BoundParameters(Mutex<VecDeque<(u64, RecordBatch)>>);
 
 impl BoundParameters {
-    /// Remembers the rows in place of what was bound to `nonce` before.
+    /// Stores the rows for `nonce`, in place of earlier ones.
     pub(super) fn remember(&self, nonce: u64, row: RecordBatch) {
         let mut rows = self.lock();
         rows.retain(|(other, _)| *other != nonce);
@@ -34,17 +44,17 @@ impl BoundParameters {
         }
     }
 
-    /// What is bound to `nonce`.
+    /// Returns the rows that are stored for `nonce`.
     pub(super) fn rows(&self, nonce: u64) -> Option<RecordBatch> {
         self.lock().iter().find(|(other, _)| *other == nonce).map(|(_, row)| row.clone())
     }
 
-    /// Forgets what is bound to `nonce`.
+    /// Removes the rows of `nonce`.
     pub(super) fn forget(&self, nonce: u64) {
         self.lock().retain(|(other, _)| *other != nonce);
     }
 
-    /// A panic elsewhere leaves whole entries behind: nothing here is half done.
+    /// Ignores poisoning: no method leaves an entry half written.
     fn lock(&self) -> MutexGuard<'_, VecDeque<(u64, RecordBatch)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,8 +1,7 @@
-//! A thin Flight SQL client, for `oceanflight query --server grpc://host:port`.
+//! A minimal Flight SQL client, for `oceanflight query --server grpc://host:port`.
 //!
-//! It asks for a statement's FlightInfo and reads its endpoints in their order, all
-//! from the server that it asked. Errors come back as they left the server, with
-//! their kind and hint.
+//! It requests a statement's FlightInfo, and reads its endpoints in order, all of them from the same server. Errors
+//! have the kind and the hint that the server gave them.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -24,22 +23,22 @@ use super::status::Answered;
 use crate::error::{Error, Failure, Kind, Result};
 use crate::secret::Secret;
 
-/// Why a server could not be asked, or its answer not be read.
+/// A server that cannot be reached, or a response that cannot be read.
 #[derive(Debug)]
 enum Fault {
     /// Not `grpc://host:port`.
     Address(String),
     /// TLS, which this client does not speak.
     Tls(String),
-    /// Nobody answers there.
+    /// No connection.
     Unreachable { server: String, source: tonic::transport::Error },
-    /// A token that cannot stand in a header.
+    /// A token with characters that are not valid in a header.
     Token,
-    /// An answer that is not as Flight has it.
+    /// A response that is not valid Flight.
     Answer(FlightError),
     /// A FlightInfo without a ticket for its rows.
     NoTicket,
-    /// The connection broke while the server carried out an EXEC.
+    /// The connection broke while the server ran an EXEC.
     Lost(Error),
 }
 
@@ -94,23 +93,24 @@ impl Failure for Fault {
 pub struct Remote {
     /// The columns of its rows.
     pub schema: SchemaRef,
-    /// Its rows as they come.
+    /// Its rows, batch by batch.
     pub rows: BoxStream<'static, Result<RecordBatch>>,
-    /// What the server says about them; all of it is there when the rows are.
+    /// The server's notes about the rows; complete when the rows are.
     pub notes: Notes,
 }
 
-/// What a server says about rows, in the `app_metadata` of its messages.
+/// A server's notes about the rows, from the `app_metadata` of its messages.
 #[derive(Clone, Debug, Default)]
 pub struct Notes(Arc<Mutex<Vec<String>>>);
 
 impl Notes {
-    /// What it has said so far.
+    /// Returns the notes received so far.
     pub fn get(&self) -> Vec<String> {
         self.0.lock().expect("nothing panics while it is held").clone()
     }
 
-    /// A note a line, without what could steer a terminal. What is no text is for another client.
+    /// Adds a note for each line, without control characters, which could steer a terminal. Metadata that is not UTF-8
+    /// is for other clients, and ignored.
     fn keep(&self, app_metadata: &[u8]) {
         let plain = |line: &str| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let lines = std::str::from_utf8(app_metadata).unwrap_or_default().lines().map(plain);
@@ -118,11 +118,10 @@ impl Notes {
     }
 }
 
-/// Runs a statement on a server: its schema, and its rows as they come.
+/// Runs a statement on a server, and returns its schema and a stream of its rows.
 ///
 /// # Errors
-/// What the server answers, as it meant it; Unavailable where there is none, and
-/// InvalidArgument for an address that is none.
+/// The server's error, with its kind; Unavailable if there is no server, InvalidArgument if the address is not valid.
 pub async fn query(server: &str, sql: &str, token: Option<&Secret>) -> Result<Remote> {
     let (notes, authorization) = (Notes::default(), authorization(token)?);
     let mut client = FlightClient { service: connect(server).await?, authorization, notes: notes.clone() };
@@ -130,7 +129,7 @@ pub async fn query(server: &str, sql: &str, token: Option<&Secret>) -> Result<Re
     // Only the ticket of an EXEC expires.
     let writes = info.endpoint.iter().any(|endpoint| endpoint.expiration_time.is_some());
     let tickets: Option<Vec<Ticket>> = info.endpoint.iter().map(|endpoint| endpoint.ticket.clone()).collect();
-    // An endpoint left out would be rows left out.
+    // An endpoint without a ticket would be missing rows.
     let tickets = tickets.filter(|tickets| !tickets.is_empty()).ok_or(Fault::NoTicket)?;
     let schema: Schema = info.try_decode_schema().map_err(|error| Fault::Answer(error.into()))?;
     let rows = stream::iter(tickets).then(move |ticket| client.clone().rows(ticket)).try_flatten();
@@ -173,11 +172,11 @@ impl FlightClient {
 async fn connect(server: &str) -> Result<FlightServiceClient<Channel>, Fault> {
     let channel = endpoint(server)?.connect().await;
     let channel = channel.map_err(|source| Fault::Unreachable { server: server.to_owned(), source })?;
-    // A row is never split between messages: what one may hold is for the server to say.
+    // A row is never split between messages, so the server decides how large a message is.
     Ok(FlightServiceClient::new(channel).max_decoding_message_size(usize::MAX))
 }
 
-/// gRPC without TLS is HTTP by another name.
+/// Parses the server's address: gRPC without TLS is plain HTTP to tonic.
 fn endpoint(server: &str) -> Result<Endpoint, Fault> {
     let (scheme, authority) = server.split_once("://").unwrap_or(("grpc", server));
     match scheme {

@@ -1,4 +1,4 @@
-//! From bytes to a command, and from a command to the file that answers it.
+//! Decodes commands, and dispatches each to the file that implements it.
 
 use std::time::Duration;
 
@@ -14,36 +14,38 @@ use super::stream::FlightRows;
 use crate::engine::Principal;
 use crate::error::Result;
 
-/// A command that answers rows, by the three calls that it can come with.
+/// A command that returns rows. Each method is one of the three calls that may contain it.
 #[tonic::async_trait]
 pub(super) trait QueryCommand: Send + Sync {
-    /// GetSchema: what its rows look like. Nothing is sent upstream.
+    /// GetSchema: returns the schema of the rows. Sends no request to the API.
     async fn schema(&self, service: &Service, principal: &Principal) -> Result<SchemaRef>;
 
-    /// GetFlightInfo: the same, and what to ask DoGet for. Nothing is sent upstream.
+    /// GetFlightInfo: returns the schema and the ticket for DoGet. Sends no request to the API.
     async fn ticket(&self, service: &Service, principal: &Principal) -> Result<CommandTicket>;
 
-    /// DoGet.
+    /// DoGet: returns the rows.
     async fn rows(&self, service: &Service, principal: &Principal) -> Result<FlightRows>;
 }
 
-/// What GetFlightInfo answers.
+/// The response to GetFlightInfo.
 pub(super) struct CommandTicket {
+    /// The schema of the rows.
     pub(super) schema: SchemaRef,
+    /// The command that the ticket contains.
     pub(super) command: Any,
-    /// How long it is good for; for ever where nothing is said.
+    /// How long the ticket is valid. None: it does not expire.
     pub(super) life: Option<Duration>,
 }
 
-/// The query that a descriptor asks for.
+/// Returns the query command of a descriptor.
 ///
 /// # Errors
-/// InvalidArgument where it asks for none, Unimplemented where this server does not answer it.
+/// InvalidArgument if it has none, Unimplemented if this server does not support the command.
 pub(super) fn of_descriptor(descriptor: &FlightDescriptor) -> Result<Box<dyn QueryCommand>, Fault> {
     query(read_descriptor(descriptor)?, MessagePart::Descriptor)
 }
 
-/// The query that a ticket stands for.
+/// Returns the query command of a ticket.
 ///
 /// # Errors
 /// As [`of_descriptor`].
@@ -51,10 +53,10 @@ pub(super) fn of_ticket(ticket: &[u8]) -> Result<Box<dyn QueryCommand>, Fault> {
     query(read(ticket, MessagePart::Ticket)?, MessagePart::Ticket)
 }
 
-/// The command in a descriptor.
+/// Decodes the command in a descriptor.
 ///
 /// # Errors
-/// InvalidArgument where there is none.
+/// InvalidArgument if it has none.
 pub(super) fn read_descriptor(descriptor: &FlightDescriptor) -> Result<Command, Fault> {
     match descriptor.r#type() {
         DescriptorType::Path => Err(Fault::Path),
@@ -62,10 +64,10 @@ pub(super) fn read_descriptor(descriptor: &FlightDescriptor) -> Result<Command, 
     }
 }
 
-/// The command in these bytes.
+/// Decodes a command.
 ///
 /// # Errors
-/// InvalidArgument where there is none.
+/// InvalidArgument if the bytes are not a command of Flight SQL.
 pub(super) fn read(bytes: &[u8], place: MessagePart) -> Result<Command, Fault> {
     if bytes.is_empty() {
         return Err(Fault::NoCommand(place));
@@ -80,7 +82,7 @@ pub(super) fn read(bytes: &[u8], place: MessagePart) -> Result<Command, Fault> {
     }
 }
 
-/// `CommandGetTables`, of the URL that an `Any` names it by.
+/// Returns a command's short name, such as `CommandGetTables`, from its type URL.
 pub(super) fn name(command: &Command) -> String {
     short(command.type_url()).to_owned()
 }

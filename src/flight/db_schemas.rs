@@ -1,5 +1,5 @@
-//! `CommandGetDbSchemas`: the schemas, by catalog and name, that match the filters.
-//! No catalog asked for means any; an empty one means schemas without a catalog, of which there are none.
+//! `CommandGetDbSchemas`: the schemas that match the filters, sorted by catalog and name. A missing catalog matches any
+//! catalog. An empty one matches schemas without a catalog, and there are none.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,17 @@
-//! DoPut: an EXEC that is carried out, and rows from the client, which are parameters.
+//! DoPut: runs an EXEC, or binds parameter rows to a prepared statement.
+//!
+//! ```text
+//!   first message       descriptor: which command and handle     may have no Arrow data
+//!   other messages      schema, dictionaries, batches ──► FlightRecordBatchStream ──► one RecordBatch
+//!
+//!   CommandPreparedStatementQuery   binds the rows, returns a new handle
+//!   CommandPreparedStatementUpdate  runs the EXEC once for each row, returns how many ran
+//!   CommandStatementUpdate          runs an EXEC without parameters
+//! ```
+//!
+//! Do not change without thinking: the client controls everything that is read here. So the handle is decoded before
+//! any row is read, reading has a time limit (`query.timeout`), the rows and the messages without rows are counted
+//! while they arrive, and a panic of the decoder is caught.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -26,7 +39,7 @@ use super::status::Answered;
 use crate::engine::{self, Principal};
 use crate::error::{Error, Result};
 
-/// Does what the first message's descriptor says with the rows of all messages.
+/// Executes the command in the first message's descriptor, with the rows of all messages.
 pub(super) async fn answer(
     service: &Service,
     principal: &Principal,
@@ -63,7 +76,7 @@ fn updated(count: usize) -> Result<PutResult> {
     Ok(PutResult { app_metadata: DoPutUpdateResult { record_count }.encode_to_vec().into() })
 }
 
-/// The rows of all batches, where they come within a query's time.
+/// Reads the rows of all messages, within a query's time limit.
 async fn rows_in_time(
     service: &Service,
     messages: BoxStream<'static, Result<FlightData, Status>>,
@@ -73,8 +86,8 @@ async fn rows_in_time(
     timeout(limit, rows(messages, most)).await.unwrap_or_else(|_| Err(engine::Fault::Timeout(limit).into()))
 }
 
-/// The rows of all batches, as one; nothing where there is not even a column. Reading ends as soon as there are more than
-/// `most` (a batch of nulls is a billion rows in a hundred bytes), or too many messages without a row.
+/// Reads the rows of all messages into one batch; none if there is no column. Reading stops as soon as there are more
+/// than `most` rows (a batch of nulls is a billion rows in a hundred bytes), or too many messages in a row without one.
 async fn rows(messages: BoxStream<'static, Result<FlightData, Status>>, most: usize) -> Result<Option<RecordBatch>> {
     let since_a_row = Arc::new(AtomicUsize::new(0));
     let mut stream = batches(messages, Arc::clone(&since_a_row));
@@ -85,7 +98,7 @@ async fn rows(messages: BoxStream<'static, Result<FlightData, Status>>, most: us
         if count > most {
             return Err(Fault::ManyRows { most }.into());
         }
-        // One without rows may have buffers all the same.
+        // A batch without rows may still own buffers: it is dropped.
         if batch.num_rows() > 0 {
             since_a_row.store(0, Ordering::Relaxed);
             batches.push(batch);
@@ -95,11 +108,12 @@ async fn rows(messages: BoxStream<'static, Result<FlightData, Status>>, most: us
     Ok(Some(concat_batches(schema, &batches).map_err(Fault::Encoding)?))
 }
 
-/// How many messages one row may take: a schema, dictionaries, and batches without rows.
+/// The maximum number of messages before each row: a schema, dictionaries, and batches without rows.
 const MOST_MESSAGES: usize = 1_000;
 
-/// A message may hold the descriptor alone, with no Arrow data. Each is counted: a client that sends messages without
-/// rows would be listened to for ever.
+/// Decodes messages to batches. A message may have only a descriptor and no Arrow data: such messages are skipped.
+/// Messages are counted in `since_a_row`, which [`rows`] resets, because a client could send messages without rows
+/// forever. The counter is shared because the decoder returns nothing for such messages.
 fn batches(
     messages: BoxStream<'static, Result<FlightData, Status>>,
     since_a_row: Arc<AtomicUsize>,
@@ -112,7 +126,8 @@ fn batches(
     FlightRecordBatchStream::new_from_flight_data(counted.try_filter(holds_data))
 }
 
-/// The next batch. arrow-ipc panics on some schemas that nobody wrote, hence the catch.
+/// Returns the next batch. arrow-ipc panics on some invalid schemas, so the panic is caught: it must not end the
+/// connection's task. The decoder is not used after a panic.
 async fn next(batches: &mut FlightRecordBatchStream) -> Result<Option<RecordBatch>> {
     match AssertUnwindSafe(batches.try_next()).catch_unwind().await {
         Ok(Ok(batch)) => Ok(batch),
@@ -126,7 +141,7 @@ async fn next(batches: &mut FlightRecordBatchStream) -> Result<Option<RecordBatc
     }
 }
 
-/// A stream that the client broke off, or one with a message that is too large.
+/// The error of a stream that the client cancelled, or that has a message above the size limit.
 fn broken(status: Status) -> Error {
     Answered::from(status).into()
 }

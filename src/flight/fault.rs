@@ -1,7 +1,5 @@
-//! What a client can ask wrongly of this layer, as values.
-//!
-//! Mistakes in SQL are the engine's; these are mistakes in the protocol: bytes
-//! that mean nothing, handles of somebody else, rows where one row belongs.
+//! Errors of the protocol: bytes that do not decode, handles of another server, too many or too few parameter values.
+//! Errors in SQL are the engine's.
 
 use std::fmt;
 
@@ -10,10 +8,10 @@ use arrow::error::ArrowError;
 use super::handle;
 use crate::error::{Failure, Kind};
 
-/// How much of a name that a client made up is repeated to it, in characters.
+/// The maximum length of a client's text in an error message, in characters.
 const ECHO: usize = 100;
 
-/// Where a message was found.
+/// The part of a call that contains a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MessagePart {
     /// Of GetFlightInfo, GetSchema and DoPut.
@@ -34,48 +32,48 @@ impl fmt::Display for MessagePart {
     }
 }
 
-/// A request that this layer refuses.
+/// A call that this layer rejects.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// There are no bytes where a command belongs.
+    /// The part is empty.
     NoCommand(MessagePart),
-    /// The bytes are no `google.protobuf.Any`.
+    /// The bytes are not a `google.protobuf.Any`.
     NotACommand(MessagePart),
     /// An `Any` of a type that Flight SQL does not have.
     UnknownCommand(String),
     /// A command of Flight SQL whose own bytes do not decode.
     BrokenCommand(String),
-    /// A command of Flight SQL where another belongs.
+    /// A command of Flight SQL that is not valid in this part.
     Misplaced { command: String, place: MessagePart },
     /// A PATH descriptor.
     Path,
-    /// A part of Flight that this server does not have, by its name.
+    /// A command, action or call that this server does not support, by its name.
     Unimplemented(String),
-    /// An action that nobody has.
+    /// An action that neither Flight nor Flight SQL has.
     UnknownAction(String),
-    /// An `authorization` that is neither Basic nor Bearer.
+    /// An `authorization` header that is neither Basic nor Bearer.
     Authorization,
     /// A transaction's id: there are no transactions.
     Transaction,
-    /// Bytes that are no handle of this server.
+    /// Bytes that are not a handle of this server.
     NotAHandle,
     /// A handle of another version of this server.
     HandleVersion(u32),
     /// DoPut without a single message.
     NoData,
-    /// What was sent with DoPut is no Arrow data.
+    /// Data of a DoPut that is not Arrow.
     NotArrow(String),
     /// More or fewer values than the statement has parameters.
     ParameterCount { expected: usize, found: usize },
-    /// Parameters bound with no row in them.
+    /// A DoPut without a row, for a statement with parameters.
     NoRow { expected: usize },
-    /// More rows of parameters than a statement is executed for at once.
+    /// More parameter rows than one call may bind.
     ManyRows { most: usize },
-    /// More messages than a row of parameters takes, and no row.
+    /// Too many messages without a parameter row.
     ManyMessages { most: usize },
     /// A LIKE pattern longer than any name.
     LongPattern { characters: usize },
-    /// Something of this server's own could not be encoded.
+    /// A response that Arrow cannot encode.
     Encoding(ArrowError),
 }
 
@@ -177,7 +175,7 @@ impl Failure for Fault {
     }
 }
 
-/// A client's own text, so that it can be printed: no control characters, and not much of it.
+/// Returns a client's text as it may be printed: without control characters, and cut to [`ECHO`].
 fn shown(text: &str) -> String {
     text.chars().take(ECHO).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -1,11 +1,10 @@
-//! The handles that the server hands out and gets back: protobuf with all that is
-//! needed to run a statement, so that any replica can answer them.
+//! Handles: protobuf with everything that is needed to run a statement, so that any replica can execute them.
 //!
-//! A handle is not signed, and need not be: whoever makes one up could have sent
-//! the same statement. Bytes that are no handle are the caller's mistake.
+//! A handle is not signed, and need not be: a client that forges one could have sent the same statement. Bytes that are
+//! not a handle are the client's mistake.
 //!
-//! The ticket of an EXEC is the one handle that is not for any replica: it names one
-//! execution, of which only the process that made it knows whether it was sent.
+//! The ticket of an EXEC is the exception: it identifies one execution, and only the process that made it knows whether
+//! its POST was sent.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -24,24 +23,26 @@ mod proto {
     include!(concat!(env!("OUT_DIR"), "/oceanflight.v1.rs"));
 }
 
-/// The most rows of parameters that one query is executed for, and so the most that a handle holds.
+/// The maximum number of parameter rows of one query, and so of one handle.
 pub(super) const MOST_ROWS: usize = 1_000;
 
-/// Of what a handle's fields mean.
+/// The version of a handle's format.
 pub(super) const VERSION: u32 = 1;
 
-/// What a ticket runs.
+/// The statement of a ticket.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct StatementHandle {
-    /// As the client wrote it.
+    /// The SQL as the client wrote it.
     pub(super) sql: String,
     /// The bound rows.
     pub(super) parameters: Option<RecordBatch>,
-    /// Which execution of an EXEC.
+    /// The execution of an EXEC.
     pub(super) once: Option<Once>,
 }
 
 impl StatementHandle {
+    /// Encodes the handle.
+    ///
     /// # Errors
     /// [`Fault::Encoding`]: Arrow cannot write the row.
     pub(super) fn encode(&self) -> Result<Bytes, Fault> {
@@ -51,6 +52,8 @@ impl StatementHandle {
         Ok(handle.encode_to_vec().into())
     }
 
+    /// Decodes a handle.
+    ///
     /// # Errors
     /// [`Fault::NotAHandle`] and [`Fault::HandleVersion`].
     pub(super) fn decode(handle: &[u8]) -> Result<Self, Fault> {
@@ -61,18 +64,20 @@ impl StatementHandle {
     }
 }
 
-/// What a client names a prepared statement by.
+/// The handle of a prepared statement.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct PreparedHandle {
-    /// As the client wrote it.
+    /// The SQL as the client wrote it.
     pub(super) sql: String,
-    /// The rows that were bound when this handle was made; not what was bound through an older one.
+    /// The rows that were bound when this handle was made; not rows bound through an older handle.
     pub(super) parameters: Option<RecordBatch>,
-    /// The same in every handle of one preparation, and in no other's.
+    /// The same number in every handle of one preparation, and in no other handle.
     pub(super) nonce: u64,
 }
 
 impl PreparedHandle {
+    /// Encodes the handle.
+    ///
     /// # Errors
     /// [`Fault::Encoding`]: Arrow cannot write the row.
     pub(super) fn encode(&self) -> Result<Bytes, Fault> {
@@ -81,6 +86,8 @@ impl PreparedHandle {
         Ok(handle.encode_to_vec().into())
     }
 
+    /// Decodes a handle.
+    ///
     /// # Errors
     /// [`Fault::NotAHandle`] and [`Fault::HandleVersion`].
     pub(super) fn decode(handle: &[u8]) -> Result<Self, Fault> {
@@ -90,14 +97,14 @@ impl PreparedHandle {
     }
 }
 
-/// Reads bytes as every handle, and as the row within one.
+/// Decodes bytes as each kind of handle, and as the rows in one. For fuzzing.
 pub(super) fn read_any(bytes: &[u8]) {
     let _ = StatementHandle::decode(bytes);
     let _ = PreparedHandle::decode(bytes);
     let _ = decode_row(bytes);
 }
 
-/// Version 0 is protobuf's "not there": bytes that happened to decode.
+/// Version 0 means that the field is absent: other bytes that happen to decode as protobuf.
 fn check_version(version: u32) -> Result<(), Fault> {
     match version {
         VERSION => Ok(()),
@@ -116,8 +123,8 @@ fn encode_row(row: Option<&RecordBatch>) -> Result<Vec<u8>, Fault> {
     write().map_err(Fault::Encoding)
 }
 
-/// arrow-ipc panics on some schemas that nobody wrote (`fb_to_schema`), hence the catch. Its
-/// `StreamReader` allocates whatever length stands in the bytes; the `StreamDecoder` does not.
+/// Decodes the bound rows. arrow-ipc panics on some invalid schemas (`fb_to_schema`), so panics are caught. Its
+/// `StreamReader` allocates any length that the bytes contain; the `StreamDecoder` does not.
 fn decode_row(bytes: &[u8]) -> Result<Option<RecordBatch>, Fault> {
     if bytes.is_empty() {
         return Ok(None);

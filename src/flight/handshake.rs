@@ -1,9 +1,8 @@
-//! Handshake: every client is accepted, as there is no authentication yet.
+//! Handshake: every client is accepted, because there is no authentication yet.
 //!
-//! JDBC opens every connection with a handshake, fails where there is none, and
-//! reads the answer's `authorization` header, as pyarrow and the Go driver do; what
-//! stands there they send with each call. A bearer token comes back as it was sent.
-//! There is no answer but that header, as with Java's own server.
+//! JDBC opens every connection with a handshake, and fails if the server has none. JDBC, pyarrow and the Go driver read
+//! the response's `authorization` header, and send its value with each call. A bearer token is returned unchanged. The
+//! response has no messages, only that header, as with Arrow's Java server.
 
 use arrow_flight::HandshakeResponse;
 use futures::stream::{self, StreamExt};
@@ -15,11 +14,13 @@ use super::fault::Fault;
 
 const HEADER: &str = "authorization";
 
-/// For who came with a password, or with nothing: the clients want a token, and this one opens nothing.
+/// The token for clients that send a password, or nothing: clients expect a token. It grants no access.
 const ANYBODY: &str = "Bearer anybody";
 
+/// Accepts the client, and returns its token in the response's header.
+///
 /// # Errors
-/// [`Fault::Authorization`]: a header of neither scheme.
+/// [`Fault::Authorization`]: the header is neither Basic nor Bearer.
 pub(super) fn answer(metadata: &MetadataMap) -> Result<Response<Stream<HandshakeResponse>>, Fault> {
     let mut response = Response::new(stream::empty().boxed());
     response.metadata_mut().insert(HEADER, token(metadata.get(HEADER))?);

@@ -1,6 +1,5 @@
-//! What the metadata commands have in common: each answers one batch whose schema
-//! the specification fixes, nullable flags included, and each is its own ticket.
-//! None of them asks the API.
+//! The common part of the metadata commands. Each returns one batch, whose schema is fixed by the specification
+//! (nullable flags included), and each is its own ticket. None of them sends a request to the API.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -18,21 +17,21 @@ use crate::error::Result;
 /// The longest LIKE pattern, in characters: patterns become regular expressions.
 const PATTERN: usize = 1_000;
 
-/// The server's metadata, as the commands need it.
+/// The server's metadata, from which the commands make their rows.
 #[derive(Debug, Default)]
 pub(super) struct ServerMetadata {
-    /// Every table there is.
+    /// All tables.
     pub(super) tables: Vec<TableInfo>,
-    /// Whether EXEC is carried out.
+    /// Whether the server runs EXEC.
     pub(super) writes: bool,
 }
 
-/// A command that tells something of the server.
+/// A command that returns metadata of the server.
 pub(super) trait Metadata: ProstMessageExt {
-    /// As the specification has it.
+    /// Returns the schema that the specification requires.
     fn schema(&self) -> SchemaRef;
 
-    /// The whole answer, given what this server knows.
+    /// Returns all rows.
     fn batch(&self, known: &ServerMetadata) -> Result<RecordBatch, Fault>;
 }
 
@@ -52,6 +51,8 @@ impl<M: Metadata> QueryCommand for M {
     }
 }
 
+/// Rejects a pattern that is longer than [`PATTERN`].
+///
 /// # Errors
 /// [`Fault::LongPattern`].
 pub(super) fn check_pattern(pattern: Option<&str>) -> Result<(), Fault> {
@@ -61,7 +62,7 @@ pub(super) fn check_pattern(pattern: Option<&str>) -> Result<(), Fault> {
     }
 }
 
-/// From arrow-flight's builders, which fail only on what Arrow cannot do.
+/// Converts an error of arrow-flight's builders, which fail only if Arrow does.
 pub(super) fn encoding(error: FlightError) -> Fault {
     match error {
         FlightError::Arrow(error) => Fault::Encoding(error),

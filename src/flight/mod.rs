@@ -1,54 +1,53 @@
 //! The server's side of Arrow Flight SQL: the only gRPC in this crate.
 //!
-//! `FlightService` is implemented directly, over arrow-flight's `Command`: arrow-flight's own
-//! `FlightSqlService` fixes GetSchema and ListFlights, advertises transactions, and
-//! answers INTERNAL with Debug text to bytes that mean nothing.
+//! `FlightService` is implemented directly, over arrow-flight's `Command`. arrow-flight's `FlightSqlService` does not
+//! allow other implementations of GetSchema and ListFlights, advertises transactions, and returns INTERNAL with Debug
+//! text for bytes that do not decode.
 //!
-//! # What happens to a statement
+//! # The calls of a statement
 //!
 //! ```text
 //! client                                    server
-//!   GetFlightInfo(CommandStatementQuery) ──►  plans; nothing is sent upstream
+//!   GetFlightInfo(CommandStatementQuery) ──►  plans; sends no request to the API
 //!                    ◄── FlightInfo{schema, TicketStatementQuery(statement handle)}
 //!   DoGet(ticket) ─────────────────────────►  runs
 //!                    ◄── schema, rows
 //!
 //!   CreatePreparedStatement(sql) ──────────►  plans
 //!                    ◄── prepared handle, schema of the rows, schema of the parameters
-//!   DoPut(prepared handle, one row) ───────►  keeps the row in a new handle
+//!   DoPut(prepared handle, one row) ───────►  puts the row into a new handle
 //!                    ◄── prepared handle with the row
-//!   GetFlightInfo(prepared handle) ────────►  as above: the ticket holds statement and row
+//!   GetFlightInfo(prepared handle) ────────►  as above: the ticket contains statement and row
 //!   ClosePreparedStatement(prepared handle)
 //! ```
 //!
-//! Handles carry all that they need (`handle`), so that any replica can answer
-//! them; the one thing remembered here is `bound_parameters`, for clients that go on with
-//! the handle from before DoPut.
+//! Handles contain everything that is needed to execute them (`handle`), so any replica can. The only state of this
+//! layer is `bound_parameters`, for clients that keep using the handle from before DoPut.
 //!
-//! # And to an EXEC
+//! # The calls of an EXEC
 //!
 //! ```text
-//!   GetFlightInfo ─────────────────────────►  plans and checks; mints the number of one execution
+//!   GetFlightInfo ─────────────────────────►  plans and checks; makes the number of one execution
 //!                    ◄── FlightInfo{ticket with the number, expiration_time}
-//!   DoGet(ticket) ─────────────────────────►  sends the request, unless this ticket has before
+//!   DoGet(ticket) ─────────────────────────►  sends the POST, unless an earlier DoGet of this ticket did
 //!                    ◄── the row
 //!
-//!   DoPut(CommandStatementUpdate) ─────────►  sends it, each time
-//!   DoPut(CommandPreparedStatementUpdate, rows)  for each row, in order
-//!                    ◄── how often
+//!   DoPut(CommandStatementUpdate) ─────────►  sends the POST
+//!   DoPut(CommandPreparedStatementUpdate, rows)  sends a POST for each row, in order
+//!                    ◄── the number of executions
 //! ```
 //!
-//! What was started is remembered by the engine, so the ticket of an EXEC is for this process alone.
+//! The engine keeps a record of each POST, so the ticket of an EXEC is valid only in this process.
 //!
 //! # Layout
 //!
-//! - `command`: from bytes to a `Query`: the one match over all commands.
-//! - `statement`, `prepared`, `catalogs`, `db_schemas`, `tables`,
-//!   `table_types`, `sql_info`, `xdbc_type_info`: a command each.
-//! - `metadata`: what the last six have in common. `sql_type`: Arrow's types by their SQL names.
-//! - `action`: DoAction and ListActions. `do_put`: DoPut. `handshake`: who is asking.
-//! - `stream`: rows on their way out. `status`: errors on theirs. `fault`: those of this layer.
-//! - [`client`]: the other side, for `oceanflight query --server`.
+//! - `command`: decodes a command to a `QueryCommand`: the only match over all commands.
+//! - `statement`, `prepared`, `catalogs`, `db_schemas`, `tables`, `table_types`, `sql_info`, `xdbc_type_info`: one
+//!   command each.
+//! - `metadata`: the common part of the last six. `sql_type`: the SQL names of Arrow's types.
+//! - `action`: DoAction and ListActions. `do_put`: DoPut. `handshake`: Handshake.
+//! - `stream`: encodes rows. `status`: encodes errors. `fault`: the errors of this layer.
+//! - [`client`]: the client's side, for `oceanflight query --server`.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -89,26 +88,25 @@ mod table_types;
 mod tables;
 mod xdbc_type_info;
 
-/// The largest message that is taken, in bytes: what the Go ADBC driver takes. tonic's own limit is 4 MiB.
+/// The maximum size of a message from a client, in bytes: the Go ADBC driver's limit. tonic's default is 4 MiB.
 pub const MESSAGE_BYTES: usize = 16 << 20;
 
 /// The Flight SQL service over an engine.
 pub struct Service {
     engine: Engine,
-    /// What was bound to prepared statements whose clients keep their first handle.
+    /// The bound rows of prepared statements, for clients that keep using their first handle.
     bound: Arc<BoundParameters>,
-    /// Turns true when the server stops: streams end then.
+    /// Becomes true when the server stops: streams end then.
     stopping: watch::Receiver<bool>,
 }
 
-/// The gRPC service to add to a server. Its streams end with UNAVAILABLE once `stopping` is true.
+/// Returns the gRPC service for a server. Its streams end with UNAVAILABLE when `stopping` becomes true.
 pub fn service(engine: Engine, stopping: watch::Receiver<bool>) -> FlightServiceServer<Service> {
     let service = Service { engine, bound: Arc::default(), stopping };
     FlightServiceServer::new(service).max_decoding_message_size(MESSAGE_BYTES)
 }
 
-/// Reads bytes as everything that a client may hand back: tickets and handles. For `tests/fuzz`, which asks of it that
-/// it returns.
+/// Decodes bytes as each kind of ticket and handle. For `tests/fuzz`, which checks that it does not panic.
 pub fn read_any(bytes: &[u8]) {
     let _ = command::of_ticket(bytes);
     handle::read_any(bytes);
@@ -131,7 +129,7 @@ impl FlightService for Service {
         handshake::answer(request.metadata()).map_err(refused)
     }
 
-    /// Tables are listed by CommandGetTables; there are no flights without a question.
+    /// Returns no flights: CommandGetTables lists the tables.
     async fn list_flights(&self, _request: Request<Criteria>) -> Reply<Self::ListFlightsStream> {
         Ok(Response::new(futures::stream::empty().boxed()))
     }
@@ -185,7 +183,7 @@ impl Service {
         let command::CommandTicket { schema, command, life } = query.ticket(self, principal).await?;
         let mut endpoint = FlightEndpoint::new().with_ticket(Ticket::new(command.encode_to_vec()));
         endpoint.expiration_time = life.map(|life| (SystemTime::now() + life).into());
-        // No location: the client is to ask where it asked for this. One that it cannot reach breaks it.
+        // No location means the same server. Clients fail on a location that they cannot reach.
         let info = FlightInfo::new().with_endpoint(endpoint).with_descriptor(descriptor);
         Ok(FlightInfo { schema: stream::schema_bytes(&stream::on_the_wire(schema))?, ..info })
     }
@@ -200,7 +198,7 @@ impl Service {
     }
 }
 
-/// Who asks: there is no authentication yet.
+/// Returns the caller, which is anonymous: there is no authentication yet.
 fn principal<T>(request: &Request<T>) -> Principal {
     Principal::anonymous(request.remote_addr())
 }

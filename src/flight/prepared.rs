@@ -1,8 +1,7 @@
-//! Prepared statements: `CreatePreparedStatement`, `CommandPreparedStatementQuery`,
-//! `ClosePreparedStatement`.
+//! Prepared statements: `CreatePreparedStatement`, `CommandPreparedStatementQuery`, `ClosePreparedStatement`.
 //!
-//! Parameters are bound by position: clients call their columns "0", "param_0" or
-//! nothing. The engine casts the values to what the statement wants.
+//! Parameters are bound by position: clients name their columns "0", "param_0", or not at all. The engine casts the
+//! values to the parameters' types.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -25,7 +24,7 @@ use super::stream::{self, FlightRows};
 use crate::engine::Principal;
 use crate::error::Result;
 
-/// Plans a statement, and answers a handle for it with the schemas of its rows and of its parameters.
+/// Plans a statement, and returns its handle with the schemas of its rows and of its parameters.
 pub(super) async fn create(
     service: &Service,
     principal: &Principal,
@@ -41,14 +40,15 @@ pub(super) async fn create(
     })
 }
 
-/// Forgets what was bound. The handle itself holds nothing here.
+/// Removes the stored rows of the handle's preparation. A handle has no other state on the server.
 pub(super) fn close(service: &Service, request: &ActionClosePreparedStatementRequest) -> Result<()> {
     let handle = PreparedHandle::decode(&request.prepared_statement_handle)?;
     service.bound.forget(handle.nonce);
     Ok(())
 }
 
-/// Binds rows, in a new handle and for the old ones. No row unbinds what was bound.
+/// Binds rows: returns a new handle that contains them, and stores them for the old handles. Without a row, earlier
+/// rows are removed.
 pub(super) async fn bind(
     service: &Service,
     principal: &Principal,
@@ -66,7 +66,7 @@ pub(super) async fn bind(
 
 #[tonic::async_trait]
 impl QueryCommand for CommandPreparedStatementQuery {
-    /// Before anything is bound it is the schema that the preparation told.
+    /// Without bound rows, it is the schema that CreatePreparedStatement returned.
     async fn schema(&self, service: &Service, principal: &Principal) -> Result<SchemaRef> {
         let handle = current(service, self)?;
         match &handle.parameters {
@@ -85,7 +85,7 @@ impl QueryCommand for CommandPreparedStatementQuery {
     }
 }
 
-/// The handle with the rows that it holds, or with those that were bound through it.
+/// Decodes the command's handle. If it contains no rows, it gets those that are stored under its nonce.
 fn current(service: &Service, command: &CommandPreparedStatementQuery) -> Result<PreparedHandle, Fault> {
     let mut handle = PreparedHandle::decode(&command.prepared_statement_handle)?;
     if handle.parameters.is_none() {
@@ -94,8 +94,7 @@ fn current(service: &Service, command: &CommandPreparedStatementQuery) -> Result
     Ok(handle)
 }
 
-/// Carries the statement out once for each row, and answers how often. Without rows it is the row that was bound
-/// before.
+/// Runs an EXEC once for each row, and returns the number of executions. Without rows, it uses those bound before.
 pub(super) async fn update(
     service: &Service,
     principal: &Principal,
@@ -109,7 +108,7 @@ pub(super) async fn update(
     service.engine.update(principal, &handle.sql, rows.as_ref()).await
 }
 
-/// The rows as they are bound to a statement with so many parameters.
+/// Checks the rows for a statement with `expected` parameters, and returns them as they are bound.
 fn bindable(rows: Option<RecordBatch>, expected: usize) -> Result<Option<RecordBatch>, Fault> {
     match rows {
         Some(rows) if rows.num_columns() != expected => {
@@ -121,7 +120,7 @@ fn bindable(rows: Option<RecordBatch>, expected: usize) -> Result<Option<RecordB
     }
 }
 
-/// The values under the names "1", "2", …, each column as its own type.
+/// Returns the rows with columns named "1", "2", …, and without unions.
 fn by_position(row: &RecordBatch) -> Result<RecordBatch, Fault> {
     let values = row.columns().iter().map(plain).collect::<Result<Vec<ArrayRef>, _>>()?;
     let field = |(at, value): (usize, &ArrayRef)| Field::new((at + 1).to_string(), value.data_type().clone(), true);
@@ -130,8 +129,8 @@ fn by_position(row: &RecordBatch) -> Result<RecordBatch, Fault> {
     RecordBatch::try_new_with_options(schema, values, &options).map_err(Fault::Encoding)
 }
 
-/// A union's values as an array of their own type, or as text where there are several: flightsql-dbapi binds every
-/// value as a dense union of all the types that it knows.
+/// Converts a union to an array of its values' type, or to text if they have several types. flightsql-dbapi binds every
+/// value as a dense union of all types that it knows. Other columns are returned unchanged.
 fn plain(column: &ArrayRef) -> Result<ArrayRef, Fault> {
     if !matches!(column.data_type(), DataType::Union(..)) {
         return Ok(Arc::clone(column));
@@ -147,8 +146,8 @@ fn plain(column: &ArrayRef) -> Result<ArrayRef, Fault> {
     }
 }
 
-/// A number that nobody can guess, since it stands for what somebody bound: the keyed hash
-/// of nothing, under keys that the standard library draws from the system.
+/// A number that nobody can guess, since it stands for what somebody bound: the keyed hash of nothing, under keys that
+/// the standard library draws from the system.
 fn nonce() -> u64 {
     RandomState::new().hash_one(())
 }

@@ -1,9 +1,8 @@
-//! `CommandGetSqlInfo`: what this server is and can do.
+//! `CommandGetSqlInfo`: the server's name, version and capabilities.
 //!
-//! JDBC asks for everything at once and casts each value strictly: the limits and
-//! the default isolation are int64, bit masks and ordinals int32. An id that it
-//! does not know is a NullPointerException there, one that is missing breaks
-//! Tableau: every id of the specification is answered, and no other.
+//! JDBC requests all ids at once, and casts each value strictly: the limits and the default isolation are int64, bit
+//! masks and ordinals int32. An id that JDBC does not know causes a NullPointerException there, and a missing id breaks
+//! Tableau: so every id of the specification has a value, and no other id.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -25,12 +24,12 @@ use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
 use super::fault::Fault;
 use super::metadata::{Metadata, ServerMetadata, encoding};
 
-/// Of the Arrow format, not of a library: <https://arrow.apache.org/docs/format/Versioning.html>.
+/// The version of the Arrow format, not of a library: <https://arrow.apache.org/docs/format/Versioning.html>.
 const ARROW_FORMAT: &str = "1.5";
 
 type Infos = LazyLock<Result<SqlInfoData, String>>;
 
-/// Of a server that only reads, and of one that carries EXEC out.
+/// For a server that rejects EXEC, and for one that runs it.
 static READS: Infos = LazyLock::new(|| infos(false));
 static WRITES: Infos = LazyLock::new(|| infos(true));
 
@@ -73,7 +72,7 @@ fn server(infos: &mut SqlInfoDataBuilder, writes: bool) {
     infos.append(SqlInfo::FlightSqlServerReadOnly, !writes);
     infos.append(SqlInfo::FlightSqlServerSql, true);
     infos.append(SqlInfo::FlightSqlServerSubstrait, false);
-    // "null if Substrait is not supported", says the specification, and gives the union no null.
+    // The specification requires "null if Substrait is not supported", but its union has no null.
     infos.append(SqlInfo::FlightSqlServerSubstraitMinVersion, "");
     infos.append(SqlInfo::FlightSqlServerSubstraitMaxVersion, "");
     infos.append(SqlInfo::FlightSqlServerTransaction, SqlSupportedTransaction::None as i32);
@@ -89,7 +88,8 @@ fn language(infos: &mut SqlInfoDataBuilder) {
     infos.append(SqlInfo::SqlDdlCatalog, false);
     infos.append(SqlInfo::SqlDdlSchema, false);
     infos.append(SqlInfo::SqlDdlTable, false);
-    // Names without quotes are turned to lower case; quoted ones are taken as written, which has no word here.
+    // Unquoted names are converted to lower case. Quoted names are used as written; the specification has no value for
+    // that.
     infos.append(SqlInfo::SqlIdentifierCase, SqlSupportedCaseSensitivity::SqlCaseSensitivityLowercase as i32);
     infos.append(SqlInfo::SqlIdentifierQuoteChar, "\"");
     infos.append(SqlInfo::SqlQuotedIdentifierCase, SqlSupportedCaseSensitivity::SqlCaseSensitivityUnknown as i32);
@@ -109,7 +109,7 @@ fn language(infos: &mut SqlInfoDataBuilder) {
     infos.append(SqlInfo::SqlSupportsIntegrityEnhancementFacility, false);
 }
 
-/// Functions by the chapters of DataFusion's own documentation.
+/// The functions, by the sections of DataFusion's documentation.
 fn functions(infos: &mut SqlInfoDataBuilder) {
     let all = SessionStateDefaults::default_scalar_functions();
     let of = |chapters: &[&str]| -> Vec<String> {
@@ -128,7 +128,7 @@ fn functions(infos: &mut SqlInfoDataBuilder) {
 
 fn queries(infos: &mut SqlInfoDataBuilder) {
     infos.append(SqlInfo::SqlSupportsTableCorrelationNames, true);
-    // Whether they must differ from the tables' names.
+    // Whether correlation names must differ from the tables' names.
     infos.append(SqlInfo::SqlSupportsDifferentTableCorrelationNames, false);
     infos.append(SqlInfo::SqlSupportsExpressionsInOrderBy, true);
     infos.append(SqlInfo::SqlSupportsOrderByUnrelated, true);
@@ -158,12 +158,12 @@ fn names(infos: &mut SqlInfoDataBuilder) {
     infos.append(SqlInfo::SqlProcedureTerm, "method");
     infos.append(SqlInfo::SqlCatalogTerm, "catalog");
     infos.append(SqlInfo::SqlCatalogAtStart, true);
-    // In procedure calls, definitions of indexes and of privileges: there are none of these.
+    // The actions are procedure calls and definitions of indexes and privileges: this server supports none of them.
     infos.append(SqlInfo::SqlSchemasSupportedActions, mask(&[]));
     infos.append(SqlInfo::SqlCatalogsSupportedActions, mask(&[]));
 }
 
-/// 0 is "no limit, or not known".
+/// Limits; 0 means "no limit, or unknown".
 fn limits(infos: &mut SqlInfoDataBuilder) {
     const UNLIMITED: [SqlInfo; 20] = [
         SqlInfo::SqlMaxBinaryLiteralLength,
@@ -214,12 +214,12 @@ fn results(infos: &mut SqlInfoDataBuilder, writes: bool) {
     infos.append(SqlInfo::SqlLocatorsUpdateCopy, false);
 }
 
-/// The int32 with these bits set.
+/// Returns the int32 with these bits set.
 fn mask(bits: &[i32]) -> i32 {
     bits.iter().fold(0, |mask, bit| mask | (1 << bit))
 }
 
-/// What CAST can do, from type to types: whatever Arrow can.
+/// The types that CAST converts each type to: those that Arrow supports.
 fn conversions() -> BTreeMap<i32, Vec<i32>> {
     let types = convertible();
     let targets = |from: &DataType| {

@@ -1,11 +1,11 @@
-//! Arrow's types by the names that SQL tools know them by.
+//! The SQL names of Arrow's types.
 //!
-//! GetTables names each column's type so, and GetXdbcTypeInfo describes these
-//! names: Power BI looks up the one in the other.
+//! GetTables has the name of each column's type, and GetXdbcTypeInfo describes the types by these names: Power BI joins
+//! the two.
 
 use arrow::datatypes::DataType;
 
-/// The name of a column's type: SQL's own where it has one.
+/// Returns the SQL name of a type.
 pub(super) fn name(data_type: &DataType) -> &'static str {
     match data_type {
         DataType::Null => "NULL",
@@ -43,7 +43,7 @@ pub(super) fn name(data_type: &DataType) -> &'static str {
     }
 }
 
-/// The decimal digits of an exact number, and those after its point; nothing for other types.
+/// Returns the precision and scale of an exact number, in decimal digits; none for other types.
 pub(super) fn precision_and_scale(data_type: &DataType) -> Option<(u8, i8)> {
     match data_type {
         DataType::Int8 | DataType::UInt8 => Some((3, 0)),
@@ -59,7 +59,7 @@ pub(super) fn precision_and_scale(data_type: &DataType) -> Option<(u8, i8)> {
     }
 }
 
-/// Whether `'a'` and `'A'` are two values of it.
+/// Whether values of the type are case-sensitive text.
 pub(super) fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }

@@ -1,4 +1,4 @@
-//! `CommandStatementQuery`: SQL as text, and the ticket of everything that runs.
+//! `CommandStatementQuery`: a statement as text; and the ticket of every statement.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -50,7 +50,7 @@ impl QueryCommand for TicketStatementQuery {
     }
 }
 
-/// The ticket that runs `sql` with these parameters, after a check that it can be run.
+/// Checks that `sql` can be run with these parameters, and returns its ticket.
 pub(super) async fn checked(
     service: &Service,
     principal: &Principal,
@@ -63,14 +63,14 @@ pub(super) async fn checked(
     Ok(CommandTicket { schema, command, life: once.map(|_| TICKET_LIFE) })
 }
 
-/// The same for the same bytes, in this process.
+/// Hashes a handle. Equal bytes have equal hashes within one process.
 fn digest(handle: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     handle.hash(&mut hasher);
     hasher.finish()
 }
 
-/// Drivers send no id, or an empty one, while autocommit is on.
+/// Rejects a transaction id. Drivers send none, or an empty one, while autocommit is on.
 pub(super) fn refuse_transaction(id: Option<&Bytes>) -> Result<(), Fault> {
     match id {
         Some(id) if !id.is_empty() => Err(Fault::Transaction),

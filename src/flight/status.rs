@@ -1,8 +1,7 @@
-//! From an [`Error`] to what gRPC carries, and back.
+//! Converts an [`Error`] to a gRPC status, and back.
 //!
-//! One match gives the code. The message is the error's report, with the hint on
-//! a line of its own; it travels in an HTTP/2 trailer, which clients limit (8 KiB
-//! in some), and one that is too long arrives as PROTOCOL_ERROR without a word.
+//! One match maps kinds to codes. The message is the error's report, with the hint on a separate line. It is sent in an
+//! HTTP/2 trailer, whose size clients limit (some to 8 KiB): a longer one arrives as PROTOCOL_ERROR without a message.
 
 use std::fmt;
 
@@ -12,21 +11,21 @@ use tonic::{Code, Status};
 use super::fault::Fault;
 use crate::error::{Error, Failure, Kind};
 
-/// The longest message, in characters.
+/// The maximum length of a message with its hint, in characters.
 const LIMIT: usize = 2_000;
 
-/// The longest hint, in characters: what is cut is the message before it.
+/// The maximum length of a hint, in characters: a long message is cut before its hint.
 const HINT_LIMIT: usize = 500;
 
 const HINT: &str = "\nhint: ";
 
-/// The status that a client gets to see, after a line in the log.
+/// Logs the error, and returns its status.
 pub(super) fn of(error: &Error) -> Status {
     log(error);
     Status::new(code(error.kind()), message(error))
 }
 
-/// As [`of`], from an error of the encoder, which carries ours inside of it.
+/// As [`of`], for an error of the encoder. It contains a status if our stream failed (`stream::encoder_error`).
 pub(super) fn of_encoder(error: FlightError) -> Status {
     match error {
         FlightError::Tonic(status) => *status,
@@ -54,7 +53,7 @@ fn code(kind: Kind) -> Code {
     }
 }
 
-/// The inverse of [`code`]; codes that this server does not send become the nearest kind.
+/// The inverse of [`code`]. Codes that this server does not use are mapped to the nearest kind.
 fn kind(code: Code) -> Kind {
     match code {
         Code::InvalidArgument | Code::OutOfRange => Kind::InvalidArgument,
@@ -94,13 +93,13 @@ fn log(error: &Error) {
         | Kind::Unimplemented
         | Kind::Cancelled => {
             tracing::info!(?kind, "refused");
-            // A report of a mistake quotes the statement, and its literals with it.
+            // The report of a mistake may quote the statement, with its literals: only at debug level.
             tracing::debug!(?kind, report = %error.report(), "refused");
         }
     }
 }
 
-/// The report, within [`LIMIT`]: the hint stays, the message before it is cut.
+/// Returns the error's report, at most [`LIMIT`] characters: the hint is kept, the message before it is cut.
 fn message(error: &Error) -> String {
     let report = error.report();
     let (text, hint) = match error.hint() {
@@ -113,8 +112,8 @@ fn message(error: &Error) -> String {
     format!("{}{hint}", cut(text, LIMIT - hint.chars().count()))
 }
 
-/// The first `limit` characters, or fewer where they are long on the wire; the last one is an ellipsis where there
-/// were more.
+/// Returns the first `limit` characters, or fewer if they need more than two bytes each on the wire. An ellipsis
+/// replaces the last one if the text is cut.
 fn cut(text: &str, limit: usize) -> String {
     let mut bytes = 0;
     let fits = |(at, character): (usize, char)| {
@@ -128,24 +127,24 @@ fn cut(text: &str, limit: usize) -> String {
     text.chars().take(fitting.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// gRPC writes a message percent-encoded, a character of another script as nine bytes. Trailers above 8 KiB are
-/// dropped by gRPC's C++ clients, pyarrow among them, and the code with them.
+/// Returns the size of a character on the wire. gRPC percent-encodes messages, so a character of another script is up
+/// to nine bytes or more. gRPC's C++ clients, pyarrow among them, drop trailers above 8 KiB, and the code with them.
 fn encoded_bytes(character: char) -> usize {
     if character.is_ascii_alphanumeric() { 1 } else { 3 * character.len_utf8() }
 }
 
-/// An error that a server answered, as the client of it sees it.
+/// An error that a client has received from a server.
 #[derive(Debug)]
 pub(super) struct Answered {
     kind: Kind,
     message: String,
     hint: Option<String>,
-    /// Whether it is no answer, but the connection that broke.
+    /// Whether the connection broke, so that there is no response.
     broken: bool,
 }
 
 impl Answered {
-    /// Whether it is no answer, but the connection that broke.
+    /// Whether the connection broke, so that there is no response.
     pub(super) fn is_broken(&self) -> bool {
         self.broken
     }
@@ -158,7 +157,7 @@ impl From<Status> for Answered {
             None => (status.message(), None),
         };
         let message = if message.is_empty() { status.code().description() } else { message };
-        // tonic's own statuses have a source; a server's have none. What broke is the connection.
+        // A status that tonic made for a broken connection has a source; a server's status has none.
         let broken = std::error::Error::source(&status).is_some();
         let kind = if broken { Kind::Unavailable } else { kind(status.code()) };
         Self { kind, message: message.to_owned(), hint, broken }

@@ -1,13 +1,21 @@
-//! Rows on their way to the client.
+//! Encodes rows as the messages of DoGet.
 //!
-//! The schema goes first, so also when no row follows. What the encoder sends may
-//! differ from what it is given (dictionaries become their values: JDBC fails on a
-//! dictionary column without rows), and clients compare DoGet's schema with the one
-//! they were told. So everything that tells a schema tells [`on_the_wire`].
+//! ```text
+//!   batches ──► FlightDataEncoder ──► schema, batch, batch, … ──► notices ──► until an error, or the server stops
+//!   (engine)                                                      (one message, if there are any)
+//! ```
 //!
-//! What is to be said about rows (a list that is shorter than its total) is known when they have all been sent. It
-//! comes in the `app_metadata` of one more message, a line each; its batch has no rows, because there are clients that
-//! cannot read a message without any. Where there is nothing to say there is no such message.
+//! The schema is the first message, also if there are no rows. The encoder's schema may differ from the plan's
+//! (dictionaries become their values: JDBC fails on a dictionary column without rows), and clients compare DoGet's
+//! schema with the one in FlightInfo. So every response with a schema uses [`on_the_wire`].
+//!
+//! Notices about the rows (such as a list that is shorter than its total) are complete only after the last row. They
+//! are sent in the `app_metadata` of one more message, one per line. That message contains a batch without rows,
+//! because some clients cannot read a message without a batch. Without notices there is no such message.
+//!
+//! Do not change without thinking: nothing may follow an error, or a client could take the rows for complete. The
+//! stream of an EXEC is not ended when the server stops: the client gets the row or the error, because the POST has
+//! been sent.
 
 use std::sync::Arc;
 
@@ -30,13 +38,13 @@ use super::status;
 use crate::engine::{Query, QueryStream};
 use crate::error::{Error, Result};
 
-/// An answer to DoGet.
+/// The rows of a DoGet.
 pub(super) struct FlightRows {
     schema: SchemaRef,
     batches: BoxStream<'static, Result<RecordBatch>>,
-    /// An EXEC's stream ends by itself when the server stops, with the row or the error that it has by then.
+    /// Whether the stream ends by itself when the server stops, with a row or an error: that of an EXEC.
     ends_itself: bool,
-    /// Where there may be something to say about the rows.
+    /// The query that may have notices about the rows.
     query: Option<Arc<Query>>,
 }
 
@@ -53,7 +61,7 @@ impl From<RecordBatch> for FlightRows {
 }
 
 impl FlightRows {
-    /// The messages of DoGet. They end at the first error, and with UNAVAILABLE when the server stops.
+    /// Returns the messages of DoGet. They end at the first error, and with UNAVAILABLE when the server stops.
     pub(super) fn encode(self, stopping: watch::Receiver<bool>) -> BoxStream<'static, Result<FlightData, Status>> {
         let batches = self.batches.map(|batch| batch.map_err(carried));
         let schema = on_the_wire(self.schema.clone());
@@ -64,7 +72,7 @@ impl FlightRows {
     }
 }
 
-/// Nothing follows an error.
+/// Ends the stream after the first error.
 fn until_error<T: Send>(
     frames: impl Stream<Item = Result<T, Status>> + Send,
 ) -> impl Stream<Item = Result<T, Status>> + Send {
@@ -74,7 +82,8 @@ fn until_error<T: Send>(
     })
 }
 
-/// The message that says what is to be said, if anything is; made when all rows are sent.
+/// The message with the query's notices, if there are any. The future runs after all rows were sent, when they are
+/// complete.
 fn last_words(query: Option<Arc<Query>>, schema: SchemaRef) -> impl Stream<Item = Result<FlightData, Status>> + Send {
     let words = async move {
         let notices = query.map(|query| query.notices()).unwrap_or_default();
@@ -91,13 +100,13 @@ fn message_without_rows(schema: SchemaRef, app_metadata: String) -> Result<Fligh
     Ok(FlightData::from(encoded).with_app_metadata(app_metadata))
 }
 
-/// The schema that a client gets to see of `schema`.
+/// Returns the schema that the encoder sends for `schema`.
 pub(super) fn on_the_wire(schema: SchemaRef) -> SchemaRef {
     let encoder = FlightDataEncoderBuilder::new().with_schema(schema.clone()).build(stream::empty());
     encoder.known_schema().unwrap_or(schema)
 }
 
-/// A schema as an encapsulated IPC message, as FlightInfo and its like carry it.
+/// Encodes a schema as an encapsulated IPC message, the form of FlightInfo and SchemaResult.
 ///
 /// # Errors
 /// [`Fault::Encoding`]: Arrow cannot write it.
@@ -106,7 +115,7 @@ pub(super) fn schema_bytes(schema: &SchemaRef) -> Result<Bytes, Fault> {
     Ok(message.map_err(Fault::Encoding)?.0)
 }
 
-/// Our error through the encoder, which passes a status on untouched.
+/// Wraps our error for the encoder, which passes a status through unchanged.
 fn carried(error: Error) -> FlightError {
     FlightError::Tonic(Box::new(status::of(&error)))
 }
@@ -132,7 +141,7 @@ fn until_stopped(
 
 async fn stopped(mut stopping: watch::Receiver<bool>) {
     if stopping.wait_for(|stopping| *stopping).await.is_err() {
-        // Its sender is gone without a word: nobody can stop this server.
+        // The sender was dropped without a value: this server is never stopped.
         std::future::pending().await
     }
 }

@@ -1,4 +1,4 @@
-//! `CommandGetTableTypes`: what a table can be.
+//! `CommandGetTableTypes`: the types of tables.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use arrow_flight::sql::CommandGetTableTypes;
 use super::fault::Fault;
 use super::metadata::{Metadata, ServerMetadata};
 
-/// In their order: `TableInfo::kind` is one of them.
+/// The types in alphabetical order; `TableInfo::kind` is one of them.
 pub(super) const TABLE_TYPES: [&str; 2] = ["TABLE", "VIEW"];
 
 impl Metadata for CommandGetTableTypes {

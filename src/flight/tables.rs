@@ -1,7 +1,7 @@
-//! `CommandGetTables`: the tables that match the filters, with their columns where asked.
+//! `CommandGetTables`: the tables that match the filters, with their columns if requested.
 //!
-//! It is getTables and getColumns of JDBC, and get_objects of ADBC. A column's type
-//! and remark, as tools show them, stand in its field's metadata.
+//! It implements getTables and getColumns of JDBC, and get_objects of ADBC. The SQL type and the remark of a column are
+//! in its field's metadata.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use super::sql_type;
 use super::table_types::TABLE_TYPES;
 use crate::engine::TableInfo;
 
-/// What the engine keeps a column's description under.
+/// The engine's metadata key of a column's description.
 const DESCRIPTION: &str = "description";
 
 impl Metadata for CommandGetTables {
@@ -36,8 +36,8 @@ impl Metadata for CommandGetTables {
     }
 }
 
-/// The command without the table types that there are not; nothing where no other was asked for.
-/// (arrow-flight compares every table with every type: a message has room for millions.)
+/// Returns the command without unknown table types, or none if it has no other types. (arrow-flight compares every
+/// table with every type, and a message has room for millions.)
 fn with_known_types(command: &CommandGetTables) -> Option<CommandGetTables> {
     let asked = |known: &&str| command.table_types.iter().any(|asked| asked == known);
     let known: Vec<String> = TABLE_TYPES.iter().copied().filter(|known| asked(known)).map(str::to_owned).collect();
@@ -45,7 +45,7 @@ fn with_known_types(command: &CommandGetTables) -> Option<CommandGetTables> {
     (!nothing_left).then(|| CommandGetTables { table_types: known, ..command.clone() })
 }
 
-/// The table's columns with the metadata that the specification names.
+/// Returns the table's columns with the metadata of the specification.
 fn described(table: &TableInfo) -> Schema {
     let columns: Vec<Field> = table.columns.fields().iter().map(|column| describe(table, column)).collect();
     Schema::new_with_metadata(columns, table.columns.metadata().clone())
@@ -56,7 +56,7 @@ fn describe(table: &TableInfo, column: &FieldRef) -> Field {
     let mut metadata = column.metadata().clone();
     let mut put = |key: &str, value: &str| metadata.insert(format!("ARROW:FLIGHT:SQL:{key}"), value.to_owned());
     put("CATALOG_NAME", &table.catalog);
-    // The specification's name, and the one that the drivers read.
+    // DB_SCHEMA_NAME is the specification's key, SCHEMA_NAME the one that drivers read.
     put("DB_SCHEMA_NAME", &table.schema);
     put("SCHEMA_NAME", &table.schema);
     put("TABLE_NAME", &table.name);

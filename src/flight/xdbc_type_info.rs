@@ -1,5 +1,5 @@
-//! `CommandGetXdbcTypeInfo`: the types that answers have, as ODBC and JDBC describe types.
-//! Their names are those of [`sql_type`](super::sql_type).
+//! `CommandGetXdbcTypeInfo`: the types of results, as ODBC and JDBC describe types. Their names are those of
+//! [`sql_type`](super::sql_type).
 
 use std::sync::LazyLock;
 
@@ -42,7 +42,7 @@ fn all() -> [XdbcTypeInfo; 17] {
         approximate("DOUBLE", XdbcDataType::XdbcDouble, 53),
         XdbcTypeInfo { case_sensitive: true, ..literal("VARCHAR", XdbcDataType::XdbcVarchar, "'", None) },
         literal("VARBINARY", XdbcDataType::XdbcVarbinary, "X'", None),
-        // 1 is the subcode of DATE, too; prost keeps the first of two names for a number.
+        // The subcodes of YEAR and DATE are both 1; prost keeps only the first name of a number.
         moment("DATE", XdbcDataType::XdbcDate, "DATE '", 10, Subcode::XdbcSubcodeYear),
         moment("TIME", XdbcDataType::XdbcTime, "TIME '", 18, Subcode::XdbcSubcodeTime),
         moment("TIMESTAMP", XdbcDataType::XdbcTimestamp, "TIMESTAMP '", 29, Subcode::XdbcSubcodeTimestamp),
@@ -56,7 +56,7 @@ fn all() -> [XdbcTypeInfo; 17] {
     ]
 }
 
-/// A type of no particular kind.
+/// A type with the attributes that all types have.
 fn base(name: &str, data_type: XdbcDataType, size: Option<i32>) -> XdbcTypeInfo {
     XdbcTypeInfo {
         type_name: name.to_owned(),
@@ -70,7 +70,7 @@ fn base(name: &str, data_type: XdbcDataType, size: Option<i32>) -> XdbcTypeInfo 
     }
 }
 
-/// A number of so many decimal digits.
+/// An exact number with `digits` decimal digits.
 fn exact(name: &str, data_type: XdbcDataType, digits: i32, scale: i32) -> XdbcTypeInfo {
     XdbcTypeInfo {
         unsigned_attribute: Some(false),
@@ -82,7 +82,7 @@ fn exact(name: &str, data_type: XdbcDataType, digits: i32, scale: i32) -> XdbcTy
     }
 }
 
-/// A number of so many bits.
+/// A floating-point number with `bits` bits.
 fn approximate(name: &str, data_type: XdbcDataType, bits: i32) -> XdbcTypeInfo {
     XdbcTypeInfo {
         unsigned_attribute: Some(false),
@@ -101,7 +101,7 @@ fn literal(name: &str, data_type: XdbcDataType, prefix: &str, size: Option<i32>)
     }
 }
 
-/// A date or a time, `size` characters long as text, with nine digits of a second.
+/// A date or a time. `size` is its length as text, with nine digits of a second.
 fn moment(name: &str, data_type: XdbcDataType, prefix: &str, size: i32, subcode: XdbcDatetimeSubcode) -> XdbcTypeInfo {
     XdbcTypeInfo {
         sql_data_type: XdbcDataType::XdbcDatetime,
@@ -110,7 +110,7 @@ fn moment(name: &str, data_type: XdbcDataType, prefix: &str, size: i32, subcode:
     }
 }
 
-/// A type that ODBC has no number for.
+/// A nested type, which ODBC has no number for.
 fn nested(name: &str) -> XdbcTypeInfo {
     XdbcTypeInfo { searchable: Searchable::None, ..base(name, XdbcDataType::XdbcUnknownType, None) }
 }
