@@ -1,5 +1,4 @@
-//! Compiles `proto/` and embeds the declarations of the tables (`src/resource`): a new table is a new file, in no list
-//! by hand.
+//! Compiles `proto/`, and embeds the declarations of the tables (`src/resource`): a new table needs no entry in a list.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -21,8 +20,8 @@ fn compile_protos() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes `&[(name, text)]` of every `.extension` file under `root` to `OUT_DIR/output`;
-/// the name is the path below `root` without its extension.
+/// Writes `&[(name, text)]` for the files under `root` with this extension to `OUT_DIR/output`. A name is the path
+/// below `root` without its extension.
 fn embed(root: &str, extension: &str, output: &str) -> Result<(), Failure> {
     println!("cargo:rerun-if-changed={root}");
     let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
@@ -38,7 +37,7 @@ fn embed(root: &str, extension: &str, output: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Every file with this extension below `root`, sorted, so that builds are alike.
+/// Returns the files below `root` with this extension, sorted so that builds are reproducible.
 fn files_under(root: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(root)? {

@@ -1,25 +1,27 @@
 //! DigitalOcean's API as SQL tables, served over Arrow Flight SQL.
 //!
-//! A client's statement is planned by DataFusion over tables that are declarations; a table's
-//! filters become requests; a page's bytes become a record batch and leave as soon as they are
-//! there. ARCHITECTURE.md tells how the pieces work together, and why.
+//! DataFusion plans a client's statement over tables that are declared as data. A table's filters become requests. Each
+//! page of a response becomes a record batch, which is sent to the client as soon as it is decoded. ARCHITECTURE.md
+//! explains how the modules work together, and why.
 //!
 //! # Layout
 //!
-//! From the outside in; each layer imports only what stands below it (`tests/layers.rs` sees to it).
+//! From the outside in; a layer imports only layers below it (`tests/layers.rs` checks this).
 //!
-//! - [`cli`]: the commands `serve`, `query`, `tables`, `demo`, `settings`, and the exit codes.
+//! - [`cli`]: the commands `serve`, `query`, `tables`, `demo` and `settings`; the exit codes.
 //! - [`config`]: settings from flags, environment, file and defaults.
-//! - [`server`]: a listener and a shutdown around the service.
-//! - [`flight`]: the only gRPC. One file a Flight SQL command; handles; errors to codes.
-//! - [`engine`]: SQL in, a stream of record batches out.
-//! - [`sql`]: text to one parsed statement, EXEC, SHOW and DESCRIBE among them. No I/O.
-//! - [`table`]: DataFusion's side of a resource: filters to pins, pins to requests, the scan; and EXEC, once.
-//! - [`rows`]: JSON bytes and a declaration to a record batch. Pure.
+//! - [`server`]: a listener, the service, and a graceful shutdown.
+//! - [`flight`]: the only gRPC. A file for each Flight SQL command; handles; status codes of errors.
+//! - [`engine`]: plans SQL, and returns a stream of record batches.
+//! - [`sql`]: parses text to one statement; EXEC, SHOW and DESCRIBE among them. No I/O.
+//! - [`table`]: a resource as a DataFusion table: filters to key constraints, constraints to requests, scans, bind
+//!   joins; and EXEC, at most once.
+//! - [`rows`]: decodes JSON to record batches, by a table's declaration. Pure.
 //! - [`api`]: the only HTTP client: paging, retries, the token's budget.
 //! - [`resource`]: the declarations. No I/O.
-//! - [`query`]: one query, from its text to its last row: who asks, its limits, counts and ledger, its cancel.
-//! - [`error`], [`secret`]: errors as values; a token that does not print.
+//! - [`query`]: one query from its text to its last row: its principal, limits, counts and ledger, and how to cancel
+//!   it.
+//! - [`error`], [`secret`]: errors as values; a token that is never printed.
 //!
 //! The simulated account of `--demo` and of the tests is the crate `simulated-account`, which imports none of these. A
 //! build without the feature `demo` does not have it.

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Err(error) => return cli::no_runtime(error, &mut console).into(),
     };
     let exit = runtime.block_on(cli::run(arguments, &Environment::of_process(), &mut console));
-    // Whatever still runs by then, nobody waits for.
+    // Does not wait for tasks that still run; POSTs have been awaited before.
     runtime.shutdown_background();
     exit.into()
 }

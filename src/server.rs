@@ -1,7 +1,7 @@
-//! The server: a listener, the Flight service on it, and an end that is announced.
+//! The server: a listener, the Flight service on it, and a graceful shutdown.
 //!
-//! It takes its listener and its shutdown, so that a test binds port 0 and says when
-//! to stop. What a connection may ask is the business of [`crate::flight`].
+//! The listener and the shutdown are arguments, so that a test can bind port 0 and stop the server. [`crate::flight`]
+//! implements the calls.
 
 use std::fmt;
 use std::future::Future;
@@ -19,29 +19,31 @@ use crate::engine::Engine;
 use crate::error::{Failure, Kind, Result};
 use crate::flight;
 
-/// How long running queries go on after the shutdown began.
+/// The time that running queries have after the shutdown begins.
 pub const GRACE: Duration = Duration::from_secs(5);
 
-/// How long a client has to take the last words of its query, before its connection is dropped.
+/// The time that clients have to read the last messages of their streams before connections are dropped.
 pub const FAREWELL: Duration = Duration::from_secs(1);
 
-/// A ping on a silent connection: proxies drop one that waits for the rate limit, and a client that is gone is noticed.
+/// The interval of pings on an idle connection. Without them, proxies drop connections of queries that wait for the
+/// rate limit, and a client that has disconnected is not detected.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
-/// JDBC makes a header of each parameter of its URL: with the usual 16 KiB some connections fail.
+/// The maximum size of a request's headers. JDBC sends each parameter of its URL as a header: with the default of 16
+/// KiB some connections fail.
 const MAX_HEADERS_BYTES: u32 = 64 << 10;
 
-/// What keeps a server from running.
+/// An error that ends the server.
 #[derive(Debug)]
 pub enum Error {
     /// The address cannot be listened on.
     Bind {
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The transport gave up.
+    /// The transport failed.
     Transport(tonic::transport::Error),
 }
 
@@ -82,7 +84,7 @@ impl Failure for Error {
     }
 }
 
-/// An address that a client on this machine can connect to: a server on 0.0.0.0 is on 127.0.0.1, too.
+/// Returns an address that a client on this machine can connect to: 127.0.0.1 for a server on 0.0.0.0.
 pub fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -92,7 +94,7 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Opens the address; port 0 is a free one.
+/// Listens on the address; port 0 is replaced by a free port.
 ///
 /// # Errors
 /// [`Error::Bind`].
@@ -114,7 +116,7 @@ pub async fn run(
     run_with_grace(listener, engine, shutdown, GRACE).await
 }
 
-/// [`run`], with another time for running queries: tests have none to spare.
+/// As [`run`], with another grace period, for tests.
 ///
 /// # Errors
 /// [`Error::Transport`].
@@ -130,7 +132,7 @@ pub async fn run_with_grace(
     let begun = async move {
         shutdown.await;
         info!(grace_seconds = grace.as_secs_f32(), "stopping");
-        // Nobody is left to hear it only where the server ended by itself.
+        // The receiver is gone only if the server has ended by itself.
         let _ = announce.send(());
     };
     let serving = Server::builder()
@@ -144,7 +146,7 @@ pub async fn run_with_grace(
         }
         tokio::time::sleep(grace).await;
         stop.send_replace(true);
-        // An EXEC's stream goes on: who waits for it is to get its answer, and not that the server stops.
+        // The stream of an EXEC continues: its client gets the row or the error, not UNAVAILABLE.
         writes.finish_writing().await;
         tokio::time::sleep(FAREWELL).await;
     };
@@ -152,7 +154,7 @@ pub async fn run_with_grace(
         ended = serving => ended.map_err(|error| Error::Transport(error).into()),
         () = last_call => Ok(()),
     };
-    // Of clients that are gone.
+    // POSTs whose clients have disconnected still run.
     writes.finish_writing().await;
     ended
 }

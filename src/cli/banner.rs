@@ -1,4 +1,4 @@
-//! What `serve` says when it is ready: where it is, whose account it shows, and lines to copy.
+//! The text that `serve` prints when it is ready: its address, the account, and commands to copy.
 
 use std::net::SocketAddr;
 
@@ -52,8 +52,8 @@ fn writes(settings: &Settings) -> &'static str {
     }
 }
 
-/// pyarrow carries commands as bytes and has no Flight SQL messages: these two are written by hand, in
-/// protobuf's wire format. Texts above 127 bytes would need a longer length.
+/// Returns a command for pyarrow. pyarrow sends commands as bytes and has no Flight SQL messages, so the command
+/// encodes two of them in protobuf's wire format. A text above 127 bytes would need a longer length field.
 fn pyarrow(here: SocketAddr) -> String {
     format!(
         r#"python3 -c 'from pyarrow import flight; f = lambda n, b: bytes([8 * n + 2, len(b)]) + b; c = flight.connect("grpc://{here}"); i = c.get_flight_info(flight.FlightDescriptor.for_command(f(1, b"type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery") + f(2, f(1, b"SHOW TABLES")))); print(c.do_get(i.endpoints[0].ticket).read_all())'"#

@@ -1,32 +1,32 @@
-//! Standard input, output and error as arguments: a test reads what was written.
+//! Standard input, output and error as arguments, so that tests can read what a command writes.
 
 use std::io::{self, IsTerminal, Read, Write};
 
-/// Where a command reads and writes.
+/// The standard streams of a command.
 pub struct Console {
-    /// Where SQL comes from if no argument has it.
+    /// The SQL, if it is not in an argument.
     pub stdin: Box<dyn Read + Send>,
-    /// Results, and nothing else.
+    /// Results only.
     pub stdout: Box<dyn Write + Send>,
-    /// Everything that is said about them.
+    /// Notes, progress, errors and the log.
     pub stderr: Box<dyn Write + Send>,
-    /// Who is at the other ends.
+    /// Which of the streams are terminals.
     pub terminal: Terminal,
 }
 
-/// Which of the three are a person's.
+/// The streams that are terminals.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Terminal {
-    /// Somebody would have to type the SQL.
+    /// Whether standard input is a terminal. SQL is not read from one.
     pub stdin: bool,
-    /// Somebody reads the rows; columns that fit.
+    /// The width of the terminal that is standard output, in columns.
     pub stdout: Option<usize>,
-    /// Somebody watches the progress.
+    /// Whether standard error is a terminal: progress is shown only there.
     pub stderr: bool,
 }
 
 impl Console {
-    /// The process's own.
+    /// Returns the streams of this process.
     pub fn of_process() -> Self {
         Self {
             stdin: Box::new(io::stdin()),
@@ -41,14 +41,14 @@ impl Console {
     }
 }
 
-/// Says a line on standard error.
+/// Writes a line to standard error.
 pub(super) fn say(stderr: &mut (dyn Write + Send), line: &str) {
-    // Whoever closed standard error does not want to know, and there is no other place to tell.
+    // If standard error is closed, there is no other place to report that.
     let _ = writeln!(stderr, "{line}");
     let _ = stderr.flush();
 }
 
-/// A terminal that does not tell is a wide one: what does not fit is wrapped by it.
+/// Returns the width of the terminal; unlimited if it is unknown: the terminal wraps long lines.
 fn width() -> usize {
     console::Term::stdout().size_checked().map_or(usize::MAX, |(_, columns)| usize::from(columns))
 }

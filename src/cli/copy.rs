@@ -1,4 +1,15 @@
-//! From a stream of rows to a format, with an eye on the clock and on Ctrl-C.
+//! Copies a stream of rows to an output format, while it draws the progress line and listens for signals.
+//!
+//! ```text
+//!                    signal    ──► Err(Stopped)
+//!   next() waits for batch     ──► RowWriter ──► Output
+//!                    tick      ──► progress line (only while the next batch is awaited)
+//! ```
+//!
+//! Do not change without thinking: an end that is not the end of the rows must look like one. `finish` is called only
+//! after the last row, and writes the format's end (`]`, the Parquet footer). After an error or a signal `cut_short`
+//! writes only rows that were held back, and the caller reports that the result is incomplete. The signal has priority
+//! over rows that are ready, or Ctrl-C would have no effect on a fast stream.
 
 use std::sync::Arc;
 
@@ -20,35 +31,35 @@ use crate::engine::{Query, QueryStream, is_explain};
 use crate::error::Result;
 use crate::flight::client::{Notes, Remote};
 
-/// A statement that was asked.
+/// A statement that runs.
 pub(super) struct StatementRun {
     /// Whether it is an EXPLAIN.
     explains: bool,
     schema: SchemaRef,
     rows: BoxStream<'static, Result<RecordBatch>>,
-    /// Known only where this process reads the pages.
+    /// The query, if it runs in this process.
     query: Option<Arc<Query>>,
-    /// Known only where a server does.
+    /// The server's notes, if it runs on a server.
     notes: Notes,
-    /// Stays as long as there may be rows.
+    /// Kept alive while rows may be read.
     _upstream: Option<Upstream>,
 }
 
 impl StatementRun {
-    /// In this process.
+    /// A statement that runs in this process.
     pub(super) fn here(sql: &str, answer: QueryStream, upstream: Upstream) -> Self {
         let QueryStream { schema, rows, query, .. } = answer;
         let (explains, query, notes) = (is_explain(sql), Some(query), Notes::default());
         Self { explains, schema, rows, query, notes, _upstream: Some(upstream) }
     }
 
-    /// On a server.
+    /// A statement that runs on a server.
     pub(super) fn elsewhere(sql: &str, remote: Remote) -> Self {
         let Remote { schema, rows, notes } = remote;
         Self { explains: is_explain(sql), schema, rows, query: None, notes, _upstream: None }
     }
 
-    /// Begins to write its rows. For people a plan is no table.
+    /// Opens a writer for its rows. In the table format, plans of an EXPLAIN are written as text.
     fn open<'a>(
         &self,
         format: Format,
@@ -61,7 +72,7 @@ impl StatementRun {
         }
     }
 
-    /// What it does, after so many rows.
+    /// Returns the text of the progress line, after `rows` rows.
     fn activity(&self, rows: u64) -> String {
         match &self.query {
             Some(query) => {
@@ -72,26 +83,26 @@ impl StatementRun {
         }
     }
 
-    /// What an EXEC has started, or why it has not, should there be no rows to tell it.
+    /// Returns the action that an EXEC has started, or its error, for a stream that ended before its row.
     pub(super) fn written(&self) -> Option<Result<String>> {
         self.query.as_ref().and_then(|query| query.exec_outcome())
     }
 
-    /// What is to be said about the rows.
+    /// Returns the notices about the rows.
     pub(super) fn notices(&self) -> Vec<String> {
         self.query.as_ref().map_or_else(|| self.notes.get(), |query| query.notices())
     }
 }
 
-/// How far [`copy`] got.
+/// The result of [`copy`].
 pub(super) struct Copied {
-    /// The rows that came.
+    /// The number of rows received.
     pub(super) rows: u64,
-    /// Whether they are all.
+    /// Whether all rows were received and written.
     pub(super) result: Result<()>,
 }
 
-/// Writes all rows; where that fails, those that came.
+/// Writes all rows, or the rows before an error.
 pub(super) async fn copy(
     asked: &mut StatementRun,
     format: Format,
@@ -106,7 +117,8 @@ pub(super) async fn copy(
         Ok(writer) => writer,
         Err(error) => return Copied { rows, result: Err(encode(error)) },
     };
-    // Rows and the line share a terminal, unless the rows come all at the end.
+    // The progress line must be cleared before rows are written to the same terminal. The table format writes nothing
+    // before the end (or 10,000 rows).
     let shared = matches!(place, OutputKind::Terminal(_)) && format != Format::Table;
     let result = loop {
         match next(asked, rows, &mut line, signals).await {
@@ -128,7 +140,7 @@ pub(super) async fn copy(
     Copied { rows, result: result.and(last.map_err(encode)) }
 }
 
-/// The next batch; the line is drawn while it is waited for.
+/// Returns the next batch, and draws the progress line meanwhile.
 async fn next(
     asked: &mut StatementRun,
     rows: u64,

@@ -1,4 +1,4 @@
-//! `oceanflight demo`: the simulated account, for other programs to ask.
+//! `oceanflight demo`: serves the simulated account over HTTP, for other programs.
 
 use std::net::SocketAddr;
 

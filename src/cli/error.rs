@@ -1,4 +1,4 @@
-//! What can go wrong between the layers below and the person in front.
+//! Errors of the command line itself.
 
 use std::fmt;
 use std::io;
@@ -13,31 +13,31 @@ use crate::error::{Failure, Kind};
 /// A failure of the command line itself.
 #[derive(Debug)]
 pub(super) enum Error {
-    /// No argument, no file, and nobody to type at.
+    /// No argument and no file, and standard input is a terminal.
     NoSql,
-    /// There is nothing in it.
+    /// The argument, file or standard input is empty.
     EmptySql { place: String },
     /// SQL that cannot be read.
     Sql { place: String, source: io::Error },
     /// SQL that is not UTF-8.
     SqlNotText { place: String },
-    /// A file whose name does not say its format.
+    /// A file whose extension is not that of a format.
     Extension { file: PathBuf },
-    /// Bytes that are not for a terminal.
+    /// A binary format on a terminal.
     Binary { format: Format },
-    /// A file (or else standard output) that cannot be written.
+    /// A file (or standard output, if there is none) that cannot be written.
     Output { file: Option<PathBuf>, source: io::Error },
-    /// A value that the format has no form for.
+    /// A value that the format cannot represent.
     Encode { format: Format, source: ArrowError },
-    /// There is no simulated account.
+    /// The simulated account does not start, or one of its flags was given without `--demo`.
     Simulated(SimulatedError),
-    /// A table that there is none of.
+    /// An unknown table.
     NoSuchTable { name: String, nearest: Option<String> },
-    /// Signals cannot be heard.
+    /// The process cannot listen for signals.
     Signals(io::Error),
     /// The runtime does not start.
     Runtime(io::Error),
-    /// Ctrl-C.
+    /// A signal, such as Ctrl-C.
     Stopped,
 }
 

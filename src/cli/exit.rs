@@ -1,4 +1,4 @@
-//! Exit codes: a contract with whoever calls this from a script, shown by `--help`.
+//! Exit codes: a contract with scripts, shown by `--help`.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -8,25 +8,25 @@ use crate::error::Kind;
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// All went well; a reader who has seen enough counts as that, too.
+    /// Success. So is a closed pipe: `oceanflight query … | head`.
     Done,
     /// The API, the server or this program failed.
     Failed,
-    /// What was asked for is wrong and stays so.
+    /// The usage, SQL, a setting or a file is wrong, and retrying does not help.
     Refused,
-    /// `--fail-if-rows` found some.
+    /// The query returned rows, and `--fail-if-rows` was set.
     Rows,
-    /// The token is the problem.
+    /// The token is missing, invalid, or lacks a scope.
     Token,
-    /// The same again may work later.
+    /// A temporary error: the same command may work later.
     Later,
     /// An EXEC with an unknown outcome.
     Unknown,
-    /// Ctrl-C.
+    /// A signal, such as Ctrl-C.
     Stopped,
 }
 
-/// All of them, with what `--help` says.
+/// All exit codes, with their meanings for `--help`.
 const TABLE: &[(Exit, &str)] = &[
     (Exit::Done, "success"),
     (Exit::Failed, "the API, the server or oceanflight itself failed"),
@@ -39,7 +39,7 @@ const TABLE: &[(Exit, &str)] = &[
 ];
 
 impl Exit {
-    /// The number.
+    /// Returns the number.
     pub const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -53,7 +53,7 @@ impl Exit {
         }
     }
 
-    /// How a failure of this kind ends a command.
+    /// Returns the exit code for an error of this kind.
     pub const fn of(kind: Kind) -> Self {
         match kind {
             Kind::DataLoss | Kind::Internal => Self::Failed,
@@ -72,7 +72,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// The section of `--help`.
+/// Returns the section of `--help`.
 pub(super) fn help() -> String {
     let mut text = "Exit codes:".to_owned();
     for (exit, meaning) in TABLE {

@@ -1,5 +1,5 @@
-//! The end of a process that has sent something for an EXEC: it waits for the answer. A request that is dropped may
-//! have been carried out, and nobody would know.
+//! Waits for the responses to POSTs before the process ends. A POST that is dropped may have been executed, and its
+//! outcome would be unknown.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use super::console::say;
 use super::progress;
 use crate::engine::Engine;
 
-/// Waits for what was sent; the log says what became of it.
+/// Waits for the POSTs that still run; the log has their outcomes.
 pub(super) async fn finish(engine: &Engine, stderr: &mut (dyn Write + Send)) {
     let writing = engine.writing();
     if writing > 0 {

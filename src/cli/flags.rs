@@ -1,4 +1,4 @@
-//! The settings' flags, made from the list of settings.
+//! The settings' flags, generated from the list of settings.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Command, Error, FromArgMatches, Id, value_parser};
 
 use crate::config::{CommandScope, FILE_VARIABLE, Layer, SETTINGS, Setting, ValueShape};
 
-/// `--config` and a flag for each setting that a command has; those of `serve` only where `SERVE`.
+/// `--config`, and a flag for each setting of a command; the settings of `serve` only if `SERVE`.
 #[derive(Debug)]
 pub(super) struct Flags<const SERVE: bool> {
     pub(super) file: Option<PathBuf>,
@@ -19,7 +19,7 @@ impl<const SERVE: bool> Flags<SERVE> {
     }
 }
 
-/// The flags that have no effect where another process asks the API.
+/// Returns the flags that have no effect if a server calls the API.
 pub(super) fn upstream() -> Vec<&'static str> {
     SETTINGS.iter().filter(|setting| setting.scope == CommandScope::Upstream).map(|setting| setting.key).collect()
 }

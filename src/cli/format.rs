@@ -1,7 +1,7 @@
-//! Rows as bytes: the formats that `--format` takes.
+//! Output formats: the values of `--format`.
 //!
-//! All but the table write each batch as it comes. A format that was not finished
-//! looks it: no `]`, no end of the Arrow stream, no Parquet footer.
+//! Every format except the table writes each batch when it arrives. An incomplete output can be recognized: it has no
+//! `]`, no end of the Arrow stream, no Parquet footer.
 
 use std::fmt;
 use std::io::Write;
@@ -23,7 +23,7 @@ use super::error::Error;
 use super::nested_json;
 use super::table::TableWriter;
 
-/// A format that rows are written in.
+/// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// Aligned columns; structs and lists as JSON
@@ -40,33 +40,33 @@ pub(super) enum Format {
     Parquet,
 }
 
-/// Where rows are written to, as far as a [`Format`] has to know.
+/// The kind of output, which some formats depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OutputKind {
-    /// A terminal of so many columns.
+    /// A terminal with this number of columns.
     Terminal(usize),
-    /// A pipe, or whatever else reads from beginning to end.
+    /// A pipe or device, which cannot seek.
     Pipe,
     /// A file.
     File,
 }
 
-/// Takes rows, batch by batch.
+/// Writes rows in a format, batch by batch.
 pub(super) trait RowWriter: Send {
     /// Writes a batch, or holds it back.
     fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError>;
 
-    /// Gives out what was held back: no more rows will come, although there are more.
+    /// Ends an incomplete result: writes rows that were held back, but not the format's end.
     fn cut_short(&mut self) -> Result<(), ArrowError> {
         Ok(())
     }
 
-    /// Writes what comes after the last row.
+    /// Ends a complete result: writes rows that were held back, and the format's end.
     fn finish(&mut self) -> Result<(), ArrowError>;
 }
 
 impl Format {
-    /// The format that was asked for, or the one that the file's name ends with.
+    /// Returns the requested format, or the one of the file's extension.
     pub(super) fn choose(asked: Option<Self>, file: Option<&Path>) -> Result<Self, Error> {
         match (asked, file) {
             (Some(format), _) => Ok(format),
@@ -87,7 +87,7 @@ impl Format {
         }
     }
 
-    /// Refuses what a terminal would choke on.
+    /// Rejects binary formats on a terminal.
     pub(super) fn check(self, place: OutputKind) -> Result<(), Error> {
         match (self, place) {
             (Self::Arrow | Self::Parquet, OutputKind::Terminal(_)) => Err(Error::Binary { format: self }),
@@ -95,7 +95,7 @@ impl Format {
         }
     }
 
-    /// Begins to write rows of this schema.
+    /// Opens a writer for rows of this schema.
     pub(super) fn open<'a>(
         self,
         schema: &SchemaRef,
@@ -147,7 +147,7 @@ impl<W: Write + Send> RowWriter for Csv<W> {
     }
 }
 
-/// A NULL is written: an object always has all of its keys.
+/// Returns a JSON writer that writes NULLs, so that every object has all keys.
 fn json_writer<W: Write, F: JsonFormat>(out: W) -> json::Writer<W, F> {
     WriterBuilder::new().with_explicit_nulls(true).build(out)
 }
@@ -214,7 +214,7 @@ mod tests {
 
     use super::*;
 
-    /// Two rows: a big number, a text that needs quotes, a time, a struct and a list; then only NULLs.
+    /// Two rows: one with a large number, a text that needs quotes, a time, a struct and a list; one with NULLs only.
     pub(in crate::cli) fn batch() -> RecordBatch {
         let slug: ArrayRef = Arc::new(StringArray::from(vec![Some("nyc3"), None]));
         let field = Arc::new(Field::new("slug", slug.data_type().clone(), true));

@@ -1,4 +1,4 @@
-//! What this program knows by itself, printed like a query's result.
+//! Prints lists of this program's own data in the formats of query results.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::format::Format;
 use super::output::Output;
 use crate::error::Result;
 
-/// Rows of text; an absent value is a NULL.
+/// Rows of text; a missing value is NULL.
 pub(super) struct TextTable<const N: usize> {
     names: [&'static str; N],
     rows: Vec<[Option<String>; N]>,
@@ -35,7 +35,7 @@ impl<const N: usize> TextTable<N> {
         RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("as many texts in each column")
     }
 
-    /// Prints it on standard output. A reader who has gone is no error.
+    /// Writes the rows to standard output. A closed pipe is not an error.
     pub(super) fn print(&self, format: Format, console: &mut Console) -> Result<()> {
         let mut output = Output::stdout(&mut *console.stdout);
         let place = output.place(console.terminal.stdout);

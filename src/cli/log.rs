@@ -8,10 +8,10 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::config::{LogFormat, Resolved};
 
-/// Logs from now on, by the settings or else by the command's own `default` filter, and first of all what is strange
-/// about the settings.
+/// Starts the log, with the filter of the settings or else the command's `default`, and logs the warnings about the
+/// settings.
 ///
-/// A process has one log: where there is one already, as in a test, it stays.
+/// A process has one log: if it exists already, as in a test, it is not replaced.
 pub(super) fn start(resolved: &Resolved, default: &str) {
     let settings = &resolved.settings;
     let filter = EnvFilter::new(settings.log.as_deref().unwrap_or(default));
@@ -20,7 +20,7 @@ pub(super) fn start(resolved: &Resolved, default: &str) {
         .with_span_events(FmtSpan::NONE)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        // It would report a closed standard error on standard error, and panic.
+        // Otherwise it would report a closed standard error on standard error, and panic.
         .log_internal_errors(false);
     let _ = match settings.log_format {
         LogFormat::Text => builder.try_init(),

@@ -1,13 +1,14 @@
-//! The command line: arguments in, a command, an exit code out.
+//! The command line: parses arguments, runs a command, and returns an exit code.
 //!
-//! A command is a file with its arguments and a `run`; below them:
+//! Each command is a file with its arguments and a function `run`. They use:
 //!
 //! - [`console`](Console): standard input, output and error as arguments.
-//! - `flags`, `simulated`: arguments that several commands have; `upstream`: the API that the engine calls.
-//!   `without_demo` is `simulated` in a build without the feature `demo`.
-//! - `finish_exec`: the end of a process that has sent an EXEC.
-//! - `format`, `table`, `nested_json`: rows as bytes. `output`: where they go. `copy`: from a stream there.
-//! - `exit`: the codes, a contract. `error`: what can go wrong here, and nowhere below.
+//! - `flags`, `simulated`: arguments of several commands. `upstream`: the API that the engine calls. `without_demo`:
+//!   `simulated` in a build without the feature `demo`.
+//! - `finish_exec`: waits for POSTs before the process ends. `signal`: Ctrl-C, SIGTERM and SIGHUP.
+//! - `format`, `table`, `nested_json`: output formats. `output`: standard output or a file. `copy`: from rows to
+//!   output.
+//! - `exit`: the exit codes. `error`: the errors of this layer.
 //!
 //! Results go to standard output, everything else to standard error.
 
@@ -67,7 +68,8 @@ enum Command {
     Demo(demo::DemoArgs),
 }
 
-/// The arguments, with SQL that begins with a comment kept apart from flags: `-- all of them\nSELECT …` is none.
+/// Prepares arguments for clap: SQL that begins with a comment (`-- all of them\nSELECT …`) is not a flag, so it gets a
+/// line break before it.
 pub fn with_commented_sql(arguments: impl IntoIterator<Item = OsString>) -> impl Iterator<Item = OsString> {
     arguments.into_iter().map(|argument| match argument.to_str().and_then(|text| text.strip_prefix("--")) {
         Some(comment) if comment.starts_with(char::is_whitespace) => format!("\n--{comment}").into(),
@@ -75,7 +77,7 @@ pub fn with_commented_sql(arguments: impl IntoIterator<Item = OsString>) -> impl
     })
 }
 
-/// Runs a command to its end, and says what went wrong.
+/// Runs a command, and prints its error.
 pub async fn run(arguments: Cli, environment: &Environment, console: &mut Console) -> Exit {
     let ended = match arguments.command {
         Command::Serve(command) => Box::pin(serve::run(*command, environment, console)).await,
@@ -88,7 +90,7 @@ pub async fn run(arguments: Cli, environment: &Environment, console: &mut Consol
     ended.unwrap_or_else(|error| failed(&error, console))
 }
 
-/// For the program's `main`, which has no runtime to [`run`] anything with.
+/// Prints the error of a runtime that did not start, for `main`.
 pub fn no_runtime(error: io::Error, console: &mut Console) -> Exit {
     failed(&error::Error::Runtime(error).into(), console)
 }

@@ -1,4 +1,4 @@
-//! Structs, lists and maps as JSON text, for formats that have only cells.
+//! Converts structs, lists and maps to JSON text, for formats without nested values.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use arrow::error::ArrowError;
 use arrow::json::writer::{EncoderOptions, make_encoder};
 
-/// The batch with its nested columns as JSON text; a NULL stays one.
+/// Returns the batch with its nested columns as JSON text; NULL stays NULL.
 pub(super) fn flatten(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let columns = batch.schema_ref().fields().iter().zip(batch.columns());
     let (fields, columns): (Vec<_>, Vec<_>) =

@@ -1,4 +1,4 @@
-//! Where the rows go: standard output, or a file that appears whole or not at all.
+//! The destination of the rows: standard output, or a file that is created only when it is complete.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 use super::error::Error;
 use super::format::OutputKind;
 
-/// A place to write to. It remembers what went wrong with it, which the formats' own errors do not tell.
+/// A destination. It keeps its first I/O error, which the formats' errors do not contain.
 pub(super) struct Output<'a> {
     target: OutputTarget<'a>,
     fault: Option<io::Error>,
@@ -17,16 +17,16 @@ pub(super) struct Output<'a> {
 
 enum OutputTarget<'a> {
     Stdout(&'a mut (dyn Write + Send)),
-    /// Beside the file that it becomes.
+    /// A file that is created when it is complete.
     New(New),
-    /// A device or a pipe: what stands there already is not replaced.
+    /// A device or a pipe, which is written to directly.
     Existing {
         file: PathBuf,
         open: BufWriter<File>,
     },
 }
 
-/// A file that is not there yet.
+/// A temporary file in the directory of the file that it becomes.
 struct New {
     file: PathBuf,
     temporary: BufWriter<NamedTempFile>,
@@ -37,7 +37,7 @@ impl<'a> Output<'a> {
         Self { target: OutputTarget::Stdout(stdout), fault: None }
     }
 
-    /// Begins a file; nothing is there before [`Output::keep`].
+    /// Opens a file. It does not exist (or is unchanged) until [`Output::keep`].
     pub(super) fn file(file: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Output { file: Some(file.to_owned()), source };
         let target = match fs::metadata(file) {
@@ -45,7 +45,7 @@ impl<'a> Output<'a> {
                 let open = OpenOptions::new().write(true).open(file).map_err(failed)?;
                 OutputTarget::Existing { file: file.to_owned(), open: BufWriter::new(open) }
             }
-            // The file that a link leads to is replaced, not the link.
+            // A link is followed: its target is replaced, not the link.
             Ok(_) => OutputTarget::New(file.canonicalize().and_then(|file| New::beside(&file)).map_err(failed)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 OutputTarget::New(New::beside(file).map_err(failed)?)
@@ -55,7 +55,7 @@ impl<'a> Output<'a> {
         Ok(Self { target, fault: None })
     }
 
-    /// The place, for a format; `terminal` is standard output's width if it is one.
+    /// Returns the kind of output; `terminal` is the width of standard output if it is a terminal.
     pub(super) fn place(&self, terminal: Option<usize>) -> OutputKind {
         match (&self.target, terminal) {
             (OutputTarget::Stdout(_), Some(columns)) => OutputKind::Terminal(columns),
@@ -64,12 +64,12 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Whether the reader has gone, which is no error.
+    /// Whether the reader of a pipe has closed it, which is not an error.
     pub(super) fn is_closed(&self) -> bool {
         self.fault.as_ref().is_some_and(|fault| fault.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// The file that did not come to be, if this is not standard output.
+    /// Returns the file, if this is not standard output.
     pub(super) fn unfinished(&self) -> Option<&Path> {
         match &self.target {
             OutputTarget::Stdout(_) => None,
@@ -77,13 +77,13 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// What went wrong with the place itself.
+    /// Takes the destination's I/O error.
     pub(super) fn fault(&mut self) -> Option<Error> {
         let file = self.unfinished().map(Path::to_owned);
         self.fault.take().map(|source| Error::Output { file, source })
     }
 
-    /// All is written: the file is there from now on.
+    /// Completes the output: the file exists after this.
     pub(super) fn keep(self) -> Result<(), Error> {
         let (file, kept) = match self.target {
             OutputTarget::Stdout(stdout) => (None, stdout.flush()),
@@ -95,7 +95,7 @@ impl<'a> Output<'a> {
 }
 
 impl New {
-    /// Begins in the file's own directory: a file is moved in one step only within a file system.
+    /// Creates a temporary file in the file's directory: renaming is atomic only within a file system.
     fn beside(file: &Path) -> io::Result<Self> {
         let directory = match file.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -116,7 +116,7 @@ impl New {
     }
 }
 
-/// Those of the file that is replaced, or of any new file; the system applies the umask.
+/// Returns the permissions of the file that is replaced, or those of a new file, to which the system applies the umask.
 #[cfg(unix)]
 fn permissions(file: &Path) -> fs::Permissions {
     use std::os::unix::fs::PermissionsExt;
@@ -126,7 +126,7 @@ fn permissions(file: &Path) -> fs::Permissions {
 impl Write for Output<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = match &mut self.target {
-            // Rows are seen when they come, not when a buffer is full.
+            // Flushed at once: rows are visible when they arrive, not when a buffer is full.
             OutputTarget::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()).map(|()| bytes.len()),
             OutputTarget::New(New { temporary, .. }) => temporary.write(bytes),
             OutputTarget::Existing { open, .. } => open.write(bytes),

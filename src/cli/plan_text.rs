@@ -1,4 +1,4 @@
-//! EXPLAIN for people: a plan is a text of several lines, which a table's cell would put into one.
+//! Writes plans of EXPLAIN as text of several lines. In a table, each plan would be a cell of one line.
 
 use std::io::Write;
 
@@ -10,16 +10,16 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use super::format::RowWriter;
 use super::table::printable;
 
-/// What EXPLAIN answers.
+/// The columns of EXPLAIN.
 const COLUMNS: [&str; 2] = ["plan_type", "plan"];
 
-/// Writes plans, each below its name.
+/// Writes plans, each under its name.
 pub(super) struct PlanWriter<'a> {
     out: &'a mut (dyn Write + Send),
 }
 
 impl<'a> PlanWriter<'a> {
-    /// Whether the rows that an EXPLAIN answered are plans: a server of another version may answer something else.
+    /// Whether the rows of an EXPLAIN are plans: a server of another version may return other columns.
     pub(super) fn are_in(schema: &SchemaRef) -> bool {
         schema.fields().iter().map(|field| field.name().as_str()).eq(COLUMNS)
     }

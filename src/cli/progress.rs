@@ -1,16 +1,16 @@
-//! A line that says how far a query is, on a terminal.
+//! The progress line of a query, on a terminal.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How long a batch has to be waited for before the line is drawn, and until it is drawn again.
+/// The delay before the line is drawn for the first time, and between updates.
 pub(super) const EVERY: Duration = Duration::from_millis(150);
 
-/// The line. Where nobody watches it is never drawn.
+/// The progress line. It is drawn only if standard error is a terminal.
 pub(super) struct Line {
     visible: bool,
-    /// While it is on the screen.
+    /// The line while it is on the screen.
     drawn: Option<ProgressBar>,
 }
 
@@ -23,14 +23,14 @@ impl Line {
         self.visible
     }
 
-    /// Draws it anew.
+    /// Draws the line with this text.
     pub(super) fn say(&mut self, text: String) {
         let bar = self.drawn.get_or_insert_with(spinner);
         bar.set_message(text);
         bar.tick();
     }
 
-    /// Takes it off the screen, until something is said again.
+    /// Removes the line from the screen, until it is drawn again.
     pub(super) fn clear(&mut self) {
         if let Some(bar) = self.drawn.take() {
             bar.finish_and_clear();
@@ -43,7 +43,7 @@ fn spinner() -> ProgressBar {
     ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
 }
 
-/// `2 pages, 366 rows`; pages only where they are known.
+/// Returns `2 pages, 366 rows`; pages only if they are known.
 pub(super) fn text(pages: Option<u64>, rows: u64) -> String {
     let rows = count(rows, "row");
     match pages {
@@ -52,7 +52,7 @@ pub(super) fn text(pages: Option<u64>, rows: u64) -> String {
     }
 }
 
-/// `1 row`, `366 rows`.
+/// Returns a number and a noun: `1 row`, `366 rows`.
 pub(super) fn count(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")

@@ -1,4 +1,4 @@
-//! `oceanflight query`: one statement, in this process or on a server, and its rows.
+//! `oceanflight query`: runs one statement, in this process or on a server, and prints its rows.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use crate::engine::{Engine, Principal};
 use crate::error::Result;
 use crate::flight;
 
-/// Warnings, but not that a row is not there: the note below the rows says so.
+/// Logs warnings, except those about missing rows, which are notes below the rows.
 const LOG: &str = "warn,oceanflight::table::scan_stream=error";
 
 /// Run one statement and print its rows
@@ -61,7 +61,7 @@ pub(super) struct QueryArgs {
     simulated: Simulated,
 }
 
-/// The flags that have no effect on a server that runs already.
+/// Returns the flags that have no effect if the statement runs on a server.
 fn elsewhere() -> Vec<&'static str> {
     flags::upstream().into_iter().chain(simulated::NAMES).collect()
 }
@@ -72,7 +72,7 @@ pub(super) async fn run(query: QueryArgs, environment: &Environment, console: &m
     let settings = resolved.settings;
     let format = Format::choose(query.format, query.output.as_deref())?;
     let sql = statement(&query, console)?;
-    // The place for the rows before the statement runs: no EXEC is carried out for an answer that is lost.
+    // The output is opened before the statement runs: an EXEC must not run if its row cannot be written.
     let mut output = match &query.output {
         Some(file) => Output::file(file)?,
         None => Output::stdout(&mut *console.stdout),
@@ -112,7 +112,7 @@ pub(super) async fn run(query: QueryArgs, environment: &Environment, console: &m
                 say(stderr, &format!("note: {started}"));
                 error
             }
-            // What became of the EXEC matters more than who stopped waiting for it.
+            // The error of the EXEC is more important than that of the signal.
             Some(Err(failed)) if matches!(error.downcast_ref(), Some(Error::Stopped)) => failed,
             Some(Err(_)) | None => error,
         };
@@ -133,7 +133,7 @@ impl QueryArgs {
     }
 }
 
-/// Who runs the statement.
+/// The process that runs the statement.
 enum QueryTarget {
     /// A server.
     Server(String),
@@ -145,7 +145,7 @@ impl QueryTarget {
     async fn of(query: &QueryArgs, settings: &Settings) -> Result<Self> {
         Ok(match &query.server {
             Some(server) => Self::Server(server.clone()),
-            // A person typed the statement: an EXEC is carried out.
+            // The user wrote the statement, so an EXEC needs no further permission.
             None => Self::Here(Box::new(Upstream::open(settings, &query.simulated, true).await?)),
         })
     }
@@ -160,7 +160,7 @@ impl QueryTarget {
     async fn ask(self, sql: &str) -> Result<StatementRun> {
         match self {
             Self::Server(server) => {
-                // The account's token is for the API's host alone.
+                // No token: the account's token is only sent to the API's host.
                 Ok(StatementRun::elsewhere(sql, flight::client::query(&server, sql, None).await?))
             }
             Self::Here(upstream) => {
@@ -170,7 +170,7 @@ impl QueryTarget {
     }
 }
 
-/// The SQL, from wherever it is.
+/// Reads the SQL from the argument, the file or standard input.
 fn statement(query: &QueryArgs, console: &mut Console) -> Result<String, Error> {
     let stdin = || "standard input".to_owned();
     let (place, bytes) = match (&query.sql, &query.file) {

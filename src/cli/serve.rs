@@ -1,4 +1,4 @@
-//! `oceanflight serve`: the Flight SQL server, from the banner to the second Ctrl-C.
+//! `oceanflight serve`: runs the Flight SQL server until the first signal, or at most until the second.
 
 use clap::Args;
 use tokio::sync::oneshot;
@@ -41,7 +41,7 @@ pub(super) async fn run(serve: ServeArgs, environment: &Environment, console: &m
 
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = server::run(listener, upstream.engine.clone(), async {
-        // Dropped or sent, it is over.
+        // The sender is dropped to stop the server.
         let _ = stopped.await;
     });
     tokio::pin!(serving);
@@ -56,9 +56,9 @@ pub(super) async fn run(serve: ServeArgs, environment: &Environment, console: &m
         ended = &mut serving => return ended.map(|()| Exit::Done),
         () = signals.next() => {}
     }
-    // What was sent for an EXEC is not dropped: nobody would know what became of it.
+    // A POST is not dropped, even after a second signal: its outcome would be unknown.
     finish_exec::finish(&upstream.engine, &mut *console.stderr).await;
-    // The last words of an EXEC, and of an AWAIT that ends here, are to be heard.
+    // Clients get the row or the error of an EXEC, and of an AWAIT that ends here.
     let _ = timeout(server::FAREWELL, &mut serving).await;
     Ok(Exit::Stopped)
 }

@@ -1,4 +1,4 @@
-//! `oceanflight settings`: what a run would use, and where each value comes from.
+//! `oceanflight settings`: lists the value of each setting, and its origin.
 
 use clap::Args;
 
@@ -40,7 +40,7 @@ fn listing(resolved: &Resolved) -> TextTable<3> {
     listing
 }
 
-/// Never the token itself.
+/// Describes the token without showing it.
 fn token(resolved: &Resolved) -> String {
     match &resolved.settings.token {
         Some(Token { source, passed_over, .. }) if passed_over.is_empty() => format!("set ({source})"),

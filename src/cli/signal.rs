@@ -1,8 +1,18 @@
-//! Ctrl-C, and SIGTERM and SIGHUP, which count as that.
+//! SIGINT (Ctrl-C), SIGTERM and SIGHUP. All three stop a command.
 //!
-//! A terminal that is closed sends SIGHUP, and so does its shell, to the same processes: only where it is the first
-//! signal is it heard, or the second would end at once what the first gave time to. Nobody hears it where it was
-//! ignored from the beginning: `nohup` wants just that.
+//! ```text
+//!            first signal                             then
+//!   serve    no new connections, running queries      a second signal: ends the streams now, but not a POST
+//!            get a grace period
+//!   query    stops reading rows, waits for POSTs      after 2 s: exits if it is stuck (`end_if_stuck`)
+//! ```
+//!
+//! SIGHUP counts only if it is the first signal. When a terminal is closed, both the terminal and its shell send SIGHUP
+//! to the same processes, and the second one must not shorten the grace period that the first one started. A process
+//! that was started with SIGHUP ignored keeps ignoring it: `nohup` relies on that.
+//!
+//! Do not change without thinking: a process must not exit while a POST runs, because its outcome would be unknown.
+//! That includes the thread that ends a stuck process.
 
 use std::io;
 #[cfg(all(unix, not(target_os = "linux")))]
@@ -14,16 +24,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::Exit;
 
-/// Ends the process with `exit` some time after a signal, where it could not end by itself: writing to a pipe that
-/// nobody reads waits for ever, and hears nothing meanwhile. Not while it is `busy` with what must not be dropped.
+/// Ends the process with `exit` some time after a signal, if it does not end by itself: a write to a pipe whose reader
+/// is stuck blocks forever, and blocks the task that would handle the signal. While `busy` returns true (a POST runs),
+/// the process is not ended.
 pub(super) fn end_if_stuck(exit: Exit, busy: impl Fn() -> bool + Send + 'static) {
     tokio::spawn(async move {
         if let Ok(mut signals) = Signals::listen() {
             signals.next().await;
-            // A thread: the runtime may be gone or busy by then.
+            // A thread, not a task: the runtime's threads may be blocked or gone by then.
             std::thread::spawn(move || {
                 std::thread::sleep(PATIENCE);
-                // Once it is busy no more it may take as long to say what became of that.
+                // If a POST runs, wait for it, and then as long again: its outcome has to be printed.
                 if !busy() {
                     std::process::exit(exit.code().into());
                 }
@@ -37,17 +48,17 @@ pub(super) fn end_if_stuck(exit: Exit, busy: impl Fn() -> bool + Send + 'static)
     });
 }
 
-/// How long a query may take to say that it was stopped.
+/// The time that a stopped query has to print its error.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Receives SIGINT, SIGTERM and SIGHUP. While it exists, the signals' default actions are off.
+/// Receives SIGINT, SIGTERM and SIGHUP. Once it has been created, the signals' default actions are off.
 #[derive(Debug)]
 pub(super) struct Signals {
     #[cfg(unix)]
     interrupt: Signal,
     #[cfg(unix)]
     terminate: Signal,
-    /// None where the process ignores it, or once a signal was heard.
+    /// None if the process ignores SIGHUP, or after the first signal.
     #[cfg(unix)]
     hangup: Option<Signal>,
 }
@@ -59,7 +70,7 @@ impl Signals {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())?, hangup })
     }
 
-    /// Waits for the next one. Nothing is lost if this is dropped before.
+    /// Waits for the next signal. Cancel-safe: a signal is not lost if the future is dropped.
     pub(super) async fn next(&mut self) {
         let hangup = async {
             match &mut self.hangup {
@@ -76,21 +87,21 @@ impl Signals {
     }
 }
 
-/// Whether whoever started this process has it ignore SIGHUP, as `nohup` does.
+/// Whether this process was started with SIGHUP ignored, as `nohup` does.
 #[cfg(target_os = "linux")]
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignores_hangup(&status)
 }
 
-/// Whether the process of this `/proc/PID/status` does: the first bit of the mask is signal 1, SIGHUP.
+/// Whether a `/proc/PID/status` has SIGHUP among the ignored signals: SIGHUP is signal 1, the lowest bit of the mask.
 #[cfg(target_os = "linux")]
 fn ignores_hangup(status: &str) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
-/// Elsewhere it cannot be asked without unsafe code. `nohup` leaves no output on the terminal.
+/// Guesses whether SIGHUP is ignored: only unsafe code could find out. Under `nohup` neither output is a terminal.
 #[cfg(all(unix, not(target_os = "linux")))]
 fn hangup_is_ignored() -> bool {
     !io::stdout().is_terminal() && !io::stderr().is_terminal()
@@ -102,7 +113,7 @@ impl Signals {
         Ok(Self {})
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub(super) async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

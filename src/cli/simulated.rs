@@ -1,4 +1,4 @@
-//! The flags of a simulated account, for `demo` and wherever `--demo` is given.
+//! The flags of the simulated account, for `demo` and for commands with `--demo`.
 
 use std::fmt;
 use std::time::Duration;
@@ -38,13 +38,13 @@ pub(super) struct Simulated {
     no_rate_limits: bool,
 }
 
-/// The arguments' names, for those who exclude them.
+/// The arguments' names, for arguments that exclude them.
 pub(super) const NAMES: [&str; 5] = ["latency", "faults", "totals", "settle", "no_rate_limits"];
 
 const HEADING: &str = "Simulated account";
 
 impl Simulated {
-    /// The first of the flags that was given.
+    /// Returns the first of these flags that was given.
     fn given(&self) -> Option<&'static str> {
         let Self { latency, faults, totals, settle, no_rate_limits } = self;
         let flags = [

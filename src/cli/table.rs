@@ -1,8 +1,8 @@
-//! Rows as a table for people: columns of one width, numbers to the right.
+//! The table format: aligned columns, numbers to the right.
 //!
-//! Widths need all rows, so rows are held back: up to [`BLOCK`] of them, then they are
-//! printed and a further table begins, with a header and widths of its own. On a
-//! terminal the widest cells are shortened until a row fits; anywhere else nothing is.
+//! The width of a column depends on all rows, so rows are held back: up to [`BLOCK`] of them are one table, and another
+//! table begins after it, with its own header and widths. On a terminal the widest cells are shortened until a row
+//! fits; other output is never shortened.
 
 use std::io::Write;
 
@@ -15,10 +15,10 @@ use console::{measure_text_width, truncate_str};
 use super::format::{OutputKind, RowWriter};
 use super::nested_json;
 
-/// Rows in one table: some megabytes, and more than anybody reads.
+/// The maximum number of rows in one table: some megabytes.
 const BLOCK: usize = 10_000;
 
-/// Cells are not made narrower than this; a terminal wraps what does not fit then.
+/// The minimum width of a shortened column; the terminal wraps rows that still do not fit.
 const NARROWEST: usize = 8;
 
 const GAP: &str = " | ";
@@ -26,11 +26,12 @@ const GAP: &str = " | ";
 /// Writes rows as a table.
 pub(super) struct TableWriter<'a> {
     out: &'a mut (dyn Write + Send),
-    /// Columns of the terminal, if there is one.
+    /// The width of the terminal, if the output is one.
     room: Option<usize>,
     names: Vec<String>,
-    /// Whether a column's cells go to the right.
+    /// Whether a column is right-aligned.
     right: Vec<bool>,
+    /// The rows that are held back.
     held: Vec<Vec<String>>,
     printed: bool,
 }
@@ -112,7 +113,7 @@ impl RowWriter for TableWriter<'_> {
     }
 }
 
-/// A cell is one line, and what comes from the API gives no orders to a terminal.
+/// Escapes control characters: a cell is one line, and text from the API must not control the terminal.
 pub(super) fn printable(text: &str) -> String {
     if !text.contains(char::is_control) {
         return text.to_owned();
@@ -120,7 +121,7 @@ pub(super) fn printable(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
-/// The widths with the widest of them cut, all to one width, so that they fit.
+/// Returns the widths, with the widest ones reduced to one common width so that a row fits into `room`.
 fn fit(widths: Vec<usize>, room: usize) -> Vec<usize> {
     let room = room.saturating_sub(GAP.len() * widths.len().saturating_sub(1));
     let widest = widths.iter().copied().max().unwrap_or(0);

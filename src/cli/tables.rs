@@ -1,4 +1,4 @@
-//! `oceanflight tables`: what there is to ask, from the declarations, without asking anybody.
+//! `oceanflight tables`: lists the tables and columns of the declarations. It sends no request.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ fn columns_of(resource: &Resource) -> TextTable<4> {
     listing
 }
 
-/// By the table's name, with as much before it as there is.
+/// Finds a table by its name, which may be qualified.
 fn find<'a>(name: &str, registry: &'a Registry) -> Result<&'a Arc<Resource>, Error> {
     let lower = name.to_ascii_lowercase();
     let is_named = |resource: &&Arc<Resource>| {

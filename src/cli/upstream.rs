@@ -7,15 +7,15 @@ use crate::config::Settings;
 use crate::engine::Engine;
 use crate::error::Result;
 
-/// An engine, and what has to stay alive for it.
+/// An engine, and the simulated account that it calls, if any.
 pub(super) struct Upstream {
     pub(super) engine: Engine,
-    /// The simulated account stops when this goes.
+    /// The simulated account stops when this is dropped.
     _account: Option<SimulatedAccount>,
 }
 
 impl Upstream {
-    /// Sets the engine up; nothing is asked yet. `writes` is whether EXEC is carried out.
+    /// Creates the engine; no request is sent. `writes` is whether it runs EXEC.
     pub(super) async fn open(settings: &Settings, simulated: &Simulated, writes: bool) -> Result<Self> {
         let mut options = settings.api_options();
         let account = simulated.start(settings, &mut options).await.map_err(Error::Simulated)?;

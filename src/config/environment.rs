@@ -1,4 +1,4 @@
-//! The process's environment as an argument, so that tests need not change their own.
+//! The process's environment as an argument, so that tests need not change that of their process.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,17 +6,17 @@ use std::path::PathBuf;
 
 use super::Error;
 
-/// Variables and their values.
+/// Environment variables and their values.
 #[derive(Clone, Debug, Default)]
 pub struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
-    /// The process's own.
+    /// Returns the environment of this process.
     pub fn of_process() -> Self {
         Self(std::env::vars_os().collect())
     }
 
-    /// The value of a variable. One that is set to nothing counts as not set.
+    /// Returns the value of a variable. An empty one counts as not set.
     ///
     /// # Errors
     /// [`Error::VariableNotText`].
@@ -28,12 +28,12 @@ impl Environment {
         }
     }
 
-    /// The names that are set, as far as they are text.
+    /// Returns the names of all variables that are UTF-8.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().filter_map(|name| name.to_str())
     }
 
-    /// Where the user's programs keep their settings, by the XDG base directory specification.
+    /// Returns the user's directory for configuration files, by the XDG base directory specification.
     pub fn config_directory(&self) -> Option<PathBuf> {
         let path = |name: &str| self.0.get(&OsString::from(name)).map(PathBuf::from).filter(|path| path.is_absolute());
         path("XDG_CONFIG_HOME").or_else(|| path("HOME").map(|home| home.join(".config")))

@@ -1,4 +1,4 @@
-//! What can be wrong with settings.
+//! Errors in settings.
 
 use std::fmt;
 use std::io;
@@ -11,21 +11,21 @@ use super::layer::Entry;
 use super::{Origin, Setting, TokenFault, TokenSource, parse};
 use crate::error::{Failure, Kind};
 
-/// A mistake in the settings; it names the place where it stands.
+/// An error in a setting, with the place where it was written.
 #[derive(Debug)]
 pub enum Error {
-    /// A value that cannot be meant.
+    /// An invalid value.
     Value {
         /// The setting's key.
         key: &'static str,
-        /// Where it was written.
+        /// The place.
         origin: Origin,
-        /// What was written, unless it may be a secret.
+        /// The value as written, unless it may be a secret.
         text: String,
-        /// What could stand there.
+        /// The valid values.
         wanted: String,
     },
-    /// A key that is none of ours.
+    /// An unknown key.
     UnknownKey {
         /// The key, with its table's name.
         key: String,
@@ -33,7 +33,7 @@ pub enum Error {
         file: PathBuf,
         /// The line in it.
         line: usize,
-        /// The nearest key that there is.
+        /// The most similar key.
         nearest: Option<&'static str>,
     },
     /// A variable whose value is not UTF-8.
@@ -41,20 +41,20 @@ pub enum Error {
         /// The variable.
         name: String,
     },
-    /// A settings file that is no TOML.
+    /// A settings file that is not TOML.
     Syntax {
         /// The settings file.
         file: PathBuf,
         /// The line in it.
         line: usize,
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
     /// A settings file that cannot be read.
     Unreadable {
         /// The settings file.
         file: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// A settings file that is not UTF-8.
@@ -62,28 +62,28 @@ pub enum Error {
         /// The settings file.
         file: PathBuf,
     },
-    /// A token that cannot be one.
+    /// An invalid token.
     Token {
-        /// Where it stands.
+        /// The variable or file that contains it.
         source: TokenSource,
-        /// What is wrong with it.
+        /// The problem.
         fault: TokenFault,
     },
-    /// A token would be sent where others can read it.
+    /// A token that would be sent unencrypted to another machine.
     PlainHttp {
         /// The API's URL.
         url: Url,
     },
-    /// Others could connect.
+    /// An address that other machines can reach, without permission to use it.
     Exposed {
         /// The address.
         listen: SocketAddr,
     },
-    /// A simulated account and an API's URL, at the same place.
+    /// `demo` and `api_url`, both in the same layer.
     DemoAndUrl {
-        /// Where `demo` was written.
+        /// The place of `demo`.
         demo: Origin,
-        /// Where `api_url` was written.
+        /// The place of `api_url`.
         api_url: Origin,
     },
 }

@@ -1,4 +1,4 @@
-//! What one place says, as written.
+//! The settings of one source (flags, environment or file), as written.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,10 +9,10 @@ use toml::de::{DeTable, DeValue};
 use super::{Environment, Error, FILE_VARIABLE, SETTINGS, Setting, UnknownVariable, parse};
 use crate::error::nearest;
 
-/// Variables with our prefix that are for the tests and no setting.
+/// Variables with our prefix that are not settings: the tests use them.
 const OTHERS: &[&str] = &["OCEANFLIGHT_OPENAPI"];
 
-/// What one place says: any of [`SETTINGS`], none read yet.
+/// The settings that one source has. Their values are not parsed yet.
 #[derive(Clone, Debug, Default)]
 pub struct Layer {
     entries: Vec<Entry>,
@@ -26,21 +26,21 @@ pub(super) struct Entry {
     pub(super) origin: Origin,
 }
 
-/// Where something was written.
+/// The place of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// On the command line, by this flag.
+    /// This flag, on the command line.
     Flag(&'static str),
-    /// In this variable.
+    /// This variable.
     Variable(&'static str),
-    /// In this file, at this line.
+    /// This line of this file.
     File(PathBuf, usize),
-    /// Nowhere.
+    /// Not written anywhere: the default.
     Default,
 }
 
 impl Origin {
-    /// Precedence of the origin; the smaller number wins (flag, variable, file, default).
+    /// Returns the precedence of the origin; the smaller number wins (flag, variable, file, default).
     pub(super) fn distance(&self) -> u8 {
         match self {
             Self::Flag(_) => 0,
@@ -62,14 +62,14 @@ impl fmt::Display for Origin {
     }
 }
 
-/// For a service called `oceanflight`, Kubernetes puts its addresses into every container.
+/// Whether Kubernetes sets the variable: for a service called `oceanflight`, every container gets its addresses.
 fn is_of_kubernetes(name: &str) -> bool {
     ["OCEANFLIGHT_SERVICE_", "OCEANFLIGHT_PORT_"].iter().any(|prefix| name.starts_with(prefix))
         || name == "OCEANFLIGHT_PORT"
 }
 
-/// The variables that start like ours and are no setting. They are no error: an environment has variables that nobody
-/// wrote, such as those of a service called `oceanflight-x`.
+/// Returns the variables that have our prefix and are not settings. They are not errors, because an environment has
+/// variables that the user did not write, such as Kubernetes's for a service called `oceanflight-x`.
 pub(super) fn unknown_variables(environment: &Environment) -> Vec<UnknownVariable> {
     let known = || SETTINGS.iter().map(|setting| setting.variable).chain([FILE_VARIABLE]);
     let ours = environment.names().filter(|name| name.starts_with("OCEANFLIGHT_") && !is_of_kubernetes(name));
@@ -79,17 +79,17 @@ pub(super) fn unknown_variables(environment: &Environment) -> Vec<UnknownVariabl
 }
 
 impl Layer {
-    /// What the command line says.
+    /// Returns the settings of the command line.
     pub fn from_flags(flags: impl IntoIterator<Item = (&'static Setting, String)>) -> Self {
         let entry =
             |(setting, text): (&'static Setting, _)| Entry { setting, text, origin: Origin::Flag(setting.flag) };
         Self { entries: flags.into_iter().map(entry).collect() }
     }
 
-    /// What the variables say.
+    /// Returns the settings of the environment.
     ///
     /// # Errors
-    /// A variable that is not text.
+    /// A variable that is not UTF-8.
     pub fn from_environment(environment: &Environment) -> Result<Self, Error> {
         let mut entries = Vec::new();
         for setting in SETTINGS {
@@ -100,20 +100,20 @@ impl Layer {
         Ok(Self { entries })
     }
 
-    /// What a settings file says.
+    /// Reads a settings file.
     ///
     /// # Errors
-    /// A file that cannot be read, that is no TOML, or that has a key that is none of ours.
+    /// A file that cannot be read, is not TOML, or has an unknown key.
     pub fn from_file(file: &Path) -> Result<Self, Error> {
         let bytes = std::fs::read(file).map_err(|source| Error::Unreadable { file: file.to_owned(), source })?;
         let text = String::from_utf8(bytes).map_err(|_| Error::NotText { file: file.to_owned() })?;
         Self::from_toml(file, &text)
     }
 
-    /// What the text of a settings file says.
+    /// Parses the text of a settings file.
     ///
     /// # Errors
-    /// No TOML, or a key that is none of ours.
+    /// Text that is not TOML, or has an unknown key.
     pub fn from_toml(file: &Path, text: &str) -> Result<Self, Error> {
         let reading = TomlReader { file, text };
         let table = DeTable::parse(text).map_err(|error| reading.syntax(&error))?;
@@ -158,7 +158,7 @@ impl TomlReader<'_> {
         Ok(entry)
     }
 
-    /// A file named in a settings file is looked for beside it, wherever the program was started.
+    /// Resolves a file name against the settings file's directory, not the working directory.
     fn beside_the_file(&self, setting: &Setting, text: String) -> String {
         match self.file.parent() {
             Some(directory) if setting.key == "token_file" => {
@@ -168,7 +168,7 @@ impl TomlReader<'_> {
         }
     }
 
-    /// Without the snippet that the error would show: it may be the line with a token.
+    /// Converts TOML's error, without the snippet that it shows: the line may contain a token.
     fn syntax(&self, error: &toml::de::Error) -> Error {
         let line = error.span().map_or(1, |span| self.line(span));
         Error::Syntax { file: self.file.to_owned(), line, message: parse::discreet(error.message()) }

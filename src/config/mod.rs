@@ -1,13 +1,12 @@
-//! Settings: what was written in four places, and what the program runs with.
+//! Settings, from flags, the environment, a TOML file and defaults.
 //!
-//! A [`Layer`] is what one place says, as written: the flags, the environment, a TOML
-//! file. [`Settings`] is what a run uses; [`resolve`] makes it of the layers, of which
-//! the nearer one counts: flag, then environment, then file, then default.
+//! A [`Layer`] has the settings of one source, as written. [`Settings`] has the values that a run uses; [`resolve`]
+//! makes them from the layers. A flag has precedence over the environment, the environment over the file, and the file
+//! over the default.
 //!
-//! What can be set stands once, in [`SETTINGS`]: the flags and their help, the names
-//! of variables and keys, `oceanflight settings` and the README's table derive from it.
-//! The token is no setting, as a flag would show in the process list and a file in a
-//! backup: see [`Token`] for where it comes from.
+//! Every setting is declared once, in [`SETTINGS`]. The flags and their help, the names of variables and keys,
+//! `oceanflight settings` and docs/settings.md are generated from it. The token is not a setting, because a flag would
+//! be visible in the process list, and a file in backups: see [`Token`].
 
 mod environment;
 mod error;
@@ -36,57 +35,57 @@ pub use warning::UnknownVariable;
 /// The variable that names the settings file.
 pub const FILE_VARIABLE: &str = "OCEANFLIGHT_CONFIG";
 
-/// What a run uses. `Settings::default()` is what holds where nothing is written.
+/// The values that a run uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Where `serve` listens; [`Settings::address`] checks it.
+    /// The address that `serve` listens on; [`Settings::address`] checks it.
     pub listen: SocketAddr,
-    /// Whether an address that others reach is meant.
+    /// Whether `serve` may listen on an address that other machines can reach.
     pub allow_unauthenticated: bool,
-    /// The API, and the one host that the token is sent to.
+    /// The URL of the API. The token is sent only to its host.
     pub api_url: Url,
-    /// The file to read the token from, instead of a variable.
+    /// The file that contains the token, instead of a variable.
     pub token_file: Option<PathBuf>,
-    /// What the upstream is asked with; none in a simulated account.
+    /// The API token; none for a simulated account.
     pub token: Option<Token>,
-    /// Whether `serve` carries EXEC out; where nothing is said, a simulated account's does.
+    /// Whether `serve` runs EXEC. None: only for a simulated account.
     pub allow_writes: Option<bool>,
-    /// How many rows of parameters an EXEC is carried out for at once.
+    /// The maximum number of parameter rows of one EXEC.
     pub max_writes: usize,
-    /// Whether a simulated account in this process takes the API's place.
+    /// Whether a simulated account in this process replaces the API.
     pub demo: bool,
-    /// The longest that a query may take.
+    /// The maximum duration of a query.
     pub timeout: Duration,
-    /// The longest that a query waits for room in the rate limit.
+    /// The maximum time that a request waits for the rate limit.
     pub max_wait: Duration,
-    /// How many requests a query may send; `u64::MAX` is no limit.
+    /// The maximum number of requests of a query; `u64::MAX` is no limit.
     pub max_requests: u64,
-    /// What a table does whose parameter a query does not name.
+    /// What a scan does if the query has no value for the table's parameter.
     pub missing_key: engine::MissingKey,
-    /// What all queries together may hold.
+    /// The memory limit of all queries together, in bytes.
     pub memory_bytes: usize,
-    /// The longest that one HTTP request may take.
+    /// The timeout of one HTTP request.
     pub attempt_timeout: Duration,
-    /// The largest body that is read.
+    /// The maximum size of a response body, in bytes.
     pub max_body_bytes: usize,
-    /// Requests in a minute; `usize::MAX` is no limit.
+    /// The maximum number of requests per minute; `usize::MAX` is no limit.
     pub requests_per_minute: usize,
-    /// Requests in an hour, likewise.
+    /// The maximum number of requests per hour; `usize::MAX` is no limit.
     pub requests_per_hour: usize,
-    /// The longest that an answer of the API holds requests back.
+    /// The maximum time that a response of the API pauses other requests.
     pub max_pause: Duration,
-    /// What is logged; a command has a default of its own.
+    /// The log's filter. None: the command's default.
     pub log: Option<String>,
-    /// How it is logged.
+    /// The log's format.
     pub log_format: LogFormat,
 }
 
-/// How a line of the log is written.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -118,10 +117,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Where to listen.
+    /// Returns the address to listen on.
     ///
     /// # Errors
-    /// [`Error::Exposed`] where others would reach it and nobody said that they may.
+    /// [`Error::Exposed`] if other machines can reach the address and `allow_unauthenticated` is not set.
     pub fn address(&self) -> Result<SocketAddr, Error> {
         if self.listen.ip().is_loopback() || self.allow_unauthenticated {
             Ok(self.listen)
@@ -130,7 +129,7 @@ impl Settings {
         }
     }
 
-    /// The HTTP client's options, for the API that is set.
+    /// Returns the options of the HTTP client.
     pub fn api_options(&self) -> api::Options {
         let token = self.token.as_ref().map(|token| token.secret.clone());
         let mut options = api::Options::new(self.api_url.clone(), token);
@@ -142,12 +141,12 @@ impl Settings {
         options
     }
 
-    /// Whether a server carries EXEC out for whoever connects.
+    /// Whether a server runs EXEC for its clients.
     pub fn serves_writes(&self) -> bool {
         self.allow_writes.unwrap_or(self.demo)
     }
 
-    /// The engine's options; `writes` is whether EXEC is carried out.
+    /// Returns the options of the engine; `writes` is whether it runs EXEC.
     pub fn engine_options(&self, writes: bool) -> engine::Options {
         engine::Options {
             timeout: self.timeout,
@@ -162,25 +161,25 @@ impl Settings {
     }
 }
 
-/// The settings of a run, and where each of them was found.
+/// The settings of a run, with the origin of each value.
 #[derive(Clone, Debug)]
 pub struct Resolved {
-    /// What the run uses.
+    /// The values that the run uses.
     pub settings: Settings,
-    /// One for each of [`SETTINGS`], in that order.
+    /// One entry for each of [`SETTINGS`], in that order.
     pub values: Vec<SettingValue>,
     /// The variables that are ignored.
     pub unknown: Vec<UnknownVariable>,
 }
 
-/// Where a setting's value was found.
+/// A setting's value as text, and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingValue {
-    /// Which setting.
+    /// The setting.
     pub setting: &'static Setting,
-    /// As written; none where it is not set and has no default.
+    /// The value as written; none if it is not set and has no default.
     pub text: Option<String>,
-    /// Where.
+    /// The origin of the value.
     pub origin: Origin,
 }
 
@@ -190,9 +189,9 @@ impl fmt::Display for SettingValue {
     }
 }
 
-/// Reads the settings file and the token's, where there are any, and makes [`Settings`] of all layers.
+/// Reads the settings file and the token file, if there are any, and makes [`Settings`] from all layers.
 ///
-/// `file` is the settings file that the command line names.
+/// `file` is the settings file of the command line.
 ///
 /// # Errors
 /// An [`Error`] that names the flag, the variable, or the file and line.
@@ -231,7 +230,8 @@ fn read_file(named: Option<&Path>, environment: &Environment) -> Result<Layer, E
     }
 }
 
-/// A simulated account has an address of its own: what is written nearer counts, and at the same place neither does.
+/// Decides between `demo` and `api_url`, which exclude each other: the one with higher precedence wins. Both in one
+/// layer are an error.
 fn settle_upstream(settings: &mut Settings, values: &[SettingValue]) -> Result<(), Error> {
     let (demo, api_url) = (origin_of(values, "demo"), origin_of(values, "api_url"));
     if !settings.demo || *api_url == Origin::Default {
@@ -252,7 +252,7 @@ fn origin_of<'a>(values: &'a [SettingValue], key: &str) -> &'a Origin {
     &value.expect("`values` has one for each of SETTINGS").origin
 }
 
-/// The client refuses this as well; here it has the name of the setting.
+/// Rejects a token over plain HTTP to another machine. The API client rejects it, too; this error has a better hint.
 fn check_transport(settings: &Settings) -> Result<(), Error> {
     let plain = settings.api_url.scheme() == "http" && !api::is_loopback(&settings.api_url);
     match settings.token {

@@ -1,4 +1,4 @@
-//! Values as people write them. Each error says what is wanted, after "takes".
+//! Parsers for setting values. Each error is the description of a valid value, for a sentence "… takes DESCRIPTION".
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use url::Url;
 use super::LogFormat;
 use crate::engine::MissingKey;
 
-/// `127.0.0.1:50051`, `[::1]:0`, `localhost:50051`.
+/// Parses `127.0.0.1:50051`, `[::1]:0`, `localhost:50051`.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     let numeric = match text.strip_prefix("localhost:") {
         Some(port) => format!("127.0.0.1:{port}"),
@@ -31,7 +31,8 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("the name of a file".into()) } else { Ok(PathBuf::from(text)) }
 }
 
-/// The address of an API: nothing that would end up in a log or be dropped when paths are added.
+/// Parses the URL of an API. It must have no password, which would be logged, and no query or fragment, which would be
+/// dropped when a path is added.
 pub(super) fn url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|_| "a URL: `https://api.digitalocean.com`".to_owned())?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -46,7 +47,7 @@ pub(super) fn url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Any duration up to a month, none at all included.
+/// Parses a duration from zero to 30 days.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     const LONGEST: Duration = Duration::from_secs(30 * 24 * 3_600);
     match humantime::parse_duration(text) {
@@ -56,7 +57,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A duration that something can be done in.
+/// Parses a duration above zero.
 pub(super) fn limit(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("a duration above zero".into()),
@@ -64,7 +65,7 @@ pub(super) fn limit(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `64 MiB`, `500 kB`, `1048576`.
+/// Parses `64 MiB`, `500 kB`, `1048576`.
 pub(super) fn bytes(text: &str) -> Result<usize, String> {
     let wanted = || "a number of bytes above zero: `64 MiB`, `1048576`".to_owned();
     let digits = text.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -82,7 +83,7 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
     number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(wanted)
 }
 
-/// How often something may happen; `0` is as often as it likes.
+/// Parses a maximum count; `0` is unlimited.
 pub(super) fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Ok(usize::MAX),
@@ -112,7 +113,7 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
     }
 }
 
-/// What an error or a listing may show: a token in the wrong place, or a password in a URL, is still a secret.
+/// Returns the text as an error or a listing may show it: redacted if it contains a token or a URL with a password.
 pub(super) fn discreet(text: &str) -> String {
     let password = text.contains("://") && text.contains('@');
     if password || text.contains("_v1_") { "[redacted]".into() } else { text.to_owned() }

@@ -1,56 +1,57 @@
-//! The list of everything that can be set, and what derives from it.
+//! The list of all settings, and what is generated from it.
 
 use std::fmt::Write as _;
 
 use super::{Settings, parse};
 
-/// Something that can be set.
+/// A setting.
 #[derive(Debug)]
 pub struct Setting {
-    /// Its key in a settings file, with the table's name: `query.timeout`.
+    /// The key in a settings file, with the table's name: `query.timeout`.
     pub key: &'static str,
     /// Its flag, without the dashes; the key's words, as a test sees to.
     pub flag: &'static str,
     /// Its variable; `OCEANFLIGHT_` and the key's words.
     pub variable: &'static str,
-    /// What a value looks like.
+    /// The form of the value.
     pub shape: ValueShape,
-    /// What holds where nothing is written; none if that depends, and then `help` says on what.
+    /// The default value; none if it depends on something, which `help` explains.
     pub default: Option<&'static str>,
-    /// Whom it is for.
+    /// The commands that have this setting.
     pub scope: CommandScope,
-    /// One or two sentences for `--help` and the README.
+    /// One or two sentences for `--help` and docs/settings.md.
     pub help: &'static str,
+    /// Parses a value and stores it; the error describes a valid value.
     store: fn(&mut Settings, &str) -> Result<(), String>,
 }
 
-/// What a [`Setting`]'s value looks like.
+/// The form of a [`Setting`]'s value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueShape {
     /// `true` or `false`; the flag alone is `true`.
     Switch,
-    /// A value of this name.
+    /// A value; the name is for the help text.
     Value(&'static str),
 }
 
-/// The commands that a [`Setting`] is for.
+/// The commands that have a [`Setting`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandScope {
-    /// Only the server.
+    /// Only `serve`.
     Serve,
-    /// Whatever asks the API: the server, and a query in this process.
+    /// Commands that call the API: `serve`, and `query` without `--server`.
     Upstream,
-    /// Every command that runs something.
+    /// All commands with settings.
     All,
 }
 
 impl Setting {
-    /// The setting of this key.
+    /// Returns the setting with this key.
     pub fn find(key: &str) -> Option<&'static Self> {
         SETTINGS.iter().find(|setting| setting.key == key)
     }
 
-    /// Reads a value; the error says what is wanted.
+    /// Parses a value and stores it; the error describes a valid value.
     pub(super) fn store(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
         (self.store)(settings, text)
     }
@@ -64,7 +65,7 @@ impl PartialEq for Setting {
 
 impl Eq for Setting {}
 
-/// Everything that can be set, in the order of help and README.
+/// All settings, in the order of `--help` and docs/settings.md.
 pub static SETTINGS: &[Setting] = &[
     Setting {
         key: "listen",
@@ -263,7 +264,7 @@ pub static SETTINGS: &[Setting] = &[
     },
 ];
 
-/// The README's table of settings, in Markdown.
+/// Returns the table of docs/settings.md, in Markdown.
 pub fn reference() -> String {
     let mut table = "| key | flag | variable | default | |\n|---|---|---|---|---|\n".to_owned();
     for Setting { key, flag, variable, default, help, .. } in SETTINGS {

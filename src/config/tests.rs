@@ -1,4 +1,4 @@
-//! Layers over layers, and what is refused.
+//! Precedence of layers, and rejected values.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
     variables.iter().copied().collect()
 }
 
-/// A directory with `oceanflight.toml`, and whatever else a test writes.
+/// A directory with `oceanflight.toml`; a test may add files.
 fn directory(toml: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("oceanflight.toml"), toml).unwrap();

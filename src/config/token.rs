@@ -1,4 +1,4 @@
-//! Where the token comes from: a file that is named, or one of two variables.
+//! Finds the API token: in a file, or in one of two variables.
 
 use std::fmt;
 use std::fs::File;
@@ -8,33 +8,32 @@ use std::path::{Path, PathBuf};
 use super::{Environment, Error, Origin, Settings};
 use crate::secret::Secret;
 
-/// The variables that are looked at, the first before the second.
+/// The variables that may contain the token; the first has precedence.
 const VARIABLES: [&str; 2] = ["DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"];
 
-/// More than any token has, and little enough to read from a device by mistake.
+/// The maximum size of a token file: larger than any token, and small enough if the file is a device by mistake.
 const MAX_FILE_BYTES: u64 = 64 << 10;
 
-/// The token, and what there is to say about it without showing it.
+/// The token, and its origin.
 ///
-/// A file that the command line or the environment names counts first, then
-/// `DIGITALOCEAN_TOKEN`, then `DIGITALOCEAN_ACCESS_TOKEN`, then a file that only the
-/// settings file names.
+/// A `token_file` of the command line or the environment has the highest precedence, then `DIGITALOCEAN_TOKEN`, then
+/// `DIGITALOCEAN_ACCESS_TOKEN`, then a `token_file` of the settings file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// The token itself.
+    /// The token.
     pub secret: Secret,
-    /// Where it was found.
+    /// The variable or file that contains it.
     pub source: TokenSource,
-    /// The variables that hold another token, which is not used.
+    /// The variables with another token, which is not used.
     pub passed_over: Vec<&'static str>,
 }
 
-/// Where a [`Token`] was found.
+/// The origin of a [`Token`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenSource {
-    /// In this variable.
+    /// This variable.
     Variable(&'static str),
-    /// In this file.
+    /// This file.
     File(PathBuf),
 }
 
@@ -47,12 +46,12 @@ impl fmt::Display for TokenSource {
     }
 }
 
-/// Why a text or a file is no token. It never holds the text.
+/// The problem of a text or file that is not a token. It never contains the text.
 #[derive(Debug)]
 pub enum Fault {
     /// The file cannot be read.
     Unreadable(io::Error),
-    /// There is nothing in it.
+    /// It is empty.
     Empty,
     /// It has more than one line.
     SeveralLines,
@@ -62,7 +61,7 @@ pub enum Fault {
     TooLong,
     /// It has white space inside.
     WhiteSpace,
-    /// It stands in quotes, which would be sent with it.
+    /// It is in quotes, which would be sent with it.
     Quotes,
     /// It has a control character.
     ControlCharacter,
@@ -83,7 +82,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Finds the token; none if nobody gave one.
+/// Finds the token; none if there is no token, or the account is simulated.
 pub(super) fn find(
     settings: &Settings,
     token_file: &Origin,
@@ -106,7 +105,8 @@ pub(super) fn find(
     }))
 }
 
-/// As they are written: one that is not used may be as malformed as it likes.
+/// Returns the values of the variables that are set. They are not checked, because a token that is not used may be
+/// malformed.
 fn read_variables(environment: &Environment) -> Result<Vec<(&'static str, &str)>, Error> {
     let mut found = Vec::new();
     for name in VARIABLES {
@@ -143,7 +143,7 @@ fn read(file: &Path) -> Result<String, Fault> {
     String::from_utf8(bytes).map_err(|_| Fault::NotText)
 }
 
-/// What goes into a header: visible ASCII.
+/// Checks that the text is valid in a header: visible ASCII, without quotes and white space.
 fn check(text: &str) -> Result<Secret, Fault> {
     let token = text.trim();
     if token.is_empty() {

@@ -1,13 +1,13 @@
-//! What is strange about settings, and stops nothing.
+//! Warnings about settings.
 
 use std::fmt;
 
-/// A variable that starts with `OCEANFLIGHT_` and is no setting's. It is ignored.
+/// A variable that starts with `OCEANFLIGHT_` and is not a setting. It is ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownVariable {
     /// The variable.
     pub name: String,
-    /// The nearest that there is.
+    /// The most similar variable of a setting.
     pub nearest: Option<&'static str>,
 }
 

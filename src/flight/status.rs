@@ -127,8 +127,8 @@ fn cut(text: &str, limit: usize) -> String {
     text.chars().take(fitting.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Returns the size of a character on the wire. gRPC percent-encodes messages, so a character of another script is up
-/// to nine bytes or more. gRPC's C++ clients, pyarrow among them, drop trailers above 8 KiB, and the code with them.
+/// Returns the size of a character on the wire. gRPC percent-encodes messages, so a character of another script
+/// takes nine bytes or more. gRPC's C++ clients, pyarrow among them, drop trailers above 8 KiB, and the code with them.
 fn encoded_bytes(character: char) -> usize {
     if character.is_ascii_alphanumeric() { 1 } else { 3 * character.len_utf8() }
 }

@@ -3,29 +3,33 @@
 //!
 //! ```text
 //! a + b + c            each chain operator nests once: depth 2
-//! a = 1 AND b = 2      the AND nests once; the comparisons stand side by side: `compared` is reset by AND
+//! a = 1 AND b = 2      the AND nests once; the comparisons are siblings, because AND resets `compared`
 //! a < b < c            the second comparison without a separator nests once
-//! (…) […] {…} CASE…END the state of `compared` is saved at the opening bracket and restored at the closing one
+//! (…) […] {…} CASE…END `compared` is saved at the opening bracket and restored at the closing one
 //! ```
 //!
-//! Do not change without thinking: the count must never be lower than the real depth. What resets `compared` must
-//! separate terms in every dialect that sqlparser reads; a new operator of sqlparser must be counted (`is_operator`
-//! lists the tokens that are *not* operators for this reason).
+//! Precedence, which decides what is nested in what, is not known before parsing. So the count only grows: it assumes
+//! that each operator is nested in the one before it, except where a separator makes that impossible.
+//!
+//! Do not change without thinking: the real depth must never exceed the count by more than one comparison for each open
+//! bracket. A token may reset `compared` only if it separates terms in every dialect that sqlparser reads. A new operator
+//! of sqlparser must be counted: for this reason `is_operator` lists the tokens that are *not* operators.
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-/// `a OR b OR …` is a tree as deep as it is long, and so is `a < b < …`. Planning goes down it by recursion, and takes
-/// time that grows with its square. What makes no tree deeper does not count: commas, names, values; a long IN list is
+/// The maximum count. `a OR b OR …` is a tree as deep as it is long, and so is `a < b < …`; planning recurses into it,
+/// in quadratic time. Tokens that do not make a tree deeper are not counted: commas, names, values. A long IN list is
 /// flat.
 pub(super) const MOST_OPERATORS: usize = 1_000;
 
-/// Brackets within brackets; the parser bounds those of expressions itself, and not those of types.
+/// The maximum nesting of brackets. The parser limits the brackets of expressions, but not those of types.
 const MOST_BRACKETS: usize = 200;
 
-/// The upper bound on the tree's depth. The count only grows, because precedence, which decides about nesting, is not
-/// known here. One comparison is not counted after each AND, OR and comma and in each pair of brackets: there it is one
-/// of several sibling terms.
+/// Returns an upper bound on the tree's depth; far above [`MOST_OPERATORS`] if brackets are nested too deeply.
+///
+/// The first comparison after each AND, OR and comma, and in each pair of brackets, is not counted, because there it is
+/// one of several siblings. Without this, an ordinary WHERE clause would count each of its conditions twice.
 pub(super) fn depth(tokens: &[TokenWithSpan]) -> usize {
     let mut reading = Depth::default();
     for token in tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_))) {
@@ -39,12 +43,13 @@ struct Depth<'a> {
     counted: usize,
     /// Whether a comparison was seen since the last separator of terms (AND, OR, comma, …).
     compared: bool,
-    /// The brackets that are open, and what `compared` was before each.
+    /// The open brackets, each with the value of `compared` before it.
     open: Vec<(Bracket, bool)>,
+    /// The previous token.
     before: Option<&'a Token>,
 }
 
-/// What encloses terms.
+/// A pair of tokens that encloses terms.
 #[derive(Clone, Copy, PartialEq)]
 enum Bracket {
     Round,
@@ -79,7 +84,8 @@ impl<'a> Depth<'a> {
         match keyword {
             AND | OR | UNION | EXCEPT | INTERSECT | JOIN => self.compared = false,
             CASE => self.opens(Bracket::Case),
-            // Names of columns, where a value may stand.
+            // These four may also be names of columns: `then < then` is a chain of comparisons. They are keywords of a
+            // CASE only after the end of a value, where a name cannot be.
             WHEN | THEN | ELSE if self.is_behind_a_value() => self.compared = false,
             END if self.is_behind_a_value() => self.closes(Bracket::Case),
             _ => {}
@@ -89,23 +95,27 @@ impl<'a> Depth<'a> {
     fn opens(&mut self, bracket: Bracket) {
         self.open.push((bracket, std::mem::take(&mut self.compared)));
         if self.open.len() > MOST_BRACKETS {
+            // Above every limit, and without an overflow when more operators follow.
             self.counted = usize::MAX / 2;
         }
     }
 
+    /// Restores `compared` from before the opening bracket. A bracket that does not match the last open one is ignored.
+    /// (`case` may be a column: `x.case` opens a bracket that is never closed. [`MOST_BRACKETS`] bounds these.)
     fn closes(&mut self, bracket: Bracket) {
         if let Some((_, compared)) = self.open.pop_if(|(open, _)| *open == bracket) {
             self.compared = compared;
         }
     }
 
-    /// `-1` in a list.
+    /// Whether the token is the sign of a number or the like: `-1` in a list, which is not a chain operator.
     fn is_sign(&self, token: &Token) -> bool {
         matches!(token, Token::Plus | Token::Minus)
             && matches!(self.before, Some(Token::LParen | Token::Comma | Token::LBracket | Token::LBrace))
     }
 
-    /// Whether the token before ends a value, so that an operator must follow.
+    /// Whether the previous token ends a value, so that an operator or a keyword must follow. False if in doubt: then
+    /// the caller takes a keyword for a name and does not reset `compared`.
     fn is_behind_a_value(&self) -> bool {
         use Keyword::{END, FALSE, NULL, NoKeyword, TRUE};
         match self.before {
@@ -149,7 +159,8 @@ fn is_chain(token: &Token) -> bool {
     }
 }
 
-/// Whether a token may make a tree deeper. sqlparser has dozens of operators, so what is none is listed.
+/// Whether a token may make a tree deeper. sqlparser has dozens of operators, so the other tokens are listed: a new
+/// operator counts without a change here.
 fn is_operator(token: &Token) -> bool {
     match token {
         Token::Word(word) => is_operator_keyword(word.keyword),

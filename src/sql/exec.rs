@@ -1,4 +1,4 @@
-//! EXEC and CALL: two ways to write one thing.
+//! Parses EXEC and CALL: two forms of the same statement.
 //!
 //! ```sql
 //! EXEC /*+ AWAIT */ digitalocean.compute.image_actions.image_actions_post
@@ -6,9 +6,24 @@
 //! CALL digitalocean.compute.image_actions.image_actions_post(image_id => 62137902, type => 'convert', await => '10m')
 //! ```
 //!
-//! EXEC is StackQL's. Values are SQL's constant expressions, parameters among them. A comma before `@@json` may stand
-//! there or not. `SHOWRESULTS` is taken and means nothing: the row is always answered. Some tools strip comments;
-//! for those `@@await='10m'` is the same as the hint, with a limit.
+//! EXEC is StackQL's form. Values are constant SQL expressions, including parameters. The comma before `@@json` is
+//! optional. `SHOWRESULTS` is accepted and ignored: the row is always returned. Some tools strip comments; for them,
+//! `@@await='10m'` is the same as the hint, with a limit.
+//!
+//! # How an EXEC is split
+//!
+//! ```text
+//! EXEC a.b.m  @x = 1 + 1 ,  @@json = '{}'
+//!      ────── ── ─ ─────    ────── ─ ────
+//!      name   start  value   start    value      a start is `@name =` or `@@name =` outside of brackets
+//! ```
+//!
+//! sqlparser has an operator `@@`, and would read `'1' @@json` as a comparison. So the tokens are searched for the
+//! starts first, and the tokens between two starts are parsed as one expression.
+//!
+//! Do not change without thinking: the printed form of an [`Exec`] must parse to an equal `Exec`, because hints show it
+//! as a statement that works (a property test checks it). A value must not contain a name, which would be read as a
+//! column (`@type=transfer`), or a query, which has no value while the EXEC is planned.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -18,42 +33,42 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 
 use super::{Fault, end, identifier, name, parser, significant, syntax, without_words};
 
-/// A procedure, and what it is given.
+/// A call of a procedure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exec {
-    /// The parts of its name.
+    /// The parts of the procedure's name.
     pub procedure: Vec<String>,
-    /// By name, in the order in which they were written.
+    /// The named arguments, in the order of the statement.
     pub arguments: Vec<Argument>,
     /// The body as JSON text.
     pub json: Option<Expr>,
-    /// Whether to wait for the end of what it starts.
+    /// Whether to wait until the action has finished.
     pub wait: Option<Wait>,
 }
 
-/// A value by its name.
+/// A named argument.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Argument {
-    /// Without its `@`.
+    /// The name, without `@`.
     pub name: String,
-    /// As it was written.
+    /// The value as written.
     pub value: Expr,
 }
 
 /// How long to wait.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Wait {
-    /// As long as is usual.
+    /// The default limit.
     Usual,
-    /// As long as this says.
+    /// The duration in this expression.
     For(Box<Expr>),
 }
 
-/// In CALL these two are no parameters of the procedure; in EXEC they have two `@`.
+/// The names of the two options. In CALL they are written like arguments; in EXEC they have two `@`.
 const JSON: &str = "json";
 const AWAIT: &str = "await";
 
-/// Reads one statement that begins with EXEC or CALL.
+/// Parses a statement that begins with EXEC or CALL.
 pub(super) fn parse(tokens: &[TokenWithSpan]) -> Result<Exec, Fault> {
     let is_call = tokens.iter().find_map(|token| significant(&token.token)).is_some_and(|word| word == "CALL");
     let rest = without_words(tokens, 1);
@@ -64,7 +79,7 @@ pub(super) fn parse(tokens: &[TokenWithSpan]) -> Result<Exec, Fault> {
     Ok(exec)
 }
 
-/// The words of `/*+ … */`.
+/// Whether a hint `/*+ … */` contains AWAIT. The hint may be anywhere in the statement.
 fn has_await_hint(tokens: &[TokenWithSpan]) -> Result<bool, Fault> {
     let mut awaits = false;
     for token in tokens {
@@ -97,17 +112,19 @@ fn parse_exec(tokens: &[TokenWithSpan]) -> Result<Exec, Fault> {
     Ok(exec)
 }
 
-/// Where `@name =` or `@@name =` stands.
+/// The start of an argument: `@name =` or `@@name =`.
 struct Start {
-    /// Of its first token.
+    /// The index of its first token.
     place: usize,
-    /// Of the first token behind `=`.
+    /// The index of the first token after `=`.
     value: usize,
+    /// Whether it has two `@`.
     double: bool,
+    /// The name, without `@`, in lower case.
     name: String,
 }
 
-/// Every argument's beginning that is not within parentheses. sqlparser alone takes `'1' @@json` for a comparison.
+/// Returns the starts of all arguments. A start within brackets is part of a value.
 fn starts(tokens: &[TokenWithSpan]) -> Vec<Start> {
     let significant: Vec<(usize, &Token)> = tokens
         .iter()
@@ -127,7 +144,7 @@ fn starts(tokens: &[TokenWithSpan]) -> Vec<Start> {
                 let double = word.value.starts_with("@@");
                 starts.push(Start { place: *place, value: equals + 1, double, name });
             }
-            // A space or a comment may part them.
+            // The tokenizer returns `@` and the name as two tokens if there is a space or a comment between them.
             Token::AtSign | Token::AtAt if depth == 0 => {
                 let (Some((_, Token::Word(word))), Some((equals, Token::Eq))) = (next(1), next(2)) else { continue };
                 let (name, double) = (word.value.to_lowercase(), **token == Token::AtAt);
@@ -139,7 +156,8 @@ fn starts(tokens: &[TokenWithSpan]) -> Vec<Start> {
     starts
 }
 
-/// The value's tokens: a comma parts arguments, and may be left out before `@@`.
+/// Returns the tokens of an argument's value, without the comma after it. The comma is required before `@name`, and
+/// optional before `@@name`. A comma after the last argument is left in place, and is a syntax error later.
 fn until_comma<'a>(
     tokens: &'a [TokenWithSpan],
     start: &Start,
@@ -164,7 +182,7 @@ fn expression(tokens: &[TokenWithSpan]) -> Result<Expr, Fault> {
     only_a_value(value)
 }
 
-/// Nothing that would have to be looked up: `@type=transfer`, which SQL takes for a column, and no query.
+/// Rejects names, such as `@type=transfer`, which SQL reads as a column, and queries.
 fn only_a_value(value: Expr) -> Result<Expr, Fault> {
     let found = visit_expressions(&value, |part| match part {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(Fault::Name(part.to_string())),
@@ -218,7 +236,7 @@ impl Exec {
     }
 }
 
-/// As StackQL writes it.
+/// Writes the statement in StackQL's form.
 impl fmt::Display for Exec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { procedure, arguments, json, wait } = self;
@@ -240,7 +258,8 @@ impl fmt::Display for Exec {
     }
 }
 
-/// A value, so that it is read as it is: sqlparser takes the quote in `\'` for one that is escaped already.
+/// Writes a value that parses to the same value. sqlparser's own Display takes the quote in `\'` for an escaped one,
+/// and does not double it.
 struct QuotedExpr<'a>(&'a Expr);
 
 impl fmt::Display for QuotedExpr<'_> {
@@ -254,7 +273,7 @@ impl fmt::Display for QuotedExpr<'_> {
     }
 }
 
-/// A part of a name, so that it is read as it is.
+/// Quotes a part of a name, if it would not parse to the same name without quotes.
 fn quoted(part: &str) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c == '_';
     let simple = part.starts_with(plain) && part.chars().all(|c| plain(c) || c.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! What is wrong with a text.
+//! Errors of SQL text.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use crate::error::{Failure, Kind};
 /// Text that is not one SQL statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It does not parse; the parser's own words.
+    /// It does not parse; the parser's message.
     Syntax(String),
-    /// It does not parse where a parameter stands; the parser's own words.
+    /// It does not parse at a parameter; the parser's message.
     AtParameter(String),
     /// Nothing but white space and comments.
     Empty,
@@ -22,15 +22,15 @@ pub enum Fault {
     MixedParameters,
     /// A parameter that is neither `?` nor `$1`, `$2`, …
     Parameter(String),
-    /// An EXEC's argument that is a name, and no value.
+    /// An argument of an EXEC that is a name instead of a value.
     Name(String),
-    /// An EXEC's argument that is a query.
+    /// An argument of an EXEC that is a query.
     Query,
-    /// A CALL's argument without a name.
+    /// An argument of a CALL without a name.
     Positional(String),
-    /// A hint in an EXEC that there is none of.
+    /// An unknown hint in an EXEC.
     Hint(String),
-    /// EXPLAIN ANALYZE of an EXEC, which would carry it out.
+    /// EXPLAIN ANALYZE of an EXEC, which would run it.
     Analyze,
 }
 

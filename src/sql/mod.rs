@@ -1,8 +1,7 @@
-//! SQL text to a [`Statement`]: one statement, its parameters numbered. No I/O, and no
-//! knowledge of what the tables are.
+//! Parses SQL text to a [`Statement`]: one statement, with numbered parameters. No I/O, and no knowledge of the tables.
 //!
-//! Most statements are DataFusion's to parse. Those that StackQL's users know and DataFusion does not are read here:
-//! EXEC and CALL ([`Exec`]), SHOW ([`Show`]), DESCRIBE ([`Describe`]).
+//! DataFusion parses most statements. StackQL's statements are parsed here: EXEC and CALL ([`Exec`]), SHOW ([`Show`]),
+//! DESCRIBE ([`Describe`]).
 
 mod depth;
 mod exec;
@@ -27,27 +26,27 @@ pub use show::{Describe, Show, ShowKind, Thing};
 /// One SQL statement, parsed.
 #[derive(Clone, Debug)]
 pub struct Statement {
-    /// What it says.
+    /// The syntax tree.
     pub body: StatementBody,
-    /// How many parameters it takes: `?`, or the highest `$n`.
+    /// The number of parameters: of `?`, or the highest `$n`.
     pub parameters: usize,
 }
 
-/// What a [`Statement`] says.
+/// The syntax tree of a [`Statement`].
 #[derive(Clone, Debug)]
 pub enum StatementBody {
-    /// In DataFusion's own tree.
+    /// A statement that DataFusion parses.
     Sql(Box<Ast>),
     /// EXEC or CALL.
     Exec(Exec),
-    /// EXPLAIN of that.
+    /// EXPLAIN of an EXEC or CALL.
     ExplainExec {
-        /// What is explained.
+        /// The statement to explain.
         exec: Exec,
-        /// With everything that DataFusion knows.
+        /// Whether it is EXPLAIN VERBOSE.
         verbose: bool,
     },
-    /// SHOW PROVIDERS and the like.
+    /// SHOW PROVIDERS, SERVICES, RESOURCES or METHODS.
     Show(Show),
     /// DESCRIBE of a table or of a method.
     Describe(Describe),
@@ -91,14 +90,14 @@ fn statements(tokens: Vec<TokenWithSpan>) -> Result<VecDeque<Ast>, Fault> {
     })
 }
 
-/// The parser's words about the text itself, where each `?` was numbered before it was parsed.
+/// Returns the parser's error for the text as written: `numbered` is the error after each `?` was replaced by `$n`.
 fn as_written(text: &str, numbered: Fault) -> Fault {
     tokens(text).and_then(statements).err().unwrap_or(numbered)
 }
 
 const DIALECT: GenericDialect = GenericDialect {};
 
-/// The statement, where it is one that DataFusion does not know.
+/// Parses a statement that DataFusion does not have. None: DataFusion is to parse it.
 fn own(tokens: &[TokenWithSpan]) -> Result<Option<StatementBody>, Fault> {
     let words: Vec<String> = tokens.iter().map(|token| &token.token).filter_map(significant).take(12).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -117,13 +116,14 @@ fn own(tokens: &[TokenWithSpan]) -> Result<Option<StatementBody>, Fault> {
     Ok(Some(body))
 }
 
-/// Whether a statement begins with EXPLAIN, and so answers plans.
+/// Whether a statement begins with EXPLAIN, so that its rows are plans.
 pub fn is_explain(text: &str) -> bool {
     let first = |token: &TokenWithSpan| significant(&token.token).filter(|word| word != ";");
     tokens(text).is_ok_and(|tokens| tokens.iter().find_map(first).as_deref() == Some("EXPLAIN"))
 }
 
-/// How many words of EXPLAIN stand before an EXEC, and whether VERBOSE is among them; nothing where it is of a query.
+/// Returns the number of words before the EXEC in an EXPLAIN, and whether VERBOSE is among them; none if a query is
+/// explained.
 fn explained(words: &[&str]) -> Option<(Result<usize, Fault>, bool)> {
     let options = words.iter().skip(1).take_while(|word| !["EXEC", "CALL", "SELECT", "WITH"].contains(word)).count();
     let options = &words[1..=options];
@@ -135,7 +135,7 @@ fn explained(words: &[&str]) -> Option<(Result<usize, Fault>, bool)> {
     })
 }
 
-/// A word in capitals, or whatever else means something.
+/// Returns a word in capitals, or the text of another token; none for white space and comments.
 fn significant(token: &Token) -> Option<String> {
     match token {
         Token::Whitespace(_) => None,
@@ -144,7 +144,7 @@ fn significant(token: &Token) -> Option<String> {
     }
 }
 
-/// The tokens of the only statement, without the semicolons behind it.
+/// Returns the tokens of the only statement, without the semicolons after it.
 fn only(tokens: &[TokenWithSpan]) -> Result<&[TokenWithSpan], Fault> {
     let mut statements = tokens.split(|token| token.token == Token::SemiColon);
     let first = statements.next().unwrap_or_default();
@@ -155,14 +155,14 @@ fn only(tokens: &[TokenWithSpan]) -> Result<&[TokenWithSpan], Fault> {
     }
 }
 
-/// What follows the first `words`.
+/// Returns the tokens after the first `words` words.
 fn without_words(tokens: &[TokenWithSpan], words: usize) -> &[TokenWithSpan] {
     let mut places = tokens.iter().enumerate().filter(|(_, token)| significant(&token.token).is_some());
     let last = places.nth(words.saturating_sub(1)).map_or(0, |(place, _)| place + 1);
     &tokens[last..]
 }
 
-/// sqlparser's parser over some of the tokens.
+/// Returns sqlparser's parser over the tokens.
 fn parser(tokens: &[TokenWithSpan]) -> Parser<'static> {
     Parser::new(&DIALECT).with_tokens_with_locations(tokens.to_vec())
 }
@@ -178,7 +178,7 @@ fn parser_message(error: &ParserError) -> String {
     }
 }
 
-/// Fails unless all is read.
+/// Fails unless all tokens are parsed.
 fn end(parser: &mut Parser<'_>) -> Result<(), Fault> {
     match parser.peek_token() {
         TokenWithSpan { token: Token::EOF, .. } => Ok(()),
@@ -186,7 +186,7 @@ fn end(parser: &mut Parser<'_>) -> Result<(), Fault> {
     }
 }
 
-/// The parts of `a.b.c`, in lower case where they are not quoted.
+/// Parses a name such as `a.b.c` to its parts, in lower case if they are not quoted.
 fn name(parser: &mut Parser<'_>) -> Result<Vec<String>, Fault> {
     let name = parser.parse_object_name(false).map_err(syntax)?;
     let part = |part: &ObjectNamePart| part.as_ident().map(identifier);
@@ -194,7 +194,7 @@ fn name(parser: &mut Parser<'_>) -> Result<Vec<String>, Fault> {
     parts.ok_or_else(|| Fault::Syntax(format!("`{name}` is no name")))
 }
 
-/// A name as it is looked up: in lower case where it is not quoted.
+/// Returns a name as it is looked up: in lower case if it is not quoted.
 pub fn identifier(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
@@ -207,7 +207,7 @@ fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Fault> {
     tokens.map_err(|TokenizerError { message, location }| Fault::Syntax(format!("{message}{location}")))
 }
 
-/// The parser's message without its own name in front.
+/// Returns the parser's message without the prefix of its error type.
 fn plain(error: &datafusion::error::DataFusionError) -> String {
     use datafusion::error::DataFusionError;
     match error.find_root() {
@@ -216,7 +216,7 @@ fn plain(error: &datafusion::error::DataFusionError) -> String {
     }
 }
 
-/// The statement, or the one that an EXPLAIN explains; nothing where it is one of DataFusion's own, such as COPY.
+/// Returns the statement, or the one that an EXPLAIN explains; none for DataFusion's own statements, such as COPY.
 pub fn statement_of(ast: &Ast) -> Option<&SqlStatement> {
     match ast {
         Ast::Statement(statement) => Some(statement),

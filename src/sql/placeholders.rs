@@ -1,4 +1,4 @@
-//! A statement's parameters: `?` by position, or `$1`, `$2`, ….
+//! Parameters of a statement: `?` by position, or `$1`, `$2`, ….
 
 use std::ops::ControlFlow;
 
@@ -9,9 +9,10 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::{Fault, statement_of};
 
-/// Renames each `?` to `$n`, as tokens: a `?` inside of a string or a comment is none.
+/// Replaces each `?` by `$n`, and returns the number of parameters. It works on tokens, so a `?` in a string or a
+/// comment is left alone.
 ///
-/// DataFusion makes one parameter named `?` of them all, and fails when it is bound.
+/// Without this, DataFusion makes a single parameter named `?` of all of them, and fails when it is bound.
 pub(super) fn number_parameters(tokens: &mut [TokenWithSpan]) -> Result<usize, Fault> {
     let (mut questions, mut highest) = (0, 0);
     for token in tokens {
@@ -27,8 +28,8 @@ pub(super) fn number_parameters(tokens: &mut [TokenWithSpan]) -> Result<usize, F
     if questions > 0 && highest > 0 { Err(Fault::MixedParameters) } else { Ok(questions.max(highest)) }
 }
 
-/// Whether a parameter stands where only a name, a type or a part of a date can. The parser goes back before it reports
-/// some of these.
+/// Whether a parameter is in a position for a name, a type or a date part. For some of these the parser backtracks
+/// before it reports the error, so the position of the error does not show it.
 pub(super) fn has_misplaced_parameter(tokens: &[TokenWithSpan]) -> bool {
     let tokens: Vec<&Token> =
         tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_))).collect();
@@ -42,7 +43,8 @@ pub(super) fn has_misplaced_parameter(tokens: &[TokenWithSpan]) -> bool {
     })
 }
 
-/// `:name` is a placeholder that the parser makes of two tokens.
+/// Rejects placeholders with other names in the tree. The parser makes the placeholder `:name` of two tokens, so
+/// [`number_parameters`] does not see it.
 pub(super) fn check_placeholders(ast: &Ast) -> Result<(), Fault> {
     match statement_of(ast).map(|statement| statement.visit(&mut Placeholders)) {
         Some(ControlFlow::Break(fault)) => Err(fault),
@@ -66,7 +68,7 @@ impl Visitor for Placeholders {
     }
 }
 
-/// The `n` of `$n`, from 1 to a number of parameters that a statement may have.
+/// Returns the `n` of `$n`, from 1 to 1,000.
 fn number(name: &str) -> Result<usize, Fault> {
     let number = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
     number.filter(|number| (1..=1_000).contains(number)).ok_or_else(|| Fault::Parameter(name.to_owned()))

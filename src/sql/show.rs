@@ -1,4 +1,4 @@
-//! SHOW and DESCRIBE as StackQL's users know them.
+//! Parses SHOW and DESCRIBE in StackQL's form.
 //!
 //! ```sql
 //! SHOW [EXTENDED] PROVIDERS | SERVICES [IN p] | RESOURCES [IN p.s] | METHODS [IN p.s.r] [LIKE 'pattern'] [WHERE …]
@@ -13,55 +13,55 @@ use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 
 use super::{Fault, end, name, parser, syntax};
 
-/// SHOW of what there is.
+/// A SHOW statement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Show {
-    /// What is listed.
+    /// The kind of the listed objects.
     pub listing: ShowKind,
-    /// With all that is known of it.
+    /// Whether it is SHOW EXTENDED, which has more columns.
     pub extended: bool,
-    /// The parts of the name behind IN; empty where there is none.
+    /// The parts of the name after IN; empty if there is no IN.
     pub within: Vec<String>,
-    /// The pattern that the name is like.
+    /// The LIKE pattern for the name.
     pub like: Option<String>,
-    /// A condition on the columns of the list.
+    /// The WHERE condition on the columns of the list.
     pub filter: Option<Expr>,
 }
 
-/// What [`Show`] lists.
+/// The kind of objects that [`Show`] lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShowKind {
-    /// APIs.
+    /// APIs, which are catalogs.
     Providers,
-    /// Their parts.
+    /// The parts of an API, which are schemas.
     Services,
     /// Tables.
     Resources,
-    /// What a table can be asked.
+    /// The requests of a table, and its procedures.
     Methods,
 }
 
-/// DESCRIBE of one thing.
+/// A DESCRIBE statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Describe {
-    /// What it is.
+    /// The kind of the object.
     pub thing: Thing,
-    /// With all that is known of it.
+    /// Whether it is DESCRIBE EXTENDED, which has more columns.
     pub extended: bool,
-    /// The parts of its name.
+    /// The parts of the object's name.
     pub name: Vec<String>,
 }
 
-/// What [`Describe`] is about.
+/// The kind of object that [`Describe`] describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thing {
-    /// Its columns are told.
+    /// A table: its columns are listed.
     Table,
-    /// Its parameters are told.
+    /// A method: its parameters are listed.
     Method,
 }
 
-/// Reads a statement that begins with SHOW; nothing where it is DataFusion's own.
+/// Parses a statement that begins with SHOW. None: DataFusion is to parse it.
 pub(super) fn parse_show(tokens: &[TokenWithSpan]) -> Result<Option<Show>, Fault> {
     let mut parser = parser(tokens);
     parser.next_token();
@@ -91,13 +91,13 @@ fn listing(parser: &mut Parser<'_>) -> Option<ShowKind> {
     listings.into_iter().find(|(name, _)| word(parser, name)).map(|(_, listing)| listing)
 }
 
-/// Reads a statement that begins with DESCRIBE; nothing where it is DataFusion's own.
+/// Parses a statement that begins with DESCRIBE. None: DataFusion is to parse it.
 pub(super) fn parse_describe(tokens: &[TokenWithSpan]) -> Result<Option<Describe>, Fault> {
     let mut parser = parser(tokens);
     parser.next_token();
     let mut thing = Thing::Table;
     let mut extended = word(&mut parser, "EXTENDED");
-    // `DESCRIBE method` is about a table of that name.
+    // `DESCRIBE method` describes a table with that name.
     if parser.peek_nth_token(1).token != datafusion::sql::sqlparser::tokenizer::Token::EOF
         && word(&mut parser, "METHOD")
     {
@@ -112,7 +112,7 @@ pub(super) fn parse_describe(tokens: &[TokenWithSpan]) -> Result<Option<Describe
     }
 }
 
-/// Takes this word, which need not be a keyword of SQL.
+/// Consumes the word if it is next. It need not be a keyword of SQL.
 fn word(parser: &mut Parser<'_>, word: &str) -> bool {
     let found = parser.peek_token().token.to_string().eq_ignore_ascii_case(word);
     if found {
