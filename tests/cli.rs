@@ -1,7 +1,7 @@
-//! The program as people and scripts run it: arguments, exit codes, what is printed where.
+//! The command line: arguments, exit codes, standard output and standard error.
 //!
-//! Most tests run the binary in an environment of their own. What takes a terminal, or
-//! a server that is told to stop, is called in this process.
+//! Most tests run the binary with an empty environment. Tests that need a terminal, or a server that stops at a given
+//! moment, call the library in this process.
 
 mod exec;
 mod failure;
@@ -47,7 +47,7 @@ impl From<Output> for Ran {
     }
 }
 
-/// The program, with nothing of this process's environment.
+/// A command of the program, with an empty environment.
 fn oceanflight(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_oceanflight"));
     command.env_clear().env("HOME", "/nonexistent").args(arguments).stdin(Stdio::null());
@@ -70,7 +70,7 @@ fn run_with_stdin(arguments: &[&str], stdin: &[u8]) -> Ran {
     child.wait_with_output().unwrap().into()
 }
 
-/// A program that listens until it is told to stop.
+/// A program that listens until it is stopped.
 struct Listening {
     child: Child,
     stderr: BufReader<std::process::ChildStderr>,
@@ -78,7 +78,7 @@ struct Listening {
 }
 
 impl Listening {
-    /// Starts it, and waits for the line with `scheme` and its address.
+    /// Starts the program, and waits for the line with `scheme` and its address.
     fn start(scheme: &str, mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -107,7 +107,7 @@ impl Listening {
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
 
-    /// The rest of what it says, and its exit code.
+    /// Waits for its end; returns the rest of its standard error, and its exit code.
     fn ended(mut self) -> (String, Option<i32>) {
         let mut rest = String::new();
         self.stderr.read_to_string(&mut rest).unwrap();
@@ -122,14 +122,14 @@ impl Drop for Listening {
     }
 }
 
-/// An API that takes requests and never answers.
+/// An API that accepts requests and never responds.
 struct Silent(TcpListener);
 
-/// A request that is on its way until it is answered.
+/// A request in flight, until its response is sent.
 struct OnItsWay(std::net::TcpStream);
 
 impl OnItsWay {
-    /// Answers it, with JSON.
+    /// Sends a response with a JSON body.
     fn answer(mut self, status: u16, body: &str) {
         let length = body.len();
         let answer = format!(
@@ -140,7 +140,7 @@ impl OnItsWay {
 }
 
 impl Silent {
-    /// Waits until somebody asks for this, and answers nothing yet.
+    /// Waits for a request that starts with this text, without a response yet.
     fn asked_for(&self, start: &str) -> OnItsWay {
         let (mut connection, _) = self.0.accept().unwrap();
         let mut read = Vec::new();
@@ -159,7 +159,7 @@ impl Silent {
         (Self(listener), url)
     }
 
-    /// Waits until somebody asks; the connection lives as long as the answer.
+    /// Waits for a request; the connection is open until the returned value is dropped.
     fn asked(&self) -> impl Drop + use<> {
         let (mut connection, _) = self.0.accept().unwrap();
         connection.read_exact(&mut [0; 4]).unwrap();
@@ -170,7 +170,7 @@ impl Silent {
 mod help {
     use super::*;
 
-    /// The binary's name is `oceanflight` wherever it stands.
+    /// Returns the help text, with the binary's name without its path.
     fn help(arguments: &[&str]) -> String {
         let ran = run(arguments);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));

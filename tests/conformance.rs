@@ -1,7 +1,7 @@
-//! Every declared table times every shape of query, over the wire and on data: the rows are those of
-//! `SELECT *`, cut, turned or counted, and the schema is one in prepare, FlightInfo and DoGet.
+//! Every declared table with every shape of query, over gRPC: the rows are those of `SELECT *`, projected, sorted,
+//! limited or counted, and prepare, FlightInfo and DoGet have the same schema.
 //!
-//! A new table is tested by its declaration and its fixture alone.
+//! A new table is tested as soon as it has a declaration and a fixture.
 
 use arrow::datatypes::DataType;
 use oceanflight::resource::{ColumnSource, Registry, Resource, ResponseShape};
@@ -10,10 +10,10 @@ use serde_json::Value as Json;
 use crate::support::wire::Wire;
 use crate::support::{Stage, json};
 
-/// Values of parameters that the simulated account has rows for.
+/// Parameter values for which the simulated account has rows.
 const SAMPLES: &[(&str, &str)] = &[("image_id", "62137902"), ("droplet_id", "512340007")];
 
-/// `image_id = 62137902` for a table that needs it, `true` for one that needs nothing.
+/// Returns a condition such as `image_id = 62137902` for a table with parameters, else `true`.
 fn pins(resource: &Resource) -> String {
     let list = resource.methods.iter().find(|method| matches!(method.response, ResponseShape::Rows { .. }));
     let terms = list.iter().flat_map(|method| method.path.parameters()).map(|parameter| {
@@ -25,7 +25,7 @@ fn pins(resource: &Resource) -> String {
     if terms.is_empty() { "true".into() } else { terms.join(" AND ") }
 }
 
-/// A text column, and a value of it, to filter by.
+/// Returns a text column, and one of its values, for a filter.
 fn text_value(resource: &Resource, rows: &[Json]) -> (String, String) {
     let texts = resource
         .columns
@@ -36,7 +36,7 @@ fn text_value(resource: &Resource, rows: &[Json]) -> (String, String) {
     present.find(|(_, value)| !value.is_empty() && !value.contains('\'')).unwrap()
 }
 
-/// A value as SQL writes it.
+/// Returns a value as a SQL literal.
 fn literal(value: &Json) -> String {
     value.as_str().map_or_else(|| value.to_string(), |text| format!("'{text}'"))
 }
@@ -47,14 +47,14 @@ fn column(rows: &[Json], name: &str) -> Vec<Json> {
 
 #[tokio::test]
 async fn every_table_answers_every_shape_of_query() {
-    // One image has actions that go on while the test runs.
+    // One image has actions that complete while the test runs.
     let mut wire = Wire::of(Stage::new(&[("62137950", 6)]).await).await;
     for resource in Registry::built_in().iter() {
         Shapes::of(&mut wire, resource).await.check(&mut wire).await;
     }
 }
 
-/// What a table's queries are made of, and all of its rows.
+/// A table with all its rows, and the parts of its queries.
 struct Shapes<'a> {
     resource: &'a Resource,
     pins: String,

@@ -1,5 +1,5 @@
-//! Flight SQL on the wire: a server on a loopback socket, asked by gRPC. Nobody
-//! answers at the API's address: nothing here may need it.
+//! Flight SQL over gRPC: a server on a loopback socket. Nothing listens at the API's address, because no test here may
+//! send a request to it.
 
 mod client;
 mod metadata;
@@ -40,15 +40,15 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Server};
 use tonic::{Code, Status};
 
-/// A statement that reads a table and no row of the API's.
+/// A statement that reads a table without a request to the API.
 const TABLES: &str =
     "SELECT table_catalog, table_name FROM information_schema.tables WHERE table_name = 'image_actions'";
 
-/// A statement of 10,000,000,000 rows, of which only those that are read are made.
+/// A statement with 10,000,000,000 rows, which are computed only when they are read.
 const ENDLESS: &str =
     "SELECT a FROM (SELECT unnest(range(0, 100000)) AS a) CROSS JOIN (SELECT unnest(range(0, 100000)))";
 
-/// A server that runs as long as the test's runtime.
+/// A server that runs until the test's runtime ends.
 pub(crate) struct Running {
     address: String,
     pub(crate) client: FlightServiceClient<Channel>,
@@ -61,7 +61,7 @@ async fn start() -> Running {
     serve(Engine::try_new(client, engine::Options::default()).unwrap()).await
 }
 
-/// A server of this engine.
+/// Starts a server with this engine.
 pub(crate) async fn serve(engine: Engine) -> Running {
     let (stop, stopping) = watch::channel(false);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -86,14 +86,14 @@ pub(crate) fn prepared(handle: &Bytes) -> CommandPreparedStatementQuery {
 }
 
 impl Running {
-    /// Of a server that somebody else has started.
+    /// Connects to a server that runs already.
     pub(crate) async fn at(address: String) -> Self {
         let channel = Channel::from_shared(address.clone()).unwrap().connect().await.unwrap();
         let client = FlightServiceClient::new(channel).max_decoding_message_size(flight::MESSAGE_BYTES);
         Self { address, client, stop: watch::channel(false).0 }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
@@ -153,7 +153,7 @@ impl Running {
         Ok(results.message().await?.unwrap().app_metadata)
     }
 
-    /// Binds a row, and answers the handle that the server answers.
+    /// Binds a row, and returns the new handle.
     pub(crate) async fn bind(&self, handle: &Bytes, rows: RecordBatch) -> Result<Bytes, Status> {
         let answer = self.put(&prepared(handle), rows).await?;
         Ok(DoPutPreparedStatementResult::decode(answer).unwrap().prepared_statement_handle.unwrap())

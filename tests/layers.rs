@@ -1,7 +1,7 @@
-//! A layer imports only what ARCHITECTURE.md allows it, and nothing about one table stands in code.
+//! A layer imports only the layers that ARCHITECTURE.md allows, and code contains nothing about a single table.
 //!
-//! The sources are read as text: comments and strings are blanked, then `use` trees and the paths
-//! within code are followed to the top-level module that they lead to. Tests are held to it too.
+//! The sources are read as text: comments and strings are blanked, then `use` trees and paths in code are resolved to a
+//! top-level module. The rule holds for unit tests, too.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,8 @@ use self::source::{Named, blank, is_word, module_of, test_modules, test_ranges};
 
 mod source;
 
-/// What each layer may import; `src/lib.rs` says what the layers are. Each module may name itself too; `lib.rs` declares them all.
+/// The modules that each layer may import; `src/lib.rs` describes the layers. A module may import itself. `lib.rs` is
+/// not listed: it declares all modules.
 const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("secret", &[]),
@@ -31,7 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
 ];
 
-/// The dependencies that only some modules may name.
+/// The dependencies that only some modules may import.
 const CRATES: &[(&str, &[&str])] = &[
     ("reqwest", &["api"]),
     ("tonic", &["flight", "server"]),
@@ -40,9 +41,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("datafusion", &["sql", "table", "engine", "flight", "server", "cli"]),
 ];
 
-/// Files that may name what belongs to one table, and which names.
+/// The files that may contain names of one table, and these names.
 const KNOWING: &[(&str, &[&str])] = &[
-    // The life of an image's action: what a POST begins, and time completes.
+    // The simulated account creates actions for POSTs, and completes them after a while.
     (
         "crates/simulated-account/src/action.rs",
         &[
@@ -56,7 +57,7 @@ const KNOWING: &[(&str, &[&str])] = &[
             "started_at",
         ],
     ),
-    // A clock's own field, which has nothing to do with an action's.
+    // A field of the clock with the same name as a column of an action.
     ("crates/simulated-account/src/tables.rs", &["started_at"]),
 ];
 
@@ -96,7 +97,7 @@ fn nothing_about_one_table_stands_in_code() {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
-/// Every file below these folders, by its path from the project's root.
+/// Returns the path and text of every file below these folders.
 fn sources(folders: &[&str]) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders: Vec<_> = folders.iter().map(|folder| root.join(folder)).collect();
@@ -116,7 +117,7 @@ fn sources(folders: &[&str]) -> Vec<(String, String)> {
     sources
 }
 
-/// What one file names and may not.
+/// Returns the forbidden imports of one file.
 fn violations(file: &str, text: &str) -> Vec<String> {
     let named = Named::of(file, text);
     let Some(layer) = module_of(file).into_iter().next() else {
@@ -162,8 +163,8 @@ fn violation(layer: &str, may: &[&str], path: &[String]) -> Option<String> {
     })
 }
 
-/// The names that only this resource has. Ordinary words are none: `images` counts with its schema or its path,
-/// `status` not at all.
+/// Returns the names that only this resource has, without ordinary words: `images` counts only with its schema or in a
+/// path, and `status` does not count.
 fn specific_names(resource: &Resource) -> BTreeSet<String> {
     let columns = resource.columns.iter().map(|column| &column.name);
     let methods = resource.methods.iter().map(|method| &method.name);
@@ -189,7 +190,7 @@ fn specific_names(resource: &Resource) -> BTreeSet<String> {
     words.chain(qualified).chain(paths).chain(values).collect()
 }
 
-/// The lines of code, comments and tests apart, that have one of the names.
+/// Returns the lines of code, without comments and tests, that contain one of the names.
 fn mentions(text: &str, names: &BTreeSet<String>) -> Vec<(usize, String)> {
     let ranges = test_ranges(&blank(text, false));
     let code = blank(text, true);
@@ -210,7 +211,7 @@ fn mentions(text: &str, names: &BTreeSet<String>) -> Vec<(usize, String)> {
 mod checker {
     use super::*;
 
-    /// What a file of `table` names and may not, each as `line: what`.
+    /// Returns the forbidden imports of a file in `table`, each as `line: import`.
     fn found(text: &str) -> Vec<String> {
         let found = violations("src/table/scan.rs", text);
         found.iter().map(|found| found.strip_prefix("src/table/scan.rs:").unwrap().to_owned()).collect()

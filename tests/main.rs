@@ -1,24 +1,24 @@
-//! The tests, one binary: each links DataFusion.
+//! The integration tests. They are one binary, because each binary links DataFusion.
 //!
-//! - `answers`: the value that SQL says, or an error: types, subqueries, parameters, dialects.
-//! - `cli`: the program: arguments, exit codes, what is printed where, signals.
-//! - `scan`: statements to requests to rows, against the simulated account over HTTP.
-//! - `conformance`: every table times every shape of query, over the wire.
-//! - `exec`: EXEC and CALL: what is sent, how often, and what is told of it.
-//! - `show`: SHOW, DESCRIBE, and the tables that they are queries of.
-//! - `joins`: joins that fetch what they need, against an oracle that has all rows.
-//! - `price`: what a query costs, and where it stops.
-//! - `queries`: queries that run: who knows of them, what cancels them, what is logged of them.
+//! - `answers`: SQL returns the right value, or an error: types, subqueries, parameters, dialects.
+//! - `cli`: the command line: arguments, exit codes, output, signals.
+//! - `scan`: statements, their requests and their rows, against the simulated account over HTTP.
+//! - `conformance`: every table with every shape of query, over gRPC.
+//! - `exec`: EXEC and CALL: the requests, how often they are sent, the rows and errors.
+//! - `show`: SHOW, DESCRIBE, and the tables that they query.
+//! - `joins`: joins that fetch only the keys that they need, against an oracle that has all rows.
+//! - `price`: the number of requests of a query, and its limit.
+//! - `queries`: the list of running queries, cancelling them, their log lines.
 //! - `names`: bare names, and accounts as catalogs.
-//! - `faults`: what the upstream can do wrong, and the budget.
+//! - `faults`: errors of the API, and the budget.
 //! - `flight`: gRPC over a socket: commands, handles, errors.
-//! - `docs`: README.md and docs/: what they show is run, generated pages are compared.
-//! - `slt`: DataFusion's own test files over the wire.
-//! - `statements`: mistakes, parameters, metadata of the engine.
-//! - `lists`: lists that are cut, repeated, or wrong in what they tell of themselves.
-//! - `layers`: who imports whom, and that no table's name stands in code.
-//! - `openapi`: the declarations against DigitalOcean's document.
-//! - `support`: what they share.
+//! - `docs`: README.md and docs/: console blocks are run, generated parts are compared.
+//! - `slt`: DataFusion's own test files over gRPC.
+//! - `statements`: errors, parameters, metadata of the engine.
+//! - `lists`: lists that are truncated, repeated, or have wrong totals and links.
+//! - `layers`: the imports between layers; no table's name in code.
+//! - `openapi`: the declarations against DigitalOcean's OpenAPI document.
+//! - `support`: shared code.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod answers;

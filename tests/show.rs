@@ -1,4 +1,4 @@
-//! SHOW and DESCRIBE, and the tables in `oceanflight.meta` that they are queries of.
+//! SHOW and DESCRIBE, and the tables of `oceanflight.meta` that they query.
 
 use oceanflight::error::Kind;
 use oceanflight::resource::Registry;

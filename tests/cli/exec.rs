@@ -1,11 +1,11 @@
-//! EXEC on the command line, and what ends while it is on its way.
+//! EXEC on the command line, and signals while its POST runs.
 
 use std::process::{Command, Stdio};
 
 use super::{Listening, Ran, Silent, oceanflight, query, run, signals};
 
 const TRANSFER: &str = "EXEC images.transfer @image_id='62137902', @region='sfo3'";
-/// The request of [`TRANSFER`], and an answer to it.
+/// The request of [`TRANSFER`], and a response to it.
 const POST: &str = "POST /v2/images/62137902/actions ";
 const STARTED: &str = r#"{"action": {"id": 7, "status": "in-progress", "type": "transfer"}}"#;
 

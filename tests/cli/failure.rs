@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::{ACTIONS, Ran, Silent, oceanflight, query, signals};
 
-/// Page 2 is no page: nothing to try again.
+/// Page 2 has an invalid body, which is not retried.
 const FAULT: &[&str] = &["--fault", "GET /v2/images/*/actions page=2 body={}"];
 
 #[test]

@@ -1,4 +1,4 @@
-//! `tables` and `settings`: what needs no network.
+//! `tables` and `settings`, which need no network.
 
 use super::{Ran, oceanflight, run};
 

@@ -1,8 +1,8 @@
-//! The log: which query a line belongs to.
+//! The log: lines have the id of their query.
 
 use super::query;
 
-/// The id of the query that the line about a request that is sent again belongs to.
+/// Returns the id of the query in the log line about a retried request.
 fn query_of_a_retry(fault: &str, sql: &str) -> Option<String> {
     let ran = query(&["--fault", fault, "--log", "warn", "--log-format", "json", "--format", "csv", sql]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -23,7 +23,7 @@ fn what_a_task_of_a_page_logs_has_the_querys_id() {
 #[test]
 fn what_a_task_of_an_operator_logs_has_the_querys_id() {
     let fault = "GET /v2/regions status=503 times=1";
-    // The inputs of a union are read by tasks that DataFusion starts.
+    // DataFusion reads the inputs of a union in tasks that it spawns.
     let sql = "SELECT slug FROM regions UNION ALL SELECT CAST(id AS TEXT) FROM images";
 
     assert!(query_of_a_retry(fault, sql).is_some());

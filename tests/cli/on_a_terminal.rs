@@ -1,4 +1,4 @@
-//! What differs for a person who watches.
+//! Output on a terminal.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -26,7 +26,7 @@ impl Write for Screen {
     }
 }
 
-/// A terminal of 40 columns, without a progress line: that one goes to the real standard error.
+/// Runs with a terminal of 40 columns. The progress line is off, because it is drawn on the real standard error.
 async fn run(arguments: &[&str]) -> (Exit, String, String) {
     let (stdout, stderr) = (Screen::default(), Screen::default());
     let mut console = Console {

@@ -1,4 +1,4 @@
-//! Statements, formats, and what is printed where.
+//! Statements, formats, standard output and standard error.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -29,7 +29,7 @@ fn each_format_is_printed() {
     }
 }
 
-/// An EXPLAIN's plan has lines; a table's cell has none.
+/// A plan of an EXPLAIN is printed as several lines; a cell of a table is one line.
 #[test]
 fn rows_with_the_columns_of_a_plan_are_a_table_and_an_explain_is_not() {
     let server = Listening::start("grpc://", oceanflight(&["serve", "--demo", "--listen", "127.0.0.1:0"]));
@@ -93,7 +93,7 @@ fn rows_can_be_a_failure() {
 fn a_reader_who_goes_is_no_error() {
     let mut command = oceanflight(&["query", "--demo", "--format", "csv"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Gone before the statement is there.
+    // The reader closes the pipe before the statement is sent.
     drop(child.stdout.take());
     child.stdin.take().unwrap().write_all(ACTIONS.as_bytes()).unwrap();
 
@@ -109,7 +109,7 @@ fn a_reader_who_goes_is_no_error_of_a_listing() {
 
     let ran = Ran::from(child.wait_with_output().unwrap());
 
-    // It may have been faster than we are.
+    // The program may have ended before the pipe was closed.
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
 }
 

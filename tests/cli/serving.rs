@@ -1,4 +1,4 @@
-//! `serve` and `demo`, from the banner to the signal.
+//! `serve` and `demo`: start, log and shutdown.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -79,7 +79,7 @@ async fn engine(account: &Running) -> Engine {
         .unwrap()
 }
 
-/// A server whose one query waits for the API, and which has been told to stop.
+/// Starts a server, runs a query that waits for the API, and stops the server.
 async fn stopping(grace: Duration) -> (Arc<Semaphore>, JoinHandle<Result<usize>>, JoinHandle<()>) {
     let held = Arc::new(Semaphore::new(0));
     let account = Running::start(demo::Options::default()).await.unwrap();
@@ -102,7 +102,7 @@ async fn stopping(grace: Duration) -> (Arc<Semaphore>, JoinHandle<Result<usize>>
     });
     account.account().received(1).await;
     stop.send(()).unwrap();
-    // The account stays as long as somebody may ask it.
+    // The account is kept alive while the query may send requests.
     tokio::spawn(async move {
         let _account = account;
         std::future::pending::<()>().await;

@@ -1,4 +1,4 @@
-//! Mistakes: each a clear error and its exit code, never a panic.
+//! Mistakes: each has a clear error and an exit code, and never panics.
 
 use std::net::TcpListener;
 
@@ -134,7 +134,7 @@ fn a_port_in_use_exits_with_2_and_says_how_to_get_another() {
 
 #[test]
 fn a_server_that_is_not_there_exits_with_5() {
-    // Bound and dropped: nobody listens there now.
+    // Bound and dropped: nothing listens on this port.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
 
     refused(&run(&["query", "--server", &address, "SELECT 1"]), 5, "error: cannot reach");
@@ -156,7 +156,7 @@ fn a_token_as_an_argument_is_refused_and_not_repeated() {
     }
 }
 
-/// Planning goes down such a chain by recursion: it once overflowed the stack, and took the whole server along.
+/// Planning recurses into such a chain: it once overflowed the stack, which ended the whole server.
 #[test]
 fn a_chain_of_conditions_is_answered_or_refused_and_never_kills_the_program() {
     let chain = |terms: usize| format!("SELECT count(*) FROM images WHERE {}", vec!["name = 'x'"; terms].join(" OR "));

@@ -226,7 +226,7 @@ async fn a_tables_columns_are_those_of_its_rows() {
     let told = decoded(Bytes::copy_from_slice(rows.column(4).as_binary::<i32>().value(0)));
     let answered = server.schema(&statement("SELECT * FROM information_schema.columns")).await.unwrap();
     let plain = |schema: &Schema| {
-        // A result's columns are all nullable, whatever the table says of them.
+        // All columns of a result are nullable, also those that are NOT NULL in the table.
         let field = |field: &arrow::datatypes::FieldRef| {
             field.as_ref().clone().with_metadata(Default::default()).with_nullable(true)
         };

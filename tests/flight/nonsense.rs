@@ -1,4 +1,4 @@
-//! Bytes that mean nothing are the caller's mistake: INVALID_ARGUMENT, in words.
+//! Bytes that do not decode are the client's mistake: INVALID_ARGUMENT, with a readable message.
 
 use super::*;
 

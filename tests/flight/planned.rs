@@ -1,4 +1,4 @@
-//! How often a statement is planned, and that what was planned before answers no other statement.
+//! How often a statement is planned, and that a cached plan is not used for another statement.
 
 use oceanflight::engine::Planned;
 
@@ -21,7 +21,7 @@ async fn a_prepared_select_is_planned_once_from_prepare_to_do_get() {
 
     assert_eq!(rows.column(0).as_primitive::<Int64Type>().value(0), 42);
     assert_eq!(engine.planned(), Planned { statements: 1, plans: 1 });
-    // The plan is gone; the statement is not.
+    // The plan was used up; the statement is still cached.
     assert_eq!(server.rows(&info).await.unwrap(), rows);
     assert_eq!(engine.planned(), Planned { statements: 1, plans: 2 });
 }

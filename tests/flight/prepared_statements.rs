@@ -1,4 +1,4 @@
-//! Prepared statements: what is told of them, what is bound and how.
+//! Prepared statements: schemas, parameters, binding.
 
 use super::*;
 
@@ -134,7 +134,7 @@ async fn a_bound_handle_works_at_another_server() {
     assert_eq!(start().await.value(&bound).await, 11);
 }
 
-/// As flightsql-dbapi binds: a union of all the types that it knows.
+/// flightsql-dbapi binds a union of all types that it knows.
 #[tokio::test]
 async fn a_dense_union_is_bound_as_its_value() {
     let server = start().await;
@@ -219,7 +219,7 @@ async fn rows_are_bounded_before_they_take_memory() {
     let server = start().await;
     let handle = server.handle("SELECT CAST(? AS BIGINT)").await;
 
-    // A billion nulls are a hundred bytes.
+    // A batch of a billion nulls has a hundred bytes.
     let refused = server.bind(&handle, row(vec![Arc::new(NullArray::new(1_000_000_000))])).await.unwrap_err();
 
     assert_eq!(refused.code(), Code::InvalidArgument);

@@ -1,4 +1,4 @@
-//! What else Flight has: handshake, actions, and what this server does not do.
+//! Other calls of Flight: handshake, actions, unsupported calls.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! A source file as text: without comments, strings and tests, and the paths that its code names.
+//! Reads a source file as text: blanks comments, strings and tests, and finds the paths in its code.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ pub(super) fn module_of(file: &str) -> Vec<String> {
     path.split('/').filter(|name| *name != "lib").map(str::to_owned).collect()
 }
 
-/// What a file's code names, each with its line.
+/// The paths in a file's code, each with its line.
 pub(super) struct Named {
     /// Paths from the crate's root (`crate`, `api`, …) or from a dependency's (`axum`, …).
     pub(super) paths: Vec<(usize, Vec<String>)>,
@@ -52,11 +52,11 @@ pub(super) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Goes through a file's tokens, and collects the paths in them.
+/// Reads a file's tokens, and collects the paths.
 struct Reader<'a> {
     tokens: Vec<Token<'a>>,
     at: usize,
-    /// The module at this place, and the depth of each inline `mod` around it.
+    /// The current module, and the depth of each inline `mod` around it.
     module: Vec<String>,
     inline: Vec<usize>,
     depth: usize,
@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
         self.at += 1;
     }
 
-    /// Notes a path as it is from the root.
+    /// Adds a path, resolved from the root.
     fn keep(&mut self, line: usize, path: Vec<String>) {
         let mut rest = path.as_slice();
         let mut base = match rest.first().map(String::as_str) {
@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The text with comments, and strings unless they are kept, as spaces: lines and places stay.
+/// Replaces comments, and strings unless `keep_strings`, by spaces; lines and positions stay the same.
 pub(super) fn blank(text: &str, keep_strings: bool) -> String {
     let mut blanked = String::with_capacity(text.len());
     let mut rest = text;
@@ -259,7 +259,7 @@ fn closing_quote(inside: &str) -> Option<usize> {
     })
 }
 
-/// Where `#[cfg(test)]` items stand in a blanked text.
+/// Returns the ranges of `#[cfg(test)]` items in a blanked text.
 pub(super) fn test_ranges(blanked: &str) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     for (start, _) in blanked.match_indices("#[cfg(test)]").chain(blanked.match_indices("#[cfg(all(test")) {
@@ -273,7 +273,7 @@ pub(super) fn test_ranges(blanked: &str) -> Vec<Range<usize>> {
     ranges
 }
 
-/// The modules in files of their own that a file declares for tests alone.
+/// Returns the modules in separate files that a file declares with `#[cfg(test)]`.
 pub(super) fn test_modules(file: &str, text: &str) -> Vec<String> {
     let blanked = blank(text, false);
     let declared = |range: Range<usize>| {

@@ -1,4 +1,4 @@
-//! What the tests share: an engine in front of a simulated account, over real HTTP.
+//! Shared by the tests: an engine that reads a simulated account over real HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use url::Url;
 
 /// The table's name in the simulated account.
 pub(crate) const ACTIONS: &str = "digitalocean/compute/image_actions";
-/// The image that has 366 actions, all of them settled.
+/// The image that has 366 actions, all of them completed or errored.
 pub(crate) const IMAGE: &str = "62137902";
 
 /// A simulated account, and an engine that reads it.
@@ -28,42 +28,42 @@ pub(crate) struct Stage {
     pub(crate) engine: Engine,
 }
 
-/// A query's rows as one batch, and what happened on its behalf.
+/// A query's rows as one batch, and its counts and notices.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) rows: RecordBatch,
     pub(crate) query: Arc<Query>,
 }
 
-/// A query of nobody, for plans that no engine runs.
+/// Returns a query for plans that run without an engine.
 pub(crate) fn a_query() -> Arc<Query> {
     let queries = Arc::new(Queries::default());
     let registered = queries.begin(Principal::local(), "", engine::Limits::default());
     let query = Arc::clone(&registered);
-    // It has not ended before the test has.
+    // Leaked, so that the query does not end before the test.
     std::mem::forget(registered);
     query
 }
 
 impl Stage {
-    /// Without limits, and with actions as many as told: `("62137902", 1_000)`.
+    /// Without limits, and with these numbers of actions: `("62137902", 1_000)`.
     pub(crate) async fn new(totals: &[(&str, usize)]) -> Self {
         Self::with_totals(totals, engine::Options::default()).await
     }
 
-    /// The same with a query's own options.
+    /// As [`Stage::new`], with options of the engine.
     pub(crate) async fn with_totals(totals: &[(&str, usize)], query: engine::Options) -> Self {
         let totals = totals.iter().map(|(image, rows)| format!("{image}={rows}").parse().unwrap()).collect();
         let demo = demo::Options { limits: Limits::off(), totals, ..demo::Options::default() };
         Self::with_query(demo, |_| {}, query).await
     }
 
-    /// With the simulator's options, and the client's changed.
+    /// With options of the simulated account, and changed options of the client.
     pub(crate) async fn with(demo: demo::Options, change: impl FnOnce(&mut api::Options)) -> Self {
         Self::with_query(demo, change, engine::Options::default()).await
     }
 
-    /// With a query's own options as well.
+    /// As [`Stage::with`], with options of the engine.
     pub(crate) async fn with_query(
         demo: demo::Options,
         change: impl FnOnce(&mut api::Options),
@@ -76,22 +76,22 @@ impl Stage {
         Self { demo, engine }
     }
 
-    /// Runs a statement to its end.
+    /// Runs a statement, and reads all its rows.
     pub(crate) async fn ask(&self, sql: &str) -> Result<Asked, Error> {
         ask(&self.engine, sql).await
     }
 
-    /// The statement's rows; it must not fail.
+    /// Returns the rows of a statement that must succeed.
     pub(crate) async fn rows(&self, sql: &str) -> RecordBatch {
         self.ask(sql).await.unwrap_or_else(|error| panic!("{sql}: {}", error.report())).rows
     }
 
-    /// The statement's error; it must fail.
+    /// Returns the error of a statement that must fail.
     pub(crate) async fn error(&self, sql: &str) -> Error {
         self.ask(sql).await.err().unwrap_or_else(|| panic!("`{sql}` answered rows"))
     }
 
-    /// The requests that the simulator got since the last call, as `GET /v2/images/7/actions?page=1`.
+    /// Returns the requests that the simulated account got since the last call, as `GET /v2/images/7/actions?page=1`.
     pub(crate) fn requests(&self) -> Vec<String> {
         let account = self.demo.account();
         let requests = account.requests();
@@ -104,18 +104,18 @@ impl Stage {
         requests.iter().map(|request| format!("{} {}{}", request.method, request.path, query(&request.query))).collect()
     }
 
-    /// Lets a fault, as text, happen from now on.
+    /// Injects a fault.
     pub(crate) fn inject(&self, fault: &str) {
         self.demo.account().inject(fault.parse().unwrap());
     }
 
-    /// What the simulator holds of an image's actions.
+    /// Returns the simulated account's actions of an image.
     pub(crate) fn actions(&self, image: &str) -> Vec<Json> {
         self.demo.account().rows(ACTIONS, Some(image)).unwrap()
     }
 }
 
-/// No limits, and pauses that nobody notices.
+/// Returns options without limits, and with short pauses before retries.
 pub(crate) fn client_options(url: &str) -> api::Options {
     let mut options = api::Options::new(Url::parse(url).unwrap(), Some(Secret::new("demo")));
     options.limit = limit::Options::unlimited(16);
@@ -123,7 +123,7 @@ pub(crate) fn client_options(url: &str) -> api::Options {
     options
 }
 
-/// Runs a statement to its end.
+/// Runs a statement, and reads all its rows.
 pub(crate) async fn ask(engine: &Engine, sql: &str) -> Result<Asked, Error> {
     let answer = engine.run(&Principal::local(), sql, None).await?;
     let batches: Vec<RecordBatch> = answer.rows.try_collect().await?;

@@ -1,4 +1,4 @@
-//! A server in front of a simulated account, asked over gRPC.
+//! A server in front of a simulated account, with a gRPC client.
 
 use std::fmt;
 
@@ -26,14 +26,14 @@ pub(crate) struct Wire {
     _stop: watch::Sender<bool>,
 }
 
-/// A statement that the server refused, or that failed.
+/// A statement that the server rejected, or that failed.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) when: When,
     pub(crate) status: Box<Status>,
 }
 
-/// How far a statement came.
+/// The call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
     /// Prepare and GetFlightInfo.
@@ -43,35 +43,36 @@ pub(crate) enum When {
 }
 
 impl Wire {
-    /// In front of an account as the fixtures have it.
+    /// Starts a server in front of an account with the rows of the fixtures.
     pub(crate) async fn start() -> Self {
         Self::of(Stage::new(&[]).await).await
     }
 
-    /// In front of this account.
+    /// Starts a server in front of this account.
     pub(crate) async fn of(stage: Stage) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopping) = watch::channel(false);
         let server = Server::builder().add_service(flight::service(stage.engine.clone(), stopping));
-        // Without it each answer of a debug build waits for a delayed ACK.
+        // Without it, each response of a debug build waits for a delayed ACK.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         tokio::spawn(server.serve_with_incoming(incoming));
         let client = connect(&address).await;
         Self { stage, client, address, _stop: stop }
     }
 
-    /// Another connection to the server.
+    /// Opens another connection to the server.
     pub(crate) async fn connect(&self) -> FlightSqlServiceClient<Channel> {
         connect(&self.address).await
     }
 
-    /// The rows of a statement, whose schema is the same in all three places; it must not fail.
+    /// Returns the rows of a statement that must succeed. Checks that prepare, FlightInfo and DoGet have the same
+    /// schema.
     pub(crate) async fn rows(&mut self, sql: &str) -> RecordBatch {
         self.ask(sql).await.unwrap_or_else(|refusal| panic!("{sql}: {refusal}"))
     }
 
-    /// As [`Wire::rows`], where the statement may fail.
+    /// As [`Wire::rows`], for a statement that may fail.
     pub(crate) async fn ask(&mut self, sql: &str) -> Result<RecordBatch, Refusal> {
         self.ask_with(sql, None).await
     }
@@ -113,7 +114,7 @@ impl Refusal {
         Self { when: When::Running, status: Box::new(error.into()) }
     }
 
-    /// What the message says behind `hint: `.
+    /// Returns the message's hint.
     pub(crate) fn hint(&self) -> Option<&str> {
         self.status.message().rsplit_once("\nhint: ").map(|(_, hint)| hint)
     }
