@@ -178,7 +178,7 @@ mod help {
     }
 
     #[test]
-    fn help_is_what_it_was() {
+    fn help_is_unchanged() {
         insta::assert_snapshot!("help", help(&["--help"]));
         insta::assert_snapshot!("help-serve", help(&["serve", "--help"]));
         insta::assert_snapshot!("help-query", help(&["query", "--help"]));

@@ -46,7 +46,7 @@ fn column(rows: &[Json], name: &str) -> Vec<Json> {
 }
 
 #[tokio::test]
-async fn every_table_answers_every_shape_of_query() {
+async fn every_table_supports_every_shape_of_query() {
     // One image has actions that complete while the test runs.
     let mut wire = Wire::of(Stage::new(&[("62137950", 6)]).await).await;
     for resource in Registry::built_in().iter() {

@@ -69,7 +69,7 @@ fn a_layer_imports_only_what_the_architecture_allows() {
 }
 
 #[test]
-fn nothing_about_one_table_stands_in_code() {
+fn code_contains_nothing_about_a_single_table() {
     let sources = sources(&["src", "crates/simulated-account/src"]);
     let tests: Vec<String> = sources.iter().flat_map(|(file, text)| test_modules(file, text)).collect();
     let names: BTreeSet<String> = Registry::built_in().iter().flat_map(|resource| specific_names(resource)).collect();
@@ -246,7 +246,7 @@ mod checker {
     }
 
     #[test]
-    fn what_is_allowed_is_let_through() {
+    fn allowed_imports_are_not_reported() {
         let cases = [
             "use crate::{api::Client, error::{Error, Result}, table};",
             "mod tests { use super::*; use super::super::fault; use super::super::super::api; }",
@@ -262,7 +262,7 @@ mod checker {
     }
 
     #[test]
-    fn the_whole_crate_is_no_import() {
+    fn the_crate_itself_is_not_an_import() {
         for text in ["use crate::*;", "use super::super::*;", "use crate::{self as root};"] {
             let found = found(text);
             assert_eq!(found.len(), 1, "{text}");
@@ -271,7 +271,7 @@ mod checker {
     }
 
     #[test]
-    fn a_dependency_is_named_in_its_layer_alone() {
+    fn a_dependency_is_allowed_only_in_its_layers() {
         let refused = "1: `table` names `reqwest::Client`; only api may name reqwest";
 
         assert_eq!(found("use reqwest::Client;"), [refused]);
@@ -283,7 +283,7 @@ mod checker {
     }
 
     #[test]
-    fn a_module_without_a_row_is_told_what_to_do() {
+    fn a_module_without_a_row_has_a_clear_error() {
         let declared = violations("src/lib.rs", "pub mod api;\nmod cache;");
         let file = violations("src/cache/mod.rs", "");
 

@@ -18,7 +18,7 @@ async fn column(sql: &str, name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_there_is_is_shown_from_the_top_down() {
+async fn show_lists_providers_services_resources_and_methods() {
     assert_eq!(rows("SHOW PROVIDERS").await, [json!({"name": "digitalocean"})]);
     assert_eq!(column("SHOW SERVICES IN digitalocean", "name").await, ["account", "compute"]);
     assert_eq!(
@@ -64,7 +64,7 @@ async fn lists_are_filtered_by_like_and_where_in_any_spelling() {
 }
 
 #[tokio::test]
-async fn a_name_may_lack_what_stands_before_it() {
+async fn a_name_may_be_unqualified() {
     let all = column("SHOW METHODS IN digitalocean.compute.images", "MethodName").await;
 
     for within in ["images", "compute.images", "Digitalocean.Compute.Images"] {
@@ -83,7 +83,7 @@ async fn a_name_may_lack_what_stands_before_it() {
 }
 
 #[tokio::test]
-async fn a_table_is_described_with_what_its_columns_tell() {
+async fn a_table_is_described_by_its_columns() {
     let described = rows("DESCRIBE digitalocean.compute.image_actions").await;
     let table = Registry::built_in().find("compute", "image_actions").unwrap();
 
@@ -98,7 +98,7 @@ async fn a_table_is_described_with_what_its_columns_tell() {
 }
 
 #[tokio::test]
-async fn extended_tells_what_is_required_and_what_is_pushed_down() {
+async fn extended_shows_required_and_pushed_down_columns() {
     let described = rows("DESCRIBE EXTENDED image_actions").await;
     let of = |name: &str| described.iter().find(|row| row["name"] == name).unwrap();
 
@@ -175,7 +175,7 @@ async fn every_declared_method_and_column_is_in_the_lists() {
 }
 
 #[tokio::test]
-async fn a_name_that_there_is_not_is_an_error_with_the_nearest() {
+async fn an_unknown_name_is_an_error_with_the_most_similar_name() {
     let stage = Stage::new(&[]).await;
     for (sql, expected) in [
         ("SHOW SERVICES IN digitalocan", "there is no provider `digitalocan`\nhint: did you mean `digitalocean`?"),

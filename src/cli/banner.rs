@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_banner_has_lines_to_copy_and_no_token() {
+    fn the_banner_has_commands_to_copy_and_no_token() {
         let text = banner("127.0.0.1:50051".parse().unwrap(), &settings(vec![]));
 
         assert!(!text.contains("secret"));
@@ -96,14 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn of_two_tokens_it_says_which_one_is_used() {
+    fn the_banner_shows_which_of_two_tokens_is_used() {
         let text = banner("127.0.0.1:1".parse().unwrap(), &settings(vec!["DIGITALOCEAN_ACCESS_TOKEN"]));
 
         assert!(text.contains("token from DIGITALOCEAN_TOKEN; another one in DIGITALOCEAN_ACCESS_TOKEN is not used"));
     }
 
     #[test]
-    fn an_address_that_others_reach_is_warned_about_and_lines_to_copy_work_here() {
+    fn an_exposed_address_has_a_warning_and_commands_for_this_machine() {
         let text = banner("0.0.0.0:7".parse().unwrap(), &settings(vec![]));
 
         assert!(text.contains("ready on grpc://0.0.0.0:7") && text.contains("\nwarning  anyone"), "{text}");

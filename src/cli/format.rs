@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn csv_has_a_header_once_and_nothing_for_null() {
+    fn csv_has_one_header_and_empty_cells_for_null() {
         assert_eq!(
             text(Format::Csv, &[batch(), batch().slice(1, 1)]),
             "id,name,started_at,region,sizes\n\
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn arrow_comes_back_as_it_was() {
+    fn arrow_round_trips() {
         let stream = written(Format::Arrow, OutputKind::Pipe, &[batch()]);
         let file = written(Format::Arrow, OutputKind::File, &[batch()]);
 
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn parquet_comes_back_as_it_was() {
+    fn parquet_round_trips() {
         let bytes = bytes::Bytes::from(written(Format::Parquet, OutputKind::File, &[batch()]));
 
         let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(bytes, 10).unwrap();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn the_format_is_the_one_that_was_asked_for_or_the_files() {
+    fn the_format_is_the_requested_one_or_that_of_the_extension() {
         let choose = |asked, file: Option<&str>| Format::choose(asked, file.map(Path::new));
 
         assert_eq!(choose(None, None).unwrap(), Format::Table);
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_terminal_refuses_what_is_binary() {
+    fn binary_formats_are_rejected_only_on_a_terminal() {
         for format in [Format::Arrow, Format::Parquet] {
             assert!(format.check(OutputKind::Terminal(80)).is_err(), "{format}");
             assert!(format.check(OutputKind::Pipe).is_ok(), "{format}");

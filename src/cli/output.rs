@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_there_only_when_it_is_kept() {
+    fn a_file_exists_only_after_keep() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("rows.csv");
         let mut output = Output::file(&file).unwrap();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_kept_leaves_the_old_one_and_nothing_else() {
+    fn without_keep_the_old_file_stays_and_no_other_is_left() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("rows.csv");
         fs::write(&file, "old").unwrap();
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_no_directory_is_refused_at_once() {
+    fn a_file_without_a_directory_is_rejected_at_once() {
         let error = Output::file(Path::new("/nowhere/rows.csv")).err().unwrap();
 
         assert_eq!(error.to_string(), "/nowhere/rows.csv cannot be written");

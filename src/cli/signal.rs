@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mask_of_ignored_signals_tells_of_sighup() {
+    fn sighup_is_found_in_the_mask_of_ignored_signals() {
         let status =
             |mask: &str| format!("Name:\toceanflight\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\nSigCgt:\t1\n");
 

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_stand_to_the_right_and_wide_characters_count_twice() {
+    fn numbers_are_right_aligned_and_wide_characters_count_twice() {
         let text = table(OutputKind::Pipe, &[(7, "web"), (1_000, "日本"), (12, "é")]);
 
         assert_eq!(text, "  id | name\n-----+-----\n   7 | web\n1000 | 日本\n  12 | é\n");
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_has_its_widest_cells_shortened_and_a_pipe_has_not() {
+    fn the_widest_cells_are_shortened_only_on_a_terminal() {
         let long = "x".repeat(100);
 
         let narrow = table(OutputKind::Terminal(30), &[(1, &long)]);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn only_as_much_is_cut_as_has_to_be() {
+    fn cells_are_not_shortened_more_than_necessary() {
         assert_eq!(fit(vec![4, 50, 30], 46), [4, 18, 18]);
         assert_eq!(fit(vec![4, 10], 80), [4, 10]);
         assert_eq!(fit(vec![20, 20, 20], 10), [8, 8, 8]);

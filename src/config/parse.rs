@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_read_with_and_without_a_unit() {
+    fn bytes_are_parsed_with_and_without_a_unit() {
         let cases = [("64 MiB", 67_108_864), ("1048576", 1_048_576), ("500kB", 500_000), ("1GiB", 1 << 30)];
 
         for (text, expected) in cases {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_of_bytes_is_refused() {
+    fn an_invalid_number_of_bytes_is_rejected() {
         for text in ["", "0", "MiB", "-1", "1.5 MiB", "64 miles", "99999999999999999999", "18446744073709551615 GiB"] {
             assert!(bytes(text).is_err(), "{text}");
         }
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_has_a_host_and_nothing_to_hide() {
+    fn a_url_has_a_host_and_no_secret() {
         for text in ["https://api.digitalocean.com", "http://127.0.0.1:8080", "https://proxy.example/do/"] {
             assert!(url(text).is_ok(), "{text}");
         }

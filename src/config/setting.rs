@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_settings_have_a_name_in_common() {
+    fn no_two_settings_have_the_same_flag() {
         for (at, setting) in SETTINGS.iter().enumerate() {
             let twin = SETTINGS[..at].iter().find(|other| other.flag == setting.flag);
             assert_eq!(twin.map(|twin| twin.key), None, "`{}` has the same flag", setting.key);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clients_and_the_engines_defaults_are_these() {
+    fn the_defaults_are_those_of_the_client() {
         let settings = Settings::default();
         let api = settings.api_options();
         let own = crate::api::Options::new(settings.api_url.clone(), None);

@@ -36,7 +36,7 @@ fn file_problem(toml: &str) -> String {
 }
 
 #[test]
-fn nothing_written_is_the_default() {
+fn without_settings_the_defaults_are_used() {
     let resolved = resolve_with(&[], &[]).unwrap();
 
     assert_eq!(resolved.settings, Settings::default());
@@ -44,7 +44,7 @@ fn nothing_written_is_the_default() {
 }
 
 #[test]
-fn a_flag_counts_before_a_variable_before_a_file() {
+fn a_flag_wins_over_a_variable_over_a_file() {
     let directory = directory("log = 'error'\n[query]\ntimeout = '1s'\nmax_wait = '1s'\n[api]\nmax_body_bytes = 7\n");
     let file = directory.path().join("oceanflight.toml");
     let environment = environment(&[("OCEANFLIGHT_QUERY_TIMEOUT", "2s"), ("OCEANFLIGHT_QUERY_MAX_WAIT", "2s")]);
@@ -61,7 +61,7 @@ fn a_flag_counts_before_a_variable_before_a_file() {
 }
 
 #[test]
-fn the_file_in_the_config_directory_is_read_and_need_not_be_there() {
+fn the_file_in_the_config_directory_is_optional() {
     let home = tempfile::tempdir().unwrap();
     let variables = Environment::from_iter([("HOME", home.path())]);
     assert_eq!(resolve(Layer::default(), None, &variables).unwrap().settings, Settings::default());
@@ -74,14 +74,14 @@ fn the_file_in_the_config_directory_is_read_and_need_not_be_there() {
 }
 
 #[test]
-fn a_file_that_is_named_has_to_be_there() {
+fn a_named_file_must_exist() {
     let problem = problem(&[], &[("OCEANFLIGHT_CONFIG", "/nowhere/of.toml")]);
 
     assert!(problem.starts_with("the settings file /nowhere/of.toml cannot be read: "), "{problem}");
 }
 
 #[test]
-fn mistakes_in_a_file_have_its_name_and_line() {
+fn errors_in_a_file_have_its_name_and_line() {
     let cases = [
         ("\nlisten = '127.0.0.1'", "oceanflight.toml:2: `listen` takes an address and a port"),
         (
@@ -103,7 +103,7 @@ fn mistakes_in_a_file_have_its_name_and_line() {
 }
 
 #[test]
-fn a_token_in_the_file_is_refused_and_not_shown() {
+fn a_token_in_the_file_is_rejected_and_not_shown() {
     for toml in ["token = 'dop_v1_secret'", "token_file = 'dop_v1_secret'", "dop_v1_secret", "token = dop_v1_secret"] {
         let problem = file_problem(toml);
         assert!(!problem.contains("secret"), "{problem}");
@@ -111,7 +111,7 @@ fn a_token_in_the_file_is_refused_and_not_shown() {
 }
 
 #[test]
-fn an_unknown_variable_is_told_with_the_nearest_name_and_stops_nothing() {
+fn an_unknown_variable_is_a_warning_with_the_most_similar_name() {
     let told = |name: &str| {
         let resolved = resolve_with(&[], &[(name, "127.0.0.1:1")]).unwrap();
         assert_eq!(resolved.settings, Settings::default(), "{name}");
@@ -128,7 +128,7 @@ fn an_unknown_variable_is_told_with_the_nearest_name_and_stops_nothing() {
 }
 
 #[test]
-fn the_tests_own_variable_and_an_empty_one_are_left_alone() {
+fn the_variable_of_the_tests_and_empty_variables_are_ignored() {
     let variables = [("OCEANFLIGHT_OPENAPI", "/tmp/x.json"), ("OCEANFLIGHT_LISTEN", ""), ("DIGITALOCEAN_TOKEN", "")];
 
     assert_eq!(resolve_with(&[], &variables).unwrap().settings, Settings::default());
@@ -136,7 +136,7 @@ fn the_tests_own_variable_and_an_empty_one_are_left_alone() {
 
 #[cfg(unix)]
 #[test]
-fn a_variable_that_is_not_text_is_refused() {
+fn a_variable_that_is_not_utf_8_is_rejected() {
     use std::os::unix::ffi::OsStringExt;
     let garbage = std::ffi::OsString::from_vec(vec![0xff]);
     let variables = Environment::from_iter([(std::ffi::OsString::from("DIGITALOCEAN_TOKEN"), garbage)]);
@@ -147,7 +147,7 @@ fn a_variable_that_is_not_text_is_refused() {
 }
 
 #[test]
-fn the_first_variable_wins_and_the_other_is_remembered() {
+fn the_first_token_variable_wins_and_the_other_is_reported() {
     let both = [("DIGITALOCEAN_TOKEN", "first"), ("DIGITALOCEAN_ACCESS_TOKEN", "second")];
 
     let token = resolve_with(&[], &both).unwrap().settings.token.unwrap();
@@ -158,14 +158,14 @@ fn the_first_variable_wins_and_the_other_is_remembered() {
 }
 
 #[test]
-fn two_variables_with_one_token_are_no_conflict() {
+fn two_variables_with_the_same_token_are_not_a_conflict() {
     let both = [("DIGITALOCEAN_TOKEN", "one"), ("DIGITALOCEAN_ACCESS_TOKEN", "one\n")];
 
     assert!(resolve_with(&[], &both).unwrap().settings.token.unwrap().passed_over.is_empty());
 }
 
 #[test]
-fn a_token_file_counts_before_the_variables_only_if_it_is_as_near() {
+fn a_token_file_wins_over_the_variables_unless_only_the_file_names_it() {
     let directory = directory("token_file = 'token'");
     std::fs::write(directory.path().join("token"), " from_file \r\n").unwrap();
     let (file, token_file) = (directory.path().join("oceanflight.toml"), directory.path().join("token"));
@@ -219,7 +219,7 @@ fn a_malformed_token_in_a_variable_is_named_and_not_shown() {
 }
 
 #[test]
-fn a_token_goes_over_plain_http_to_this_machine_alone() {
+fn a_token_is_sent_over_plain_http_only_to_this_machine() {
     let token = [("DIGITALOCEAN_TOKEN", "t")];
     for url in ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "https://example.com"] {
         assert!(resolve_with(&[("api_url", url)], &token).is_ok(), "{url}");
@@ -242,7 +242,7 @@ fn a_password_in_a_url_is_not_shown() {
 }
 
 #[test]
-fn an_address_that_others_reach_is_refused_unless_it_is_meant() {
+fn an_address_that_others_can_reach_needs_permission() {
     let open = [("listen", "0.0.0.0:50051")];
     let settings = resolve_with(&open, &[]).unwrap().settings;
     assert!(matches!(settings.address(), Err(Error::Exposed { .. })));
@@ -253,7 +253,7 @@ fn an_address_that_others_reach_is_refused_unless_it_is_meant() {
 }
 
 #[test]
-fn a_simulated_account_takes_no_token() {
+fn a_simulated_account_uses_no_token() {
     let settings = resolve_with(&[("demo", "true")], &[("DIGITALOCEAN_TOKEN", "real")]).unwrap().settings;
 
     assert!(settings.demo);
@@ -261,7 +261,7 @@ fn a_simulated_account_takes_no_token() {
 }
 
 #[test]
-fn of_a_simulated_account_and_a_url_the_nearer_one_counts() {
+fn of_demo_and_a_url_the_one_with_higher_precedence_wins() {
     let variable = [("OCEANFLIGHT_API_URL", "https://example.com")];
     assert!(resolve_with(&[("demo", "true")], &variable).unwrap().settings.demo);
 
@@ -278,7 +278,7 @@ fn a_switch_can_be_turned_off_again() {
 }
 
 #[test]
-fn a_file_is_read_from_text_without_touching_the_disk() {
+fn a_layer_is_parsed_from_text_without_a_file() {
     let layer = Layer::from_toml(Path::new("of.toml"), "[api]\nattempt_timeout = '5s'").unwrap();
 
     assert_eq!(layer.get("api.attempt_timeout").unwrap().origin.to_string(), "of.toml:2");
@@ -286,7 +286,7 @@ fn a_file_is_read_from_text_without_touching_the_disk() {
 }
 
 #[test]
-fn a_malformed_token_that_is_not_used_is_no_error() {
+fn a_malformed_token_that_is_not_used_is_not_an_error() {
     let second = [("DIGITALOCEAN_TOKEN", "good"), ("DIGITALOCEAN_ACCESS_TOKEN", "not good")];
 
     let token = resolve_with(&[], &second).unwrap().settings.token.unwrap();
@@ -295,7 +295,7 @@ fn a_malformed_token_that_is_not_used_is_no_error() {
 }
 
 #[test]
-fn a_file_that_is_larger_than_any_token_is_refused_and_not_cut() {
+fn a_file_that_is_larger_than_any_token_is_rejected_and_not_truncated() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "a".repeat(100_000)).unwrap();
 

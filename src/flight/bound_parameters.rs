@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_row_bound_is_the_one_remembered() {
+    fn the_last_bound_row_is_stored() {
         let bound = BoundParameters::default();
         bound.remember(1, row(10));
         bound.remember(2, row(20));
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_is_forgotten_first() {
+    fn the_oldest_entry_is_removed_first() {
         let bound = BoundParameters::default();
         for nonce in 0..=ENTRIES as u64 {
             bound.remember(nonce, row(0));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn large_rows_push_out_others_sooner() {
+    fn large_rows_are_limited_by_their_bytes() {
         let bound = BoundParameters::default();
         let text = StringArray::from(vec!["x".repeat(BYTES - 1_000)]);
         let large = RecordBatch::try_from_iter([("1", Arc::new(text) as _)]).unwrap();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_closed_is_forgotten() {
+    fn closing_removes_the_rows() {
         let bound = BoundParameters::default();
         bound.remember(1, row(10));
 

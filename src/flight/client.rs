@@ -218,14 +218,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_read_in_the_ways_that_drivers_write_it() {
+    fn an_address_may_have_the_schemes_of_the_drivers() {
         for server in ["grpc://127.0.0.1:31337", "grpc+tcp://127.0.0.1:31337", "127.0.0.1:31337"] {
             assert_eq!(endpoint(server).unwrap().uri(), "http://127.0.0.1:31337", "{server}");
         }
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn an_invalid_address_is_rejected() {
         assert!(matches!(endpoint("grpc+tls://localhost:1"), Err(Fault::Tls(_))));
         assert!(matches!(endpoint("ftp://localhost:1"), Err(Fault::Address(_))));
         assert!(matches!(endpoint("grpc://"), Err(Fault::Address(_))));

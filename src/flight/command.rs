@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_command_is_refused_by_what_is_wrong_with_it() {
+    fn bytes_that_are_not_a_command_have_a_precise_error() {
         const URL: &str = "type.googleapis.com/arrow.flight.protocol.sql.";
 
         assert_eq!(refusal(b""), "the ticket is empty");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_refused() {
+    fn a_path_is_rejected() {
         assert!(matches!(of_descriptor(&FlightDescriptor::new_path(vec!["images".into()])), Err(Fault::Path)));
     }
 
@@ -167,7 +167,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
+        fn any_bytes_decode_without_a_panic(bytes: Vec<u8>) {
             let _ = of_ticket(&bytes);
         }
     }

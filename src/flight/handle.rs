@@ -156,7 +156,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_handle_comes_back_as_it_was_given(
+        fn a_handle_decodes_to_what_was_encoded(
             sql: String,
             bound in proptest::option::of((any::<Option<i64>>(), any::<Option<String>>())),
             nonce: u64,
@@ -172,13 +172,13 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
+        fn any_bytes_decode_without_a_panic(bytes: Vec<u8>) {
             let _ = StatementHandle::decode(&bytes);
             let _ = PreparedHandle::decode(&bytes);
         }
 
         #[test]
-        fn any_bytes_for_parameters_are_refused_without_a_panic(parameters in proptest::collection::vec(any::<u8>(), 1..200)) {
+        fn any_bytes_for_parameters_are_rejected_without_a_panic(parameters in proptest::collection::vec(any::<u8>(), 1..200)) {
             let handle = proto::StatementHandle { version: VERSION, parameters, ..Default::default() };
 
             prop_assert!(StatementHandle::decode(&handle.encode_to_vec()).is_err());
@@ -194,7 +194,7 @@ mod tests {
         }
 
         #[test]
-        fn rows_beyond_the_bound_are_refused(rows in MOST_ROWS + 1..2_000_000_000) {
+        fn rows_above_the_limit_are_rejected(rows in MOST_ROWS + 1..2_000_000_000) {
             let nulls: ArrayRef = Arc::new(arrow::array::NullArray::new(rows));
             let rows = RecordBatch::try_from_iter_with_nullable([("1", nulls, true)]).unwrap();
 
@@ -202,7 +202,7 @@ mod tests {
         }
 
         #[test]
-        fn another_version_is_refused_by_its_number(version in 2u32..) {
+        fn another_version_is_rejected_with_its_number(version in 2u32..) {
             let handle = proto::PreparedHandle { version, ..Default::default() }.encode_to_vec();
 
             prop_assert!(matches!(PreparedHandle::decode(&handle), Err(Fault::HandleVersion(found)) if found == version));

@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_comes_back() {
+    fn a_bearer_token_is_returned() {
         assert_eq!(answered("Bearer None").unwrap(), "Bearer None");
     }
 
@@ -60,12 +60,12 @@ mod tests {
     }
 
     #[test]
-    fn nobody_becomes_anybody() {
+    fn a_client_without_credentials_gets_a_token() {
         assert!(answer(&MetadataMap::new()).unwrap().metadata().contains_key(HEADER));
     }
 
     #[test]
-    fn another_scheme_is_refused() {
+    fn another_scheme_is_rejected() {
         assert!(matches!(answered("Negotiate abc"), Err(Fault::Authorization)));
     }
 }

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn two_preparations_have_two_numbers() {
+    fn two_preparations_have_different_nonces() {
         assert_ne!(nonce(), nonce());
     }
 }

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn every_id_of_the_specification_is_answered_and_no_other() {
+    fn every_id_of_the_specification_has_a_value_and_no_other() {
         let specified: Vec<u32> = (0..10_000).filter(|id| is_known(*id)).collect();
 
         let answered: Vec<u32> = answered(vec![]).into_keys().collect();
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_asked_for_is_answered() {
+    fn only_requested_ids_are_returned() {
         assert_eq!(answered(vec![8, 0, 8, 77_777]).into_keys().collect::<Vec<_>>(), [0, 8]);
         assert!(answered(vec![77_777]).is_empty());
     }
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_told_is_that_of_the_answer() {
+    fn the_schema_is_that_of_the_batch() {
         let command = CommandGetSqlInfo::default();
 
         assert_eq!(command.batch(&ServerMetadata::default()).unwrap().schema(), command.schema());

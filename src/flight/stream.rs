@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_empty_answer_still_has_its_schema() {
+    async fn a_stream_without_rows_has_its_schema() {
         let batches = stream::empty().boxed();
         let frames =
             FlightRows { schema: numbers(0).schema(), batches, ends_itself: false, query: None }.encode(running());
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dictionary_is_told_as_its_values() {
+    fn a_dictionary_is_sent_as_its_values() {
         let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
         let schema = Arc::new(Schema::new(vec![Field::new("d", dictionary, false)]));
 

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_are_filtered_by_type_as_it_is_written() {
+    fn tables_are_filtered_by_type_and_case_matters() {
         let of_types = |types: &[&str]| {
             let table_types = types.iter().copied().map(str::to_owned).collect();
             names(&CommandGetTables { table_types, ..Default::default() })
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tables_name_is_a_pattern_that_can_be_escaped() {
+    fn a_tables_name_is_a_pattern_with_escapes() {
         let like = |pattern: &str| {
             names(&CommandGetTables { table_name_filter_pattern: Some(pattern.into()), ..Default::default() })
         };
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_catalog_is_no_pattern_and_an_empty_one_has_nothing() {
+    fn a_catalog_is_not_a_pattern_and_an_empty_one_has_no_tables() {
         let of = |catalog: &str| names(&CommandGetTables { catalog: Some(catalog.into()), ..Default::default() });
 
         assert_eq!(of("digitalocean").len(), 3);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_says_its_type_and_its_remark() {
+    fn a_column_has_its_type_and_its_remark() {
         let images = described(&table("images", "TABLE"));
 
         let id = images.field(0).metadata();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_longer_than_any_name_is_refused() {
+    fn a_pattern_longer_than_any_name_is_rejected() {
         let command = CommandGetTables { table_name_filter_pattern: Some("_".repeat(2_000)), ..Default::default() };
 
         assert!(matches!(command.batch(&ServerMetadata::default()), Err(Fault::LongPattern { characters: 2_000 })));

@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pages_own_statement_is_read() {
+    fn the_statement_of_stackqls_documentation_is_parsed() {
         let page =
             "EXEC digitalocean.compute.image_actions.image_actions_post \n@image_id='{{ image_id }}' --required;";
 
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_write_it_is_the_same() {
+    fn every_form_has_the_same_meaning() {
         let plain = "EXEC a.b.c.m @x='1', @@json='{\"y\": 2}'";
         for text in [
             plain,
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn it_waits_by_a_hint_or_by_an_argument() {
+    fn a_hint_or_an_argument_makes_it_wait() {
         let awaiting = "EXEC /*+ AWAIT */ m @x=1";
         for text in [awaiting, "EXEC /*+showresults*/ /*+ await */ m @x=1", "EXEC m @x=1 /*+ SHOWRESULTS, AWAIT */"] {
             assert_eq!(printed(text), awaiting, "{text}");
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_says_what_and_where() {
+    fn syntax_errors_name_the_problem() {
         for (text, expected) in [
             ("EXEC", "Expected: identifier"),
             ("EXEC m @", "Expected: the end"),
@@ -419,14 +419,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read_as_it_was(written in any_exec()) {
+        fn the_printed_form_parses_to_the_same_statement(written in any_exec()) {
             let text = written.to_string();
 
             prop_assert_eq!(exec(&text).map_err(|fault| format!("{text}: {fault}")), Ok(written));
         }
 
         #[test]
-        fn any_text_is_read_or_refused(text: String, rest in "[@=,'?$a-z(){}*/+. -]{0,40}") {
+        fn any_text_is_parsed_or_rejected(text: String, rest in "[@=,'?$a-z(){}*/+. -]{0,40}") {
             for text in [text.clone(), format!("EXEC {text}"), format!("EXEC m {rest}{text}"), format!("CALL m({rest}{text}")] {
                 if let Ok(Statement { body: StatementBody::Exec(read), .. }) = parse_statement(&text) {
                     let again = exec(&read.to_string());

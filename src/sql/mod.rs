@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_datafusion_knows_is_left_to_it() {
+    fn datafusion_parses_its_own_statements() {
         for text in ["SHOW TABLES", "SHOW ALL", "SHOW COLUMNS FROM t", "DESCRIBE SELECT 1", "EXPLAIN SELECT 1"] {
             assert!(matches!(parse(text).unwrap().body, StatementBody::Sql(_)), "{text}");
         }
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exec_can_be_explained_and_not_analyzed() {
+    fn an_exec_can_be_explained_but_not_analyzed() {
         for text in ["EXPLAIN EXEC a.b.c.d", "EXPLAIN VERBOSE CALL a.b.c.d()", "explain -- x\n exec a.b.c.d;"] {
             assert!(matches!(parse(text).unwrap().body, StatementBody::ExplainExec { .. }), "{text}");
         }
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn an_explain_is_told_by_its_first_word() {
+    fn an_explain_is_recognized_by_its_first_word() {
         for text in ["EXPLAIN SELECT 1", "-- a\n explain /* b */ analyze SELECT 1", "; EXPLAIN EXEC a.b.c.d"] {
             assert!(is_explain(text), "{text}");
         }
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_quotes_and_a_trailing_semicolon_are_taken() {
+    fn comments_quotes_and_a_trailing_semicolon_are_accepted() {
         for text in
             ["SELECT 1;", "-- a\nSELECT 1 -- required;", "SELECT 1 /* b */ ; -- c", "SELECT '--', \"x\" FROM t;"]
         {
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_statement_is_refused() {
+    fn text_that_is_not_one_statement_is_rejected() {
         assert_eq!(parse("").unwrap_err(), Fault::Empty);
         assert_eq!(parse(" -- nothing\n ; ").unwrap_err(), Fault::Empty);
         assert_eq!(parse("SELECT 1; SELECT 2").unwrap_err(), Fault::Several(2));

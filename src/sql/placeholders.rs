@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_in_place_of_a_name_a_type_or_a_unit_is_told_apart() {
+    fn a_parameter_in_place_of_a_name_a_type_or_a_unit_has_its_own_error() {
         for text in [
             "SELECT EXTRACT(? FROM now())",
             "SELECT CAST(1 AS ?)",

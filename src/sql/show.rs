@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn each_listing_is_read_with_its_parts() {
+    fn each_show_is_parsed_with_its_clauses() {
         let all = show("SHOW PROVIDERS;");
         assert_eq!((all.listing, all.extended, all.within.len()), (ShowKind::Providers, false, 0));
 
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_and_a_method_are_described() {
+    fn describe_is_parsed_for_tables_and_methods() {
         let described = |text| {
             let Describe { thing, extended, name } = describe(text);
             (thing, extended, name.join("."))

@@ -10,7 +10,7 @@ const POST: &str = "POST /v2/images/62137902/actions ";
 const STARTED: &str = r#"{"action": {"id": 7, "status": "in-progress", "type": "transfer"}}"#;
 
 #[test]
-fn what_is_typed_is_carried_out_and_its_row_shown() {
+fn an_exec_is_executed_and_its_row_is_printed() {
     let ran = query(&["--format", "jsonl", TRANSFER]);
 
     assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 1), "{ran:?}");
@@ -19,7 +19,7 @@ fn what_is_typed_is_carried_out_and_its_row_shown() {
 }
 
 #[test]
-fn a_lost_answer_has_an_exit_code_of_its_own() {
+fn a_lost_response_has_its_own_exit_code() {
     let ran = query(&["--fault", "POST ** reset-after", TRANSFER]);
 
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(6), ""), "{ran:?}");
@@ -28,7 +28,7 @@ fn a_lost_answer_has_an_exit_code_of_its_own() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_read_has_the_same_exit_code_and_says_that_it_was_accepted() {
+fn an_unreadable_success_has_the_same_exit_code_and_is_reported_as_accepted() {
     let ran = query(&["--fault", "POST ** answer-after=202 null", TRANSFER]);
 
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(6), ""), "{ran:?}");
@@ -39,7 +39,7 @@ fn an_answer_that_cannot_be_read_has_the_same_exit_code_and_says_that_it_was_acc
 }
 
 #[test]
-fn it_awaits_the_end_and_tells_what_was_started_where_there_is_none() {
+fn await_waits_for_the_end_or_reports_the_started_action() {
     let sql = "EXEC /*+ AWAIT */ images.convert @image_id=62138001";
     let done = query(&["--settle", "0s", "--format", "jsonl", sql]);
     let failed = query(&["--fault", "GET /v2/images/*/actions/* set=/action/status \"errored\"", sql]);
@@ -51,7 +51,7 @@ fn it_awaits_the_end_and_tells_what_was_started_where_there_is_none() {
 }
 
 #[test]
-fn a_served_account_is_not_written_to_unless_that_is_said() {
+fn a_server_rejects_exec_without_allow_writes() {
     let mut demo = Listening::start("http://", oceanflight(&["demo", "--listen", "127.0.0.1:0"]));
     let serve = |more: &[&str]| {
         let mut command = oceanflight(&[&["serve", "--listen", "127.0.0.1:0", "--api-url", &demo.url], more].concat());
@@ -85,7 +85,7 @@ fn a_served_account_is_not_written_to_unless_that_is_said() {
 }
 
 #[test]
-fn the_values_of_arguments_are_logged_only_where_they_are_asked_for() {
+fn the_values_of_arguments_are_logged_only_on_request() {
     let names = query(&["--log", "oceanflight::audit=info", TRANSFER]);
     let values = query(&["--log", "oceanflight::audit::values=debug", TRANSFER]);
 
@@ -95,7 +95,7 @@ fn the_values_of_arguments_are_logged_only_where_they_are_asked_for() {
 }
 
 #[test]
-fn a_simulated_account_that_is_served_is_written_to() {
+fn a_server_of_a_simulated_account_runs_exec() {
     let server = Listening::start("grpc://", oceanflight(&["serve", "--demo", "--listen", "127.0.0.1:0"]));
     let off = ["serve", "--demo", "--allow-writes=false", "--listen", "127.0.0.1:0"];
     let off = Listening::start("grpc://", oceanflight(&off));
@@ -106,7 +106,7 @@ fn a_simulated_account_that_is_served_is_written_to() {
 
 #[cfg(unix)]
 #[test]
-fn a_signal_waits_for_the_post_and_tells_what_it_started() {
+fn after_a_signal_the_post_is_awaited_and_its_action_reported() {
     for signal in signals() {
         let (api, url) = Silent::start();
         let mut command = oceanflight(&["query", "--api-url", &url, "--log", "oceanflight::audit=info", TRANSFER]);
@@ -132,7 +132,7 @@ fn a_signal_waits_for_the_post_and_tells_what_it_started() {
 
 #[cfg(unix)]
 #[test]
-fn a_second_signal_ends_no_post() {
+fn a_second_signal_does_not_end_a_post() {
     let (api, url) = Silent::start();
     let mut command = oceanflight(&["query", "--api-url", &url, TRANSFER]);
     command.env("DIGITALOCEAN_TOKEN", "t").stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -155,7 +155,7 @@ fn a_second_signal_ends_no_post() {
 
 #[cfg(unix)]
 #[test]
-fn a_signal_ends_an_await_and_tells_what_was_started() {
+fn a_signal_ends_an_await_and_the_started_action_is_reported() {
     let (api, url) = Silent::start();
     let awaiting = format!("{TRANSFER}, @@await='1h'");
     let mut command = oceanflight(&["query", "--api-url", &url, &awaiting]);
@@ -174,7 +174,7 @@ fn a_signal_ends_an_await_and_tells_what_was_started() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_terminal_that_is_closed_is_one_signal_however_often_it_says_so() {
+fn repeated_sighups_of_a_closed_terminal_count_once() {
     if !signals().contains(&"-HUP") {
         return;
     }
@@ -203,7 +203,7 @@ fn a_terminal_that_is_closed_is_one_signal_however_often_it_says_so() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_server_that_was_started_to_ignore_a_closed_terminal_ignores_it() {
+fn a_server_started_with_sighup_ignored_ignores_it() {
     let serve = format!("trap '' HUP; exec {} serve --demo --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_oceanflight"));
     let mut command = Command::new("sh");
     command.env_clear().env("HOME", "/nonexistent").args(["-c", &serve]).stdin(Stdio::null());
@@ -219,7 +219,7 @@ fn a_server_that_was_started_to_ignore_a_closed_terminal_ignores_it() {
 
 #[cfg(unix)]
 #[test]
-fn a_server_that_is_told_twice_to_stop_still_waits_for_the_post() {
+fn after_a_second_signal_a_server_still_waits_for_the_post() {
     let (api, url) = Silent::start();
     let mut command = oceanflight(&["serve", "--listen", "127.0.0.1:0", "--allow-writes", "--api-url", &url]);
     command.env("DIGITALOCEAN_TOKEN", "t");

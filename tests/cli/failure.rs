@@ -9,7 +9,7 @@ use super::{ACTIONS, Ran, Silent, oceanflight, query, signals};
 const FAULT: &[&str] = &["--fault", "GET /v2/images/*/actions page=2 body={}"];
 
 #[test]
-fn what_was_printed_is_said_to_be_incomplete() {
+fn incomplete_output_is_reported_as_incomplete() {
     let ran = query(&[FAULT, &["--format", "csv", ACTIONS]].concat());
 
     assert_eq!(ran.code, Some(1), "{ran:?}");
@@ -18,7 +18,7 @@ fn what_was_printed_is_said_to_be_incomplete() {
 }
 
 #[test]
-fn a_table_shows_the_rows_that_came() {
+fn a_table_shows_the_rows_before_an_error() {
     let ran = query(&[FAULT, &[ACTIONS]].concat());
 
     assert_eq!(ran.code, Some(1), "{ran:?}");
@@ -33,7 +33,7 @@ fn json_that_is_incomplete_does_not_parse() {
 }
 
 #[test]
-fn nothing_printed_is_not_incomplete() {
+fn no_output_is_not_reported_as_incomplete() {
     let ran = query(&["--fault", "GET /v2/images/*/actions page=1 body={}", "--format", "csv", ACTIONS]);
 
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
@@ -41,7 +41,7 @@ fn nothing_printed_is_not_incomplete() {
 }
 
 #[test]
-fn a_file_is_whole_or_not_there() {
+fn a_file_is_complete_or_not_created() {
     let directory = tempfile::tempdir().unwrap();
     let files = || std::fs::read_dir(directory.path()).unwrap().count();
 

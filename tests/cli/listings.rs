@@ -21,7 +21,7 @@ fn a_tables_columns_are_shown_by_any_of_its_names() {
 }
 
 #[test]
-fn settings_show_where_they_come_from_and_never_the_token() {
+fn settings_are_listed_with_their_origin_and_without_the_token() {
     let mut command = oceanflight(&["settings", "--listen", "[::1]:7", "--format", "csv"]);
     command.env("DIGITALOCEAN_ACCESS_TOKEN", "dop_v1_leak").env("OCEANFLIGHT_QUERY_TIMEOUT", "9s");
 

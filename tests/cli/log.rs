@@ -14,14 +14,14 @@ fn query_of_a_retry(fault: &str, sql: &str) -> Option<String> {
 }
 
 #[test]
-fn what_a_task_of_a_page_logs_has_the_querys_id() {
+fn log_lines_of_a_pages_task_have_the_querys_id() {
     let fault = "GET /v2/images/62137902/actions page=2 status=503 times=1";
 
     assert!(query_of_a_retry(fault, super::ACTIONS).is_some());
 }
 
 #[test]
-fn what_a_task_of_an_operator_logs_has_the_querys_id() {
+fn log_lines_of_an_operators_task_have_the_querys_id() {
     let fault = "GET /v2/regions status=503 times=1";
     // DataFusion reads the inputs of a union in tasks that it spawns.
     let sql = "SELECT slug FROM regions UNION ALL SELECT CAST(id AS TEXT) FROM images";

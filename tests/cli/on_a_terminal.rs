@@ -51,7 +51,7 @@ async fn a_table_fits() {
 }
 
 #[tokio::test]
-async fn binary_formats_are_refused() {
+async fn binary_formats_are_rejected() {
     let (exit, stdout, stderr) = run(&["query", "--demo", "--format", "parquet", "SELECT 1"]).await;
 
     assert_eq!((exit, stdout.as_str()), (Exit::Refused, ""));
@@ -59,7 +59,7 @@ async fn binary_formats_are_refused() {
 }
 
 #[tokio::test]
-async fn nobody_is_kept_waiting_for_a_statement() {
+async fn sql_is_not_read_from_a_terminal() {
     let (exit, _, stderr) = run(&["query", "--demo"]).await;
 
     assert_eq!(exit, Exit::Refused);

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use super::{ACTIONS, Listening, Ran, oceanflight, query, run, run_with_stdin};
 
 #[test]
-fn rows_go_to_standard_output_and_their_number_does_not() {
+fn rows_go_to_standard_output_and_their_number_to_standard_error() {
     let ran = query(&["SELECT 1 AS one, 'a' AS letter"]);
 
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "one | letter\n----+-------\n  1 | a\n"));
@@ -43,7 +43,7 @@ fn rows_with_the_columns_of_a_plan_are_a_table_and_an_explain_is_not() {
 }
 
 #[test]
-fn binary_formats_go_into_a_pipe() {
+fn binary_formats_can_be_piped() {
     for (format, magic) in [("arrow", &b"\xff\xff\xff\xff"[..]), ("parquet", b"PAR1")] {
         let output = oceanflight(&["query", "--demo", "--format", format, "SELECT 1 AS one"]).output().unwrap();
         assert!(output.status.success() && output.stdout.starts_with(magic), "{format}: {output:?}");
@@ -74,14 +74,14 @@ fn sql_comes_from_a_file_or_standard_input() {
 }
 
 #[test]
-fn sql_that_is_not_text_is_refused() {
+fn sql_that_is_not_utf_8_is_rejected() {
     let ran = run_with_stdin(&["query", "--demo"], b"SELECT '\xff'");
 
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(2), "error: standard input is not UTF-8\n"));
 }
 
 #[test]
-fn rows_can_be_a_failure() {
+fn rows_are_a_failure_with_fail_if_rows() {
     assert_eq!(query(&["--fail-if-rows", "SELECT 1 AS one WHERE false"]).code, Some(0));
 
     let ran = query(&["--fail-if-rows", "--format", "csv", "SELECT 1 AS one"]);
@@ -90,7 +90,7 @@ fn rows_can_be_a_failure() {
 }
 
 #[test]
-fn a_reader_who_goes_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let mut command = oceanflight(&["query", "--demo", "--format", "csv"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // The reader closes the pipe before the statement is sent.
@@ -103,7 +103,7 @@ fn a_reader_who_goes_is_no_error() {
 }
 
 #[test]
-fn a_reader_who_goes_is_no_error_of_a_listing() {
+fn a_closed_pipe_is_not_an_error_of_a_listing() {
     let mut child = oceanflight(&["tables"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
 
@@ -114,7 +114,7 @@ fn a_reader_who_goes_is_no_error_of_a_listing() {
 }
 
 #[test]
-fn a_query_on_a_server_is_the_same() {
+fn a_query_on_a_server_has_the_same_output() {
     let server = Listening::start("grpc://", oceanflight(&["serve", "--demo", "--listen", "127.0.0.1:0"]));
 
     let there = run(&["query", "--server", &server.url, "--format", "jsonl", ACTIONS]);

@@ -17,7 +17,7 @@ use super::{ACTIONS, Listening, Ran, Silent, oceanflight, signals};
 
 #[cfg(unix)]
 #[test]
-fn a_signal_stops_a_server_with_nothing_to_do() {
+fn a_signal_stops_an_idle_server() {
     for signal in signals() {
         let server = Listening::start("grpc://", oceanflight(&["serve", "--demo", "--listen", "127.0.0.1:0"]));
         assert!(server.url.starts_with("grpc://127.0.0.1:") && !server.url.ends_with(":0"), "{}", server.url);

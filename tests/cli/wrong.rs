@@ -11,7 +11,7 @@ fn refused(ran: &Ran, code: i32, says: &str) {
 }
 
 #[test]
-fn a_wrong_statement_exits_with_2_and_says_what_is_wrong() {
+fn a_wrong_statement_exits_with_2_and_a_clear_error() {
     let cases = [
         ("SELEC 1", "error: the SQL does not parse: "),
         ("SELECT", "error: the SQL does not parse: "),
@@ -109,7 +109,7 @@ fn an_unknown_key_exits_with_2_and_the_nearest_name() {
 }
 
 #[test]
-fn a_malformed_token_file_exits_with_2_and_keeps_its_content_to_itself() {
+fn a_malformed_token_file_exits_with_2_and_is_not_shown() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("token");
     std::fs::write(&file, "dop_v1_leak\ndop_v1_leak\n").unwrap();
@@ -121,7 +121,7 @@ fn a_malformed_token_file_exits_with_2_and_keeps_its_content_to_itself() {
 }
 
 #[test]
-fn a_port_in_use_exits_with_2_and_says_how_to_get_another() {
+fn a_port_in_use_exits_with_2_and_a_hint() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
 
@@ -133,7 +133,7 @@ fn a_port_in_use_exits_with_2_and_says_how_to_get_another() {
 }
 
 #[test]
-fn a_server_that_is_not_there_exits_with_5() {
+fn a_missing_server_exits_with_5() {
     // Bound and dropped: nothing listens on this port.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
 
@@ -148,7 +148,7 @@ fn a_missing_token_exits_with_4() {
 }
 
 #[test]
-fn a_token_as_an_argument_is_refused_and_not_repeated() {
+fn a_token_as_an_argument_is_rejected_and_not_shown() {
     for arguments in [&["serve", "--token", "dop_v1_leak"][..], &["query", "--token=dop_v1_leak", "SELECT 1"]] {
         let ran = run(arguments);
         refused(&ran, 2, "unexpected argument '--token'");
@@ -158,7 +158,7 @@ fn a_token_as_an_argument_is_refused_and_not_repeated() {
 
 /// Planning recurses into such a chain: it once overflowed the stack, which ended the whole server.
 #[test]
-fn a_chain_of_conditions_is_answered_or_refused_and_never_kills_the_program() {
+fn a_long_chain_of_conditions_is_executed_or_rejected_without_a_crash() {
     let chain = |terms: usize| format!("SELECT count(*) FROM images WHERE {}", vec!["name = 'x'"; terms].join(" OR "));
 
     let long = query(&[&chain(800)]);
@@ -170,7 +170,7 @@ fn a_chain_of_conditions_is_answered_or_refused_and_never_kills_the_program() {
 }
 
 #[test]
-fn sql_that_begins_with_a_comment_is_no_flag() {
+fn sql_that_begins_with_a_comment_is_not_a_flag() {
     let ran = query(&["-- all of them\nSELECT 1 AS one"]);
 
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -178,7 +178,7 @@ fn sql_that_begins_with_a_comment_is_no_flag() {
 
 /// Kubernetes sets these for a service called `oceanflight`.
 #[test]
-fn the_variables_of_kubernetes_are_no_settings() {
+fn the_variables_of_kubernetes_are_not_settings() {
     let mut command = oceanflight(&["query", "--demo", "SELECT 1"]);
     let variables = [("OCEANFLIGHT_SERVICE_HOST", "10.0.0.1"), ("OCEANFLIGHT_PORT", "tcp://10.0.0.1:1")];
 

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_statement_is_answered_with_its_schema_and_rows() {
+async fn a_statement_returns_its_schema_and_rows() {
     let server = start().await;
     let address = server.address.replace("http", "grpc");
 
@@ -27,7 +27,7 @@ async fn an_error_keeps_its_kind_message_and_hint() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_unavailable() {
+async fn a_missing_server_is_unavailable() {
     let unbound = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
 
     let failed = flight::client::query(&format!("grpc://{unbound}"), "SELECT 1", None).await.err().unwrap();

@@ -192,7 +192,7 @@ async fn tables_are_found_by_patterns() {
 }
 
 #[tokio::test]
-async fn a_catalog_is_no_pattern() {
+async fn a_catalog_is_not_a_pattern() {
     for catalog in ["", "digital%", "elsewhere"] {
         let command = CommandGetTables { catalog: Some(catalog.to_owned()), ..all_tables() };
 
@@ -258,7 +258,7 @@ async fn a_column_is_described_in_its_metadata() {
 }
 
 #[tokio::test]
-async fn sql_info_answers_what_was_asked() {
+async fn sql_info_returns_the_requested_ids() {
     let server = start().await;
 
     let some = server.ask(&CommandGetSqlInfo { info: vec![8, 0] }).await.unwrap();

@@ -8,7 +8,7 @@ fn invalid(refused: &Status) {
 }
 
 #[tokio::test]
-async fn an_empty_descriptor_or_ticket_is_refused() {
+async fn an_empty_descriptor_or_ticket_is_rejected() {
     let mut client = start().await.client;
 
     invalid(&client.get_flight_info(FlightDescriptor::default()).await.unwrap_err());
@@ -17,14 +17,14 @@ async fn an_empty_descriptor_or_ticket_is_refused() {
 }
 
 #[tokio::test]
-async fn a_path_is_refused() {
+async fn a_path_is_rejected() {
     let mut client = start().await.client;
 
     invalid(&client.get_flight_info(FlightDescriptor::new_path(vec!["images".into()])).await.unwrap_err());
 }
 
 #[tokio::test]
-async fn a_command_that_does_not_exist_is_refused() {
+async fn an_unknown_command_is_rejected() {
     let mut client = start().await.client;
     let any = Any { type_url: "type.googleapis.com/arrow.flight.protocol.sql.MakeTea".into(), value: Bytes::new() };
 
@@ -35,7 +35,7 @@ async fn a_command_that_does_not_exist_is_refused() {
 }
 
 #[tokio::test]
-async fn a_command_with_broken_bytes_is_refused() {
+async fn a_command_that_does_not_decode_is_rejected() {
     let mut client = start().await.client;
     let any = Any { value: Bytes::from_static(b"\xff\xff"), ..CommandGetTables::default().as_any() };
 
@@ -43,7 +43,7 @@ async fn a_command_with_broken_bytes_is_refused() {
 }
 
 #[tokio::test]
-async fn a_handle_of_another_version_is_refused_by_its_number() {
+async fn a_handle_of_another_version_is_rejected_with_its_number() {
     let server = start().await;
     // Field 1, the version, is 7; field 2 is a statement.
     let handle = Bytes::from_static(b"\x08\x07\x12\x08SELECT 1");
@@ -58,7 +58,7 @@ async fn a_handle_of_another_version_is_refused_by_its_number() {
 }
 
 #[test]
-fn random_bytes_are_refused_wherever_they_stand() {
+fn random_bytes_are_rejected_in_every_call() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let server = runtime.block_on(start());
     let bytes = proptest::collection::vec(any::<u8>(), 0..300);
@@ -76,12 +76,12 @@ fn random_bytes_are_refused_wherever_they_stand() {
 }
 
 #[tokio::test]
-async fn an_action_that_does_not_exist_is_refused() {
+async fn an_unknown_action_is_rejected() {
     invalid(&start().await.act("MakeTea", vec![]).await.unwrap_err());
 }
 
 #[tokio::test]
-async fn what_is_put_has_to_begin_with_a_command() {
+async fn a_put_must_begin_with_a_command() {
     let server = start().await;
 
     invalid(&server.client.clone().do_put(stream::iter([])).await.unwrap_err());
@@ -89,7 +89,7 @@ async fn what_is_put_has_to_begin_with_a_command() {
 }
 
 #[tokio::test]
-async fn what_is_bound_has_to_be_arrow() {
+async fn bound_rows_must_be_arrow() {
     let server = start().await;
     let handle = server.handle("SELECT ?").await;
     let data = FlightData::new().with_descriptor(descriptor(&prepared(&handle))).with_data_header("nonsense");
@@ -98,7 +98,7 @@ async fn what_is_bound_has_to_be_arrow() {
 }
 
 #[tokio::test]
-async fn a_ticket_is_no_descriptor_and_a_statement_no_ticket() {
+async fn a_ticket_is_not_a_descriptor_and_a_statement_is_not_a_ticket() {
     let server = start().await;
     let ticket = TicketStatementQuery { statement_handle: Bytes::new() };
 

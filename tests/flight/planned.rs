@@ -56,7 +56,7 @@ async fn two_tickets_of_one_statement_have_their_own_rows() {
 }
 
 #[tokio::test]
-async fn a_statement_that_tells_the_time_tells_that_of_its_do_get() {
+async fn now_is_the_time_of_do_get() {
     let (_, server) = planned_by().await;
     let info = server.info(&statement("SELECT CAST(now() AS BIGINT)")).await.unwrap();
     let value = |rows: RecordBatch| rows.column(0).as_primitive::<Int64Type>().value(0);
@@ -68,7 +68,7 @@ async fn a_statement_that_tells_the_time_tells_that_of_its_do_get() {
 }
 
 #[tokio::test]
-async fn a_table_function_that_tells_the_time_tells_that_of_its_do_get() {
+async fn now_in_a_table_function_is_the_time_of_do_get() {
     let (engine, server) = planned_by().await;
     let sql = "SELECT max(value) FROM range(0, CAST(date_part('second', now()) AS BIGINT))";
 
@@ -80,7 +80,7 @@ async fn a_table_function_that_tells_the_time_tells_that_of_its_do_get() {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_asked_for_keeps_no_plan() {
+async fn get_schema_caches_no_plan() {
     let (engine, server) = planned_by().await;
 
     server.schema(&statement("SELECT 1")).await.unwrap();
@@ -90,7 +90,7 @@ async fn a_schema_that_is_asked_for_keeps_no_plan() {
 }
 
 #[tokio::test]
-async fn a_statement_that_was_refused_is_refused_again() {
+async fn a_rejected_statement_is_rejected_again() {
     let (engine, server) = planned_by().await;
 
     for _ in 0..2 {
@@ -104,7 +104,7 @@ async fn a_statement_that_was_refused_is_refused_again() {
 }
 
 #[tokio::test]
-async fn a_plan_with_a_large_value_that_is_computed_is_not_kept_for_its_do_get() {
+async fn a_plan_with_a_large_computed_value_is_not_cached_for_do_get() {
     for (text, kept) in [("repeat('a', 100)", true), ("repeat('a', 2000000)", false)] {
         let (engine, server) = planned_by().await;
 

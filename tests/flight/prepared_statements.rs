@@ -5,7 +5,7 @@ use super::*;
 const ADD: &str = "SELECT CAST(? AS BIGINT) + 10 * CAST(? AS BIGINT)";
 
 #[tokio::test]
-async fn parameters_are_told_by_number_and_nullable() {
+async fn parameters_are_named_by_number_and_nullable() {
     let server = start().await;
 
     let prepared = server.prepare("SELECT 1 WHERE 5 > $2 AND 'x' = $1 AND $3 IS NULL").await.unwrap();
@@ -59,7 +59,7 @@ async fn the_tenth_parameter_comes_after_the_second() {
 }
 
 #[tokio::test]
-async fn values_are_cast_to_what_the_statement_wants() {
+async fn values_are_cast_to_the_parameters_types() {
     let server = start().await;
     let handle = server.handle(ADD).await;
     let small: ArrayRef = Arc::new(Int32Array::from(vec![2]));
@@ -92,7 +92,7 @@ async fn a_statement_can_be_bound_again() {
 }
 
 #[tokio::test]
-async fn the_handle_from_before_has_what_was_bound_last() {
+async fn an_old_handle_runs_with_the_rows_bound_last() {
     let server = start().await;
     let handle = server.handle(ADD).await;
 
@@ -103,7 +103,7 @@ async fn the_handle_from_before_has_what_was_bound_last() {
 }
 
 #[tokio::test]
-async fn two_preparations_of_one_text_are_bound_apart() {
+async fn two_preparations_of_one_text_have_separate_rows() {
     let server = start().await;
     let (one, other) = (server.handle(ADD).await, server.handle(ADD).await);
 
@@ -114,7 +114,7 @@ async fn two_preparations_of_one_text_are_bound_apart() {
 }
 
 #[tokio::test]
-async fn closing_the_first_handle_leaves_the_bound_one() {
+async fn closing_the_first_handle_does_not_close_the_bound_one() {
     let server = start().await;
     let handle = server.handle(ADD).await;
     let bound = server.bind(&handle, row(vec![number(1), number(1)])).await.unwrap();
@@ -162,7 +162,7 @@ async fn a_parameter_of_no_known_type_is_text() {
 }
 
 #[tokio::test]
-async fn the_schema_stays_when_a_statement_is_bound() {
+async fn binding_does_not_change_the_schema() {
     let server = start().await;
     for sql in [ADD, "SELECT ? AS x", "SELECT table_name FROM information_schema.tables WHERE table_name = $1"] {
         let made = server.prepare(sql).await.unwrap();
@@ -179,7 +179,7 @@ async fn the_schema_stays_when_a_statement_is_bound() {
 }
 
 #[tokio::test]
-async fn an_unbound_statement_tells_its_schema_and_does_not_run() {
+async fn an_unbound_statement_has_a_schema_and_does_not_run() {
     let server = start().await;
     let handle = server.handle(ADD).await;
 
@@ -190,7 +190,7 @@ async fn an_unbound_statement_tells_its_schema_and_does_not_run() {
 }
 
 #[tokio::test]
-async fn a_wrong_number_of_values_is_refused() {
+async fn a_wrong_number_of_values_is_rejected() {
     let server = start().await;
     let handle = server.handle(ADD).await;
 
@@ -202,7 +202,7 @@ async fn a_wrong_number_of_values_is_refused() {
 }
 
 #[tokio::test]
-async fn several_rows_are_answered_one_after_another() {
+async fn several_rows_return_their_results_in_order() {
     let server = start().await;
     let handle = server.handle("SELECT CAST(? AS BIGINT)").await;
     let three: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
@@ -215,7 +215,7 @@ async fn several_rows_are_answered_one_after_another() {
 }
 
 #[tokio::test]
-async fn rows_are_bounded_before_they_take_memory() {
+async fn rows_are_limited_before_they_use_memory() {
     let server = start().await;
     let handle = server.handle("SELECT CAST(? AS BIGINT)").await;
 
@@ -227,7 +227,7 @@ async fn rows_are_bounded_before_they_take_memory() {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_messages_without_a_row_is_refused() {
+async fn a_client_that_sends_messages_without_a_row_is_rejected() {
     let server = start().await;
     let handle = server.handle("SELECT CAST(? AS BIGINT)").await;
     let none = row(vec![Arc::new(Int64Array::from(Vec::<i64>::new())) as ArrayRef]);
@@ -246,7 +246,7 @@ async fn a_client_that_sends_messages_without_a_row_is_refused() {
 }
 
 #[tokio::test]
-async fn a_client_that_stops_sending_has_the_time_of_a_query() {
+async fn a_client_that_stops_sending_has_the_timeout_of_a_query() {
     let handle = start().await.handle("SELECT CAST(? AS BIGINT)").await;
     let nobody = api::Options::new("http://127.0.0.1:9/".parse().unwrap(), None);
     let client = api::Client::try_new(nobody, &api::Budgets::default()).unwrap();
@@ -260,7 +260,7 @@ async fn a_client_that_stops_sending_has_the_time_of_a_query() {
 }
 
 #[tokio::test]
-async fn rows_may_come_one_in_a_message() {
+async fn each_row_may_be_in_its_own_message() {
     let server = start().await;
     let handle = server.handle("SELECT CAST(? AS BIGINT)").await;
     let rows = (0..1_000).map(|number| Ok(row(vec![Arc::new(Int64Array::from(vec![number])) as ArrayRef])));
@@ -272,7 +272,7 @@ async fn rows_may_come_one_in_a_message() {
 }
 
 #[tokio::test]
-async fn a_handle_is_looked_at_before_the_rows() {
+async fn a_handle_is_checked_before_the_rows() {
     let server = start().await;
     let command = descriptor(&prepared(&Bytes::from_static(b"nonsense")));
     let data = FlightData::new().with_descriptor(command).with_data_header("nonsense");
@@ -283,7 +283,7 @@ async fn a_handle_is_looked_at_before_the_rows() {
 }
 
 #[tokio::test]
-async fn no_row_is_refused_where_there_are_parameters_alone() {
+async fn a_put_without_a_row_is_rejected_only_if_there_are_parameters() {
     let server = start().await;
     let (with, without) = (server.handle(ADD).await, server.handle("SELECT 7").await);
 
@@ -295,7 +295,7 @@ async fn no_row_is_refused_where_there_are_parameters_alone() {
 }
 
 #[tokio::test]
-async fn a_value_that_cannot_be_cast_is_refused() {
+async fn a_value_that_cannot_be_cast_is_rejected() {
     let server = start().await;
     let handle = server.handle("SELECT 1 WHERE 5 > $1").await;
     let bound = server.bind(&handle, row(vec![text("abc")])).await.unwrap();

@@ -8,7 +8,7 @@ fn unimplemented(refused: &Status, name: &str) {
 }
 
 #[tokio::test]
-async fn what_this_server_does_not_do_is_named() {
+async fn unsupported_calls_are_named_in_the_error() {
     let server = start().await;
     let rows = || row(vec![number(1)]);
     let mut client = server.client.clone();
@@ -25,7 +25,7 @@ async fn what_this_server_does_not_do_is_named() {
 }
 
 #[tokio::test]
-async fn the_actions_that_there_are_are_listed() {
+async fn the_supported_actions_are_listed() {
     let mut client = start().await.client;
 
     let listed: Vec<_> = client.list_actions(Empty {}).await.unwrap().into_inner().try_collect().await.unwrap();
@@ -44,7 +44,7 @@ async fn no_flights_are_listed() {
 }
 
 #[tokio::test]
-async fn a_handshake_with_a_password_answers_a_token() {
+async fn a_handshake_with_a_password_returns_a_token() {
     let server = start().await;
     let mut client = FlightSqlServiceClient::new_from_inner(server.client);
 

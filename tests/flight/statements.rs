@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn everything_that_tells_a_schema_tells_the_same() {
+async fn every_call_returns_the_same_schema() {
     let server = start().await;
     for sql in [
         "SELECT 1",
@@ -23,7 +23,7 @@ async fn everything_that_tells_a_schema_tells_the_same() {
 }
 
 #[tokio::test]
-async fn an_answer_without_rows_has_its_schema() {
+async fn a_result_without_rows_has_its_schema() {
     let server = start().await;
     let info = server.info(&statement("SELECT 1 AS a, 'x' AS b WHERE false")).await.unwrap();
 
@@ -53,7 +53,7 @@ async fn a_ticket_works_at_another_server() {
 }
 
 #[tokio::test]
-async fn an_info_has_one_endpoint_that_names_no_location() {
+async fn an_info_has_one_endpoint_without_a_location() {
     let server = start().await;
 
     let info = server.info(&statement("SELECT 1")).await.unwrap();
@@ -84,7 +84,7 @@ async fn rows_without_columns_are_counted() {
 }
 
 #[tokio::test]
-async fn a_mistake_is_told_with_its_code_before_there_is_a_ticket() {
+async fn a_mistake_is_an_error_of_get_flight_info_with_its_code() {
     let server = start().await;
     for (sql, code, word) in [
         ("SELEC 1", Code::InvalidArgument, "SELEC"),
@@ -104,7 +104,7 @@ async fn a_mistake_is_told_with_its_code_before_there_is_a_ticket() {
 }
 
 #[tokio::test]
-async fn an_error_has_its_hint_on_a_line_of_its_own() {
+async fn an_error_has_its_hint_on_a_separate_line() {
     let server = start().await;
 
     let refused = server.info(&statement("SELECT * FROM image_action")).await.unwrap_err();
@@ -115,7 +115,7 @@ async fn an_error_has_its_hint_on_a_line_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_statement_larger_than_tonics_own_limit_is_taken() {
+async fn a_statement_larger_than_tonics_default_limit_is_accepted() {
     let server = start().await;
     let sql = format!("SELECT 1 -- {}", "x".repeat(5 << 20));
 
@@ -123,7 +123,7 @@ async fn a_statement_larger_than_tonics_own_limit_is_taken() {
 }
 
 #[tokio::test]
-async fn a_statement_in_a_transaction_is_refused() {
+async fn a_statement_in_a_transaction_is_rejected() {
     let server = start().await;
     let in_transaction = |id: &'static [u8]| CommandStatementQuery {
         query: "SELECT 1".into(),
@@ -135,7 +135,7 @@ async fn a_statement_in_a_transaction_is_refused() {
 }
 
 #[tokio::test]
-async fn a_stream_ends_with_a_word_when_the_server_stops() {
+async fn a_stream_ends_with_unavailable_when_the_server_stops() {
     let server = start().await;
     let info = server.info(&statement(ENDLESS)).await.unwrap();
     let ticket = info.endpoint[0].ticket.clone().unwrap();

@@ -53,13 +53,13 @@
 //! query: the first Ctrl-C,            planning, reading rows, AWAIT         the POST: the process waits for it,
 //! SIGTERM or SIGHUP                                                         and prints what it started
 //!     by    cli::query::run, cli::copy::next, cli::finish_exec::finish
-//!     test  cli::exec::a_signal_waits_for_the_post_and_tells_what_it_started
-//!     test  cli::exec::a_signal_ends_an_await_and_tells_what_was_started
+//!     test  cli::exec::after_a_signal_the_post_is_awaited_and_its_action_reported
+//!     test  cli::exec::a_signal_ends_an_await_and_the_started_action_is_reported
 //!
 //! query: another signal, or an        nothing while a POST runs; otherwise  the POST
 //! output pipe that is not read        the process, 2 s after the first
 //!     by    cli::signal::end_if_stuck
-//!     test  cli::exec::a_second_signal_ends_no_post
+//!     test  cli::exec::a_second_signal_does_not_end_a_post
 //!
 //! serve: the first signal             new connections; after 5 s streams,   the streams of EXECs; then the
 //!                                     but not those of EXECs                writer stops, see below
@@ -70,8 +70,8 @@
 //! serve: the second signal            the 5 s; the process, once the        POSTs, until the writer has stopped
 //! (a SIGHUP does not count)           writer has stopped
 //!     by    cli::serve::run
-//!     test  cli::exec::a_server_that_is_told_twice_to_stop_still_waits_for_the_post
-//!     test  cli::exec::a_terminal_that_is_closed_is_one_signal_however_often_it_says_so
+//!     test  cli::exec::after_a_second_signal_a_server_still_waits_for_the_post
+//!     test  cli::exec::repeated_sighups_of_a_closed_terminal_count_once
 //!
 //! The writer stops (finish)           AWAIT, with the action's id; an EXEC  POSTs: it waits for all of them
 //!                                     that has sent nothing is rejected

@@ -31,17 +31,17 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
- * Asks a server what JDBC tools ask: {@code java -cp DRIVER Jdbc.java URL ACCOUNT}, where ACCOUNT is the address of the
- * simulated account behind it.
+ * Makes the calls of JDBC tools: {@code java -cp DRIVER Jdbc.java URL ACCOUNT}, where ACCOUNT is the address of the
+ * simulated account behind the server.
  *
- * <p>A line for each check; ends with 1 if any failed.
+ * <p>Prints a line for each check, and exits with 1 if any has failed.
  */
 public class Jdbc {
     static final long IMAGE = 62137902;
     static final long ACTION = 36804636;
     static final int ACTIONS = 366;
 
-    // The examples of StackQL's page on image_actions, as they stand there.
+    // The examples of StackQL's documentation of image_actions, unchanged.
     static final String FIELDS = """
             SELECT
             id,
@@ -60,7 +60,7 @@ public class Jdbc {
             FIELDS + "WHERE image_id = '" + IMAGE + "' -- required\nAND action_id = '" + ACTION + "' -- required;\n";
 
     static final String METHOD = "digitalocean.compute.image_actions.image_actions_post";
-    // Not lon1 and tor1, which are left to the prism suite.
+    // Without lon1 and tor1, which the prism suite uses.
     static final List<String> REGIONS =
             List.of("nyc1", "nyc3", "sfo2", "sfo3", "ams3", "sgp1", "fra1", "blr1", "syd1");
 
@@ -125,7 +125,7 @@ public class Jdbc {
         return rows(statement.executeQuery(), row -> row.getLong("id"));
     }
 
-    /** The message with which the server refuses; it must be one that a person can read. */
+    /** Returns the server's error message, which must be readable. */
     static String refused(Connection connection, String sql) {
         try {
             ask(connection, sql, row -> null);
@@ -139,7 +139,7 @@ public class Jdbc {
         throw new AssertionError("not refused: " + sql);
     }
 
-    /** The message of what is to throw. */
+    /** Returns the message of the exception that the call must throw. */
     static String failure(Act act) throws Exception {
         try {
             act.run();
@@ -160,7 +160,7 @@ public class Jdbc {
             statement.setString(2, region);
         }
 
-        /** The row that tells of it. */
+        /** The row of its action. */
         String row(String status) {
             return image + " transfer " + region + " " + status;
         }
@@ -170,19 +170,19 @@ public class Jdbc {
     static final RowReader<String> ROW = row -> row.getLong("image_id") + " " + row.getString("type") + " "
             + row.getString("region_slug") + " " + row.getString("status");
 
-    /** The transfers that {@link #next} has still to hand out. */
+    /** The transfers that {@link #next} has not returned yet. */
     static Deque<Transfer> left;
     /** The simulated account's address. */
     static String account;
 
-    /** A transfer that nobody has done; none comes twice. */
+    /** Returns a transfer that can be executed; each is returned once. */
     static Transfer next(Connection connection) throws SQLException {
         if (left == null) left = new ArrayDeque<>(transfers(connection, "NOT array_has(images.regions, r.slug)"));
         if (left.isEmpty()) throw new AssertionError("the account has no image and region left that no check has transferred");
         return left.pop();
     }
 
-    /** A transfer of an image to where it is. */
+    /** Returns a transfer of an image to a region that it is already in. */
     static Transfer refusedTransfer(Connection connection) throws SQLException {
         return transfers(connection, "array_has(images.regions, r.slug)").get(0);
     }
@@ -197,20 +197,20 @@ public class Jdbc {
 
     static final HttpClient HTTP = HttpClient.newHttpClient();
 
-    /** What the simulated account answers. */
+    /** Sends a request to the simulated account, and returns the response's body. */
     static String account(String method, String path, String body) throws Exception {
         HttpRequest.BodyPublisher publisher = HttpRequest.BodyPublishers.ofString(body);
         HttpRequest request = HttpRequest.newBuilder(URI.create(account + path)).method(method, publisher).build();
         return HTTP.send(request, HttpResponse.BodyHandlers.ofString()).body();
     }
 
-    /** How many POSTs the simulated account has carried out, and how many came in. */
+    /** Returns the numbers of POSTs that the simulated account has executed, and received. */
     static List<Long> posts() throws Exception {
         String requests = account("GET", "/_demo/requests", "");
         return List.of(sum("\"posts\":(\\d+)", requests), sum("\"POST [^\"]*\":(\\d+)", requests));
     }
 
-    /** How many requests came in. */
+    /** Returns the number of requests received. */
     static long requests() throws Exception {
         return sum("\"total\":(\\d+)", account("GET", "/_demo/requests", ""));
     }
@@ -220,12 +220,12 @@ public class Jdbc {
         return found.mapToLong(match -> Long.parseLong(match.group(1))).sum();
     }
 
-    /** Does it, after which so many more POSTs were carried out, and so many more came in. */
-    static void posting(long carriedOut, long sent, Act act) throws Exception {
+    /** Runs a call, and checks how many POSTs were executed and received. */
+    static void posting(long executed, long sent, Act act) throws Exception {
         List<Long> before = posts();
         act.run();
         List<Long> after = posts();
-        same(List.of(carriedOut, sent), List.of(after.get(0) - before.get(0), after.get(1) - before.get(1)));
+        same(List.of(executed, sent), List.of(after.get(0) - before.get(0), after.get(1) - before.get(1)));
     }
 
     static void posting(long times, Act act) throws Exception {
@@ -233,7 +233,7 @@ public class Jdbc {
     }
 
     public static void main(String[] arguments) throws Exception {
-        // The driver reads a timestamp with a zone as wall-clock time of the JVM's zone.
+        // The driver converts a timestamp with a zone to wall-clock time of the JVM's zone.
         TimeZone.setDefault(TimeZone.getTimeZone("UTC"));
         stopAfterSeconds(240);
 
@@ -252,7 +252,7 @@ public class Jdbc {
             that(open.isClosed(), "an open connection");
         });
 
-        System.out.println(failed == 0 ? "every check went well" : failed + " checks went wrong");
+        System.out.println(failed == 0 ? "every check passed" : failed + " checks failed");
         System.exit(failed == 0 ? 0 : 1);
     }
 
@@ -272,7 +272,7 @@ public class Jdbc {
                 same(COLUMNS.size(), columns.getColumnCount());
                 for (int i = 1; i <= COLUMNS.size(); i++) {
                     same(COLUMNS.get(i - 1), columns.getColumnName(i));
-                    // The driver takes ARROW:FLIGHT:SQL:REMARKS for the label, by which tools find a column.
+                    // The driver uses ARROW:FLIGHT:SQL:REMARKS as the label, by which tools find a column.
                     same(COLUMNS.get(i - 1), columns.getColumnLabel(i));
                     Integer type = TYPES.get(columns.getColumnName(i));
                     if (type != null) same(type, columns.getColumnType(i));
@@ -280,7 +280,7 @@ public class Jdbc {
             }
         });
         check(connection, "an empty result has its columns", open -> {
-            // Not createStatement: there the driver tells the columns of an empty result twice,
+            // Not createStatement: there the driver returns the columns of an empty result twice,
             // https://github.com/apache/arrow-java/issues/44
             String sql = "SELECT * FROM image_actions WHERE image_id = 1 AND image_id = 2";
             try (PreparedStatement statement = open.prepareStatement(sql); ResultSet results = statement.executeQuery()) {
@@ -288,14 +288,14 @@ public class Jdbc {
                 that(!results.next(), "a row");
             }
         });
-        check(connection, "a timestamp is the moment that the API told", open -> {
+        check(connection, "a timestamp is the same instant as in the API", open -> {
             String sql = "SELECT started_at, CAST(date_part('epoch', started_at) AS BIGINT) AS seconds"
                     + " FROM image_actions WHERE image_id = " + IMAGE + " AND action_id = " + ACTION;
             ask(open, sql, row -> {
-                Instant told = Instant.ofEpochSecond(row.getLong("seconds"));
-                same(told, row.getTimestamp("started_at").toInstant());
-                same(told, row.getObject("started_at", Instant.class));
-                that(row.getString("started_at").startsWith(told.toString().substring(0, 4)), row.getString(1));
+                Instant instant = Instant.ofEpochSecond(row.getLong("seconds"));
+                same(instant, row.getTimestamp("started_at").toInstant());
+                same(instant, row.getObject("started_at", Instant.class));
+                that(row.getString("started_at").startsWith(instant.toString().substring(0, 4)), row.getString(1));
                 return null;
             });
         });
@@ -437,7 +437,7 @@ public class Jdbc {
                 try (ResultSet results = statement.executeQuery("SELECT * FROM image_actions")) {
                     that(results.next(), "no rows"); // and no more are read
                 }
-                // This driver ends with the batch that reaches the maximum.
+                // This driver stops after the batch that reaches the maximum.
                 statement.setMaxRows(10);
                 int rows = rows(statement.executeQuery("SELECT * FROM image_actions"), row -> null).size();
                 that(rows >= 10 && rows < ACTIONS, rows);
@@ -522,7 +522,7 @@ public class Jdbc {
             posting(1, () -> {
                 try (Statement statement = open.createStatement()) {
                     int count = statement.executeUpdate(transfer.exec());
-                    // This driver takes whatever answers columns for a query: it reads the row, and answers -1.
+                    // This driver treats a statement with columns as a query: it reads the row, and returns -1.
                     that(count == -1 || count == 1, count);
                 }
             });
@@ -541,7 +541,7 @@ public class Jdbc {
                     next(open).bind(statement);
                     statement.addBatch();
                 }
-                // This driver answers one count for all rows.
+                // This driver returns one count for all rows.
                 posting(2, () -> same(2, IntStream.of(statement.executeBatch()).sum()));
             }
         });
@@ -593,7 +593,7 @@ public class Jdbc {
         });
         check(connection, "DESCRIBE", open -> {
             same(COLUMNS, ask(open, "DESCRIBE digitalocean.compute.image_actions", first));
-            // Any may be left out, so none is required.
+            // None is required, because each may be omitted.
             RowReader<String> listed = row -> row.getString("pushed_down_to").contains("_list") ? row.getString("name") : "";
             List<String> names = ask(open, "DESCRIBE EXTENDED digitalocean.compute.image_actions", listed);
             same(List.of("image_id"), names.stream().filter(name -> !name.isEmpty()).toList());
@@ -673,7 +673,7 @@ public class Jdbc {
             same(List.of(), rows(open.getMetaData().getColumns(null, null, "no_such_table", null), name));
         });
         check(connection, "getTypeInfo", open -> {
-            // This driver never sends CommandGetXdbcTypeInfo, and answers no rows; a later one may.
+            // This driver never sends CommandGetXdbcTypeInfo, and returns no rows; a later version may.
             List<Integer> types = rows(open.getMetaData().getTypeInfo(), row -> row.getInt("DATA_TYPE"));
             that(types.isEmpty() || types.contains(Types.BIGINT), types);
             same(types.stream().sorted().toList(), types);

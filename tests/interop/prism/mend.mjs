@@ -1,12 +1,12 @@
-// Writes a copy of DigitalOcean's OpenAPI document that says what the API really answers.
+// Writes a corrected copy of DigitalOcean's OpenAPI document.
 //
 //     node mend.mjs DOCUMENT COPY
 //
-// The published document is wrong in two places that concern image actions:
-// 1. an action's `region` is null for actions that have no region; the document has it always an object;
-// 2. get and post answer `{"action": {…}}`; the document has the bare action.
-// It also requires none of an action's fields, so that any object passes; the copy requires a few.
-// A mend that no longer finds its place fails: then the document was mended at the source, and this can go.
+// The published document differs from the API in two places that concern image actions:
+// 1. an action's `region` may be null; the document requires an object;
+// 2. get and post return `{"action": {…}}`; the document has the action without the wrapper.
+// The document also requires no field of an action, so that any object is valid; the copy requires some.
+// The script fails if a place is not as described: then the document was corrected, and the correction can be removed.
 
 import { readFileSync, writeFileSync } from "node:fs";
 
@@ -18,12 +18,12 @@ function expect(holds, what) {
   if (!holds) throw new Error(`${from}: ${what}; look at mend.mjs again`);
 }
 
-// The reference is replaced by a copy, since `nullable` beside `$ref` counts for nothing in OpenAPI 3.0.
+// The reference is replaced by a copy, because OpenAPI 3.0 ignores `nullable` beside `$ref`.
 const action = schemas.action;
 expect(action.properties.region.$ref === "#/components/schemas/region", "an action's region is no longer a `$ref`");
 action.properties.region = { ...schemas.region, nullable: true };
 
-// The API promises none of these, but the simulated account has them in every action.
+// The API does not guarantee these fields, but the simulated account has them in every action.
 action.required = ["id", "status", "type", "started_at", "resource_type"];
 
 for (const name of ["get_image_action_response", "post_image_action_response"]) {

@@ -1,13 +1,13 @@
-// Asks the simulated account for what it has, through Prism:
+// Sends requests for all resources of the simulated account through Prism:
 //
 //     node walk.mjs PROXY ACCOUNT
 //
-// Prism, at PROXY, passes each request on to ACCOUNT, and answers 500 with a list called `validation` where the
-// answer breaks the OpenAPI document. It answers requests that break the document itself, so only sound ones are
-// sent here, and refusals that a sound request does not bring about are had from the account as faults.
+// Prism, at PROXY, forwards each request to ACCOUNT. If the response is not valid by the OpenAPI document, Prism responds
+// with 500 and a list `validation`. Prism itself responds to invalid requests, so only valid requests are sent here;
+// error responses that no valid request causes are injected into the account as faults.
 
 const [proxy, account] = process.argv.slice(2);
-const token = "dop_v1_prism"; // any will do; a token of one's own has a rate limit of its own
+const token = "dop_v1_prism"; // any token is accepted; each has its own rate limit
 const IMAGE = 62137902;
 const ACTION = 36804636;
 const ACTIONS = 366;
@@ -15,7 +15,7 @@ const ACTIONS = 366;
 let asked = 0;
 let failed = 0;
 
-// One request, which should be answered with `status`; its body.
+// Sends a request, checks the response's status, and returns its body.
 async function ask(status, path, body) {
   const headers = { authorization: `Bearer ${token}` };
   if (body) headers["content-type"] = "application/json";
@@ -53,7 +53,7 @@ function check(name, holds, found) {
   else fail(`${name}: ${JSON.stringify(found)}`);
 }
 
-// All pages of a list, as far as `next` leads.
+// Returns the rows of all pages of a list, following `next`.
 async function pages(path, key) {
   const rows = [];
   for (let page = 1; page; ) {
@@ -83,7 +83,7 @@ for (const { id } of images) {
 for (const { slug } of images.filter((image) => image.slug)) await ask(200, `/v2/images/${slug}`);
 check("each image, by its id and its slug", images.length > 0 && failed === before, images.length);
 
-// Not each of the actions: the account allows 250 requests a minute.
+// Every tenth action, to send fewer requests.
 before = failed;
 const some = actions.filter(({ id }, nth) => nth % 10 === 0 || id === ACTION);
 for (const { id } of some) {
@@ -117,7 +117,7 @@ await ask(404, "/v2/images/7/actions");
 await ask(404, `/v2/images/${IMAGE}/actions/7`);
 await ask(404, "/v2/images/7/actions", { type: "convert" });
 
-// What the account would answer on a bad day.
+// Error responses.
 for (const status of [401, 403, 429, 500, 503]) {
   for (const path of ["/v2/images", `/v2/images/${IMAGE}`, `/v2/images/${IMAGE}/actions`, `/v2/images/${IMAGE}/actions/${ACTION}`]) {
     const fault = `GET ${path} times=1 status=${status}`;

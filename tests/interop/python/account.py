@@ -1,4 +1,4 @@
-"""The simulated account behind the server: what it was sent, what goes wrong with it, and what it can be told to do."""
+"""The simulated account behind the server: its request counts, faults to inject, and images for EXEC."""
 
 import itertools
 import json
@@ -9,7 +9,7 @@ import pytest
 
 import page
 
-# Where test_pydo.py and the prism suite can transfer whatever they find.
+# Regions for the transfers of test_pydo.py and the prism suite.
 LEFT_TO_OTHERS = {"lon1", "tor1"}
 
 
@@ -20,15 +20,15 @@ class Account:
         self._backups = None
 
     def requests(self):
-        """How many requests came in, ever."""
+        """The number of requests received."""
         return self._requests()["total"]
 
     def posts(self):
-        """How many POSTs were carried out, ever."""
+        """The number of POSTs executed."""
         return self._requests()["posts"]
 
     def sent(self):
-        """How many POSTs came in, ever."""
+        """The number of POSTs received."""
         return sum(count for path, count in self._requests()["by_path"].items() if path.startswith("POST "))
 
     def inject(self, *faults):
@@ -38,7 +38,7 @@ class Account:
         self._ask("/_demo/faults", "DELETE")
 
     def transfer(self):
-        """An image, and a region to which it can be transferred; none comes twice."""
+        """An image, and a region to which it can be transferred; each pair is returned once."""
         if self._transfers is None:
             images = self._own("snapshot", "custom")
             self._transfers = [
@@ -52,11 +52,11 @@ class Account:
         return self._transfers.pop(0)
 
     def refused_transfer(self):
-        """An image, and a region in which it is already."""
+        """An image, and a region that it is already in, so that a transfer is rejected."""
         return next((image["id"], region) for image in self._own("snapshot", "custom") for region in image["regions"])
 
     def backup(self):
-        """A backup, to be converted; none comes twice. Others take the first, so this takes the last."""
+        """A backup to convert; each is returned once. From the last, because other suites use the first."""
         if self._backups is None:
             self._backups = [image["id"] for image in self._own("backup")]
         if len(self._backups) <= 2:
@@ -64,7 +64,7 @@ class Account:
         return self._backups.pop()
 
     def rows(self, path, **parameters):
-        """Every row of a list, all pages of it, and how many those were."""
+        """All rows of a list, and the number of its pages."""
         key, rows = path.rpartition("/")[2], []
         for number in itertools.count(1):
             query = urllib.parse.urlencode({**parameters, "page": number, "per_page": 200})
@@ -89,7 +89,7 @@ class Account:
         return self._ask("/_demo/requests")
 
     def _ask(self, path, method="GET", body=None):
-        # Any token will do; one of its own has a rate limit of its own.
+        # Any token is accepted; each has its own rate limit.
         headers = {"authorization": "Bearer dop_v1_tests"}
         request = urllib.request.Request(self.url + path, body, headers, method=method)
         with urllib.request.urlopen(request, timeout=20) as answer:

@@ -1,4 +1,4 @@
-"""What the tests share: where the servers are, an ADBC connection, and what the account was told to do."""
+"""Shared fixtures: addresses of the servers, an ADBC connection, the simulated account."""
 
 import os
 
@@ -51,20 +51,20 @@ def account(demo):
 
 @pytest.fixture
 def posts(account):
-    """posts() is how many POSTs were carried out since the test began."""
+    """posts() is the number of POSTs executed since the test began."""
     before = account.posts()
     return lambda: account.posts() - before
 
 
 @pytest.fixture
 def sent(account):
-    """sent() is how many POSTs were sent since the test began, refused ones among them."""
+    """sent() is the number of POSTs received since the test began, rejected ones included."""
     before = account.sent()
     return lambda: account.sent() - before
 
 
 @pytest.fixture
 def faults(account):
-    """faults(text, …) lets that go wrong until the test ends."""
+    """faults(text, …) injects faults until the test ends."""
     yield account.inject
     account.clear_faults()

@@ -1,8 +1,8 @@
 """Statements with a subquery predicate: every predicate in every position, over every kind of subquery.
 
-Each pair of a predicate and a position is asked of the tables in `duck_tables` several times. What else varies (the
-subquery, the operator, the left side, where there are NULLs) is dealt from shuffled decks, so that each of its values
-meets the others about equally often. The statements are the same at every run, and plain SQL that DuckDB accepts.
+Each pair of a predicate and a position is used several times, with different tables of `duck_tables`. The other parts
+(the subquery, the operator, the left side, the NULLs) are drawn from shuffled decks, so that all combinations of two
+values are about equally frequent. Every run has the same statements, in SQL that DuckDB accepts.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import duck_tables
 
 OPERATORS = ("=", "<>", "<", "<=", ">", ">=")
 
-# What is asked of the left side and the subquery.
+# The predicates over the left side and the subquery.
 PREDICATES = {
     "IN": "{left} IN ({query})",
     "NOT IN": "{left} NOT IN ({query})",
@@ -25,8 +25,8 @@ PREDICATES = {
     "scalar on the left": "({query}) {op} {left}",
 }
 
-# Where the predicate {p} stands. {other} is a condition without a subquery, {second} one with another subquery.
-# Some positions return the rows that are kept, some the value that the predicate has for each row.
+# The positions of the predicate {p}. {other} is a condition without a subquery, {second} one with another subquery.
+# Some positions return the rows for which it is true, others its value for each row.
 POSITIONS = {
     "WHERE": "SELECT {id} FROM {tables} WHERE {p}",
     "WHERE AND": "SELECT {id} FROM {tables} WHERE {other} AND {p}",
@@ -61,7 +61,7 @@ POSITIONS = {
     "LEFT JOIN ON": "SELECT {id}, j.n FROM {tables} LEFT JOIN (VALUES (1), (2)) j (n) ON j.n > 1 AND {p}",
 }
 
-# In HAVING, only the key of a group can be named.
+# Positions in HAVING, which can only use the key of a group.
 HAVING = {
     "HAVING": "SELECT {key} AS k, count(*) AS n FROM {tables} GROUP BY {key} HAVING {p}",
     "HAVING OR": "SELECT {key} AS k, count(*) AS n FROM {tables} GROUP BY {key} HAVING count(*) > 2 OR {p}",
@@ -71,7 +71,7 @@ HAVING = {
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A statement, and where it stands in the battery."""
+    """A statement, and the parts that it is made of."""
 
     sql: str
     ordered: bool
@@ -83,7 +83,7 @@ class Cell:
 
 
 class Deck:
-    """Deals its cards in an order that is the same at every run; every card, before one comes twice."""
+    """Deals all its cards in a random order, and then again. The order is the same in every run."""
 
     def __init__(self, name, cards):
         self._random = random.Random(name)
@@ -101,7 +101,7 @@ class Battery:
         self._decks = {}
 
     def cells(self, times=1):
-        """The battery, whose statements are all different; `times` as many over the small tables."""
+        """All statements, without duplicates; `times` multiplies those over the small tables."""
         pairs = itertools.product(PREDICATES, [*POSITIONS, *HAVING])
         found = [cell for pair in pairs for cell in self._pair(*pair, times)]
         return list({cell.sql: cell for cell in found}.values())
@@ -140,7 +140,7 @@ class Battery:
         )
 
     def _queries(self, frame, predicate, having):
-        """The subqueries that the predicate can be asked of. Each kind of them has a deck of its own."""
+        """The subqueries that fit the predicate. Each set of subqueries has its own deck."""
         kept = frame.queries
         if having:
             kept = {name: query for name, query in kept.items() if "{x}" not in query.sql}
@@ -156,6 +156,6 @@ class Battery:
 
 
 def _first_more(cards, times):
-    """The cards, and the first one so many times."""
+    """The cards, with the first one repeated."""
     cards = list(cards)
     return [*cards, *itertools.repeat(cards[0], times - 1)]

@@ -1,4 +1,4 @@
-"""Runs statements in the server and in DuckDB, and compares what they return."""
+"""Runs statements in the server and in DuckDB, and compares the rows."""
 
 import concurrent.futures
 import dataclasses
@@ -15,7 +15,7 @@ import adbc_driver_manager
 import duckdb
 import pyarrow
 
-# DuckDB's tables, by the names that the statements use. image_actions has the actions of every image that `images` has.
+# The tables in DuckDB, by name. image_actions contains the actions of every image in `images`.
 TABLES = {
     "images": "SELECT * FROM images",
     "droplets": "SELECT * FROM droplets",
@@ -24,14 +24,14 @@ TABLES = {
     "actions": "SELECT * FROM account.actions",
     "image_actions": "SELECT a.* FROM images i JOIN image_actions a ON a.image_id = i.id",
 }
-# Connections at once: enough to keep the server busy.
+# The number of connections: enough to keep the server busy.
 THREADS = 4
 
 
 class Verdict(enum.Enum):
     EQUAL = "equal"
     DIFFERENT = "different"
-    # INVALID_ARGUMENT with a hint: what the server is allowed to return instead of the rows.
+    # INVALID_ARGUMENT with a hint: the server may return it instead of rows.
     REFUSED = "refused"
     FAILED = "failed"
     NOT_TAKEN = "not taken by DuckDB"
@@ -47,7 +47,7 @@ class Answer:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a statement (anything with `sql` and `ordered`)."""
+    """The results of a statement (an object with `sql` and `ordered`)."""
 
     statement: object
     ours: Answer
@@ -65,7 +65,7 @@ class Outcome:
 
     @property
     def kind(self):
-        """The refusal's first line without what it names."""
+        """The first line of the error, without the names in it."""
         line = self.ours.error.partition("\n")[0].removeprefix("INVALID_ARGUMENT: ").removeprefix("[FlightSQL] ")
         return re.sub(r"`[^`]*`", "`…`", line)
 
@@ -74,7 +74,7 @@ class Outcome:
 
 
 def load(server):
-    """A DuckDB database with the account's rows, as the server returns them in Arrow."""
+    """A DuckDB database with the rows of all tables, loaded from the server as Arrow."""
     database = duckdb.connect(config={"threads": 1})
     with adbc_driver_flightsql.dbapi.connect(server, autocommit=True) as connection, connection.cursor() as cursor:
         for name, sql in TABLES.items():
@@ -85,7 +85,7 @@ def load(server):
 
 
 def run(statements, server, database):
-    """Every statement's outcome, in their order."""
+    """The outcomes of the statements, in the same order."""
     own = threading.local()
     connections = []
 
@@ -108,12 +108,12 @@ def run(statements, server, database):
 def ask_server(connection, sql):
     statement = adbc_driver_manager.AdbcStatement(connection.adbc_connection)
     try:
-        # The DB-API's cursor prepares a statement first, so that it is planned twice.
+        # Not the DB-API's cursor: it prepares the statement first, which plans it twice.
         statement.set_sql_query(sql)
         handle, _ = statement.execute_query()
         return Answer(rows(pyarrow.RecordBatchReader._import_from_c(handle.address).read_all()))
     except (adbc_driver_manager.Error, pyarrow.ArrowException, OSError) as error:
-        # An error while rows are read is one of pyarrow's, with the driver's text.
+        # An error while rows are read is raised by pyarrow, with the driver's text.
         return Answer(error=str(error))
     finally:
         statement.close()
@@ -129,7 +129,7 @@ def ask_duckdb(connection, sql):
 
 
 def rows(table):
-    """A table's rows as (kind, value): values are equal where SQL's are, whatever type carries them."""
+    """A table's rows as tuples of (kind, value), which are equal if SQL's values are, independent of their types."""
     columns = [[_value(value) for value in _plain(column)] for column in table.columns]
     return list(zip(*columns))
 
@@ -142,7 +142,7 @@ _UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
 def _plain(column):
-    """A column's values in Python, times without a loss."""
+    """A column's values in Python, times with nanoseconds."""
     if pyarrow.types.is_timestamp(column.type):
         scale, column = _UNITS[column.type.unit], column.cast(pyarrow.int64())
     elif pyarrow.types.is_date(column.type):
@@ -173,7 +173,7 @@ def _value(value):
 
 
 def same(ours, theirs, ordered):
-    """Whether both are the same rows; in the same order, if there is one."""
+    """Whether both have the same rows; in the same order, if the statement orders them."""
     if len(ours) != len(theirs):
         return False
     if not ordered:
@@ -193,7 +193,7 @@ def _equal(ours, theirs):
 
 
 def _sorting(row):
-    # Nine digits of a number: floats that differ in the last ones are next to each other.
+    # Numbers are sorted by nine digits, so that floats that differ in later digits are neighbours.
     return [f"{kind} {value:.9e}" if kind == "number" else f"{kind} {value}" for kind, value in row]
 
 

@@ -1,16 +1,17 @@
 """Random statements without subqueries: expressions of mixed types, alone and in unions, aggregates and windows.
 
-The same seed gives the same statements. What the two engines define differently is left out:
+The same seed gives the same statements. Semantics that differ between the engines are avoided:
 
 - `/`: of two integers it is a DOUBLE in DuckDB and an integer in DataFusion, of DECIMALs a DOUBLE in DuckDB and a
   DECIMAL of a scale of its own in DataFusion. So one side is always a DOUBLE. `avg` of DECIMALs likewise.
 - The type of a literal: 2.5 is a DECIMAL in DuckDB and a DOUBLE in DataFusion, 7 takes the width of what it meets in
   DuckDB and is a BIGINT in DataFusion. So every fraction is a multiple of 1/8, which both hold exactly, and the
-  numbers are so small that no type overflows.
+  numbers are small enough that no type overflows.
 - A cast to fewer digits: DuckDB rounds to an integer, DataFusion truncates.
 - The default of `lag` and `lead`: DuckDB casts it to the column's type. So it is a value of that type, though it may
-  be written as another one.
-- Negative zero: DataFusion's `nullif`, `CASE x WHEN`, long IN lists and `rank` tell it from zero. So none comes up.
+  be written as a literal of another type.
+- Negative zero: DataFusion's `nullif`, `CASE x WHEN`, long IN lists and `rank` distinguish it from zero. So no expression
+  returns it.
 - The text of a DOUBLE, a DECIMAL and a TIMESTAMP, and how tightly `||` binds.
 - The difference of two times: an INTERVAL or a duration.
 - The order of NULLs, which is always written out.
@@ -40,7 +41,7 @@ VALUES = """\
 (4, 1, NULL, 0, 4, 4, 4, 'a', NULL, '2024-02-29', NULL),
 (5, NULL, 2, 2, NULL, 2, NULL, '', true, NULL, '1999-01-01 00:00:00'),
 (6, 4, 4, 4, 4, -1, 4.125, 'ä', false, '2024-03-01', '2024-03-01 00:00:00')"""
-# The same columns out of the account's tables.
+# The same columns from the account's tables.
 TABLES = {
     "images": (
         *("id", "min_disk_size % 10", "length(name)", "min_disk_size", "floor(size_gigabytes * 4) / CAST(4 AS DOUBLE)"),
@@ -58,18 +59,18 @@ TABLES = {
 
 
 def _source(values, table):
-    # A name for each: DataFusion gives two casts of one column the same name.
+    # Each has an alias, because DataFusion gives two casts of one column the same name.
     casts = ", ".join(f"CAST({value} AS {type}) AS {name}" for value, (name, type) in zip(values, COLUMNS.items()))
     return f"WITH t AS (SELECT {casts} FROM {table}) "
 
 
-# Most statements read values, which asks nothing of the API.
+# Most statements read VALUES, which needs no request to the API.
 SOURCES = [
     *[_source(COLUMNS, f"(VALUES {VALUES}) v ({', '.join(COLUMNS)})")] * 5,
     *[_source(values, table) for table, values in TABLES.items()],
 ]
 
-# What a name in braces stands for. A name with the same #number twice stands for the same text.
+# The grammar: the expansions of a name in braces. Two names with the same #number have the same expansion.
 SHAPES = {
     "rows": ["SELECT id, {any} AS v, {any} AS w FROM t"],
     "names": ["SELECT id, CAST({exact#1} AS INT), CAST({exact#1} AS {wide}) FROM t", "SELECT {any}, {any} FROM t"],
@@ -198,7 +199,7 @@ GRAMMAR = {
         "sum({number#1}) OVER ({partition}) - {number#1}",
     ],
 }
-# The words, which need nothing below them. GRAMMAR's names end here, too, when they are as deep as they may be.
+# The terminals. GRAMMAR's names are also expanded to terminals (`_leaf`) at the maximum depth.
 WORDS = {
     "number_leaf": ["{literal}", "{column}"],
     "condition_leaf": ["q", "s > 2", "x = 'a'", "i IS NULL", "f <= 2.5", "y > DATE '2024-01-01'"],
@@ -247,7 +248,7 @@ class Statement:
 
 
 def statements(seed, count):
-    """`count` statements, as many of each shape."""
+    """`count` statements, the same number of each shape."""
     shapes = [list(SHAPES)[number % len(SHAPES)] for number in range(count)]
     return [_statement(random.Random(f"{seed} {number}"), shape) for number, shape in enumerate(shapes)]
 
@@ -258,7 +259,7 @@ def _statement(dice, shape):
 
 
 def _expanded(dice, text, depth):
-    """The text with all its names replaced, by at most so many productions of GRAMMAR inside one another."""
+    """The text with all names expanded, with at most `depth` nested expansions of GRAMMAR."""
     chosen = {}
 
     def replace(match):

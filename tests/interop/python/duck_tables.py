@@ -1,4 +1,4 @@
-"""What the battery's statements read: outer tables, what can stand on the left, and the subqueries."""
+"""The parts of the battery's statements: outer tables, left sides, and subqueries."""
 
 import dataclasses
 import itertools
@@ -6,36 +6,36 @@ import itertools
 
 @dataclasses.dataclass(frozen=True)
 class Query:
-    """A subquery. {x} is the outer table's column that is compared, {key} the one that correlates."""
+    """A subquery. {x} is the compared column of the outer table, {key} its column for correlation."""
 
     sql: str
-    # It has one row at most, so that it can stand for a value.
+    # Whether it has at most one row, so that it can be a scalar.
     one_row: bool = False
-    # It reads image_actions, and nothing in it names an image. A comparison by =, and EXISTS, bring the ids that they
-    # need. For < and > the server covers the account's own images, by design, and DuckDB has all.
+    # Whether it reads image_actions without a condition on the image. A comparison by =, and EXISTS, supply the ids that
+    # they need. For < and > the server covers the account's own images, by design; DuckDB has the rows of all images.
     open: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """An outer table, and what the battery can ask of it."""
+    """An outer table, with the parts of statements over it."""
 
     name: str
-    # What stands after FROM.
+    # The FROM clause.
     tables: str
-    # A column that tells the rows apart.
+    # A unique column.
     id: str
-    # The columns that the subqueries name.
+    # The columns for {x} and {key} in subqueries.
     x: str
     key: str
-    # What can stand on the left of a comparison: of a row, and of a group (of `key`).
+    # The left sides of comparisons: for rows, and for groups by `key`.
     lefts: dict[str, str]
     grouped: dict[str, str]
     # Conditions without a subquery, and with one.
     others: list[str]
     seconds: list[str]
     queries: dict[str, Query]
-    # What comes before SELECT, by a name for it.
+    # The WITH clauses, by name.
     data: dict[str, str]
 
 
@@ -44,13 +44,13 @@ def _relation(name, columns, rows):
     return f"{name} ({columns}) AS (VALUES {values})"
 
 
-# Keys that match no row, one, several; with NULL among the values of a key, or nothing else.
+# Keys that match no row, one row or several; keys with NULL among their values, or with NULL only.
 LEFT = [(1, 1, 1), (2, 1, 2), (3, 2, None), (4, 2, 3), (5, 3, 5), (6, None, 2), (7, 4, None), (8, 5, 7)]
 RIGHT = [(1, 1, 1), (2, 1, 3), (3, 2, None), (4, 2, 2), (5, None, 2), (6, 3, None), (7, 6, 9)]
 
 
 def _data():
-    """l and r, with NULLs on either side, or without any row on the right (known when it is planned, or not)."""
+    """l and r, with NULLs on either side, or without rows on the right (known at planning, or not)."""
     lefts = {"NULLs": LEFT, "no NULLs": [row for row in LEFT if None not in row]}
     rights = {
         "NULLs": _relation("r", "id, k, v", RIGHT),
@@ -152,7 +152,7 @@ SMALL_QUERIES = {
     "same table, same alias, no NULLs": Query("SELECT l.x FROM l WHERE l.x IS NOT NULL"),
 }
 
-# Where neither side has an alias, and most columns no qualifier.
+# Statements without aliases of tables, and mostly without qualifiers of columns.
 BARE_QUERIES = {
     "bare": Query("SELECT x FROM l"),
     "bare, no NULLs": Query("SELECT x FROM l WHERE x IS NOT NULL"),
@@ -228,8 +228,8 @@ _IMAGE = {"column": "i.id", "constant": "62137902", "NULL": "CAST(NULL AS BIGINT
 _IMAGE_GROUPED = {"aggregate": "max(i.id)", "count": "count(*)", "constant": "62137902"}
 NO_CTE = {"as they are": ""}
 
-# image_actions is read by the ids that the outer table, or a list, gives. Some of its rows are in progress, and are
-# completed while the statements run: so none asks for one of these two.
+# image_actions is read by ids from the outer table or from a list. Some of its rows are in progress, and complete while
+# the statements run: so no statement depends on either status.
 IMAGE_QUERIES = {
     "actions": Query("SELECT a.image_id FROM image_actions a", open=True),
     "actions, filtered": Query("SELECT a.image_id FROM image_actions a WHERE a.status = 'errored'", open=True),

@@ -1,13 +1,13 @@
-"""What every error's text has to be."""
+"""Checks for the text of every error."""
 
 import re
 
 
 def readable(refused, longest=600):
-    """The error's text, after checking that a person can read it."""
+    """Checks that the error's text is readable, and returns it."""
     message = str(refused.value)
     assert len(message) < longest, message
-    # What Rust's Debug and DataFusion's nested errors look like.
+    # Fragments of Rust's Debug and of DataFusion's nested errors.
     debug = re.search(r"Some\(|\w+Error\(|SchemaError|Context\(|[A-Z]\w+ \{|\w::\w|\\n|Backtrace", message)
     assert debug is None, message
     return message

@@ -1,14 +1,14 @@
-"""The few Flight SQL messages that the raw tests send and read, in protobuf's wire format.
+"""The Flight SQL messages of the raw tests, encoded in protobuf's wire format.
 
-pyarrow.flight carries bytes and has no Flight SQL messages; these are small enough to write by hand. The numbers
-are the fields' numbers in FlightSql.proto.
+pyarrow.flight sends bytes and has no Flight SQL messages; these are small enough to encode by hand. The numbers are the
+field numbers of FlightSql.proto.
 """
 
 PREFIX = "type.googleapis.com/arrow.flight.protocol.sql."
 
 
 def any_of(name, value=b""):
-    """A google.protobuf.Any that holds the Flight SQL message called name."""
+    """A google.protobuf.Any with the Flight SQL message `name`."""
     return text(1, PREFIX + name) + field(2, value)
 
 
@@ -73,7 +73,7 @@ def get_xdbc_type_info(data_type=None):
 
 
 def text(tag, value):
-    """A string field; None is a field that is not there, which is not the same as an empty one."""
+    """A string field. None omits the field, which differs from an empty string."""
     return b"" if value is None else field(tag, value.encode())
 
 
@@ -95,7 +95,7 @@ def varint(value):
 
 
 def fields(message):
-    """The fields of a message by their number: bytes or an int, the last one where a number comes again."""
+    """The fields of a message by number: bytes or an int. Of a repeated field, the last value."""
     found, at = {}, 0
     while at < len(message):
         key, at = _read_varint(message, at)
@@ -110,12 +110,12 @@ def fields(message):
 
 
 def update_count(result):
-    """How often it was done, of a DoPutUpdateResult, in which 0 is not there."""
+    """The count in a DoPutUpdateResult; 0 is encoded as a missing field."""
     return fields(result).get(1, 0)
 
 
 def unpack(message, name):
-    """The fields of the message called name in a google.protobuf.Any."""
+    """The fields of the message `name` in a google.protobuf.Any."""
     wrapper = fields(message)
     assert wrapper[1].decode() == PREFIX + name
     return fields(wrapper.get(2, b""))

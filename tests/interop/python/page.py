@@ -1,4 +1,4 @@
-"""The statements of StackQL's page on image_actions, as they stand there, and what the simulated account has."""
+"""The statements of StackQL's documentation of image_actions, unchanged, and ids of the simulated account."""
 
 IMAGE = 62137902
 ACTION = 36804636
@@ -53,7 +53,7 @@ LIST = _fill(_LIST, image_id=IMAGE)
 
 
 def exec_of(image):
-    """Lacks the `type` that the API needs."""
+    """The page's EXEC. It lacks `type`, which the API requires."""
     return _fill(_EXEC, image_id=image)
 
 

@@ -1,4 +1,4 @@
-"""ADBC's Flight SQL driver, by its DB-API. pandas, Polars and DuckDB come the same way."""
+"""ADBC's Flight SQL driver, with its DB-API. pandas, Polars and DuckDB use the same driver."""
 
 import datetime
 import decimal
@@ -39,7 +39,7 @@ TYPES = {
 
 
 def types(schema):
-    # A list's item may be called `item` or `element`, and be nullable or not: not what these tests are about.
+    # The name and nullability of a list's item are ignored.
     def plain(type):
         if pyarrow.types.is_list(type):
             return pyarrow.list_(plain(type.value_type))
@@ -80,14 +80,14 @@ class TestConnecting:
 
 
 class TestThePage:
-    def test_the_list_example_answers_every_action(self, ask):
+    def test_the_list_example_returns_every_action(self, ask):
         table = ask(page.LIST)
 
         assert table.column_names == page.FIELDS
         assert table.num_rows == page.ACTIONS
         assert len(set(table["id"].to_pylist())) == page.ACTIONS
 
-    def test_the_get_example_answers_the_action(self, ask):
+    def test_the_get_example_returns_the_action(self, ask):
         [row] = ask(page.GET).to_pylist()
 
         assert row["id"] == page.ACTION
@@ -208,7 +208,7 @@ class TestParameters:
 
         assert counts == [page.ACTIONS, 0, 0, page.ACTIONS, page.ACTIONS]
 
-    def test_preparing_tells_the_parameters_types(self, connection):
+    def test_prepare_returns_the_parameters_types(self, connection):
         with connection.cursor() as cursor:
             schema = cursor.adbc_prepare(f"{self.QMARK} AND status = ?")
 
@@ -227,7 +227,7 @@ class TestParameters:
             ask(self.QMARK, values)
         readable(refused)
 
-    def test_a_text_that_is_no_number_is_refused(self, ask):
+    def test_a_text_that_is_not_a_number_is_rejected(self, ask):
         with pytest.raises(ProgrammingError) as refused:
             ask(self.QMARK, ("abc",))
         assert "abc" in readable(refused)
@@ -235,7 +235,7 @@ class TestParameters:
 
 class TestMetadata:
     def objects(self, connection, **arguments):
-        """get_objects as {catalog: {schema: {table: [columns]}}}, as deep as it was asked."""
+        """get_objects as {catalog: {schema: {table: [columns]}}}, to the requested depth."""
 
         def tree(rows, name, *deeper):
             if rows is None or not deeper:
@@ -301,14 +301,14 @@ class TestMetadata:
         assert types(connection.adbc_get_table_schema("image_actions")) == TYPES
 
     def test_get_table_schema_is_that_of_a_result(self, connection, ask):
-        told = connection.adbc_get_table_schema("image_actions", db_schema_filter="compute")
+        schema = connection.adbc_get_table_schema("image_actions", db_schema_filter="compute")
 
         data = ask(f"SELECT * FROM image_actions WHERE image_id = {page.IMAGE} LIMIT 1").schema
-        # A result's columns are all nullable; the table tells which can be null.
-        assert list(zip(data.names, data.types)) == list(zip(told.names, told.types))
-        assert [field.name for field in told if not field.nullable] == ["id", "image_id", "action_id"]
+        # All columns of a result are nullable; those of the table have the declared nullability.
+        assert list(zip(data.names, data.types)) == list(zip(schema.names, schema.types))
+        assert [field.name for field in schema if not field.nullable] == ["id", "image_id", "action_id"]
 
-    def test_a_type_name_stands_in_each_columns_metadata(self, connection):
+    def test_each_columns_metadata_has_a_type_name(self, connection):
         schema = connection.adbc_get_table_schema("image_actions", db_schema_filter="compute")
 
         assert [field.name for field in schema if b"ARROW:FLIGHT:SQL:TYPE_NAME" not in (field.metadata or {})] == []
@@ -354,14 +354,14 @@ class TestErrors:
         assert "statuss" in message
         assert re.search(r"\bstatus\b", message)
 
-    def test_an_image_id_that_is_no_number(self, ask):
+    def test_an_image_id_that_is_not_a_number(self, ask):
         assert "abc" in self.refused(ask, "SELECT * FROM image_actions WHERE image_id = 'abc'")
 
     @pytest.mark.parametrize(
         "sql",
         ["DELETE FROM image_actions", "CREATE TABLE t AS SELECT 1", "COPY (SELECT 1) TO 'f.csv'", "DROP TABLE images"],
     )
-    def test_what_would_write_is_refused(self, ask, sql):
+    def test_a_statement_that_writes_is_rejected(self, ask, sql):
         with pytest.raises(adbc_driver_flightsql.dbapi.Error) as refused:
             ask(sql)
         readable(refused)
@@ -395,7 +395,7 @@ class TestRightAnswers:
     def test_a_value_is_what_sql_says(self, ask, sql, expected):
         assert ask(sql).column(0).to_pylist() == expected
 
-    def test_the_largest_is_as_large_as_all(self, ask):
+    def test_the_maximum_is_not_below_any_value(self, ask):
         largest = "size_gigabytes >= ALL (SELECT size_gigabytes FROM images WHERE size_gigabytes IS NOT NULL)"
 
         assert ask(f"SELECT name FROM images WHERE {largest}").num_rows == 1
@@ -446,7 +446,7 @@ class TestRightAnswers:
             assert cursor.fetch_arrow_table()["x"].to_pylist() == [1, 2, 3]
 
     def test_executemany_of_a_query_is_refused_with_what_to_call(self, connection):
-        # The driver sends an update, whose answer is a count: it has no place for rows.
+        # The driver sends an update, whose response is a count, without rows.
         with connection.cursor() as cursor, pytest.raises(ProgrammingError, match="cursor.execute"):
             cursor.executemany("SELECT CAST(? AS BIGINT) AS x", [(1,), (2,)])
 

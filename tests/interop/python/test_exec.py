@@ -1,6 +1,6 @@
-"""EXEC and CALL, which act on the account once each; and SHOW and DESCRIBE, which tell what can be asked.
+"""EXEC and CALL, each of which is executed once; SHOW and DESCRIBE.
 
-How often something was done is what the simulated account counted, not what a driver says.
+Executions are counted by the simulated account, not by the driver.
 """
 
 import datetime
@@ -23,7 +23,7 @@ TABLE = "digitalocean.compute.image_actions"
 METHOD = f"{TABLE}.image_actions_post"
 PREPARED = f"EXEC {METHOD} @image_id=?, @type='transfer', @region=?"
 
-# An error that tells what may have happened, and where to look, is longer than one that refuses.
+# An error with an unknown outcome lists actions and a query to check, so it is longer than other errors.
 LONGER = 1_600
 
 
@@ -32,20 +32,20 @@ def transfer(image, region, hint="", more=""):
 
 
 def newest(ask, image, region):
-    """The id of the last action there."""
+    """The id of the newest action of the image in the region."""
     actions = ask(f"SELECT max(id) AS id FROM {TABLE} WHERE image_id = ? AND region_slug = ?", (image, region))
     return actions["id"][0].as_py()
 
 
 def wait_until(holds):
-    """pytest-timeout ends it where it never does."""
+    """Waits for a condition; pytest-timeout ends it if it is never true."""
     while not holds():
         pass
 
 
 @pytest.fixture
 def refused(ask, sent):
-    """refused(sql, parameters) is the error of a statement of which nothing is sent."""
+    """refused(sql, parameters) is the error of a statement that sends no POST."""
 
     def refused(sql, parameters=None):
         with pytest.raises(ProgrammingError) as error:
@@ -58,7 +58,7 @@ def refused(ask, sent):
 
 @pytest.fixture
 def done(ask, posts, sent):
-    """done(sql, parameters) is the row of a statement that posts once."""
+    """done(sql, parameters) is the row of a statement that sends one POST."""
 
     def done(sql, parameters=None):
         table = ask(sql, parameters)
@@ -72,7 +72,7 @@ def done(ask, posts, sent):
 
 
 def written(form, image, region=None):
-    """A statement of TestForms, about this image."""
+    """A statement of TestForms for this image."""
     return form.replace("METHOD", METHOD).replace("IMAGE", str(image)).replace("REGION", str(region))
 
 
@@ -211,7 +211,7 @@ class TestParameters:
         assert "already in that region" in readable(error)
         assert (sent(), posts()) == (2, 1)
 
-    def test_preparing_tells_the_parameters_types(self, connection, sent):
+    def test_prepare_returns_the_parameters_types(self, connection, sent):
         with connection.cursor() as cursor:
             schema = cursor.adbc_prepare(f"EXEC {METHOD} @image_id=?, @type=?, @region=?, @@await=?")
 
@@ -225,7 +225,7 @@ class TestParameters:
             ((page.IMAGE, None), "needs `region`"),
             (("abc", "nyc3"), "abc"),
             ((1.5, "nyc3"), "`image_id` must be Int64"),
-            # A cast would make these image 1, and image 18262.
+            # A lossy cast would convert these to 1 and 18262.
             ((True, "nyc3"), "`image_id` must be Int64"),
             ((datetime.date(2020, 1, 1), "nyc3"), "`image_id` has no value"),
             ((page.IMAGE, 5), "`region` must be Utf8"),
@@ -239,9 +239,9 @@ class TestParameters:
 
 
 class TestMany:
-    """executemany: once for each row, in their order, until one fails."""
+    """executemany: one execution for each row, in order, until one fails."""
 
-    def test_each_row_is_carried_out_in_order(self, connection, account, ask, posts, sent):
+    def test_each_row_is_executed_in_order(self, connection, account, ask, posts, sent):
         rows = [account.transfer() for _ in range(3)]
 
         with connection.cursor() as cursor:
@@ -260,19 +260,19 @@ class TestMany:
 
         assert posts() == 2
 
-    def test_one_row_is_carried_out_once(self, connection, account, posts):
+    def test_one_row_is_executed_once(self, connection, account, posts):
         with connection.cursor() as cursor:
             cursor.executemany(PREPARED, [account.transfer()])
 
         assert posts() == 1
 
-    def test_no_row_is_not_carried_out(self, connection, sent):
+    def test_without_a_row_nothing_is_executed(self, connection, sent):
         with connection.cursor() as cursor:
             cursor.executemany(PREPARED, [])
 
         assert sent() == 0
 
-    def test_the_first_row_that_fails_ends_it_and_the_error_names_what_was_done(
+    def test_it_stops_at_the_first_failure_and_the_error_lists_the_executed_rows(
         self, connection, account, ask, posts, sent
     ):
         done, failing, left = [account.transfer(), account.transfer()], account.refused_transfer(), account.transfer()
@@ -316,7 +316,7 @@ class TestMany:
 
         assert posts() == 1
 
-    def test_a_query_is_no_update(self, connection):
+    def test_a_query_is_not_an_update(self, connection):
         with connection.cursor() as cursor, pytest.raises(ProgrammingError) as error:
             cursor.executemany("SELECT CAST(? AS BIGINT)", [(1,), (2,)])
 
@@ -324,7 +324,7 @@ class TestMany:
 
 
 class TestFrames:
-    """pandas and Polars know nothing of EXEC, and take what they are given for a query."""
+    """pandas and Polars do not know EXEC, and send it like a query."""
 
     def test_pandas(self, connection, account, posts):
         image, region = account.transfer()
@@ -343,8 +343,8 @@ class TestFrames:
         assert (frame["image_id"].to_list(), frame["region_slug"].to_list(), posts()) == ([image], [region], 1)
 
 
-class TestRefused:
-    """What cannot work is not sent, and the error has a statement that does."""
+class TestRejected:
+    """A wrong EXEC is not sent, and the error shows a statement that would work."""
 
     def test_the_pages_own_exec_lacks_a_type(self, refused):
         message = refused(page.exec_of(page.IMAGE))
@@ -352,7 +352,7 @@ class TestRefused:
         assert "needs `type`" in message
         assert f"EXEC {METHOD} @image_id='{page.IMAGE}', @type='convert'" in message
 
-    def test_what_its_error_says_works(self, refused, done, account):
+    def test_the_statement_in_its_error_works(self, refused, done, account):
         image = account.backup()
         statement = re.search(r"EXEC .*'", refused(page.exec_of(image)))[0]
 
@@ -405,11 +405,11 @@ class TestRefused:
         assert "2 statements" in refused(f"{transfer(7, 'nyc3')}; {transfer(7, 'ams3')}")
 
     @pytest.mark.parametrize("explain", ["EXPLAIN ANALYZE", "EXPLAIN ANALYZE VERBOSE", "explain /* it */ analyze"])
-    def test_explain_analyze_would_carry_it_out(self, refused, explain):
+    def test_explain_analyze_is_rejected(self, refused, explain):
         assert "would run the EXEC" in refused(f"{explain} {transfer(7, 'nyc3')}")
         assert "would run the EXEC" in refused(f"{explain} CALL {METHOD}(image_id => 7, type => 'convert')")
 
-    def test_what_the_api_refuses_is_told_in_its_words(self, ask, account, posts):
+    def test_a_rejection_by_the_api_has_its_message(self, ask, account, posts):
         with pytest.raises(ProgrammingError) as error:
             ask(transfer(*account.refused_transfer()))
 
@@ -452,8 +452,8 @@ class TestNothingIsSent:
         assert rows[0].num_rows == 1 and rows[1].equals(rows[0])
 
 
-class TestBadDays:
-    """What is sent is sent once, whatever becomes of the answer."""
+class TestFaults:
+    """A POST is sent once, also if its response is lost."""
 
     @pytest.mark.parametrize(
         "fault, hint, expected",
@@ -467,7 +467,7 @@ class TestBadDays:
             ("answer-after=204", "/*+ AWAIT */ ", "(204), but its response can't be read"),
         ],
     )
-    def test_a_lost_answer_is_an_error_that_tells_what_has_begun(
+    def test_a_lost_response_is_an_error_that_lists_the_started_actions(
         self, ask, account, faults, posts, sent, fault, hint, expected
     ):
         image, region = account.transfer()
@@ -483,7 +483,7 @@ class TestBadDays:
         look = re.search(r"SELECT .* LIMIT 10", message)[0]
         assert newest(ask, image, region) in ask(look)["id"].to_pylist()
 
-    def test_a_request_that_came_too_soon_is_sent_again(self, ask, account, faults, posts, sent):
+    def test_a_rate_limited_request_is_retried(self, ask, account, faults, posts, sent):
         image, region = account.transfer()
         faults(f"POST /v2/images/{image}/actions times=1 retry-after=1")
 
@@ -511,7 +511,7 @@ class TestBadDays:
         assert f"id {newest(ask, image, region)} of {TABLE} was started" in message and expected in message
         assert posts() == 1
 
-    def test_a_cancelled_await_leaves_what_it_started(self, connection, ask, account, faults, posts, sent):
+    def test_a_cancelled_await_does_not_cancel_its_action(self, connection, ask, account, faults, posts, sent):
         image, region = account.transfer()
         faults(f"GET /v2/images/{image}/actions/* set=/action/status in-progress")
 
@@ -520,7 +520,7 @@ class TestBadDays:
 
         assert (newest(ask, image, region) is not None, sent(), posts()) == (True, 1, 1)
 
-    def test_a_client_that_leaves_during_the_post_does_not_stop_it(self, connection, account, faults, posts, sent):
+    def test_a_client_that_disconnects_during_the_post_does_not_stop_it(self, connection, account, faults, posts, sent):
         image, region = account.transfer()
         faults(
             f"POST /v2/images/{image}/actions times=1 delay=500ms",
@@ -533,7 +533,7 @@ class TestBadDays:
         wait_until(lambda: posts() == 1)
         assert sent() == 1
 
-    def test_a_cancelled_executemany_leaves_the_rows_that_it_has_not_sent(
+    def test_a_cancelled_executemany_does_not_send_the_other_rows(
         self, connection, ask, account, faults, posts, sent
     ):
         image, region = account.transfer()
@@ -546,7 +546,7 @@ class TestBadDays:
         assert (sent(), posts()) == (1, 1)
 
     def cancel(self, connection, act, when):
-        """Does with a cursor what takes for ever, and cancels it at some time."""
+        """Starts a call on a cursor that does not end by itself, and cancels it."""
         with connection.cursor() as cursor, ThreadPoolExecutor() as threads:
             running = threads.submit(act, cursor)
             wait_until(lambda: when() or running.done())
@@ -565,7 +565,7 @@ def client(server):
 
 
 class TestFlight:
-    """Raw Flight SQL, by pyarrow.flight: which call it is that posts."""
+    """Raw Flight SQL with pyarrow.flight: which calls send a POST."""
 
     def info(self, client, command):
         return client.get_flight_info(flight.FlightDescriptor.for_command(command), SOON)
@@ -579,7 +579,7 @@ class TestFlight:
         return wire.unpack(made.body.to_pybytes(), "ActionCreatePreparedStatementResult")[1]
 
     def put(self, client, command, rows=None):
-        """What DoPut answers."""
+        """The result of DoPut."""
         descriptor = flight.FlightDescriptor.for_command(command)
         writer, reader = client.do_put(descriptor, pyarrow.schema([]) if rows is None else rows.schema, SOON)
         with writer:
@@ -612,7 +612,7 @@ class TestFlight:
         assert schema.equals(self.info(client, command).schema, check_metadata=True)
         assert sent() == 0
 
-    def test_a_ticket_that_is_read_twice_posts_once_and_answers_the_same(self, client, account, sent, posts):
+    def test_a_ticket_that_is_read_twice_posts_once_and_returns_the_same(self, client, account, sent, posts):
         ticket = self.ticket(client, wire.statement_query(transfer(*account.transfer())))
 
         first, second = (client.do_get(ticket, SOON).read_all() for _ in range(2))
@@ -620,7 +620,7 @@ class TestFlight:
         assert first.num_rows == 1 and second.equals(first)
         assert (sent(), posts()) == (1, 1)
 
-    def test_a_ticket_answers_the_same_on_another_connection(self, client, server, account, posts):
+    def test_a_ticket_returns_the_same_on_another_connection(self, client, server, account, posts):
         ticket = self.ticket(client, wire.statement_query(transfer(*account.transfer())))
         first = client.do_get(ticket, SOON).read_all()
 
@@ -628,7 +628,7 @@ class TestFlight:
             assert other.do_get(ticket, SOON).read_all().equals(first)
         assert posts() == 1
 
-    def test_a_ticket_that_is_read_at_once_by_many_posts_once(self, client, account, faults, sent, posts):
+    def test_a_ticket_that_many_clients_read_in_parallel_posts_once(self, client, account, faults, sent, posts):
         image, region = account.transfer()
         faults(f"POST /v2/images/{image}/actions times=1 delay=300ms")
         ticket = self.ticket(client, wire.statement_query(transfer(image, region)))
@@ -639,7 +639,7 @@ class TestFlight:
         assert tables[0].num_rows == 1 and all(table.equals(tables[0]) for table in tables)
         assert (sent(), posts()) == (1, 1)
 
-    def test_a_ticket_whose_answer_was_lost_is_not_sent_again(self, client, account, faults, sent, posts):
+    def test_a_ticket_whose_response_was_lost_is_not_sent_again(self, client, account, faults, sent, posts):
         image, region = account.transfer()
         faults(f"POST /v2/images/{image}/actions times=1 reset-after")
         ticket = self.ticket(client, wire.statement_query(transfer(image, region)))
@@ -668,7 +668,7 @@ class TestFlight:
 
         assert sent() == 2
 
-    def test_a_ticket_tells_when_it_expires(self, client):
+    def test_a_ticket_has_an_expiration_time(self, client):
         before = datetime.datetime.now(datetime.timezone.utc)
         [endpoint] = self.info(client, wire.statement_query(transfer(7, "nyc3"))).endpoints
         after = datetime.datetime.now(datetime.timezone.utc)
@@ -679,17 +679,17 @@ class TestFlight:
         assert before + minutes <= expires <= after + minutes
         assert read.expiration_time is None
 
-    def test_an_update_answers_how_often(self, client, account, posts):
+    def test_an_update_returns_the_number_of_executions(self, client, account, posts):
         assert self.update(client, wire.statement_update(transfer(*account.transfer()))) == 1
         assert posts() == 1
 
-    def test_an_update_that_cannot_work_is_refused(self, client, sent):
+    def test_a_wrong_update_is_rejected(self, client, sent):
         with pytest.raises(pyarrow.ArrowInvalid, match="needs `type`"):
             self.update(client, wire.statement_update(page.exec_of(page.IMAGE)))
         assert sent() == 0
 
     @pytest.mark.parametrize("sql", ["SELECT 1", "SHOW METHODS", f"EXPLAIN {transfer(7, 'nyc3')}"])
-    def test_what_answers_rows_is_no_update(self, client, sent, sql):
+    def test_a_statement_with_rows_is_not_an_update(self, client, sent, sql):
         with pytest.raises(pyarrow.ArrowInvalid, match="no update"):
             self.update(client, wire.statement_update(sql))
         assert sent() == 0
@@ -706,7 +706,7 @@ class TestFlight:
             client.do_get(second, SOON).read_all()
         assert sent() == 2
 
-    def test_a_row_that_is_bound_is_posted_by_the_ticket_alone(self, client, account, sent, posts):
+    def test_only_the_ticket_posts_a_bound_row(self, client, account, sent, posts):
         handle = self.prepared(client, PREPARED)
         image, region = account.transfer()
         bound = wire.fields(self.put(client, wire.prepared_statement_query(handle), self.rows((image, region))))[1]
@@ -731,7 +731,7 @@ class TestFlight:
         assert self.update(client, wire.prepared_statement_update(handle)) == 1
         assert posts() == 1
 
-    def test_the_server_does_not_say_that_it_only_reads(self, client):
+    def test_the_server_is_not_read_only(self, client):
         [info] = client.do_get(self.ticket(client, wire.get_sql_info(3)), SOON).read_all().to_pylist()
 
         assert (info["info_name"], info["value"]) == (3, False)
@@ -775,18 +775,18 @@ class TestShow:
         assert self.names(ask, f"SHOW METHODS IN {TABLE} LIKE '%post'") == ["image_actions_post"]
 
     @pytest.mark.parametrize("listing", ["PROVIDERS", "SERVICES", "RESOURCES", "METHODS"])
-    def test_extended_tells_more_of_the_same(self, ask, listing):
+    def test_extended_has_more_columns(self, ask, listing):
         short, extended = ask(f"SHOW {listing}"), ask(f"SHOW EXTENDED {listing}")
 
         assert extended.num_columns > short.num_columns
         assert extended.select(short.column_names).equals(short)
 
-    def test_what_is_not_there_names_the_nearest(self, refused):
+    def test_an_unknown_name_has_the_nearest_in_its_error(self, refused):
         assert "digitalocean.compute.images" in refused("SHOW METHODS IN digitalocean.compute.imagos")
         assert "digitalocean" in refused("SHOW SERVICES IN digitalocaen")
 
     @pytest.mark.parametrize("sql", ["SHOW EXTENDED METHODS", f"DESCRIBE {TABLE}", f"DESCRIBE METHOD {METHOD}"])
-    def test_its_schema_can_be_asked_for(self, connection, ask, sql):
+    def test_its_schema_is_available(self, connection, ask, sql):
         with connection.cursor() as cursor:
             schema = cursor.adbc_execute_schema(sql)
 
@@ -807,7 +807,7 @@ class TestDescribe:
         described = ask(f"DESCRIBE {TABLE}").to_pylist()
         assert {row["name"]: row["nullable"] for row in described} == {field.name: field.nullable for field in schema}
 
-    def test_extended_tells_what_the_requests_are_made_of(self, ask):
+    def test_extended_shows_required_and_pushed_down_columns(self, ask):
         described = ask(f"DESCRIBE EXTENDED {TABLE}").to_pylist()
 
         assert not any(row["required"] for row in described)
@@ -818,8 +818,8 @@ class TestDescribe:
     def test_a_method(self, ask):
         described = ask(f"DESCRIBE METHOD {METHOD}").to_pylist()
 
-        told = [(row["name"], row["type"], row["required"], row["allowed_values"]) for row in described]
-        assert told == [
+        parameters = [(row["name"], row["type"], row["required"], row["allowed_values"]) for row in described]
+        assert parameters == [
             ("image_id", "Int64", True, None),
             ("type", "Utf8", True, ["convert", "transfer"]),
             ("region", "Utf8", True, None),
@@ -834,13 +834,13 @@ class TestDescribe:
         assert described["name"].to_pylist() == ["image_id", "region"]
         assert ("example" in described.column_names) == ("EXTENDED" in method)
 
-    def test_what_is_not_there_names_the_nearest(self, refused):
+    def test_an_unknown_name_has_the_nearest_in_its_error(self, refused):
         assert f"`{TABLE}`" in refused("DESCRIBE digitalocean.compute.image_action")
         assert f"`{METHOD}`" in refused(f"DESCRIBE METHOD {METHOD}s")
 
 
 class TestMeta:
-    """What SHOW and DESCRIBE tell, as tables."""
+    """The tables behind SHOW and DESCRIBE."""
 
     def test_the_tables_are_listed(self, connection):
         objects = connection.adbc_get_objects(depth="tables", catalog_filter="oceanflight", db_schema_filter="meta")
@@ -869,7 +869,7 @@ class TestMeta:
 
         assert {"method": METHOD, "resource": TABLE, "columns": len(page.COLUMNS)} in answered.to_pylist()
 
-    def test_they_tell_that_a_query_has_to_name_no_column(self, ask):
+    def test_no_column_is_required_in_a_query(self, ask):
         required = ask(
             "SELECT r.id, c.name FROM oceanflight.meta.resources r"
             " JOIN oceanflight.meta.columns c ON c.service = r.service AND c.resource = r.resource"
@@ -878,7 +878,7 @@ class TestMeta:
 
         assert required.to_pylist() == []
 
-    def test_they_tell_what_show_and_describe_tell(self, ask):
+    def test_they_have_the_rows_of_show_and_describe(self, ask):
         methods = ask("SELECT method FROM oceanflight.meta.methods WHERE resource = 'image_actions' ORDER BY id")
         columns = ask("SELECT name FROM oceanflight.meta.columns WHERE resource = 'image_actions' ORDER BY position")
 

@@ -1,4 +1,4 @@
-"""Raw Flight SQL through pyarrow.flight: what a client sees that skips the drivers' habits."""
+"""Raw Flight SQL with pyarrow.flight: calls that the drivers do not make."""
 
 import random
 
@@ -9,7 +9,7 @@ from pyarrow import flight
 import flightsql_wire as wire
 import page
 
-# Nothing here takes long; a call that hangs fails with FlightTimedOutError.
+# A call that hangs fails with FlightTimedOutError.
 SOON = flight.FlightCallOptions(timeout=20)
 
 STRING, BYTES = pyarrow.string(), pyarrow.binary()
@@ -19,7 +19,7 @@ def required(name, type):
     return pyarrow.field(name, type, nullable=False)
 
 
-# The metadata results' schemas, as FlightSql.proto has them, flags and all.
+# The schemas of metadata results in FlightSql.proto, with nullability.
 CATALOGS = pyarrow.schema([required("catalog_name", STRING)])
 DB_SCHEMAS = pyarrow.schema([pyarrow.field("catalog_name", STRING), required("db_schema_name", STRING)])
 TABLES = pyarrow.schema(
@@ -55,7 +55,7 @@ def info_of(client, command):
 
 
 def ask(client, command):
-    """The whole result of a command."""
+    """All rows of a command."""
     tables = [client.do_get(endpoint.ticket, SOON).read_all() for endpoint in info_of(client, command).endpoints]
     return pyarrow.concat_tables(tables)
 
@@ -104,13 +104,13 @@ class TestStatements:
     def test_a_prepared_statement_agrees_with_its_info_and_data(self, client):
         [made] = client.do_action(("CreatePreparedStatement", wire.create_prepared_statement(page.LIST)), SOON)
         prepared = wire.unpack(made.body.to_pybytes(), "ActionCreatePreparedStatementResult")
-        told = pyarrow.ipc.read_schema(pyarrow.py_buffer(prepared[2]))
+        schema = pyarrow.ipc.read_schema(pyarrow.py_buffer(prepared[2]))
         info = info_of(client, wire.prepared_statement_query(prepared[1]))
         data = client.do_get(info.endpoints[0].ticket, SOON).read_all()
         list(client.do_action(("ClosePreparedStatement", wire.close_prepared_statement(prepared[1])), SOON))
 
-        assert info.schema.equals(told, check_metadata=True)
-        assert data.schema.equals(told, check_metadata=True)
+        assert info.schema.equals(schema, check_metadata=True)
+        assert data.schema.equals(schema, check_metadata=True)
         assert data.num_rows == page.ACTIONS
 
 
@@ -154,7 +154,7 @@ class TestMetadata:
         assert names == sorted(names)
 
     @pytest.mark.parametrize("catalog", ["", "elsewhere", "digital%"])
-    def test_a_catalog_is_no_pattern(self, client, catalog):
+    def test_a_catalog_is_not_a_pattern(self, client, catalog):
         assert tables_of(client, catalog=catalog) == []
         assert ask(client, wire.get_db_schemas(catalog)).num_rows == 0
 
@@ -174,7 +174,7 @@ class TestMetadata:
 
         assert [row["table_name"] for row in found if row["table_name"].startswith("image_")] == names
 
-    def test_tables_can_be_asked_by_type(self, client):
+    def test_tables_are_filtered_by_type(self, client):
         assert {row["table_type"] for row in tables_of(client, types=["TABLE"])} == {"TABLE"}
         assert tables_of(client, types=["NO SUCH TYPE"]) == []
 
@@ -185,21 +185,21 @@ class TestMetadata:
 
     def test_a_tables_schema_is_that_of_its_rows(self, client):
         [row] = tables_of(client, schema_pattern="compute", table_pattern="image\\_actions", include_schema=True)
-        told = pyarrow.ipc.read_schema(pyarrow.py_buffer(row["table_schema"]))
+        schema = pyarrow.ipc.read_schema(pyarrow.py_buffer(row["table_schema"]))
         data = ask(client, wire.statement_query(f"SELECT * FROM image_actions WHERE image_id = {page.IMAGE} LIMIT 1"))
 
-        assert told.names == page.COLUMNS
-        # A result's columns are all nullable; the table tells which can be null.
-        assert data.schema.types == told.types
+        assert schema.names == page.COLUMNS
+        # All columns of a result are nullable; those of the table have the declared nullability.
+        assert data.schema.types == schema.types
 
-    def test_sql_info_answers_what_was_asked(self, client):
+    def test_sql_info_returns_the_requested_ids(self, client):
         some = ask(client, wire.get_sql_info(0, 8))
         every = ask(client, wire.get_sql_info())
 
         assert some["info_name"].to_pylist() == [0, 8]
         assert set(range(9)) <= set(every["info_name"].to_pylist())
 
-    def test_types_can_be_asked_by_their_number(self, client):
+    def test_types_are_filtered_by_number(self, client):
         every = ask(client, wire.get_xdbc_type_info())
         numbers = every["data_type"].to_pylist()
 
@@ -209,7 +209,7 @@ class TestMetadata:
 
 
 class TestNonsense:
-    """Bytes that mean nothing are the caller's mistake: INVALID_ARGUMENT, soon, and in words."""
+    """Bytes that do not decode are the client's mistake: INVALID_ARGUMENT at once, with a readable message."""
 
     RANDOM = [random.Random(seed).randbytes(length) for seed, length in enumerate([1, 2, 7, 16, 64, 300, 5000])]
 
@@ -252,5 +252,5 @@ class TestNonsense:
         with pytest.raises((pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError)):
             list(client.do_action(("MakeCoffee", b""), SOON))
 
-    def test_the_server_is_still_there(self, client):
+    def test_the_server_still_runs(self, client):
         assert ask(client, wire.statement_query(page.GET)).num_rows == 1

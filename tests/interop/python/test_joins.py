@@ -1,4 +1,4 @@
-"""Joins, by ADBC, pandas and Polars: the rows that the account's own API has, for as few requests as that takes."""
+"""Joins with ADBC, pandas and Polars: the rows of the simulated account's API, with the minimum number of requests."""
 
 import collections
 import itertools
@@ -10,7 +10,7 @@ import pytest
 
 import page
 
-# The questions that the README begins with.
+# Queries that users run first.
 STUCK = """\
 SELECT i.name, a.type, a.status, a.region_slug, now() - a.started_at AS age
 FROM images i JOIN image_actions a ON a.image_id = i.id
@@ -36,7 +36,7 @@ WHERE i.id = ? AND a.status = ?
 
 @pytest.fixture
 def requests(account):
-    """requests() is how many requests came in since the test began, or since it was last asked."""
+    """requests() is the number of requests since the test began, or since the last call."""
     last = account.requests()
 
     def requests():
@@ -49,7 +49,7 @@ def requests(account):
 
 @pytest.fixture(scope="module")
 def api(account):
-    """What the API itself answers: the images, the regions, and each own image's actions, with the pages they take."""
+    """The API's own rows: images, regions, and the actions of the account's images, with the numbers of pages."""
     images, _ = account.rows("images")
     lists = {image["id"]: account.rows(f"images/{image['id']}/actions") for image in images if not image["public"]}
     return types.SimpleNamespace(
@@ -100,7 +100,7 @@ class TestQuestions:
             if (action["type"], action["status"]) == ("transfer", "completed") and action["region_slug"] in name
         )
         assert {row["name"]: row["n"] for row in rows} == expected
-        # NULL where the API tells of none when it ended.
+        # NULL if no transfer to the region has an end.
         assert all(row["p95_s"] is None or row["p95_s"] >= 0 for row in rows)
         assert any(row["p95_s"] for row in rows)
 
@@ -131,14 +131,14 @@ class TestPrepared:
         assert counts == [statuses["errored"], statuses["completed"], 0]
 
     @pytest.mark.parametrize("distinct", ["", "DISTINCT "])
-    def test_a_join_is_described_as_its_rows_come(self, connection, distinct):
+    def test_a_joins_schema_is_that_of_its_rows(self, connection, distinct):
         sql = JOIN.replace("SELECT ", f"SELECT {distinct}", 1)
         with connection.cursor() as cursor:
-            told = cursor.adbc_execute_schema(sql, (page.IMAGE, "errored"))
+            schema = cursor.adbc_execute_schema(sql, (page.IMAGE, "errored"))
             rows = cursor.execute(sql, (page.IMAGE, "errored")).fetch_arrow_table()
 
-        assert told.names == ["name", "tags", *page.COLUMNS]
-        assert rows.schema.equals(told, check_metadata=True)
+        assert schema.names == ["name", "tags", *page.COLUMNS]
+        assert rows.schema.equals(schema, check_metadata=True)
         assert rows.num_rows > 0
 
     @pytest.mark.parametrize("key", ["(CAST(? AS DOUBLE))", "(CAST('{}' AS DOUBLE))"], ids=["bound", "written"])
@@ -169,7 +169,7 @@ class TestPrepared:
 
 
 class TestWithoutAnImage:
-    def test_a_preview_closed_early_asks_for_a_few_images(self, connection, ask, api, requests):
+    def test_a_stream_closed_early_requests_few_images(self, connection, ask, api, requests):
         requests()
         with connection.cursor() as cursor:
             cursor.execute("SELECT * FROM image_actions LIMIT 100")
@@ -178,7 +178,7 @@ class TestWithoutAnImage:
         assert ask("SELECT 1").num_rows == 1
         assert requests() < len(api.own)
 
-    def test_not_in_asks_for_the_rows_that_it_is_about(self, ask, requests):
+    def test_not_in_requests_only_the_lists_of_its_rows(self, ask, requests):
         ids = f"FROM (VALUES ({page.IMAGE}), (7)) t (x) WHERE x IS NOT NULL AND"
         requests()
 

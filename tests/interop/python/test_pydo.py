@@ -1,4 +1,4 @@
-"""pydo, DigitalOcean's own client, against the simulated account alone: is it the API that pydo knows?"""
+"""pydo, DigitalOcean's client, against the simulated account without a server: it must behave like the API."""
 
 import urllib.parse
 
@@ -8,13 +8,13 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 
 import page
 
-# The simulated account speaks HTTP on loopback; pydo sends a token over HTTPS alone, unless told so in each call.
+# The simulated account has no TLS; pydo sends a token over plain HTTP only if each call allows it.
 HTTP = {"enforce_https": False}
 
 
 @pytest.fixture(scope="module")
 def client(demo):
-    # Any token will do; one of its own has a rate limit of its own.
+    # Any token is accepted; each has its own rate limit.
     with pydo.Client("dop_v1_pydo", endpoint=demo) as client:
         yield client
 
@@ -125,8 +125,8 @@ class TestErrors:
         ],
         ids=["image", "actions", "action", "post to no image", "post without a type"],
     )
-    def test_not_found_is_answered_as_its_body(self, client, ask):
-        # pydo raises nothing for a 404 that the document declares: it answers the error's body.
+    def test_not_found_returns_its_body(self, client, ask):
+        # pydo does not raise for a 404 that the OpenAPI document declares: it returns the error's body.
         body = ask(client)
 
         assert body["id"] == "not_found"
@@ -147,7 +147,7 @@ class TestErrors:
         assert refused.value.status_code == 422
         assert refused.value.response.json()["id"] == "unprocessable_entity"
 
-    def test_the_limits_are_told_with_every_answer(self, client):
+    def test_every_response_has_the_rate_limits(self, client):
         headers = {}
         client.images.list(raw_response_hook=lambda response: headers.update(response.http_response.headers), **HTTP)
 

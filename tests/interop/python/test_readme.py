@@ -1,4 +1,4 @@
-"""The Python that the README shows runs as it stands, but for the server's address."""
+"""The Python blocks of the README run unchanged, except for the server's address."""
 
 import pathlib
 import re
