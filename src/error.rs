@@ -38,6 +38,53 @@ pub enum Kind {
     Internal,
 }
 
+impl Kind {
+    /// All kinds, in the order of docs/errors.md.
+    pub const ALL: [Self; 14] = [
+        Self::InvalidArgument,
+        Self::NotFound,
+        Self::FailedPrecondition,
+        Self::Unimplemented,
+        Self::Unauthenticated,
+        Self::PermissionDenied,
+        Self::ResourceExhausted,
+        Self::DeadlineExceeded,
+        Self::Unavailable,
+        Self::Aborted,
+        Self::DataLoss,
+        Self::Unknown,
+        Self::Cancelled,
+        Self::Internal,
+    ];
+
+    /// Returns when errors have this kind, for docs/errors.md.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "the statement, a parameter, a flag or a setting is wrong",
+            Self::NotFound => "the API or oceanflight does not have the requested object",
+            Self::FailedPrecondition => {
+                "a file, setting or URL has to be changed first; an EXEC where writes are off, or whose ticket has expired"
+            }
+            Self::Unimplemented => "not supported",
+            Self::Unauthenticated => "no token, or the API does not accept it",
+            Self::PermissionDenied => "the token lacks a scope",
+            Self::ResourceExhausted => "a limit is reached: requests, memory, or the size of a response",
+            Self::DeadlineExceeded => "the query or a request took too long",
+            Self::Unavailable => "the API or the server can't be reached, or the API reports an error of its own (5xx)",
+            Self::Aborted => {
+                "a list changed each time it was read, or its pages contradict each other; \
+                 an action that failed while AWAIT waited for it"
+            }
+            Self::DataLoss => "a response of the API is invalid or contradicts itself",
+            Self::Unknown => {
+                "an EXEC whose response was lost or can't be read, or an action whose end AWAIT has not seen"
+            }
+            Self::Cancelled => "the query was cancelled",
+            Self::Internal => "a bug in oceanflight",
+        }
+    }
+}
+
 /// An error of one layer, with a kind and possibly a hint.
 pub trait Failure: std::error::Error + Any + Send + Sync {
     /// The category of the error.

@@ -56,8 +56,8 @@ pub(crate) struct Running {
 }
 
 async fn start() -> Running {
-    let nobody = "http://127.0.0.1:9/".parse().unwrap();
-    let client = api::Client::try_new(api::Options::new(nobody, None), &api::Budgets::default()).unwrap();
+    let unreachable = "http://127.0.0.1:9/".parse().unwrap();
+    let client = api::Client::try_new(api::Options::new(unreachable, None), &api::Budgets::default()).unwrap();
     serve(Engine::try_new(client, engine::Options::default()).unwrap()).await
 }
 
@@ -155,8 +155,8 @@ impl Running {
 
     /// Binds a row, and returns the new handle.
     pub(crate) async fn bind(&self, handle: &Bytes, rows: RecordBatch) -> Result<Bytes, Status> {
-        let answer = self.put(&prepared(handle), rows).await?;
-        Ok(DoPutPreparedStatementResult::decode(answer).unwrap().prepared_statement_handle.unwrap())
+        let response = self.put(&prepared(handle), rows).await?;
+        Ok(DoPutPreparedStatementResult::decode(response).unwrap().prepared_statement_handle.unwrap())
     }
 
     /// The first value of the first column of a prepared statement's rows.

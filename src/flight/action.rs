@@ -39,7 +39,7 @@ pub(super) fn list() -> [ActionType; 2] {
 }
 
 /// Runs an action, and returns its results: at most one.
-pub(super) async fn answer(service: &Service, principal: &Principal, action: &Action) -> Result<Results> {
+pub(super) async fn execute(service: &Service, principal: &Principal, action: &Action) -> Result<Results> {
     match action.r#type.as_str() {
         CREATE => match body(action)? {
             Command::ActionCreatePreparedStatementRequest(request) => {
@@ -65,8 +65,8 @@ fn body(action: &Action) -> Result<Command, Fault> {
     command::read(&action.body, MessagePart::ActionBody)
 }
 
-fn result(answer: &Any) -> arrow_flight::Result {
-    arrow_flight::Result { body: answer.encode_to_vec().into() }
+fn result(message: &Any) -> arrow_flight::Result {
+    arrow_flight::Result { body: message.encode_to_vec().into() }
 }
 
 fn misplaced(command: &Command) -> Fault {

@@ -14,10 +14,12 @@ impl Metadata for CommandGetCatalogs {
         self.into_builder().schema()
     }
 
-    fn batch(&self, known: &ServerMetadata) -> Result<RecordBatch, Fault> {
-        let catalogs: BTreeSet<&str> = known.tables.iter().map(|table| table.catalog.as_str()).collect();
+    fn batch(&self, server: &ServerMetadata) -> Result<RecordBatch, Fault> {
+        let catalogs: BTreeSet<&str> = server.tables.iter().map(|table| table.catalog.as_str()).collect();
         let mut builder = self.into_builder();
-        catalogs.into_iter().for_each(|catalog| builder.append(catalog));
+        for catalog in catalogs {
+            builder.append(catalog);
+        }
         builder.build().map_err(encoding)
     }
 }

@@ -3,7 +3,6 @@
 //! It requests a statement's FlightInfo, and reads its endpoints in order, all of them from the same server. Errors
 //! have the kind and the hint that the server gave them.
 
-use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
@@ -19,52 +18,34 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
-use super::status::Answered;
+use super::status::RemoteError;
 use crate::error::{Error, Failure, Kind, Result};
 use crate::secret::Secret;
 
 /// A server that cannot be reached, or a response that cannot be read.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 enum Fault {
     /// Not `grpc://host:port`.
+    #[error("`{0}` is not the address of a server")]
     Address(String),
-    /// TLS, which this client does not speak.
+    /// TLS, which this client does not support.
+    #[error("`{0}` requires TLS, which this client does not support")]
     Tls(String),
     /// No connection.
+    #[error("cannot reach `{server}`")]
     Unreachable { server: String, source: tonic::transport::Error },
     /// A token with characters that are not valid in a header.
+    #[error("the token has characters that are not valid in a header")]
     Token,
     /// A response that is not valid Flight.
-    Answer(FlightError),
+    #[error("the server's response cannot be read")]
+    Response(#[source] FlightError),
     /// A FlightInfo without a ticket for its rows.
+    #[error("the server returned no ticket for some of the rows")]
     NoTicket,
     /// The connection broke while the server ran an EXEC.
-    Lost(Error),
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(server) => write!(f, "`{server}` is not the address of a server"),
-            Self::Tls(server) => write!(f, "`{server}` asks for TLS, which this client does not speak"),
-            Self::Unreachable { server, .. } => write!(f, "cannot reach `{server}`"),
-            Self::Token => f.write_str("the token has characters that no header can carry"),
-            Self::Answer(_) => f.write_str("the server's answer cannot be read"),
-            Self::NoTicket => f.write_str("the server named no ticket for some of the rows"),
-            Self::Lost(_) => f.write_str("the EXEC may have been carried out, and the connection to the server broke"),
-        }
-    }
-}
-
-impl std::error::Error for Fault {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unreachable { source, .. } => Some(source),
-            Self::Answer(error) => Some(error),
-            Self::Lost(error) => Some(error),
-            Self::Address(_) | Self::Tls(_) | Self::Token | Self::NoTicket => None,
-        }
-    }
+    #[error("the connection to the server broke, and the EXEC may have been executed")]
+    Lost(#[source] Error),
 }
 
 impl Failure for Fault {
@@ -73,7 +54,7 @@ impl Failure for Fault {
             Self::Address(_) | Self::Token => Kind::InvalidArgument,
             Self::Tls(_) => Kind::Unimplemented,
             Self::Unreachable { .. } => Kind::Unavailable,
-            Self::Answer(_) | Self::NoTicket => Kind::DataLoss,
+            Self::Response(_) | Self::NoTicket => Kind::DataLoss,
             Self::Lost(_) => Kind::Unknown,
         }
     }
@@ -81,10 +62,10 @@ impl Failure for Fault {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Address(_) => Some("write it as `grpc://127.0.0.1:50051`".into()),
-            Self::Tls(_) => Some("write it as `grpc://…` and let a tunnel encrypt".into()),
+            Self::Tls(_) => Some("use `grpc://…`, with a tunnel for the encryption".into()),
             Self::Unreachable { .. } => Some("`oceanflight serve` starts a server".into()),
-            Self::Lost(_) => Some("look before doing it again; the server's log tells what it has sent".into()),
-            Self::Token | Self::Answer(_) | Self::NoTicket => None,
+            Self::Lost(_) => Some("check before retrying; the server's log shows its POSTs".into()),
+            Self::Token | Self::Response(_) | Self::NoTicket => None,
         }
     }
 }
@@ -111,11 +92,15 @@ impl Notes {
 
     /// Adds a note for each line, without control characters, which could steer a terminal. Metadata that is not UTF-8
     /// is for other clients, and ignored.
-    fn keep(&self, app_metadata: &[u8]) {
-        let plain = |line: &str| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let lines = std::str::from_utf8(app_metadata).unwrap_or_default().lines().map(plain);
-        self.0.lock().expect("nothing panics while it is held").extend(lines);
+    fn add(&self, app_metadata: &[u8]) {
+        let Ok(text) = std::str::from_utf8(app_metadata) else { return };
+        let mut notes = self.0.lock().expect("nothing panics while it is held");
+        notes.extend(text.lines().map(without_control_characters));
     }
+}
+
+fn without_control_characters(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Runs a statement on a server, and returns its schema and a stream of its rows.
@@ -126,15 +111,19 @@ pub async fn query(server: &str, sql: &str, token: Option<&Secret>) -> Result<Re
     let (notes, authorization) = (Notes::default(), authorization(token)?);
     let mut client = FlightClient { service: connect(server).await?, authorization, notes: notes.clone() };
     let info = client.info(sql).await?;
+    let tickets = tickets(&info)?;
     // Only the ticket of an EXEC expires.
     let writes = info.endpoint.iter().any(|endpoint| endpoint.expiration_time.is_some());
+    let schema: Schema = info.try_decode_schema().map_err(|error| Fault::Response(error.into()))?;
+    let batches = stream::iter(tickets).then(move |ticket| client.clone().rows(ticket)).try_flatten();
+    let rows = batches.map_err(move |error| if writes { lost_if_broken(error) } else { error });
+    Ok(Remote { schema: Arc::new(schema), rows: rows.boxed(), notes })
+}
+
+/// Returns the tickets of all endpoints. An endpoint without a ticket is an error: its rows would be missing.
+fn tickets(info: &FlightInfo) -> Result<Vec<Ticket>, Fault> {
     let tickets: Option<Vec<Ticket>> = info.endpoint.iter().map(|endpoint| endpoint.ticket.clone()).collect();
-    // An endpoint without a ticket would be missing rows.
-    let tickets = tickets.filter(|tickets| !tickets.is_empty()).ok_or(Fault::NoTicket)?;
-    let schema: Schema = info.try_decode_schema().map_err(|error| Fault::Answer(error.into()))?;
-    let rows = stream::iter(tickets).then(move |ticket| client.clone().rows(ticket)).try_flatten();
-    let rows = rows.map_err(move |error| if writes { lost_if_broken(error) } else { error }).boxed();
-    Ok(Remote { schema: Arc::new(schema), rows, notes })
+    tickets.filter(|tickets| !tickets.is_empty()).ok_or(Fault::NoTicket)
 }
 
 #[derive(Clone)]
@@ -149,15 +138,15 @@ impl FlightClient {
         let command = CommandStatementQuery { query: sql.to_owned(), transaction_id: None };
         let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
         let request = self.request(descriptor);
-        Ok(self.service.get_flight_info(request).await.map_err(answered)?.into_inner())
+        Ok(self.service.get_flight_info(request).await.map_err(remote_error)?.into_inner())
     }
 
     async fn rows(mut self, ticket: Ticket) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let request = self.request(ticket);
-        let messages = self.service.do_get(request).await.map_err(answered)?.into_inner();
-        let messages = messages.inspect_ok(move |message| self.notes.keep(&message.app_metadata));
-        let batches = FlightRecordBatchStream::new_from_flight_data(messages.map_err(FlightError::from));
-        Ok(batches.map_err(unreadable).boxed())
+        let messages = self.service.do_get(request).await.map_err(remote_error)?.into_inner();
+        let with_notes = messages.inspect_ok(move |message| self.notes.add(&message.app_metadata));
+        let batches = FlightRecordBatchStream::new_from_flight_data(with_notes.map_err(FlightError::from));
+        Ok(batches.map_err(decode_error).boxed())
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
@@ -170,8 +159,8 @@ impl FlightClient {
 }
 
 async fn connect(server: &str) -> Result<FlightServiceClient<Channel>, Fault> {
-    let channel = endpoint(server)?.connect().await;
-    let channel = channel.map_err(|source| Fault::Unreachable { server: server.to_owned(), source })?;
+    let connected = endpoint(server)?.connect().await;
+    let channel = connected.map_err(|source| Fault::Unreachable { server: server.to_owned(), source })?;
     // A row is never split between messages, so the server decides how large a message is.
     Ok(FlightServiceClient::new(channel).max_decoding_message_size(usize::MAX))
 }
@@ -196,20 +185,20 @@ fn authorization(token: Option<&Secret>) -> Result<Option<MetadataValue<Ascii>>,
 }
 
 fn lost_if_broken(error: Error) -> Error {
-    match error.downcast_ref::<Answered>() {
-        Some(answered) if answered.is_broken() => Fault::Lost(error).into(),
+    match error.downcast_ref::<RemoteError>() {
+        Some(remote) if remote.is_broken() => Fault::Lost(error).into(),
         Some(_) | None => error,
     }
 }
 
-fn answered(status: Status) -> Error {
-    Answered::from(status).into()
+fn remote_error(status: Status) -> Error {
+    RemoteError::from(status).into()
 }
 
-fn unreadable(error: FlightError) -> Error {
+fn decode_error(error: FlightError) -> Error {
     match error {
-        FlightError::Tonic(status) => answered(*status),
-        other => Fault::Answer(other).into(),
+        FlightError::Tonic(status) => remote_error(*status),
+        other => Fault::Response(other).into(),
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) struct CommandTicket {
 /// # Errors
 /// InvalidArgument if it has none, Unimplemented if this server does not support the command.
 pub(super) fn of_descriptor(descriptor: &FlightDescriptor) -> Result<Box<dyn QueryCommand>, Fault> {
-    query(read_descriptor(descriptor)?, MessagePart::Descriptor)
+    dispatch(read_descriptor(descriptor)?, MessagePart::Descriptor)
 }
 
 /// Returns the query command of a ticket.
@@ -50,7 +50,7 @@ pub(super) fn of_descriptor(descriptor: &FlightDescriptor) -> Result<Box<dyn Que
 /// # Errors
 /// As [`of_descriptor`].
 pub(super) fn of_ticket(ticket: &[u8]) -> Result<Box<dyn QueryCommand>, Fault> {
-    query(read(ticket, MessagePart::Ticket)?, MessagePart::Ticket)
+    dispatch(read(ticket, MessagePart::Ticket)?, MessagePart::Ticket)
 }
 
 /// Decodes the command in a descriptor.
@@ -91,7 +91,7 @@ fn short(type_url: &str) -> &str {
     type_url.rsplit(['/', '.']).next().unwrap_or(type_url)
 }
 
-fn query(command: Command, place: MessagePart) -> Result<Box<dyn QueryCommand>, Fault> {
+fn dispatch(command: Command, place: MessagePart) -> Result<Box<dyn QueryCommand>, Fault> {
     let name = name(&command);
     match (command, place) {
         (Command::CommandStatementQuery(command), MessagePart::Descriptor) => Ok(Box::new(command)),
@@ -127,7 +127,7 @@ mod tests {
         Any { type_url: type_url.to_owned(), value: value.into() }.encode_to_vec()
     }
 
-    fn refusal(bytes: &[u8]) -> String {
+    fn error_of(bytes: &[u8]) -> String {
         let fault = of_ticket(bytes).err().unwrap();
         assert_eq!(fault.kind(), Kind::InvalidArgument);
         fault.to_string()
@@ -137,18 +137,18 @@ mod tests {
     fn bytes_that_are_not_a_command_have_a_precise_error() {
         const URL: &str = "type.googleapis.com/arrow.flight.protocol.sql.";
 
-        assert_eq!(refusal(b""), "the ticket is empty");
-        assert_eq!(refusal(b"\xff\xff"), "the ticket holds no Flight SQL command");
-        assert_eq!(refusal(&any("", b"x")), "the ticket holds no Flight SQL command");
-        assert_eq!(refusal(&any("a.b/c.MakeTea", b"")), "Flight SQL has no command `MakeTea`");
-        assert_eq!(refusal(&any("x\n", b"")), "Flight SQL has no command `x\u{fffd}`");
+        assert_eq!(error_of(b""), "the ticket is empty");
+        assert_eq!(error_of(b"\xff\xff"), "the ticket is not a Flight SQL command");
+        assert_eq!(error_of(&any("", b"x")), "the ticket is not a Flight SQL command");
+        assert_eq!(error_of(&any("a.b/c.MakeTea", b"")), "Flight SQL has no command `MakeTea`");
+        assert_eq!(error_of(&any("x\n", b"")), "Flight SQL has no command `x\u{fffd}`");
         assert_eq!(
-            refusal(&any(&format!("{URL}CommandGetTables"), b"\xff")),
+            error_of(&any(&format!("{URL}CommandGetTables"), b"\xff")),
             "the bytes of `CommandGetTables` do not decode"
         );
         assert_eq!(
-            refusal(&any(&format!("{URL}CommandStatementQuery"), b"")),
-            "`CommandStatementQuery` does not belong in a ticket"
+            error_of(&any(&format!("{URL}CommandStatementQuery"), b"")),
+            "`CommandStatementQuery` is not valid in a ticket"
         );
     }
 

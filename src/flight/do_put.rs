@@ -24,6 +24,7 @@ use arrow_flight::error::FlightError;
 use arrow_flight::sql::{Command, DoPutUpdateResult};
 use arrow_flight::{FlightData, PutResult};
 use futures::FutureExt;
+use futures::future::ready;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use prost::Message;
 use tokio::time::timeout;
@@ -35,17 +36,17 @@ use super::fault::{Fault, MessagePart};
 use super::handle::{MOST_ROWS, PreparedHandle};
 use super::prepared;
 use super::statement;
-use super::status::Answered;
+use super::status::RemoteError;
 use crate::engine::{self, Principal};
 use crate::error::{Error, Result};
 
 /// Executes the command in the first message's descriptor, with the rows of all messages.
-pub(super) async fn answer(
+pub(super) async fn execute(
     service: &Service,
     principal: &Principal,
     mut messages: Streaming<FlightData>,
 ) -> Result<PutResult> {
-    let mut first = messages.message().await.map_err(broken)?.ok_or(Fault::NoData)?;
+    let mut first = messages.message().await.map_err(stream_error)?.ok_or(Fault::NoData)?;
     let descriptor = first.flight_descriptor.take().ok_or(Fault::NoCommand(MessagePart::Descriptor))?;
     match command::read_descriptor(&descriptor)? {
         Command::CommandPreparedStatementQuery(command) => {
@@ -56,13 +57,13 @@ pub(super) async fn answer(
         }
         Command::CommandStatementUpdate(command) => {
             statement::refuse_transaction(command.transaction_id.as_ref())?;
-            updated(service.engine.update(principal, &command.query, None).await?)
+            update_result(service.engine.update(principal, &command.query, None).await?)
         }
         Command::CommandPreparedStatementUpdate(command) => {
             let handle = PreparedHandle::decode(&command.prepared_statement_handle)?;
             let most = service.engine.max_writes();
             let rows = rows_in_time(service, stream::iter([Ok(first)]).chain(messages).boxed(), most).await?;
-            updated(prepared::update(service, principal, handle, rows).await?)
+            update_result(prepared::update(service, principal, handle, rows).await?)
         }
         command @ (Command::CommandStatementIngest(_) | Command::CommandStatementSubstraitPlan(_)) => {
             Err(Fault::Unimplemented(command::name(&command)).into())
@@ -71,7 +72,7 @@ pub(super) async fn answer(
     }
 }
 
-fn updated(count: usize) -> Result<PutResult> {
+fn update_result(count: usize) -> Result<PutResult> {
     let record_count = i64::try_from(count).unwrap_or(i64::MAX);
     Ok(PutResult { app_metadata: DoPutUpdateResult { record_count }.encode_to_vec().into() })
 }
@@ -90,10 +91,10 @@ async fn rows_in_time(
 /// than `most` rows (a batch of nulls is a billion rows in a hundred bytes), or too many messages in a row without one.
 async fn rows(messages: BoxStream<'static, Result<FlightData, Status>>, most: usize) -> Result<Option<RecordBatch>> {
     let since_a_row = Arc::new(AtomicUsize::new(0));
-    let mut stream = batches(messages, Arc::clone(&since_a_row));
+    let mut decoder = decode(messages, Arc::clone(&since_a_row));
     let mut batches = Vec::new();
     let mut count = 0;
-    while let Some(batch) = next(&mut stream).await? {
+    while let Some(batch) = next_batch(&mut decoder).await? {
         count += batch.num_rows();
         if count > most {
             return Err(Fault::ManyRows { most }.into());
@@ -104,7 +105,7 @@ async fn rows(messages: BoxStream<'static, Result<FlightData, Status>>, most: us
             batches.push(batch);
         }
     }
-    let Some(schema) = stream.schema().filter(|schema| !schema.fields().is_empty()) else { return Ok(None) };
+    let Some(schema) = decoder.schema().filter(|schema| !schema.fields().is_empty()) else { return Ok(None) };
     Ok(Some(concat_batches(schema, &batches).map_err(Fault::Encoding)?))
 }
 
@@ -114,24 +115,24 @@ const MOST_MESSAGES: usize = 1_000;
 /// Decodes messages to batches. A message may have only a descriptor and no Arrow data: such messages are skipped.
 /// Messages are counted in `since_a_row`, which [`rows`] resets, because a client could send messages without rows
 /// forever. The counter is shared because the decoder returns nothing for such messages.
-fn batches(
+fn decode(
     messages: BoxStream<'static, Result<FlightData, Status>>,
     since_a_row: Arc<AtomicUsize>,
 ) -> FlightRecordBatchStream {
-    let holds_data = |message: &FlightData| std::future::ready(!message.data_header.is_empty());
     let counted = messages.map(move |message| match since_a_row.fetch_add(1, Ordering::Relaxed) {
         MOST_MESSAGES.. => Err(FlightError::ExternalError(Box::new(Fault::ManyMessages { most: MOST_MESSAGES }))),
         _ => message.map_err(FlightError::from),
     });
-    FlightRecordBatchStream::new_from_flight_data(counted.try_filter(holds_data))
+    let with_data = counted.try_filter(|message| ready(!message.data_header.is_empty()));
+    FlightRecordBatchStream::new_from_flight_data(with_data)
 }
 
 /// Returns the next batch. arrow-ipc panics on some invalid schemas, so the panic is caught: it must not end the
 /// connection's task. The decoder is not used after a panic.
-async fn next(batches: &mut FlightRecordBatchStream) -> Result<Option<RecordBatch>> {
-    match AssertUnwindSafe(batches.try_next()).catch_unwind().await {
+async fn next_batch(decoder: &mut FlightRecordBatchStream) -> Result<Option<RecordBatch>> {
+    match AssertUnwindSafe(decoder.try_next()).catch_unwind().await {
         Ok(Ok(batch)) => Ok(batch),
-        Ok(Err(FlightError::Tonic(status))) => Err(broken(*status)),
+        Ok(Err(FlightError::Tonic(status))) => Err(stream_error(*status)),
         Ok(Err(FlightError::ExternalError(error))) => Err(match error.downcast::<Fault>() {
             Ok(fault) => (*fault).into(),
             Err(other) => Fault::NotArrow(other.to_string()).into(),
@@ -142,6 +143,6 @@ async fn next(batches: &mut FlightRecordBatchStream) -> Result<Option<RecordBatc
 }
 
 /// The error of a stream that the client cancelled, or that has a message above the size limit.
-fn broken(status: Status) -> Error {
-    Answered::from(status).into()
+fn stream_error(status: Status) -> Error {
+    RemoteError::from(status).into()
 }

@@ -33,90 +33,68 @@ impl fmt::Display for MessagePart {
 }
 
 /// A call that this layer rejects.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     /// The part is empty.
+    #[error("the {0} is empty")]
     NoCommand(MessagePart),
     /// The bytes are not a `google.protobuf.Any`.
+    #[error("the {0} is not a Flight SQL command")]
     NotACommand(MessagePart),
     /// An `Any` of a type that Flight SQL does not have.
+    #[error("Flight SQL has no command `{}`", printable(.0))]
     UnknownCommand(String),
     /// A command of Flight SQL whose own bytes do not decode.
+    #[error("the bytes of `{0}` do not decode")]
     BrokenCommand(String),
     /// A command of Flight SQL that is not valid in this part.
+    #[error("`{command}` is not valid in a {place}")]
     Misplaced { command: String, place: MessagePart },
     /// A PATH descriptor.
+    #[error("path descriptors are not supported")]
     Path,
     /// A command, action or call that this server does not support, by its name.
+    #[error("`{0}` is not supported")]
     Unimplemented(String),
     /// An action that neither Flight nor Flight SQL has.
+    #[error("there is no action `{}`", printable(.0))]
     UnknownAction(String),
     /// An `authorization` header that is neither Basic nor Bearer.
+    #[error("the `authorization` header is neither Basic nor Bearer")]
     Authorization,
     /// A transaction's id: there are no transactions.
+    #[error("this server has no transactions")]
     Transaction,
     /// Bytes that are not a handle of this server.
+    #[error("the handle is not from this server")]
     NotAHandle,
     /// A handle of another version of this server.
+    #[error("the handle is of version {0}; this server reads version {version}", version = handle::VERSION)]
     HandleVersion(u32),
     /// DoPut without a single message.
+    #[error("DoPut has no message")]
     NoData,
     /// Data of a DoPut that is not Arrow.
+    #[error("the data of DoPut is not Arrow: {}", printable(.0))]
     NotArrow(String),
     /// More or fewer values than the statement has parameters.
+    #[error("the statement has {}, and {found} were bound", parameters(*.expected))]
     ParameterCount { expected: usize, found: usize },
     /// A DoPut without a row, for a statement with parameters.
+    #[error("the statement has {}, and no row of values was bound", parameters(*.expected))]
     NoRow { expected: usize },
     /// More parameter rows than one call may bind.
+    #[error("more than {most} rows of parameters were bound")]
     ManyRows { most: usize },
     /// Too many messages without a parameter row.
+    #[error("{most} messages had no row of parameters")]
     ManyMessages { most: usize },
     /// A LIKE pattern longer than any name.
+    #[error("a pattern of {characters} characters is longer than any name")]
     LongPattern { characters: usize },
     /// A response that Arrow cannot encode.
-    Encoding(ArrowError),
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoCommand(place) => write!(f, "the {place} is empty"),
-            Self::NotACommand(place) => write!(f, "the {place} holds no Flight SQL command"),
-            Self::UnknownCommand(name) => write!(f, "Flight SQL has no command `{}`", shown(name)),
-            Self::BrokenCommand(name) => write!(f, "the bytes of `{name}` do not decode"),
-            Self::Misplaced { command, place } => write!(f, "`{command}` does not belong in a {place}"),
-            Self::Path => f.write_str("path descriptors are not supported"),
-            Self::Unimplemented(what) => write!(f, "`{what}` is not supported"),
-            Self::UnknownAction(name) => write!(f, "there is no action `{}`", shown(name)),
-            Self::Authorization => f.write_str("the `authorization` header is neither Basic nor Bearer"),
-            Self::Transaction => f.write_str("this server has no transactions"),
-            Self::NotAHandle => f.write_str("the handle is not one of this server's"),
-            Self::HandleVersion(found) => {
-                write!(f, "the handle is of version {found}; this server reads version {}", handle::VERSION)
-            }
-            Self::NoData => f.write_str("DoPut came without a message"),
-            Self::NotArrow(problem) => write!(f, "the data sent does not decode as Arrow: {}", shown(problem)),
-            Self::ParameterCount { expected, found } => {
-                write!(f, "the statement has {}, and {found} were bound", parameters(*expected))
-            }
-            Self::NoRow { expected } => {
-                write!(f, "the statement has {}, and no row of values was bound", parameters(*expected))
-            }
-            Self::ManyRows { most } => write!(f, "more than {most} rows of parameters were bound"),
-            Self::ManyMessages { most } => write!(f, "{most} messages came without a row of parameters"),
-            Self::LongPattern { characters } => {
-                write!(f, "a pattern of {characters} characters is longer than any name")
-            }
-            Self::Encoding(_) => f.write_str("the answer could not be encoded"),
-        }
-    }
-}
-
-impl std::error::Error for Fault {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        let Self::Encoding(error) = self else { return None };
-        Some(error)
-    }
+    #[error("the response could not be encoded")]
+    Encoding(#[source] ArrowError),
 }
 
 impl Failure for Fault {
@@ -149,7 +127,7 @@ impl Failure for Fault {
             Self::NoCommand(MessagePart::Ticket)
             | Self::NotACommand(MessagePart::Ticket)
             | Self::Misplaced { place: MessagePart::Ticket, .. } => {
-                "a ticket comes from GetFlightInfo and is passed on as it is"
+                "send the ticket that GetFlightInfo has returned, unchanged"
             }
             Self::NoCommand(_) | Self::NotACommand(_) => "send a Flight SQL command as a `google.protobuf.Any`",
             Self::Path => "send a Flight SQL command; CommandGetTables lists the tables",
@@ -158,7 +136,7 @@ impl Failure for Fault {
             Self::Transaction => "leave autocommit on",
             Self::NotAHandle | Self::HandleVersion(_) => "prepare the statement again",
             Self::ParameterCount { .. } | Self::NoRow { .. } => {
-                "bind a value for every `?` or `$n`, NULL where there is none"
+                "bind a value for every `?` or `$n`; NULL if there is none"
             }
             Self::ManyRows { .. } => "bind fewer rows at a time; query.max_writes bounds those of an EXEC",
             Self::UnknownCommand(_)
@@ -176,7 +154,7 @@ impl Failure for Fault {
 }
 
 /// Returns a client's text as it may be printed: without control characters, and cut to [`ECHO`].
-fn shown(text: &str) -> String {
+fn printable(text: &str) -> String {
     text.chars().take(ECHO).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

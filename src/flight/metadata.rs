@@ -32,7 +32,7 @@ pub(super) trait Metadata: ProstMessageExt {
     fn schema(&self) -> SchemaRef;
 
     /// Returns all rows.
-    fn batch(&self, known: &ServerMetadata) -> Result<RecordBatch, Fault>;
+    fn batch(&self, server: &ServerMetadata) -> Result<RecordBatch, Fault>;
 }
 
 #[tonic::async_trait]
@@ -46,8 +46,9 @@ impl<M: Metadata> QueryCommand for M {
     }
 
     async fn rows(&self, service: &Service, principal: &Principal) -> Result<FlightRows> {
-        let known = ServerMetadata { tables: service.engine.tables(principal).await?, writes: service.engine.writes() };
-        Ok(self.batch(&known)?.into())
+        let tables = service.engine.tables(principal).await?;
+        let server = ServerMetadata { tables, writes: service.engine.writes() };
+        Ok(self.batch(&server)?.into())
     }
 }
 

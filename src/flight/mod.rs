@@ -88,6 +88,8 @@ mod table_types;
 mod tables;
 mod xdbc_type_info;
 
+pub use self::status::code_name;
+
 /// The maximum size of a message from a client, in bytes: the Go ADBC driver's limit. tonic's default is 4 MiB.
 pub const MESSAGE_BYTES: usize = 16 << 20;
 
@@ -126,7 +128,7 @@ impl FlightService for Service {
     type ListActionsStream = Stream<ActionType>;
 
     async fn handshake(&self, request: Request<Streaming<HandshakeRequest>>) -> Reply<Self::HandshakeStream> {
-        handshake::answer(request.metadata()).map_err(refused)
+        handshake::accept(request.metadata()).map_err(fault_status)
     }
 
     /// Returns no flights: CommandGetTables lists the tables.
@@ -137,38 +139,38 @@ impl FlightService for Service {
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Reply<FlightInfo> {
         let principal = principal(&request);
         let info = self.info(&principal, request.into_inner()).await;
-        info.map(Response::new).map_err(failed)
+        info.map(Response::new).map_err(error_status)
     }
 
     async fn poll_flight_info(&self, _request: Request<FlightDescriptor>) -> Reply<PollInfo> {
-        Err(refused(Fault::Unimplemented("PollFlightInfo".into())))
+        Err(fault_status(Fault::Unimplemented("PollFlightInfo".into())))
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Reply<SchemaResult> {
         let principal = principal(&request);
         let schema = self.schema(&principal, &request.into_inner()).await;
-        schema.map(Response::new).map_err(failed)
+        schema.map(Response::new).map_err(error_status)
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Reply<Self::DoGetStream> {
         let principal = principal(&request);
-        let rows = self.rows(&principal, &request.into_inner()).await.map_err(failed)?;
+        let rows = self.rows(&principal, &request.into_inner()).await.map_err(error_status)?;
         Ok(Response::new(rows.encode(self.stopping.clone())))
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Reply<Self::DoPutStream> {
         let principal = principal(&request);
-        let result = do_put::answer(self, &principal, request.into_inner()).await.map_err(failed)?;
-        Ok(one(result))
+        let result = do_put::execute(self, &principal, request.into_inner()).await.map_err(error_status)?;
+        Ok(Response::new(futures::stream::iter([Ok(result)]).boxed()))
     }
 
     async fn do_exchange(&self, _request: Request<Streaming<FlightData>>) -> Reply<Self::DoExchangeStream> {
-        Err(refused(Fault::Unimplemented("DoExchange".into())))
+        Err(fault_status(Fault::Unimplemented("DoExchange".into())))
     }
 
     async fn do_action(&self, request: Request<Action>) -> Reply<Self::DoActionStream> {
         let principal = principal(&request);
-        let results = action::answer(self, &principal, &request.into_inner()).await.map_err(failed)?;
+        let results = action::execute(self, &principal, &request.into_inner()).await.map_err(error_status)?;
         Ok(Response::new(futures::stream::iter(results.map(Ok)).boxed()))
     }
 
@@ -185,12 +187,12 @@ impl Service {
         endpoint.expiration_time = life.map(|life| (SystemTime::now() + life).into());
         // No location means the same server. Clients fail on a location that they cannot reach.
         let info = FlightInfo::new().with_endpoint(endpoint).with_descriptor(descriptor);
-        Ok(FlightInfo { schema: stream::schema_bytes(&stream::on_the_wire(schema))?, ..info })
+        Ok(FlightInfo { schema: stream::schema_bytes(&stream::wire_schema(schema))?, ..info })
     }
 
     async fn schema(&self, principal: &Principal, descriptor: &FlightDescriptor) -> Result<SchemaResult> {
         let schema = command::of_descriptor(descriptor)?.schema(self, principal).await?;
-        Ok(SchemaResult { schema: stream::schema_bytes(&stream::on_the_wire(schema))? })
+        Ok(SchemaResult { schema: stream::schema_bytes(&stream::wire_schema(schema))? })
     }
 
     async fn rows(&self, principal: &Principal, ticket: &Ticket) -> Result<stream::FlightRows> {
@@ -203,14 +205,10 @@ fn principal<T>(request: &Request<T>) -> Principal {
     Principal::anonymous(request.remote_addr())
 }
 
-fn one<T: Send + 'static>(answer: T) -> Response<Stream<T>> {
-    Response::new(futures::stream::iter([Ok(answer)]).boxed())
-}
-
-fn failed(error: Error) -> Status {
+fn error_status(error: Error) -> Status {
     status::of(&error)
 }
 
-fn refused(fault: Fault) -> Status {
+fn fault_status(fault: Fault) -> Status {
     status::of(&fault.into())
 }

@@ -3,7 +3,6 @@
 //! Parameters are bound by position: clients name their columns "0", "param_0", or not at all. The engine casts the
 //! values to the parameters' types.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use arrow::array::cast::AsArray;
@@ -35,7 +34,7 @@ pub(super) async fn create(
     let handle = PreparedHandle { sql: request.query, parameters: None, nonce: nonce() };
     Ok(ActionCreatePreparedStatementResult {
         prepared_statement_handle: handle.encode()?,
-        dataset_schema: stream::schema_bytes(&stream::on_the_wire(planned.schema))?,
+        dataset_schema: stream::schema_bytes(&stream::wire_schema(planned.schema))?,
         parameter_schema: stream::schema_bytes(&planned.parameters)?,
     })
 }
@@ -121,35 +120,41 @@ fn bindable(rows: Option<RecordBatch>, expected: usize) -> Result<Option<RecordB
 }
 
 /// Returns the rows with columns named "1", "2", …, and without unions.
-fn by_position(row: &RecordBatch) -> Result<RecordBatch, Fault> {
-    let values = row.columns().iter().map(plain).collect::<Result<Vec<ArrayRef>, _>>()?;
-    let field = |(at, value): (usize, &ArrayRef)| Field::new((at + 1).to_string(), value.data_type().clone(), true);
-    let schema = Arc::new(Schema::new(values.iter().enumerate().map(field).collect::<Vec<_>>()));
-    let options = RecordBatchOptions::new().with_row_count(Some(row.num_rows()));
-    RecordBatch::try_new_with_options(schema, values, &options).map_err(Fault::Encoding)
+fn by_position(rows: &RecordBatch) -> Result<RecordBatch, Fault> {
+    let mut fields = Vec::with_capacity(rows.num_columns());
+    let mut columns = Vec::with_capacity(rows.num_columns());
+    for (at, column) in rows.columns().iter().enumerate() {
+        let column = without_union(column)?;
+        fields.push(Field::new((at + 1).to_string(), column.data_type().clone(), true));
+        columns.push(column);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options).map_err(Fault::Encoding)
 }
 
 /// Converts a union to an array of its values' type, or to text if they have several types. flightsql-dbapi binds every
 /// value as a dense union of all types that it knows. Other columns are returned unchanged.
-fn plain(column: &ArrayRef) -> Result<ArrayRef, Fault> {
+fn without_union(column: &ArrayRef) -> Result<ArrayRef, Fault> {
     if !matches!(column.data_type(), DataType::Union(..)) {
         return Ok(Arc::clone(column));
     }
-    let values: Vec<ArrayRef> = (0..column.len()).map(|row| column.as_union().value(row)).collect();
-    let texts = || values.iter().map(|value| cast(value, &DataType::Utf8)).collect::<Result<Vec<_>, _>>();
-    let alike = values.windows(2).all(|two| two[0].data_type() == two[1].data_type());
-    let values = if alike { values.clone() } else { texts().map_err(Fault::Encoding)? };
-    let values: Vec<&dyn Array> = values.iter().map(AsRef::as_ref).collect();
-    match values.is_empty() {
-        true => Ok(new_empty_array(&DataType::Utf8)),
-        false => concat(&values).map_err(Fault::Encoding),
+    if column.is_empty() {
+        return Ok(new_empty_array(&DataType::Utf8));
     }
+    let mut values: Vec<ArrayRef> = (0..column.len()).map(|row| column.as_union().value(row)).collect();
+    let have_one_type = values.windows(2).all(|two| two[0].data_type() == two[1].data_type());
+    if !have_one_type {
+        for value in &mut values {
+            *value = cast(value, &DataType::Utf8).map_err(Fault::Encoding)?;
+        }
+    }
+    let values: Vec<&dyn Array> = values.iter().map(AsRef::as_ref).collect();
+    concat(&values).map_err(Fault::Encoding)
 }
 
-/// A number that nobody can guess, since it stands for what somebody bound: the keyed hash of nothing, under keys that
-/// the standard library draws from the system.
+/// Returns an unguessable number, because a client that knows it can read the bound rows.
 fn nonce() -> u64 {
-    RandomState::new().hash_one(())
+    getrandom::u64().expect("the system has random numbers")
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use arrow_flight::sql::{
     SqlSupportedTransaction, SqlSupportedUnions, SqlSupportsConvert, SqlTransactionIsolationLevel, SupportedSqlGrammar,
 };
 use datafusion::execution::SessionStateDefaults;
-use datafusion::logical_expr::ScalarUDF;
+
 use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
 
 use super::fault::Fault;
@@ -51,13 +51,14 @@ impl Metadata for CommandGetSqlInfo {
         SqlInfoDataBuilder::schema().clone().into()
     }
 
-    fn batch(&self, known: &ServerMetadata) -> Result<RecordBatch, Fault> {
-        let infos = if known.writes { &WRITES } else { &READS };
-        let infos = infos.as_ref().map_err(|error| Fault::Encoding(ArrowError::ComputeError(error.clone())))?;
-        let asked: BTreeSet<u32> = self.info.iter().copied().filter(|id| is_known(*id)).collect();
-        let nothing_known = asked.is_empty() && !self.info.is_empty();
-        let batch = infos.record_batch(asked).map_err(encoding)?;
-        Ok(if nothing_known { batch.slice(0, 0) } else { batch })
+    fn batch(&self, server: &ServerMetadata) -> Result<RecordBatch, Fault> {
+        let built = if server.writes { &WRITES } else { &READS };
+        let infos = built.as_ref().map_err(|error| Fault::Encoding(ArrowError::ComputeError(error.clone())))?;
+        let ids: BTreeSet<u32> = self.info.iter().copied().filter(|id| is_known(*id)).collect();
+        // Without ids, the builder returns all infos.
+        let only_unknown_ids = ids.is_empty() && !self.info.is_empty();
+        let batch = infos.record_batch(ids).map_err(encoding)?;
+        Ok(if only_unknown_ids { batch.slice(0, 0) } else { batch })
     }
 }
 
@@ -111,19 +112,22 @@ fn language(infos: &mut SqlInfoDataBuilder) {
 
 /// The functions, by the sections of DataFusion's documentation.
 fn functions(infos: &mut SqlInfoDataBuilder) {
-    let all = SessionStateDefaults::default_scalar_functions();
-    let of = |chapters: &[&str]| -> Vec<String> {
-        let listed = |function: &ScalarUDF| {
-            function.documentation().is_some_and(|text| chapters.contains(&text.doc_section.label))
-        };
-        let names = all.iter().filter(|function| listed(function)).map(|function| function.name().to_owned());
-        names.collect::<BTreeSet<_>>().into_iter().collect()
-    };
-    infos.append(SqlInfo::SqlNumericFunctions, of(&["Math Functions"]));
     let text = ["String Functions", "Binary String Functions", "Regular Expression Functions", "Hashing Functions"];
-    infos.append(SqlInfo::SqlStringFunctions, of(&text));
-    infos.append(SqlInfo::SqlDatetimeFunctions, of(&["Time and Date Functions"]));
-    infos.append(SqlInfo::SqlSystemFunctions, of(&["Conditional Functions", "Other Functions"]));
+    infos.append(SqlInfo::SqlNumericFunctions, functions_in(&["Math Functions"]));
+    infos.append(SqlInfo::SqlStringFunctions, functions_in(&text));
+    infos.append(SqlInfo::SqlDatetimeFunctions, functions_in(&["Time and Date Functions"]));
+    infos.append(SqlInfo::SqlSystemFunctions, functions_in(&["Conditional Functions", "Other Functions"]));
+}
+
+/// Returns the names of the functions in these sections, sorted and without duplicates.
+fn functions_in(sections: &[&str]) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    for function in SessionStateDefaults::default_scalar_functions() {
+        if function.documentation().is_some_and(|text| sections.contains(&text.doc_section.label)) {
+            names.insert(function.name().to_owned());
+        }
+    }
+    names.into_iter().collect()
 }
 
 fn queries(infos: &mut SqlInfoDataBuilder) {
@@ -261,7 +265,7 @@ mod tests {
     use super::*;
 
     /// The id and the union's type id of every row.
-    fn answered(info: Vec<u32>) -> BTreeMap<u32, i8> {
+    fn type_ids(info: Vec<u32>) -> BTreeMap<u32, i8> {
         let batch = CommandGetSqlInfo { info }.batch(&ServerMetadata::default()).unwrap();
         let values = batch.column(1).as_union();
         let ids = batch.column(0).as_primitive::<UInt32Type>().values();
@@ -272,10 +276,10 @@ mod tests {
     fn every_id_of_the_specification_has_a_value_and_no_other() {
         let specified: Vec<u32> = (0..10_000).filter(|id| is_known(*id)).collect();
 
-        let answered: Vec<u32> = answered(vec![]).into_keys().collect();
+        let returned: Vec<u32> = type_ids(vec![]).into_keys().collect();
 
-        assert_eq!(answered, specified);
-        assert_eq!(answered.len(), 91);
+        assert_eq!(returned, specified);
+        assert_eq!(returned.len(), 91);
     }
 
     #[test]
@@ -287,7 +291,7 @@ mod tests {
         const STRINGS: i8 = 4;
         const MAP: i8 = 5;
 
-        for (id, found) in answered(vec![]) {
+        for (id, found) in type_ids(vec![]) {
             let expected = match id {
                 0..=2 | 6 | 7 | 504 | 513 | 514 | 529..=531 => STRING,
                 8 | 100 | 101 | 503 | 505 | 507 | 522 | 525 | 526 | 528 | 533..=535 | 538 | 540 | 564 | 567..=571 => {
@@ -304,8 +308,8 @@ mod tests {
 
     #[test]
     fn only_requested_ids_are_returned() {
-        assert_eq!(answered(vec![8, 0, 8, 77_777]).into_keys().collect::<Vec<_>>(), [0, 8]);
-        assert!(answered(vec![77_777]).is_empty());
+        assert_eq!(type_ids(vec![8, 0, 8, 77_777]).into_keys().collect::<Vec<_>>(), [0, 8]);
+        assert!(type_ids(vec![77_777]).is_empty());
     }
 
     #[test]

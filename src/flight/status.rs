@@ -3,8 +3,6 @@
 //! One match maps kinds to codes. The message is the error's report, with the hint on a separate line. It is sent in an
 //! HTTP/2 trailer, whose size clients limit (some to 8 KiB): a longer one arrives as PROTOCOL_ERROR without a message.
 
-use std::fmt;
-
 use arrow_flight::error::FlightError;
 use tonic::{Code, Status};
 
@@ -53,6 +51,18 @@ fn code(kind: Kind) -> Code {
     }
 }
 
+/// Returns the name of a kind's gRPC code, such as `INVALID_ARGUMENT`.
+pub fn code_name(kind: Kind) -> String {
+    let mut name = String::new();
+    for character in format!("{:?}", code(kind)).chars() {
+        if character.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(character.to_ascii_uppercase());
+    }
+    name
+}
+
 /// The inverse of [`code`]. Codes that this server does not use are mapped to the nearest kind.
 fn kind(code: Code) -> Kind {
     match code {
@@ -92,9 +102,9 @@ fn log(error: &Error) {
         | Kind::FailedPrecondition
         | Kind::Unimplemented
         | Kind::Cancelled => {
-            tracing::info!(?kind, "refused");
+            tracing::info!(?kind, "rejected");
             // The report of a mistake may quote the statement, with its literals: only at debug level.
-            tracing::debug!(?kind, report = %error.report(), "refused");
+            tracing::debug!(?kind, report = %error.report(), "rejected");
         }
     }
 }
@@ -116,26 +126,25 @@ fn message(error: &Error) -> String {
 /// replaces the last one if the text is cut.
 fn cut(text: &str, limit: usize) -> String {
     let mut bytes = 0;
-    let fits = |(at, character): (usize, char)| {
+    for (at, character) in text.chars().enumerate() {
         bytes += encoded_bytes(character);
-        at < limit && bytes <= 2 * limit
-    };
-    let fitting = text.chars().enumerate().map(fits).take_while(|fits| *fits).count();
-    if fitting == text.chars().count() {
-        return text.to_owned();
+        if at == limit || bytes > 2 * limit {
+            return text.chars().take(at.saturating_sub(1)).chain(['…']).collect();
+        }
     }
-    text.chars().take(fitting.saturating_sub(1)).chain(['…']).collect()
+    text.to_owned()
 }
 
-/// Returns the size of a character on the wire. gRPC percent-encodes messages, so a character of another script
-/// takes nine bytes or more. gRPC's C++ clients, pyarrow among them, drop trailers above 8 KiB, and the code with them.
+/// Returns the size of a character on the wire. gRPC percent-encodes messages, so a character of another script takes
+/// nine bytes or more. gRPC's C++ clients, pyarrow among them, drop trailers above 8 KiB, and the code with them.
 fn encoded_bytes(character: char) -> usize {
     if character.is_ascii_alphanumeric() { 1 } else { 3 * character.len_utf8() }
 }
 
 /// An error that a client has received from a server.
-#[derive(Debug)]
-pub(super) struct Answered {
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct RemoteError {
     kind: Kind,
     message: String,
     hint: Option<String>,
@@ -143,14 +152,14 @@ pub(super) struct Answered {
     broken: bool,
 }
 
-impl Answered {
+impl RemoteError {
     /// Whether the connection broke, so that there is no response.
     pub(super) fn is_broken(&self) -> bool {
         self.broken
     }
 }
 
-impl From<Status> for Answered {
+impl From<Status> for RemoteError {
     fn from(status: Status) -> Self {
         let (message, hint) = match status.message().rsplit_once(HINT) {
             Some((message, hint)) => (message, Some(hint.to_owned())),
@@ -164,15 +173,7 @@ impl From<Status> for Answered {
     }
 }
 
-impl fmt::Display for Answered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Answered {}
-
-impl Failure for Answered {
+impl Failure for RemoteError {
     fn kind(&self) -> Kind {
         self.kind
     }
@@ -190,41 +191,31 @@ mod tests {
         status.message().chars().map(encoded_bytes).sum()
     }
 
-    const KINDS: [Kind; 14] = [
-        Kind::InvalidArgument,
-        Kind::NotFound,
-        Kind::Unauthenticated,
-        Kind::PermissionDenied,
-        Kind::FailedPrecondition,
-        Kind::ResourceExhausted,
-        Kind::Aborted,
-        Kind::Unknown,
-        Kind::DeadlineExceeded,
-        Kind::Unavailable,
-        Kind::DataLoss,
-        Kind::Unimplemented,
-        Kind::Cancelled,
-        Kind::Internal,
-    ];
-
-    fn answered(kind: Kind, message: &str, hint: Option<&str>) -> Error {
-        Answered { kind, message: message.to_owned(), hint: hint.map(str::to_owned), broken: false }.into()
+    fn remote(kind: Kind, message: &str, hint: Option<&str>) -> Error {
+        RemoteError { kind, message: message.to_owned(), hint: hint.map(str::to_owned), broken: false }.into()
     }
 
     #[test]
     fn an_error_crosses_the_wire_with_its_kind_message_and_hint() {
-        for kind in KINDS {
-            let sent = answered(kind, "it is\nbroken", Some("mend it"));
+        for kind in Kind::ALL {
+            let sent = remote(kind, "it is\nbroken", Some("repair it"));
 
-            let got = Error::from(Answered::from(of(&sent)));
+            let got = Error::from(RemoteError::from(of(&sent)));
 
             assert_eq!((got.kind(), got.to_string(), got.hint()), (kind, sent.to_string(), sent.hint()));
         }
     }
 
     #[test]
+    fn a_code_has_the_name_of_grpc() {
+        assert_eq!(code_name(Kind::InvalidArgument), "INVALID_ARGUMENT");
+        assert_eq!(code_name(Kind::DataLoss), "DATA_LOSS");
+        assert_eq!(code_name(Kind::Cancelled), "CANCELLED");
+    }
+
+    #[test]
     fn a_long_message_is_cut_between_characters_and_keeps_its_hint() {
-        let status = of(&answered(Kind::NotFound, &"ö".repeat(5_000), Some("shorter")));
+        let status = of(&remote(Kind::NotFound, &"ö".repeat(5_000), Some("shorter")));
 
         assert!(on_the_wire(&status) < 6_000, "{}", on_the_wire(&status));
         assert!(status.message().ends_with("ö…\nhint: shorter"));
@@ -232,14 +223,14 @@ mod tests {
 
     #[test]
     fn a_long_hint_is_cut_too() {
-        let status = of(&answered(Kind::NotFound, &"ö".repeat(5_000), Some(&"ß".repeat(5_000))));
+        let status = of(&remote(Kind::NotFound, &"ö".repeat(5_000), Some(&"ß".repeat(5_000))));
 
         assert!(on_the_wire(&status) < 6_000, "{}", on_the_wire(&status));
     }
 
     #[test]
     fn a_message_that_fits_is_left_alone() {
-        let status = of(&answered(Kind::NotFound, &"x".repeat(LIMIT), None));
+        let status = of(&remote(Kind::NotFound, &"x".repeat(LIMIT), None));
 
         assert_eq!(status.message(), "x".repeat(LIMIT));
     }

@@ -7,7 +7,7 @@
 //!
 //! The schema is the first message, also if there are no rows. The encoder's schema may differ from the plan's
 //! (dictionaries become their values: JDBC fails on a dictionary column without rows), and clients compare DoGet's
-//! schema with the one in FlightInfo. So every response with a schema uses [`on_the_wire`].
+//! schema with the one in FlightInfo. So every response with a schema uses [`wire_schema`].
 //!
 //! Notices about the rows (such as a list that is shorter than its total) are complete only after the last row. They
 //! are sent in the `app_metadata` of one more message, one per line. That message contains a batch without rows,
@@ -29,7 +29,7 @@ use arrow_flight::{FlightData, IpcMessage, SchemaAsIpc};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::ready;
-use futures::stream::{self, BoxStream, Stream, StreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use tokio::sync::watch;
 use tonic::Status;
 
@@ -49,8 +49,8 @@ pub(super) struct FlightRows {
 }
 
 impl From<QueryStream> for FlightRows {
-    fn from(answer: QueryStream) -> Self {
-        Self { schema: answer.schema, batches: answer.rows, ends_itself: answer.writes, query: Some(answer.query) }
+    fn from(stream: QueryStream) -> Self {
+        Self { schema: stream.schema, batches: stream.rows, ends_itself: stream.writes, query: Some(stream.query) }
     }
 }
 
@@ -63,34 +63,39 @@ impl From<RecordBatch> for FlightRows {
 impl FlightRows {
     /// Returns the messages of DoGet. They end at the first error, and with UNAVAILABLE when the server stops.
     pub(super) fn encode(self, stopping: watch::Receiver<bool>) -> BoxStream<'static, Result<FlightData, Status>> {
-        let batches = self.batches.map(|batch| batch.map_err(carried));
-        let schema = on_the_wire(self.schema.clone());
-        let frames = FlightDataEncoderBuilder::new().with_schema(self.schema).build(batches);
-        let frames = frames.map(|frame| frame.map_err(status::of_encoder));
-        let frames = until_error(frames.chain(last_words(self.query, schema))).boxed();
-        if self.ends_itself { frames } else { until_stopped(frames, stopping) }
+        let notices = notices_message(self.query, wire_schema(self.schema.clone()));
+        let batches = self.batches.map_err(encoder_error);
+        let encoder = FlightDataEncoderBuilder::new().with_schema(self.schema).build(batches);
+        let messages = until_error(encoder.map_err(status::of_encoder).chain(notices)).boxed();
+        if self.ends_itself { messages } else { until_stopped(messages, stopping) }
     }
 }
 
 /// Ends the stream after the first error.
 fn until_error<T: Send>(
-    frames: impl Stream<Item = Result<T, Status>> + Send,
+    messages: impl Stream<Item = Result<T, Status>> + Send,
 ) -> impl Stream<Item = Result<T, Status>> + Send {
-    frames.scan(false, |failed, frame| {
-        let ended = std::mem::replace(failed, frame.is_err());
-        ready((!ended).then_some(frame))
+    messages.scan(false, |failed, message| {
+        let ended = std::mem::replace(failed, message.is_err());
+        ready((!ended).then_some(message))
     })
 }
 
 /// The message with the query's notices, if there are any. The future runs after all rows were sent, when they are
 /// complete.
-fn last_words(query: Option<Arc<Query>>, schema: SchemaRef) -> impl Stream<Item = Result<FlightData, Status>> + Send {
-    let words = async move {
+fn notices_message(
+    query: Option<Arc<Query>>,
+    schema: SchemaRef,
+) -> impl Stream<Item = Result<FlightData, Status>> + Send {
+    let message = async move {
         let notices = query.map(|query| query.notices()).unwrap_or_default();
-        let message = (!notices.is_empty()).then(|| message_without_rows(schema, notices.join("\n")));
-        stream::iter(message.map(|message| message.map_err(|error| status::of_encoder(error.into()))))
+        if notices.is_empty() {
+            return None;
+        }
+        let message = message_without_rows(schema, notices.join("\n"));
+        Some(message.map_err(|error| status::of_encoder(error.into())))
     };
-    words.into_stream().flatten()
+    message.into_stream().filter_map(ready)
 }
 
 fn message_without_rows(schema: SchemaRef, app_metadata: String) -> Result<FlightData, ArrowError> {
@@ -101,7 +106,7 @@ fn message_without_rows(schema: SchemaRef, app_metadata: String) -> Result<Fligh
 }
 
 /// Returns the schema that the encoder sends for `schema`.
-pub(super) fn on_the_wire(schema: SchemaRef) -> SchemaRef {
+pub(super) fn wire_schema(schema: SchemaRef) -> SchemaRef {
     let encoder = FlightDataEncoderBuilder::new().with_schema(schema.clone()).build(stream::empty());
     encoder.known_schema().unwrap_or(schema)
 }
@@ -116,22 +121,24 @@ pub(super) fn schema_bytes(schema: &SchemaRef) -> Result<Bytes, Fault> {
 }
 
 /// Wraps our error for the encoder, which passes a status through unchanged.
-fn carried(error: Error) -> FlightError {
+fn encoder_error(error: Error) -> FlightError {
     FlightError::Tonic(Box::new(status::of(&error)))
 }
 
+/// Ends the stream with UNAVAILABLE when the server stops, also while the next message is awaited.
 fn until_stopped(
-    frames: BoxStream<'static, Result<FlightData, Status>>,
+    messages: BoxStream<'static, Result<FlightData, Status>>,
     stopping: watch::Receiver<bool>,
 ) -> BoxStream<'static, Result<FlightData, Status>> {
     let stopped = Box::pin(stopped(stopping));
-    stream::unfold(Some((frames, stopped)), |running| async move {
-        let (mut frames, mut stopped) = running?;
+    // The state is None after the last item: the stream is not polled again.
+    stream::unfold(Some((messages, stopped)), |running| async move {
+        let (mut messages, mut stopped) = running?;
         tokio::select! {
             biased;
             () = &mut stopped => Some((Err(Status::unavailable("the server is stopping")), None)),
-            frame = frames.next() => match frame? {
-                Ok(frame) => Some((Ok(frame), Some((frames, stopped)))),
+            message = messages.next() => match message? {
+                Ok(message) => Some((Ok(message), Some((messages, stopped)))),
                 Err(status) => Some((Err(status), None)),
             },
         }
@@ -152,7 +159,6 @@ mod tests {
 
     use arrow::array::Int64Array;
     use arrow::datatypes::{DataType, Field, Schema};
-    use futures::TryStreamExt;
 
     use super::*;
 
@@ -208,8 +214,8 @@ mod tests {
         let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
         let schema = Arc::new(Schema::new(vec![Field::new("d", dictionary, false)]));
 
-        let told = on_the_wire(schema);
+        let sent = wire_schema(schema);
 
-        assert_eq!(told.field(0), &Field::new("d", DataType::Utf8, false));
+        assert_eq!(sent.field(0), &Field::new("d", DataType::Utf8, false));
     }
 }

@@ -17,7 +17,7 @@ impl Metadata for CommandGetTableTypes {
         Arc::new(Schema::new(vec![Field::new("table_type", DataType::Utf8, false)]))
     }
 
-    fn batch(&self, _known: &ServerMetadata) -> Result<RecordBatch, Fault> {
+    fn batch(&self, _server: &ServerMetadata) -> Result<RecordBatch, Fault> {
         let types = StringArray::from_iter_values(TABLE_TYPES);
         RecordBatch::try_new(self.schema(), vec![Arc::new(types)]).map_err(Fault::Encoding)
     }

@@ -23,13 +23,13 @@ impl Metadata for CommandGetTables {
         self.clone().into_builder().schema()
     }
 
-    fn batch(&self, known: &ServerMetadata) -> Result<RecordBatch, Fault> {
+    fn batch(&self, server: &ServerMetadata) -> Result<RecordBatch, Fault> {
         check_pattern(self.db_schema_filter_pattern.as_deref())?;
         check_pattern(self.table_name_filter_pattern.as_deref())?;
         let Some(command) = with_known_types(self) else { return Ok(RecordBatch::new_empty(self.schema())) };
         let mut builder = command.into_builder();
-        for table in &known.tables {
-            let columns = if self.include_schema { described(table) } else { Schema::empty() };
+        for table in &server.tables {
+            let columns = if self.include_schema { described_columns(table) } else { Schema::empty() };
             builder.append(&table.catalog, &table.schema, &table.name, table.kind, &columns).map_err(encoding)?;
         }
         builder.build().map_err(encoding)
@@ -39,14 +39,19 @@ impl Metadata for CommandGetTables {
 /// Returns the command without unknown table types, or none if it has no other types. (arrow-flight compares every
 /// table with every type, and a message has room for millions.)
 fn with_known_types(command: &CommandGetTables) -> Option<CommandGetTables> {
-    let asked = |known: &&str| command.table_types.iter().any(|asked| asked == known);
-    let known: Vec<String> = TABLE_TYPES.iter().copied().filter(|known| asked(known)).map(str::to_owned).collect();
-    let nothing_left = known.is_empty() && !command.table_types.is_empty();
-    (!nothing_left).then(|| CommandGetTables { table_types: known, ..command.clone() })
+    if command.table_types.is_empty() {
+        return Some(command.clone());
+    }
+    let is_requested = |known: &&str| command.table_types.iter().any(|requested| requested == known);
+    let table_types: Vec<String> = TABLE_TYPES.into_iter().filter(is_requested).map(str::to_owned).collect();
+    if table_types.is_empty() {
+        return None;
+    }
+    Some(CommandGetTables { table_types, ..command.clone() })
 }
 
 /// Returns the table's columns with the metadata of the specification.
-fn described(table: &TableInfo) -> Schema {
+fn described_columns(table: &TableInfo) -> Schema {
     let columns: Vec<Field> = table.columns.fields().iter().map(|column| describe(table, column)).collect();
     Schema::new_with_metadata(columns, table.columns.metadata().clone())
 }
@@ -143,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_column_has_its_type_and_its_remark() {
-        let images = described(&table("images", "TABLE"));
+        let images = described_columns(&table("images", "TABLE"));
 
         let id = images.field(0).metadata();
         assert_eq!(id["ARROW:FLIGHT:SQL:TYPE_NAME"], "BIGINT");

@@ -14,7 +14,9 @@ use super::metadata::{Metadata, ServerMetadata, encoding};
 
 static TYPES: LazyLock<Result<XdbcTypeInfoData, String>> = LazyLock::new(|| {
     let mut types = XdbcTypeInfoDataBuilder::new();
-    all().into_iter().for_each(|each| types.append(each));
+    for info in all() {
+        types.append(info);
+    }
     types.build().map_err(|error| error.to_string())
 });
 
@@ -23,7 +25,7 @@ impl Metadata for CommandGetXdbcTypeInfo {
         XdbcTypeInfoDataBuilder::new().schema()
     }
 
-    fn batch(&self, _known: &ServerMetadata) -> Result<RecordBatch, Fault> {
+    fn batch(&self, _server: &ServerMetadata) -> Result<RecordBatch, Fault> {
         let types = TYPES.as_ref().map_err(|error| Fault::Encoding(ArrowError::ComputeError(error.clone())))?;
         types.record_batch(self.data_type).map_err(encoding)
     }

@@ -7,11 +7,11 @@ async fn a_statement_returns_its_schema_and_rows() {
     let server = start().await;
     let address = server.address.replace("http", "grpc");
 
-    let answer = flight::client::query(&address, TABLES, None).await.unwrap();
+    let remote = flight::client::query(&address, TABLES, None).await.unwrap();
 
-    let rows: Vec<RecordBatch> = answer.rows.try_collect().await.unwrap();
-    assert_eq!(rows[0].schema(), answer.schema);
-    assert!(answer.notes.get().is_empty());
+    let rows: Vec<RecordBatch> = remote.rows.try_collect().await.unwrap();
+    assert_eq!(rows[0].schema(), remote.schema);
+    assert!(remote.notes.get().is_empty());
     assert_eq!(texts(&rows[0], 1), ["image_actions"]);
 }
 

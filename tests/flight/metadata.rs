@@ -223,8 +223,8 @@ async fn a_tables_columns_are_those_of_its_rows() {
 
     let rows = server.ask(&command).await.unwrap();
 
-    let told = decoded(Bytes::copy_from_slice(rows.column(4).as_binary::<i32>().value(0)));
-    let answered = server.schema(&statement("SELECT * FROM information_schema.columns")).await.unwrap();
+    let columns = decoded(Bytes::copy_from_slice(rows.column(4).as_binary::<i32>().value(0)));
+    let result = server.schema(&statement("SELECT * FROM information_schema.columns")).await.unwrap();
     let plain = |schema: &Schema| {
         // All columns of a result are nullable, also those that are NOT NULL in the table.
         let field = |field: &arrow::datatypes::FieldRef| {
@@ -232,7 +232,7 @@ async fn a_tables_columns_are_those_of_its_rows() {
         };
         schema.fields().iter().map(field).collect::<Vec<_>>()
     };
-    assert_eq!(plain(&told), plain(&answered));
+    assert_eq!(plain(&columns), plain(&result));
 }
 
 #[tokio::test]

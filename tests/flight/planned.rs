@@ -5,8 +5,8 @@ use oceanflight::engine::Planned;
 use super::*;
 
 async fn planned_by() -> (Engine, Running) {
-    let nobody = "http://127.0.0.1:9/".parse().unwrap();
-    let client = api::Client::try_new(api::Options::new(nobody, None), &api::Budgets::default()).unwrap();
+    let unreachable = "http://127.0.0.1:9/".parse().unwrap();
+    let client = api::Client::try_new(api::Options::new(unreachable, None), &api::Budgets::default()).unwrap();
     let engine = Engine::try_new(client, engine::Options::default()).unwrap();
     (engine.clone(), serve(engine).await)
 }

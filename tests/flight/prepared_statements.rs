@@ -166,15 +166,15 @@ async fn binding_does_not_change_the_schema() {
     let server = start().await;
     for sql in [ADD, "SELECT ? AS x", "SELECT table_name FROM information_schema.tables WHERE table_name = $1"] {
         let made = server.prepare(sql).await.unwrap();
-        let told = decoded(made.dataset_schema);
+        let schema = decoded(made.dataset_schema);
         let values = decoded(made.parameter_schema).fields().iter().map(|_| text("1")).collect();
         let bound = server.bind(&made.prepared_statement_handle, row(values)).await.unwrap();
 
         let info = server.info(&prepared(&bound)).await.unwrap();
 
-        assert_eq!(server.schema(&prepared(&bound)).await.unwrap(), told, "{sql}");
-        assert_eq!(*server.rows(&info).await.unwrap().schema(), told, "{sql}");
-        assert_eq!(info.try_decode_schema().unwrap(), told, "{sql}");
+        assert_eq!(server.schema(&prepared(&bound)).await.unwrap(), schema, "{sql}");
+        assert_eq!(*server.rows(&info).await.unwrap().schema(), schema, "{sql}");
+        assert_eq!(info.try_decode_schema().unwrap(), schema, "{sql}");
     }
 }
 
@@ -241,15 +241,15 @@ async fn a_client_that_sends_messages_without_a_row_is_rejected() {
         let refused = server.client.clone().do_put(stream::iter(messages)).await.unwrap_err();
 
         assert_eq!(refused.code(), Code::InvalidArgument);
-        assert_eq!(readable(&refused), "1000 messages came without a row of parameters");
+        assert_eq!(readable(&refused), "1000 messages had no row of parameters");
     }
 }
 
 #[tokio::test]
 async fn a_client_that_stops_sending_has_the_timeout_of_a_query() {
     let handle = start().await.handle("SELECT CAST(? AS BIGINT)").await;
-    let nobody = api::Options::new("http://127.0.0.1:9/".parse().unwrap(), None);
-    let client = api::Client::try_new(nobody, &api::Budgets::default()).unwrap();
+    let unreachable = api::Options::new("http://127.0.0.1:9/".parse().unwrap(), None);
+    let client = api::Client::try_new(unreachable, &api::Budgets::default()).unwrap();
     let options = engine::Options { timeout: std::time::Duration::from_millis(50), ..engine::Options::default() };
     let hasty = serve(Engine::try_new(client, options).unwrap()).await;
     let first = FlightData::new().with_descriptor(descriptor(&prepared(&handle)));
@@ -279,7 +279,7 @@ async fn a_handle_is_checked_before_the_rows() {
 
     let refused = server.client.clone().do_put(stream::iter([data])).await.unwrap_err();
 
-    assert!(readable(&refused).starts_with("the handle is not one of this server's"), "{refused}");
+    assert!(readable(&refused).starts_with("the handle is not from this server"), "{refused}");
 }
 
 #[tokio::test]

@@ -14,11 +14,11 @@ async fn every_call_returns_the_same_schema() {
         "SELECT * FROM information_schema.columns",
     ] {
         let info = server.info(&statement(sql)).await.unwrap();
-        let told = info.clone().try_decode_schema().unwrap();
+        let schema = info.clone().try_decode_schema().unwrap();
 
-        assert_eq!(server.schema(&statement(sql)).await.unwrap(), told, "{sql}");
-        assert_eq!(*server.rows(&info).await.unwrap().schema(), told, "{sql}");
-        assert_eq!(decoded(server.prepare(sql).await.unwrap().dataset_schema), told, "{sql}");
+        assert_eq!(server.schema(&statement(sql)).await.unwrap(), schema, "{sql}");
+        assert_eq!(*server.rows(&info).await.unwrap().schema(), schema, "{sql}");
+        assert_eq!(decoded(server.prepare(sql).await.unwrap().dataset_schema), schema, "{sql}");
     }
 }
 
@@ -95,11 +95,11 @@ async fn a_mistake_is_an_error_of_get_flight_info_with_its_code() {
         ("SELECT ?", Code::InvalidArgument, "1"),
     ] {
         let refused = server.info(&statement(sql)).await.unwrap_err();
-        let asked = server.schema(&statement(sql)).await.unwrap_err();
+        let schema_error = server.schema(&statement(sql)).await.unwrap_err();
 
         assert_eq!(refused.code(), code, "{sql}: {refused}");
         assert!(readable(&refused).contains(word), "{sql}: {refused}");
-        assert_eq!((asked.code(), asked.message()), (refused.code(), refused.message()), "{sql}");
+        assert_eq!((schema_error.code(), schema_error.message()), (refused.code(), refused.message()), "{sql}");
     }
 }
 

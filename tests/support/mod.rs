@@ -88,7 +88,7 @@ impl Stage {
 
     /// Returns the error of a statement that must fail.
     pub(crate) async fn error(&self, sql: &str) -> Error {
-        self.ask(sql).await.err().unwrap_or_else(|| panic!("`{sql}` answered rows"))
+        self.ask(sql).await.err().unwrap_or_else(|| panic!("`{sql}` returned rows"))
     }
 
     /// Returns the requests that the simulated account got since the last call, as `GET /v2/images/7/actions?page=1`.
@@ -97,8 +97,10 @@ impl Stage {
         let requests = account.requests();
         account.clear_requests();
         let query = |query: &str| {
-            let parameters: Vec<_> =
-                query.split('&').filter(|own| !own.is_empty() && !own.starts_with("per_page")).collect();
+            let parameters: Vec<_> = query
+                .split('&')
+                .filter(|parameter| !parameter.is_empty() && !parameter.starts_with("per_page"))
+                .collect();
             if parameters.is_empty() { String::new() } else { format!("?{}", parameters.join("&")) }
         };
         requests.iter().map(|request| format!("{} {}{}", request.method, request.path, query(&request.query))).collect()
@@ -125,9 +127,9 @@ pub(crate) fn client_options(url: &str) -> api::Options {
 
 /// Runs a statement, and reads all its rows.
 pub(crate) async fn ask(engine: &Engine, sql: &str) -> Result<Asked, Error> {
-    let answer = engine.run(&Principal::local(), sql, None).await?;
-    let batches: Vec<RecordBatch> = answer.rows.try_collect().await?;
-    Ok(Asked { rows: concat_batches(&answer.schema, &batches).unwrap(), query: answer.query })
+    let stream = engine.run(&Principal::local(), sql, None).await?;
+    let batches: Vec<RecordBatch> = stream.rows.try_collect().await?;
+    Ok(Asked { rows: concat_batches(&stream.schema, &batches).unwrap(), query: stream.query })
 }
 
 /// The values of an integer column.

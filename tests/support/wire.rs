@@ -80,7 +80,7 @@ impl Wire {
     /// As [`Wire::ask`], with a row of parameters.
     pub(crate) async fn ask_with(&mut self, sql: &str, bound: Option<RecordBatch>) -> Result<RecordBatch, Refusal> {
         let mut prepared = self.client.prepare(sql.to_owned(), None).await.map_err(Refusal::planning)?;
-        let told = prepared.dataset_schema().unwrap().clone();
+        let schema = prepared.dataset_schema().unwrap().clone();
         if let Some(bound) = bound {
             prepared.set_parameters(bound).unwrap();
         }
@@ -93,7 +93,7 @@ impl Wire {
             batches.push(batch);
         }
         let sent = stream.schema().unwrap();
-        assert_eq!(told, informed, "{sql}: prepare and FlightInfo");
+        assert_eq!(schema, informed, "{sql}: prepare and FlightInfo");
         assert_eq!(&informed, sent.as_ref(), "{sql}: FlightInfo and DoGet");
         Ok(concat_batches(sent, &batches).unwrap())
     }
