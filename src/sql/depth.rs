@@ -12,8 +12,8 @@
 //! that each operator is nested in the one before it, except where a separator makes that impossible.
 //!
 //! Do not change without thinking: the real depth must never exceed the count by more than one comparison for each open
-//! bracket. A token may reset `compared` only if it separates terms in every dialect that sqlparser reads. A new operator
-//! of sqlparser must be counted: for this reason `is_operator` lists the tokens that are *not* operators.
+//! bracket. A token may reset `compared` only if it separates terms in every dialect that sqlparser reads. A new
+//! operator of sqlparser must be counted: for this reason `is_operator` lists the tokens that are *not* operators.
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -31,22 +31,21 @@ const MOST_BRACKETS: usize = 200;
 /// The first comparison after each AND, OR and comma, and in each pair of brackets, is not counted, because there it is
 /// one of several siblings. Without this, an ordinary WHERE clause would count each of its conditions twice.
 pub(super) fn depth(tokens: &[TokenWithSpan]) -> usize {
-    let mut reading = Depth::default();
+    let mut counter = DepthCounter::default();
     for token in tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_))) {
-        reading.token(token);
+        counter.token(token);
     }
-    reading.counted
+    counter.count
 }
 
 #[derive(Default)]
-struct Depth<'a> {
-    counted: usize,
+struct DepthCounter<'a> {
+    count: usize,
     /// Whether a comparison was seen since the last separator of terms (AND, OR, comma, …).
     compared: bool,
     /// The open brackets, each with the value of `compared` before it.
-    open: Vec<(Bracket, bool)>,
-    /// The previous token.
-    before: Option<&'a Token>,
+    brackets: Vec<(Bracket, bool)>,
+    previous: Option<&'a Token>,
 }
 
 /// A pair of tokens that encloses terms.
@@ -58,52 +57,52 @@ enum Bracket {
     Case,
 }
 
-impl<'a> Depth<'a> {
+impl<'a> DepthCounter<'a> {
     fn token(&mut self, token: &'a Token) {
         if is_chain(token) && !self.is_sign(token) {
-            self.counted += 1;
+            self.count += 1;
         } else if is_operator(token) {
-            self.counted += usize::from(std::mem::replace(&mut self.compared, true));
+            self.count += usize::from(std::mem::replace(&mut self.compared, true));
         }
         match token {
-            Token::LParen => self.opens(Bracket::Round),
-            Token::LBracket => self.opens(Bracket::Square),
-            Token::LBrace => self.opens(Bracket::Curly),
-            Token::RParen => self.closes(Bracket::Round),
-            Token::RBracket => self.closes(Bracket::Square),
-            Token::RBrace => self.closes(Bracket::Curly),
+            Token::LParen => self.open(Bracket::Round),
+            Token::LBracket => self.open(Bracket::Square),
+            Token::LBrace => self.open(Bracket::Curly),
+            Token::RParen => self.close(Bracket::Round),
+            Token::RBracket => self.close(Bracket::Square),
+            Token::RBrace => self.close(Bracket::Curly),
             Token::Comma => self.compared = false,
             Token::Word(word) => self.keyword(word.keyword),
             _ => {}
         }
-        self.before = Some(token);
+        self.previous = Some(token);
     }
 
     fn keyword(&mut self, keyword: Keyword) {
         use Keyword::{AND, CASE, ELSE, END, EXCEPT, INTERSECT, JOIN, OR, THEN, UNION, WHEN};
         match keyword {
             AND | OR | UNION | EXCEPT | INTERSECT | JOIN => self.compared = false,
-            CASE => self.opens(Bracket::Case),
+            CASE => self.open(Bracket::Case),
             // These four may also be names of columns: `then < then` is a chain of comparisons. They are keywords of a
             // CASE only after the end of a value, where a name cannot be.
-            WHEN | THEN | ELSE if self.is_behind_a_value() => self.compared = false,
-            END if self.is_behind_a_value() => self.closes(Bracket::Case),
+            WHEN | THEN | ELSE if self.follows_a_value() => self.compared = false,
+            END if self.follows_a_value() => self.close(Bracket::Case),
             _ => {}
         }
     }
 
-    fn opens(&mut self, bracket: Bracket) {
-        self.open.push((bracket, std::mem::take(&mut self.compared)));
-        if self.open.len() > MOST_BRACKETS {
+    fn open(&mut self, bracket: Bracket) {
+        self.brackets.push((bracket, std::mem::take(&mut self.compared)));
+        if self.brackets.len() > MOST_BRACKETS {
             // Above every limit, and without an overflow when more operators follow.
-            self.counted = usize::MAX / 2;
+            self.count = usize::MAX / 2;
         }
     }
 
     /// Restores `compared` from before the opening bracket. A bracket that does not match the last open one is ignored.
     /// (`case` may be a column: `x.case` opens a bracket that is never closed. [`MOST_BRACKETS`] bounds these.)
-    fn closes(&mut self, bracket: Bracket) {
-        if let Some((_, compared)) = self.open.pop_if(|(open, _)| *open == bracket) {
+    fn close(&mut self, bracket: Bracket) {
+        if let Some((_, compared)) = self.brackets.pop_if(|(open, _)| *open == bracket) {
             self.compared = compared;
         }
     }
@@ -111,14 +110,14 @@ impl<'a> Depth<'a> {
     /// Whether the token is the sign of a number or the like: `-1` in a list, which is not a chain operator.
     fn is_sign(&self, token: &Token) -> bool {
         matches!(token, Token::Plus | Token::Minus)
-            && matches!(self.before, Some(Token::LParen | Token::Comma | Token::LBracket | Token::LBrace))
+            && matches!(self.previous, Some(Token::LParen | Token::Comma | Token::LBracket | Token::LBrace))
     }
 
     /// Whether the previous token ends a value, so that an operator or a keyword must follow. False if in doubt: then
     /// the caller takes a keyword for a name and does not reset `compared`.
-    fn is_behind_a_value(&self) -> bool {
+    fn follows_a_value(&self) -> bool {
         use Keyword::{END, FALSE, NULL, NoKeyword, TRUE};
-        match self.before {
+        match self.previous {
             Some(Token::Word(word)) => {
                 word.quote_style.is_some() || matches!(word.keyword, NoKeyword | NULL | TRUE | FALSE | END)
             }

@@ -31,7 +31,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{Expr, Value, ValueWithSpan, visit_expressions};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 
-use super::{Fault, end, identifier, name, parser, significant, syntax, without_words};
+use super::{Fault, expect_end, identifier, parse_name, parser, significant, syntax_error, without_words};
 
 /// A call of a procedure.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,19 +97,23 @@ fn has_await_hint(tokens: &[TokenWithSpan]) -> Result<bool, Fault> {
 }
 
 fn parse_exec(tokens: &[TokenWithSpan]) -> Result<Exec, Fault> {
-    let starts = starts(tokens);
+    let starts = argument_starts(tokens);
     let first = starts.first().map_or(tokens.len(), |start| start.place);
-    let mut head = parser(&tokens[..first]);
-    let procedure = name(&mut head)?;
-    end(&mut head)?;
-    let mut exec = Exec { procedure, arguments: Vec::new(), json: None, wait: None };
+    let mut exec = Exec::new(parse_whole_name(&tokens[..first])?);
     for (at, start) in starts.iter().enumerate() {
         let next = starts.get(at + 1);
-        let value = &tokens[start.value..next.map_or(tokens.len(), |next| next.place)];
-        let value = until_comma(value, start, next)?;
-        give(&mut exec, start.double, &start.name, expression(value)?)?;
+        let end = next.map_or(tokens.len(), |next| next.place);
+        let value = until_comma(&tokens[start.value..end], start, next)?;
+        exec.add(start.is_option, &start.name, expression(value)?)?;
     }
     Ok(exec)
+}
+
+fn parse_whole_name(tokens: &[TokenWithSpan]) -> Result<Vec<String>, Fault> {
+    let mut parser = parser(tokens);
+    let name = parse_name(&mut parser)?;
+    expect_end(&mut parser)?;
+    Ok(name)
 }
 
 /// The start of an argument: `@name =` or `@@name =`.
@@ -118,14 +122,14 @@ struct Start {
     place: usize,
     /// The index of the first token after `=`.
     value: usize,
-    /// Whether it has two `@`.
-    double: bool,
+    /// Whether it has two `@`: an option of the EXEC instead of an argument of the procedure.
+    is_option: bool,
     /// The name, without `@`, in lower case.
     name: String,
 }
 
 /// Returns the starts of all arguments. A start within brackets is part of a value.
-fn starts(tokens: &[TokenWithSpan]) -> Vec<Start> {
+fn argument_starts(tokens: &[TokenWithSpan]) -> Vec<Start> {
     let significant: Vec<(usize, &Token)> = tokens
         .iter()
         .enumerate()
@@ -141,14 +145,14 @@ fn starts(tokens: &[TokenWithSpan]) -> Vec<Start> {
             Token::Word(word) if depth == 0 && word.quote_style.is_none() && word.value.starts_with('@') => {
                 let Some((equals, Token::Eq)) = next(1) else { continue };
                 let name = word.value.trim_start_matches('@').to_lowercase();
-                let double = word.value.starts_with("@@");
-                starts.push(Start { place: *place, value: equals + 1, double, name });
+                let is_option = word.value.starts_with("@@");
+                starts.push(Start { place: *place, value: equals + 1, is_option, name });
             }
             // The tokenizer returns `@` and the name as two tokens if there is a space or a comment between them.
             Token::AtSign | Token::AtAt if depth == 0 => {
                 let (Some((_, Token::Word(word))), Some((equals, Token::Eq))) = (next(1), next(2)) else { continue };
-                let (name, double) = (word.value.to_lowercase(), **token == Token::AtAt);
-                starts.push(Start { place: *place, value: equals + 1, double, name });
+                let (name, is_option) = (word.value.to_lowercase(), **token == Token::AtAt);
+                starts.push(Start { place: *place, value: equals + 1, is_option, name });
             }
             _ => {}
         }
@@ -165,25 +169,25 @@ fn until_comma<'a>(
 ) -> Result<&'a [TokenWithSpan], Fault> {
     let last = tokens.iter().rposition(|token| !matches!(token.token, Token::Whitespace(_)));
     let Some(last) = last else { return Err(Fault::Syntax(format!("`@{}` has no value", start.name))) };
-    let comma = tokens[last].token == Token::Comma;
+    let ends_with_comma = tokens[last].token == Token::Comma;
     match next {
-        Some(next) if !comma && !next.double => {
+        Some(next) if !ends_with_comma && !next.is_option => {
             Err(Fault::Syntax(format!("a comma is missing before `@{}`", next.name)))
         }
-        Some(_) if comma => Ok(&tokens[..last]),
+        Some(_) if ends_with_comma => Ok(&tokens[..last]),
         Some(_) | None => Ok(tokens),
     }
 }
 
 fn expression(tokens: &[TokenWithSpan]) -> Result<Expr, Fault> {
     let mut parser = parser(tokens);
-    let value = parser.parse_expr().map_err(syntax)?;
-    end(&mut parser)?;
-    only_a_value(value)
+    let value = parser.parse_expr().map_err(syntax_error)?;
+    expect_end(&mut parser)?;
+    check_value(value)
 }
 
 /// Rejects names, such as `@type=transfer`, which SQL reads as a column, and queries.
-fn only_a_value(value: Expr) -> Result<Expr, Fault> {
+fn check_value(value: Expr) -> Result<Expr, Fault> {
     let found = visit_expressions(&value, |part| match part {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(Fault::Name(part.to_string())),
         Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Break(Fault::Query),
@@ -197,42 +201,49 @@ fn only_a_value(value: Expr) -> Result<Expr, Fault> {
 
 fn parse_call(tokens: &[TokenWithSpan]) -> Result<Exec, Fault> {
     let mut parser = parser(tokens);
-    let procedure = name(&mut parser)?;
-    let mut exec = Exec { procedure, arguments: Vec::new(), json: None, wait: None };
-    parser.expect_token(&Token::LParen).map_err(syntax)?;
+    let mut exec = Exec::new(parse_name(&mut parser)?);
+    parser.expect_token(&Token::LParen).map_err(syntax_error)?;
     while !parser.consume_token(&Token::RParen) {
-        if !exec.is_bare() {
-            parser.expect_token(&Token::Comma).map_err(syntax)?;
+        if !exec.is_empty() {
+            parser.expect_token(&Token::Comma).map_err(syntax_error)?;
         }
         let named = matches!(parser.peek_nth_token(1).token, Token::RArrow | Token::Assignment | Token::Eq);
         if !named {
-            let value = parser.parse_expr().map_err(syntax)?;
+            let value = parser.parse_expr().map_err(syntax_error)?;
             return Err(Fault::Positional(value.to_string()));
         }
-        let name = identifier(&parser.parse_identifier().map_err(syntax)?);
+        let name = identifier(&parser.parse_identifier().map_err(syntax_error)?);
         parser.next_token();
-        let value = only_a_value(parser.parse_expr().map_err(syntax)?)?;
-        let own = [JSON, AWAIT].contains(&name.as_str());
-        give(&mut exec, own, &name, value)?;
+        let value = check_value(parser.parse_expr().map_err(syntax_error)?)?;
+        let is_option = [JSON, AWAIT].contains(&name.as_str());
+        exec.add(is_option, &name, value)?;
     }
-    end(&mut parser)?;
+    expect_end(&mut parser)?;
     Ok(exec)
 }
 
-fn give(exec: &mut Exec, own: bool, name: &str, value: Expr) -> Result<(), Fault> {
-    match (own, name) {
-        (false, _) => exec.arguments.push(Argument { name: name.to_owned(), value }),
-        (true, JSON) if exec.json.is_none() => exec.json = Some(value),
-        (true, AWAIT) if exec.wait.is_none() => exec.wait = Some(Wait::For(Box::new(value))),
-        (true, JSON | AWAIT) => return Err(Fault::Syntax(format!("`@@{name}` stands there twice"))),
-        (true, _) => return Err(Fault::Syntax(format!("there is no `@@{name}`: there are `@@json` and `@@await`"))),
-    }
-    Ok(())
-}
-
 impl Exec {
-    fn is_bare(&self) -> bool {
+    fn new(procedure: Vec<String>) -> Self {
+        Self { procedure, arguments: Vec::new(), json: None, wait: None }
+    }
+
+    /// Whether nothing was added.
+    fn is_empty(&self) -> bool {
         self.arguments.is_empty() && self.json.is_none() && self.wait.is_none()
+    }
+
+    /// Adds an argument of the procedure, or an option of the EXEC.
+    fn add(&mut self, is_option: bool, name: &str, value: Expr) -> Result<(), Fault> {
+        match (is_option, name) {
+            (false, _) => self.arguments.push(Argument { name: name.to_owned(), value }),
+            (true, JSON) if self.json.is_none() => self.json = Some(value),
+            (true, AWAIT) if self.wait.is_none() => self.wait = Some(Wait::For(Box::new(value))),
+            (true, JSON | AWAIT) => return Err(Fault::Syntax(format!("`@@{name}` is given twice"))),
+            (true, _) => {
+                return Err(Fault::Syntax(format!("there is no `@@{name}`; the options are `@@json` and `@@await`")));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -243,18 +254,15 @@ impl fmt::Display for Exec {
         let hint = if *wait == Some(Wait::Usual) { "/*+ AWAIT */ " } else { "" };
         let name: Vec<String> = procedure.iter().map(|part| quoted(part)).collect();
         write!(f, "EXEC {hint}{}", name.join("."))?;
-        let mut separator = " ";
-        let mut put = |name: &str, value: &Expr| {
-            write!(f, "{separator}{name}={}", QuotedExpr(value))?;
-            separator = ", ";
-            Ok(())
-        };
-        arguments.iter().try_for_each(|Argument { name, value }| put(&format!("@{name}"), value))?;
-        json.iter().try_for_each(|value| put("@@json", value))?;
-        match wait {
-            Some(Wait::For(limit)) => put("@@await", limit),
-            Some(Wait::Usual) | None => Ok(()),
+        let mut values: Vec<String> =
+            arguments.iter().map(|Argument { name, value }| format!("@{name}={}", QuotedExpr(value))).collect();
+        if let Some(json) = json {
+            values.push(format!("@@json={}", QuotedExpr(json)));
         }
+        if let Some(Wait::For(limit)) = wait {
+            values.push(format!("@@await={}", QuotedExpr(limit)));
+        }
+        if values.is_empty() { Ok(()) } else { write!(f, " {}", values.join(", ")) }
     }
 }
 
@@ -378,7 +386,7 @@ mod tests {
             ("EXEC m @x=1 IN (SELECT a FROM t)", "must be a value, not a query"),
             ("CALL m(x => EXISTS (SELECT 1))", "must be a value, not a query"),
             ("EXEC m @@x=1", "there is no `@@x`"),
-            ("EXEC m @@json='{}' @@json='{}'", "`@@json` stands there twice"),
+            ("EXEC m @@json='{}' @@json='{}'", "`@@json` is given twice"),
             ("EXEC /*+ AWAITS */ m", "EXEC has no hint `AWAITS`"),
             ("CALL m", "Expected: ("),
             ("CALL m(1)", "the argument 1 has no name"),

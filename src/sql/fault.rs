@@ -1,58 +1,48 @@
 //! Errors of SQL text.
 
-use std::fmt;
-
 use super::depth::MOST_OPERATORS;
 use crate::error::{Failure, Kind};
 
 /// Text that is not one SQL statement.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// It does not parse; the parser's message.
+    #[error("the SQL does not parse: {0}")]
     Syntax(String),
     /// It does not parse at a parameter; the parser's message.
+    #[error("the SQL does not parse: {0}")]
     AtParameter(String),
     /// Nothing but white space and comments.
+    #[error("there is no SQL statement in the text")]
     Empty,
     /// More operators than can be planned.
+    #[error("the statement has more than {MOST_OPERATORS} operators")]
     TooLong,
     /// Several statements in one text.
+    #[error("the text has {0} statements; only one can be run at a time")]
     Several(usize),
     /// `?` and `$1` in one statement.
+    #[error("the statement mixes `?` with `$1`")]
     MixedParameters,
     /// A parameter that is neither `?` nor `$1`, `$2`, …
+    #[error("`{0}` is not a parameter")]
     Parameter(String),
     /// An argument of an EXEC that is a name instead of a value.
+    #[error("{0} is a name; an argument must be a value")]
     Name(String),
     /// An argument of an EXEC that is a query.
+    #[error("an argument must be a value, not a query")]
     Query,
     /// An argument of a CALL without a name.
+    #[error("the argument {0} has no name")]
     Positional(String),
     /// An unknown hint in an EXEC.
+    #[error("EXEC has no hint `{0}`")]
     Hint(String),
     /// EXPLAIN ANALYZE of an EXEC, which would run it.
+    #[error("EXPLAIN ANALYZE would run the EXEC")]
     Analyze,
 }
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Syntax(message) | Self::AtParameter(message) => write!(f, "the SQL does not parse: {message}"),
-            Self::Empty => f.write_str("there is no SQL statement in the text"),
-            Self::TooLong => write!(f, "the statement has more than {MOST_OPERATORS} operators"),
-            Self::Several(count) => write!(f, "the text has {count} statements; only one can be run at a time"),
-            Self::MixedParameters => f.write_str("the statement mixes `?` with `$1`"),
-            Self::Parameter(name) => write!(f, "`{name}` is no parameter"),
-            Self::Name(name) => write!(f, "{name} is a name; an argument must be a value"),
-            Self::Query => f.write_str("an argument must be a value, not a query"),
-            Self::Positional(value) => write!(f, "the argument {value} has no name"),
-            Self::Hint(word) => write!(f, "EXEC has no hint `{word}`"),
-            Self::Analyze => f.write_str("EXPLAIN ANALYZE would run the EXEC"),
-        }
-    }
-}
-
-impl std::error::Error for Fault {}
 
 impl Failure for Fault {
     fn kind(&self) -> Kind {
@@ -63,7 +53,7 @@ impl Failure for Fault {
         match self {
             Self::Syntax(_) | Self::Empty => None,
             Self::AtParameter(_) => Some(
-                "a parameter stands for a value: write names, types and units in the statement, such as \
+                "a parameter can only be a value: write names, types and units in the statement, such as \
                  `extract(year FROM now())`"
                     .into(),
             ),

@@ -12,7 +12,7 @@ mod show;
 use std::collections::VecDeque;
 
 use datafusion::sql::parser::{DFParserBuilder, ExplainStatement, Statement as Ast};
-use datafusion::sql::sqlparser::ast::{Ident, ObjectNamePart, Statement as SqlStatement};
+use datafusion::sql::sqlparser::ast::{Ident, Statement as SqlStatement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
@@ -62,10 +62,10 @@ pub fn parse(text: &str) -> Result<Statement, Fault> {
         return Err(Fault::TooLong);
     }
     let parameters = number_parameters(&mut tokens)?;
-    if let Some(body) = own(&tokens)? {
+    if let Some(body) = parse_stackql(&tokens)? {
         return Ok(Statement { body, parameters });
     }
-    let mut statements = statements(tokens).map_err(|fault| as_written(text, fault))?;
+    let mut statements = parse_statements(tokens).map_err(|fault| fault_as_written(text, fault))?;
     match (statements.pop_front(), statements.len()) {
         (None, _) => Err(Fault::Empty),
         (Some(ast), 0) => {
@@ -76,41 +76,45 @@ pub fn parse(text: &str) -> Result<Statement, Fault> {
     }
 }
 
-fn statements(tokens: Vec<TokenWithSpan>) -> Result<VecDeque<Ast>, Fault> {
+/// Parses statements with DataFusion's parser.
+fn parse_statements(tokens: Vec<TokenWithSpan>) -> Result<VecDeque<Ast>, Fault> {
     let misplaced = has_misplaced_parameter(&tokens);
     let builder = DFParserBuilder::new(tokens).with_dialect(&DIALECT);
-    let mut parser = builder.build().map_err(|error| Fault::Syntax(plain(&error)))?;
+    let mut parser = builder.build().map_err(|error| Fault::Syntax(message_of(&error)))?;
     parser.parse_statements().map_err(|error| {
-        let (behind, next) = (parser.parser.get_current_token(), parser.parser.peek_token_ref());
-        let stands_there = [behind, next].iter().any(|token| matches!(token.token, Token::Placeholder(_)));
-        match stands_there || misplaced {
-            true => Fault::AtParameter(plain(&error)),
-            false => Fault::Syntax(plain(&error)),
+        let (last, next) = (parser.parser.get_current_token(), parser.parser.peek_token_ref());
+        let is_at_parameter = [last, next].iter().any(|token| matches!(token.token, Token::Placeholder(_)));
+        match is_at_parameter || misplaced {
+            true => Fault::AtParameter(message_of(&error)),
+            false => Fault::Syntax(message_of(&error)),
         }
     })
 }
 
 /// Returns the parser's error for the text as written: `numbered` is the error after each `?` was replaced by `$n`.
-fn as_written(text: &str, numbered: Fault) -> Fault {
-    tokens(text).and_then(statements).err().unwrap_or(numbered)
+fn fault_as_written(text: &str, numbered: Fault) -> Fault {
+    tokens(text).and_then(parse_statements).err().unwrap_or(numbered)
 }
 
 const DIALECT: GenericDialect = GenericDialect {};
 
 /// Parses a statement that DataFusion does not have. None: DataFusion is to parse it.
-fn own(tokens: &[TokenWithSpan]) -> Result<Option<StatementBody>, Fault> {
+fn parse_stackql(tokens: &[TokenWithSpan]) -> Result<Option<StatementBody>, Fault> {
     let words: Vec<String> = tokens.iter().map(|token| &token.token).filter_map(significant).take(12).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let body = match words[..] {
-        ["EXEC" | "CALL", ..] => StatementBody::Exec(exec::parse(only(tokens)?)?),
-        ["EXPLAIN", ..] => match explained(&words) {
-            Some((explaining, verbose)) => {
-                StatementBody::ExplainExec { exec: exec::parse(without_words(only(tokens)?, explaining?))?, verbose }
+        ["EXEC" | "CALL", ..] => StatementBody::Exec(exec::parse(only_statement(tokens)?)?),
+        ["EXPLAIN", ..] => match explained_exec(&words) {
+            Some((words, verbose)) => {
+                let exec = exec::parse(without_words(only_statement(tokens)?, words?))?;
+                StatementBody::ExplainExec { exec, verbose }
             }
             None => return Ok(None),
         },
-        ["SHOW", ..] => return Ok(show::parse_show(only(tokens)?)?.map(StatementBody::Show)),
-        ["DESCRIBE" | "DESC", ..] => return Ok(show::parse_describe(only(tokens)?)?.map(StatementBody::Describe)),
+        ["SHOW", ..] => return Ok(show::parse_show(only_statement(tokens)?)?.map(StatementBody::Show)),
+        ["DESCRIBE" | "DESC", ..] => {
+            return Ok(show::parse_describe(only_statement(tokens)?)?.map(StatementBody::Describe));
+        }
         _ => return Ok(None),
     };
     Ok(Some(body))
@@ -124,14 +128,16 @@ pub fn is_explain(text: &str) -> bool {
 
 /// Returns the number of words before the EXEC in an EXPLAIN, and whether VERBOSE is among them; none if a query is
 /// explained.
-fn explained(words: &[&str]) -> Option<(Result<usize, Fault>, bool)> {
-    let options = words.iter().skip(1).take_while(|word| !["EXEC", "CALL", "SELECT", "WITH"].contains(word)).count();
-    let options = &words[1..=options];
-    matches!(words.get(options.len() + 1), Some(&("EXEC" | "CALL"))).then(|| match options {
+fn explained_exec(words: &[&str]) -> Option<(Result<usize, Fault>, bool)> {
+    let statement = words.iter().position(|word| ["EXEC", "CALL", "SELECT", "WITH"].contains(word))?;
+    if !["EXEC", "CALL"].contains(&words[statement]) {
+        return None;
+    }
+    Some(match &words[1..statement] {
         [] => (Ok(1), false),
         ["VERBOSE"] => (Ok(2), true),
-        _ if options.contains(&"ANALYZE") => (Err(Fault::Analyze), false),
-        _ => (Err(Fault::Syntax("EXPLAIN of an EXEC takes VERBOSE, and nothing else".into())), false),
+        options if options.contains(&"ANALYZE") => (Err(Fault::Analyze), false),
+        _ => (Err(Fault::Syntax("EXPLAIN of an EXEC supports only VERBOSE".into())), false),
     })
 }
 
@@ -145,11 +151,11 @@ fn significant(token: &Token) -> Option<String> {
 }
 
 /// Returns the tokens of the only statement, without the semicolons after it.
-fn only(tokens: &[TokenWithSpan]) -> Result<&[TokenWithSpan], Fault> {
+fn only_statement(tokens: &[TokenWithSpan]) -> Result<&[TokenWithSpan], Fault> {
     let mut statements = tokens.split(|token| token.token == Token::SemiColon);
     let first = statements.next().unwrap_or_default();
-    let says_something = |tokens: &&[TokenWithSpan]| tokens.iter().any(|token| significant(&token.token).is_some());
-    match statements.filter(says_something).count() {
+    let is_statement = |tokens: &&[TokenWithSpan]| tokens.iter().any(|token| significant(&token.token).is_some());
+    match statements.filter(is_statement).count() {
         0 => Ok(first),
         more => Err(Fault::Several(more + 1)),
     }
@@ -167,7 +173,7 @@ fn parser(tokens: &[TokenWithSpan]) -> Parser<'static> {
     Parser::new(&DIALECT).with_tokens_with_locations(tokens.to_vec())
 }
 
-fn syntax(error: ParserError) -> Fault {
+fn syntax_error(error: ParserError) -> Fault {
     Fault::Syntax(parser_message(&error))
 }
 
@@ -179,19 +185,18 @@ fn parser_message(error: &ParserError) -> String {
 }
 
 /// Fails unless all tokens are parsed.
-fn end(parser: &mut Parser<'_>) -> Result<(), Fault> {
+fn expect_end(parser: &mut Parser<'_>) -> Result<(), Fault> {
     match parser.peek_token() {
         TokenWithSpan { token: Token::EOF, .. } => Ok(()),
-        found => parser.expected("the end of the statement", found).map_err(syntax),
+        found => parser.expected("the end of the statement", found).map_err(syntax_error),
     }
 }
 
 /// Parses a name such as `a.b.c` to its parts, in lower case if they are not quoted.
-fn name(parser: &mut Parser<'_>) -> Result<Vec<String>, Fault> {
-    let name = parser.parse_object_name(false).map_err(syntax)?;
-    let part = |part: &ObjectNamePart| part.as_ident().map(identifier);
-    let parts: Option<Vec<String>> = name.0.iter().map(part).collect();
-    parts.ok_or_else(|| Fault::Syntax(format!("`{name}` is no name")))
+fn parse_name(parser: &mut Parser<'_>) -> Result<Vec<String>, Fault> {
+    let name = parser.parse_object_name(false).map_err(syntax_error)?;
+    let parts: Option<Vec<String>> = name.0.iter().map(|part| part.as_ident().map(identifier)).collect();
+    parts.ok_or_else(|| Fault::Syntax(format!("`{name}` is not a name")))
 }
 
 /// Returns a name as it is looked up: in lower case if it is not quoted.
@@ -208,7 +213,7 @@ fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Fault> {
 }
 
 /// Returns the parser's message without the prefix of its error type.
-fn plain(error: &datafusion::error::DataFusionError) -> String {
+fn message_of(error: &datafusion::error::DataFusionError) -> String {
     use datafusion::error::DataFusionError;
     match error.find_root() {
         DataFusionError::SQL(inner, _) => parser_message(inner),

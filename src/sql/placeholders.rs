@@ -33,14 +33,23 @@ pub(super) fn number_parameters(tokens: &mut [TokenWithSpan]) -> Result<usize, F
 pub(super) fn has_misplaced_parameter(tokens: &[TokenWithSpan]) -> bool {
     let tokens: Vec<&Token> =
         tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_))).collect();
-    let keyword = |token: &Token| match token {
+    (1..tokens.len()).any(|at| matches!(tokens[at], Token::Placeholder(_)) && expects_a_name(&tokens[..at]))
+}
+
+/// Whether a name, a type or a date part must follow these tokens.
+fn expects_a_name(tokens: &[&Token]) -> bool {
+    match tokens {
+        [.., extract, Token::LParen] if keyword(extract) == Keyword::EXTRACT => true,
+        [.., last] => matches!(keyword(last), Keyword::AS | Keyword::FROM | Keyword::JOIN | Keyword::TABLE),
+        [] => false,
+    }
+}
+
+fn keyword(token: &Token) -> Keyword {
+    match token {
         Token::Word(word) if word.quote_style.is_none() => word.keyword,
         _ => Keyword::NoKeyword,
-    };
-    (1..tokens.len()).filter(|at| matches!(tokens[*at], Token::Placeholder(_))).any(|at| {
-        let is_extracted = at > 1 && *tokens[at - 1] == Token::LParen && keyword(tokens[at - 2]) == Keyword::EXTRACT;
-        is_extracted || matches!(keyword(tokens[at - 1]), Keyword::AS | Keyword::FROM | Keyword::JOIN | Keyword::TABLE)
-    })
+    }
 }
 
 /// Rejects placeholders with other names in the tree. The parser makes the placeholder `:name` of two tokens, so

@@ -9,9 +9,9 @@
 use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::{Fault, end, name, parser, syntax};
+use super::{Fault, expect_end, parse_name, parser, syntax_error};
 
 /// A SHOW statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,30 +65,30 @@ pub enum Thing {
 pub(super) fn parse_show(tokens: &[TokenWithSpan]) -> Result<Option<Show>, Fault> {
     let mut parser = parser(tokens);
     parser.next_token();
-    let extended = word(&mut parser, "EXTENDED");
-    let Some(listing) = listing(&mut parser) else { return Ok(None) };
+    let extended = consume_word(&mut parser, "EXTENDED");
+    let Some(listing) = parse_listing(&mut parser) else { return Ok(None) };
     let mut show = Show { listing, extended, within: Vec::new(), like: None, filter: None };
     if parser.parse_one_of_keywords(&[Keyword::IN, Keyword::FROM]).is_some() {
-        show.within = name(&mut parser)?;
+        show.within = parse_name(&mut parser)?;
     }
     if parser.parse_keyword(Keyword::LIKE) {
-        show.like = Some(parser.parse_literal_string().map_err(syntax)?);
+        show.like = Some(parser.parse_literal_string().map_err(syntax_error)?);
     }
     if parser.parse_keyword(Keyword::WHERE) {
-        show.filter = Some(parser.parse_expr().map_err(syntax)?);
+        show.filter = Some(parser.parse_expr().map_err(syntax_error)?);
     }
-    end(&mut parser)?;
+    expect_end(&mut parser)?;
     Ok(Some(show))
 }
 
-fn listing(parser: &mut Parser<'_>) -> Option<ShowKind> {
+fn parse_listing(parser: &mut Parser<'_>) -> Option<ShowKind> {
     let listings = [
         ("PROVIDERS", ShowKind::Providers),
         ("SERVICES", ShowKind::Services),
         ("RESOURCES", ShowKind::Resources),
         ("METHODS", ShowKind::Methods),
     ];
-    listings.into_iter().find(|(name, _)| word(parser, name)).map(|(_, listing)| listing)
+    listings.into_iter().find(|(name, _)| consume_word(parser, name)).map(|(_, listing)| listing)
 }
 
 /// Parses a statement that begins with DESCRIBE. None: DataFusion is to parse it.
@@ -96,16 +96,14 @@ pub(super) fn parse_describe(tokens: &[TokenWithSpan]) -> Result<Option<Describe
     let mut parser = parser(tokens);
     parser.next_token();
     let mut thing = Thing::Table;
-    let mut extended = word(&mut parser, "EXTENDED");
+    let mut extended = consume_word(&mut parser, "EXTENDED");
     // `DESCRIBE method` describes a table with that name.
-    if parser.peek_nth_token(1).token != datafusion::sql::sqlparser::tokenizer::Token::EOF
-        && word(&mut parser, "METHOD")
-    {
+    if parser.peek_nth_token(1).token != Token::EOF && consume_word(&mut parser, "METHOD") {
         thing = Thing::Method;
-        extended |= word(&mut parser, "EXTENDED");
+        extended |= consume_word(&mut parser, "EXTENDED");
     }
-    let Ok(name) = name(&mut parser) else { return Ok(None) };
-    match (end(&mut parser), thing) {
+    let Ok(name) = parse_name(&mut parser) else { return Ok(None) };
+    match (expect_end(&mut parser), thing) {
         (Ok(()), _) => Ok(Some(Describe { thing, extended, name })),
         (Err(fault), Thing::Method) => Err(fault),
         (Err(_), Thing::Table) => Ok(None),
@@ -113,7 +111,7 @@ pub(super) fn parse_describe(tokens: &[TokenWithSpan]) -> Result<Option<Describe
 }
 
 /// Consumes the word if it is next. It need not be a keyword of SQL.
-fn word(parser: &mut Parser<'_>, word: &str) -> bool {
+fn consume_word(parser: &mut Parser<'_>, word: &str) -> bool {
     let found = parser.peek_token().token.to_string().eq_ignore_ascii_case(word);
     if found {
         parser.next_token();

@@ -61,7 +61,7 @@ async fn mistakes_are_errors_before_anything_is_sent() {
         (format!("EXPLAIN ANALYZE {TRANSFER}"), "EXPLAIN ANALYZE would run the EXEC"),
         (format!("{TRANSFER}; {TRANSFER}"), "has 2 statements"),
         (post("@image_id=count(1), @type='convert'"), "`count(1)` is not a constant"),
-        (format!("EXPLAIN FORMAT TREE {TRANSFER}"), "EXPLAIN of an EXEC takes VERBOSE, and nothing else"),
+        (format!("EXPLAIN FORMAT TREE {TRANSFER}"), "EXPLAIN of an EXEC supports only VERBOSE"),
         (format!("PREPARE x AS {TRANSFER}"), ""),
         (format!("SELECT * FROM ({TRANSFER})"), ""),
         (format!("WITH x AS ({TRANSFER}) SELECT * FROM x"), ""),
