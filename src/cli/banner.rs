@@ -38,9 +38,11 @@ fn account(settings: &Settings) -> String {
     let url = settings.api_url.as_str().trim_end_matches('/');
     match &settings.token {
         None => format!("{url}, without a token: set DIGITALOCEAN_TOKEN, or try --demo"),
-        Some(Token { source, passed_over, .. }) if passed_over.is_empty() => format!("{url}, token from {source}"),
-        Some(Token { source, passed_over, .. }) => {
-            format!("{url}, token from {source}; another one in {} is not used", passed_over.join(" and in "))
+        Some(Token { source, ignored_variables, .. }) if ignored_variables.is_empty() => {
+            format!("{url}, token from {source}")
+        }
+        Some(Token { source, ignored_variables, .. }) => {
+            format!("{url}, token from {source}; another one in {} is not used", ignored_variables.join(" and in "))
         }
     }
 }
@@ -66,9 +68,9 @@ mod tests {
     use crate::config::TokenSource;
     use crate::secret::Secret;
 
-    fn settings(passed_over: Vec<&'static str>) -> Settings {
+    fn settings(ignored_variables: Vec<&'static str>) -> Settings {
         let source = TokenSource::Variable("DIGITALOCEAN_TOKEN");
-        let token = Some(Token { secret: Secret::new("dop_v1_secret"), source, passed_over });
+        let token = Some(Token { secret: Secret::new("dop_v1_secret"), source, ignored_variables });
         Settings { token, ..Settings::default() }
     }
 

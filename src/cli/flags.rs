@@ -54,11 +54,13 @@ impl<const SERVE: bool> FromArgMatches for Flags<SERVE> {
 }
 
 fn flag(setting: &'static Setting) -> Arg {
-    let default = setting.default.filter(|_| setting.shape != ValueShape::Switch);
-    let default = default.map(|text| format!(" [default: {text}]")).unwrap_or_default();
+    let default = match setting.default {
+        Some(text) if setting.shape != ValueShape::Switch => format!(" [default: {text}]"),
+        Some(_) | None => String::new(),
+    };
     let arg = Arg::new(setting.key)
-        .long(setting.flag)
-        .help(format!("{}{default} [env: {}]", setting.help, setting.variable))
+        .long(setting.flag())
+        .help(format!("{}{default} [env: {}]", setting.help, setting.variable()))
         .help_heading("Settings");
     match setting.shape {
         ValueShape::Switch => {

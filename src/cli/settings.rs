@@ -43,9 +43,9 @@ fn listing(resolved: &Resolved) -> TextTable<3> {
 /// Describes the token without showing it.
 fn token(resolved: &Resolved) -> String {
     match &resolved.settings.token {
-        Some(Token { source, passed_over, .. }) if passed_over.is_empty() => format!("set ({source})"),
-        Some(Token { source, passed_over, .. }) => {
-            format!("set ({source}; another one in {} is not used)", passed_over.join(" and in "))
+        Some(Token { source, ignored_variables, .. }) if ignored_variables.is_empty() => format!("set ({source})"),
+        Some(Token { source, ignored_variables, .. }) => {
+            format!("set ({source}; another one in {} is not used)", ignored_variables.join(" and in "))
         }
         None if resolved.settings.demo => "not needed".into(),
         None => "not set".into(),

@@ -1,6 +1,5 @@
 //! Errors in settings.
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,9 +11,10 @@ use super::{Origin, Setting, TokenFault, TokenSource, parse};
 use crate::error::{Failure, Kind};
 
 /// An error in a setting, with the place where it was written.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An invalid value.
+    #[error("{}", invalid_value(.key, .origin, .text, .wanted))]
     Value {
         /// The setting's key.
         key: &'static str,
@@ -26,6 +26,7 @@ pub enum Error {
         wanted: String,
     },
     /// An unknown key.
+    #[error("{}:{line}: there is no setting `{key}`", .file.display())]
     UnknownKey {
         /// The key, with its table's name.
         key: String,
@@ -37,11 +38,13 @@ pub enum Error {
         nearest: Option<&'static str>,
     },
     /// A variable whose value is not UTF-8.
+    #[error("the value of {name} is not UTF-8")]
     VariableNotText {
         /// The variable.
         name: String,
     },
     /// A settings file that is not TOML.
+    #[error("{}:{line}: {message}", .file.display())]
     Syntax {
         /// The settings file.
         file: PathBuf,
@@ -51,6 +54,7 @@ pub enum Error {
         message: String,
     },
     /// A settings file that cannot be read.
+    #[error("the settings file {} cannot be read", .file.display())]
     Unreadable {
         /// The settings file.
         file: PathBuf,
@@ -58,28 +62,41 @@ pub enum Error {
         source: io::Error,
     },
     /// A settings file that is not UTF-8.
+    #[error("the settings file {} is not UTF-8", .file.display())]
     NotText {
         /// The settings file.
         file: PathBuf,
     },
+    /// A token file that cannot be read.
+    #[error("{} cannot be read", token_place(.place))]
+    TokenUnreadable {
+        /// The token file.
+        place: TokenSource,
+        /// The cause.
+        source: io::Error,
+    },
     /// An invalid token.
+    #[error("{} {fault}", token_place(.place))]
     Token {
         /// The variable or file that contains it.
-        source: TokenSource,
+        place: TokenSource,
         /// The problem.
         fault: TokenFault,
     },
     /// A token that would be sent unencrypted to another machine.
+    #[error("the token would be sent to {} over plain HTTP", .url.host_str().unwrap_or_default())]
     PlainHttp {
         /// The API's URL.
         url: Url,
     },
     /// An address that other machines can reach, without permission to use it.
+    #[error("other machines can connect to {listen}, and there is no login")]
     Exposed {
         /// The address.
         listen: SocketAddr,
     },
     /// `demo` and `api_url`, both in the same layer.
+    #[error("{demo} and {api_url} exclude each other")]
     DemoAndUrl {
         /// The place of `demo`.
         demo: Origin,
@@ -90,42 +107,22 @@ pub enum Error {
 
 impl Error {
     pub(super) fn value(setting: &Setting, entry: &Entry, wanted: String) -> Self {
-        Self::Value { key: setting.key, origin: entry.origin.clone(), text: parse::discreet(&entry.text), wanted }
+        Self::Value { key: setting.key, origin: entry.origin.clone(), text: parse::redacted(&entry.text), wanted }
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Value { key, origin, text, wanted } => match origin {
-                Origin::Flag(_) | Origin::Variable(_) => write!(f, "{origin} takes {wanted}, not `{text}`"),
-                Origin::File(..) if text.is_empty() => write!(f, "{origin}: `{key}` takes {wanted}"),
-                Origin::File(..) | Origin::Default => write!(f, "{origin}: `{key}` takes {wanted}, not `{text}`"),
-            },
-            Self::UnknownKey { key, file, line, .. } => {
-                write!(f, "{}:{line}: there is no setting `{key}`", file.display())
-            }
-            Self::VariableNotText { name } => write!(f, "the value of {name} is not UTF-8"),
-            Self::Syntax { file, line, message } => write!(f, "{}:{line}: {message}", file.display()),
-            Self::Unreadable { file, .. } => write!(f, "the settings file {} cannot be read", file.display()),
-            Self::NotText { file } => write!(f, "the settings file {} is not UTF-8", file.display()),
-            Self::Token { source: TokenSource::Variable(name), fault } => write!(f, "{name} {fault}"),
-            Self::Token { source: file @ TokenSource::File(_), fault } => write!(f, "the token file {file} {fault}"),
-            Self::PlainHttp { url } => {
-                write!(f, "the token would be sent to {} over plain HTTP", url.host_str().unwrap_or_default())
-            }
-            Self::Exposed { listen } => write!(f, "other machines can connect to {listen}, and there is no login"),
-            Self::DemoAndUrl { demo, api_url } => write!(f, "{demo} and {api_url} exclude each other"),
-        }
+fn invalid_value(key: &str, origin: &Origin, text: &str, wanted: &str) -> String {
+    match origin {
+        Origin::Flag(_) | Origin::Variable(_) => format!("{origin} takes {wanted}, not `{text}`"),
+        Origin::File(..) if text.is_empty() => format!("{origin}: `{key}` takes {wanted}"),
+        Origin::File(..) | Origin::Default => format!("{origin}: `{key}` takes {wanted}, not `{text}`"),
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        let (Self::Unreadable { source, .. } | Self::Token { fault: TokenFault::Unreadable(source), .. }) = self else {
-            return None;
-        };
-        Some(source)
+fn token_place(place: &TokenSource) -> String {
+    match place {
+        TokenSource::Variable(name) => (*name).to_owned(),
+        TokenSource::File(_) => format!("the token file {place}"),
     }
 }
 
@@ -139,6 +136,7 @@ impl Failure for Error {
             | Self::DemoAndUrl { .. } => Kind::InvalidArgument,
             Self::Unreadable { .. }
             | Self::NotText { .. }
+            | Self::TokenUnreadable { .. }
             | Self::Token { .. }
             | Self::PlainHttp { .. }
             | Self::Exposed { .. } => Kind::FailedPrecondition,
@@ -149,13 +147,11 @@ impl Failure for Error {
         match self {
             Self::UnknownKey { nearest: Some(name), .. } => Some(format!("did you mean `{name}`?")),
             Self::UnknownKey { nearest: None, .. } => Some("`oceanflight settings` lists them all".into()),
-            Self::Token { source: TokenSource::File(_), fault: TokenFault::Unreadable(_) } => {
-                Some("`token_file` is the name of a file, not the token itself".into())
-            }
+            Self::TokenUnreadable { .. } => Some("`token_file` is the name of a file, not the token itself".into()),
             Self::Token { .. } => Some("a token is one word on one line: `dop_v1_…`".into()),
-            Self::PlainHttp { .. } => Some("use https; plain http is for this machine alone".into()),
+            Self::PlainHttp { .. } => Some("use https; plain http is only allowed for this machine".into()),
             Self::Exposed { .. } => {
-                Some("`--allow-unauthenticated` if that is meant; otherwise `--listen 127.0.0.1:50051`".into())
+                Some("add `--allow-unauthenticated` to allow that, or use `--listen 127.0.0.1:50051`".into())
             }
             Self::DemoAndUrl { .. } => Some("leave one of them out".into()),
             Self::Value { .. }

@@ -10,7 +10,7 @@ use super::{Environment, Error, FILE_VARIABLE, SETTINGS, Setting, UnknownVariabl
 use crate::error::nearest;
 
 /// Variables with our prefix that are not settings: the tests use them.
-const OTHERS: &[&str] = &["OCEANFLIGHT_OPENAPI"];
+const TEST_VARIABLES: &[&str] = &["OCEANFLIGHT_OPENAPI"];
 
 /// The settings that one source has. Their values are not parsed yet.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +41,7 @@ pub enum Origin {
 
 impl Origin {
     /// Returns the precedence of the origin; the smaller number wins (flag, variable, file, default).
-    pub(super) fn distance(&self) -> u8 {
+    pub(super) fn precedence(&self) -> u8 {
         match self {
             Self::Flag(_) => 0,
             Self::Variable(_) => 1,
@@ -71,19 +71,24 @@ fn is_of_kubernetes(name: &str) -> bool {
 /// Returns the variables that have our prefix and are not settings. They are not errors, because an environment has
 /// variables that the user did not write, such as Kubernetes's for a service called `oceanflight-x`.
 pub(super) fn unknown_variables(environment: &Environment) -> Vec<UnknownVariable> {
-    let known = || SETTINGS.iter().map(|setting| setting.variable).chain([FILE_VARIABLE]);
-    let ours = environment.names().filter(|name| name.starts_with("OCEANFLIGHT_") && !is_of_kubernetes(name));
-    ours.filter(|name| !OTHERS.contains(name) && !known().any(|known| known == *name))
-        .map(|name| UnknownVariable { name: name.to_owned(), nearest: nearest(name, known()) })
-        .collect()
+    let known: Vec<&str> = SETTINGS.iter().map(Setting::variable).chain([FILE_VARIABLE]).collect();
+    let mut unknown = Vec::new();
+    for name in environment.names().filter(|name| name.starts_with("OCEANFLIGHT_")) {
+        if !known.contains(&name) && !TEST_VARIABLES.contains(&name) && !is_of_kubernetes(name) {
+            unknown.push(UnknownVariable { name: name.to_owned(), nearest: nearest(name, known.iter().copied()) });
+        }
+    }
+    unknown
 }
 
 impl Layer {
     /// Returns the settings of the command line.
     pub fn from_flags(flags: impl IntoIterator<Item = (&'static Setting, String)>) -> Self {
-        let entry =
-            |(setting, text): (&'static Setting, _)| Entry { setting, text, origin: Origin::Flag(setting.flag) };
-        Self { entries: flags.into_iter().map(entry).collect() }
+        let mut entries = Vec::new();
+        for (setting, text) in flags {
+            entries.push(Entry { setting, text, origin: Origin::Flag(setting.flag()) });
+        }
+        Self { entries }
     }
 
     /// Returns the settings of the environment.
@@ -93,8 +98,8 @@ impl Layer {
     pub fn from_environment(environment: &Environment) -> Result<Self, Error> {
         let mut entries = Vec::new();
         for setting in SETTINGS {
-            if let Some(text) = environment.text(setting.variable)? {
-                entries.push(Entry { setting, text: text.to_owned(), origin: Origin::Variable(setting.variable) });
+            if let Some(text) = environment.text(setting.variable())? {
+                entries.push(Entry { setting, text: text.to_owned(), origin: Origin::Variable(setting.variable()) });
             }
         }
         Ok(Self { entries })
@@ -115,10 +120,10 @@ impl Layer {
     /// # Errors
     /// Text that is not TOML, or has an unknown key.
     pub fn from_toml(file: &Path, text: &str) -> Result<Self, Error> {
-        let reading = TomlReader { file, text };
-        let table = DeTable::parse(text).map_err(|error| reading.syntax(&error))?;
+        let reader = TomlReader { file, text };
+        let table = DeTable::parse(text).map_err(|error| reader.syntax_error(&error))?;
         let mut entries = Vec::new();
-        reading.table("", table.get_ref(), &mut entries)?;
+        reader.table("", table.get_ref(), &mut entries)?;
         Ok(Self { entries })
     }
 
@@ -148,18 +153,18 @@ impl TomlReader<'_> {
         let file = self.file.to_owned();
         let Some(setting) = Setting::find(key) else {
             let nearest = nearest(key, SETTINGS.iter().map(|setting| setting.key));
-            return Err(Error::UnknownKey { key: parse::discreet(key), file, line, nearest });
+            return Err(Error::UnknownKey { key: parse::redacted(key), file, line, nearest });
         };
         let mut entry = Entry { setting, text: String::new(), origin: Origin::File(file, line) };
         let Some(text) = scalar(value) else {
             return Err(Error::value(setting, &entry, "a single value".into()));
         };
-        entry.text = self.beside_the_file(setting, text);
+        entry.text = self.relative_to_the_file(setting, text);
         Ok(entry)
     }
 
     /// Resolves a file name against the settings file's directory, not the working directory.
-    fn beside_the_file(&self, setting: &Setting, text: String) -> String {
+    fn relative_to_the_file(&self, setting: &Setting, text: String) -> String {
         match self.file.parent() {
             Some(directory) if setting.key == "token_file" => {
                 directory.join(&text).into_os_string().into_string().unwrap_or(text)
@@ -169,9 +174,9 @@ impl TomlReader<'_> {
     }
 
     /// Converts TOML's error, without the snippet that it shows: the line may contain a token.
-    fn syntax(&self, error: &toml::de::Error) -> Error {
+    fn syntax_error(&self, error: &toml::de::Error) -> Error {
         let line = error.span().map_or(1, |span| self.line(span));
-        Error::Syntax { file: self.file.to_owned(), line, message: parse::discreet(error.message()) }
+        Error::Syntax { file: self.file.to_owned(), line, message: parse::redacted(error.message()) }
     }
 
     fn line(&self, span: Range<usize>) -> usize {

@@ -202,7 +202,7 @@ pub fn resolve(flags: Layer, file: Option<&Path>, environment: &Environment) -> 
     for setting in SETTINGS {
         values.push(store(setting, &layers, &mut settings)?);
     }
-    settle_upstream(&mut settings, &values)?;
+    resolve_upstream(&mut settings, &values)?;
     settings.token = token::find(&settings, origin_of(&values, "token_file"), environment)?;
     check_transport(&settings)?;
     Ok(Resolved { settings, values, unknown: layer::unknown_variables(environment) })
@@ -213,16 +213,17 @@ fn store(setting: &'static Setting, layers: &[Layer], settings: &mut Settings) -
         return Ok(SettingValue { setting, text: setting.default.map(str::to_owned), origin: Origin::Default });
     };
     setting.store(settings, &entry.text).map_err(|wanted| Error::value(setting, entry, wanted))?;
-    Ok(SettingValue { setting, text: Some(parse::discreet(&entry.text)), origin: entry.origin.clone() })
+    Ok(SettingValue { setting, text: Some(parse::redacted(&entry.text)), origin: entry.origin.clone() })
 }
 
-fn read_file(named: Option<&Path>, environment: &Environment) -> Result<Layer, Error> {
-    let named = match named {
-        Some(file) => Some(file.to_owned()),
-        None => environment.text(FILE_VARIABLE)?.map(PathBuf::from),
-    };
-    if let Some(file) = named {
-        return Layer::from_file(&file);
+/// Reads the settings file: that of the command line, else of the variable, else the one in the user's directory, if it
+/// exists.
+fn read_file(file: Option<&Path>, environment: &Environment) -> Result<Layer, Error> {
+    if let Some(file) = file {
+        return Layer::from_file(file);
+    }
+    if let Some(file) = environment.text(FILE_VARIABLE)? {
+        return Layer::from_file(Path::new(file));
     }
     match environment.config_directory().map(|directory| directory.join("oceanflight/oceanflight.toml")) {
         Some(file) if file.exists() => Layer::from_file(&file),
@@ -232,12 +233,12 @@ fn read_file(named: Option<&Path>, environment: &Environment) -> Result<Layer, E
 
 /// Decides between `demo` and `api_url`, which exclude each other: the one with higher precedence wins. Both in one
 /// layer are an error.
-fn settle_upstream(settings: &mut Settings, values: &[SettingValue]) -> Result<(), Error> {
+fn resolve_upstream(settings: &mut Settings, values: &[SettingValue]) -> Result<(), Error> {
     let (demo, api_url) = (origin_of(values, "demo"), origin_of(values, "api_url"));
     if !settings.demo || *api_url == Origin::Default {
         return Ok(());
     }
-    match demo.distance().cmp(&api_url.distance()) {
+    match demo.precedence().cmp(&api_url.precedence()) {
         std::cmp::Ordering::Less => Ok(()),
         std::cmp::Ordering::Equal => Err(Error::DemoAndUrl { demo: demo.clone(), api_url: api_url.clone() }),
         std::cmp::Ordering::Greater => {

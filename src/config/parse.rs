@@ -114,9 +114,10 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
 }
 
 /// Returns the text as an error or a listing may show it: redacted if it contains a token or a URL with a password.
-pub(super) fn discreet(text: &str) -> String {
-    let password = text.contains("://") && text.contains('@');
-    if password || text.contains("_v1_") { "[redacted]".into() } else { text.to_owned() }
+pub(super) fn redacted(text: &str) -> String {
+    let has_password = text.contains("://") && text.contains('@');
+    let has_token = text.contains("_v1_");
+    if has_password || has_token { "[redacted]".into() } else { text.to_owned() }
 }
 
 #[cfg(test)]

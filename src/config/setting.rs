@@ -1,6 +1,8 @@
 //! The list of all settings, and what is generated from it.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use super::{Settings, parse};
 
@@ -9,10 +11,6 @@ use super::{Settings, parse};
 pub struct Setting {
     /// The key in a settings file, with the table's name: `query.timeout`.
     pub key: &'static str,
-    /// Its flag, without the dashes; the key's words, as a test sees to.
-    pub flag: &'static str,
-    /// Its variable; `OCEANFLIGHT_` and the key's words.
-    pub variable: &'static str,
     /// The form of the value.
     pub shape: ValueShape,
     /// The default value; none if it depends on something, which `help` explains.
@@ -51,6 +49,20 @@ impl Setting {
         SETTINGS.iter().find(|setting| setting.key == key)
     }
 
+    /// Returns the flag without its dashes: `query.max_wait` is `query-max-wait`.
+    pub fn flag(&self) -> &'static str {
+        &self.names().flag
+    }
+
+    /// Returns the environment variable: `query.max_wait` is `OCEANFLIGHT_QUERY_MAX_WAIT`.
+    pub fn variable(&self) -> &'static str {
+        &self.names().variable
+    }
+
+    fn names(&self) -> &'static Names {
+        NAMES.get(self.key).expect("every setting is in SETTINGS")
+    }
+
     /// Parses a value and stores it; the error describes a valid value.
     pub(super) fn store(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
         (self.store)(settings, text)
@@ -65,12 +77,27 @@ impl PartialEq for Setting {
 
 impl Eq for Setting {}
 
+/// The names that derive from a setting's key.
+struct Names {
+    flag: String,
+    variable: String,
+}
+
+/// The names by key. They live as long as the process, because clap and [`Origin`](super::Origin) keep them.
+static NAMES: LazyLock<HashMap<&'static str, Names>> = LazyLock::new(|| {
+    let mut names = HashMap::new();
+    for Setting { key, .. } in SETTINGS {
+        let flag = key.replace(['.', '_'], "-");
+        let variable = format!("OCEANFLIGHT_{}", key.replace('.', "_").to_uppercase());
+        names.insert(*key, Names { flag, variable });
+    }
+    names
+});
+
 /// All settings, in the order of `--help` and docs/settings.md.
 pub static SETTINGS: &[Setting] = &[
     Setting {
         key: "listen",
-        flag: "listen",
-        variable: "OCEANFLIGHT_LISTEN",
         shape: ValueShape::Value("ADDRESS:PORT"),
         default: Some("127.0.0.1:50051"),
         scope: CommandScope::Serve,
@@ -80,8 +107,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "allow_unauthenticated",
-        flag: "allow-unauthenticated",
-        variable: "OCEANFLIGHT_ALLOW_UNAUTHENTICATED",
         shape: ValueShape::Switch,
         default: Some("false"),
         scope: CommandScope::Serve,
@@ -90,8 +115,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "allow_writes",
-        flag: "allow-writes",
-        variable: "OCEANFLIGHT_ALLOW_WRITES",
         shape: ValueShape::Switch,
         default: None,
         scope: CommandScope::Serve,
@@ -100,8 +123,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "demo",
-        flag: "demo",
-        variable: "OCEANFLIGHT_DEMO",
         shape: ValueShape::Switch,
         default: Some("false"),
         scope: CommandScope::Upstream,
@@ -110,8 +131,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "api_url",
-        flag: "api-url",
-        variable: "OCEANFLIGHT_API_URL",
         shape: ValueShape::Value("URL"),
         default: Some("https://api.digitalocean.com"),
         scope: CommandScope::Upstream,
@@ -120,8 +139,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "token_file",
-        flag: "token-file",
-        variable: "OCEANFLIGHT_TOKEN_FILE",
         shape: ValueShape::Value("FILE"),
         default: None,
         scope: CommandScope::Upstream,
@@ -131,8 +148,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "query.timeout",
-        flag: "query-timeout",
-        variable: "OCEANFLIGHT_QUERY_TIMEOUT",
         shape: ValueShape::Value("DURATION"),
         default: Some("5m"),
         scope: CommandScope::Upstream,
@@ -141,8 +156,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "query.max_wait",
-        flag: "query-max-wait",
-        variable: "OCEANFLIGHT_QUERY_MAX_WAIT",
         shape: ValueShape::Value("DURATION"),
         default: Some("60s"),
         scope: CommandScope::Upstream,
@@ -151,8 +164,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "query.max_requests",
-        flag: "query-max-requests",
-        variable: "OCEANFLIGHT_QUERY_MAX_REQUESTS",
         shape: ValueShape::Value("COUNT"),
         default: Some("1000"),
         scope: CommandScope::Upstream,
@@ -161,8 +172,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "query.missing_key",
-        flag: "query-missing-key",
-        variable: "OCEANFLIGHT_QUERY_MISSING_KEY",
         shape: ValueShape::Value("WHAT"),
         default: Some("enumerate"),
         scope: CommandScope::Upstream,
@@ -172,8 +181,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "query.memory_bytes",
-        flag: "query-memory-bytes",
-        variable: "OCEANFLIGHT_QUERY_MEMORY_BYTES",
         shape: ValueShape::Value("BYTES"),
         default: Some("2 GiB"),
         scope: CommandScope::Upstream,
@@ -182,8 +189,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "query.max_writes",
-        flag: "query-max-writes",
-        variable: "OCEANFLIGHT_QUERY_MAX_WRITES",
         shape: ValueShape::Value("COUNT"),
         default: Some("20"),
         scope: CommandScope::Serve,
@@ -192,8 +197,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "api.attempt_timeout",
-        flag: "api-attempt-timeout",
-        variable: "OCEANFLIGHT_API_ATTEMPT_TIMEOUT",
         shape: ValueShape::Value("DURATION"),
         default: Some("60s"),
         scope: CommandScope::Upstream,
@@ -202,8 +205,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "api.max_body_bytes",
-        flag: "api-max-body-bytes",
-        variable: "OCEANFLIGHT_API_MAX_BODY_BYTES",
         shape: ValueShape::Value("BYTES"),
         default: Some("64 MiB"),
         scope: CommandScope::Upstream,
@@ -212,8 +213,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "api.requests_per_minute",
-        flag: "api-requests-per-minute",
-        variable: "OCEANFLIGHT_API_REQUESTS_PER_MINUTE",
         shape: ValueShape::Value("COUNT"),
         default: Some("250"),
         scope: CommandScope::Upstream,
@@ -222,8 +221,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "api.requests_per_hour",
-        flag: "api-requests-per-hour",
-        variable: "OCEANFLIGHT_API_REQUESTS_PER_HOUR",
         shape: ValueShape::Value("COUNT"),
         default: Some("5000"),
         scope: CommandScope::Upstream,
@@ -232,8 +229,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "api.max_pause",
-        flag: "api-max-pause",
-        variable: "OCEANFLIGHT_API_MAX_PAUSE",
         shape: ValueShape::Value("DURATION"),
         default: Some("5m"),
         scope: CommandScope::Upstream,
@@ -243,8 +238,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "log",
-        flag: "log",
-        variable: "OCEANFLIGHT_LOG",
         shape: ValueShape::Value("FILTER"),
         default: None,
         scope: CommandScope::All,
@@ -254,8 +247,6 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "log_format",
-        flag: "log-format",
-        variable: "OCEANFLIGHT_LOG_FORMAT",
         shape: ValueShape::Value("text|json"),
         default: Some("text"),
         scope: CommandScope::All,
@@ -267,9 +258,12 @@ pub static SETTINGS: &[Setting] = &[
 /// Returns the table of docs/settings.md, in Markdown.
 pub fn reference() -> String {
     let mut table = "| key | flag | variable | default | |\n|---|---|---|---|---|\n".to_owned();
-    for Setting { key, flag, variable, default, help, .. } in SETTINGS {
+    for setting in SETTINGS {
+        let Setting { key, default, help, .. } = setting;
+        let (flag, variable) = (setting.flag(), setting.variable());
         let default = default.map(|text| format!("`{text}`")).unwrap_or_default();
-        writeln!(table, "| `{key}` | `--{flag}` | `{variable}` | {default} | {help} |").expect("a String takes it all");
+        writeln!(table, "| `{key}` | `--{flag}` | `{variable}` | {default} | {help} |")
+            .expect("a String accepts everything");
     }
     table
 }
@@ -280,17 +274,17 @@ mod tests {
 
     #[test]
     fn names_derive_from_the_key() {
-        for Setting { key, flag, variable, .. } in SETTINGS {
-            let words = key.replace('.', "_");
-            assert_eq!(*flag, words.replace('_', "-"), "the flag of `{key}`");
-            assert_eq!(*variable, format!("OCEANFLIGHT_{}", words.to_uppercase()), "the variable of `{key}`");
-        }
+        let setting = Setting::find("query.max_wait").unwrap();
+
+        assert_eq!(setting.flag(), "query-max-wait");
+        assert_eq!(setting.variable(), "OCEANFLIGHT_QUERY_MAX_WAIT");
+        assert!(SETTINGS.iter().all(|setting| !setting.flag().is_empty() && !setting.variable().is_empty()));
     }
 
     #[test]
     fn no_two_settings_have_the_same_flag() {
         for (at, setting) in SETTINGS.iter().enumerate() {
-            let twin = SETTINGS[..at].iter().find(|other| other.flag == setting.flag);
+            let twin = SETTINGS[..at].iter().find(|other| other.flag() == setting.flag());
             assert_eq!(twin.map(|twin| twin.key), None, "`{}` has the same flag", setting.key);
         }
     }
@@ -321,10 +315,10 @@ mod tests {
     fn the_defaults_are_those_of_the_client() {
         let settings = Settings::default();
         let api = settings.api_options();
-        let own = crate::api::Options::new(settings.api_url.clone(), None);
+        let defaults = crate::api::Options::new(settings.api_url.clone(), None);
 
-        assert_eq!(api.attempt_timeout, own.attempt_timeout);
-        assert_eq!(api.max_body_bytes, own.max_body_bytes);
-        assert_eq!(api.limit.max_pause, own.limit.max_pause);
+        assert_eq!(api.attempt_timeout, defaults.attempt_timeout);
+        assert_eq!(api.max_body_bytes, defaults.max_body_bytes);
+        assert_eq!(api.limit.max_pause, defaults.limit.max_pause);
     }
 }

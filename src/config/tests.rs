@@ -112,18 +112,18 @@ fn a_token_in_the_file_is_rejected_and_not_shown() {
 
 #[test]
 fn an_unknown_variable_is_a_warning_with_the_most_similar_name() {
-    let told = |name: &str| {
+    let warnings = |name: &str| {
         let resolved = resolve_with(&[], &[(name, "127.0.0.1:1")]).unwrap();
         assert_eq!(resolved.settings, Settings::default(), "{name}");
         resolved.unknown.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
 
     let typo = "OCEANFLIGHT_LISTN is ignored: there is no such setting; did you mean `OCEANFLIGHT_LISTEN`?";
-    assert_eq!(told("OCEANFLIGHT_LISTN"), [typo]);
-    let service = told("OCEANFLIGHT_X_SERVICE_HOST");
+    assert_eq!(warnings("OCEANFLIGHT_LISTN"), [typo]);
+    let service = warnings("OCEANFLIGHT_X_SERVICE_HOST");
     assert!(service[0].starts_with("OCEANFLIGHT_X_SERVICE_HOST is ignored: there is no such setting"), "{service:?}");
     for known in ["OCEANFLIGHT_SERVICE_HOST", "OCEANFLIGHT_OPENAPI", "OTHER"] {
-        assert!(told(known).is_empty(), "{known}");
+        assert!(warnings(known).is_empty(), "{known}");
     }
 }
 
@@ -154,14 +154,14 @@ fn the_first_token_variable_wins_and_the_other_is_reported() {
 
     assert_eq!(token.secret.expose(), "first");
     assert_eq!(token.source, TokenSource::Variable("DIGITALOCEAN_TOKEN"));
-    assert_eq!(token.passed_over, ["DIGITALOCEAN_ACCESS_TOKEN"]);
+    assert_eq!(token.ignored_variables, ["DIGITALOCEAN_ACCESS_TOKEN"]);
 }
 
 #[test]
 fn two_variables_with_the_same_token_are_not_a_conflict() {
     let both = [("DIGITALOCEAN_TOKEN", "one"), ("DIGITALOCEAN_ACCESS_TOKEN", "one\n")];
 
-    assert!(resolve_with(&[], &both).unwrap().settings.token.unwrap().passed_over.is_empty());
+    assert!(resolve_with(&[], &both).unwrap().settings.token.unwrap().ignored_variables.is_empty());
 }
 
 #[test]
@@ -291,7 +291,10 @@ fn a_malformed_token_that_is_not_used_is_not_an_error() {
 
     let token = resolve_with(&[], &second).unwrap().settings.token.unwrap();
 
-    assert_eq!((token.secret.expose(), token.passed_over.as_slice()), ("good", &["DIGITALOCEAN_ACCESS_TOKEN"][..]));
+    assert_eq!(
+        (token.secret.expose(), token.ignored_variables.as_slice()),
+        ("good", &["DIGITALOCEAN_ACCESS_TOKEN"][..])
+    );
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub struct Token {
     /// The variable or file that contains it.
     pub source: TokenSource,
     /// The variables with another token, which is not used.
-    pub passed_over: Vec<&'static str>,
+    pub ignored_variables: Vec<&'static str>,
 }
 
 /// The origin of a [`Token`].
@@ -41,45 +41,35 @@ impl fmt::Display for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Variable(name) => f.write_str(name),
-            Self::File(file) => f.write_str(&super::parse::discreet(&file.display().to_string())),
+            Self::File(file) => f.write_str(&super::parse::redacted(&file.display().to_string())),
         }
     }
 }
 
 /// The problem of a text or file that is not a token. It never contains the text.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The file cannot be read.
-    Unreadable(io::Error),
     /// It is empty.
+    #[error("is empty")]
     Empty,
     /// It has more than one line.
+    #[error("has more than one line")]
     SeveralLines,
     /// It is not UTF-8, or a character is not ASCII.
+    #[error("is not ASCII text")]
     NotText,
     /// It is larger than any token.
+    #[error("is larger than any token")]
     TooLong,
     /// It has white space inside.
+    #[error("has white space inside of the token")]
     WhiteSpace,
     /// It is in quotes, which would be sent with it.
+    #[error("is in quotes, which are not part of a token")]
     Quotes,
     /// It has a control character.
+    #[error("has a control character")]
     ControlCharacter,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unreadable(_) => "cannot be read",
-            Self::Empty => "is empty",
-            Self::SeveralLines => "has more than one line",
-            Self::NotText => "is not ASCII text",
-            Self::TooLong => "is larger than any token",
-            Self::Quotes => "is in quotes, which are no part of a token",
-            Self::WhiteSpace => "has white space inside of the token",
-            Self::ControlCharacter => "has a control character",
-        })
-    }
 }
 
 /// Finds the token; none if there is no token, or the account is simulated.
@@ -99,10 +89,10 @@ pub(super) fn find(
             None => file.as_deref().map(read_file).transpose()?,
         },
     };
-    Ok(found.map(|(source, secret)| {
-        let others = variables.into_iter().filter(|(_, other)| other.trim() != secret.expose());
-        Token { passed_over: others.map(|(name, _)| name).collect(), source, secret }
-    }))
+    let Some((source, secret)) = found else { return Ok(None) };
+    let others = variables.into_iter().filter(|(_, other)| other.trim() != secret.expose());
+    let ignored_variables = others.map(|(name, _)| name).collect();
+    Ok(Some(Token { secret, source, ignored_variables }))
 }
 
 /// Returns the values of the variables that are set. They are not checked, because a token that is not used may be
@@ -118,29 +108,37 @@ fn read_variables(environment: &Environment) -> Result<Vec<(&'static str, &str)>
 }
 
 fn read_variable(name: &'static str, text: &str) -> Result<(TokenSource, Secret), Error> {
-    let source = TokenSource::Variable(name);
+    let place = TokenSource::Variable(name);
     match check(text) {
-        Ok(secret) => Ok((source, secret)),
-        Err(fault) => Err(Error::Token { source, fault }),
+        Ok(secret) => Ok((place, secret)),
+        Err(fault) => Err(Error::Token { place, fault }),
     }
 }
 
 fn read_file(file: &Path) -> Result<(TokenSource, Secret), Error> {
-    let source = TokenSource::File(file.to_owned());
-    match read(file).and_then(|text| check(&text)) {
-        Ok(secret) => Ok((source, secret)),
-        Err(fault) => Err(Error::Token { source, fault }),
+    let place = TokenSource::File(file.to_owned());
+    let checked = match read(file) {
+        Ok(bytes) => check_bytes(&bytes),
+        Err(source) => return Err(Error::TokenUnreadable { place, source }),
+    };
+    match checked {
+        Ok(secret) => Ok((place, secret)),
+        Err(fault) => Err(Error::Token { place, fault }),
     }
 }
 
-fn read(file: &Path) -> Result<String, Fault> {
+/// Reads at most one byte more than a token file may have.
+fn read(file: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let opened = File::open(file).map_err(Fault::Unreadable)?;
-    opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(Fault::Unreadable)?;
+    File::open(file)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn check_bytes(bytes: &[u8]) -> Result<Secret, Fault> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(Fault::TooLong);
     }
-    String::from_utf8(bytes).map_err(|_| Fault::NotText)
+    check(std::str::from_utf8(bytes).map_err(|_| Fault::NotText)?)
 }
 
 /// Checks that the text is valid in a header: visible ASCII, without quotes and white space.
