@@ -3,7 +3,6 @@
 //! The listener and the shutdown are arguments, so that a test can bind port 0 and stop the server. [`crate::flight`]
 //! implements the calls.
 
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -34,9 +33,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const MAX_HEADERS_BYTES: u32 = 64 << 10;
 
 /// An error that ends the server.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address cannot be listened on.
+    /// The server cannot listen on the address.
+    #[error("cannot listen on {address}")]
     Bind {
         /// The address.
         address: SocketAddr,
@@ -44,25 +44,8 @@ pub enum Error {
         source: io::Error,
     },
     /// The transport failed.
-    Transport(tonic::transport::Error),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bind { address, .. } => write!(f, "{address} cannot be listened on"),
-            Self::Transport(_) => f.write_str("the server stopped"),
-        }
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Bind { source, .. } => Some(source),
-            Self::Transport(source) => Some(source),
-        }
-    }
+    #[error("the server failed")]
+    Transport(#[source] tonic::transport::Error),
 }
 
 impl Failure for Error {
@@ -77,7 +60,7 @@ impl Failure for Error {
         match self {
             Self::Bind { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
                 let free = SocketAddr::new(address.ip(), 0);
-                Some(format!("stop what listens there, or take any free port: `--listen {free}`"))
+                Some(format!("stop the other process, or use any free port: `--listen {free}`"))
             }
             Self::Bind { .. } | Self::Transport(_) => None,
         }
@@ -126,35 +109,36 @@ pub async fn run_with_grace(
     shutdown: impl Future<Output = ()> + Send + 'static,
     grace: Duration,
 ) -> Result<()> {
-    let (stop, stopping) = watch::channel(false);
-    let writes = engine.clone();
-    let (announce, announced) = oneshot::channel();
-    let begun = async move {
+    let (end_streams, streams_end) = watch::channel(false);
+    let (shutdown_begins, shutdown_begun) = oneshot::channel();
+    let writer = engine.clone();
+    // tonic accepts no connections after this, and its future ends when all streams have ended.
+    let graceful_shutdown = async move {
         shutdown.await;
         info!(grace_seconds = grace.as_secs_f32(), "stopping");
         // The receiver is gone only if the server has ended by itself.
-        let _ = announce.send(());
+        let _ = shutdown_begins.send(());
     };
     let serving = Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_max_header_list_size(MAX_HEADERS_BYTES)
-        .add_service(flight::service(engine, stopping))
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), begun);
-    let last_call = async {
-        if announced.await.is_err() {
+        .add_service(flight::service(engine, streams_end))
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), graceful_shutdown);
+    let forced_shutdown = async {
+        if shutdown_begun.await.is_err() {
             return std::future::pending().await;
         }
         tokio::time::sleep(grace).await;
-        stop.send_replace(true);
+        end_streams.send_replace(true);
         // The stream of an EXEC continues: its client gets the row or the error, not UNAVAILABLE.
-        writes.finish_writing().await;
+        writer.finish_writing().await;
         tokio::time::sleep(FAREWELL).await;
     };
     let ended = tokio::select! {
         ended = serving => ended.map_err(|error| Error::Transport(error).into()),
-        () = last_call => Ok(()),
+        () = forced_shutdown => Ok(()),
     };
     // POSTs whose clients have disconnected still run.
-    writes.finish_writing().await;
+    writer.finish_writing().await;
     ended
 }

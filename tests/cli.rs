@@ -16,8 +16,6 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
 
-use oceanflight::config;
-
 /// An image of the simulated account, with 366 actions on two pages.
 const ACTIONS: &str = "SELECT * FROM image_actions WHERE image_id = 62137902";
 
@@ -90,14 +88,14 @@ impl Listening {
     }
 
     fn line_with(&mut self, text: &str) -> String {
-        let mut said = String::new();
+        let mut stderr = String::new();
         loop {
-            let start = said.len();
-            if self.stderr.read_line(&mut said).unwrap() == 0 {
-                panic!("it ended without a line with `{text}`:\n{said}");
+            let start = stderr.len();
+            if self.stderr.read_line(&mut stderr).unwrap() == 0 {
+                panic!("it ended without a line with `{text}`:\n{stderr}");
             }
-            if said[start..].contains(text) {
-                return said[start..].trim_end().to_owned();
+            if stderr[start..].contains(text) {
+                return stderr[start..].trim_end().to_owned();
             }
         }
     }
@@ -126,22 +124,22 @@ impl Drop for Listening {
 struct Silent(TcpListener);
 
 /// A request in flight, until its response is sent.
-struct OnItsWay(std::net::TcpStream);
+struct InFlight(std::net::TcpStream);
 
-impl OnItsWay {
+impl InFlight {
     /// Sends a response with a JSON body.
-    fn answer(mut self, status: u16, body: &str) {
+    fn respond(mut self, status: u16, body: &str) {
         let length = body.len();
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 {status} Any\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         );
-        self.0.write_all(answer.as_bytes()).unwrap();
+        self.0.write_all(response.as_bytes()).unwrap();
     }
 }
 
 impl Silent {
     /// Waits for a request that starts with this text, without a response yet.
-    fn asked_for(&self, start: &str) -> OnItsWay {
+    fn request(&self, start: &str) -> InFlight {
         let (mut connection, _) = self.0.accept().unwrap();
         let mut read = Vec::new();
         while !read.ends_with(b"}") {
@@ -150,7 +148,7 @@ impl Silent {
             read.push(byte[0]);
         }
         assert!(read.starts_with(start.as_bytes()), "{}", String::from_utf8_lossy(&read));
-        OnItsWay(connection)
+        InFlight(connection)
     }
 
     fn start() -> (Self, String) {
@@ -160,7 +158,7 @@ impl Silent {
     }
 
     /// Waits for a request; the connection is open until the returned value is dropped.
-    fn asked(&self) -> impl Drop + use<> {
+    fn first_request(&self) -> impl Drop + use<> {
         let (mut connection, _) = self.0.accept().unwrap();
         connection.read_exact(&mut [0; 4]).unwrap();
         Box::new(connection)
@@ -185,11 +183,6 @@ mod help {
         insta::assert_snapshot!("help-tables", help(&["tables", "--help"]));
         insta::assert_snapshot!("help-settings", help(&["settings", "--help"]));
         insta::assert_snapshot!("help-demo", help(&["demo", "--help"]));
-    }
-
-    #[test]
-    fn the_readmes_table_of_settings_is_generated() {
-        insta::assert_snapshot!("settings-reference", config::reference());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use oceanflight::config;
+use oceanflight::{cli, config};
 
 /// A Markdown file that users read.
 struct Page {
@@ -111,16 +111,25 @@ fn sql_blocks_return_rows() {
     assert!(run >= 2);
 }
 
-#[test]
-fn the_page_of_settings_is_generated_from_them() {
-    let page = read(root().join("docs/settings.md"));
-    let (intro, table) = page.text.split_at(page.text.find("| key |").unwrap());
-    let reference = config::reference();
+/// Compares the table that starts with `heading`, at the end of a page, with the generated one; or replaces it.
+fn assert_generated(page: &str, heading: &str, reference: &str) {
+    let page = read(root().join(page));
+    let (intro, table) = page.text.split_at(page.text.find(heading).unwrap());
     if updating() && table.trim_end() != reference.trim_end() {
-        fs::write(page.path, format!("{intro}{reference}\n")).unwrap();
+        fs::write(page.path, format!("{intro}{reference}")).unwrap();
         return;
     }
     assert_eq!(table.trim_end(), reference.trim_end(), "run UPDATE_DOCS=1 cargo test docs");
+}
+
+#[test]
+fn the_page_of_settings_is_generated_from_them() {
+    assert_generated("docs/settings.md", "| key |", &config::reference());
+}
+
+#[test]
+fn the_table_of_errors_is_generated_from_their_kinds() {
+    assert_generated("docs/errors.md", "| kind |", &cli::error_reference());
 }
 
 #[test]

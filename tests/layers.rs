@@ -138,7 +138,7 @@ fn without_row(file: &str, line: usize, module: &str) -> Option<String> {
     (!has_row).then(|| {
         format!(
             "{file}:{line}: the top-level module `{module}` has no row: \
-             say in LAYERS (tests/layers.rs) what it may import, and in src/lib.rs what it is"
+             add what it may import to LAYERS (tests/layers.rs), and a description to src/lib.rs"
         )
     })
 }
@@ -288,7 +288,10 @@ mod checker {
         let file = violations("src/cache/mod.rs", "");
 
         assert_eq!(declared.len(), 1);
-        assert!(declared[0].starts_with("src/lib.rs:2: the top-level module `cache` has no row: say in LAYERS"));
+        assert!(
+            declared[0]
+                .starts_with("src/lib.rs:2: the top-level module `cache` has no row: add what it may import to LAYERS")
+        );
         assert!(file[0].starts_with("src/cache/mod.rs:1: the top-level module `cache` has no row"));
     }
 

@@ -71,7 +71,7 @@ async fn a_name_may_be_unqualified() {
         assert_eq!(column(&format!("SHOW METHODS IN {within}"), "MethodName").await, all, "{within}");
     }
     let registry = Registry::built_in();
-    let methods = registry.iter().map(|own| own.methods.len()).sum::<usize>() + registry.callables().count();
+    let methods = registry.iter().map(|resource| resource.methods.len()).sum::<usize>() + registry.callables().count();
     assert_eq!(column("SHOW METHODS IN digitalocean", "MethodName").await.len(), methods);
     assert_eq!(column("SHOW METHODS", "MethodName").await.len(), methods);
     assert_eq!(column("SHOW RESOURCES IN compute", "name").await.len(), 6);
@@ -135,8 +135,8 @@ async fn a_method_is_described_by_its_parameters() {
 #[tokio::test]
 async fn other_tables_are_described_too() {
     assert_eq!(rows("DESCRIBE information_schema.tables").await[0]["name"], "table_catalog");
-    let own = rows("DESCRIBE oceanflight.meta.methods").await;
-    assert!(own.iter().all(|row| row["description"].is_string()), "{own:?}");
+    let described = rows("DESCRIBE oceanflight.meta.methods").await;
+    assert!(described.iter().all(|row| row["description"].is_string()), "{described:?}");
 }
 
 #[tokio::test]
@@ -162,8 +162,8 @@ async fn the_lists_are_tables_to_be_joined_and_filtered() {
 #[tokio::test]
 async fn every_declared_method_and_column_is_in_the_lists() {
     let registry = Registry::built_in();
-    let methods = registry.iter().map(|own| own.methods.len() + own.procedures.len()).sum::<usize>();
-    let columns = registry.iter().map(|own| own.columns.len()).sum::<usize>();
+    let methods = registry.iter().map(|resource| resource.methods.len() + resource.procedures.len()).sum::<usize>();
+    let columns = registry.iter().map(|resource| resource.columns.len()).sum::<usize>();
 
     assert_eq!(rows("SELECT * FROM oceanflight.meta.methods").await.len(), methods);
     assert_eq!(rows("SELECT * FROM oceanflight.meta.columns").await.len(), columns);

@@ -34,7 +34,7 @@ use crate::flight::client::{Notes, Remote};
 /// A statement that runs.
 pub(super) struct StatementRun {
     /// Whether it is an EXPLAIN.
-    explains: bool,
+    is_explain: bool,
     schema: SchemaRef,
     rows: BoxStream<'static, Result<RecordBatch>>,
     /// The query, if it runs in this process.
@@ -47,16 +47,16 @@ pub(super) struct StatementRun {
 
 impl StatementRun {
     /// A statement that runs in this process.
-    pub(super) fn here(sql: &str, answer: QueryStream, upstream: Upstream) -> Self {
-        let QueryStream { schema, rows, query, .. } = answer;
-        let (explains, query, notes) = (is_explain(sql), Some(query), Notes::default());
-        Self { explains, schema, rows, query, notes, _upstream: Some(upstream) }
+    pub(super) fn local(sql: &str, stream: QueryStream, upstream: Upstream) -> Self {
+        let QueryStream { schema, rows, query, .. } = stream;
+        let (is_explain, query, notes) = (is_explain(sql), Some(query), Notes::default());
+        Self { is_explain, schema, rows, query, notes, _upstream: Some(upstream) }
     }
 
     /// A statement that runs on a server.
-    pub(super) fn elsewhere(sql: &str, remote: Remote) -> Self {
+    pub(super) fn remote(sql: &str, remote: Remote) -> Self {
         let Remote { schema, rows, notes } = remote;
-        Self { explains: is_explain(sql), schema, rows, query: None, notes, _upstream: None }
+        Self { is_explain: is_explain(sql), schema, rows, query: None, notes, _upstream: None }
     }
 
     /// Opens a writer for its rows. In the table format, plans of an EXPLAIN are written as text.
@@ -67,19 +67,19 @@ impl StatementRun {
         output: &'a mut Output<'_>,
     ) -> Result<Box<dyn RowWriter + 'a>, ArrowError> {
         match format {
-            Format::Table if self.explains && PlanWriter::are_in(&self.schema) => Ok(Box::new(PlanWriter::new(output))),
+            Format::Table if self.is_explain && PlanWriter::supports(&self.schema) => {
+                Ok(Box::new(PlanWriter::new(output)))
+            }
             _ => format.open(&self.schema, place, output),
         }
     }
 
     /// Returns the text of the progress line, after `rows` rows.
-    fn activity(&self, rows: u64) -> String {
-        match &self.query {
-            Some(query) => {
-                let pages = || progress::text(Some(query.counts.pages.get()), query.counts.rows.get());
-                query.activity().unwrap_or_else(pages)
-            }
-            None => progress::text(None, rows),
+    fn progress(&self, rows: u64) -> String {
+        let Some(query) = &self.query else { return progress::text(None, rows) };
+        match query.activity() {
+            Some(activity) => activity,
+            None => progress::text(Some(query.counts.pages.get()), query.counts.rows.get()),
         }
     }
 
@@ -104,7 +104,7 @@ pub(super) struct Copied {
 
 /// Writes all rows, or the rows before an error.
 pub(super) async fn copy(
-    asked: &mut StatementRun,
+    run: &mut StatementRun,
     format: Format,
     place: OutputKind,
     output: &mut Output<'_>,
@@ -113,17 +113,17 @@ pub(super) async fn copy(
 ) -> Copied {
     let encode = |source: ArrowError| Error::Encode { format, source }.into();
     let mut rows = 0;
-    let mut writer = match asked.open(format, place, output) {
+    let mut writer = match run.open(format, place, output) {
         Ok(writer) => writer,
         Err(error) => return Copied { rows, result: Err(encode(error)) },
     };
     // The progress line must be cleared before rows are written to the same terminal. The table format writes nothing
     // before the end (or 10,000 rows).
-    let shared = matches!(place, OutputKind::Terminal(_)) && format != Format::Table;
+    let shares_terminal = matches!(place, OutputKind::Terminal(_)) && format != Format::Table;
     let result = loop {
-        match next(asked, rows, &mut line, signals).await {
+        match next(run, rows, &mut line, signals).await {
             Ok(Some(batch)) => {
-                if shared {
+                if shares_terminal {
                     line.clear();
                 }
                 if let Err(error) = writer.write(&batch) {
@@ -142,7 +142,7 @@ pub(super) async fn copy(
 
 /// Returns the next batch, and draws the progress line meanwhile.
 async fn next(
-    asked: &mut StatementRun,
+    run: &mut StatementRun,
     rows: u64,
     line: &mut Line,
     signals: &mut Signals,
@@ -152,9 +152,9 @@ async fn next(
         tokio::select! {
             biased;
             () = signals.next() => return Err(Error::Stopped.into()),
-            batch = asked.rows.next() => return batch.transpose(),
+            batch = run.rows.next() => return batch.transpose(),
             _ = ticks.tick(), if line.is_visible() => {
-                line.say(asked.activity(rows));
+                line.draw(run.progress(rows));
             }
         }
     }

@@ -1,8 +1,7 @@
 //! Errors of the command line itself.
 
-use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arrow::error::ArrowError;
 
@@ -11,74 +10,51 @@ use super::simulated::SimulatedError;
 use crate::error::{Failure, Kind};
 
 /// A failure of the command line itself.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     /// No argument and no file, and standard input is a terminal.
+    #[error("there is no statement")]
     NoSql,
     /// The argument, file or standard input is empty.
+    #[error("there is no statement in {place}")]
     EmptySql { place: String },
     /// SQL that cannot be read.
+    #[error("{place} cannot be read")]
     Sql { place: String, source: io::Error },
     /// SQL that is not UTF-8.
+    #[error("{place} is not UTF-8")]
     SqlNotText { place: String },
     /// A file whose extension is not that of a format.
+    #[error("the extension of {} is not a known format", .file.display())]
     Extension { file: PathBuf },
     /// A binary format on a terminal.
+    #[error("{format} is binary, and standard output is a terminal")]
     Binary { format: Format },
     /// A file (or standard output, if there is none) that cannot be written.
+    #[error("{} cannot be written", output_name(.file.as_deref()))]
     Output { file: Option<PathBuf>, source: io::Error },
     /// A value that the format cannot represent.
+    #[error("the result cannot be written as {format}")]
     Encode { format: Format, source: ArrowError },
     /// The simulated account does not start, or one of its flags was given without `--demo`.
+    #[error(transparent)]
     Simulated(SimulatedError),
     /// An unknown table.
+    #[error("there is no table `{name}`")]
     NoSuchTable { name: String, nearest: Option<String> },
     /// The process cannot listen for signals.
-    Signals(io::Error),
+    #[error("cannot listen for signals")]
+    Signals(#[source] io::Error),
     /// The runtime does not start.
-    Runtime(io::Error),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] io::Error),
     /// A signal, such as Ctrl-C.
+    #[error("stopped")]
     Stopped,
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoSql => f.write_str("there is no statement"),
-            Self::EmptySql { place } => write!(f, "there is no statement in {place}"),
-            Self::Sql { place, .. } => write!(f, "{place} cannot be read"),
-            Self::SqlNotText { place } => write!(f, "{place} is not UTF-8"),
-            Self::Extension { file } => write!(f, "the extension of {} is not a known format", file.display()),
-            Self::Binary { format } => write!(f, "{format} is binary, and standard output is a terminal"),
-            Self::Output { file: Some(file), .. } => write!(f, "{} cannot be written", file.display()),
-            Self::Output { file: None, .. } => f.write_str("standard output cannot be written"),
-            Self::Encode { format, .. } => write!(f, "the result cannot be written as {format}"),
-            Self::Simulated(error) => error.fmt(f),
-            Self::NoSuchTable { name, .. } => write!(f, "there is no table `{name}`"),
-            Self::Signals(_) => f.write_str("cannot listen for signals"),
-            Self::Runtime(_) => f.write_str("the runtime does not start"),
-            Self::Stopped => f.write_str("stopped"),
-        }
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Sql { source, .. } | Self::Output { source, .. } | Self::Signals(source) | Self::Runtime(source) => {
-                Some(source)
-            }
-            Self::Encode { source, .. } => Some(source),
-            Self::Simulated(error) => error.source(),
-            Self::NoSql
-            | Self::EmptySql { .. }
-            | Self::SqlNotText { .. }
-            | Self::Extension { .. }
-            | Self::Binary { .. }
-            | Self::NoSuchTable { .. }
-            | Self::Stopped => None,
-        }
-    }
+fn output_name(file: Option<&Path>) -> String {
+    file.map_or_else(|| "standard output".into(), |file| file.display().to_string())
 }
 
 impl Failure for Error {
@@ -102,7 +78,7 @@ impl Failure for Error {
         match self {
             Self::NoSql => Some("`oceanflight query 'SELECT 1'`, or `--file FILE`, or pipe it in".into()),
             Self::Extension { .. } => {
-                Some("end it with .txt, .csv, .json, .jsonl, .arrow or .parquet, or say `--format`".into())
+                Some("use .txt, .csv, .json, .jsonl, .arrow or .parquet, or set `--format`".into())
             }
             Self::Binary { .. } => Some("write it to a file with `--output FILE`, or into a pipe".into()),
             Self::Encode { .. } => Some("try another `--format`, or cast the column".into()),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use crate::error::Kind;
+use crate::flight;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +73,21 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// Returns the table of docs/errors.md, in Markdown: the kinds of errors, with their gRPC codes and exit codes.
+pub fn reference() -> String {
+    let mut table = "| kind | gRPC code | exit code | meaning |\n|---|---|---|---|\n".to_owned();
+    for kind in Kind::ALL {
+        let (code, exit) = (flight::code_name(kind), Exit::of(kind).code());
+        writeln!(table, "| {kind:?} | {code} | {exit} | {} |", kind.meaning()).expect("a String accepts everything");
+    }
+    table
+}
+
 /// Returns the section of `--help`.
 pub(super) fn help() -> String {
     let mut text = "Exit codes:".to_owned();
     for (exit, meaning) in TABLE {
-        write!(text, "\n  {:>3}  {meaning}", exit.code()).expect("a String takes it all");
+        write!(text, "\n  {:>3}  {meaning}", exit.code()).expect("a String accepts everything");
     }
     text
 }

@@ -12,7 +12,7 @@ pub(super) async fn finish(engine: &Engine, stderr: &mut (dyn Write + Send)) {
     let writing = engine.writing();
     if writing > 0 {
         let requests = progress::count(writing as u64, "request");
-        say(stderr, &format!("waiting for the answer to {requests} that may not be dropped"));
+        say(stderr, &format!("waiting for the response to {requests}"));
     }
     engine.finish_writing().await;
 }

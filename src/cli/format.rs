@@ -67,8 +67,8 @@ pub(super) trait RowWriter: Send {
 
 impl Format {
     /// Returns the requested format, or the one of the file's extension.
-    pub(super) fn choose(asked: Option<Self>, file: Option<&Path>) -> Result<Self, Error> {
-        match (asked, file) {
+    pub(super) fn choose(requested: Option<Self>, file: Option<&Path>) -> Result<Self, Error> {
+        match (requested, file) {
             (Some(format), _) => Ok(format),
             (None, Some(file)) => Self::of_extension(file).ok_or_else(|| Error::Extension { file: file.to_owned() }),
             (None, None) => Ok(Self::Table),
@@ -104,7 +104,7 @@ impl Format {
     ) -> Result<Box<dyn RowWriter + 'a>, ArrowError> {
         Ok(match self {
             Self::Table => Box::new(TableWriter::new(schema, place, out)),
-            Self::Csv => Box::new(Csv { schema: schema.clone(), out: csv::Writer::new(out), header: false }),
+            Self::Csv => Box::new(Csv { schema: schema.clone(), out: csv::Writer::new(out), has_header: false }),
             Self::Json => Box::new(json_writer::<_, JsonArray>(out)),
             Self::Jsonl => Box::new(json_writer::<_, LineDelimited>(out)),
             Self::Arrow if place == OutputKind::File => Box::new(FileWriter::try_new(out, schema)?),
@@ -133,17 +133,18 @@ impl fmt::Display for Format {
 struct Csv<W: Write> {
     schema: SchemaRef,
     out: csv::Writer<W>,
-    header: bool,
+    /// Whether the header was written, which is a part of the first batch.
+    has_header: bool,
 }
 
 impl<W: Write + Send> RowWriter for Csv<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        self.header = true;
+        self.has_header = true;
         self.out.write(&nested_json::flatten(batch)?)
     }
 
     fn finish(&mut self) -> Result<(), ArrowError> {
-        if self.header { Ok(()) } else { self.write(&RecordBatch::new_empty(self.schema.clone())) }
+        if self.has_header { Ok(()) } else { self.write(&RecordBatch::new_empty(self.schema.clone())) }
     }
 }
 
@@ -297,7 +298,7 @@ mod tests {
 
     #[test]
     fn the_format_is_the_requested_one_or_that_of_the_extension() {
-        let choose = |asked, file: Option<&str>| Format::choose(asked, file.map(Path::new));
+        let choose = |requested, file: Option<&str>| Format::choose(requested, file.map(Path::new));
 
         assert_eq!(choose(None, None).unwrap(), Format::Table);
         assert_eq!(choose(None, Some("a/b.PARQUET")).unwrap(), Format::Parquet);

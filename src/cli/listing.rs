@@ -48,7 +48,7 @@ impl<const N: usize> TextTable<N> {
         match written {
             Ok(()) => Ok(output.keep()?),
             Err(_) if output.is_closed() => Ok(()),
-            Err(source) => Err(output.fault().unwrap_or(Error::Encode { format, source }).into()),
+            Err(source) => Err(output.take_fault().unwrap_or(Error::Encode { format, source }).into()),
         }
     }
 }

@@ -44,7 +44,7 @@ use std::io;
 use clap::{Parser, Subcommand};
 
 pub use self::console::{Console, Terminal};
-pub use self::exit::Exit;
+pub use self::exit::{Exit, reference as error_reference};
 pub use crate::config::Environment;
 
 use self::console::say;

@@ -9,13 +9,17 @@ use arrow::json::writer::{EncoderOptions, make_encoder};
 
 /// Returns the batch with its nested columns as JSON text; NULL stays NULL.
 pub(super) fn flatten(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let columns = batch.schema_ref().fields().iter().zip(batch.columns());
-    let (fields, columns): (Vec<_>, Vec<_>) =
-        columns.map(|(field, column)| flat(field, column)).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    let mut fields = Vec::with_capacity(batch.num_columns());
+    let mut columns = Vec::with_capacity(batch.num_columns());
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        let (field, column) = flatten_column(field, column)?;
+        fields.push(field);
+        columns.push(column);
+    }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
-fn flat(field: &FieldRef, column: &ArrayRef) -> Result<(FieldRef, ArrayRef), ArrowError> {
+fn flatten_column(field: &FieldRef, column: &ArrayRef) -> Result<(FieldRef, ArrayRef), ArrowError> {
     if !field.data_type().is_nested() {
         return Ok((field.clone(), column.clone()));
     }

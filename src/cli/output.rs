@@ -18,7 +18,7 @@ pub(super) struct Output<'a> {
 enum OutputTarget<'a> {
     Stdout(&'a mut (dyn Write + Send)),
     /// A file that is created when it is complete.
-    New(New),
+    New(NewFile),
     /// A device or a pipe, which is written to directly.
     Existing {
         file: PathBuf,
@@ -27,7 +27,7 @@ enum OutputTarget<'a> {
 }
 
 /// A temporary file in the directory of the file that it becomes.
-struct New {
+struct NewFile {
     file: PathBuf,
     temporary: BufWriter<NamedTempFile>,
 }
@@ -46,9 +46,9 @@ impl<'a> Output<'a> {
                 OutputTarget::Existing { file: file.to_owned(), open: BufWriter::new(open) }
             }
             // A link is followed: its target is replaced, not the link.
-            Ok(_) => OutputTarget::New(file.canonicalize().and_then(|file| New::beside(&file)).map_err(failed)?),
+            Ok(_) => OutputTarget::New(file.canonicalize().and_then(|file| NewFile::for_file(&file)).map_err(failed)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                OutputTarget::New(New::beside(file).map_err(failed)?)
+                OutputTarget::New(NewFile::for_file(file).map_err(failed)?)
             }
             Err(error) => return Err(failed(error)),
         };
@@ -70,16 +70,16 @@ impl<'a> Output<'a> {
     }
 
     /// Returns the file, if this is not standard output.
-    pub(super) fn unfinished(&self) -> Option<&Path> {
+    pub(super) fn file_name(&self) -> Option<&Path> {
         match &self.target {
             OutputTarget::Stdout(_) => None,
-            OutputTarget::New(New { file, .. }) | OutputTarget::Existing { file, .. } => Some(file),
+            OutputTarget::New(NewFile { file, .. }) | OutputTarget::Existing { file, .. } => Some(file),
         }
     }
 
     /// Takes the destination's I/O error.
-    pub(super) fn fault(&mut self) -> Option<Error> {
-        let file = self.unfinished().map(Path::to_owned);
+    pub(super) fn take_fault(&mut self) -> Option<Error> {
+        let file = self.file_name().map(Path::to_owned);
         self.fault.take().map(|source| Error::Output { file, source })
     }
 
@@ -94,9 +94,9 @@ impl<'a> Output<'a> {
     }
 }
 
-impl New {
+impl NewFile {
     /// Creates a temporary file in the file's directory: renaming is atomic only within a file system.
-    fn beside(file: &Path) -> io::Result<Self> {
+    fn for_file(file: &Path) -> io::Result<Self> {
         let directory = match file.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             Some(_) | None => Path::new("."),
@@ -128,27 +128,28 @@ impl Write for Output<'_> {
         let written = match &mut self.target {
             // Flushed at once: rows are visible when they arrive, not when a buffer is full.
             OutputTarget::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()).map(|()| bytes.len()),
-            OutputTarget::New(New { temporary, .. }) => temporary.write(bytes),
+            OutputTarget::New(NewFile { temporary, .. }) => temporary.write(bytes),
             OutputTarget::Existing { open, .. } => open.write(bytes),
         };
-        written.map_err(|error| self.note(error))
+        written.map_err(|error| self.keep_fault(error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
         let flushed = match &mut self.target {
             OutputTarget::Stdout(stdout) => stdout.flush(),
-            OutputTarget::New(New { temporary, .. }) => temporary.flush(),
+            OutputTarget::New(NewFile { temporary, .. }) => temporary.flush(),
             OutputTarget::Existing { open, .. } => open.flush(),
         };
-        flushed.map_err(|error| self.note(error))
+        flushed.map_err(|error| self.keep_fault(error))
     }
 }
 
 impl Output<'_> {
-    fn note(&mut self, error: io::Error) -> io::Error {
-        let again = io::Error::from(error.kind());
+    /// Keeps the first error. `io::Error` cannot be cloned, so the format gets one of the same kind.
+    fn keep_fault(&mut self, error: io::Error) -> io::Error {
+        let same_kind = io::Error::from(error.kind());
         self.fault.get_or_insert(error);
-        again
+        same_kind
     }
 }
 

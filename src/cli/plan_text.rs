@@ -20,7 +20,7 @@ pub(super) struct PlanWriter<'a> {
 
 impl<'a> PlanWriter<'a> {
     /// Whether the rows of an EXPLAIN are plans: a server of another version may return other columns.
-    pub(super) fn are_in(schema: &SchemaRef) -> bool {
+    pub(super) fn supports(schema: &SchemaRef) -> bool {
         schema.fields().iter().map(|field| field.name().as_str()).eq(COLUMNS)
     }
 
@@ -67,7 +67,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("plan_type", text("logical_plan")), ("plan", text(plan))]).unwrap();
         let mut out = Vec::new();
 
-        assert!(PlanWriter::are_in(&batch.schema()));
+        assert!(PlanWriter::supports(&batch.schema()));
         PlanWriter::new(&mut out).write(&batch).unwrap();
 
         assert_eq!(String::from_utf8(out).unwrap(), "logical_plan:\n  Limit\n    Scan: name='\\u{1b}[2J'\n");

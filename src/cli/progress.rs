@@ -24,7 +24,7 @@ impl Line {
     }
 
     /// Draws the line with this text.
-    pub(super) fn say(&mut self, text: String) {
+    pub(super) fn draw(&mut self, text: String) {
         let bar = self.drawn.get_or_insert_with(spinner);
         bar.set_message(text);
         bar.tick();

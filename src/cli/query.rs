@@ -1,6 +1,6 @@
 //! `oceanflight query`: runs one statement, in this process or on a server, and prints its rows.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -39,7 +39,7 @@ pub(super) struct QueryArgs {
     file: Option<PathBuf>,
 
     /// Send the statement to a running server instead of calling the API
-    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = elsewhere())]
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = flags_without_server())]
     server: Option<String>,
 
     /// Output format [default: by the extension of --output, else table]
@@ -62,7 +62,7 @@ pub(super) struct QueryArgs {
 }
 
 /// Returns the flags that have no effect if the statement runs on a server.
-fn elsewhere() -> Vec<&'static str> {
+fn flags_without_server() -> Vec<&'static str> {
     flags::upstream().into_iter().chain(simulated::NAMES).collect()
 }
 
@@ -71,7 +71,7 @@ pub(super) async fn run(query: QueryArgs, environment: &Environment, console: &m
     log::start(&resolved, LOG);
     let settings = resolved.settings;
     let format = Format::choose(query.format, query.output.as_deref())?;
-    let sql = statement(&query, console)?;
+    let sql = read_sql(&query, console)?;
     // The output is opened before the statement runs: an EXEC must not run if its row cannot be written.
     let mut output = match &query.output {
         Some(file) => Output::file(file)?,
@@ -81,54 +81,71 @@ pub(super) async fn run(query: QueryArgs, environment: &Environment, console: &m
     format.check(place)?;
 
     let mut signals = Signals::listen().map_err(Error::Signals)?;
-    let whom = QueryTarget::of(&query, &settings).await?;
-    let engine = whom.engine();
-    let writing = engine.clone();
-    signal::end_if_stuck(Exit::Stopped, move || writing.as_ref().is_some_and(|engine| engine.writing() > 0));
-    let mut asked = tokio::select! {
+    let target = QueryTarget::of(&query, &settings).await?;
+    let engine = target.engine();
+    let writer = engine.clone();
+    signal::end_if_stuck(Exit::Stopped, move || writer.as_ref().is_some_and(|engine| engine.writing() > 0));
+    let mut run = tokio::select! {
         biased;
         () = signals.next() => return Err(Error::Stopped.into()),
-        asked = whom.ask(&sql) => asked?,
+        run = target.run(&sql) => run?,
     };
     let line = Line::new(console.terminal.stderr);
-    let Copied { rows, result } = copy(&mut asked, format, place, &mut output, line, &mut signals).await;
+    let Copied { rows, result } = copy(&mut run, format, place, &mut output, line, &mut signals).await;
     if let Some(engine) = &engine {
         finish_exec::finish(engine, &mut *console.stderr).await;
     }
 
     let stderr = &mut *console.stderr;
     if output.is_closed() {
-        return Ok(query.verdict(rows));
+        return Ok(query.exit(rows));
     }
     if let Err(error) = result {
-        match output.unfinished() {
-            Some(file) => say(stderr, &format!("{} was not written", file.display())),
-            None if rows > 0 => say(stderr, "the rows above are incomplete"),
-            None => {}
-        }
-        let error = output.fault().map_or(error, Into::into);
-        let error = match asked.written() {
-            Some(Ok(started)) => {
-                say(stderr, &format!("note: {started}"));
-                error
-            }
-            // The error of the EXEC is more important than that of the signal.
-            Some(Err(failed)) if matches!(error.downcast_ref(), Some(Error::Stopped)) => failed,
-            Some(Err(_)) | None => error,
-        };
-        asked.notices().iter().for_each(|notice| say(stderr, &format!("note: {notice}")));
-        return Err(error);
+        let error = output.take_fault().map_or(error, Into::into);
+        return Err(report_failure(error, rows, &run, output.file_name(), stderr));
     }
     output.keep()?;
     if format == Format::Table && query.output.is_none() {
         say(stderr, &progress::count(rows, "row"));
     }
-    asked.notices().iter().for_each(|notice| say(stderr, &format!("note: {notice}")));
-    Ok(query.verdict(rows))
+    print_notices(&run, stderr);
+    Ok(query.exit(rows))
+}
+
+/// Prints how much was written, and what an EXEC has started; returns the error to report.
+fn report_failure(
+    error: crate::error::Error,
+    rows: u64,
+    run: &StatementRun,
+    file: Option<&Path>,
+    stderr: &mut (dyn Write + Send),
+) -> crate::error::Error {
+    match file {
+        Some(file) => say(stderr, &format!("{} was not written", file.display())),
+        None if rows > 0 => say(stderr, "the rows above are incomplete"),
+        None => {}
+    }
+    let error = match run.written() {
+        Some(Ok(started)) => {
+            say(stderr, &format!("note: {started}"));
+            error
+        }
+        // The error of the EXEC is more important than that of the signal.
+        Some(Err(failed)) if matches!(error.downcast_ref(), Some(Error::Stopped)) => failed,
+        Some(Err(_)) | None => error,
+    };
+    print_notices(run, stderr);
+    error
+}
+
+fn print_notices(run: &StatementRun, stderr: &mut (dyn Write + Send)) {
+    for notice in run.notices() {
+        say(stderr, &format!("note: {notice}"));
+    }
 }
 
 impl QueryArgs {
-    fn verdict(&self, rows: u64) -> Exit {
+    fn exit(&self, rows: u64) -> Exit {
         if self.fail_if_rows && rows > 0 { Exit::Rows } else { Exit::Done }
     }
 }
@@ -157,27 +174,27 @@ impl QueryTarget {
         }
     }
 
-    async fn ask(self, sql: &str) -> Result<StatementRun> {
+    async fn run(self, sql: &str) -> Result<StatementRun> {
         match self {
             Self::Server(server) => {
                 // No token: the account's token is only sent to the API's host.
-                Ok(StatementRun::elsewhere(sql, flight::client::query(&server, sql, None).await?))
+                Ok(StatementRun::remote(sql, flight::client::query(&server, sql, None).await?))
             }
             Self::Here(upstream) => {
-                Ok(StatementRun::here(sql, upstream.engine.run(&Principal::local(), sql, None).await?, *upstream))
+                let stream = upstream.engine.run(&Principal::local(), sql, None).await?;
+                Ok(StatementRun::local(sql, stream, *upstream))
             }
         }
     }
 }
 
 /// Reads the SQL from the argument, the file or standard input.
-fn statement(query: &QueryArgs, console: &mut Console) -> Result<String, Error> {
-    let stdin = || "standard input".to_owned();
+fn read_sql(query: &QueryArgs, console: &mut Console) -> Result<String, Error> {
     let (place, bytes) = match (&query.sql, &query.file) {
         (Some(sql), _) if sql != "-" => ("the argument".to_owned(), Ok(sql.clone().into_bytes())),
         (None, Some(file)) if file != Path::new("-") => (file.display().to_string(), std::fs::read(file)),
         (None, None) if console.terminal.stdin => return Err(Error::NoSql),
-        _ => (stdin(), read_all(&mut *console.stdin)),
+        _ => ("standard input".to_owned(), read_all(&mut *console.stdin)),
     };
     let bytes = bytes.map_err(|source| Error::Sql { place: place.clone(), source })?;
     let text = String::from_utf8(bytes).map_err(|_| Error::SqlNotText { place: place.clone() })?;

@@ -39,10 +39,10 @@ pub(super) async fn run(serve: ServeArgs, environment: &Environment, console: &m
     let upstream = Upstream::open(&settings, &serve.simulated, settings.serves_writes()).await?;
     say(&mut *console.stderr, &banner(address, &settings));
 
-    let (stop, stopped) = oneshot::channel::<()>();
+    let (keep_running, dropped) = oneshot::channel::<()>();
     let serving = server::run(listener, upstream.engine.clone(), async {
         // The sender is dropped to stop the server.
-        let _ = stopped.await;
+        let _ = dropped.await;
     });
     tokio::pin!(serving);
     tokio::select! {
@@ -51,7 +51,7 @@ pub(super) async fn run(serve: ServeArgs, environment: &Environment, console: &m
     }
     let grace = server::GRACE.as_secs();
     say(&mut *console.stderr, &format!("stopping; running queries have {grace} seconds, Ctrl-C again ends them now"));
-    drop(stop);
+    drop(keep_running);
     tokio::select! {
         ended = &mut serving => return ended.map(|()| Exit::Done),
         () = signals.next() => {}

@@ -32,20 +32,21 @@ pub(super) fn end_if_stuck(exit: Exit, busy: impl Fn() -> bool + Send + 'static)
         if let Ok(mut signals) = Signals::listen() {
             signals.next().await;
             // A thread, not a task: the runtime's threads may be blocked or gone by then.
-            std::thread::spawn(move || {
-                std::thread::sleep(PATIENCE);
-                // If a POST runs, wait for it, and then as long again: its outcome has to be printed.
-                if !busy() {
-                    std::process::exit(exit.code().into());
-                }
-                while busy() {
-                    std::thread::sleep(PATIENCE);
-                }
-                std::thread::sleep(PATIENCE);
-                std::process::exit(exit.code().into());
-            });
+            std::thread::spawn(move || exit_when_idle(exit, busy));
         }
     });
+}
+
+/// Exits after [`PATIENCE`], or, if a POST runs then, as long after its end: its outcome has to be printed.
+fn exit_when_idle(exit: Exit, busy: impl Fn() -> bool) -> ! {
+    std::thread::sleep(PATIENCE);
+    if busy() {
+        while busy() {
+            std::thread::sleep(PATIENCE);
+        }
+        std::thread::sleep(PATIENCE);
+    }
+    std::process::exit(exit.code().into())
 }
 
 /// The time that a stopped query has to print its error.

@@ -30,7 +30,7 @@ pub(super) struct TableWriter<'a> {
     room: Option<usize>,
     names: Vec<String>,
     /// Whether a column is right-aligned.
-    right: Vec<bool>,
+    right_aligned: Vec<bool>,
     /// The rows that are held back.
     held: Vec<Vec<String>>,
     printed: bool,
@@ -43,8 +43,8 @@ impl<'a> TableWriter<'a> {
             OutputKind::Pipe | OutputKind::File => None,
         };
         let names = schema.fields().iter().map(|field| printable(field.name())).collect();
-        let right = schema.fields().iter().map(|field| field.data_type().is_numeric()).collect();
-        Self { out, room, names, right, held: Vec::new(), printed: false }
+        let right_aligned = schema.fields().iter().map(|field| field.data_type().is_numeric()).collect();
+        Self { out, room, names, right_aligned, held: Vec::new(), printed: false }
     }
 
     fn print(&mut self) -> Result<(), ArrowError> {
@@ -65,9 +65,12 @@ impl<'a> TableWriter<'a> {
     }
 
     fn widths(&self) -> Vec<usize> {
-        let rows = || self.held.iter().chain([&self.names]);
-        let widest = |column: usize| rows().map(|row| measure_text_width(&row[column])).max().unwrap_or(0);
-        let widths: Vec<_> = (0..self.names.len()).map(widest).collect();
+        let mut widths = vec![0; self.names.len()];
+        for row in self.held.iter().chain([&self.names]) {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = measure_text_width(cell).max(*width);
+            }
+        }
         match self.room {
             Some(room) => fit(widths, room),
             None => widths,
@@ -79,7 +82,8 @@ impl<'a> TableWriter<'a> {
         for (column, cell) in cells.iter().enumerate() {
             let cell = truncate_str(cell, widths[column], "…");
             let padding = " ".repeat(widths[column].saturating_sub(measure_text_width(&cell)));
-            let (left, right) = if self.right[column] { (padding.as_str(), "") } else { ("", padding.as_str()) };
+            let (left, right) =
+                if self.right_aligned[column] { (padding.as_str(), "") } else { ("", padding.as_str()) };
             let gap = if column == 0 { "" } else { GAP };
             text.extend([gap, left, &cell, right]);
         }

@@ -112,21 +112,21 @@ fn after_a_signal_the_post_is_awaited_and_its_action_reported() {
         let mut command = oceanflight(&["query", "--api-url", &url, "--log", "oceanflight::audit=info", TRANSFER]);
         command.env("DIGITALOCEAN_TOKEN", "t").stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let post = api.asked_for(POST);
+        let post = api.request(POST);
 
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
         let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        std::io::BufRead::read_line(&mut stderr, &mut said).unwrap();
-        assert_eq!(said, "waiting for the answer to 1 request that may not be dropped\n", "{signal}");
-        post.answer(201, STARTED);
-        std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
+        let mut text = String::new();
+        std::io::BufRead::read_line(&mut stderr, &mut text).unwrap();
+        assert_eq!(text, "waiting for the response to 1 request\n", "{signal}");
+        post.respond(201, STARTED);
+        std::io::Read::read_to_string(&mut stderr, &mut text).unwrap();
         let ran = Ran::from(child.wait_with_output().unwrap());
 
-        assert_eq!((ran.code, ran.stdout.as_str()), (Some(130), ""), "{signal}: {ran:?} {said}");
-        let told = "note: id 7 of digitalocean.compute.image_actions was started\nerror: stopped\n";
-        assert!(said.ends_with(told), "{signal}: {said}");
-        assert!(said.contains("oceanflight::audit") && said.contains("status=\"201\""), "{signal}: {said}");
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(130), ""), "{signal}: {ran:?} {text}");
+        let expected = "note: id 7 of digitalocean.compute.image_actions was started\nerror: stopped\n";
+        assert!(text.ends_with(expected), "{signal}: {text}");
+        assert!(text.contains("oceanflight::audit") && text.contains("status=\"201\""), "{signal}: {text}");
     }
 }
 
@@ -138,19 +138,19 @@ fn a_second_signal_does_not_end_a_post() {
     command.env("DIGITALOCEAN_TOKEN", "t").stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let signal = |name: &str, pid: u32| Command::new("kill").args([name, &pid.to_string()]).status().unwrap();
-    let post = api.asked_for(POST);
+    let post = api.request(POST);
 
     assert!(signal("-INT", child.id()).success());
     let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
-    let mut said = String::new();
-    std::io::BufRead::read_line(&mut stderr, &mut said).unwrap();
+    let mut text = String::new();
+    std::io::BufRead::read_line(&mut stderr, &mut text).unwrap();
     assert!(signal("-INT", child.id()).success() && signal("-TERM", child.id()).success());
-    post.answer(201, STARTED);
-    std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
+    post.respond(201, STARTED);
+    std::io::Read::read_to_string(&mut stderr, &mut text).unwrap();
 
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
-    let told = "note: id 7 of digitalocean.compute.image_actions was started\nerror: stopped\n";
-    assert!(said.starts_with("waiting for the answer") && said.ends_with(told), "{said}");
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{text}");
+    let expected = "note: id 7 of digitalocean.compute.image_actions was started\nerror: stopped\n";
+    assert!(text.starts_with("waiting for the response") && text.ends_with(expected), "{text}");
 }
 
 #[cfg(unix)]
@@ -161,15 +161,15 @@ fn a_signal_ends_an_await_and_the_started_action_is_reported() {
     let mut command = oceanflight(&["query", "--api-url", &url, &awaiting]);
     command.env("DIGITALOCEAN_TOKEN", "t").stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
-    api.asked_for(POST).answer(201, STARTED);
-    let _reading = api.asked();
+    api.request(POST).respond(201, STARTED);
+    let _reading = api.first_request();
 
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let ran = Ran::from(child.wait_with_output().unwrap());
 
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(130), ""), "{ran:?}");
-    let told = "note: id 7 of digitalocean.compute.image_actions was started\nerror: stopped\n";
-    assert_eq!(ran.stderr, told);
+    let expected = "note: id 7 of digitalocean.compute.image_actions was started\nerror: stopped\n";
+    assert_eq!(ran.stderr, expected);
 }
 
 #[cfg(target_os = "linux")]
@@ -187,18 +187,18 @@ fn repeated_sighups_of_a_closed_terminal_count_once() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let post = api.asked_for(POST);
+    let post = api.request(POST);
 
     server.signal("-HUP");
     server.line_with("stopping; ");
     server.signal("-HUP");
-    post.answer(201, STARTED);
+    post.respond(201, STARTED);
     let ran = Ran::from(client.wait_with_output().unwrap());
-    let (said, code) = server.ended();
+    let (text, code) = server.ended();
 
     assert!(ran.code == Some(0) && ran.stdout.contains("\"id\":7"), "{ran:?}");
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("oceanflight::audit") && said.contains("status=\"201\""), "{said}");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("oceanflight::audit") && text.contains("status=\"201\""), "{text}");
 }
 
 #[cfg(target_os = "linux")]
@@ -212,9 +212,9 @@ fn a_server_started_with_sighup_ignored_ignores_it() {
     server.signal("-HUP");
     assert_eq!(run(&["query", "--server", &server.url, TRANSFER]).code, Some(0));
     server.signal("-TERM");
-    let (said, code) = server.ended();
+    let (text, code) = server.ended();
 
-    assert_eq!((code, said.matches("stopping; ").count()), (Some(0), 1), "{said}");
+    assert_eq!((code, text.matches("stopping; ").count()), (Some(0), 1), "{text}");
 }
 
 #[cfg(unix)]
@@ -229,16 +229,16 @@ fn after_a_second_signal_a_server_still_waits_for_the_post() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let post = api.asked_for(POST);
+    let post = api.request(POST);
 
     server.signal("-INT");
     server.line_with("stopping; ");
     server.signal("-INT");
-    server.line_with("waiting for the answer to 1 request");
-    post.answer(201, STARTED);
-    let (said, code) = server.ended();
+    server.line_with("waiting for the response to 1 request");
+    post.respond(201, STARTED);
+    let (text, code) = server.ended();
 
-    assert_eq!(code, Some(130), "{said}");
-    assert!(said.contains("oceanflight::audit") && said.contains("status=\"201\""), "{said}");
+    assert_eq!(code, Some(130), "{text}");
+    assert!(text.contains("oceanflight::audit") && text.contains("status=\"201\""), "{text}");
     client.wait().unwrap();
 }

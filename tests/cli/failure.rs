@@ -79,7 +79,7 @@ fn a_signal_ends_a_query_with_130() {
         let mut command = oceanflight(&["query", "--api-url", &url, ACTIONS]);
         command.env("DIGITALOCEAN_TOKEN", "t").stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().unwrap();
-        let _open = silent.asked();
+        let _open = silent.first_request();
 
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
         let ran = Ran::from(child.wait_with_output().unwrap());

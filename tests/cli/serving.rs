@@ -23,10 +23,10 @@ fn a_signal_stops_an_idle_server() {
         assert!(server.url.starts_with("grpc://127.0.0.1:") && !server.url.ends_with(":0"), "{}", server.url);
 
         server.signal(signal);
-        let (said, code) = server.ended();
+        let (stderr, code) = server.ended();
 
-        assert_eq!(code, Some(0), "{said}");
-        assert!(said.contains("stopping; running queries have 5 seconds"), "{said}");
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(stderr.contains("stopping; running queries have 5 seconds"), "{stderr}");
     }
 }
 
@@ -38,14 +38,14 @@ fn a_second_signal_stops_it_at_once() {
     command.env("DIGITALOCEAN_TOKEN", "t");
     let mut server = Listening::start("grpc://", command);
     let mut client = oceanflight(&["query", "--server", &server.url, ACTIONS]).stderr(Stdio::piped()).spawn().unwrap();
-    let _open = silent.asked();
+    let _open = silent.first_request();
 
     server.signal("-INT");
     server.line_with("stopping; ");
     server.signal("-INT");
-    let (said, code) = server.ended();
+    let (stderr, code) = server.ended();
 
-    assert_eq!(code, Some(130), "{said}");
+    assert_eq!(code, Some(130), "{stderr}");
     assert!(!client.wait().unwrap().success());
 }
 

@@ -4,10 +4,10 @@ use std::net::TcpListener;
 
 use super::{ACTIONS, Listening, Ran, oceanflight, query, run};
 
-fn refused(ran: &Ran, code: i32, says: &str) {
+fn refused(ran: &Ran, code: i32, text: &str) {
     assert_eq!(ran.code, Some(code), "{ran:?}");
     assert_eq!(ran.stdout, "", "{ran:?}");
-    assert!(ran.stderr.contains(says) && !ran.stderr.contains("panicked"), "`{says}` in {ran:?}");
+    assert!(ran.stderr.contains(text) && !ran.stderr.contains("panicked"), "`{text}` in {ran:?}");
 }
 
 #[test]
@@ -32,8 +32,8 @@ fn a_wrong_statement_exits_with_2_and_a_clear_error() {
         ("'", "error: the SQL does not parse: "),
     ];
 
-    for (sql, says) in cases {
-        refused(&query(&[sql]), 2, says);
+    for (sql, text) in cases {
+        refused(&query(&[sql]), 2, text);
     }
 }
 
@@ -41,9 +41,9 @@ fn a_wrong_statement_exits_with_2_and_a_clear_error() {
 fn a_wrong_statement_fails_the_same_on_a_server() {
     let server = Listening::start("grpc://", oceanflight(&["serve", "--demo", "--listen", "127.0.0.1:0"]));
 
-    for (sql, says) in [("SELEC 1", "does not parse"), ("SELECT * FROM image_action", "did you mean `image_actions`?")]
+    for (sql, text) in [("SELEC 1", "does not parse"), ("SELECT * FROM image_action", "did you mean `image_actions`?")]
     {
-        refused(&run(&["query", "--server", &server.url, sql]), 2, says);
+        refused(&run(&["query", "--server", &server.url, sql]), 2, text);
     }
 }
 
@@ -71,7 +71,7 @@ fn a_wrong_flag_or_setting_exits_with_2() {
             "--demo and --api-url exclude each other",
         ),
         (&["serve", "--listen", "127.0.0.1"], "--listen takes an address and a port"),
-        (&["serve", "--listen", "0.0.0.0:0"], "hint: `--allow-unauthenticated` if that is meant"),
+        (&["serve", "--listen", "0.0.0.0:0"], "hint: add `--allow-unauthenticated` to allow that"),
         (&["serve", "--api-url", "ftp://x"], "--api-url takes a URL that starts with `https://` or `http://`"),
         (&["serve", "--log", "=="], "--log takes levels and modules"),
         (&["demo", "--listen", "x"], "invalid socket address"),
@@ -79,8 +79,8 @@ fn a_wrong_flag_or_setting_exits_with_2() {
         (&["tables", "image_action"], "there is no table `image_action`\nhint: did you mean `image_actions`?"),
     ];
 
-    for (arguments, says) in cases {
-        refused(&run(arguments), 2, says);
+    for (arguments, text) in cases {
+        refused(&run(arguments), 2, text);
     }
 }
 
@@ -127,7 +127,7 @@ fn a_port_in_use_exits_with_2_and_a_hint() {
 
     for arguments in [&["serve", "--demo", "--listen", &address][..], &["demo", "--listen", &address]] {
         let ran = run(arguments);
-        refused(&ran, 2, &format!("error: {address} cannot be listened on: "));
+        refused(&ran, 2, &format!("error: cannot listen on {address}: "));
         assert!(ran.stderr.contains("--listen 127.0.0.1:0`"), "{ran:?}");
     }
 }
