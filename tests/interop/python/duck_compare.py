@@ -32,9 +32,9 @@ class Verdict(enum.Enum):
     EQUAL = "equal"
     DIFFERENT = "different"
     # INVALID_ARGUMENT with a hint: the server may return it instead of rows.
-    REFUSED = "refused"
+    REJECTED = "rejected"
     FAILED = "failed"
-    NOT_TAKEN = "not taken by DuckDB"
+    NOT_ACCEPTED = "not accepted by DuckDB"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +56,10 @@ class Outcome:
     @functools.cached_property
     def verdict(self):
         if self.theirs.error:
-            return Verdict.NOT_TAKEN
+            return Verdict.NOT_ACCEPTED
         if self.ours.error:
             refused = "(InvalidArgument; " in self.ours.error and "\nhint: " in self.ours.error
-            return Verdict.REFUSED if refused else Verdict.FAILED
+            return Verdict.REJECTED if refused else Verdict.FAILED
         equal = same(self.ours.rows, self.theirs.rows, self.statement.ordered)
         return Verdict.EQUAL if equal else Verdict.DIFFERENT
 
