@@ -67,7 +67,9 @@ pub(crate) async fn serve(engine: Engine) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let server = Server::builder().add_service(flight::service(engine, stopping));
-    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    // Without it each response of a debug build waits for a delayed ACK.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    tokio::spawn(server.serve_with_incoming(incoming));
     let channel = Channel::from_shared(address.clone()).unwrap().connect().await.unwrap();
     let client = FlightServiceClient::new(channel).max_decoding_message_size(flight::MESSAGE_BYTES);
     Running { address, client, stop }

@@ -39,9 +39,10 @@ mod tables;
 mod upstream;
 
 use std::ffi::OsString;
-use std::io;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 pub use self::console::{Console, Terminal};
 pub use self::exit::{Exit, reference as error_reference};
@@ -77,6 +78,23 @@ pub fn with_commented_sql(arguments: impl IntoIterator<Item = OsString>) -> impl
     })
 }
 
+/// The program: parses the process's arguments, runs the command, and returns the exit code.
+///
+/// It is in the library so that the async code of the commands is compiled there: `block_on` is generic over its
+/// future, and in `src/main.rs` it would compile all of them a second time.
+pub fn main() -> ExitCode {
+    let arguments = Cli::parse_from(with_commented_sql(std::env::args_os()));
+    let mut console = Console::of_process();
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error::Error::Runtime(error).into(), &mut console).into(),
+    };
+    let exit = runtime.block_on(Box::pin(run(arguments, &Environment::of_process(), &mut console)));
+    // Does not wait for tasks that still run; POSTs have been awaited before.
+    runtime.shutdown_background();
+    exit.into()
+}
+
 /// Runs a command, and prints its error.
 pub async fn run(arguments: Cli, environment: &Environment, console: &mut Console) -> Exit {
     let ended = match arguments.command {
@@ -88,11 +106,6 @@ pub async fn run(arguments: Cli, environment: &Environment, console: &mut Consol
         Command::Demo(command) => demo::run(command, console).await,
     };
     ended.unwrap_or_else(|error| failed(&error, console))
-}
-
-/// Prints the error of a runtime that did not start, for `main`.
-pub fn no_runtime(error: io::Error, console: &mut Console) -> Exit {
-    failed(&error::Error::Runtime(error).into(), console)
 }
 
 fn failed(error: &Error, console: &mut Console) -> Exit {

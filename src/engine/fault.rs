@@ -434,7 +434,6 @@ fn read(error: &DataFusionError) -> Fault {
         | DataFusionError::Diagnostic(..)
         | DataFusionError::ExecutionJoin(_)
         | DataFusionError::ObjectStore(_)
-        | DataFusionError::ParquetError(_)
         | DataFusionError::IoError(_)
         | DataFusionError::Substrait(_)
         | DataFusionError::Ffi(_) => Fault::Internal(error.strip_backtrace()),

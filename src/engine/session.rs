@@ -140,7 +140,6 @@ fn config(accounts: &Accounts) -> SessionConfig {
     options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     // Text is Utf8: JDBC up to 18.3 and ODBC do not support Utf8View.
     options.sql_parser.map_string_types_to_utf8view = false;
-    options.execution.parquet.schema_force_view_types = false;
     config
 }
 
