@@ -183,6 +183,36 @@ mod help {
         insta::assert_snapshot!("help-tables", help(&["tables", "--help"]));
         insta::assert_snapshot!("help-settings", help(&["settings", "--help"]));
         insta::assert_snapshot!("help-demo", help(&["demo", "--help"]));
+        insta::assert_snapshot!("help-completions", help(&["completions", "--help"]));
+    }
+
+    #[test]
+    fn the_version_names_the_build_and_its_features() {
+        let version = help(&["--version"]);
+
+        assert_eq!(version, format!("oceanflight {} (debug build, features: demo)\n", env!("CARGO_PKG_VERSION")));
+        assert_eq!(help(&["-V"]), version);
+    }
+
+    #[test]
+    fn each_shell_gets_a_completion_script() {
+        for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+            let script = help(&["completions", shell]);
+            assert!(script.contains("oceanflight") && script.contains("max-requests"), "{shell}: {script}");
+        }
+        let ran = run(&["completions", "tcsh"]);
+        assert_eq!(ran.code, Some(2));
+        assert!(ran.stderr.contains("[possible values: bash, elvish, fish, powershell, zsh]"), "{ran:?}");
+    }
+
+    #[test]
+    fn bash_understands_its_completion_script() {
+        let script = help(&["completions", "bash"]);
+        let complete =
+            "COMP_WORDS=(oceanflight ta) COMP_CWORD=1; _oceanflight oceanflight ta oceanflight; echo ${COMPREPLY[@]}";
+        let output = Command::new("bash").arg("-c").arg(format!("{script}\n{complete}")).output().unwrap();
+
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "tables\n", "{output:?}");
     }
 
     #[test]

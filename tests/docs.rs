@@ -150,3 +150,24 @@ fn links_to_files_lead_to_files() {
         }
     }
 }
+
+#[test]
+fn the_changelog_begins_with_this_version() {
+    let changelog = read(root().join("CHANGELOG.md")).text;
+    let versions: Vec<_> = changelog.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let numbers: Vec<_> = versions.iter().map(|heading| heading.split(' ').next().unwrap()).collect();
+
+    assert_eq!(numbers.first(), Some(&env!("CARGO_PKG_VERSION")));
+    for (at, number) in numbers.iter().enumerate() {
+        assert!(!numbers[..at].contains(number), "{number} is there twice");
+    }
+}
+
+#[test]
+fn the_wheels_version_is_the_crates() {
+    let project: toml::Table = read(root().join("pyproject.toml")).text.parse().unwrap();
+    let project = project["project"].as_table().unwrap();
+
+    assert!(!project.contains_key("version"));
+    assert_eq!(project["dynamic"].as_array().unwrap(), &["version".into()]);
+}

@@ -13,6 +13,7 @@
 //! Results go to standard output, everything else to standard error.
 
 mod banner;
+mod completions;
 mod console;
 mod copy;
 #[cfg(feature = "demo")]
@@ -53,7 +54,7 @@ use crate::error::Error;
 
 /// DigitalOcean's API as SQL tables, served over Arrow Flight SQL
 #[derive(Debug, Parser)]
-#[command(name = "oceanflight", version, after_help = exit::help())]
+#[command(name = "oceanflight", version = env!("OCEANFLIGHT_VERSION"), after_help = exit::help())]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -67,6 +68,7 @@ enum Command {
     Settings(Box<settings::SettingsArgs>),
     #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
+    Completions(completions::CompletionsArgs),
 }
 
 /// Prepares arguments for clap: SQL that begins with a comment (`-- all of them\nSELECT …`) is not a flag, so it gets a
@@ -104,6 +106,7 @@ pub async fn run(arguments: Cli, environment: &Environment, console: &mut Consol
         Command::Settings(command) => settings::run(*command, environment, console),
         #[cfg(feature = "demo")]
         Command::Demo(command) => demo::run(command, console).await,
+        Command::Completions(command) => completions::run(&command, console),
     };
     ended.unwrap_or_else(|error| failed(&error, console))
 }
