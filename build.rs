@@ -9,7 +9,7 @@ use std::{env, fs, io};
 type Failure = Box<dyn std::error::Error>;
 
 /// The features that `--version` lists.
-const FEATURES: &[&str] = &["demo"];
+const FEATURES: &[&str] = &["demo", "faults"];
 
 fn main() -> Result<(), Failure> {
     compile_protos()?;

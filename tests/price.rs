@@ -77,8 +77,12 @@ async fn explain_estimates_from_the_last_lengths_of_the_lists() {
 
     assert!(list.contains("requests=6, for the 900 rows that there were last time"), "{list}");
     for plan in [&joined, &all] {
-        assert!(plan.contains(&format!("requests=1, for the {own} rows that there were last time")), "{plan}");
-        let keys = format!("requests={own}, one for each of the keys that there were last time, and one for every");
+        assert!(
+            plan.contains(&format!("requests=1, for the {private_images} rows that there were last time")),
+            "{plan}"
+        );
+        let keys =
+            format!("requests={private_images}, one for each of the keys that there were last time, and one for every");
         assert!(plan.contains(&keys), "{plan}");
     }
 }

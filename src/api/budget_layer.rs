@@ -191,7 +191,7 @@ mod tests {
                 tokio::join!(send(&layer, &request, &scope), send(&layer, &request, &scope), cancel);
 
             first.unwrap();
-            assert_eq!(matches!(second, Err(Fault::Unwanted { .. })), !needed_by_exec, "{second:?}");
+            assert_eq!(matches!(second, Err(Fault::QueryEnded { .. })), !needed_by_exec, "{second:?}");
             assert_eq!((double.attempts().len(), scope.counts.requests.get()), (sent, sent as u64));
         }
     }

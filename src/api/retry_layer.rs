@@ -82,7 +82,7 @@ fn may_be_retried(request: &Request, fault: &Fault) -> bool {
         | Fault::NotJson { .. }
         | Fault::Budget { .. }
         | Fault::TooManyRequests { .. }
-        | Fault::Unwanted { .. }
+        | Fault::QueryEnded { .. }
         | Fault::NoProgress { .. }
         | Fault::NoToken
         | Fault::Insecure { .. }

@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &CompletionsArgs, console: &mut Console) -> Result<
     match output.write_all(&script) {
         Ok(()) => output.keep()?,
         Err(_) if output.is_closed() => {}
-        Err(source) => return Err(output.fault().unwrap_or(Error::Output { file: None, source }).into()),
+        Err(source) => return Err(output.take_fault().unwrap_or(Error::Output { file: None, source }).into()),
     }
     Ok(Exit::Done)
 }

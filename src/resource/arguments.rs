@@ -27,7 +27,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Number, Value as Json};
 
 use super::argument_fault::{Fault, Problem};
-use super::procedure::{Callable, Location, Parameter, Procedure};
+use super::procedure::{Callable, Location, Parameter};
 use super::types::type_name;
 use super::value::{Binding, Value};
 use crate::error::nearest;

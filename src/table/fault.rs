@@ -158,7 +158,9 @@ fn rows_found(found: u64, total: Option<u64>) -> String {
 
 fn too_far(far: &TooFar) -> String {
     let TooFar { page, pages } = far;
-    format!("page {page} is empty, and there are {pages} pages up to that total: no more than {MOST_PROOF} are checked")
+    format!(
+        "page {page} is empty, and there are {pages} pages up to that total: no more than {MAX_PROOF_PAGES} are checked"
+    )
 }
 
 impl Failure for Fault {

@@ -208,7 +208,9 @@ impl ScanExecution {
             let rows = reader.decoder.decode(body.bytes(), &binding).map_err(unreadable)?;
             scope.count(|counts| &counts.rows, rows.batch.num_rows());
             rows.total.iter().for_each(|total| account.list_lengths.keep(request, *total));
-            rows.out_of_range_times.iter().for_each(|beyond| notice_of(beyond, &resource, &rows.batch, request, &scope.query));
+            rows.out_of_range_times
+                .iter()
+                .for_each(|beyond| notice_of(beyond, &resource, &rows.batch, request, &scope.query));
             let (count, total, next, has_links) = (rows.batch.num_rows(), rows.total, rows.next, rows.has_links);
             Ok(Decoded { rows: rows.batch, count, total, next, has_links })
         };
