@@ -354,8 +354,8 @@ mod comparer {
         };
 
         assert_eq!(listed("methods.books_list.paged", "Short lists."), [""; 0]);
-        assert!(listed("methods.books_list.paged", "short lists")[0].contains("is no sentence"));
-        assert!(listed("methods.books_list.paged", ".")[0].contains("is no sentence"));
+        assert!(listed("methods.books_list.paged", "short lists")[0].contains("is not a sentence"));
+        assert!(listed("methods.books_list.paged", ".")[0].contains("is not a sentence"));
         assert_eq!(
             listed("columns.title.nullable", "Untitled."),
             [
@@ -375,7 +375,7 @@ mod comparer {
         assert_eq!(locate(Some(here.clone()), nowhere, true), Ok(Some(here.clone())));
         assert_eq!(locate(None, &here, true), Ok(Some(here.clone())));
         assert_eq!(locate(None, nowhere, false), Ok(None));
-        assert!(locate(Some(nowhere.into()), &here, false).unwrap_err().contains("is no file"));
+        assert!(locate(Some(nowhere.into()), &here, false).unwrap_err().contains("is not a file"));
         assert!(locate(None, nowhere, true).unwrap_err().contains("set OCEANFLIGHT_OPENAPI"));
     }
 }

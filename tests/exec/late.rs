@@ -96,7 +96,7 @@ async fn an_expired_limit_after_a_failed_request_has_the_last_status_and_the_cau
         ("status=404", "404 not_found: The resource you requested could not be found. (request "),
         ("status=503", "503 service_unavailable: "),
         ("body={}", "the body has no `action`"),
-        ("set=/action/id 7", "and the answer has id 7"),
+        ("set=/action/id 7", "but the response has id 7"),
         ("twice=/action/id 7", "the key `action.id` occurs twice in the same object"),
         ("html=200", "and a body that is not a JSON object (content-type `text/html`)"),
     ];

@@ -52,7 +52,7 @@ async fn a_get_that_returns_another_row_is_an_error() {
 
         assert_eq!(error.kind(), Kind::DataLoss, "{sql}");
         let report = error.report();
-        assert!(report.contains("asked for id 36804636, and the answer has id 5"), "{sql}: {report}");
+        assert!(report.contains("the request was for id 36804636, but the response has id 5"), "{sql}: {report}");
     }
 }
 

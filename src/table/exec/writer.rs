@@ -43,7 +43,7 @@
 //! The query's deadline passes         planning, and reading the rows of a   the EXEC: its time is
 //! (query.timeout)                     DoPut                                 TIME_OF_AN_EXEC
 //!     by    engine::task
-//!     test  engine::plan_driver::tests::the_time_of_a_query_ends_a_select_and_no_exec
+//!     test  engine::plan_driver::tests::the_timeout_of_a_query_ends_a_select_and_not_an_exec
 //!
 //! The query is cancelled by its       the plan, its wait for the row,       the POST, and its record; the error says
 //! number                              AWAIT                                 that the POST is not cancelled
