@@ -25,10 +25,10 @@
 //! `t` and `u` become joins, whose right side is the subquery under a new alias (`joins`):
 //!
 //! ```text
-//!     WHERE x IN (…)              Filter ── t: LeftSemi ── rows, subquery
-//!     WHERE x NOT IN (…)          u: LeftAnti ── (t: LeftAnti ── rows, subquery), subquery
-//!     WHERE x IN (…) OR y > 1     Filter: mark OR y > 1 ── LeftMark ── rows, subquery
-//!     SELECT x NOT IN (…)         CASE WHEN mark_t … WHEN mark_u … ── LeftMark ── LeftMark ── rows, subquery
+//!     WHERE x IN (…)              rows LeftSemi subquery ON t
+//!     WHERE x NOT IN (…)          (rows LeftAnti subquery ON t) LeftAnti subquery ON u
+//!     WHERE x IN (…) OR y > 1     Filter: mark OR y > 1, above (rows LeftMark subquery ON t)
+//!     SELECT x NOT IN (…)         CASE WHEN mark_t … WHEN mark_u …, above (… LeftMark … ON t) LeftMark … ON u
 //! ```
 //!
 //! - A term of a WHERE keeps the rows for which it is true. False and NULL need not be distinguished: a semi join for
