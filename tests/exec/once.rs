@@ -102,7 +102,11 @@ async fn an_expired_ticket_is_rejected() {
 
     let refused = answer.rows.next().await.unwrap().unwrap_err();
     assert_eq!(refused.kind(), Kind::FailedPrecondition);
-    assert!(refused.report().starts_with("the ticket of this EXEC has expired\nhint: call GetFlightInfo again"), "{}", refused.report());
+    assert!(
+        refused.report().starts_with("the ticket of this EXEC has expired\nhint: call GetFlightInfo again"),
+        "{}",
+        refused.report()
+    );
     assert_eq!(stage.posts(), 0);
 }
 
