@@ -173,6 +173,28 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 mod tests {
     use super::*;
 
+    #[test]
+    fn all_kinds_are_listed() {
+        // A new kind does not compile until it has a number here, and fails until it is in `ALL`.
+        let number = |kind: Kind| match kind {
+            Kind::InvalidArgument => 0,
+            Kind::NotFound => 1,
+            Kind::FailedPrecondition => 2,
+            Kind::Unimplemented => 3,
+            Kind::Unauthenticated => 4,
+            Kind::PermissionDenied => 5,
+            Kind::ResourceExhausted => 6,
+            Kind::DeadlineExceeded => 7,
+            Kind::Unavailable => 8,
+            Kind::Aborted => 9,
+            Kind::DataLoss => 10,
+            Kind::Unknown => 11,
+            Kind::Cancelled => 12,
+            Kind::Internal => 13,
+        };
+        assert_eq!(Kind::ALL.map(number), std::array::from_fn(|at| at));
+    }
+
     #[derive(Debug, thiserror::Error)]
     #[error("the valve is broken")]
     struct Broken(#[source] std::io::Error);

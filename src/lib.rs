@@ -8,7 +8,7 @@
 //!
 //! From the outside in; a layer imports only layers below it (`tests/layers.rs` checks this).
 //!
-//! - [`cli`]: the commands `serve`, `query`, `tables`, `demo` and `settings`; the exit codes.
+//! - [`cli`]: the commands `serve`, `query`, `tables`, `demo`, `settings` and `completions`; the exit codes.
 //! - [`config`]: settings from flags, environment, file and defaults.
 //! - [`server`]: a listener, the service, and a graceful shutdown.
 //! - [`flight`]: the only gRPC. A file for each Flight SQL command; handles; status codes of errors.

@@ -345,7 +345,7 @@ async fn an_action_of_no_image_is_not_a_row_and_one_with_a_null_image_is_an_erro
     assert_eq!(volume.num_rows(), 0);
     let (image, sql) = (without("image"), "SELECT id, image_id FROM image_actions WHERE id =");
     let report = stage.error(&format!("{sql} {image}")).await.report();
-    assert!(report.contains("the image_id of a row of `"), "{report}");
+    assert!(report.contains("the image_id of a row of `") && report.contains("its resource_id is null"), "{report}");
     assert!(report.contains("\nhint: add a condition on image_id, or do not select it"), "{report}");
     let rows = stage.rows(&format!("SELECT id FROM image_actions WHERE id = {image}")).await;
     assert_eq!(json(&rows), [json!({"id": image})]);

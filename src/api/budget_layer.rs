@@ -26,8 +26,8 @@ impl<E: Exchange> Budgeted<E> {
         Self { limiter, below }
     }
 
-    async fn within_budget(&self, call: Attempt<'_>) -> Result<Body, Fault> {
-        let Attempt { request, scope, attempt, observer } = call;
+    async fn within_budget(&self, attempt: Attempt<'_>) -> Result<Body, Fault> {
+        let Attempt { request, scope, attempt, observer } = attempt;
         let permit = self.permit(request, scope).await?;
         let mut permit_observer = PermitObserver { permit, observer };
         self.below.exchange(Attempt { request, scope, attempt, observer: &mut permit_observer }).await
@@ -58,8 +58,8 @@ fn too_many_requests(request: &Request, reached: RequestLimitReached) -> Fault {
 }
 
 impl<E: Exchange> Exchange for Budgeted<E> {
-    fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
-        self.within_budget(call).boxed()
+    fn exchange<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+        self.within_budget(attempt).boxed()
     }
 }
 
@@ -222,8 +222,8 @@ mod tests {
         let (request, scope) = (get(), scope(600 * SECOND, 10));
         let mut pauses = Pauses(Vec::new());
 
-        let call = Attempt { request: &request, scope: &scope, attempt: 1, observer: &mut pauses };
-        layer.exchange(call).await.unwrap_err();
+        let attempt = Attempt { request: &request, scope: &scope, attempt: 1, observer: &mut pauses };
+        layer.exchange(attempt).await.unwrap_err();
         send(&layer, &request, &scope).await.unwrap();
 
         assert_eq!(pauses.0, [Some(300 * SECOND)]);

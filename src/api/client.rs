@@ -90,8 +90,8 @@ impl Client {
     /// # Errors
     /// Every [`Fault`] except those of [`Client::try_new`].
     pub async fn get(&self, request: &Request, scope: &RequestScope) -> Result<Body, Fault> {
-        let call = Attempt { request, scope, attempt: 1, observer: &mut |_| {} };
-        match timeout_at(scope.query.deadline(), self.0.exchange(call)).await {
+        let attempt = Attempt { request, scope, attempt: 1, observer: &mut |_| {} };
+        match timeout_at(scope.query.deadline(), self.0.exchange(attempt)).await {
             Ok(result) => result,
             Err(_) => Err(Fault::QueryTimeout { at: request.at(), limit: scope.query.limits().timeout }),
         }
@@ -222,14 +222,14 @@ mod tests {
     }
 
     impl<E: Exchange> Exchange for Cache<E> {
-        fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
-            let (path, is_post) = (call.request.at().path, call.request.is_post());
+        fn exchange<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+            let (path, is_post) = (attempt.request.at().path, attempt.request.is_post());
             let known = self.bodies.lock().unwrap().get(&path).filter(|_| !is_post).cloned();
             match known {
                 Some(body) => ready(Ok(body)).boxed(),
                 None => {
                     let keep = move |body: &Body| drop(self.bodies.lock().unwrap().insert(path, body.clone()));
-                    self.below.exchange(call).map(|result| result.inspect(keep)).boxed()
+                    self.below.exchange(attempt).map(|result| result.inspect(keep)).boxed()
                 }
             }
         }

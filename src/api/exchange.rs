@@ -16,7 +16,7 @@ pub trait Exchange: Debug + Send + Sync {
     ///
     /// # Errors
     /// A [`Fault`] of this layer or of a layer below.
-    fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>>;
+    fn exchange<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>>;
 }
 
 /// A request on its way down through the layers.

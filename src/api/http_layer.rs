@@ -49,8 +49,8 @@ impl Http {
         })
     }
 
-    async fn attempt(&self, call: Attempt<'_>) -> Result<Body, Fault> {
-        let Attempt { request, attempt, observer, .. } = call;
+    async fn attempt(&self, attempt: Attempt<'_>) -> Result<Body, Fault> {
+        let Attempt { request, attempt, observer, .. } = attempt;
         let begin = Instant::now();
         let mut received_head = None;
         let result =
@@ -120,8 +120,8 @@ impl Http {
 }
 
 impl Exchange for Http {
-    fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
-        self.attempt(call).boxed()
+    fn exchange<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+        self.attempt(attempt).boxed()
     }
 }
 

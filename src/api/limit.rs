@@ -15,7 +15,8 @@
 //! ```
 //!
 //! Usage by other clients of the same token is taken from the `ratelimit-*` headers. A 429 pauses all requests of the
-//! token. A request that would have to wait longer than its `max_wait` fails at once.
+//! token. A request that would have to wait longer than its `max_wait` fails at once, or as soon as the wait turns out
+//! to be longer.
 //!
 //! The headers may be wrong: a pause of a day, a limit of one request an hour, a reset in milliseconds. So no header
 //! pauses requests for longer than [`Options::max_pause`]. After that, one request at a time is sent until one is

@@ -27,8 +27,8 @@ impl<E: Exchange> Retrying<E> {
         Self { options, dice, below }
     }
 
-    async fn with_retries(&self, call: Attempt<'_>) -> Result<Body, Fault> {
-        let Attempt { request, scope, attempt: mut attempts, observer } = call;
+    async fn with_retries(&self, attempt: Attempt<'_>) -> Result<Body, Fault> {
+        let Attempt { request, scope, attempt: mut attempts, observer } = attempt;
         let mut paused = Duration::ZERO;
         loop {
             let mut pause_observer = PauseObserver { pause: None, observer: &mut *observer };
@@ -65,8 +65,8 @@ impl<E: Exchange> Retrying<E> {
 }
 
 impl<E: Exchange> Exchange for Retrying<E> {
-    fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
-        self.with_retries(call).boxed()
+    fn exchange<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+        self.with_retries(attempt).boxed()
     }
 }
 

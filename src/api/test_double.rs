@@ -58,8 +58,8 @@ impl Double {
         self.calls.lock().unwrap().iter().map(|(_, begin)| *begin).collect()
     }
 
-    async fn run(&self, call: Attempt<'_>) -> Result<Body, Fault> {
-        let Attempt { request, attempt, observer, .. } = call;
+    async fn run(&self, attempt: Attempt<'_>) -> Result<Body, Fault> {
+        let Attempt { request, attempt, observer, .. } = attempt;
         let begin = Instant::now();
         self.calls.lock().unwrap().push((attempt, begin));
         let Step { headers, duration, end } = (self.next)();
@@ -75,8 +75,8 @@ impl Double {
 }
 
 impl Exchange for Arc<Double> {
-    fn exchange<'a>(&'a self, call: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
-        self.run(call).boxed()
+    fn exchange<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Body, Fault>> {
+        self.run(attempt).boxed()
     }
 }
 

@@ -4,9 +4,10 @@
 //! makes them from the layers. A flag has precedence over the environment, the environment over the file, and the file
 //! over the default.
 //!
-//! Every setting is declared once, in [`SETTINGS`]. The flags and their help, the names of variables and keys,
-//! `oceanflight settings` and docs/settings.md are generated from it. The token is not a setting, because a flag would
-//! be visible in the process list, and a file in backups: see [`Token`].
+//! The flags and their help, the names of variables and keys, `oceanflight settings` and docs/settings.md are generated
+//! from [`SETTINGS`]. The typed value of a setting is a field of [`Settings`]; a test compares the defaults of both.
+//! The token is not a setting, because a flag would be visible in the process list, and a file in backups: see
+//! [`Token`].
 
 mod environment;
 mod error;

@@ -1,4 +1,4 @@
-//! EXEC as an update: runs once for plans bound row of parameters, in order.
+//! EXEC as an update: runs once for each bound row of parameters, in order.
 //!
 //! All rows are planned, and so checked, before the first request is sent. The first failure ends the update; its error
 //! lists what the earlier rows started.

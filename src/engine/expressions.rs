@@ -1,4 +1,4 @@
-//! The codec of a session's expressions. It can decode every function that they may call.
+//! Makes the codec of a session's expressions, with every function that they may call.
 
 use datafusion::execution::{SessionState, TaskContext};
 

@@ -1,9 +1,10 @@
 //! SQL in, a stream of Arrow batches out; no HTTP and no gRPC.
 //!
 //! [`Engine::prepare`], [`Engine::check`] and [`Engine::ticket`] plan a statement and send no requests; [`Engine::run`]
-//! runs it. All of them return the same schema for the same statement. An EXEC is a statement, too: it runs once for
-//! each [`Engine::run`], or once for each [`PlannedTicket`]; [`Engine::update`] runs it for each bound row.
-//! [`Engine::queries`] lists the queries that are planned or run now, and [`Engine::cancel`] cancels one.
+//! runs it, and [`Engine::run_once`] runs it for a ticket. All of them return the same schema for the same statement.
+//! An EXEC is a statement, too: it runs once for each [`Engine::run`], or once for each [`PlannedTicket`];
+//! [`Engine::update`] runs it for each bound row. [`Engine::queries`] lists the queries that are planned or run now,
+//! and [`Engine::cancel`] cancels one.
 
 mod corrections;
 mod dialect;
@@ -114,8 +115,8 @@ impl Default for Options {
 /// The DataFusion session that all queries share.
 struct Session {
     context: SessionContext,
-    /// The state at the start. Plans that do not depend on the time and have no parameters are made with it; others use
-    /// a copy, which has the current time.
+    /// The state at the start. Physical plans of statements that do not depend on the time are made with it. Other
+    /// physical plans, and all logical plans, are made with a copy that has the current time.
     state: SessionState,
 }
 
@@ -155,7 +156,7 @@ pub struct PreparedStatement {
     pub parameters: SchemaRef,
 }
 
-/// A running statement. Dropping it cancels its requests.
+/// A running statement. Dropping it cancels its requests, except a POST that was started.
 pub struct QueryStream {
     /// The columns of its rows.
     pub schema: SchemaRef,
@@ -227,7 +228,9 @@ impl Engine {
         self.on_plan_thread(&query, planning.boxed()).await
     }
 
-    /// As [`Engine::check`], and keeps the plan for the execution that follows.
+    /// As [`Engine::check`], and returns what the ticket contains: for an EXEC also the number of its execution. The
+    /// plan is kept for one DoGet if it is small, for one bound row at most, and does not depend on the time. The plan
+    /// of an EXEC is never kept.
     ///
     /// # Errors
     /// As [`Engine::check`].
@@ -325,7 +328,7 @@ impl Engine {
 
     /// The number of POSTs that were started and have no response yet.
     pub fn writing(&self) -> usize {
-        self.writer.as_ref().map_or(0, |writer| writer.running())
+        self.writer.as_ref().map_or(0, |writer| writer.unanswered())
     }
 
     /// Rejects further EXECs, and waits until each POST that was sent has a response or has failed.

@@ -18,8 +18,8 @@
 //! all values, and the analyzer's rules that depend on literals see the bound ones.
 //!
 //! Do not change without thinking: a plan is found by text and identity only. Whatever else the plan depends on (an
-//! option of the session, a catalog that only some clients see) belongs into [`StatementKey`]; whatever changes with
-//! time makes it not [`PlanValidity::Always`].
+//! option of the session, a catalog that only some clients see) belongs in [`StatementKey`]; a plan that depends on the
+//! time must not be [`PlanValidity::Always`].
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -51,6 +51,9 @@ const BYTES_PER_NODE: usize = 512;
 /// optimizer evaluates constants, and turns `repeat('a', 10000000)` into a text of 10 MB.
 const MAX_GROWTH: usize = 2;
 
+/// An optimized plan up to this size is kept whatever the size of the plan.
+const SMALL_PLAN_BYTES: usize = 16 << 10;
+
 /// A planned statement, valid for all values of its parameters.
 pub(super) struct PlannedStatement {
     pub(super) plan: DroppedOnPlanThread<LogicalPlan>,
@@ -81,16 +84,17 @@ pub(super) enum PlanValidity {
 }
 
 impl PlannedStatement {
-    /// `planned_once`: whether planning has evaluated an expression that may have another value in the next call.
+    /// `valid_for_one_call`: whether planning has evaluated an expression that may have another value in the next call,
+    /// so that the plan is valid for this call only.
     pub(super) fn new(
         plan: LogicalPlan,
         prepared: PreparedStatement,
         parameters: SchemaRef,
         writes: bool,
-        planned_once: bool,
+        valid_for_one_call: bool,
     ) -> Self {
         let PlanFacts { depends_on_time, bytes } = plan_facts(&plan);
-        let validity = match (planned_once || writes, depends_on_time) {
+        let validity = match (valid_for_one_call || writes, depends_on_time) {
             (true, _) => PlanValidity::Once,
             (false, true) => PlanValidity::UntilOptimized,
             (false, false) => PlanValidity::Always,
@@ -129,7 +133,7 @@ impl PlannedStatement {
             return Ok(Cow::Borrowed(optimized));
         }
         let optimized = optimize(&self.plan)?;
-        if plan_bytes(&optimized) > MAX_GROWTH * self.bytes {
+        if plan_bytes(&optimized) > self.max_optimized_bytes() {
             return Ok(Cow::Owned(optimized));
         }
         Ok(Cow::Borrowed(self.optimized.get_or_init(|| DroppedOnPlanThread::new(optimized))))
@@ -137,7 +141,13 @@ impl PlannedStatement {
 
     /// The size of the statement, including the optimized plan that may be kept in it later.
     fn weight(&self) -> usize {
-        if self.may_keep_optimized() { (1 + MAX_GROWTH) * self.bytes } else { self.bytes }
+        if self.may_keep_optimized() { self.bytes + self.max_optimized_bytes() } else { self.bytes }
+    }
+
+    /// The maximum size of an optimized plan that is kept. Rewrites such as IN to a join make a small plan several times as
+    /// large; only a value that the optimizer has computed makes it much larger.
+    fn max_optimized_bytes(&self) -> usize {
+        (MAX_GROWTH * self.bytes).max(SMALL_PLAN_BYTES)
     }
 }
 

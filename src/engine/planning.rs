@@ -41,14 +41,14 @@ impl Engine {
         }
         let Statement { body, parameters } = sql::parse(sql)?;
         let writes = matches!(body, StatementBody::Exec(_));
-        let planned_once = matches!(&body, StatementBody::Sql(ast) if computes_while_planned(ast));
+        let valid_for_one_call = matches!(&body, StatementBody::Sql(ast) if computes_while_planned(ast));
         let mut state = self.session.context.state();
         let (plan, parameters) = self.logical_plan(principal, &mut state, body, parameters).await?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
         let schema = wire_types::wire_schema(analysed(&state, &plan, &parameters)?.schema().as_arrow());
         let prepared = PreparedStatement { schema, parameters: parameters::client_schema(&parameters) };
-        let statement = PlannedStatement::new(plan, prepared, parameters, writes, planned_once);
+        let statement = PlannedStatement::new(plan, prepared, parameters, writes, valid_for_one_call);
         Ok(self.statements.keep(principal, sql, statement))
     }
 

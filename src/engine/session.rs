@@ -26,7 +26,7 @@ use super::{Options, expressions, meta_catalog, session_functions};
 use crate::error::Result;
 use crate::resource::Registry;
 use crate::table::FiltersIntoScans;
-use crate::table::bind::{BindJoins, ScanHints, ThroughBytes};
+use crate::table::bind::{BindJoins, SetHints, ThroughBytes};
 use crate::table::exec::CallPlanner;
 use crate::table::{self, Accounts};
 
@@ -86,7 +86,7 @@ fn physical_rules(
     let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().filter_map(replaced).collect();
     let place = index_of(&rules, "join_selection")?;
     rules.insert(place, Arc::new(BindJoins::new(options.missing_key)));
-    rules.push(Arc::new(ScanHints::new(Arc::clone(accounts))));
+    rules.push(Arc::new(SetHints::new(Arc::clone(accounts))));
     rules.push(Arc::new(YieldWhereRowsMultiply));
     Ok(rules)
 }

@@ -1,10 +1,10 @@
-//! Handles: protobuf with everything that is needed to run a statement, so that any replica can execute them.
+//! Handles: protobuf with everything that is needed to run a statement, so that any replica can run it.
+//!
+//! Exception: the ticket of an EXEC is valid only in the process that made it. It identifies one execution, and only
+//! that process knows whether its POST was sent.
 //!
 //! A handle is not signed, and need not be: a client that forges one could have sent the same statement. Bytes that are
 //! not a handle are the client's mistake.
-//!
-//! The ticket of an EXEC is the exception: it identifies one execution, and only the process that made it knows whether
-//! its POST was sent.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -45,9 +45,9 @@ pub struct Query {
     text: Arc<str>,
     principal: Principal,
     began: Instant,
-    planning: Limits,
-    /// The limits of the execution; set when the plan is known.
-    running: OnceLock<Limits>,
+    limits_of_planning: Limits,
+    /// Set when the plan is known.
+    limits_of_run: OnceLock<Limits>,
     span: Span,
     cancelled: CancellationToken,
     /// Its counters.
@@ -73,8 +73,8 @@ impl Query {
             text,
             principal,
             began: Instant::now(),
-            planning: limits,
-            running: OnceLock::new(),
+            limits_of_planning: limits,
+            limits_of_run: OnceLock::new(),
             // At the highest level, because the log filter drops spans below its level, and their lines would lack the
             // id.
             span: error_span!("query", %id),
@@ -102,7 +102,7 @@ impl Query {
 
     /// Its current state.
     pub fn state(&self) -> QueryState {
-        match self.running.get() {
+        match self.limits_of_run.get() {
             _ if self.has_ended() => QueryState::Ended,
             Some(_) => QueryState::Running,
             None => QueryState::Planning,
@@ -118,7 +118,7 @@ impl Query {
     /// Starts the execution of its plan, with these limits.
     pub fn start_running(&self, limits: Limits) {
         // Only the first call has an effect: a query is executed once.
-        let _ = self.running.set(limits);
+        let _ = self.limits_of_run.set(limits);
     }
 
     pub(super) fn end(&self) {
@@ -127,7 +127,7 @@ impl Query {
 
     /// The limits of the execution, or those of the planning before that.
     pub fn limits(&self) -> &Limits {
-        self.running.get().unwrap_or(&self.planning)
+        self.limits_of_run.get().unwrap_or(&self.limits_of_planning)
     }
 
     /// When it reaches its timeout.

@@ -1,4 +1,4 @@
-//! Concatenates lists, without the rows that are in more than one of them.
+//! Concatenates lists. A row that is in several of them is returned once.
 
 use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;

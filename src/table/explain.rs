@@ -79,8 +79,8 @@ fn request(scan: &ResourceScan, method: &Method) -> String {
         let query: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if query.is_empty() { method.path.to_string() } else { format!("{}?{}", method.path, query.join("&")) }
     };
-    let queries: Vec<_> = request_choice::queries(method, scan.reading.spec.pins()).iter().map(with_query).collect();
-    format!("GET {}", queries.join(" and GET "))
+    let query_strings = request_choice::query_strings(method, scan.reading.spec.pins());
+    format!("GET {}", query_strings.iter().map(with_query).collect::<Vec<_>>().join(" and GET "))
 }
 
 /// Where the keys come from, if the query's text does not name them.

@@ -6,8 +6,8 @@
 //! `action_id`) are one key. `array_has(tags, 'x')` is kept as well, if a method has a filter for it.
 //!
 //! Do not change without thinking: the sets may be too large, but never too small, because rows outside of them are not
-//! requested. `exact` may be true only if a row passes the filters exactly if its keys are in the sets: DataFusion then
-//! drops the filters. A property test compares both with SQL's rules.
+//! requested. `exact` may be true only if "the row passes the filters" and "its keys are in the sets" are equivalent:
+//! DataFusion then drops the filters. A property test compares both with SQL's rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 

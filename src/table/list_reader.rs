@@ -17,10 +17,11 @@
 //!
 //! [`Extent`] decides where a list ends, and which pages are requested a second time. The rest is decided here, by ids.
 //!
-//! Do not change without thinking: two equal readings prove nothing, because pages can be truncated in the same way
-//! twice. A list with fewer rows than its total is complete only if the pages after it were requested and are empty;
-//! then the result has a notice. Every other contradiction is an error. What was found of a list with a wrong total,
-//! complete or not, is remembered for the next query (`short_lists`).
+//! Do not change without thinking: two equal readings alone do not prove that a list is complete, because pages can be
+//! truncated in the same way twice. They do only if no page is short, no id repeats, and the total is reached
+//! (`verdict`). A list with fewer rows than its total is complete only if the pages after it were requested and are
+//! empty; then the result has a notice. Every other contradiction is an error. What was found of a list with a wrong
+//! total, complete or not, is remembered for the next query (`short_lists`).
 
 use std::sync::Arc;
 
@@ -206,13 +207,17 @@ impl ListReader {
     ///
     /// | the reading | verdict |
     /// |---|---|
-    /// | a total or the last page got smaller meanwhile | again; complete if the ids are the same a second time |
+    /// | a total or the last page got smaller meanwhile | again |
     /// | ids = total | complete |
     /// | a page that is not the last has fewer rows than others | incomplete |
     /// | empty pages that still name a next page | incomplete |
     /// | more repeated rows than the total grew by, or more ids than rows | again |
     /// | rows < total | see [`Self::short_verdict`] |
     /// | anything else | complete |
+    ///
+    /// If a list that is read again has the same ids a second time, it does not change, and is incomplete. One
+    /// exception: in the first line, if nothing is missing (no page is short, no row repeats, the total is reached), it
+    /// is complete.
     fn verdict(&self) -> Verdict {
         let (extent, found) = (self.extent(), self.found());
         let repeated = extent.rows().saturating_sub(found);

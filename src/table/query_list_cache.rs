@@ -40,7 +40,7 @@ pub(super) struct ListKey {
     /// The full name of the table, which contains the account.
     pub(super) table: Arc<str>,
     pub(super) call: MethodCall,
-    pub(super) queries: Vec<Vec<(String, String)>>,
+    pub(super) query_strings: Vec<Vec<(String, String)>>,
 }
 
 type CachedRows = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
@@ -202,7 +202,7 @@ mod tests {
         ListKey {
             table: "images".into(),
             call: MethodCall { method: 0, binding: Binding::default() },
-            queries: vec![vec![]],
+            query_strings: vec![vec![]],
         }
     }
 

@@ -4,7 +4,7 @@
 //! constraints          image_id in [7], id in [1, 2]
 //!   └─ `choose`        a method whose path parameters all have values: a get for up to 4 ids, else a list
 //!        └─ calls      GET /v2/images/7/actions/1, GET /v2/images/7/actions/2
-//!             └─ `queries`   the query strings of each request, from filters that the API supports
+//!             └─ `query_strings`   of each request, from filters that the API supports
 //! ```
 //!
 //! A table may have two methods for the same rows: a *get* returns the row of one id, a *list* returns 200 rows per
@@ -73,8 +73,7 @@ pub(super) fn candidates(
 }
 
 /// The calls for keys that other parts of the plan supply, without duplicates. The ids of one list are handled
-/// together: either as single gets or as the whole list. A list for which `is_there` is true (it is cached) is always
-/// preferred.
+/// together: either as single gets or as the whole list. A list for which `is_cached` is true is always preferred.
 pub(super) fn calls(
     resource: &Resource,
     pins: &KeyConstraints,
@@ -179,7 +178,7 @@ pub(super) fn path(resource: &Resource, method: &Method, binding: &Binding) -> S
 }
 
 /// The query parameters of each request of a call: the declared ones, and those of filters that the constraints match.
-pub(super) fn queries(method: &Method, pins: &KeyConstraints) -> Vec<Vec<(String, String)>> {
+pub(super) fn query_strings(method: &Method, pins: &KeyConstraints) -> Vec<Vec<(String, String)>> {
     method.union.iter().map(|fixed| query(method, pins, fixed)).collect()
 }
 
@@ -220,7 +219,7 @@ pub(super) fn is_fixed(resource: &Resource, method: &Method, pins: &KeyConstrain
     };
     let Some(value) = value_to_send(filter, pins) else { return false };
     let parameter = (filter.query_param.clone(), value);
-    queries(method, pins).iter().all(|query| query.contains(&parameter))
+    query_strings(method, pins).iter().all(|query| query.contains(&parameter))
 }
 
 /// The constraints as EXPLAIN shows them: `image_id in [1, 2]`. Of many values only the first 8 are shown.
@@ -338,7 +337,7 @@ mod tests {
     fn images(filters: &[Expr]) -> Vec<Vec<(String, String)>> {
         let resource = Registry::built_in().find("compute", "images").unwrap();
         let pins = KeyConstraints::of(resource, filters);
-        queries(resource.method("images_list").unwrap(), &pins)
+        query_strings(resource.method("images_list").unwrap(), &pins)
     }
 
     #[test]
@@ -358,7 +357,8 @@ mod tests {
     fn each_request_of_a_union_has_the_filters_that_it_supports() {
         let resource = Registry::built_in().find("compute", "droplets").unwrap();
         let sent = |filter: Expr| {
-            let queries = queries(resource.method("droplets_list").unwrap(), &KeyConstraints::of(resource, [&filter]));
+            let pins = KeyConstraints::of(resource, [&filter]);
+            let queries = query_strings(resource.method("droplets_list").unwrap(), &pins);
             queries.iter().map(|query| query.iter().map(|(name, value)| format!("{name}={value}")).collect()).collect()
         };
 

@@ -59,8 +59,8 @@ impl ResolvedScan {
     pub(super) fn requests(&self, call: &MethodCall) -> Vec<Request> {
         let method = self.method(call.method);
         let path = request_choice::path(&self.resource, method, &call.binding);
-        let queries = request_choice::queries(method, self.spec.pins()).into_iter();
-        queries.map(|query| Request::new(path.clone()).with_query(query)).collect()
+        let query_strings = request_choice::query_strings(method, self.spec.pins()).into_iter();
+        query_strings.map(|query| Request::new(path.clone()).with_query(query)).collect()
     }
 
     /// The list that a call reads, or that has the row that a call reads.
@@ -76,8 +76,8 @@ impl ResolvedScan {
 
     /// The key of a call's list in the query's cache.
     pub(super) fn key(&self, call: &MethodCall) -> ListKey {
-        let queries = request_choice::queries(self.method(call.method), self.spec.pins());
-        ListKey { table: self.table().into(), call: call.clone(), queries }
+        let query_strings = request_choice::query_strings(self.method(call.method), self.spec.pins());
+        ListKey { table: self.table().into(), call: call.clone(), query_strings }
     }
 
     pub(super) fn method(&self, at: usize) -> &Method {

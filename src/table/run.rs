@@ -1,8 +1,9 @@
 //! Everything that a plan looks up when it is executed.
 //!
-//! A plan contains only names: it may be cached, and executed by another session than the one that planned it. Clients,
-//! the counts of the query and its cache are in one extension of the session's configuration. A session without it is
-//! an error: a scan could otherwise run without the query's deadline and its limit of requests.
+//! A plan names its account and tables, but holds no client: it may be cached, and executed by another session than the
+//! one that planned it. Clients, the counts of the query and its cache are in one extension of the session's
+//! configuration. A session without it is an error: a scan could otherwise run without the query's deadline and its
+//! limit of requests.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
-//! Hints to a scan from the plan around it. They change when requests are sent and which lists are cached, never the
-//! rows.
+//! Hints to a scan from the plan around it. They decide which lists are cached, and when requests are sent. The rows
+//! are the same with any hints.
 
 use serde::{Deserialize, Serialize};
 
-/// The hints of one scan. They are set once, by the last pass over the plan (`bind::ScanHints`).
+/// The hints of one scan. They are set once, by the last pass over the plan (`bind::SetHints`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hints {
     /// Whether a LIMIT above may end the scan early.

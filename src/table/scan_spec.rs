@@ -7,9 +7,9 @@
 //! |---|---|---|
 //! | the table | [`ScanSpec::new`] | key constraints, and the source of the keys (`key_source`) |
 //! | the table, DataFusion's limit pushdown | [`ScanSpec::with_fetch`] | a LIMIT |
-//! | the table, `bind::ScanHints` | [`ScanSpec::reading_too`] | columns for checks, or for other readers of its lists |
+//! | the table, `bind::SetHints` | [`ScanSpec::reading_too`] | columns for checks, or for other readers of its lists |
 //! | `bind::BindJoins` | [`ScanSpec::with_keys`] | another source of the keys |
-//! | `bind::ScanHints` | [`ScanSpec::hinted`] | hints about the plan around it |
+//! | `bind::SetHints` | [`ScanSpec::hinted`] | hints about the plan around it |
 //!
 //! Filters that are more than key constraints are expressions, and not part of the spec ([`Filters`]).
 //!

@@ -98,7 +98,7 @@ async fn an_expired_limit_after_a_failed_request_has_the_last_status_and_the_cau
         ("body={}", "the body has no `action`"),
         ("set=/action/id 7", "but the response has id 7"),
         ("twice=/action/id 7", "the key `action.id` occurs twice in the same object"),
-        ("html=200", "and a body that is not a JSON object (content-type `text/html`)"),
+        ("html=200", "with a body that is not a JSON object (content-type `text/html`)"),
     ];
 
     for (fault, cause) in cases {

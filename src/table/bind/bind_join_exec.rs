@@ -5,11 +5,12 @@
 //!                                       └── keys: in the TaskContext (`ChunkKeys`), read by the scans of the bound side
 //! ```
 //!
-//! The bound side's plan is executed once per chunk and never changed: only the context differs.
+//! The bound side is executed once per chunk. Each chunk runs a copy with new operator state; the plan is otherwise the
+//! same. The keys are in the context.
 //!
 //! Do not change without thinking:
 //! - the driving side has one partition (`required_input_distribution`): a key must not arrive in two streams;
-//! - each chunk runs a fresh copy of the bound side (`reset_plan_states`): operators keep state between executions;
+//! - each chunk needs its own copy of the bound side (`reset_plan_states`): operators keep state between executions;
 //! - for RightSemi, all rows of a key are in one chunk (`Rule` in `chunk_packing`), or rows of the bound side are
 //!   returned twice.
 

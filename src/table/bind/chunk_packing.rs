@@ -1,16 +1,17 @@
 //! Packs the rows of a driving side into chunks. No side effects: rows with their keys go in, chunks come out.
 //!
-//! A chunk is a number of rows and their keys, with which the bound side is executed. It has at most as many keys as
-//! there may be requests in flight, and fewer at first under a LIMIT. A [`Rule`] says which rows go into which chunk.
+//! A chunk is a number of rows and their keys, with which the bound side is executed. Its keys name at most as many
+//! lists as there may be requests in flight, and fewer at first under a LIMIT. Several keys may belong to one list. A
+//! [`Rule`] says which rows go into which chunk.
 //!
 //! ```text
-//! push ─┬─► waiting ─► next ─► full    a full chunk: one more key would be too many
+//! push ─┬─► waiting ─► next ─► full    a full chunk: one more list would be too many
 //!       │     ▲              └► rest   a chunk of the rows so far, if the driving side has no more rows ready
 //!       └─► gathered ─ end             rows that are packed after the last row has arrived
 //! ```
 //!
 //! Do not change without thinking:
-//! - [`Rule::OneForEachKey`] and [`Rule::Together`] keep a semi join from returning a row of the bound side twice: then
+//! - [`Rule::OneForEachKey`] and [`Rule::Together`] keep a RightSemi join from returning a row of the bound side twice:
 //!   no key may be in two chunks, so a chunk has no maximum number of rows;
 //! - the size of a chunk is counted in lists, not in keys: several ids of one list are fetched together.
 
@@ -37,12 +38,12 @@ const BYTES_OF_A_KEY: usize = 160;
 pub(super) enum Rule {
     /// All rows, in the order of their arrival.
     InTurn,
-    /// One row for each key of this target. For a semi join that compares nothing but this key: the other rows with the
-    /// key would match the same rows of the bound side, which must be returned once. All rows without a key come last:
-    /// scans do not need them, but the bound side may have rows that are not from a scan and match them.
+    /// One row for each key of this target. For a RightSemi join that compares nothing but this key: the other rows
+    /// with the key would match the same rows of the bound side, which must be returned once. All rows without a key
+    /// come last: scans do not need them, but the bound side may have rows that are not from a scan and match them.
     OneForEachKey(usize),
-    /// All rows with the same keys in one chunk, after the last row has arrived. For a semi join that compares more
-    /// than the keys: each row of the bound side must be returned once, and any row with its key may match it.
+    /// All rows with the same keys in one chunk, after the last row has arrived. For a RightSemi join that compares
+    /// more than the keys: each row of the bound side must be returned once, and any row with its key may match it.
     Together,
 }
 

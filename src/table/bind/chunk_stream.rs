@@ -1,8 +1,8 @@
 //! The stream of a bind join: packs rows of the driving side into chunks and runs a hash join for each chunk.
 //!
 //! ```text
-//! poll ─► begin_chunks: while fewer than RUNNING keys are in progress, take the next chunk and start its join
-//!      └► poll_running: return rows of any chunk that has some; a chunk that is done frees its keys
+//! poll ─► begin_chunks: while fewer than MOST_RUNNING_LISTS lists are in progress, start the join of the next chunk
+//!      └► poll_running: return rows of any chunk that has some; a chunk that is done makes room for others
 //! ```
 //!
 //! Several chunks run at once, so that requests are always in flight. Under a LIMIT (`alone`) the first chunk is small,
@@ -31,14 +31,15 @@ use crate::table::key_cast;
 use crate::table::resolved_scan::ResolvedScan;
 use crate::table::scan_calls::expect_lists;
 
-/// Maximum number of keys in running chunks. That is three chunks: one that waits for its last responses, one with all
-/// requests in flight, and one that is ready to follow.
-const RUNNING: usize = 3 * MOST_LISTS;
+/// Maximum number of lists in running chunks. That is three full chunks: one that waits for its last responses, one
+/// with all requests in flight, and one that is ready to follow.
+const MOST_RUNNING_LISTS: usize = 3 * MOST_LISTS;
 
 /// The metrics that EXPLAIN ANALYZE shows.
 pub(super) struct Counted {
     pub(super) rows: BaselineMetrics,
     pub(super) chunks: Count,
+    /// The lists that the keys of the chunks name. EXPLAIN ANALYZE calls them `keys`.
     pub(super) keys: Count,
 }
 
@@ -113,7 +114,7 @@ impl Chunks {
         }
     }
 
-    /// Starts chunks while there are rows, and room for their keys.
+    /// Starts chunks while there are rows, and room for their lists.
     fn begin_chunks(&mut self, context: &mut Context<'_>) -> Result<()> {
         while self.has_room() {
             match self.next_chunk(context)? {
@@ -125,10 +126,10 @@ impl Chunks {
     }
 
     /// Whether another chunk may start. One may always run. More may if the largest possible next chunk fits, and if
-    /// there are fewer chunks than keys of a full one: a chunk may have no keys at all.
+    /// there are fewer chunks than a full one has lists: a chunk may have no keys at all.
     fn has_room(&self) -> bool {
         let running: usize = self.running.iter().map(|chunk| chunk.lists).sum();
-        let fits = running + self.packing.most_lists() <= RUNNING && self.running.len() < MOST_LISTS;
+        let fits = running + self.packing.most_lists() <= MOST_RUNNING_LISTS && self.running.len() < MOST_LISTS;
         self.running.is_empty() || (!self.alone && fits)
     }
 

@@ -16,7 +16,7 @@
 //! - `runtime_keys`: keys that are computed when the plan runs (scalar subqueries).
 //! - `bind_join_exec`: the operator. `chunk_stream`: its stream, which runs the chunks. `chunk_packing`: which rows and
 //!   keys make a chunk.
-//! - [`ScanHints`] (`hint_scans`): the last rule. It gives each scan hints about the plan around it: lists that the
+//! - [`SetHints`] (`set_hints`): the last rule. It gives each scan hints about the plan around it: lists that the
 //!   plan reads more than once (`shared_lists`), and a LIMIT that may stop it early (`early_stop`).
 //! - `minimum_requests`: a lower bound of the requests that a plan sends.
 //! - [`ThroughBytes`]: rebuilds scans and joins from bytes, for tests.
@@ -26,17 +26,17 @@ mod bind_joins;
 mod chunk_packing;
 mod chunk_stream;
 mod early_stop;
-mod hint_scans;
 mod key_pushdown;
 mod minimum_requests;
 mod runtime_keys;
+mod set_hints;
 mod shared_lists;
 mod through_bytes;
 
 use bind_join_exec::BindJoinExec;
 pub(crate) use bind_joins::BindJoins;
 pub use bind_joins::MissingKey;
-pub(crate) use hint_scans::ScanHints;
 pub(crate) use minimum_requests::least_requests;
+pub(crate) use set_hints::SetHints;
 pub use through_bytes::FilterCounts;
 pub(crate) use through_bytes::ThroughBytes;

@@ -73,8 +73,9 @@ pub(super) struct Records {
     started: Mutex<ExecRecords>,
     /// Set to true under the lock of `started`: no POST is started afterwards.
     stopping: watch::Sender<bool>,
-    running: TaskTracker,
-    /// The number of POSTs without an outcome. `running` counts a task until shortly after that.
+    /// The tasks of the POSTs.
+    tasks: TaskTracker,
+    /// The number of POSTs without an outcome. `tasks` counts a task until shortly after that.
     unanswered: Arc<AtomicUsize>,
 }
 
@@ -99,8 +100,8 @@ pub(super) struct PendingOutcome {
 
 impl Default for Records {
     fn default() -> Self {
-        let (started, stopping, running) = (Mutex::default(), watch::Sender::default(), TaskTracker::new());
-        Self { process: random(), begin: Instant::now(), started, stopping, running, unanswered: Arc::default() }
+        let (started, stopping, tasks) = (Mutex::default(), watch::Sender::default(), TaskTracker::new());
+        Self { process: random(), begin: Instant::now(), started, stopping, tasks, unanswered: Arc::default() }
     }
 }
 
@@ -160,7 +161,7 @@ impl Records {
             }
             sender.send_replace(Some(outcome));
         };
-        self.running.spawn_on(task.in_current_span(), runtime);
+        self.tasks.spawn_on(task.in_current_span(), runtime);
         Ok(pending)
     }
 
@@ -181,8 +182,8 @@ impl Records {
             let _started = self.lock();
             self.stopping.send_replace(true);
         }
-        self.running.close();
-        self.running.wait().await;
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// Waits until `finish` is called.
@@ -193,7 +194,7 @@ impl Records {
     }
 
     /// The number of POSTs without an outcome.
-    pub(super) fn running(&self) -> usize {
+    pub(super) fn unanswered(&self) -> usize {
         self.unanswered.load(Ordering::SeqCst)
     }
 
@@ -351,7 +352,7 @@ mod tests {
             async move { records.finish().await }
         });
         records.stopped().await;
-        assert_eq!((records.running(), finishing.is_finished()), (1, false));
+        assert_eq!((records.unanswered(), finishing.is_finished()), (1, false));
         assert!(matches!(start(&records, Some(records.mint()), &Arc::default()), Err(Fault::Stopping)));
         go.notify_one();
         finishing.await.unwrap();
@@ -374,7 +375,7 @@ mod tests {
         let other = records.mint();
         start(&records, Some(other), &count).unwrap().outcome().await.unwrap();
         let kept: Vec<u64> = records.lock().by_number.keys().copied().collect();
-        assert_eq!((kept, records.running()), (vec![other.number], 1));
+        assert_eq!((kept, records.unanswered()), (vec![other.number], 1));
         go.notify_one();
 
         pending.outcome().await.unwrap();

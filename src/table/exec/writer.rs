@@ -1,8 +1,8 @@
 //! The only place that starts POSTs: one for each execution.
 //!
 //! An engine that may write has one [`Writer`]. A plan only calls it ([`Writer::call`]). A shutdown reads the number of
-//! running POSTs, and waits for them. A POST runs in its own task, so it continues if the future that waits for its row
-//! is dropped.
+//! POSTs without an outcome, and waits for them. A POST runs in its own task, so it continues if the future that waits
+//! for its row is dropped.
 //!
 //! ```text
 //! DoGet ─► CallProcedureExec ─► Writer::call ─► Records::start ─ ─ ─► task: post::post ─► API
@@ -67,8 +67,8 @@
 //!     test  exec::stopping::a_shutdown_waits_for_the_post_and_starts_no_other
 //!     test  cli::serving::a_query_that_takes_longer_ends_as_unavailable
 //!
-//! serve: the second signal            the 5 s; the process, once the        POSTs, until the writer has stopped
-//! (a SIGHUP does not count)           writer has stopped
+//! serve: the second signal            the 5 s, at once; the process, as     POSTs
+//! (a SIGHUP does not count)           soon as no POST runs
 //!     by    cli::serve::run
 //!     test  cli::exec::after_a_second_signal_a_server_still_waits_for_the_post
 //!     test  cli::exec::repeated_sighups_of_a_closed_terminal_count_once
@@ -102,7 +102,7 @@
 //!     test  exec::once::the_ticket_of_another_process_is_rejected
 //! ```
 //!
-//! A POST whose query has ended is counted by [`Writer::running`], but not listed by `Engine::queries`.
+//! A POST whose query has ended is counted by [`Writer::unanswered`], but not listed by `Engine::queries`.
 //!
 //! `oceanflight query --server` does not run the POST itself: a signal closes its stream.
 
@@ -176,9 +176,9 @@ impl Writer {
         }
     }
 
-    /// The number of running POSTs.
-    pub fn running(&self) -> usize {
-        self.records.running()
+    /// The number of POSTs without an outcome.
+    pub fn unanswered(&self) -> usize {
+        self.records.unanswered()
     }
 
     /// Rejects new POSTs from now on, and waits for the running ones.

@@ -89,7 +89,7 @@ class Account:
         return self._ask("/_demo/requests")
 
     def _ask(self, path, method="GET", body=None):
-        # Any token is accepted; each has its own rate limit.
+        # Any token is accepted.
         headers = {"authorization": "Bearer dop_v1_tests"}
         request = urllib.request.Request(self.url + path, body, headers, method=method)
         with urllib.request.urlopen(request, timeout=20) as answer:

@@ -1,7 +1,7 @@
 """DuckDB as an oracle: the same statements in the server and in DuckDB, over the account's rows.
 
-The server returns the same rows as DuckDB, or an error with a hint. tests/interop/run starts an account and a server
-without rate limits for this file. OCEANFLIGHT_BATTERY=6 runs six times as many statements.
+The server returns the same rows as DuckDB, or an error with a hint. tests/interop/run starts both
+without rate limits. OCEANFLIGHT_BATTERY=6 runs six times as many statements.
 """
 
 import collections

@@ -320,7 +320,7 @@ class TestMany:
         with connection.cursor() as cursor, pytest.raises(ProgrammingError) as error:
             cursor.executemany("SELECT CAST(? AS BIGINT)", [(1,), (2,)])
 
-        assert "no update" in readable(error)
+        assert "not an update" in readable(error)
 
 
 class TestFrames:
@@ -365,14 +365,14 @@ class TestRejected:
         [
             ("@type='convert'", "needs `image_id`", "@image_id='62137902', @type='convert'"),
             ("@image_id='7', @type='transfer'", "needs `region`", "@image_id='7', @type='transfer', @region="),
-            ("@image_id='7', @typ='convert'", "no `typ`", "did you mean `type`?"),
+            ("@image_id='7', @typ='convert'", "no parameter `typ`", "did you mean `type`?"),
             ("@image_id='7', @type='transfr', @region='nyc3'", "`transfr`", "@type='transfer', @region='nyc3'"),
             ("@image_id='seven', @type='convert'", "`seven`", "@type='convert'"),
             ("@image_id=true, @type='convert'", "`true`", "@type='convert'"),
             ("@image_id='7', @type='convert', @region='nyc3'", "`region`", "@image_id='7', @type='convert'"),
             ("@image_id='7', @image_id='8', @type='convert'", "twice", "@type='convert'"),
-            ("@image_id='7' @@json='[1]'", "no object", "@image_id='7', @type='convert'"),
-            ("@image_id='7' @@json='{'", "no object", "@image_id='7', @type='convert'"),
+            ("@image_id='7' @@json='[1]'", "not an object", "@image_id='7', @type='convert'"),
+            ("@image_id='7' @@json='{'", "not an object", "@image_id='7', @type='convert'"),
             ("@image_id='7' @@json='{\"size\": 1}'", "`size`", "@type"),
             ("@image_id='7', @type='convert' @@json='{\"type\": \"transfer\"}'", "`transfer`", "@type='convert'"),
         ],
@@ -690,7 +690,7 @@ class TestFlight:
 
     @pytest.mark.parametrize("sql", ["SELECT 1", "SHOW METHODS", f"EXPLAIN {transfer(7, 'nyc3')}"])
     def test_a_statement_with_rows_is_not_an_update(self, client, sent, sql):
-        with pytest.raises(pyarrow.ArrowInvalid, match="no update"):
+        with pytest.raises(pyarrow.ArrowInvalid, match="not an update"):
             self.update(client, wire.statement_update(sql))
         assert sent() == 0
 

@@ -25,25 +25,25 @@ use crate::table::{Accounts, ResourceScan};
 
 /// Sets the hints of scans, and the row count of the nearest LIMIT above each bind join.
 #[derive(Debug)]
-pub(crate) struct ScanHints {
+pub(crate) struct SetHints {
     accounts: Arc<Accounts>,
 }
 
-impl ScanHints {
+impl SetHints {
     /// `accounts` have the lengths that lists had when they were last read, for estimates.
     pub(crate) fn new(accounts: Arc<Accounts>) -> Self {
         Self { accounts }
     }
 }
 
-impl PhysicalOptimizerRule for ScanHints {
+impl PhysicalOptimizerRule for SetHints {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         let tables = TableUses::of(&plan);
         Pass { accounts: &self.accounts, tables, keys: HashMap::new() }.hinted(plan, None)
     }
 
     fn name(&self) -> &str {
-        "ScanHints"
+        "SetHints"
     }
 
     fn schema_check(&self) -> bool {
