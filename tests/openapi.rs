@@ -359,8 +359,7 @@ mod comparer {
         assert_eq!(
             listed("columns.title.nullable", "Untitled."),
             [
-                "library.compute.books: at `columns.title.nullable` a difference is listed, \
-                 and there is none: take it out",
+                "library.compute.books: a difference at `columns.title.nullable` is listed, but there is none: remove it",
                 "library.compute.books: `methods.books_list.paged`: the document has `page` and `per_page`, \
                  the declaration no pages; correct it, or list the place with the reason",
             ]
