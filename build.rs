@@ -30,13 +30,12 @@ fn compile_protos() -> Result<(), Failure> {
 /// below `root` without its extension.
 fn embed(root: &str, extension: &str, output: &str) -> Result<(), Failure> {
     println!("cargo:rerun-if-changed={root}");
-    let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let mut source = String::from("&[\n");
     for file in files_under(Path::new(root), extension)? {
         let name = file.strip_prefix(root)?.with_extension("");
         let name = name.to_str().ok_or("a file's name is not UTF-8")?.replace('\\', "/");
-        let path = manifest.join(&file);
-        writeln!(source, "    ({name:?}, include_str!({path:?})),")?;
+        let path = Path::new("/").join(&file);
+        writeln!(source, "    ({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),")?;
     }
     source.push_str("]\n");
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join(output), source)?;
@@ -82,11 +81,9 @@ fn commit() -> Option<String> {
     if fs::canonicalize(root).ok()? != fs::canonicalize(env::var_os("CARGO_MANIFEST_DIR")?).ok()? {
         return None;
     }
-    // Each commit and checkout appends a line to the reflog.
-    let reflog = git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|path| Path::new(path).exists());
-    if let Some(path) = reflog {
-        println!("cargo:rerun-if-changed={path}");
-    }
+    // Each commit and checkout appends a line to the reflog. Without one, the script runs at each build: a path that does
+    // not exist counts as changed.
+    println!("cargo:rerun-if-changed={}", git(&["rev-parse", "--git-path", "logs/HEAD"])?);
     git(&["rev-parse", "--short=9", "HEAD"])
 }
 

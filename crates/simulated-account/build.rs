@@ -12,13 +12,12 @@ const ROOT: &str = "fixtures";
 /// its extension.
 fn main() -> Result<(), Failure> {
     println!("cargo:rerun-if-changed={ROOT}");
-    let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let mut source = String::from("&[\n");
     for file in json_files_under(Path::new(ROOT))? {
         let name = file.strip_prefix(ROOT)?.with_extension("");
         let name = name.to_str().ok_or("a file's name is not UTF-8")?.replace('\\', "/");
-        let path = manifest.join(&file);
-        writeln!(source, "    ({name:?}, include_str!({path:?})),")?;
+        let path = Path::new("/").join(&file);
+        writeln!(source, "    ({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),")?;
     }
     source.push_str("]\n");
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("fixtures.rs"), source)?;

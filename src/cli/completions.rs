@@ -28,10 +28,7 @@ pub(super) fn run(arguments: &CompletionsArgs, console: &mut Console) -> Result<
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "oceanflight", &mut script);
     let mut output = Output::stdout(&mut *console.stdout);
-    match output.write_all(&script) {
-        Ok(()) => output.keep()?,
-        Err(_) if output.is_closed() => {}
-        Err(source) => return Err(output.take_fault().unwrap_or(Error::Output { file: None, source }).into()),
-    }
+    let written = output.write_all(&script);
+    output.finish(written, |source| Error::Output { file: None, source })?;
     Ok(Exit::Done)
 }

@@ -73,12 +73,17 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Returns the table of docs/errors.md, in Markdown: the kinds of errors, with their gRPC codes and exit codes.
+/// Returns the tables of docs/errors.md, in Markdown: the kinds of errors with their gRPC codes and exit codes, and the
+/// meaning of each exit code.
 pub fn reference() -> String {
     let mut table = "| kind | gRPC code | exit code | meaning |\n|---|---|---|---|\n".to_owned();
     for kind in Kind::ALL {
         let (code, exit) = (flight::code_name(kind), Exit::of(kind).code());
         writeln!(table, "| {kind:?} | {code} | {exit} | {} |", kind.meaning()).expect("a String accepts everything");
+    }
+    table.push_str("\n| exit code | meaning |\n|---|---|\n");
+    for (exit, meaning) in TABLE {
+        writeln!(table, "| {} | {meaning} |", exit.code()).expect("a String accepts everything");
     }
     table
 }

@@ -45,10 +45,6 @@ impl<const N: usize> TextTable<N> {
             rows.write(&batch)?;
             rows.finish()
         });
-        match written {
-            Ok(()) => Ok(output.keep()?),
-            Err(_) if output.is_closed() => Ok(()),
-            Err(source) => Err(output.take_fault().unwrap_or(Error::Encode { format, source }).into()),
-        }
+        Ok(output.finish(written, |source| Error::Encode { format, source })?)
     }
 }

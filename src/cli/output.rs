@@ -83,6 +83,16 @@ impl<'a> Output<'a> {
         self.fault.take().map(|source| Error::Output { file, source })
     }
 
+    /// Ends the output. If all bytes were `written`, the output is complete; a pipe that its reader has closed is not an
+    /// error. `failed` makes an error that the destination did not cause.
+    pub(super) fn finish<E>(mut self, written: Result<(), E>, failed: impl FnOnce(E) -> Error) -> Result<(), Error> {
+        match written {
+            Ok(()) => self.keep(),
+            Err(_) if self.is_closed() => Ok(()),
+            Err(source) => Err(self.take_fault().unwrap_or_else(|| failed(source))),
+        }
+    }
+
     /// Completes the output: the file exists after this.
     pub(super) fn keep(self) -> Result<(), Error> {
         let (file, kept) = match self.target {

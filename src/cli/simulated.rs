@@ -1,6 +1,5 @@
 //! The flags of the simulated account, for `demo` and for commands with `--demo`.
 
-use std::fmt;
 use std::time::Duration;
 
 use clap::Args;
@@ -89,30 +88,14 @@ impl Simulated {
 }
 
 /// Why there is no simulated account.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum SimulatedError {
     /// One of its flags without `--demo`.
+    #[error("`{flag}` is for a simulated account")]
     WithoutDemo { flag: &'static str },
     /// It does not start.
+    #[error(transparent)]
     Start(StartError),
-}
-
-impl fmt::Display for SimulatedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::WithoutDemo { flag } => write!(f, "`{flag}` is for a simulated account"),
-            Self::Start(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for SimulatedError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::WithoutDemo { .. } => None,
-            Self::Start(error) => error.source(),
-        }
-    }
 }
 
 impl Failure for SimulatedError {

@@ -1,7 +1,5 @@
 //! Replaces `simulated` in a build without the feature `demo`: there is no simulated account, and none of its flags.
 
-use std::fmt;
-
 use clap::Args;
 
 use crate::api;
@@ -31,16 +29,9 @@ impl Simulated {
 }
 
 /// `--demo` in a build without it.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("`--demo` needs a build with the feature `demo`")]
 pub(super) struct SimulatedError;
-
-impl fmt::Display for SimulatedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("`--demo` needs a build with the feature `demo`")
-    }
-}
-
-impl std::error::Error for SimulatedError {}
 
 impl Failure for SimulatedError {
     fn kind(&self) -> Kind {

@@ -57,7 +57,7 @@ fn a_wrong_flag_or_setting_exits_with_2() {
         (&["query", "--format", "xml", "SELECT 1"], "[possible values: table, csv, json, jsonl, arrow, parquet]"),
         (&["query", "--query-timeout", "soon", "SELECT 1"], "--query-timeout takes a duration with its unit"),
         (&["query", "--latency", "1s", "SELECT 1"], "`--latency` is for a simulated account\nhint: add `--demo`"),
-        (&["query", "--demo", "--fault", "explode", "SELECT 1"], "`explode` is no part of a fault"),
+        (&["query", "--demo", "--fault", "explode", "SELECT 1"], "`explode` is not a part of a fault"),
         (&["query", "--demo", "--total", "62137902", "SELECT 1"], "ID=COUNT"),
         (&["query", "--output", "rows.xlsx", "SELECT 1"], "the extension of rows.xlsx is not a known format"),
         (&["query", "--output", "/nowhere/rows.csv", "SELECT 1"], "/nowhere/rows.csv cannot be written: "),

@@ -15,7 +15,6 @@
 //! GET /v2/images set=/images/0/id "seven"
 //! ```
 
-use std::fmt;
 use std::str::FromStr;
 
 use crate::fault::{Condition, Effect, Fault};
@@ -60,13 +59,19 @@ const TEST_EFFECTS: &[&str] = &[
 const CONDITIONS: &str = "page=N, skip=N, times=N";
 
 /// Why a text is not a fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
     /// An unknown word.
+    #[error("`{0}` is not a part of a fault; {form}", form = form())]
     UnknownWord(String),
     /// An effect that this build does not have.
+    #[error(
+        "`{0}` needs a build with the feature `faults`\n\
+         hint: build with `cargo build --features faults`, or use `status=CODE`"
+    )]
     NeedsFeature(String),
     /// A known word with a missing or invalid value.
+    #[error("`{word}` needs {wanted}")]
     Value {
         /// The word as written.
         word: String,
@@ -74,34 +79,21 @@ pub enum FaultError {
         wanted: &'static str,
     },
     /// A second effect.
+    #[error("`{0}` is a second effect: write two faults")]
     TwoEffects(String),
     /// No effect.
+    #[error("the fault has no effect; {}", form())]
     NoEffect,
 }
 
-impl fmt::Display for FaultError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownWord(word) => write!(f, "`{word}` is no part of a fault")?,
-            Self::NeedsFeature(word) => {
-                return write!(
-                    f,
-                    "`{word}` needs a build with the feature `faults`\n\
-                     hint: build with `cargo build --features faults`, or use `status=CODE`"
-                );
-            }
-            Self::Value { word, wanted } => return write!(f, "`{word}` needs {wanted}"),
-            Self::TwoEffects(word) => {
-                return write!(f, "`{word}` is a second effect: write two faults");
-            }
-            Self::NoEffect => f.write_str("the fault has no effect")?,
-        }
-        write!(f, "; a fault is [METHOD] [PATH] [{CONDITIONS}] and one of:")?;
-        known_effects().try_for_each(|(form, meaning)| write!(f, "\n  {form:<22} {meaning}"))
+/// The form of a fault, for an error.
+fn form() -> String {
+    let mut text = format!("a fault is [METHOD] [PATH] [{CONDITIONS}] and one of:");
+    for (form, meaning) in known_effects() {
+        text.push_str(&format!("\n  {form:<22} {meaning}"));
     }
+    text
 }
-
-impl std::error::Error for FaultError {}
 
 fn known_effects() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
     #[cfg(feature = "faults")]

@@ -6,7 +6,6 @@
 //! `"now-90s"` or `"now+2m"` for a time relative to the start of the account.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::de::{Error as _, IgnoredAny};
@@ -18,9 +17,10 @@ use crate::rows::{id_text, time};
 static FIXTURES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/fixtures.rs"));
 
 /// Why an account cannot be created.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A fixture that cannot be parsed.
+    #[error("the fixture `{name}` cannot be read")]
     Fixture {
         /// Its path below `fixtures`, without `.json`.
         name: String,
@@ -28,6 +28,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A fixture names a row or a table that does not exist.
+    #[error("the fixture `{name}` names `{reference}`, which is in no fixture")]
     Missing {
         /// The fixture.
         name: String,
@@ -35,33 +36,11 @@ pub enum Error {
         reference: String,
     },
     /// A [`Total`](crate::Total) for a list that does not exist.
+    #[error("`{list}` is neither a table nor an id such as an image's")]
     Total {
         /// The list's name as given.
         list: String,
     },
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fixture { name, .. } => write!(f, "the fixture `{name}` cannot be read"),
-            Self::Missing { name, reference } => {
-                write!(f, "the fixture `{name}` names `{reference}`, which is in no fixture")
-            }
-            Self::Total { list } => {
-                write!(f, "`{list}` is neither a table nor an id such as an image's")
-            }
-        }
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Fixture { source, .. } => Some(source),
-            Self::Missing { .. } | Self::Total { .. } => None,
-        }
-    }
 }
 
 /// One file.

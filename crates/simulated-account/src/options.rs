@@ -1,6 +1,5 @@
 //! How a simulated account is configured. The defaults are the real API's values.
 
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -86,16 +85,9 @@ impl Total {
 }
 
 /// A text that is not a [`Total`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not of the form ID=COUNT, such as 62137902=1000")]
 pub struct TotalError(String);
-
-impl fmt::Display for TotalError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not of the form ID=COUNT, such as 62137902=1000", self.0)
-    }
-}
-
-impl std::error::Error for TotalError {}
 
 impl FromStr for Total {
     type Err = TotalError;

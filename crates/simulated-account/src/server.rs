@@ -1,6 +1,5 @@
 //! Serves an account over HTTP, until a signal or until a test drops it.
 
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -88,30 +87,14 @@ impl Drop for Running {
 }
 
 /// Why a [`Running`] could not start.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The options are invalid.
-    Account(Error),
+    #[error("the simulated account cannot be set up")]
+    Account(#[source] Error),
     /// No port to listen on.
-    Listen(io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Account(_) => "the simulated account cannot be set up",
-            Self::Listen(_) => "the simulated account has no port",
-        })
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Account(error) => Some(error),
-            Self::Listen(error) => Some(error),
-        }
-    }
+    #[error("the simulated account has no port")]
+    Listen(#[source] io::Error),
 }
 
 #[cfg(test)]

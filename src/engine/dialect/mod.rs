@@ -122,7 +122,7 @@ impl VisitorMut for DialectTranslator<'_> {
             }
             Expr::Identifier(name) if name.value.starts_with("@@") => ControlFlow::Break(Fault::Dialect {
                 written: name.value.clone(),
-                instead: "`SELECT version()` tells the version of the engine; `SHOW ALL` its settings".into(),
+                instead: "`SELECT version()` returns the version of the engine, `SHOW ALL` its settings".into(),
             }),
             _ => ControlFlow::Continue(()),
         }

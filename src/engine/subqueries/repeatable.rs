@@ -26,7 +26,9 @@ pub(super) fn check_repeatable(left: &Expr, subquery: &LogicalPlan) -> Result<()
             && !is_limit_of_joins(limit)
             && !is_total(limit)
         {
-            return Err(refused(Fault::Unrepeatable { why: "a LIMIT without an ORDER BY that tells all rows apart" }));
+            return Err(refused(Fault::Unrepeatable {
+                why: "a LIMIT without an ORDER BY that distinguishes all rows",
+            }));
         }
         if node.expressions().iter().any(Expr::is_volatile) {
             return Err(refused(Fault::Unrepeatable { why: "a volatile function" }));

@@ -7,7 +7,7 @@
 // error responses that no valid request causes are injected into the account as faults.
 
 const [proxy, account] = process.argv.slice(2);
-const token = "dop_v1_prism"; // any token is accepted; each has its own rate limit
+const token = "dop_v1_prism"; // any token is accepted
 const IMAGE = 62137902;
 const ACTION = 36804636;
 const ACTIONS = 366;

@@ -30,7 +30,7 @@ REJECTED = {
         21,
         "`x = (SELECT v FROM r WHERE r.id = l.k)`: nothing tells that an id is there once",
     ),
-    "the subquery has to be read more than once, and a LIMIT without an ORDER BY that tells all rows apart may return"
+    "the subquery has to be read more than once, and a LIMIT without an ORDER BY that distinguishes all rows may return"
     " different rows each time": (
         8,
         "IN asks for the rows and for the NULLs, and the LIMIT's order is by a column that is not selected",

@@ -14,7 +14,7 @@ HTTP = {"enforce_https": False}
 
 @pytest.fixture(scope="module")
 def client(demo):
-    # Any token is accepted; each has its own rate limit.
+    # Any token is accepted.
     with pydo.Client("dop_v1_pydo", endpoint=demo) as client:
         yield client
 
