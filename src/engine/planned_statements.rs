@@ -32,7 +32,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::sql::parser::Statement as Ast;
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, TableFactor, Visit, Visitor, visit_expressions};
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, TableFactor, Visitor};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
@@ -163,13 +163,13 @@ pub(super) fn computes_while_planned(ast: &Ast) -> bool {
                 _ => ControlFlow::Continue(()),
             };
             match table {
-                TableFactor::Table { args: Some(args), .. } => visit_expressions(args, calls),
-                TableFactor::Function { args, .. } => visit_expressions(args, calls),
+                TableFactor::Table { args: Some(args), .. } => sql::visit_expressions(args, calls),
+                TableFactor::Function { args, .. } => sql::visit_expressions(args, calls),
                 _ => ControlFlow::Continue(()),
             }
         }
     }
-    sql::statement_of(ast).is_some_and(|statement| statement.visit(&mut FunctionCalls).is_break())
+    sql::statement_of(ast).is_some_and(|statement| sql::visit(statement, &mut FunctionCalls).is_break())
 }
 
 /// Facts about a plan that are found in its nodes and expressions.

@@ -9,7 +9,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as Ast;
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Ident, SetExpr, Statement, Value, visit_expressions_mut};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Ident, SetExpr, Statement, Value};
 
 use super::exec_plan::{Found, find_method, full_name};
 use super::fault::{Fault, from_datafusion};
@@ -124,7 +124,7 @@ fn text(value: &str) -> String {
 /// The filter with the list's column names in their exact spelling: `sqlverb` becomes `SQLVerb`.
 fn with_exact_spelling(filter: &Expr, columns: &[(&str, &str)]) -> Expr {
     let mut filter = filter.clone();
-    let _ = visit_expressions_mut(&mut filter, |expr| {
+    let _ = sql::visit_expressions_mut(&mut filter, |expr| {
         if let Expr::Identifier(ident) = expr
             && ident.quote_style.is_none()
             && let Some((name, _)) = columns.iter().find(|(name, _)| name.eq_ignore_ascii_case(&ident.value))

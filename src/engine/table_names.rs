@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as Ast;
-use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Query, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Query, VisitorMut};
 
 use super::Fault;
 use crate::resource::{Registry, Resource};
-use crate::sql::{identifier, statement_of_mut};
+use crate::sql::{identifier, statement_of_mut, visit_mut};
 
 /// Replaces each bare name of a table that only another service has by the table's full name.
 ///
@@ -17,7 +17,7 @@ use crate::sql::{identifier, statement_of_mut};
 /// [`Fault::AmbiguousTable`]
 pub(super) fn complete(state: &SessionState, registry: &Registry, ast: &mut Ast) -> Result<(), Fault> {
     let completer = &mut NameCompleter { state, registry, scopes: Vec::new() };
-    match statement_of_mut(ast).map(|statement| statement.visit(completer)) {
+    match statement_of_mut(ast).map(|statement| visit_mut(statement, completer)) {
         Some(ControlFlow::Break(fault)) => Err(fault),
         Some(ControlFlow::Continue(())) | None => Ok(()),
     }

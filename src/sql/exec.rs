@@ -28,10 +28,12 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Value, ValueWithSpan, visit_expressions};
+use datafusion::sql::sqlparser::ast::{Expr, Value, ValueWithSpan};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 
-use super::{Fault, expect_end, identifier, parse_name, parser, significant, syntax_error, without_words};
+use super::{
+    Fault, expect_end, identifier, parse_name, parser, significant, syntax_error, visit_expressions, without_words,
+};
 
 /// A call of a procedure.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,6 +8,7 @@ mod exec;
 mod fault;
 mod placeholders;
 mod show;
+mod visit;
 
 use std::collections::VecDeque;
 
@@ -22,6 +23,7 @@ pub use exec::{Argument, Exec, Wait};
 pub use fault::Fault;
 use placeholders::{check_placeholders, has_misplaced_parameter, number_parameters};
 pub use show::{Describe, Show, ShowKind, Thing};
+pub use visit::{visit, visit_expressions, visit_expressions_mut, visit_mut};
 
 /// One SQL statement, parsed.
 #[derive(Clone, Debug)]

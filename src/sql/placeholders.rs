@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as Ast;
-use datafusion::sql::sqlparser::ast::{Value, ValueWithSpan, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Value, ValueWithSpan, Visitor};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::{Fault, statement_of};
+use super::{Fault, statement_of, visit};
 
 /// Replaces each `?` by `$n`, and returns the number of parameters. It works on tokens, so a `?` in a string or a
 /// comment is left alone.
@@ -55,7 +55,7 @@ fn keyword(token: &Token) -> Keyword {
 /// Rejects placeholders with other names in the tree. The parser makes the placeholder `:name` of two tokens, so
 /// [`number_parameters`] does not see it.
 pub(super) fn check_placeholders(ast: &Ast) -> Result<(), Fault> {
-    match statement_of(ast).map(|statement| statement.visit(&mut Placeholders)) {
+    match statement_of(ast).map(|statement| visit(statement, &mut Placeholders)) {
         Some(ControlFlow::Break(fault)) => Err(fault),
         Some(ControlFlow::Continue(())) | None => Ok(()),
     }

@@ -2,11 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{
-    Expr, Fetch, LimitClause, Query, SetExpr, Top, TopQuantity, Value, visit_expressions,
-};
+use datafusion::sql::sqlparser::ast::{Expr, Fetch, LimitClause, Query, SetExpr, Top, TopQuantity, Value};
 
 use crate::engine::Fault;
+use crate::sql::visit_expressions;
 
 /// Rewrites `FETCH FIRST 3 ROWS ONLY` to a LIMIT.
 pub(super) fn limit_of_fetch(query: &mut Query) -> Result<(), Fault> {

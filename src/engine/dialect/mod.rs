@@ -23,10 +23,10 @@ use std::ops::ControlFlow;
 
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as Ast;
-use datafusion::sql::sqlparser::ast::{Expr, Query, Statement, TableFactor, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{Expr, Query, Statement, TableFactor, VisitorMut};
 
 use super::Fault;
-use crate::sql::statement_of_mut;
+use crate::sql::{statement_of_mut, visit_mut};
 
 /// Rewrites a statement to DataFusion's dialect.
 ///
@@ -35,7 +35,7 @@ use crate::sql::statement_of_mut;
 pub(super) fn translate(state: &SessionState, ast: &mut Ast) -> Result<(), Fault> {
     let Some(statement) = statement_of_mut(ast) else { return Ok(()) };
     check_statement(statement)?;
-    match statement.visit(&mut DialectTranslator { state }) {
+    match visit_mut(statement, &mut DialectTranslator { state }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(fault) => Err(fault),
     }

@@ -2,9 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Function, Select, SelectItem, visit_expressions};
+use datafusion::sql::sqlparser::ast::{Expr, Function, Select, SelectItem};
 
 use crate::engine::Fault;
+use crate::sql::visit_expressions;
 
 /// Whether an expression refers to a column.
 pub(super) fn refers_to_columns(expr: &Expr) -> bool {

@@ -18,10 +18,10 @@ use datafusion::logical_expr::{
 use datafusion::sql::parser::Statement as Ast;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, Expr as SqlExpr, Function, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    Value, VisitMut, VisitorMut, visit_expressions,
+    Value, VisitorMut,
 };
 
-use crate::sql::{statement_of, statement_of_mut};
+use crate::sql::{statement_of, statement_of_mut, visit_expressions, visit_mut};
 
 /// The function of a parameter. It is replaced by a literal before the plan runs.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -118,7 +118,7 @@ fn parameter_number(expr: &Expr) -> Option<usize> {
 /// Replaces `$1` by `"$1"()`.
 pub(super) fn replace_placeholders(ast: &mut Ast) {
     if let Some(statement) = statement_of_mut(ast) {
-        let _ = statement.visit(&mut PlaceholderReplacer);
+        let _ = visit_mut(statement, &mut PlaceholderReplacer);
     }
 }
 

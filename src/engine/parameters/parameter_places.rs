@@ -10,14 +10,14 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement as Ast;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
-    Interval, OrderByExpr, OrderByKind, Query, Select, TableFactor, TypedString, Value, ValueWithSpan, Visit, VisitMut,
-    VisitorMut, WindowFrameBound, WindowType, visit_expressions,
+    Interval, OrderByExpr, OrderByKind, Query, Select, TableFactor, TypedString, Value, ValueWithSpan, Visit,
+    VisitorMut, WindowFrameBound, WindowType,
 };
 
 use super::interval_parameters;
 use super::series_parameters;
 use crate::engine::fault::Fault;
-use crate::sql::{identifier, statement_of_mut};
+use crate::sql::{identifier, statement_of_mut, visit_expressions, visit_mut};
 
 /// Rewrites or rejects the places of parameters, in a statement that still has placeholders.
 ///
@@ -25,7 +25,7 @@ use crate::sql::{identifier, statement_of_mut};
 /// [`Fault::ParameterPlace`]
 pub(super) fn prepare(ast: &mut Ast) -> Result<(), Fault> {
     let Some(statement) = statement_of_mut(ast) else { return Ok(()) };
-    match statement.visit(&mut PlaceChecker) {
+    match visit_mut(statement, &mut PlaceChecker) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(fault) => Err(fault),
     }
