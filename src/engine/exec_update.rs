@@ -34,9 +34,11 @@ impl Engine {
     /// As [`Engine::ticket`], before anything is sent; [`Fault::Row`], if one of several rows fails.
     pub async fn update(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<usize> {
         let query = self.begin(principal, sql);
-        let statement = self.statement(&query).await?;
         let (engine, bound, planned) = (self.clone(), bound.cloned(), Arc::clone(&query));
-        let planning = async move { engine.update_plans(&statement, bound.as_ref(), planned).await };
+        let planning = async move {
+            let statement = engine.planned_statement(&planned).await?;
+            engine.update_plans(&statement, bound.as_ref(), planned).await
+        };
         let UpdatePlans { plans, id, context } = self.on_plan_thread(&query, planning.boxed()).await?;
         let (of, mut done) = (plans.len(), Vec::new());
         for (at, plan) in plans.into_iter().enumerate() {

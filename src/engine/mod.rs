@@ -112,16 +112,24 @@ impl Default for Options {
     }
 }
 
-/// The DataFusion session that all queries share.
+/// The DataFusion session that all queries share, and the plans that were made with it.
 struct Session {
     context: SessionContext,
     /// The state at the start. Physical plans of statements that do not depend on the time are made with it. Other
     /// physical plans, and all logical plans, are made with a copy that has the current time.
     state: SessionState,
+    statements: Statements,
+    tickets: Tickets,
 }
 
-/// The session behind a trait object. Otherwise the compiler proves for each future that holds an engine that
-/// DataFusion's whole session is `Send`, which was half of the compile time.
+/// The session behind a trait object.
+///
+/// DataFusion's plans, expressions and sessions contain each other, and the compiler needs about half a second to prove
+/// that they are `Send`. It keeps the proof, except in a function with where clauses, which each method under
+/// `async_trait` is: there it proves it again for each future. So a future that other layers hold must not show a plan
+/// in its type: it holds trait objects and [`BoxFuture`]s. A variable that was borrowed before an await counts as held,
+/// even if it is moved before the await. Without this rule, proofs were 60 of the 67 seconds that the compiler needed to
+/// check this crate.
 type SharedSession = Arc<dyn Deref<Target = Session> + Send + Sync>;
 
 /// Plans and runs statements over an account's tables. Cheap to clone.
@@ -133,8 +141,6 @@ pub struct Engine {
     options: Options,
     /// Present if EXEC is allowed.
     writer: Option<Arc<Writer>>,
-    statements: Arc<Statements>,
-    tickets: Arc<Tickets>,
     queries: Arc<Queries>,
 }
 
@@ -187,15 +193,14 @@ impl Engine {
         let resources = Arc::new(accounts.resources());
         task_spans::follow_tasks();
         let context = session::session(&accounts, &resources, &options)?;
-        let session = Session { state: context.state(), context };
+        let session =
+            Session { state: context.state(), context, statements: Statements::default(), tickets: Tickets::default() };
         Ok(Self {
             session: Arc::new(Box::new(session)),
             accounts,
             resources,
             writer: options.writes.then(|| Writer::try_new(options.polling)).transpose()?.map(Arc::new),
             options,
-            statements: Arc::default(),
-            tickets: Arc::default(),
             queries: Arc::default(),
         })
     }
@@ -218,10 +223,10 @@ impl Engine {
     /// As [`Engine::prepare`], and if the statement provides no value for a required key of a table.
     pub async fn check(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<SchemaRef> {
         let query = self.begin(principal, sql);
-        let statement = self.statement(&query).await?;
-        self.check_writes(&statement.plan)?;
-        let (engine, bound) = (self.clone(), bound.cloned());
+        let (engine, planned, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
         let planning = async move {
+            let statement = engine.planned_statement(&planned).await?;
+            engine.check_writes(&statement.plan)?;
             engine.physical_plans(&statement, bound.as_ref()).await?;
             Ok(Arc::clone(&statement.prepared.schema))
         };
@@ -236,14 +241,14 @@ impl Engine {
     /// As [`Engine::check`].
     pub async fn ticket(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<PlannedTicket> {
         let query = self.begin(principal, sql);
-        let statement = self.statement(&query).await?;
-        self.check_writes(&statement.plan)?;
         let (engine, planned, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
         let planning = async move {
+            let statement = engine.planned_statement(&planned).await?;
+            engine.check_writes(&statement.plan)?;
             let plans = engine.physical_plans(&statement, bound.as_ref()).await?;
             let once = engine.writer.as_ref().filter(|_| statement.writes).map(|writer| writer.mint());
             let schema = Arc::clone(&statement.prepared.schema);
-            engine.tickets.keep(&TicketKey { query: &planned, bound: bound.as_ref() }, &statement, plans);
+            engine.session.tickets.keep(&TicketKey { query: &planned, bound: bound.as_ref() }, &statement, plans);
             Ok(PlannedTicket { schema, once })
         };
         self.on_plan_thread(&query, planning.boxed()).await
@@ -273,7 +278,7 @@ impl Engine {
         let (engine, planned, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
         let planning = async move {
             let key = TicketKey { query: &planned, bound: bound.as_ref() };
-            let (statement, plans) = match engine.tickets.take(&key) {
+            let (statement, plans) = match engine.session.tickets.take(&key) {
                 Some(planned) => planned,
                 None => {
                     let statement = engine.planned_statement(&planned).await?;
@@ -308,7 +313,7 @@ impl Engine {
 
     /// The numbers of statements and plans that were made so far. Those found in the cache are not counted.
     pub fn planned(&self) -> Planned {
-        self.statements.planned()
+        self.session.statements.planned()
     }
 
     /// The time limit of a query, including the time to read its parameters.
@@ -345,17 +350,20 @@ impl Engine {
     }
 
     /// Runs `planning` on the plan runtime, until the query's deadline or cancellation.
-    async fn on_plan_thread<T: Send + 'static>(
-        &self,
-        query: &Query,
+    fn on_plan_thread<'a, T: Send + 'static>(
+        &'a self,
+        query: &'a Query,
         planning: BoxFuture<'static, Result<T>>,
-    ) -> Result<T> {
-        let task = PlanTask::spawn(planning.instrument(query.span().clone()).boxed());
-        match query.unless_cancelled(timeout_at(query.deadline(), task.join())).await {
-            Ok(Ok(planned)) => planned,
-            Ok(Err(_)) => Err(Fault::Timeout(query.limits().timeout).into()),
-            Err(Cancelled) => Err(Fault::Cancelled { writes: false }.into()),
+    ) -> BoxFuture<'a, Result<T>> {
+        async move {
+            let task = PlanTask::spawn(planning.instrument(query.span().clone()).boxed());
+            match query.unless_cancelled(timeout_at(query.deadline(), task.join())).await {
+                Ok(Ok(planned)) => planned,
+                Ok(Err(_)) => Err(Fault::Timeout(query.limits().timeout).into()),
+                Err(Cancelled) => Err(Fault::Cancelled { writes: false }.into()),
+            }
         }
+        .boxed()
     }
 
     /// The context that a query's plans are executed in. It contains the query and its permission to write, for the

@@ -26,7 +26,7 @@ use crate::table;
 impl Engine {
     /// The planned statement, from the cache or planned now on the plan runtime.
     pub(super) async fn statement(&self, query: &Arc<Query>) -> Result<Arc<PlannedStatement>> {
-        if let Some(known) = self.statements.get(query.principal(), query.text()) {
+        if let Some(known) = self.session.statements.get(query.principal(), query.text()) {
             return Ok(known);
         }
         let (engine, planned_query) = (self.clone(), Arc::clone(query));
@@ -36,7 +36,7 @@ impl Engine {
     /// As [`Engine::statement`], on the current thread.
     pub(super) async fn planned_statement(&self, query: &Query) -> Result<Arc<PlannedStatement>> {
         let (principal, sql) = (query.principal(), query.text());
-        if let Some(known) = self.statements.get(principal, sql) {
+        if let Some(known) = self.session.statements.get(principal, sql) {
             return Ok(known);
         }
         let Statement { body, parameters } = sql::parse(sql)?;
@@ -49,7 +49,7 @@ impl Engine {
         let schema = wire_types::wire_schema(analysed(&state, &plan, &parameters)?.schema().as_arrow());
         let prepared = PreparedStatement { schema, parameters: parameters::client_schema(&parameters) };
         let statement = PlannedStatement::new(plan, prepared, parameters, writes, valid_for_one_call);
-        Ok(self.statements.keep(principal, sql, statement))
+        Ok(self.session.statements.keep(principal, sql, statement))
     }
 
     /// The plan, and the types of its parameters.
@@ -153,7 +153,7 @@ impl Engine {
             Some(_) => parameters::plain_values(bound, parameters)?,
             None => parameters::values(bound, parameters)?,
         };
-        self.statements.count_optimized();
+        self.session.statements.count_optimized();
         let current = (statement.validity != PlanValidity::Always).then(|| self.session.context.state());
         let state = current.as_ref().unwrap_or(&self.session.state);
         let optimized = statement.optimized(&values, |plan| optimized(state, plan)).map_err(from_datafusion)?;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
@@ -15,6 +14,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::future::{BoxFuture, FutureExt};
 
 use super::corrections::{AfterCoercion, BeforeCoercion, OuterTypes, sums};
 use super::fault::{Fault, from_datafusion, to_datafusion};
@@ -104,19 +104,35 @@ fn index_of(rules: &[Arc<dyn PhysicalOptimizerRule + Send + Sync>], name: &str) 
 #[derive(Debug)]
 struct Planner;
 
-#[async_trait]
 impl QueryPlanner for Planner {
-    async fn create_physical_plan(
-        &self,
-        plan: &LogicalPlan,
-        state: &dyn Session,
-    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+    // As `async fn` it would prove again that a plan is `Send`: see `engine::SharedSession`.
+    fn create_physical_plan<'a, 'b, 'c, 'd>(
+        &'a self,
+        plan: &'b LogicalPlan,
+        state: &'c dyn Session,
+    ) -> BoxFuture<'d, datafusion::error::Result<Arc<dyn ExecutionPlan>>>
+    where
+        'a: 'd,
+        'b: 'd,
+        'c: 'd,
+        Self: 'd,
+    {
+        physical_plan(plan, state)
+    }
+}
+
+fn physical_plan<'a>(
+    plan: &'a LogicalPlan,
+    state: &'a dyn Session,
+) -> BoxFuture<'a, datafusion::error::Result<Arc<dyn ExecutionPlan>>> {
+    async move {
         let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(CallPlanner)]);
         planner.create_physical_plan(plan, state).await.map_err(|error| match error.find_root() {
             DataFusionError::NotImplemented(_) => left_over(plan).map_or(error, to_datafusion),
             _ => error,
         })
     }
+    .boxed()
 }
 
 /// The session's options. The first account's catalog is the default catalog.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use datafusion::common::TableReference;
 
 use super::fault::from_datafusion;
 use super::{Engine, Principal, session, wire_types};
@@ -53,13 +54,12 @@ impl Engine {
     }
 
     async fn tables_of(&self, catalog: &str, schema: &str, tables: &mut Vec<TableInfo>) -> Result<()> {
-        let reference = |name: &str| datafusion::common::TableReference::full(catalog, schema, name);
-        let provider =
-            self.session.context.state_ref().read().schema_for_ref(reference("")).map_err(from_datafusion)?;
+        let reference = TableReference::full(catalog, schema, "");
+        let provider = self.session.context.state_ref().read().schema_for_ref(reference).map_err(from_datafusion)?;
         let mut names = provider.table_names();
         names.sort();
         for name in names {
-            let table = self.session.context.table_provider(reference(&name)).await.map_err(from_datafusion)?;
+            let Some(table) = provider.table(&name).await.map_err(from_datafusion)? else { continue };
             let resource = self.resources.named(&format!("{catalog}.{schema}.{name}"));
             tables.push(TableInfo {
                 catalog: catalog.to_owned(),

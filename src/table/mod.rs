@@ -50,7 +50,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -59,6 +58,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::{collect_columns, conjunction_opt};
 use datafusion::physical_plan::ExecutionPlan;
+use futures::future::{BoxFuture, FutureExt, ready};
 
 pub use account::{Account, Accounts};
 pub use catalog::catalogs;
@@ -161,7 +161,6 @@ impl ResourceTable {
     }
 }
 
-#[async_trait]
 impl TableProvider for ResourceTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(self.resource.planned_schema())
@@ -186,7 +185,27 @@ impl TableProvider for ResourceTable {
         Ok(filters.iter().map(support).collect())
     }
 
-    async fn scan(
+    // As `async fn` it would prove again that an expression is `Send`: see `engine::SharedSession`.
+    fn scan<'a, 'b, 'c, 'd, 'e>(
+        &'a self,
+        state: &'b dyn Session,
+        projection: Option<&'c Vec<usize>>,
+        filters: &'d [Expr],
+        limit: Option<usize>,
+    ) -> BoxFuture<'e, Result<Arc<dyn ExecutionPlan>>>
+    where
+        'a: 'e,
+        'b: 'e,
+        'c: 'e,
+        'd: 'e,
+        Self: 'e,
+    {
+        ready(self.planned_scan(state, projection, filters, limit)).boxed()
+    }
+}
+
+impl ResourceTable {
+    fn planned_scan(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
