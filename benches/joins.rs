@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
-use oceanflight::api::{self, Budgets, Client, limit};
+use oceanflight::api::{self, Budgets, Client, rate_limit};
 use oceanflight::engine::{self, Engine, Principal};
 use oceanflight::secret::Secret;
 use simulated_account::{Limits, Options, Running};
@@ -26,7 +26,7 @@ fn main() {
         let options = Options { latency: LATENCY, limits: Limits::off(), totals, ..Options::default() };
         let demo = Running::start(options).await.unwrap();
         let mut options = api::Options::new(demo.url().parse().unwrap(), Some(Secret::new("demo")));
-        options.limit = limit::Options::unlimited(AT_ONCE as usize);
+        options.limit = rate_limit::Options::unlimited(AT_ONCE as usize);
         let client = Client::try_new(options, &Budgets::default()).unwrap();
         let engine = Engine::try_new(client, engine::Options::default()).unwrap();
 

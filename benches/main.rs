@@ -11,7 +11,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use datafusion::prelude::{Expr, col, lit};
 use futures::TryStreamExt;
-use oceanflight::api::{self, Budgets, Client, limit};
+use oceanflight::api::{self, Budgets, Client, rate_limit};
 use oceanflight::engine::{self, Engine, Principal};
 use oceanflight::resource::{Binding, Registry, Resource, Value};
 use oceanflight::rows::Decoder;
@@ -76,7 +76,7 @@ fn query(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let demo = runtime.block_on(Running::start(stage(2_000))).unwrap();
     let mut options = api::Options::new(demo.url().parse().unwrap(), Some(Secret::new("demo")));
-    options.limit = limit::Options::unlimited(16);
+    options.limit = rate_limit::Options::unlimited(16);
     let client = Client::try_new(options, &Budgets::default()).unwrap();
     let engine = Engine::try_new(client, engine::Options::default()).unwrap();
     let mut group = criterion.benchmark_group("query");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oceanflight::api::{self, limit};
+use oceanflight::api::{self, rate_limit};
 use oceanflight::engine;
 use oceanflight::error::{Error, Kind};
 use oceanflight::secret::Secret;
@@ -294,7 +294,8 @@ async fn six_hundred_lookups_stay_within_both_windows() {
         ..demo::Options::default()
     };
     let stage = Stage::with(demo, |options| {
-        options.limit = limit::Options { per_minute: 250, minute, per_hour: 400, hour, ..limit::Options::default() };
+        options.limit =
+            rate_limit::Options { per_minute: 250, minute, per_hour: 400, hour, ..rate_limit::Options::default() };
     })
     .await;
     let ids: Vec<_> = stage.actions(IMAGE).iter().map(|action| action["id"].as_i64().unwrap()).take(600).collect();
@@ -315,8 +316,9 @@ async fn six_hundred_lookups_stay_within_both_windows() {
 async fn a_used_up_budget_is_an_error_at_once_with_the_time_when_it_is_back() {
     let demo = demo::Options { limits: Limits::off(), ..demo::Options::default() };
     let query = engine::Options { max_wait: Duration::from_secs(10), ..engine::Options::default() };
-    let few =
-        |options: &mut api::Options| options.limit = limit::Options { per_minute: 2, ..limit::Options::default() };
+    let few = |options: &mut api::Options| {
+        options.limit = rate_limit::Options { per_minute: 2, ..rate_limit::Options::default() }
+    };
     let stage = Stage::with_query(demo, few, query).await;
     stage.rows(LIST).await;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::collect;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use oceanflight::api::{Budgets, Client, limit};
+use oceanflight::api::{Budgets, Client, rate_limit};
 use oceanflight::engine::{self, Account, Engine, Principal};
 use oceanflight::error::Kind;
 use oceanflight::resource::Registry;
@@ -150,7 +150,7 @@ async fn accounts_with_one_token_share_its_budget_and_another_token_has_its_own(
         let mut options = client_options(&demo.url());
         options.token = Some(Secret::new(token));
         options.limit =
-            limit::Options { per_minute: 3, minute: Duration::from_secs(3_600), ..limit::Options::default() };
+            rate_limit::Options { per_minute: 3, minute: Duration::from_secs(3_600), ..rate_limit::Options::default() };
         Account::digitalocean(Client::try_new(options, &budgets).unwrap()).named(name)
     };
     let accounts = vec![account("first", "one"), account("second", "one"), account("third", "other")];

@@ -8,7 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::limit::{Limiter, Permit, RateLimitHeaders};
+use super::rate_limit::{Limiter, Permit, RateLimitHeaders};
 use super::{Attempt, Body, Exchange, Fault, Observer, Request, RequestScope, Sent};
 use crate::query::RequestLimitReached;
 
@@ -94,7 +94,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::api::limit::Options;
+    use crate::api::rate_limit::Options;
     use crate::api::scope::scope_within;
     use crate::api::test_double::{Double, Step, get, send};
     use crate::query::Limits;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use url::Url;
 
-use super::limit::{self, Limiter};
+use super::rate_limit::{self, Limiter};
 use crate::secret::Secret;
 
 /// The budgets of a process, one for each base URL and token. [`super::Client::try_new`] takes its budget from here, so
@@ -25,7 +25,7 @@ pub struct Budgets {
 
 impl Budgets {
     /// Returns the budget of this token, with limits at least as strict as `options`.
-    pub(super) fn limiter(&self, base_url: &Url, token: &Secret, options: &limit::Options) -> Arc<Limiter> {
+    pub(super) fn limiter(&self, base_url: &Url, token: &Secret, options: &rate_limit::Options) -> Arc<Limiter> {
         // `https://a.b/c/` is the same API as `https://a.b/c`.
         let key = self.hasher.hash_one((base_url.as_str().trim_end_matches('/'), token.expose()));
         let mut limiters = self.limiters.lock().expect("nothing panics while it is held");
@@ -49,7 +49,7 @@ mod tests {
 
     use super::*;
     use crate::api::client::layers;
-    use crate::api::limit::RateLimitHeaders;
+    use crate::api::rate_limit::RateLimitHeaders;
     use crate::api::scope::a_scope;
     use crate::api::test_double::{Double, Step, get};
     use crate::api::{Client, Options};
@@ -134,7 +134,7 @@ mod tests {
     fn a_budget_is_dropped_with_its_last_client_and_keeps_no_token() {
         let budgets = Budgets::default();
         let limiter = |token: &str| {
-            let options = limit::Options::default();
+            let options = rate_limit::Options::default();
             budgets.limiter(&"https://a.b".parse().unwrap(), &Secret::new(token), &options)
         };
         let (first, again) = (limiter("dop_v1_hidden"), limiter("dop_v1_hidden"));

@@ -12,9 +12,9 @@ use url::Url;
 use super::base_url::check_base_url;
 use super::budget_layer::Budgeted;
 use super::http_layer::Http;
-use super::limit::Limiter;
+use super::rate_limit::Limiter;
 use super::retry_layer::Retrying;
-use super::{Attempt, Body, Budgets, Exchange, Fault, Request, RequestScope, Sent, limit, retry};
+use super::{Attempt, Body, Budgets, Exchange, Fault, Request, RequestScope, Sent, rate_limit, retry};
 use crate::secret::Secret;
 
 /// The settings of a [`Client`].
@@ -31,7 +31,7 @@ pub struct Options {
     /// Which requests are retried, and when.
     pub retry: retry::Options,
     /// The budget of the token. If another client of the token has other limits, the stricter ones apply.
-    pub limit: limit::Options,
+    pub limit: rate_limit::Options,
     /// Fixes the random part of pauses, for tests.
     pub seed: Option<u64>,
 }
@@ -45,7 +45,7 @@ impl Options {
             attempt_timeout: Duration::from_secs(60),
             max_body_bytes: 64 << 20,
             retry: retry::Options::default(),
-            limit: limit::Options::default(),
+            limit: rate_limit::Options::default(),
             seed: None,
         }
     }

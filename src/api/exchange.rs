@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use super::limit::RateLimitHeaders;
+use super::rate_limit::RateLimitHeaders;
 use super::{Body, Fault, Head, Request, RequestLine, RequestScope};
 
 /// A layer of the client. Every layer except the lowest one holds the layer below and passes calls on to it.

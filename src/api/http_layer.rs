@@ -180,7 +180,7 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::*;
-    use crate::api::limit::RateLimitHeaders;
+    use crate::api::rate_limit::RateLimitHeaders;
     use crate::api::scope::a_scope;
     use crate::api::test_double::{get, post};
 

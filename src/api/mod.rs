@@ -19,7 +19,7 @@
 //! - [`Client`]: one account's connection to the API. Cheap to clone.
 //! - [`RequestScope`]: the query and the scan that requests are sent for.
 //! - [`page`]: reads a list's pages in parallel and returns them in order. [`Extent`]: where the list ends.
-//! - [`limit`]: a token's budget of requests, and the requests in flight. [`Budgets`]: which clients share a budget.
+//! - [`rate_limit`]: a token's budget of requests, and the requests in flight. [`Budgets`]: which clients share a budget.
 //! - [`retry`]: which requests are retried, and when.
 //!
 //! This module knows no table, no column and no SQL.
@@ -32,9 +32,9 @@ mod client;
 mod exchange;
 mod fault;
 mod http_layer;
-pub mod limit;
 mod list_extent;
 pub mod page;
+pub mod rate_limit;
 mod read_ahead;
 mod request;
 mod response;

@@ -9,7 +9,7 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use serde::Deserialize;
 
 use super::body::{Head, NotAnObject};
-use super::limit::RateLimitHeaders;
+use super::rate_limit::RateLimitHeaders;
 use super::{Body, Fault, RequestLine};
 
 /// Status and headers of a response.

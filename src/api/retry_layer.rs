@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use super::budget_layer::used_up;
-use super::limit::RateLimitHeaders;
+use super::rate_limit::RateLimitHeaders;
 use super::{Attempt, Body, Exchange, Fault, Observer, Request, Sent, retry};
 
 /// Retries temporary errors after a pause; a POST only if it was certainly not executed.

@@ -10,7 +10,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep};
 
-use super::limit::RateLimitHeaders;
+use super::rate_limit::RateLimitHeaders;
 use super::{Attempt, Body, Exchange, Fault, Head, Request, RequestScope, Sent};
 
 /// A lowest layer for tests.

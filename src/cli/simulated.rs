@@ -7,7 +7,7 @@ pub(super) use simulated_account::Running as SimulatedAccount;
 use simulated_account::{Fault, Limits, Options, StartError, Total};
 use url::Url;
 
-use crate::api::{self, limit};
+use crate::api::{self, rate_limit};
 use crate::config::Settings;
 use crate::error::{Failure, Kind};
 use crate::secret::Secret;
@@ -71,7 +71,7 @@ impl Simulated {
         // The user's token is not sent to it.
         options.token = Some(Secret::new("demo"));
         if self.no_rate_limits {
-            options.limit = limit::Options::unlimited(options.limit.in_flight);
+            options.limit = rate_limit::Options::unlimited(options.limit.in_flight);
         }
         Ok(Some(account))
     }

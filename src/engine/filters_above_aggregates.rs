@@ -13,20 +13,11 @@ use datafusion::error::Result;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
 use datafusion::optimizer::optimizer::ApplyOrder;
-use datafusion::optimizer::{Optimizer, OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 /// DataFusion's rule, which runs only if its result is right.
 #[derive(Debug)]
-struct PushDownFilter(Arc<dyn OptimizerRule + Send + Sync>);
-
-/// DataFusion's optimizer rules, with [`PushDownFilter`] in place of `push_down_filter`.
-pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let replaced = |rule: Arc<dyn OptimizerRule + Send + Sync>| match rule.name() {
-        "push_down_filter" => Arc::new(PushDownFilter(rule)) as _,
-        _ => rule,
-    };
-    Optimizer::new().rules.into_iter().map(replaced).collect()
-}
+pub(super) struct PushDownFilter(pub(super) Arc<dyn OptimizerRule + Send + Sync>);
 
 impl OptimizerRule for PushDownFilter {
     fn name(&self) -> &str {

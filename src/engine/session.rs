@@ -8,7 +8,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::{Analyzer, AnalyzerRule};
+use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
@@ -18,7 +18,7 @@ use futures::future::{BoxFuture, FutureExt};
 
 use super::corrections::{AfterCoercion, BeforeCoercion, OuterTypes, sums};
 use super::fault::{Fault, from_datafusion, to_datafusion};
-use super::filters_above_aggregates::optimizer_rules;
+use super::filters_above_aggregates::PushDownFilter;
 use super::subqueries::SubqueriesToJoins;
 use super::unplannable::left_over;
 use super::yielding::YieldWhereRowsMultiply;
@@ -59,6 +59,15 @@ pub(super) fn session(
     }
     context.register_catalog(meta_catalog::CATALOG, meta_catalog::catalog(resources).map_err(from_datafusion)?);
     Ok(context)
+}
+
+/// DataFusion's optimizer rules, with [`PushDownFilter`] in place of `push_down_filter`.
+fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let replaced = |rule: Arc<dyn OptimizerRule + Send + Sync>| match rule.name() {
+        "push_down_filter" => Arc::new(PushDownFilter(rule)) as _,
+        _ => rule,
+    };
+    Optimizer::new().rules.into_iter().map(replaced).collect()
 }
 
 /// DataFusion's analyzer rules, with this engine's corrections before and after them.

@@ -33,7 +33,7 @@ use tonic::{Status, Streaming};
 use super::Service;
 use super::command;
 use super::fault::{Fault, MessagePart};
-use super::handle::{MOST_ROWS, PreparedHandle};
+use super::handle::{MAX_ROWS, PreparedHandle};
 use super::prepared;
 use super::statement;
 use super::status::RemoteError;
@@ -51,7 +51,7 @@ pub(super) async fn execute(
     match command::read_descriptor(&descriptor)? {
         Command::CommandPreparedStatementQuery(command) => {
             let handle = PreparedHandle::decode(&command.prepared_statement_handle)?;
-            let rows = rows_in_time(service, stream::iter([Ok(first)]).chain(messages).boxed(), MOST_ROWS).await?;
+            let rows = rows_in_time(service, stream::iter([Ok(first)]).chain(messages).boxed(), MAX_ROWS).await?;
             let result = prepared::bind(service, principal, handle, rows).await?;
             Ok(PutResult { app_metadata: result.encode_to_vec().into() })
         }
@@ -110,7 +110,7 @@ async fn rows(messages: BoxStream<'static, Result<FlightData, Status>>, most: us
 }
 
 /// The maximum number of messages before each row: a schema, dictionaries, and batches without rows.
-const MOST_MESSAGES: usize = 1_000;
+const MAX_MESSAGES: usize = 1_000;
 
 /// Decodes messages to batches. A message may have only a descriptor and no Arrow data: such messages are skipped.
 /// Messages are counted in `since_a_row`, which [`rows`] resets, because a client could send messages without rows
@@ -120,7 +120,7 @@ fn decode(
     since_a_row: Arc<AtomicUsize>,
 ) -> FlightRecordBatchStream {
     let counted = messages.map(move |message| match since_a_row.fetch_add(1, Ordering::Relaxed) {
-        MOST_MESSAGES.. => Err(FlightError::ExternalError(Box::new(Fault::ManyMessages { most: MOST_MESSAGES }))),
+        MAX_MESSAGES.. => Err(FlightError::ExternalError(Box::new(Fault::ManyMessages { most: MAX_MESSAGES }))),
         _ => message.map_err(FlightError::from),
     });
     let with_data = counted.try_filter(|message| ready(!message.data_header.is_empty()));

@@ -24,7 +24,7 @@ mod proto {
 }
 
 /// The maximum number of parameter rows of one query, and so of one handle.
-pub(super) const MOST_ROWS: usize = 1_000;
+pub(super) const MAX_ROWS: usize = 1_000;
 
 /// The version of a handle's format.
 pub(super) const VERSION: u32 = 1;
@@ -132,7 +132,7 @@ fn decode_row(bytes: &[u8]) -> Result<Option<RecordBatch>, Fault> {
     let mut buffer = Buffer::from(bytes);
     let decoded = catch_unwind(AssertUnwindSafe(|| StreamDecoder::new().decode(&mut buffer)));
     match decoded {
-        Ok(Ok(Some(rows))) if (1..=MOST_ROWS).contains(&rows.num_rows()) => Ok(Some(rows)),
+        Ok(Ok(Some(rows))) if (1..=MAX_ROWS).contains(&rows.num_rows()) => Ok(Some(rows)),
         _ => Err(Fault::NotAHandle),
     }
 }
@@ -194,7 +194,7 @@ mod tests {
         }
 
         #[test]
-        fn rows_above_the_limit_are_rejected(rows in MOST_ROWS + 1..2_000_000_000) {
+        fn rows_above_the_limit_are_rejected(rows in MAX_ROWS + 1..2_000_000_000) {
             let nulls: ArrayRef = Arc::new(arrow::array::NullArray::new(rows));
             let rows = RecordBatch::try_from_iter_with_nullable([("1", nulls, true)]).unwrap();
 

@@ -8,14 +8,14 @@
 
 mod counts;
 mod ledger;
+mod lifecycle;
 mod limits;
 mod principal;
 mod queries;
-mod running;
 
 pub use counts::{Count, Counts};
 pub use ledger::{Ledger, ListId, PartId};
+pub use lifecycle::{Cancelled, Query, QueryId, QueryState};
 pub use limits::{Limits, RequestLimitReached};
 pub use principal::{Identity, Peer, Principal};
 pub use queries::{Queries, Registered};
-pub use running::{Cancelled, Query, QueryId, QueryState};

@@ -21,12 +21,12 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 /// The maximum count. `a OR b OR …` is a tree as deep as it is long, and so is `a < b < …`; planning recurses into it,
 /// in quadratic time. Tokens that do not make a tree deeper are not counted: commas, names, values. A long IN list is
 /// flat.
-pub(super) const MOST_OPERATORS: usize = 1_000;
+pub(super) const MAX_OPERATORS: usize = 1_000;
 
 /// The maximum nesting of brackets. The parser limits the brackets of expressions, but not those of types.
-const MOST_BRACKETS: usize = 200;
+const MAX_BRACKETS: usize = 200;
 
-/// Returns an upper bound on the tree's depth; far above [`MOST_OPERATORS`] if brackets are nested too deeply.
+/// Returns an upper bound on the tree's depth; far above [`MAX_OPERATORS`] if brackets are nested too deeply.
 ///
 /// The first comparison after each AND, OR and comma, and in each pair of brackets, is not counted, because there it is
 /// one of several siblings. Without this, an ordinary WHERE clause would count each of its conditions twice.
@@ -93,14 +93,14 @@ impl<'a> DepthCounter<'a> {
 
     fn open(&mut self, bracket: Bracket) {
         self.brackets.push((bracket, std::mem::take(&mut self.compared)));
-        if self.brackets.len() > MOST_BRACKETS {
+        if self.brackets.len() > MAX_BRACKETS {
             // Above every limit, and without an overflow when more operators follow.
             self.count = usize::MAX / 2;
         }
     }
 
     /// Restores `compared` from before the opening bracket. A bracket that does not match the last open one is ignored.
-    /// (`case` may be a column: `x.case` opens a bracket that is never closed. [`MOST_BRACKETS`] bounds these.)
+    /// (`case` may be a column: `x.case` opens a bracket that is never closed. [`MAX_BRACKETS`] bounds these.)
     fn close(&mut self, bracket: Bracket) {
         if let Some((_, compared)) = self.brackets.pop_if(|(open, _)| *open == bracket) {
             self.compared = compared;

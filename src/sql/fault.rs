@@ -1,6 +1,6 @@
 //! Errors of SQL text.
 
-use super::depth::MOST_OPERATORS;
+use super::depth::MAX_OPERATORS;
 use crate::error::{Failure, Kind};
 
 /// Text that is not one SQL statement.
@@ -16,7 +16,7 @@ pub enum Fault {
     #[error("there is no SQL statement in the text")]
     Empty,
     /// More operators than can be planned.
-    #[error("the statement has more than {MOST_OPERATORS} operators")]
+    #[error("the statement has more than {MAX_OPERATORS} operators")]
     TooLong,
     /// Several statements in one text.
     #[error("the text has {0} statements; only one can be run at a time")]

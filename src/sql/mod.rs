@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
 
-use depth::{MOST_OPERATORS, depth};
+use depth::{MAX_OPERATORS, depth};
 pub use exec::{Argument, Exec, Wait};
 pub use fault::Fault;
 use placeholders::{check_placeholders, has_misplaced_parameter, number_parameters};
@@ -60,7 +60,7 @@ pub enum StatementBody {
 /// [`Fault`]: not SQL, not one statement, or parameters that cannot be numbered.
 pub fn parse(text: &str) -> Result<Statement, Fault> {
     let mut tokens = tokens(text)?;
-    if depth(&tokens) > MOST_OPERATORS {
+    if depth(&tokens) > MAX_OPERATORS {
         return Err(Fault::TooLong);
     }
     let parameters = number_parameters(&mut tokens)?;

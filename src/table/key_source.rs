@@ -6,7 +6,7 @@
 //!     │                                   ▲
 //!     │ they do not                       │ a method without the parameter, with more requests
 //!     ▼                                   │
-//!   Wanted ────────── closed ─────────────┼──► Parent     the rows of the parent supply them
+//!   Wanted ────────── or_fallback ────────┼──► Parent     the rows of the parent supply them
 //!     │                                   │
 //!     │ bound_by: a join, or a value      └──► None       the scan cannot run
 //!     ▼ that is known when it runs
@@ -15,7 +15,7 @@
 //!     └─────┘
 //! ```
 //!
-//! [`KeySource::bound_by`] and [`KeySource::closed`] are the only transitions. Each returns a new value. The rule of
+//! [`KeySource::bound_by`] and [`KeySource::or_fallback`] are the only transitions. Each returns a new value. The rule of
 //! bind joins calls them; a plan that is executed has no scan in the state `Wanted`.
 
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,7 @@ impl KeySource {
     }
 
     /// Resolves keys that no part of the plan supplies: by the fallback, or `None` if the scan cannot run without them.
-    pub(super) fn closed(&self, missing_key: MissingKey) -> Option<Self> {
+    pub(super) fn or_fallback(&self, missing_key: MissingKey) -> Option<Self> {
         match (self, missing_key) {
             (Self::Wanted(KeyFallback::Calls(calls)), _) => Some(Self::Known(calls.clone())),
             (Self::Wanted(KeyFallback::Parent { columns }), MissingKey::Enumerate) => {
@@ -99,12 +99,12 @@ impl KeySource {
     }
 
     /// Whether the optimizer rules have not decided yet.
-    pub(super) fn are_wanted(&self) -> bool {
+    pub(super) fn is_undecided(&self) -> bool {
         matches!(self, Self::Wanted(_))
     }
 
     /// Whether one more provider can be added.
-    pub(super) fn are_open(&self) -> bool {
+    pub(super) fn accepts_provider(&self) -> bool {
         matches!(self, Self::Wanted(_) | Self::Bound(_))
     }
 
@@ -114,13 +114,13 @@ impl KeySource {
     }
 
     /// The providers.
-    pub(super) fn sources(&self) -> &[KeyProvider] {
+    pub(super) fn providers(&self) -> &[KeyProvider] {
         if let Self::Bound(sources) = self { sources } else { &[] }
     }
 
     /// The numbers of the joins among the providers.
     pub(super) fn joins(&self) -> impl Iterator<Item = usize> {
-        self.sources().iter().filter_map(|source| match source {
+        self.providers().iter().filter_map(|source| match source {
             KeyProvider::Join { number, .. } => Some(*number),
             KeyProvider::Late { .. } => None,
         })
@@ -158,26 +158,26 @@ mod tests {
         assert_eq!(once, KeySource::Bound(vec![join(1)]));
         assert_eq!(twice, KeySource::Bound(vec![join(1), late]));
         assert_eq!(twice.joins().collect::<Vec<_>>(), [1]);
-        assert!(twice.are_open() && !twice.are_wanted());
+        assert!(twice.accepts_provider() && !twice.is_undecided());
     }
 
     #[test]
     fn known_keys_and_those_of_the_parent_take_no_provider() {
         for keys in [KeySource::Known(calls()), KeySource::Parent { columns: columns() }] {
             assert_eq!(keys.bound_by(join(1)), None);
-            assert!(!keys.are_open());
+            assert!(!keys.accepts_provider());
         }
     }
 
     #[test]
     fn wanted_keys_without_a_provider_come_from_the_fallback() {
-        let closed = |fallback, missing_key| KeySource::Wanted(fallback).closed(missing_key);
+        let resolved = |fallback, missing_key| KeySource::Wanted(fallback).or_fallback(missing_key);
 
-        assert_eq!(closed(parent(), MissingKey::Enumerate), Some(KeySource::Parent { columns: columns() }));
-        assert_eq!(closed(parent(), MissingKey::Error), None);
+        assert_eq!(resolved(parent(), MissingKey::Enumerate), Some(KeySource::Parent { columns: columns() }));
+        assert_eq!(resolved(parent(), MissingKey::Error), None);
         for missing_key in [MissingKey::Enumerate, MissingKey::Error] {
-            assert_eq!(closed(KeyFallback::Calls(calls()), missing_key), Some(KeySource::Known(calls())));
-            assert_eq!(closed(KeyFallback::Nothing, missing_key), None);
+            assert_eq!(resolved(KeyFallback::Calls(calls()), missing_key), Some(KeySource::Known(calls())));
+            assert_eq!(resolved(KeyFallback::Nothing, missing_key), None);
         }
     }
 
@@ -186,7 +186,7 @@ mod tests {
         for keys in
             [KeySource::Known(calls()), KeySource::Bound(vec![join(1)]), KeySource::Parent { columns: columns() }]
         {
-            assert_eq!(keys.closed(MissingKey::Error), Some(keys.clone()));
+            assert_eq!(keys.or_fallback(MissingKey::Error), Some(keys.clone()));
         }
     }
 }

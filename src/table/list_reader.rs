@@ -38,9 +38,9 @@ use crate::api::{Extent, Fault as ApiFault, Request, ShortBy};
 use crate::error::{Error, Result};
 
 /// Maximum number of readings of a list.
-const MOST_READINGS: u32 = 3;
+const MAX_READINGS: u32 = 3;
 /// After this number of consecutive pages without a new row, the server is taken to ignore the page number.
-const MOST_STALE: u32 = 3;
+const MAX_STALE: u32 = 3;
 
 /// Where a list is read from.
 #[derive(Clone, Debug)]
@@ -175,7 +175,7 @@ impl ListReader {
         if !again {
             let is_stale = page.count > 0 && self.found() == found_before;
             self.stale = if is_stale { self.stale + 1 } else { 0 };
-            if self.stale >= MOST_STALE {
+            if self.stale >= MAX_STALE {
                 return Err(self.incomplete(Lack::Repeated).into());
             }
         }
@@ -270,7 +270,7 @@ impl ListReader {
     fn again_unless_steady(&self, lack: Lack) -> Verdict {
         if self.is_steady() {
             Verdict::Incomplete(lack)
-        } else if self.readings < MOST_READINGS {
+        } else if self.readings < MAX_READINGS {
             Verdict::Again
         } else {
             Verdict::Changing

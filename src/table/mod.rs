@@ -72,7 +72,7 @@ pub use run::Run;
 use scan::ResourceScan;
 
 use self::key_source::{KeyFallback, KeySource};
-use self::request_choice::MOST_GETS;
+use self::request_choice::MAX_GETS;
 use self::resolved_scan::{Filters, ResolvedScan};
 use self::scan_spec::ScanSpec;
 use crate::resource::{Resource, Value};
@@ -146,7 +146,7 @@ impl ResourceTable {
     /// The source of a scan's keys, as far as the filters decide, and the parent's scan if it may supply them.
     fn keys(&self, pins: &KeyConstraints) -> (KeySource, Option<Arc<dyn ExecutionPlan>>) {
         match choose(&self.resource, pins) {
-            Ok(calls) if calls.len() > MOST_GETS && self.a_join_may_restrict(&calls) => {
+            Ok(calls) if calls.len() > MAX_GETS && self.a_join_may_restrict(&calls) => {
                 (KeySource::Wanted(KeyFallback::Calls(calls)), None)
             }
             Ok(calls) => (KeySource::Known(calls), None),

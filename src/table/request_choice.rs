@@ -23,7 +23,7 @@ use super::fault::Fault;
 use crate::resource::{Binding, ColumnSource, Filter, Method, Resource, Value};
 
 /// Maximum number of single gets for ids of one list. For more ids the list is read: one request returns 200 rows.
-pub(super) const MOST_GETS: usize = 4;
+pub(super) const MAX_GETS: usize = 4;
 
 /// A method and the values of its path parameters: one request, or one list.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ pub(crate) fn choose(resource: &Resource, pins: &KeyConstraints) -> Result<Vec<M
         return Ok(Vec::new());
     }
     let (get, list) = candidates(resource, |key| pins.get(key).is_some());
-    let few_ids = pins.get(resource.row_id()).is_none_or(|ids| ids.len() <= MOST_GETS);
+    let few_ids = pins.get(resource.row_id()).is_none_or(|ids| ids.len() <= MAX_GETS);
     let (at, method) = match (get, list) {
         (Some(get), _) if few_ids => get,
         (_, Some(list)) => list,

@@ -53,7 +53,7 @@ impl ResourceScan {
     /// # Errors
     /// The resource does not have the columns of the projection, or the expressions do not match the providers of keys.
     pub(super) fn try_new(reading: ResolvedScan, parent: Option<Arc<dyn ExecutionPlan>>) -> Result<Self> {
-        if reading.filters.late.len() != reading.spec.keys().sources().len() {
+        if reading.filters.late.len() != reading.spec.keys().providers().len() {
             return internal_err!("a ResourceScan has expressions for each source of its keys");
         }
         let schema = reading.resource.planned_schema().project(reading.spec.projection())?;
@@ -83,7 +83,7 @@ impl ResourceScan {
     /// There are none if the scan has a LIMIT: with fewer keys it would return other rows.
     pub(super) fn open_columns(&self) -> Vec<(usize, String)> {
         let ResolvedScan { spec, resource, .. } = &self.reading;
-        if !spec.keys().are_open() || spec.fetch().is_some() {
+        if !spec.keys().accepts_provider() || spec.fetch().is_some() {
             return Vec::new();
         }
         let keys = request_choice::key_columns(resource);
@@ -110,9 +110,9 @@ impl ResourceScan {
     ///
     /// # Errors
     /// [`Fault::NeedsKey`], if there is no fallback.
-    pub(super) fn closed(&self, missing_key: MissingKey) -> Result<Self, Fault> {
+    pub(super) fn or_fallback(&self, missing_key: MissingKey) -> Result<Self, Fault> {
         let ResolvedScan { spec, resource, .. } = &self.reading;
-        match spec.keys().closed(missing_key) {
+        match spec.keys().or_fallback(missing_key) {
             Some(keys) => Ok(self.with_spec(spec.with_keys(keys))),
             None => Err(Fault::NeedsKey {
                 table: self.reading.table(),

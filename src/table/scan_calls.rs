@@ -91,7 +91,7 @@ fn expected(
 /// The calls for the keys that all of the scan's providers have.
 fn bound_calls(reading: &ResolvedScan, cache: &QueryListCache, context: &TaskContext) -> Result<Vec<MethodCall>> {
     let mut keys = vec![Binding::default()];
-    for (provider, expressions) in reading.spec.keys().sources().iter().zip(&reading.filters.late) {
+    for (provider, expressions) in reading.spec.keys().providers().iter().zip(&reading.filters.late) {
         keys = both(&keys, &keys_of(provider, expressions, reading, context)?);
     }
     calls_for(reading, cache, keys)

@@ -6,7 +6,7 @@
 //!            └─ otherwise ─────────────────────────────┴─► fetched: each request of the call ─► ListReader, or one get
 //!                                                            └─ several requests (a union): distinct_lists
 //!        ─► finish: check values ─► residual filter ─► project ─► predicate
-//!        ─► limited: cut after exactly `fetch` rows
+//!        ─► limited: cut after exactly the LIMIT's rows
 //! ```
 //!
 //! Do not change without thinking:
@@ -61,18 +61,18 @@ pub(super) type Calls = BoxStream<'static, Result<MethodCall, DataFusionError>>;
 
 /// One execution of a [`ResolvedScan`].
 pub(super) struct ScanExecution {
-    reading: ResolvedScan,
+    resolved: ResolvedScan,
     account: Arc<Account>,
     scope: RequestScope,
     pool: Arc<dyn MemoryPool>,
     memory: Arc<dyn Memory>,
     ahead: Arc<ReadAhead>,
     /// By the index of the method.
-    readers: Vec<OnceLock<Arc<Reader>>>,
+    decoders: Vec<OnceLock<Arc<MethodDecoder>>>,
 }
 
 /// Turns the responses of one method into rows.
-struct Reader {
+struct MethodDecoder {
     decoder: Decoder,
     /// The values that columns of the decoded rows must have, by the index of the column.
     checks: Vec<(usize, BTreeSet<Value>)>,
@@ -82,17 +82,25 @@ struct Reader {
 
 impl ScanExecution {
     pub(super) fn new(
-        reading: ResolvedScan,
+        resolved: ResolvedScan,
         run: &Run,
         context: &TaskContext,
         counts: Arc<Counts>,
     ) -> Result<Arc<Self>, Fault> {
-        let account = Arc::clone(run.accounts.named(reading.spec.account())?);
+        let account = Arc::clone(run.accounts.named(resolved.spec.account())?);
         let scope = RequestScope::of_scan(Arc::clone(&run.query), counts);
-        let memory: Arc<dyn Memory> = Arc::new(Pooled::new(reading.table(), context.memory_pool()));
-        let ahead = ReadAhead::new(pages_ahead(&reading), BYTES_AHEAD, Arc::clone(&memory));
-        let readers = reading.resource.methods.iter().map(|_| OnceLock::new()).collect();
-        Ok(Arc::new(Self { scope, account, pool: Arc::clone(context.memory_pool()), memory, ahead, readers, reading }))
+        let memory: Arc<dyn Memory> = Arc::new(Pooled::new(resolved.table(), context.memory_pool()));
+        let ahead = ReadAhead::new(pages_ahead(&resolved), BYTES_AHEAD, Arc::clone(&memory));
+        let decoders = resolved.resource.methods.iter().map(|_| OnceLock::new()).collect();
+        Ok(Arc::new(Self {
+            scope,
+            account,
+            pool: Arc::clone(context.memory_pool()),
+            memory,
+            ahead,
+            decoders,
+            resolved,
+        }))
     }
 
     /// Adds a note to the query's result; notes are not errors.
@@ -105,7 +113,7 @@ impl ScanExecution {
     /// The stream holds the cache, and the lists in the cache hold this execution. So the execution must not hold the
     /// cache: neither would ever be dropped.
     pub(super) fn rows(self: Arc<Self>, calls: Calls, cache: Arc<QueryListCache>) -> Batches {
-        let (parallel, fetch) = (pages_ahead(&self.reading), self.reading.spec.fetch());
+        let (parallel, fetch) = (pages_ahead(&self.resolved), self.resolved.spec.fetch());
         let finish = Arc::clone(&self);
         let batches = calls
             .map(move |call| match call {
@@ -124,12 +132,12 @@ impl ScanExecution {
         cache: &QueryListCache,
     ) -> BoxStream<'static, Result<(usize, RecordBatch), DataFusionError>> {
         let method = call.method;
-        let rows = if self.reading.spec.hints().kept {
-            let key = self.reading.key(&call);
-            // A shared list has its own read-ahead: its other readers must not wait until this scan has taken pages.
+        let rows = if self.resolved.spec.hints().kept {
+            let key = self.resolved.key(&call);
+            // A shared list has its own read-ahead: its other decoders must not wait until this scan has taken pages.
             cache.rows(key, &self.pool, || self.fetched(&call, None))
         } else {
-            let shared = Some(&self.ahead).filter(|_| self.reading.method(method).union.len() == 1);
+            let shared = Some(&self.ahead).filter(|_| self.resolved.method(method).union.len() == 1);
             self.fetched(&call, shared)
         };
         rows.map_ok(move |batch| (method, batch)).boxed()
@@ -139,9 +147,9 @@ impl ScanExecution {
     /// its own: lists of a union are returned one after another, and the later ones must not take the pages that the
     /// first one needs.
     fn fetched(self: &Arc<Self>, call: &MethodCall, ahead: Option<&Arc<ReadAhead>>) -> Batches {
-        let pages = if self.reading.spec.hints().limited { 1 } else { PAGES_AHEAD };
+        let pages = if self.resolved.spec.hints().limited { 1 } else { PAGES_AHEAD };
         let mut lists = Vec::new();
-        for request in self.reading.requests(call) {
+        for request in self.resolved.requests(call) {
             let ahead = match ahead {
                 Some(shared) => Arc::clone(shared),
                 None => ReadAhead::new(pages, BYTES_AHEAD, Arc::clone(&self.memory)),
@@ -150,7 +158,7 @@ impl ScanExecution {
         }
         let rows = match lists.len() {
             1 => lists.remove(0),
-            _ => distinct(lists, self.reading.place(self.reading.resource.row_id())),
+            _ => distinct(lists, self.resolved.place(self.resolved.resource.row_id())),
         };
         rows.map_err(to_datafusion).boxed()
     }
@@ -162,7 +170,7 @@ impl ScanExecution {
         fetch: Arc<Fetch<RecordBatch>>,
         request: Request,
     ) -> BoxStream<'static, Result<RecordBatch>> {
-        let method = self.reading.method(call.method);
+        let method = self.resolved.method(call.method);
         let (first, rows) = match &method.response {
             ResponseShape::Rows { paged: true, .. } => {
                 (request.page(1), pages_of(ListReader::paged(self.source(method, fetch, request))))
@@ -182,30 +190,30 @@ impl ScanExecution {
 
     /// What the list of a request is read from.
     fn source(&self, method: &Method, fetch: Arc<Fetch<RecordBatch>>, request: Request) -> ListSource {
-        let (account, id) = (Arc::clone(&self.account), self.reading.place(self.reading.resource.row_id()));
-        ListSource { account, fetch, request, rows_wanted: self.reading.rows_wanted(method), id }
+        let (account, id) = (Arc::clone(&self.account), self.resolved.place(self.resolved.resource.row_id()));
+        ListSource { account, fetch, request, rows_wanted: self.resolved.rows_wanted(method), id }
     }
 
-    /// The reader of a method, made when it is first used.
-    fn reader(&self, index: usize) -> &Arc<Reader> {
-        self.readers[index].get_or_init(|| {
-            let method = self.reading.method(index);
-            let decoder = Decoder::of_method(&self.reading.resource, method, self.reading.spec.columns());
-            let residual = self.reading.filters.residual.clone().map(|residual| {
+    /// The decoder of a method, made when it is first used.
+    fn decoder(&self, index: usize) -> &Arc<MethodDecoder> {
+        self.decoders[index].get_or_init(|| {
+            let method = self.resolved.method(index);
+            let decoder = Decoder::of_method(&self.resolved.resource, method, self.resolved.spec.columns());
+            let residual = self.resolved.filters.residual.clone().map(|residual| {
                 reassign_expr_columns(residual, decoder.schema()).expect("what a filter names is read")
             });
-            Arc::new(Reader { decoder, checks: self.reading.checks(method), residual })
+            Arc::new(MethodDecoder { decoder, checks: self.resolved.checks(method), residual })
         })
     }
 
     /// Fetches and decodes the pages of a call. It runs in the page's task, so the query's counts are updated there.
     fn fetch(&self, call: &MethodCall, ahead: &Arc<ReadAhead>) -> Fetch<RecordBatch> {
-        let (reader, scope) = (Arc::clone(self.reader(call.method)), self.scope.clone());
+        let (method_decoder, scope) = (Arc::clone(self.decoder(call.method)), self.scope.clone());
         let (binding, account) = (call.binding.clone(), Arc::clone(&self.account));
-        let resource = Arc::clone(&self.reading.resource);
+        let resource = Arc::clone(&self.resolved.resource);
         let decode = move |body: &api::Body, request: &Request| {
             let unreadable = |fault| Error::from(Fault::Unreadable { at: request.at(), fault });
-            let rows = reader.decoder.decode(body.bytes(), &binding).map_err(unreadable)?;
+            let rows = method_decoder.decoder.decode(body.bytes(), &binding).map_err(unreadable)?;
             scope.count(|counts| &counts.rows, rows.batch.num_rows());
             rows.total.iter().for_each(|total| account.list_lengths.keep(request, *total));
             rows.out_of_range_times
@@ -215,7 +223,7 @@ impl ScanExecution {
             Ok(Decoded { rows: rows.batch, count, total, next, has_links })
         };
         let (client, list, reads_all) =
-            (self.account.client.clone(), self.reading.list(call), !self.reading.spec.may_end_early());
+            (self.account.client.clone(), self.resolved.list(call), !self.resolved.spec.may_end_early());
         Fetch { client, scope: self.scope.clone(), list, reads_all, ahead: Arc::clone(ahead), decode: Box::new(decode) }
     }
 
@@ -229,13 +237,13 @@ impl ScanExecution {
     ) -> Option<Result<RecordBatch>> {
         let Err(error) = &batch else { return Some(batch) };
         let fault = error.downcast_ref::<api::Fault>();
-        let has_parameter = self.reading.method(call.method).path.parameters().next().is_some();
+        let has_parameter = self.resolved.method(call.method).path.parameters().next().is_some();
         let is_first = fault.and_then(api::Fault::at).is_some_and(|at| *at == first.at());
         if !(has_parameter && is_first && fault.is_some_and(api::Fault::is_not_found)) {
             return Some(batch);
         }
-        let table = self.reading.table();
-        let path = request_choice::path(&self.reading.resource, self.reading.method(call.method), &call.binding);
+        let table = self.resolved.table();
+        let path = request_choice::path(&self.resolved.resource, self.resolved.method(call.method), &call.binding);
         warn!(table, path, "no such row");
         self.scope.query.add_notice(format!("{table} has no rows for {}: DigitalOcean knows no {path}", call.binding));
         None
@@ -244,11 +252,12 @@ impl ScanExecution {
     /// Rejects a row that has no value for its path parameter, if the query needs that column: the API allows null
     /// there.
     fn check_parameters(&self, method: usize, batch: &RecordBatch) -> Result<(), DataFusionError> {
-        for (column, field) in &self.reading.method(method).columns_from {
-            let at = self.reading.resource.planned_schema().index_of(column)?;
-            if self.reading.spec.projection().contains(&at) && batch.column(self.reading.place(column)).null_count() > 0
+        for (column, field) in &self.resolved.method(method).columns_from {
+            let at = self.resolved.resource.planned_schema().index_of(column)?;
+            if self.resolved.spec.projection().contains(&at)
+                && batch.column(self.resolved.place(column)).null_count() > 0
             {
-                let (table, column, field) = (self.reading.table(), column.clone(), field.clone());
+                let (table, column, field) = (self.resolved.table(), column.clone(), field.clone());
                 return Err(to_datafusion(Fault::Untold { table, column, field }));
             }
         }
@@ -258,16 +267,16 @@ impl ScanExecution {
     /// Checks the values that the request does not fix, filters and projects. The order matters: a row that the
     /// residual filter drops need not have a value for its parameter.
     fn finish(&self, method: usize, mut batch: RecordBatch) -> Result<Option<RecordBatch>, DataFusionError> {
-        let reader = self.reader(method);
-        if let Some(passes) = checked(&reader.checks, &batch) {
+        let decoder = self.decoder(method);
+        if let Some(passes) = checked(&decoder.checks, &batch) {
             batch = filter_record_batch(&batch, &passes)?;
         }
-        if let Some(residual) = &reader.residual {
+        if let Some(residual) = &decoder.residual {
             batch = passing(residual, &batch)?;
         }
         self.check_parameters(method, &batch)?;
         batch = self.projected(&batch)?;
-        if let Some(predicate) = &self.reading.filters.predicate {
+        if let Some(predicate) = &self.resolved.filters.predicate {
             batch = passing(predicate, &batch)?;
         }
         Ok((batch.num_rows() > 0).then_some(batch))
@@ -275,9 +284,9 @@ impl ScanExecution {
 
     /// The columns of the scan's projection, from the decoded ones.
     fn projected(&self, batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
-        let decoded = self.reading.spec.columns();
+        let decoded = self.resolved.spec.columns();
         let place = |column: &usize| decoded.iter().position(|read| read == column).expect("what is projected is read");
-        let places: Vec<_> = self.reading.spec.projection().iter().map(place).collect();
+        let places: Vec<_> = self.resolved.spec.projection().iter().map(place).collect();
         Ok(batch.project(&places)?)
     }
 }
@@ -314,8 +323,8 @@ fn passing(filter: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<Record
 }
 
 /// Maximum number of pages that the scan reads ahead.
-fn pages_ahead(reading: &ResolvedScan) -> usize {
-    if reading.spec.may_end_early() { PAGES_AHEAD_OF_A_LIMIT } else { PAGES_AHEAD }
+fn pages_ahead(resolved: &ResolvedScan) -> usize {
+    if resolved.spec.may_end_early() { PAGES_AHEAD_OF_A_LIMIT } else { PAGES_AHEAD }
 }
 
 /// Which rows have one of the wanted values in each of these columns; `None` without checks.
@@ -334,7 +343,7 @@ fn checked(checks: &[(usize, BTreeSet<Value>)], batch: &RecordBatch) -> Option<B
     masks.reduce(|a: BooleanArray, b| arrow::compute::and_kleene(&a, &b).expect("both are as long as the batch"))
 }
 
-/// Cuts after exactly `fetch` rows, and cancels the requests that are still in flight.
+/// Cuts after exactly the LIMIT's rows, and cancels the requests that are still in flight.
 fn limited(batches: Batches, fetch: Option<usize>) -> Batches {
     let Some(fetch) = fetch else { return batches };
     let cut = stream::try_unfold((batches, fetch), async |(mut batches, left)| {

@@ -13,7 +13,7 @@ use super::trial::Trial;
 use super::{STILL, check_filters};
 
 /// After this number of wrong queries, the test stops.
-const MOST_WRONG: usize = 5;
+const MAX_WRONG: usize = 5;
 
 #[tokio::test]
 async fn random_joins_return_the_rows_of_the_oracle() {
@@ -42,7 +42,7 @@ async fn check_random_joins(mut trial: Trial) {
         if let Err(problem) = answered.and(asked) {
             wrong.push(format!("seed {seed}: {problem}\n    {sql}"));
         }
-        if wrong.len() == MOST_WRONG {
+        if wrong.len() == MAX_WRONG {
             break;
         }
     }

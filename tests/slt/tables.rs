@@ -19,7 +19,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::statement;
 
 /// Longer statements take too long to plan.
-const MOST_BYTES: usize = 8_000;
+const MAX_BYTES: usize = 8_000;
 
 /// The tables that the statements of a file have made so far.
 #[derive(Default)]
@@ -32,7 +32,7 @@ pub(super) enum Missing {
     Rows,
     /// A table that DataFusion's own runner registers, or information_schema, which describes other tables here.
     Registered,
-    /// The query would be longer than [`MOST_BYTES`].
+    /// The query would be longer than [`MAX_BYTES`].
     Length,
 }
 
@@ -73,7 +73,7 @@ impl Tables {
         let expressions: Vec<String> =
             ordered.iter().map(|(name, rows)| format!("{} AS ({})", quoted(name), rows.query)).collect();
         let sql = statement::with(sql, &expressions).ok_or(Missing::Rows)?;
-        if sql.len() > MOST_BYTES { Err(Missing::Length) } else { Ok(sql) }
+        if sql.len() > MAX_BYTES { Err(Missing::Length) } else { Ok(sql) }
     }
 
     /// Whether the file made any of the tables that a query reads.

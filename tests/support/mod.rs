@@ -8,7 +8,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
 use arrow::json::ArrayWriter;
 use futures::TryStreamExt;
-use oceanflight::api::{self, Budgets, Client, limit, retry};
+use oceanflight::api::{self, Budgets, Client, rate_limit, retry};
 use oceanflight::engine::{self, Engine, Principal, Query};
 use oceanflight::error::Error;
 use oceanflight::query::Queries;
@@ -120,7 +120,7 @@ impl Stage {
 /// Returns options without limits, and with short pauses before retries.
 pub(crate) fn client_options(url: &str) -> api::Options {
     let mut options = api::Options::new(Url::parse(url).unwrap(), Some(Secret::new("demo")));
-    options.limit = limit::Options::unlimited(16);
+    options.limit = rate_limit::Options::unlimited(16);
     options.retry = retry::Options { first_pause: Duration::from_millis(1), ..retry::Options::default() };
     options
 }

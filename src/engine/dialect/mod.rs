@@ -14,8 +14,8 @@
 //! outermost expression of a chain and with it the ones inside.
 
 mod column_names;
+mod fetch_and_top;
 mod functions;
-mod limits;
 mod precedence;
 mod unnests;
 
@@ -81,9 +81,9 @@ impl VisitorMut for DialectTranslator<'_> {
     type Break = Fault;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Fault> {
-        let result = limits::limit_of_fetch(query)
-            .and_then(|()| limits::limit_of_top(query))
-            .and_then(|()| limits::check_limit(query))
+        let result = fetch_and_top::limit_of_fetch(query)
+            .and_then(|()| fetch_and_top::limit_of_top(query))
+            .and_then(|()| fetch_and_top::check_limit(query))
             .and_then(|()| column_names::number_columns(&mut query.body));
         result.map_or_else(ControlFlow::Break, ControlFlow::Continue)
     }

@@ -140,7 +140,7 @@ impl BindJoinExec {
             for (scan, from) in self.sources(node) {
                 let target = targets.iter().position(|target| target.from == *from);
                 if let Some(target) = target
-                    && scan.keys().sources().len() == 1
+                    && scan.keys().providers().len() == 1
                     && !scan.reading.spec.may_end_early()
                 {
                     readings.push((target, scan.reading.clone()));
@@ -154,7 +154,7 @@ impl BindJoinExec {
     /// The node, if it is a scan, with the columns that it takes from this join.
     fn sources<'a>(&self, node: &'a Arc<dyn ExecutionPlan>) -> Vec<(&'a ResourceScan, &'a Vec<BoundColumn>)> {
         let Some(scan) = node.downcast_ref::<ResourceScan>() else { return Vec::new() };
-        let providers = scan.keys().sources().iter();
+        let providers = scan.keys().providers().iter();
         providers
             .filter_map(|provider| match provider {
                 KeyProvider::Join { number, from } if *number == self.spec.number => Some((scan, from)),

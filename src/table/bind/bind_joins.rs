@@ -69,9 +69,9 @@ impl PhysicalOptimizerRule for BindJoins {
         });
         let plan = runtime_keys::bind(plan.data()?)?;
         let plan = plan.transform_down(|node| match node.downcast_ref::<ResourceScan>() {
-            Some(scan) if scan.keys().are_wanted() => {
-                let closed = scan.closed(self.missing_key).map_err(to_datafusion)?;
-                Ok(Transformed::yes(Arc::new(closed) as _))
+            Some(scan) if scan.keys().is_undecided() => {
+                let resolved = scan.or_fallback(self.missing_key).map_err(to_datafusion)?;
+                Ok(Transformed::yes(Arc::new(resolved) as _))
             }
             Some(_) | None => Ok(Transformed::no(node)),
         });
@@ -90,8 +90,8 @@ impl PhysicalOptimizerRule for BindJoins {
 /// Makes a bind join, if the keys of one side reach a scan of the other side that has no keys. The right side is bound
 /// if possible. The left side is tried first if only its scans cannot get keys from joins within their own side.
 fn try_bind(join: &HashJoinExec, numbers: &Cell<usize>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let are_open = (is_open(join.left())?, is_open(join.right())?);
-    let order = match are_open {
+    let needs = (needs_other_side(join.left())?, needs_other_side(join.right())?);
+    let order = match needs {
         (true, false) => [JoinSide::Left, JoinSide::Right],
         _ => [JoinSide::Right, JoinSide::Left],
     };
@@ -106,7 +106,7 @@ fn try_bind(join: &HashJoinExec, numbers: &Cell<usize>) -> Result<Option<Arc<dyn
 /// Whether a side has a scan that none of the side's own joins can supply keys for, so that the other side should drive
 /// it. To find out, the side's joins are bound on trial, and the result is dropped. That is repeated for each join
 /// above them; few joins have open scans below, so it is cheap.
-fn is_open(side: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+fn needs_other_side(side: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     if !has_open_scan(side)? {
         return Ok(false);
     }
@@ -200,10 +200,10 @@ fn can_be_bound(join: &HashJoinExec, side: JoinSide) -> bool {
     types.contains(join.join_type()) && !join.null_aware
 }
 
-fn is_open_scan(node: &Arc<dyn ExecutionPlan>) -> bool {
-    node.downcast_ref::<ResourceScan>().is_some_and(|scan| scan.keys().are_wanted())
+fn is_undecided_scan(node: &Arc<dyn ExecutionPlan>) -> bool {
+    node.downcast_ref::<ResourceScan>().is_some_and(|scan| scan.keys().is_undecided())
 }
 
 pub(super) fn has_open_scan(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
-    plan.exists(|node| Ok(is_open_scan(node)))
+    plan.exists(|node| Ok(is_undecided_scan(node)))
 }

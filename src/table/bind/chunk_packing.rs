@@ -25,11 +25,11 @@ use datafusion::error::Result;
 use crate::resource::Binding;
 
 /// Maximum number of lists in a chunk: the number of requests that a token's budget allows in flight.
-pub(super) const MOST_LISTS: usize = 16;
-/// Maximum number of lists in the first chunk under a LIMIT. It doubles for each further chunk, up to [`MOST_LISTS`].
+pub(super) const MAX_LISTS: usize = 16;
+/// Maximum number of lists in the first chunk under a LIMIT. It doubles for each further chunk, up to [`MAX_LISTS`].
 const FIRST_LISTS: usize = 4;
 /// Maximum number of rows in a chunk, for rows with few distinct keys: they are held in memory.
-const MOST_ROWS: usize = 32_768;
+const MAX_ROWS: usize = 32_768;
 /// Estimated memory of a key: a column name, a number or a short text, and the vector that holds them.
 const BYTES_OF_A_KEY: usize = 160;
 
@@ -93,9 +93,9 @@ impl Packing {
         Self {
             rule,
             row_id,
-            most_lists: if small_first { FIRST_LISTS } else { MOST_LISTS },
+            most_lists: if small_first { FIRST_LISTS } else { MAX_LISTS },
             // If rows of the bound side are returned, the rows that match one of them must be in one chunk.
-            most_rows: if rule == Rule::InTurn { MOST_ROWS } else { usize::MAX },
+            most_rows: if rule == Rule::InTurn { MAX_ROWS } else { usize::MAX },
             next: Chunk::default(),
             waiting: VecDeque::new(),
             seen: HashSet::new(),
@@ -166,7 +166,7 @@ impl Packing {
 
     fn take_next(&mut self) -> Chunk {
         let chunk = take(&mut self.next);
-        self.most_lists = (self.most_lists * 2).min(MOST_LISTS);
+        self.most_lists = (self.most_lists * 2).min(MAX_LISTS);
         if self.is_empty() {
             self.held_bytes = 0;
         }

@@ -1,7 +1,7 @@
 //! The stream of a bind join: packs rows of the driving side into chunks and runs a hash join for each chunk.
 //!
 //! ```text
-//! poll ─► begin_chunks: while fewer than MOST_RUNNING_LISTS lists are in progress, start the join of the next chunk
+//! poll ─► begin_chunks: while fewer than MAX_RUNNING_LISTS lists are in progress, start the join of the next chunk
 //!      └► poll_running: return rows of any chunk that has some; a chunk that is done makes room for others
 //! ```
 //!
@@ -24,7 +24,7 @@ use futures::{Stream, StreamExt};
 
 use super::BindJoinExec;
 use super::bind_join_exec::KeyTarget;
-use super::chunk_packing::{Chunk, Keyed, MOST_LISTS, Packing, Rule};
+use super::chunk_packing::{Chunk, Keyed, MAX_LISTS, Packing, Rule};
 use crate::query::Query;
 use crate::table::Run;
 use crate::table::key_cast;
@@ -33,7 +33,7 @@ use crate::table::scan_calls::expect_lists;
 
 /// Maximum number of lists in running chunks. That is three full chunks: one that waits for its last responses, one
 /// with all requests in flight, and one that is ready to follow.
-const MOST_RUNNING_LISTS: usize = 3 * MOST_LISTS;
+const MAX_RUNNING_LISTS: usize = 3 * MAX_LISTS;
 
 /// The metrics that EXPLAIN ANALYZE shows.
 pub(super) struct Counted {
@@ -129,7 +129,7 @@ impl Chunks {
     /// there are fewer chunks than a full one has lists: a chunk may have no keys at all.
     fn has_room(&self) -> bool {
         let running: usize = self.running.iter().map(|chunk| chunk.lists).sum();
-        let fits = running + self.packing.most_lists() <= MOST_RUNNING_LISTS && self.running.len() < MOST_LISTS;
+        let fits = running + self.packing.most_lists() <= MAX_RUNNING_LISTS && self.running.len() < MAX_LISTS;
         self.running.is_empty() || (!self.alone && fits)
     }
 

@@ -11,7 +11,7 @@ use super::{Counts, Ledger, Limits, Principal, RequestLimitReached};
 use crate::error;
 
 /// Maximum number of notices: a query over thousands of keys must not keep thousands of them.
-const MOST_NOTICES: usize = 20;
+const MAX_NOTICES: usize = 20;
 
 /// The number of a query, unique within its engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -208,7 +208,7 @@ impl Query {
     /// Adds a notice to the result, unless it has the same one already.
     pub fn add_notice(&self, text: String) {
         let notices = &mut self.report().notices;
-        if notices.len() < MOST_NOTICES && !notices.contains(&text) {
+        if notices.len() < MAX_NOTICES && !notices.contains(&text) {
             notices.push(text);
         }
     }
