@@ -81,8 +81,8 @@ fn commit() -> Option<String> {
     if fs::canonicalize(root).ok()? != fs::canonicalize(env::var_os("CARGO_MANIFEST_DIR")?).ok()? {
         return None;
     }
-    // Each commit and checkout appends a line to the reflog. Without one, the script runs at each build: a path that does
-    // not exist counts as changed.
+    // Each commit and checkout appends a line to the reflog. Without a reflog, each release build runs this script again:
+    // to Cargo, a path that does not exist has changed.
     println!("cargo:rerun-if-changed={}", git(&["rev-parse", "--git-path", "logs/HEAD"])?);
     git(&["rev-parse", "--short=9", "HEAD"])
 }

@@ -128,7 +128,7 @@ fn the_page_of_settings_is_generated_from_them() {
 }
 
 #[test]
-fn the_table_of_errors_is_generated_from_their_kinds() {
+fn the_tables_of_errors_are_generated() {
     assert_generated("docs/errors.md", "| kind |", &cli::error_reference());
 }
 

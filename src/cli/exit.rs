@@ -81,7 +81,7 @@ pub fn reference() -> String {
         let (code, exit) = (flight::code_name(kind), Exit::of(kind).code());
         writeln!(table, "| {kind:?} | {code} | {exit} | {} |", kind.meaning()).expect("a String accepts everything");
     }
-    table.push_str("\n| exit code | meaning |\n|---|---|\n");
+    table.push_str("\nExit codes of all commands:\n\n| exit code | meaning |\n|---|---|\n");
     for (exit, meaning) in TABLE {
         writeln!(table, "| {} | {meaning} |", exit.code()).expect("a String accepts everything");
     }

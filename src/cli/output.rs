@@ -83,8 +83,8 @@ impl<'a> Output<'a> {
         self.fault.take().map(|source| Error::Output { file, source })
     }
 
-    /// Ends the output. If all bytes were `written`, the output is complete; a pipe that its reader has closed is not an
-    /// error. `failed` makes an error that the destination did not cause.
+    /// Completes the output if everything was `written`. A pipe that its reader has closed is not an error. `failed` makes
+    /// an error that the destination did not cause.
     pub(super) fn finish<E>(mut self, written: Result<(), E>, failed: impl FnOnce(E) -> Error) -> Result<(), Error> {
         match written {
             Ok(()) => self.keep(),

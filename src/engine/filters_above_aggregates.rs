@@ -15,7 +15,7 @@ use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
-/// DataFusion's rule, which runs only if its result is right.
+/// DataFusion's rule `push_down_filter`, which runs only if its result is right.
 #[derive(Debug)]
 pub(super) struct PushDownFilter(pub(super) Arc<dyn OptimizerRule + Send + Sync>);
 

@@ -124,12 +124,12 @@ struct Session {
 
 /// The session behind a trait object.
 ///
-/// DataFusion's plans, expressions and sessions contain each other, and the compiler needs about half a second to prove
-/// that they are `Send`. It keeps the proof, except in a function with where clauses, which each method under
-/// `async_trait` is: there it proves it again for each future. So a future that other layers hold must not show a plan
-/// in its type: it holds trait objects and [`BoxFuture`]s. A variable that was borrowed before an await counts as held,
-/// even if it is moved before the await. Without this rule, proofs were 60 of the 67 seconds that the compiler needed to
-/// check this crate.
+/// DataFusion's plans, expressions and sessions contain each other: the compiler needs about half a second to prove that
+/// they are `Send`. It caches the proof, but not in functions with where clauses, and every `async_trait` method has
+/// some: there it repeats the proof for each future. So the type of a future that other layers hold must not contain a
+/// plan: use trait objects and [`BoxFuture`]s. The type also contains each variable that is borrowed before an await,
+/// even one that is moved away before that await. Before this rule, the proofs took 60 of the 67 seconds in which the
+/// compiler checked this crate.
 type SharedSession = Arc<dyn Deref<Target = Session> + Send + Sync>;
 
 /// Plans and runs statements over an account's tables. Cheap to clone.
@@ -349,7 +349,7 @@ impl Engine {
         self.queries.begin(principal.clone(), sql, Limits { timeout, max_wait, max_requests })
     }
 
-    /// Runs `planning` on the plan runtime, until the query's deadline or cancellation.
+    /// Runs `planning` on the plan runtime, until the query's deadline or cancellation. Boxed: see [`SharedSession`].
     fn on_plan_thread<'a, T: Send + 'static>(
         &'a self,
         query: &'a Query,

@@ -49,7 +49,10 @@ impl Engine {
         let schema = wire_types::wire_schema(analysed(&state, &plan, &parameters)?.schema().as_arrow());
         let prepared = PreparedStatement { schema, parameters: parameters::client_schema(&parameters) };
         let statement = PlannedStatement::new(plan, prepared, parameters, writes, valid_for_one_call);
-        Ok(self.session.statements.keep(principal, sql, statement))
+        let statement = self.session.statements.keep(principal, sql, statement);
+        // Nothing above yields. A task whose query has ended is aborted here, before the physical plan is made.
+        tokio::task::yield_now().await;
+        Ok(statement)
     }
 
     /// The plan, and the types of its parameters.

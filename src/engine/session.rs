@@ -114,7 +114,7 @@ fn index_of(rules: &[Arc<dyn PhysicalOptimizerRule + Send + Sync>], name: &str) 
 struct Planner;
 
 impl QueryPlanner for Planner {
-    // As `async fn` it would prove again that a plan is `Send`: see `engine::SharedSession`.
+    // Not an `async fn`: the compiler would prove again that a plan is `Send`, see `engine::SharedSession`.
     fn create_physical_plan<'a, 'b, 'c, 'd>(
         &'a self,
         plan: &'b LogicalPlan,

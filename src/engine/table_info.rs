@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::TableReference;
 
-use super::fault::from_datafusion;
+use super::fault::{Fault, from_datafusion};
 use super::{Engine, Principal, session, wire_types};
 use crate::error::{Result, nearest};
 
@@ -59,7 +59,9 @@ impl Engine {
         let mut names = provider.table_names();
         names.sort();
         for name in names {
-            let Some(table) = provider.table(&name).await.map_err(from_datafusion)? else { continue };
+            let table = provider.table(&name).await.map_err(from_datafusion)?;
+            let table =
+                table.ok_or_else(|| Fault::Internal(format!("the table {name} is listed, and there is none")))?;
             let resource = self.resources.named(&format!("{catalog}.{schema}.{name}"));
             tables.push(TableInfo {
                 catalog: catalog.to_owned(),

@@ -1,8 +1,8 @@
-//! Walks over a parsed statement that are compiled once.
+//! Walks over a statement's syntax tree, compiled once for all visitors.
 //!
-//! `Visit::visit` of sqlparser is generic over the visitor: each type of visitor, a closure among them, compiles a walk
-//! over the whole syntax tree, about 500 KB of code. These functions call every visitor through a trait object, so that
-//! there is one walk for `&` and one for `&mut`. Use them instead of sqlparser's functions of the same names.
+//! sqlparser's `Visit::visit` is generic over the visitor: for each type of visitor, and so for each closure, the compiler
+//! makes another walk over the whole syntax tree, about 500 KB of code. The functions here call every visitor through a
+//! trait object, so there are only two walks: one over `&`, one over `&mut`. Use them instead of sqlparser's.
 
 use std::ops::ControlFlow;
 
@@ -38,7 +38,7 @@ pub fn visit_expressions_mut<B>(
     visit_mut(node, &mut ExprVisitor(function))
 }
 
-/// A visitor whose `Break` has no value, as a trait object needs it: the value is stored here.
+/// Wraps a visitor for a trait object: its `Break` has no value, and the visitor's value is stored here.
 struct BreakStored<'a, V, B> {
     visitor: &'a mut V,
     value: Option<B>,
@@ -74,9 +74,10 @@ impl<B, F: FnMut(&mut Expr) -> ControlFlow<B>> VisitorMut for ExprVisitor<F> {
     }
 }
 
-/// Forwards the methods of both traits. All of them are listed: one that is missing would never be called.
+/// Forwards all methods of both traits. For a missing one, sqlparser would call the trait's own, which does nothing.
 macro_rules! forward {
     ($($method:ident: $node:ty),+ $(,)?) => {
+        #[deny(clippy::missing_trait_methods)]
         impl<V: Visitor> Visitor for BreakStored<'_, V, V::Break> {
             type Break = ();
 
@@ -86,6 +87,7 @@ macro_rules! forward {
             })+
         }
 
+        #[deny(clippy::missing_trait_methods)]
         impl<V: VisitorMut> VisitorMut for BreakStored<'_, V, V::Break> {
             type Break = ();
 
@@ -95,6 +97,7 @@ macro_rules! forward {
             })+
         }
 
+        #[deny(clippy::missing_trait_methods)]
         impl Visitor for DynVisitor<'_> {
             type Break = ();
 
@@ -103,6 +106,7 @@ macro_rules! forward {
             })+
         }
 
+        #[deny(clippy::missing_trait_methods)]
         impl VisitorMut for DynVisitorMut<'_> {
             type Break = ();
 

@@ -32,11 +32,11 @@ pub(super) fn write(
 
 /// The names and values of a scan's details, in order.
 pub(super) fn details(scan: &ResourceScan) -> Vec<(&'static str, String)> {
-    let reading = &scan.reading;
+    let resolved = &scan.resolved;
     let methods = methods(scan);
     let columns: Vec<_> =
-        reading.spec.projection().iter().map(|at| reading.resource.columns[*at].name.clone()).collect();
-    let mut details = vec![("table", reading.table())];
+        resolved.spec.projection().iter().map(|at| resolved.resource.columns[*at].name.clone()).collect();
+    let mut details = vec![("table", resolved.table())];
     details.push(match &methods[..] {
         [] => ("request", "none: no row can match".into()),
         [method] => ("request", request(scan, method)),
@@ -47,28 +47,28 @@ pub(super) fn details(scan: &ResourceScan) -> Vec<(&'static str, String)> {
     });
     let names: Vec<_> = methods.iter().map(|method| method.name.as_str()).collect();
     details.extend((!names.is_empty()).then(|| ("method", names.join(" or "))));
-    details.extend((!reading.spec.pins().is_empty()).then(|| ("pins", describe(reading.spec.pins()))));
+    details.extend((!resolved.spec.pins().is_empty()).then(|| ("pins", describe(resolved.spec.pins()))));
     details.extend(keys_from(scan).map(|from| ("keys", from)));
     details.extend(requests(scan, &methods).map(|requests| ("requests", requests)));
     details.push(("projection", format!("[{}]", columns.join(", "))));
-    details.extend(reading.filters.predicate.iter().map(|predicate| ("filter", predicate.to_string())));
-    details.extend(reading.spec.fetch().iter().map(|fetch| ("fetch", fetch.to_string())));
+    details.extend(resolved.filters.predicate.iter().map(|predicate| ("filter", predicate.to_string())));
+    details.extend(resolved.spec.fetch().iter().map(|fetch| ("fetch", fetch.to_string())));
     details
 }
 
 /// The methods that the scan may call. Which one it is may depend on the keys that arrive.
 fn methods(scan: &ResourceScan) -> Vec<&Method> {
-    let reading = &scan.reading;
+    let resolved = &scan.resolved;
     match scan.keys().calls() {
-        Some(calls) => calls.first().map(|call| reading.method(call.method)).into_iter().collect(),
+        Some(calls) => calls.first().map(|call| resolved.method(call.method)).into_iter().collect(),
         None => {
             let supplied: Vec<&str> = match scan.keys() {
-                KeySource::Bound(sources) => sources.iter().flat_map(KeyProvider::columns).collect(),
+                KeySource::Bound(providers) => providers.iter().flat_map(KeyProvider::columns).collect(),
                 KeySource::Parent { columns } => columns.iter().map(String::as_str).collect(),
                 KeySource::Known(_) | KeySource::Wanted(_) => Vec::new(),
             };
-            let has_value = |key: &str| supplied.contains(&key) || reading.spec.pins().get(key).is_some();
-            let (get, list) = request_choice::candidates(&reading.resource, has_value);
+            let has_value = |key: &str| supplied.contains(&key) || resolved.spec.pins().get(key).is_some();
+            let (get, list) = request_choice::candidates(&resolved.resource, has_value);
             get.into_iter().chain(list).map(|(_, method)| method).collect()
         }
     }
@@ -79,7 +79,7 @@ fn request(scan: &ResourceScan, method: &Method) -> String {
         let query: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if query.is_empty() { method.path.to_string() } else { format!("{}?{}", method.path, query.join("&")) }
     };
-    let query_strings = request_choice::query_strings(method, scan.reading.spec.pins());
+    let query_strings = request_choice::query_strings(method, scan.resolved.spec.pins());
     format!("GET {}", query_strings.iter().map(with_query).collect::<Vec<_>>().join(" and GET "))
 }
 
@@ -94,9 +94,9 @@ fn keys_from(scan: &ResourceScan) -> Option<String> {
     };
     match scan.keys() {
         KeySource::Known(_) | KeySource::Wanted(_) => None,
-        KeySource::Bound(sources) => Some(sources.iter().map(text).collect::<Vec<_>>().join(" and ")),
+        KeySource::Bound(providers) => Some(providers.iter().map(text).collect::<Vec<_>>().join(" and ")),
         KeySource::Parent { columns } => {
-            let parent = scan.reading.resource.parent.as_ref();
+            let parent = scan.resolved.resource.parent.as_ref();
             let description = parent.map(|parent| parent.description.as_str()).unwrap_or_default();
             Some(format!("{} from the scan below ({description})", columns.join(", ")))
         }
@@ -105,10 +105,10 @@ fn keys_from(scan: &ResourceScan) -> Option<String> {
 
 /// The note about a scan without keys: which parents it covers instead.
 pub(super) fn covers(scan: &ResourceScan) -> Option<String> {
-    let (KeySource::Parent { columns }, Some(parent)) = (scan.keys(), &scan.reading.resource.parent) else {
+    let (KeySource::Parent { columns }, Some(parent)) = (scan.keys(), &scan.resolved.resource.parent) else {
         return None;
     };
-    Some(format!("{} without a value of {} covers {}", scan.reading.table(), columns.join(", "), parent.description))
+    Some(format!("{} without a value of {} covers {}", scan.resolved.table(), columns.join(", "), parent.description))
 }
 
 /// The number of requests: a minimum, or an estimate from the last time that the lists were read.
@@ -121,8 +121,8 @@ fn requests(scan: &ResourceScan, methods: &[&Method]) -> Option<String> {
             None => format!("1 for each of the keys{more}"),
         });
     };
-    let least: usize = calls.iter().map(|call| scan.reading.method(call.method).union.len()).sum();
-    match (least, scan.reading.spec.hints().expected.filter(|_| lists)) {
+    let least: usize = calls.iter().map(|call| scan.resolved.method(call.method).union.len()).sum();
+    match (least, scan.resolved.spec.hints().expected.filter(|_| lists)) {
         (0, _) => None,
         (_, Some(Expected { requests, rows })) => {
             Some(format!("{requests}, for the {rows} rows that there were last time"))
@@ -135,14 +135,14 @@ fn requests(scan: &ResourceScan, methods: &[&Method]) -> Option<String> {
 fn keys_expected(scan: &ResourceScan) -> Option<u64> {
     match scan.keys() {
         KeySource::Parent { .. } => scan.parent().ok().and_then(rows_expected),
-        KeySource::Bound(_) | KeySource::Wanted(_) | KeySource::Known(_) => scan.reading.spec.hints().keys_expected,
+        KeySource::Bound(_) | KeySource::Wanted(_) | KeySource::Known(_) => scan.resolved.spec.hints().keys_expected,
     }
 }
 
 /// An upper estimate of the rows of a plan that consists of a scan and operators that keep or drop rows.
 pub(super) fn rows_expected(plan: &Arc<dyn ExecutionPlan>) -> Option<u64> {
     if let Some(scan) = plan.downcast_ref::<ResourceScan>() {
-        return scan.reading.spec.hints().expected.map(|expected| expected.rows);
+        return scan.resolved.spec.hints().expected.map(|expected| expected.rows);
     }
     let keeps = plan.is::<ProjectionExec>() || plan.is::<FilterExec>() || plan.is::<CooperativeExec>();
     plan.children().first().filter(|_| keeps).and_then(|child| rows_expected(child))

@@ -53,7 +53,7 @@ struct Encoded {
     scan: Option<ScanOf>,
 }
 
-/// The expressions of one source of keys.
+/// The expressions of one provider of keys.
 #[derive(Clone, PartialEq, Message)]
 struct Late {
     #[prost(bytes = "vec", repeated, tag = "1")]

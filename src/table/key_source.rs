@@ -76,15 +76,16 @@ impl KeyProvider {
 
 impl KeySource {
     /// Adds a provider; `None` if the keys are already known or come from the parent.
-    pub(super) fn bound_by(&self, source: KeyProvider) -> Option<Self> {
+    pub(super) fn bound_by(&self, provider: KeyProvider) -> Option<Self> {
         match self {
-            Self::Wanted(_) => Some(Self::Bound(vec![source])),
-            Self::Bound(sources) => Some(Self::Bound(sources.iter().cloned().chain([source]).collect())),
+            Self::Wanted(_) => Some(Self::Bound(vec![provider])),
+            Self::Bound(providers) => Some(Self::Bound(providers.iter().cloned().chain([provider]).collect())),
             Self::Known(_) | Self::Parent { .. } => None,
         }
     }
 
-    /// Resolves keys that no part of the plan supplies: by the fallback, or `None` if the scan cannot run without them.
+    /// The fallback's keys, if there is no provider. `None`: there is no fallback that may be used, so the scan cannot run.
+    /// Keys that are decided already stay as they are.
     pub(super) fn or_fallback(&self, missing_key: MissingKey) -> Option<Self> {
         match (self, missing_key) {
             (Self::Wanted(KeyFallback::Calls(calls)), _) => Some(Self::Known(calls.clone())),
@@ -115,12 +116,12 @@ impl KeySource {
 
     /// The providers.
     pub(super) fn providers(&self) -> &[KeyProvider] {
-        if let Self::Bound(sources) = self { sources } else { &[] }
+        if let Self::Bound(providers) = self { providers } else { &[] }
     }
 
     /// The numbers of the joins among the providers.
     pub(super) fn joins(&self) -> impl Iterator<Item = usize> {
-        self.providers().iter().filter_map(|source| match source {
+        self.providers().iter().filter_map(|provider| match provider {
             KeyProvider::Join { number, .. } => Some(*number),
             KeyProvider::Late { .. } => None,
         })
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_with_a_source_keep_it_when_they_are_closed() {
+    fn keys_that_are_decided_do_not_take_the_fallback() {
         for keys in
             [KeySource::Known(calls()), KeySource::Bound(vec![join(1)]), KeySource::Parent { columns: columns() }]
         {

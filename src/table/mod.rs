@@ -185,7 +185,7 @@ impl TableProvider for ResourceTable {
         Ok(filters.iter().map(support).collect())
     }
 
-    // As `async fn` it would prove again that an expression is `Send`: see `engine::SharedSession`.
+    // Not an `async fn`: the compiler would prove again that an expression is `Send`, see `engine::SharedSession`.
     fn scan<'a, 'b, 'c, 'd, 'e>(
         &'a self,
         state: &'b dyn Session,

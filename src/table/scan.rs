@@ -40,7 +40,7 @@ use crate::query::Counts;
 /// Reads a resource. Filters are evaluated page by page, so that a row leaves with its page. A LIMIT is exact.
 #[derive(Clone, Debug)]
 pub(crate) struct ResourceScan {
-    pub(super) reading: ResolvedScan,
+    pub(super) resolved: ResolvedScan,
     /// The scan of the parent, whose rows supply the keys if nothing else does.
     parent: Option<Arc<dyn ExecutionPlan>>,
     properties: Arc<PlanProperties>,
@@ -52,11 +52,11 @@ pub(crate) struct ResourceScan {
 impl ResourceScan {
     /// # Errors
     /// The resource does not have the columns of the projection, or the expressions do not match the providers of keys.
-    pub(super) fn try_new(reading: ResolvedScan, parent: Option<Arc<dyn ExecutionPlan>>) -> Result<Self> {
-        if reading.filters.late.len() != reading.spec.keys().providers().len() {
-            return internal_err!("a ResourceScan has expressions for each source of its keys");
+    pub(super) fn try_new(resolved: ResolvedScan, parent: Option<Arc<dyn ExecutionPlan>>) -> Result<Self> {
+        if resolved.filters.late.len() != resolved.spec.keys().providers().len() {
+            return internal_err!("a ResourceScan needs expressions for each provider of its keys");
         }
-        let schema = reading.resource.planned_schema().project(reading.spec.projection())?;
+        let schema = resolved.resource.planned_schema().project(resolved.spec.projection())?;
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::new(schema)),
             Partitioning::UnknownPartitioning(1),
@@ -64,11 +64,11 @@ impl ResourceScan {
             Boundedness::Bounded,
         );
         let (properties, metrics) = (Arc::new(properties), ExecutionPlanMetricsSet::new());
-        Ok(Self { reading, parent, properties, metrics, counts: Arc::default() })
+        Ok(Self { resolved, parent, properties, metrics, counts: Arc::default() })
     }
 
     pub(super) fn keys(&self) -> &KeySource {
-        self.reading.spec.keys()
+        self.resolved.spec.keys()
     }
 
     /// The scan of the parent. It is an error to call this if the keys do not come from it.
@@ -81,8 +81,8 @@ impl ResourceScan {
 
     /// The key columns that other parts of the plan may supply values for, with their indexes in the scan's schema.
     /// There are none if the scan has a LIMIT: with fewer keys it would return other rows.
-    pub(super) fn open_columns(&self) -> Vec<(usize, String)> {
-        let ResolvedScan { spec, resource, .. } = &self.reading;
+    pub(super) fn bindable_columns(&self) -> Vec<(usize, String)> {
+        let ResolvedScan { spec, resource, .. } = &self.resolved;
         if !spec.keys().accepts_provider() || spec.fetch().is_some() {
             return Vec::new();
         }
@@ -94,16 +94,16 @@ impl ResourceScan {
 
     /// Returns the same scan with one more provider of keys, if a method can be called with the columns that it
     /// supplies. `expressions` are those of a runtime key.
-    pub(super) fn bound_by(&self, source: KeyProvider, expressions: Vec<Arc<dyn PhysicalExpr>>) -> Option<Self> {
-        let ResolvedScan { spec, resource, filters } = &self.reading;
-        let columns: BTreeSet<String> = source.columns().map(str::to_owned).collect();
+    pub(super) fn bound_by(&self, provider: KeyProvider, expressions: Vec<Arc<dyn PhysicalExpr>>) -> Option<Self> {
+        let ResolvedScan { spec, resource, filters } = &self.resolved;
+        let columns: BTreeSet<String> = provider.columns().map(str::to_owned).collect();
         if !request_choice::is_enough(resource, spec.pins(), &columns) {
             return None;
         }
-        let spec = spec.with_keys(spec.keys().bound_by(source)?);
+        let spec = spec.with_keys(spec.keys().bound_by(provider)?);
         let late = filters.late.iter().cloned().chain([expressions]).collect();
         let filters = Filters { late, ..filters.clone() };
-        Some(Self { reading: ResolvedScan::new(spec, Arc::clone(resource), filters), ..self.clone() })
+        Some(Self { resolved: ResolvedScan::new(spec, Arc::clone(resource), filters), ..self.clone() })
     }
 
     /// Returns the same scan with its fallback, if no part of the plan supplies keys.
@@ -111,11 +111,11 @@ impl ResourceScan {
     /// # Errors
     /// [`Fault::NeedsKey`], if there is no fallback.
     pub(super) fn or_fallback(&self, missing_key: MissingKey) -> Result<Self, Fault> {
-        let ResolvedScan { spec, resource, .. } = &self.reading;
+        let ResolvedScan { spec, resource, .. } = &self.resolved;
         match spec.keys().or_fallback(missing_key) {
             Some(keys) => Ok(self.with_spec(spec.with_keys(keys))),
             None => Err(Fault::NeedsKey {
-                table: self.reading.table(),
+                table: self.resolved.table(),
                 columns: request_choice::missing(resource, spec.pins()),
             }),
         }
@@ -124,17 +124,17 @@ impl ResourceScan {
     /// Returns the same scan with hints about the plan around it, and with the columns that other readers of its lists
     /// need.
     pub(super) fn hinted(&self, hints: Hints, columns: &BTreeSet<usize>) -> Self {
-        self.with_spec(self.reading.spec.reading_too(columns).hinted(hints))
+        self.with_spec(self.resolved.spec.reading_too(columns).hinted(hints))
     }
 
     /// Returns a new scan with another spec and filters, and the child of this one.
-    pub(super) fn rebuilt(&self, reading: ResolvedScan) -> Result<Self> {
+    pub(super) fn rebuilt(&self, resolved: ResolvedScan) -> Result<Self> {
         let parent = self.children().into_iter().next().cloned();
-        Self::try_new(reading, parent)
+        Self::try_new(resolved, parent)
     }
 
     fn with_spec(&self, spec: ScanSpec) -> Self {
-        Self { reading: self.reading.with_spec(spec), ..self.clone() }
+        Self { resolved: self.resolved.with_spec(spec), ..self.clone() }
     }
 }
 
@@ -186,7 +186,7 @@ impl ExecutionPlan for ResourceScan {
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
         let mut recursion = TreeNodeRecursion::Continue;
-        let Filters { predicate, late, .. } = &self.reading.filters;
+        let Filters { predicate, late, .. } = &self.resolved.filters;
         for expr in predicate.iter().chain(late.iter().flatten()) {
             recursion = recursion.visit_sibling(|| f(expr))?;
         }
@@ -196,7 +196,7 @@ impl ExecutionPlan for ResourceScan {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let run = Run::of(&context)?;
-        let execution = ScanExecution::new(self.reading.clone(), &run, &context, Arc::clone(&self.counts));
+        let execution = ScanExecution::new(self.resolved.clone(), &run, &context, Arc::clone(&self.counts));
         let execution = execution.map_err(to_datafusion)?;
         if let Some(says) = explain::covers(self) {
             execution.notice(says);
@@ -223,11 +223,11 @@ impl ExecutionPlan for ResourceScan {
     }
 
     fn fetch(&self) -> Option<usize> {
-        self.reading.spec.fetch()
+        self.resolved.spec.fetch()
     }
 
     fn with_fetch(&self, fetch: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
-        Some(Arc::new(self.with_spec(self.reading.spec.with_fetch(fetch))))
+        Some(Arc::new(self.with_spec(self.resolved.spec.with_fetch(fetch))))
     }
 
     /// Accepts every filter of the first phase. The filters of the later phase are the dynamic filters of joins and
@@ -239,16 +239,18 @@ impl ExecutionPlan for ResourceScan {
         _config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
         // A filter above a LIMIT must not be evaluated below it.
-        if phase != FilterPushdownPhase::Pre || offered.parent_filters.is_empty() || self.reading.spec.fetch().is_some()
+        if phase != FilterPushdownPhase::Pre
+            || offered.parent_filters.is_empty()
+            || self.resolved.spec.fetch().is_some()
         {
             return Ok(FilterPushdownPropagation::all_unsupported(offered));
         }
         let taken = vec![PushedDown::Yes; offered.parent_filters.len()];
         let filters = offered.parent_filters.into_iter().map(|offer| offer.filter);
-        let own = &self.reading.filters;
+        let own = &self.resolved.filters;
         let predicate = Some(conjunction(own.predicate.iter().cloned().chain(filters)));
         let filters = Filters { predicate, ..own.clone() };
-        let scan = Self { reading: ResolvedScan { filters, ..self.reading.clone() }, ..self.clone() };
+        let scan = Self { resolved: ResolvedScan { filters, ..self.resolved.clone() }, ..self.clone() };
         Ok(FilterPushdownPropagation::with_parent_pushdown_result(taken).with_updated_node(Arc::new(scan) as _))
     }
 }

@@ -42,7 +42,7 @@ use crate::resource::{Binding, Value};
 
 /// The calls of one execution of a scan, as they become known.
 pub(super) fn calls(scan: &ResourceScan, run: &Run, context: &Arc<TaskContext>) -> Result<Calls> {
-    let (keys, reading) = (scan.keys(), scan.reading.clone());
+    let (keys, reading) = (scan.keys(), scan.resolved.clone());
     let (query, cache) = (Arc::clone(&run.query), Arc::clone(&run.cache));
     Ok(match keys {
         KeySource::Known(calls) => expected(calls.clone(), &reading, &query).boxed(),

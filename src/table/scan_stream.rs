@@ -6,7 +6,7 @@
 //!            └─ otherwise ─────────────────────────────┴─► fetched: each request of the call ─► ListReader, or one get
 //!                                                            └─ several requests (a union): distinct_lists
 //!        ─► finish: check values ─► residual filter ─► project ─► predicate
-//!        ─► limited: cut after exactly the LIMIT's rows
+//!        ─► limited: ends after exactly LIMIT rows
 //! ```
 //!
 //! Do not change without thinking:
@@ -134,7 +134,7 @@ impl ScanExecution {
         let method = call.method;
         let rows = if self.resolved.spec.hints().kept {
             let key = self.resolved.key(&call);
-            // A shared list has its own read-ahead: its other decoders must not wait until this scan has taken pages.
+            // A shared list has its own read-ahead: the other scans that read it must not wait for this one.
             cache.rows(key, &self.pool, || self.fetched(&call, None))
         } else {
             let shared = Some(&self.ahead).filter(|_| self.resolved.method(method).union.len() == 1);
@@ -343,7 +343,7 @@ fn checked(checks: &[(usize, BTreeSet<Value>)], batch: &RecordBatch) -> Option<B
     masks.reduce(|a: BooleanArray, b| arrow::compute::and_kleene(&a, &b).expect("both are as long as the batch"))
 }
 
-/// Cuts after exactly the LIMIT's rows, and cancels the requests that are still in flight.
+/// Ends the stream after exactly `fetch` rows, the scan's LIMIT, and cancels the requests that are still in flight.
 fn limited(batches: Batches, fetch: Option<usize>) -> Batches {
     let Some(fetch) = fetch else { return batches };
     let cut = stream::try_unfold((batches, fetch), async |(mut batches, left)| {

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!     check_statement     DDL, DML, transactions, USE            rejected before table names are looked up
-//!     each query          FETCH, TOP ──► LIMIT                   limits
+//!     each query          FETCH, TOP ──► LIMIT                   fetch_and_top
 //!                         second column of one name ──► name_2   column_names, unnests
 //!     each table          TABLESAMPLE, PIVOT, UNNEST of columns  rejected
 //!     each expression     IS DISTINCT FROM … AND …               precedence

@@ -120,8 +120,8 @@ impl BindJoinExec {
         let mut targets: Vec<KeyTarget> = Vec::new();
         self.bound().apply(|node| {
             for (scan, from) in self.sources(node) {
-                let types = from.iter().map(|bound| data_type(&scan.reading, &bound.column)).collect();
-                let row_id = scan.reading.resource.row_id().to_owned();
+                let types = from.iter().map(|bound| data_type(&scan.resolved, &bound.column)).collect();
+                let row_id = scan.resolved.resource.row_id().to_owned();
                 let target = KeyTarget { from: from.clone(), types, row_id };
                 if !targets.contains(&target) {
                     targets.push(target);
@@ -141,9 +141,9 @@ impl BindJoinExec {
                 let target = targets.iter().position(|target| target.from == *from);
                 if let Some(target) = target
                     && scan.keys().providers().len() == 1
-                    && !scan.reading.spec.may_end_early()
+                    && !scan.resolved.spec.may_end_early()
                 {
-                    readings.push((target, scan.reading.clone()));
+                    readings.push((target, scan.resolved.clone()));
                 }
             }
             Ok(TreeNodeRecursion::Continue)

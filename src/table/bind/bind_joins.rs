@@ -56,7 +56,7 @@ impl BindJoins {
 
 impl PhysicalOptimizerRule for BindJoins {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        if !has_open_scan(&plan)? {
+        if !has_undecided_scan(&plan)? {
             return Ok(plan);
         }
         let numbers = Cell::new(1);
@@ -103,11 +103,11 @@ fn try_bind(join: &HashJoinExec, numbers: &Cell<usize>) -> Result<Option<Arc<dyn
     Ok(None)
 }
 
-/// Whether a side has a scan that none of the side's own joins can supply keys for, so that the other side should drive
-/// it. To find out, the side's joins are bound on trial, and the result is dropped. That is repeated for each join
-/// above them; few joins have open scans below, so it is cheap.
+/// Whether a side has a scan whose keys none of the side's own joins can supply, so that the other side should drive it.
+/// To find out, the side's joins are bound on trial, and the result is dropped. Each join above repeats that, but few
+/// joins have undecided scans below them.
 fn needs_other_side(side: &Arc<dyn ExecutionPlan>) -> Result<bool> {
-    if !has_open_scan(side)? {
+    if !has_undecided_scan(side)? {
         return Ok(false);
     }
     let bound_alone = Arc::clone(side).transform_down(|node| {
@@ -119,7 +119,7 @@ fn needs_other_side(side: &Arc<dyn ExecutionPlan>) -> Result<bool> {
         }
         Ok(Transformed::no(node))
     });
-    has_open_scan(&runtime_keys::bind(bound_alone.data()?)?)
+    has_undecided_scan(&runtime_keys::bind(bound_alone.data()?)?)
 }
 
 /// The bind join that binds this side; `None` if the other side's keys reach no scan of it.
@@ -154,7 +154,7 @@ fn with_bound_child(join: &HashJoinExec, side: JoinSide, number: usize) -> Resul
     let child = if side == JoinSide::Left { left } else { right };
     // The bound side is executed for each chunk, but the work table of a recursive query can only be read once.
     let reads_work_table = child.exists(|node| Ok(node.is::<WorkTableExec>()))?;
-    if !can_be_bound(join, side) || reads_work_table || !has_open_scan(child)? {
+    if !can_be_bound(join, side) || reads_work_table || !has_undecided_scan(child)? {
         return Ok(None);
     }
     let keys = keys_of(join, side)?;
@@ -204,6 +204,6 @@ fn is_undecided_scan(node: &Arc<dyn ExecutionPlan>) -> bool {
     node.downcast_ref::<ResourceScan>().is_some_and(|scan| scan.keys().is_undecided())
 }
 
-pub(super) fn has_open_scan(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+pub(super) fn has_undecided_scan(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     plan.exists(|node| Ok(is_undecided_scan(node)))
 }

@@ -92,11 +92,11 @@ pub(super) fn bind(
 /// The scan with one more source for its keys: of each column that lacks a value, the first key that is equal to it.
 fn bind_scan(scan: &ResourceScan, keys: &[KeyColumn], make: &Make<'_>) -> Option<ResourceScan> {
     let mut from: Vec<BoundColumn> = Vec::new();
-    for (at, column) in scan.open_columns() {
+    for (at, column) in scan.bindable_columns() {
         if from.iter().any(|bound| bound.column == column) {
             continue;
         }
-        let wanted = data_type(&scan.reading, &column);
+        let wanted = data_type(&scan.resolved, &column);
         let key = keys.iter().find(|key| key.column == at && identifies_value(&key.data_type, &wanted));
         from.extend(key.map(|key| BoundColumn { column, key: key.number }));
     }

@@ -20,11 +20,11 @@ pub(crate) fn least_requests(plan: &Arc<dyn ExecutionPlan>) -> usize {
 fn count(plan: &Arc<dyn ExecutionPlan>, counted: &mut HashSet<(String, MethodCall)>) -> usize {
     let mut requests = 0;
     if let Some(scan) = plan.downcast_ref::<ResourceScan>()
-        && !scan.reading.spec.may_end_early()
+        && !scan.resolved.spec.may_end_early()
     {
         for call in scan.keys().calls().unwrap_or_default() {
-            if counted.insert((scan.reading.table(), call.clone())) {
-                requests += scan.reading.method(call.method).union.len();
+            if counted.insert((scan.resolved.table(), call.clone())) {
+                requests += scan.resolved.method(call.method).union.len();
             }
         }
     }

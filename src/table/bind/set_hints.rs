@@ -82,7 +82,7 @@ impl Pass<'_> {
     }
 
     fn hinted_scan(&self, scan: &ResourceScan, limited: bool) -> Result<ResourceScan> {
-        let shared = self.tables.shared(&scan.reading.table());
+        let shared = self.tables.shared(&scan.resolved.table());
         let hints = Hints {
             limited,
             kept: shared.is_some(),
@@ -94,7 +94,7 @@ impl Pass<'_> {
 
     /// The expected requests and rows of a scan; `None` if one of its lists was never read.
     fn expected(&self, scan: &ResourceScan) -> Result<Option<Expected>> {
-        let (reading, Some(calls)) = (&scan.reading, scan.keys().calls()) else { return Ok(None) };
+        let (reading, Some(calls)) = (&scan.resolved, scan.keys().calls()) else { return Ok(None) };
         let account = self.accounts.named(reading.spec.account()).map_err(to_datafusion)?;
         let mut all = Expected { requests: 0, rows: 0 };
         for call in calls {

@@ -46,7 +46,7 @@ impl TableUses {
     /// Adds the scans of a plan. `repeated` is whether this part of the plan runs more than once.
     fn collect(&mut self, plan: &Arc<dyn ExecutionPlan>, repeated: bool) {
         if let Some(scan) = plan.downcast_ref::<ResourceScan>() {
-            self.0.entry(scan.reading.table()).or_default().add(scan, repeated);
+            self.0.entry(scan.resolved.table()).or_default().add(scan, repeated);
         }
         let bound = plan.downcast_ref::<BindJoinExec>().map(BindJoinExec::bound);
         for child in plan.children() {
@@ -58,7 +58,7 @@ impl TableUses {
 
 impl TableUse {
     fn add(&mut self, scan: &ResourceScan, repeated: bool) {
-        self.columns.extend(scan.reading.spec.columns());
+        self.columns.extend(scan.resolved.spec.columns());
         self.scans += 1;
         match scan.keys().calls() {
             Some(calls) => {

@@ -94,10 +94,10 @@ impl ThroughBytes {
     }
 
     fn scan(&self, scan: &ResourceScan, values: Option<&ScalarSubqueryResults>) -> Result<ResourceScan> {
-        let spec: ScanSpec = through_json(scan.reading.spec.as_ref())?;
+        let spec: ScanSpec = through_json(scan.resolved.spec.as_ref())?;
         let resource = Arc::clone(spec.resource(&self.resources).map_err(to_datafusion)?);
         let codec = FiltersCodec::try_new(&self.exprs, &spec, &resource, values)?;
-        let filters = self.filters(&scan.reading.filters, &codec)?;
+        let filters = self.filters(&scan.resolved.filters, &codec)?;
         scan.rebuilt(ResolvedScan::new(spec, resource, filters))
     }
 
@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn filters_of(plan: &Arc<dyn ExecutionPlan>) -> &Filters {
-        &plan.downcast_ref::<ResourceScan>().unwrap().reading.filters
+        &plan.downcast_ref::<ResourceScan>().unwrap().resolved.filters
     }
 
     /// `id = 7`, where id is the column at this place.
