@@ -117,22 +117,29 @@ macro_rules! forward {
     };
 }
 
-forward! {
-    pre_visit_query: Query,
-    post_visit_query: Query,
-    pre_visit_select: Select,
-    post_visit_select: Select,
-    pre_visit_relation: ObjectName,
-    post_visit_relation: ObjectName,
-    pre_visit_table_factor: TableFactor,
-    post_visit_table_factor: TableFactor,
-    pre_visit_expr: Expr,
-    post_visit_expr: Expr,
-    pre_visit_statement: Statement,
-    post_visit_statement: Statement,
-    pre_visit_value: ValueWithSpan,
-    post_visit_value: ValueWithSpan,
+/// Passes the methods of both traits to a macro, each with the type of its node.
+macro_rules! with_methods {
+    ($macro:ident) => {
+        $macro! {
+            pre_visit_query: Query,
+            post_visit_query: Query,
+            pre_visit_select: Select,
+            post_visit_select: Select,
+            pre_visit_relation: ObjectName,
+            post_visit_relation: ObjectName,
+            pre_visit_table_factor: TableFactor,
+            post_visit_table_factor: TableFactor,
+            pre_visit_expr: Expr,
+            post_visit_expr: Expr,
+            pre_visit_statement: Statement,
+            post_visit_statement: Statement,
+            pre_visit_value: ValueWithSpan,
+            post_visit_value: ValueWithSpan,
+        }
+    };
 }
+
+with_methods!(forward);
 
 #[cfg(test)]
 mod tests {
@@ -187,22 +194,7 @@ mod tests {
         };
     }
 
-    record! {
-        pre_visit_query: Query,
-        post_visit_query: Query,
-        pre_visit_select: Select,
-        post_visit_select: Select,
-        pre_visit_relation: ObjectName,
-        post_visit_relation: ObjectName,
-        pre_visit_table_factor: TableFactor,
-        post_visit_table_factor: TableFactor,
-        pre_visit_expr: Expr,
-        post_visit_expr: Expr,
-        pre_visit_statement: Statement,
-        post_visit_statement: Statement,
-        pre_visit_value: ValueWithSpan,
-        post_visit_value: ValueWithSpan,
-    }
+    with_methods!(record);
 
     #[test]
     fn a_visitor_gets_the_calls_that_sqlparser_makes() {
