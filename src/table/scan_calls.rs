@@ -42,26 +42,26 @@ use crate::resource::{Binding, Value};
 
 /// The calls of one execution of a scan, as they become known.
 pub(super) fn calls(scan: &ResourceScan, run: &Run, context: &Arc<TaskContext>) -> Result<Calls> {
-    let (keys, reading) = (scan.keys(), scan.resolved.clone());
+    let (keys, resolved) = (scan.keys(), scan.resolved.clone());
     let (query, cache) = (Arc::clone(&run.query), Arc::clone(&run.cache));
     Ok(match keys {
-        KeySource::Known(calls) => expected(calls.clone(), &reading, &query).boxed(),
+        KeySource::Known(calls) => expected(calls.clone(), &resolved, &query).boxed(),
         KeySource::Wanted(_) => return internal_err!("a scan ran before the source of its keys was decided"),
         KeySource::Bound(_) => {
             let context = Arc::clone(context);
             // Lazily, when the stream is polled: a scalar subquery has its value by then.
             let calls = async move {
-                let calls = bound_calls(&reading, &cache, &context)?;
-                Ok::<_, DataFusionError>(expected(calls, &reading, &query))
+                let calls = bound_calls(&resolved, &cache, &context)?;
+                Ok::<_, DataFusionError>(expected(calls, &resolved, &query))
             };
             stream::once(calls).try_flatten().boxed()
         }
         KeySource::Parent { columns } => {
-            let columns = columns.iter().map(|name| (name.clone(), data_type(&reading, name))).collect();
+            let columns = columns.iter().map(|name| (name.clone(), data_type(&resolved, name))).collect();
             let keys = distinct_keys(scan.parent()?.execute(0, Arc::clone(context))?, columns);
             let calls = keys.and_then(move |keys| {
-                let calls = calls_for(&reading, &cache, keys);
-                std::future::ready(calls.map(|calls| expected(calls, &reading, &query)))
+                let calls = calls_for(&resolved, &cache, keys);
+                std::future::ready(calls.map(|calls| expected(calls, &resolved, &query)))
             });
             calls.try_flatten().boxed()
         }
@@ -72,36 +72,36 @@ pub(super) fn calls(scan: &ResourceScan, run: &Run, context: &Arc<TaskContext>) 
 /// scan may stop early.
 fn expected(
     calls: Vec<MethodCall>,
-    reading: &ResolvedScan,
+    resolved: &ResolvedScan,
     query: &Arc<Query>,
 ) -> impl Stream<Item = Result<MethodCall>> + Send + use<> {
-    let one_by_one = reading.spec.may_end_early();
+    let one_by_one = resolved.spec.may_end_early();
     if !one_by_one {
-        calls.iter().for_each(|call| reading.expect(call, &query.ledger));
+        calls.iter().for_each(|call| resolved.expect(call, &query.ledger));
     }
-    let (reading, query) = (reading.clone(), Arc::clone(query));
+    let (resolved, query) = (resolved.clone(), Arc::clone(query));
     stream::iter(calls).map(move |call| {
         if one_by_one {
-            reading.expect(&call, &query.ledger);
+            resolved.expect(&call, &query.ledger);
         }
         Ok(call)
     })
 }
 
 /// The calls for the keys that all of the scan's providers have.
-fn bound_calls(reading: &ResolvedScan, cache: &QueryListCache, context: &TaskContext) -> Result<Vec<MethodCall>> {
+fn bound_calls(resolved: &ResolvedScan, cache: &QueryListCache, context: &TaskContext) -> Result<Vec<MethodCall>> {
     let mut keys = vec![Binding::default()];
-    for (provider, expressions) in reading.spec.keys().providers().iter().zip(&reading.filters.late) {
-        keys = both(&keys, &keys_of(provider, expressions, reading, context)?);
+    for (provider, expressions) in resolved.spec.keys().providers().iter().zip(&resolved.filters.late) {
+        keys = both(&keys, &keys_of(provider, expressions, resolved, context)?);
     }
-    calls_for(reading, cache, keys)
+    calls_for(resolved, cache, keys)
 }
 
 /// The keys of one provider. `expressions` are those of a runtime key.
 fn keys_of(
     provider: &KeyProvider,
     expressions: &[Arc<dyn PhysicalExpr>],
-    reading: &ResolvedScan,
+    resolved: &ResolvedScan,
     context: &TaskContext,
 ) -> Result<Vec<Binding>> {
     match provider {
@@ -110,7 +110,7 @@ fn keys_of(
             None => internal_err!("a scan whose keys come from a join ran without the join"),
         },
         KeyProvider::Late { column } => {
-            let wanted = data_type(reading, column);
+            let wanted = data_type(resolved, column);
             let mut values = BTreeSet::new();
             for expression in expressions {
                 let value = expression.evaluate(&one_row()?)?.into_array(1)?;
@@ -123,10 +123,10 @@ fn keys_of(
 
 /// The calls for these keys, except keys that the scan's own filter drops. A list that is cached for the query is
 /// preferred to single rows of it.
-fn calls_for(reading: &ResolvedScan, cache: &QueryListCache, keys: Vec<Binding>) -> Result<Vec<MethodCall>> {
-    let keys = passing(reading, keys)?;
-    let is_cached = |call: &MethodCall| reading.spec.hints().kept && cache.has(&reading.key(call));
-    request_choice::calls(&reading.resource, reading.spec.pins(), &keys, is_cached).map_err(to_datafusion)
+fn calls_for(resolved: &ResolvedScan, cache: &QueryListCache, keys: Vec<Binding>) -> Result<Vec<MethodCall>> {
+    let keys = passing(resolved, keys)?;
+    let is_cached = |call: &MethodCall| resolved.spec.hints().kept && cache.has(&resolved.key(call));
+    request_choice::calls(&resolved.resource, resolved.spec.pins(), &keys, is_cached).map_err(to_datafusion)
 }
 
 /// The natural join of two sets of keys: every combination that agrees in the columns that both have. All bindings of a
@@ -166,15 +166,15 @@ fn distinct_keys(
 
 /// Adds the lists of these keys to the ledger, before any of them is requested.
 pub(super) fn expect_lists<'a>(
-    reading: &ResolvedScan,
+    resolved: &ResolvedScan,
     keys: impl Iterator<Item = &'a Binding>,
     ledger: &Ledger,
 ) -> Result<()> {
     let distinct: BTreeSet<&Binding> = keys.collect();
-    let keys = passing(reading, distinct.into_iter().cloned().collect())?;
+    let keys = passing(resolved, distinct.into_iter().cloned().collect())?;
     let calls =
-        request_choice::calls(&reading.resource, reading.spec.pins(), &keys, |_| false).map_err(to_datafusion)?;
-    calls.iter().for_each(|call| ledger.expect_list(reading.list(call)));
+        request_choice::calls(&resolved.resource, resolved.spec.pins(), &keys, |_| false).map_err(to_datafusion)?;
+    calls.iter().for_each(|call| ledger.expect_list(resolved.list(call)));
     Ok(())
 }
 
@@ -184,9 +184,9 @@ pub(super) fn expect_lists<'a>(
 /// The filter is an expression over the scan's projection. So the keys become a batch with that schema: one row per
 /// key, and NULL in all columns that are not keys, which these conjuncts do not use. The filter is evaluated again on
 /// the rows, so a conjunct that is left out here costs requests, but does not change the result.
-fn passing(reading: &ResolvedScan, keys: Vec<Binding>) -> Result<Vec<Binding>> {
-    let (Some(predicate), Some(first)) = (&reading.filters.predicate, keys.first()) else { return Ok(keys) };
-    let (resource, projection) = (&reading.resource, reading.spec.projection());
+fn passing(resolved: &ResolvedScan, keys: Vec<Binding>) -> Result<Vec<Binding>> {
+    let (Some(predicate), Some(first)) = (&resolved.filters.predicate, keys.first()) else { return Ok(keys) };
+    let (resource, projection) = (&resolved.resource, resolved.spec.projection());
     let name = |at: usize| resource.canonical(&resource.columns[projection[at]].name);
     let uses_only_keys = |conjunct: &&Arc<dyn PhysicalExpr>| {
         let columns = collect_columns(conjunct);
@@ -221,8 +221,8 @@ fn key_array(keys: &[Binding], name: &str, data_type: &DataType) -> ArrayRef {
 }
 
 /// The type of a key column.
-pub(super) fn data_type(reading: &ResolvedScan, column: &str) -> DataType {
-    reading.resource.column(column).expect("keys are columns of the table").data_type.clone()
+pub(super) fn data_type(resolved: &ResolvedScan, column: &str) -> DataType {
+    resolved.resource.column(column).expect("keys are columns of the table").data_type.clone()
 }
 
 /// A batch of one row without columns, to evaluate constant expressions.

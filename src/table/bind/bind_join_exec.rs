@@ -135,7 +135,7 @@ impl BindJoinExec {
     /// The scans that certainly fetch every key of one of these targets, each with the index of its target: no other
     /// source restricts their keys, and no LIMIT may stop them early.
     pub(super) fn scans_of_every_key(&self, targets: &[KeyTarget]) -> Result<Vec<(usize, ResolvedScan)>> {
-        let mut readings = Vec::new();
+        let mut scans = Vec::new();
         self.bound().apply(|node| {
             for (scan, from) in self.sources(node) {
                 let target = targets.iter().position(|target| target.from == *from);
@@ -143,12 +143,12 @@ impl BindJoinExec {
                     && scan.keys().providers().len() == 1
                     && !scan.resolved.spec.may_end_early()
                 {
-                    readings.push((target, scan.resolved.clone()));
+                    scans.push((target, scan.resolved.clone()));
                 }
             }
             Ok(TreeNodeRecursion::Continue)
         })?;
-        Ok(readings)
+        Ok(scans)
     }
 
     /// The node, if it is a scan, with the columns that it takes from this join.

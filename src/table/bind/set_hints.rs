@@ -94,12 +94,12 @@ impl Pass<'_> {
 
     /// The expected requests and rows of a scan; `None` if one of its lists was never read.
     fn expected(&self, scan: &ResourceScan) -> Result<Option<Expected>> {
-        let (reading, Some(calls)) = (&scan.resolved, scan.keys().calls()) else { return Ok(None) };
-        let account = self.accounts.named(reading.spec.account()).map_err(to_datafusion)?;
+        let (resolved, Some(calls)) = (&scan.resolved, scan.keys().calls()) else { return Ok(None) };
+        let account = self.accounts.named(resolved.spec.account()).map_err(to_datafusion)?;
         let mut all = Expected { requests: 0, rows: 0 };
         for call in calls {
-            let is_list = !reading.method(call.method).is_get();
-            for request in reading.requests(call) {
+            let is_list = !resolved.method(call.method).is_get();
+            for request in resolved.requests(call) {
                 let Some(rows) = (if is_list { account.list_lengths.of(&request) } else { Some(1) }) else {
                     return Ok(None);
                 };
