@@ -21,6 +21,7 @@
 //! - [`resource`]: the declarations. No I/O.
 //! - [`query`]: one query from its text to its last row: its principal, limits, counts and ledger, and how to cancel
 //!   it.
+//! - [`heap`]: how much memory the process has allocated.
 //! - [`error`], [`secret`]: errors as values; a token that is never printed.
 //!
 //! The simulated account of `--demo` and of the tests is the crate `simulated-account`, which imports none of these. A
@@ -32,6 +33,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod flight;
+pub mod heap;
 pub mod query;
 pub mod resource;
 pub mod rows;

@@ -66,7 +66,7 @@ pub(crate) async fn serve(engine: Engine) -> Running {
     let (stop, stopping) = watch::channel(false);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let server = Server::builder().add_service(flight::service(engine, stopping));
+    let server = Server::builder().add_service(flight::service(engine, flight::MESSAGE_BYTES, stopping));
     // Without it each response of a debug build waits for a delayed ACK.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tokio::spawn(server.serve_with_incoming(incoming));

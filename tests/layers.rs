@@ -17,6 +17,7 @@ mod source;
 /// not listed: it declares all modules.
 const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("heap", &[]),
     ("secret", &[]),
     ("query", &["error"]),
     ("resource", &["error"]),
@@ -24,12 +25,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("api", &["query", "secret", "error"]),
     ("sql", &["resource", "error"]),
     ("table", &["rows", "api", "query", "resource", "error"]),
-    ("engine", &["sql", "table", "api", "query", "resource", "error"]),
+    ("engine", &["sql", "table", "api", "query", "resource", "heap", "error"]),
     ("flight", &["engine", "secret", "error"]),
-    ("config", &["engine", "api", "secret", "error"]),
+    ("config", &["server", "engine", "api", "secret", "error"]),
     ("server", &["flight", "engine", "error"]),
-    ("cli", &["config", "engine", "flight", "server", "resource", "api", "secret", "error"]),
-    ("main", &["cli"]),
+    ("cli", &["config", "engine", "flight", "server", "resource", "api", "heap", "secret", "error"]),
+    ("main", &["cli", "heap"]),
 ];
 
 /// The dependencies that only some modules may import.

@@ -16,6 +16,7 @@
 //! - `slt`: DataFusion's own test files over gRPC.
 //! - `statements`: errors, parameters, metadata of the engine.
 //! - `lists`: lists that are truncated, repeated, or have wrong totals and links.
+//! - `limits`: statements that need much memory or time.
 //! - `layers`: the imports between layers; no table's name in code.
 //! - `openapi`: the declarations against DigitalOcean's OpenAPI document.
 //! - `support`: shared code.
@@ -30,6 +31,7 @@ mod faults;
 mod flight;
 mod joins;
 mod layers;
+mod limits;
 mod lists;
 mod names;
 mod openapi;

@@ -129,8 +129,9 @@ async fn the_error_of_a_cancelled_exec_says_that_its_post_is_not_undone() {
 fn a_query_is_not_listed_after_its_timeout_even_if_its_rows_are_not_polled() {
     let queries = Arc::new(Queries::default());
 
-    let late = queries.begin(Principal::local(), ACTIONS, Limits { timeout: Duration::ZERO, ..Limits::default() });
-    let early = queries.begin(Principal::local(), ACTIONS, Limits::default());
+    let late =
+        queries.begin(Principal::local(), ACTIONS, Limits { timeout: Duration::ZERO, ..Limits::default() }).unwrap();
+    let early = queries.begin(Principal::local(), ACTIONS, Limits::default()).unwrap();
 
     assert_eq!((late.state(), early.state()), (QueryState::Ended, QueryState::Planning));
     assert_eq!(queries.all().iter().map(|query| query.id()).collect::<Vec<_>>(), [early.id()]);

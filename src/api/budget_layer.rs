@@ -107,7 +107,7 @@ mod tests {
 
     /// A query with these limits.
     fn scope(max_wait: Duration, max_requests: u64) -> RequestScope {
-        scope_within(Limits { timeout: 3_600 * SECOND, max_wait, max_requests })
+        scope_within(Limits { timeout: 3_600 * SECOND, max_wait, max_requests, ..Limits::default() })
     }
 
     /// When each call began, in seconds from the first.

@@ -66,7 +66,7 @@ pub(super) fn a_scope() -> RequestScope {
 #[cfg(test)]
 pub(super) fn scope_within(limits: Limits) -> RequestScope {
     let queries = Arc::new(Queries::default());
-    let query = queries.begin(Principal::local(), "SELECT 1", limits);
+    let query = queries.begin(Principal::local(), "SELECT 1", limits).unwrap();
     let scope = RequestScope::of_scan(Arc::clone(&query), Arc::default());
     // Keeps the query registered until the test process ends.
     std::mem::forget(query);

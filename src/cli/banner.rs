@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use crate::config::{Settings, Token};
+use crate::config::{MemoryLimit, Settings, Token};
 use crate::server;
 
-pub(super) fn banner(address: SocketAddr, settings: &Settings) -> String {
+pub(super) fn banner(address: SocketAddr, settings: &Settings, memory: MemoryLimit) -> String {
     let here = server::reachable(address);
     let account = account(settings);
     let exposed =
@@ -17,6 +17,7 @@ pub(super) fn banner(address: SocketAddr, settings: &Settings) -> String {
         r#"oceanflight {version} is ready on grpc://{address}
 account  {account}
 writes   {writes}
+memory   {memory}
 {exposed}
 oceanflight
   oceanflight query --server {here} 'SHOW TABLES'
@@ -68,6 +69,8 @@ mod tests {
     use crate::config::TokenSource;
     use crate::secret::Secret;
 
+    const MEMORY: MemoryLimit = MemoryLimit { bytes: 512 << 20, system: None };
+
     fn settings(ignored_variables: Vec<&'static str>) -> Settings {
         let source = TokenSource::Variable("DIGITALOCEAN_TOKEN");
         let token = Some(Token { secret: Secret::new("dop_v1_secret"), source, ignored_variables });
@@ -76,13 +79,14 @@ mod tests {
 
     #[test]
     fn the_banner_has_commands_to_copy_and_no_token() {
-        let text = banner("127.0.0.1:50051".parse().unwrap(), &settings(vec![]));
+        let text = banner("127.0.0.1:50051".parse().unwrap(), &settings(vec![]), MEMORY);
 
         assert!(!text.contains("secret"));
         insta::assert_snapshot!(text.replace(env!("CARGO_PKG_VERSION"), "VERSION"), @r##"
         oceanflight VERSION is ready on grpc://127.0.0.1:50051
         account  https://api.digitalocean.com, token from DIGITALOCEAN_TOKEN
         writes   off (--allow-writes turns EXEC on)
+        memory   512 MiB for queries
 
         oceanflight
           oceanflight query --server 127.0.0.1:50051 'SHOW TABLES'
@@ -99,14 +103,14 @@ mod tests {
 
     #[test]
     fn the_banner_shows_which_of_two_tokens_is_used() {
-        let text = banner("127.0.0.1:1".parse().unwrap(), &settings(vec!["DIGITALOCEAN_ACCESS_TOKEN"]));
+        let text = banner("127.0.0.1:1".parse().unwrap(), &settings(vec!["DIGITALOCEAN_ACCESS_TOKEN"]), MEMORY);
 
         assert!(text.contains("token from DIGITALOCEAN_TOKEN; another one in DIGITALOCEAN_ACCESS_TOKEN is not used"));
     }
 
     #[test]
     fn an_exposed_address_has_a_warning_and_commands_for_this_machine() {
-        let text = banner("0.0.0.0:7".parse().unwrap(), &settings(vec![]));
+        let text = banner("0.0.0.0:7".parse().unwrap(), &settings(vec![]), MEMORY);
 
         assert!(text.contains("ready on grpc://0.0.0.0:7") && text.contains("\nwarning  anyone"), "{text}");
         assert!(text.contains("jdbc:arrow-flight-sql://127.0.0.1:7/"), "{text}");

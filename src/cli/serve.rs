@@ -37,10 +37,10 @@ pub(super) async fn run(serve: ServeArgs, environment: &Environment, console: &m
     let listener = server::bind(listen).await?;
     let address = listener.local_addr().map_err(|source| server::Error::Bind { address: listen, source })?;
     let upstream = Upstream::open(&settings, &serve.simulated, settings.serves_writes()).await?;
-    say(&mut *console.stderr, &banner(address, &settings));
+    say(&mut *console.stderr, &banner(address, &settings, settings.memory_limit()));
 
     let (keep_running, dropped) = oneshot::channel::<()>();
-    let serving = server::run(listener, upstream.engine.clone(), async {
+    let serving = server::run(listener, upstream.engine.clone(), settings.server_options(), async {
         // The sender is dropped to stop the server.
         let _ = dropped.await;
     });

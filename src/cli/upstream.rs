@@ -1,11 +1,18 @@
 //! The API that the engine calls: DigitalOcean's, or a simulated account in this process.
 
+use std::sync::Arc;
+
 use super::error::Error;
 use super::simulated::{Simulated, SimulatedAccount};
 use crate::api::{Budgets, Client};
 use crate::config::Settings;
-use crate::engine::Engine;
+use crate::engine::{Engine, SpillDir};
 use crate::error::Result;
+use crate::heap;
+
+/// The part of the memory of queries that the process may allocate beyond it, without asking first: batches between
+/// operators, responses, plans.
+const UNCOUNTED_PART: u64 = 4;
 
 /// An engine, and the simulated account that it calls, if any.
 pub(super) struct Upstream {
@@ -19,7 +26,12 @@ impl Upstream {
     pub(super) async fn open(settings: &Settings, simulated: &Simulated, writes: bool) -> Result<Self> {
         let mut options = settings.api_options();
         let account = simulated.start(settings, &mut options).await.map_err(Error::Simulated)?;
-        let engine = Engine::try_new(Client::try_new(options, &Budgets::default())?, settings.engine_options(writes))?;
+        let parent = settings.spill_dir.clone().unwrap_or_else(std::env::temp_dir);
+        let mut engine_options = settings.engine_options(writes);
+        engine_options.spill_dir = Some(Arc::new(SpillDir::create_in(&parent)?));
+        let memory_bytes = engine_options.memory_bytes as u64;
+        let engine = Engine::try_new(Client::try_new(options, &Budgets::default())?, engine_options)?;
+        heap::limit_growth(memory_bytes + memory_bytes / UNCOUNTED_PART);
         Ok(Self { engine, _account: account })
     }
 }

@@ -12,6 +12,7 @@
 mod environment;
 mod error;
 mod layer;
+mod memory_limit;
 mod parse;
 mod setting;
 mod token;
@@ -24,11 +25,13 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::{api, engine};
+use crate::engine::QueryCaps;
+use crate::{api, engine, server};
 
 pub use environment::Environment;
 pub use error::Error;
 pub use layer::{Layer, Origin};
+pub use memory_limit::{MemoryLimit, SystemLimit};
 pub use setting::{CommandScope, SETTINGS, Setting, ValueShape, reference};
 pub use token::{Fault as TokenFault, Token, TokenSource};
 pub use warning::UnknownVariable;
@@ -53,6 +56,14 @@ pub struct Settings {
     pub allow_writes: Option<bool>,
     /// The maximum number of parameter rows of one EXEC.
     pub max_writes: usize,
+    /// The limits of connections and messages.
+    pub server: server::Options,
+    /// How many queries there may be.
+    pub caps: QueryCaps,
+    /// The maximum size of a value that a function makes, in bytes.
+    pub max_value_bytes: usize,
+    /// The maximum size of a statement's text, in bytes.
+    pub max_statement_bytes: usize,
     /// Whether a simulated account in this process replaces the API.
     pub demo: bool,
     /// The maximum duration of a query.
@@ -64,7 +75,11 @@ pub struct Settings {
     /// What a scan does if the query has no value for the table's parameter.
     pub missing_key: engine::MissingKey,
     /// The memory limit of all queries together, in bytes.
-    pub memory_bytes: usize,
+    pub memory_bytes: Option<usize>,
+    /// Where operators write what does not fit into memory.
+    pub spill_dir: Option<PathBuf>,
+    /// The maximum size of what they write, in bytes.
+    pub spill_bytes: usize,
     /// The timeout of one HTTP request.
     pub attempt_timeout: Duration,
     /// The maximum size of a response body, in bytes.
@@ -100,12 +115,18 @@ impl Default for Settings {
             token: None,
             allow_writes: None,
             max_writes: 20,
+            server: server::Options::default(),
+            caps: QueryCaps { at_once: 500, of_a_client: 200, long: 16, max_queue_wait: Duration::from_secs(30) },
+            max_value_bytes: 64 << 20,
+            max_statement_bytes: 1 << 20,
             demo: false,
             timeout: Duration::from_secs(300),
             max_wait: Duration::from_secs(60),
             max_requests: 1_000,
             missing_key: engine::MissingKey::Enumerate,
-            memory_bytes: 2 << 30,
+            memory_bytes: None,
+            spill_dir: None,
+            spill_bytes: 10 << 30,
             attempt_timeout: Duration::from_secs(60),
             max_body_bytes: 64 << 20,
             requests_per_minute: 250,
@@ -142,6 +163,16 @@ impl Settings {
         options
     }
 
+    /// Returns the options of the server.
+    pub fn server_options(&self) -> server::Options {
+        self.server
+    }
+
+    /// How much memory queries may use.
+    pub fn memory_limit(&self) -> MemoryLimit {
+        MemoryLimit::new(self.memory_bytes)
+    }
+
     /// Whether a server runs EXEC for its clients.
     pub fn serves_writes(&self) -> bool {
         self.allow_writes.unwrap_or(self.demo)
@@ -152,10 +183,14 @@ impl Settings {
         engine::Options {
             timeout: self.timeout,
             max_wait: self.max_wait,
-            memory_bytes: self.memory_bytes,
+            memory_bytes: self.memory_limit().bytes,
             writes,
             max_writes: self.max_writes,
+            caps: self.caps,
+            max_value_bytes: self.max_value_bytes,
+            max_statement_bytes: self.max_statement_bytes,
             max_requests: self.max_requests,
+            spill_bytes: self.spill_bytes as u64,
             missing_key: self.missing_key,
             ..engine::Options::default()
         }

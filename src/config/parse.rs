@@ -92,6 +92,16 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
     }
 }
 
+/// As [`count`], in 32 bits.
+pub(super) fn count_u32(text: &str) -> Result<u32, String> {
+    count(text).map(|count| u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// As [`bytes`], in 32 bits.
+pub(super) fn bytes_u32(text: &str) -> Result<u32, String> {
+    u32::try_from(bytes(text)?).map_err(|_| "a number of bytes below 4 GiB".to_owned())
+}
+
 pub(super) fn missing_key(text: &str) -> Result<MissingKey, String> {
     match text.to_ascii_lowercase().as_str() {
         "enumerate" => Ok(MissingKey::Enumerate),

@@ -10,12 +10,12 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use futures::FutureExt;
-use tracing::Instrument;
 
 use super::fault::{Fault, from_datafusion};
 use super::plan_threads::PlanTask;
 use super::planned_statements::PlannedStatement;
-use super::{Engine, Execution, Principal, Query, called, limits_of_execs};
+use super::wide_rows::USUAL_BATCH_ROWS;
+use super::{Engine, Execution, Principal, Query, called, limits_of_execs, stopped};
 use crate::error::Result;
 use crate::query::Cancelled;
 
@@ -33,7 +33,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::ticket`], before anything is sent; [`Fault::Row`], if one of several rows fails.
     pub async fn update(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<usize> {
-        let query = self.begin(principal, sql);
+        let query = self.begin(principal, sql)?;
         let (engine, bound, planned) = (self.clone(), bound.cloned(), Arc::clone(&query));
         let planning = async move {
             let statement = engine.planned_statement(&planned).await?;
@@ -75,7 +75,7 @@ impl Engine {
         // The time limit is that of one EXEC for each row.
         let rows = u32::try_from(plans.len()).unwrap_or(u32::MAX);
         query.start_running(limits_of_execs(&query, rows));
-        let context = self.task(query, Execution::New);
+        let context = self.task(query, Execution::New, USUAL_BATCH_ROWS);
         Ok(UpdatePlans { plans, id, context })
     }
 }
@@ -83,12 +83,16 @@ impl Engine {
 /// Runs the EXEC of one row of parameters.
 ///
 /// Dropping the future ends the wait for the row; a POST that was started continues.
-async fn run_row(query: &Query, plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> Result<Vec<RecordBatch>> {
-    let rows = collect(plan, context).instrument(query.span().clone()).boxed();
+async fn run_row(
+    query: &Arc<Query>,
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+) -> Result<Vec<RecordBatch>> {
+    let rows = collect(plan, context).boxed();
     // Spawned inside `unless_cancelled`: a query that is cancelled between two rows does not start the next one.
-    match query.unless_cancelled(async { PlanTask::spawn(rows).join().await }).await {
+    match query.unless_cancelled(async { PlanTask::spawn(Arc::clone(query), rows).join().await }).await {
         Ok(rows) => rows.map_err(from_datafusion),
-        Err(Cancelled) => Err(Fault::Cancelled { writes: true }.into()),
+        Err(Cancelled) => Err(stopped(query, true).into()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! An error of this crate that another layer sent through DataFusion is returned as it was. An error of DataFusion
 //! becomes a [`Fault`], chosen by its variant and never by its text.
 
+use std::io;
 use std::time::Duration;
 
 use arrow::error::ArrowError;
@@ -11,6 +12,7 @@ use datafusion::common::{DataFusionError, SchemaError};
 use super::overflow::Overflow;
 use super::wire_types::OtherType;
 use crate::error::{Error, Failure, Kind, nearest};
+use crate::query::TooManyQueries;
 
 /// A statement that cannot be planned or run.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -113,6 +115,95 @@ pub enum Fault {
     /// A query that is executed as an update; only EXEC can be.
     #[error("the statement returns rows; it is not an update")]
     NotAnUpdate,
+    /// A function whose result would be larger than `query.max_value_bytes`.
+    #[error("{function} would make a value of {bytes} bytes; the limit is {most}")]
+    LargeValue {
+        /// The function.
+        function: String,
+        /// The size of the value.
+        bytes: u64,
+        /// The limit.
+        most: u64,
+    },
+    /// A function whose results for one batch of rows would be too large.
+    #[error("{function} would make {rows} values of together {bytes} bytes; the limit is {most}")]
+    LargeBatch {
+        /// The function.
+        function: String,
+        /// The number of rows.
+        rows: usize,
+        /// The size of the values.
+        bytes: u64,
+        /// The limit: a multiple of `query.max_value_bytes`.
+        most: u64,
+    },
+    /// A type whose values are large even if they are NULL.
+    #[error("a value of this type has {bytes} bytes; the limit is {most}")]
+    LargeType {
+        /// The size of a value.
+        bytes: u64,
+        /// The limit.
+        most: u64,
+    },
+    /// A row that is too wide for batches of rows.
+    #[error("a row has {bytes} bytes; the limit for this query is {most}")]
+    WideRows {
+        /// The size of the row.
+        bytes: u64,
+        /// The limit.
+        most: u64,
+    },
+    /// More centroids than an approximation needs.
+    #[error("an approximate percentile has at most {most} centroids")]
+    ManyCentroids {
+        /// The limit.
+        most: i64,
+    },
+    /// A condition that has become too large, because columns were replaced by the expressions that compute them.
+    #[error("a condition has more than {most} parts, once its columns are replaced by what computes them")]
+    LargeCondition {
+        /// The limit.
+        most: usize,
+    },
+    /// A constant that the optimizer should not compute. It never reaches a client: the optimizer keeps the call.
+    #[error("the value is too long for a plan")]
+    NotFolded,
+    /// A function that would compute for too long.
+    #[error("{function} would need {steps} steps for one value; the limit is {most}")]
+    LongComputation {
+        /// The function.
+        function: String,
+        /// The number of steps: of pairs of characters or items that are compared.
+        steps: u64,
+        /// The limit.
+        most: u64,
+    },
+    /// As many queries as `query.max_queries` or `query.max_queries_per_client` allow.
+    #[error("{}", too_many(*.0))]
+    TooManyQueries(TooManyQueries),
+    /// A query that has waited for `query.max_queue_wait` until it may compute for long.
+    #[error("the query has waited {} for one of the places of long queries", humantime::format_duration(*.waited))]
+    NoPlace {
+        /// How long it has waited.
+        waited: Duration,
+    },
+    /// The process has allocated more than it may, and the query has much of it; or it is about to allocate much.
+    #[error("there is no memory left for the query")]
+    NoMemory,
+    /// Rows that do not fit into memory, and not on disk either.
+    #[error("there is no disk space left for rows that do not fit into memory")]
+    NoDiskSpace,
+    /// Threads that compute for queries that have ended, and that cannot be stopped.
+    #[error("the server still computes for queries that have ended")]
+    ThreadsTaken,
+    /// More text than `query.max_statement_bytes`.
+    #[error("the statement has {bytes} bytes; the limit is {most}")]
+    LongStatement {
+        /// The size of the text.
+        bytes: usize,
+        /// The limit.
+        most: usize,
+    },
     /// More parameter rows than `query.max_writes`.
     #[error("{rows} rows were bound; the limit for one EXEC is {most}")]
     TooManyWrites {
@@ -247,6 +338,7 @@ impl Failure for Fault {
             | Self::Unknown { .. }
             | Self::NotCalled { .. }
             | Self::NotAnUpdate
+            | Self::LongStatement { .. }
             | Self::TooManyWrites { .. }
             | Self::Cast(_)
             | Self::Overflow(_)
@@ -270,7 +362,20 @@ impl Failure for Fault {
             | Self::TypeOfValue { .. } => Kind::InvalidArgument,
             Self::Timeout(_) => Kind::DeadlineExceeded,
             Self::Cancelled { .. } => Kind::Cancelled,
-            Self::Resources(_) | Self::TooManyRequests { .. } => Kind::ResourceExhausted,
+            Self::NoPlace { .. } | Self::ThreadsTaken => Kind::Unavailable,
+            Self::Resources(_)
+            | Self::NoMemory
+            | Self::NoDiskSpace
+            | Self::TooManyQueries(_)
+            | Self::LargeValue { .. }
+            | Self::LargeBatch { .. }
+            | Self::LargeType { .. }
+            | Self::LargeCondition { .. }
+            | Self::ManyCentroids { .. }
+            | Self::WideRows { .. }
+            | Self::NotFolded
+            | Self::LongComputation { .. }
+            | Self::TooManyRequests { .. } => Kind::ResourceExhausted,
             Self::Internal(_) => Kind::Internal,
         }
     }
@@ -290,6 +395,23 @@ impl Failure for Fault {
             Self::NotAnUpdate => "execute it as a query; in Python, `cursor.execute(sql, record_batch)` in place of \
                                   executemany returns the rows of each row of parameters"
                 .into(),
+            Self::LargeValue { .. } | Self::LargeBatch { .. } => "raise query.max_value_bytes".into(),
+            Self::TooManyQueries(TooManyQueries::Together(_)) => {
+                "try again when others have ended, or raise query.max_queries".into()
+            }
+            Self::TooManyQueries(TooManyQueries::OfOneClient(_)) => {
+                "try again when others have ended, or raise query.max_queries_per_client".into()
+            }
+            Self::NoDiskSpace => "read fewer rows, or raise spill_bytes; spill_dir says where the rows are written".into(),
+            Self::NoMemory => "read fewer or shorter rows, try again when others have ended, or raise query.memory_bytes".into(),
+            Self::NoPlace { .. } => "try again later, or raise query.max_long_queries or query.max_queue_wait".into(),
+            Self::ThreadsTaken => "try again in a minute; if it does not help, restart the server".into(),
+            Self::LargeType { .. } => "use a type of variable size: Binary, List".into(),
+            Self::WideRows { .. } => "select shorter values, such as `left(x, 1000)`, or raise query.max_value_bytes".into(),
+            Self::ManyCentroids { .. } => "leave the number out: the default is exact to a per mille or so".into(),
+            Self::LargeCondition { .. } => "compute the column with fewer nested queries".into(),
+            Self::LongComputation { .. } => "use shorter values, such as `left(x, 1000)` in place of x".into(),
+            Self::LongStatement { .. } => "bind values as parameters, or raise query.max_statement_bytes".into(),
             Self::TooManyWrites { .. } => "bind fewer at a time, or raise query.max_writes".into(),
             Self::Row { row, done, cause, .. } if !done.is_empty() => {
                 // The cause's hint is about one statement ("run it again"), which is wrong for a batch that is half
@@ -349,10 +471,16 @@ impl Failure for Fault {
             Self::Timeout(_) => "read less, or raise query.timeout".into(),
             Self::Engine(_) => "write it another way, and please report it with the statement".into(),
             Self::Internal(_) => "this is a fault of oceanflight: please report it with the statement".into(),
-            Self::ReadOnly(_) | Self::Invalid(_) | Self::Value(_) | Self::Unsupported(_) | Self::Resources(_) => {
-                return None;
-            }
+            Self::Resources(_) => "read fewer rows, or raise query.memory_bytes".into(),
+            Self::NotFolded | Self::ReadOnly(_) | Self::Invalid(_) | Self::Value(_) | Self::Unsupported(_) => return None,
         })
+    }
+}
+
+fn too_many(queries: TooManyQueries) -> String {
+    match queries {
+        TooManyQueries::Together(most) => format!("the server runs {most} queries already, the maximum"),
+        TooManyQueries::OfOneClient(most) => format!("this client runs {most} queries already, the maximum"),
     }
 }
 
@@ -394,7 +522,7 @@ pub(super) fn from_datafusion(error: DataFusionError) -> Error {
 }
 
 /// The [`Error`] that another layer sent through DataFusion.
-fn carried(error: &DataFusionError) -> Option<Error> {
+pub(super) fn carried(error: &DataFusionError) -> Option<Error> {
     match error {
         DataFusionError::External(inner) => carried_by(inner.as_ref()),
         DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
@@ -425,6 +553,7 @@ fn read(error: &DataFusionError) -> Fault {
         DataFusionError::ArrowError(error, _) => read_arrow(error),
         DataFusionError::Execution(message) => Fault::Value(first_lines(message)),
         DataFusionError::ResourcesExhausted(message) => Fault::Resources(first_lines(message)),
+        DataFusionError::IoError(error) => read_io(error),
         DataFusionError::Collection(errors) => errors
             .first()
             .map_or_else(|| Fault::Internal("an empty collection of errors".into()), |first| read(first.find_root())),
@@ -434,7 +563,6 @@ fn read(error: &DataFusionError) -> Fault {
         | DataFusionError::Diagnostic(..)
         | DataFusionError::ExecutionJoin(_)
         | DataFusionError::ObjectStore(_)
-        | DataFusionError::IoError(_)
         | DataFusionError::Substrait(_)
         | DataFusionError::Ffi(_) => Fault::Internal(error.strip_backtrace()),
     }
@@ -465,18 +593,31 @@ fn read_arrow(error: &ArrowError) -> Fault {
         ArrowError::DivideByZero => Fault::Value("division by zero".into()),
         ArrowError::NotYetImplemented(message) => Fault::Unsupported(message.clone()),
         ArrowError::MemoryError(message) => Fault::Resources(message.clone()),
+        ArrowError::IoError(_, error) => read_io(error),
         ArrowError::ExternalError(_)
         | ArrowError::SchemaError(_)
         | ArrowError::CsvError(_)
         | ArrowError::JsonError(_)
         | ArrowError::AvroError(_)
-        | ArrowError::IoError(..)
         | ArrowError::IpcError(_)
         | ArrowError::ParquetError(_)
         | ArrowError::CDataInterface(_)
         | ArrowError::DictionaryKeyOverflowError
         | ArrowError::RunEndIndexOverflowError
         | ArrowError::OffsetOverflowError(_) => Fault::Internal(error.to_string()),
+    }
+}
+
+/// An error of spilling: the disk is full, or the query has written as much as it may. DataFusion sends its own errors
+/// through Arrow's writer as I/O errors.
+fn read_io(error: &io::Error) -> Fault {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<DataFusionError>()) {
+        Some(inner) => read(inner.find_root()),
+        // DataFusion's error at its own limit has no kind.
+        None => match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::Other => Fault::NoDiskSpace,
+            _ => Fault::Internal(error.to_string()),
+        },
     }
 }
 

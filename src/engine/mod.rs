@@ -13,6 +13,10 @@ mod exec_update;
 mod expressions;
 mod fault;
 mod filters_above_aggregates;
+mod function_guards;
+mod interruptible;
+mod join_filters;
+mod memory_pool;
 mod meta_catalog;
 mod overflow;
 mod parameters;
@@ -23,12 +27,15 @@ mod planning;
 mod session;
 mod session_functions;
 mod show;
+mod spawned_tasks;
+mod spill_dir;
 mod subqueries;
 mod table_info;
 mod table_names;
-mod task_spans;
 mod ticket_plans;
+mod turns;
 mod unplannable;
+mod wide_rows;
 mod wire_types;
 mod yielding;
 
@@ -45,7 +52,6 @@ use datafusion::prelude::SessionContext;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{BoxStream, StreamExt};
 use tokio::time::timeout_at;
-use tracing::Instrument;
 
 pub use fault::Fault;
 use fault::from_datafusion;
@@ -53,14 +59,15 @@ pub use overflow::Overflow;
 use plan_threads::PlanTask;
 pub use planned_statements::Planned;
 use planned_statements::Statements;
+pub use spill_dir::{SpillDir, SpillDirError};
 pub use table_info::TableInfo;
 use table_info::nearest_table;
 use ticket_plans::{TicketKey, Tickets};
 
 use crate::api::Client;
 use crate::error::Result;
-use crate::query::{Cancelled, Queries, Registered};
-pub use crate::query::{Identity, Limits, Peer, Principal, Query, QueryId, QueryState};
+use crate::query::{Cancelled, Queries, Registered, StopReason};
+pub use crate::query::{Identity, Limits, Peer, Principal, Query, QueryCaps, QueryId, QueryState};
 use crate::resource::Registry;
 pub use crate::sql::is_explain;
 pub use crate::table::Account;
@@ -80,10 +87,20 @@ pub struct Options {
     pub max_wait: Duration,
     /// The memory limit of all queries together: for sorts, joins, aggregates, and pages that are read ahead.
     pub memory_bytes: usize,
+    /// Where operators write what does not fit into memory. Without one, they make directories of their own.
+    pub spill_dir: Option<Arc<SpillDir>>,
+    /// The maximum size of what they write, in bytes.
+    pub spill_bytes: u64,
     /// Whether EXEC is allowed.
     pub writes: bool,
     /// The maximum number of parameter rows of one EXEC.
     pub max_writes: usize,
+    /// The maximum size of a value that a function makes, in bytes.
+    pub max_value_bytes: usize,
+    /// The maximum size of a statement's text, in bytes.
+    pub max_statement_bytes: usize,
+    /// How many queries there may be.
+    pub caps: QueryCaps,
     /// How AWAIT polls.
     pub polling: Polling,
     /// The maximum number of requests of a query.
@@ -101,9 +118,14 @@ impl Default for Options {
         Self {
             timeout: Duration::from_secs(300),
             max_wait: Duration::from_secs(60),
-            memory_bytes: 2 << 30,
+            memory_bytes: 384 << 20,
+            spill_dir: None,
+            spill_bytes: 10 << 30,
             writes: false,
             max_writes: 20,
+            max_value_bytes: 64 << 20,
+            max_statement_bytes: 1 << 20,
+            caps: QueryCaps::default(),
             polling: Polling::default(),
             max_requests: 1_000,
             missing_key: MissingKey::default(),
@@ -191,7 +213,7 @@ impl Engine {
     pub fn over(accounts: Vec<Account>, options: Options) -> Result<Self> {
         let accounts = Arc::new(Accounts::new(accounts));
         let resources = Arc::new(accounts.resources());
-        task_spans::follow_tasks();
+        spawned_tasks::follow_tasks();
         let context = session::session(&accounts, &resources, &options)?;
         let session =
             Session { state: context.state(), context, statements: Statements::default(), tickets: Tickets::default() };
@@ -200,8 +222,8 @@ impl Engine {
             accounts,
             resources,
             writer: options.writes.then(|| Writer::try_new(options.polling)).transpose()?.map(Arc::new),
+            queries: Arc::new(Queries::new(options.caps)),
             options,
-            queries: Arc::default(),
         })
     }
 
@@ -210,7 +232,7 @@ impl Engine {
     /// # Errors
     /// [`crate::sql::Fault`] or [`Fault`] if the statement is wrong.
     pub async fn prepare(&self, principal: &Principal, sql: &str) -> Result<PreparedStatement> {
-        let query = self.begin(principal, sql);
+        let query = self.begin(principal, sql)?;
         let statement = self.statement(&query).await?;
         self.check_writes(&statement.plan)?;
         Ok(statement.prepared.clone())
@@ -222,7 +244,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::prepare`], and if the statement provides no value for a required key of a table.
     pub async fn check(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<SchemaRef> {
-        let query = self.begin(principal, sql);
+        let query = self.begin(principal, sql)?;
         let (engine, planned, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
         let planning = async move {
             let statement = engine.planned_statement(&planned).await?;
@@ -240,7 +262,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::check`].
     pub async fn ticket(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<PlannedTicket> {
-        let query = self.begin(principal, sql);
+        let query = self.begin(principal, sql)?;
         let (engine, planned, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
         let planning = async move {
             let statement = engine.planned_statement(&planned).await?;
@@ -274,7 +296,7 @@ impl Engine {
         sql: &str,
         bound: Option<&RecordBatch>,
     ) -> Result<QueryStream> {
-        let query = self.begin(principal, sql);
+        let query = self.begin(principal, sql)?;
         let (engine, planned, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
         let planning = async move {
             let key = TicketKey { query: &planned, bound: bound.as_ref() };
@@ -289,9 +311,10 @@ impl Engine {
             planned.start_running(if statement.writes { limits_of_execs(&planned, 1) } else { *planned.limits() });
             let plans = plans.into_iter().map(|ready| ready.plan).collect();
             let query = Arc::clone(&planned);
-            let context = move || engine.task(Arc::clone(&planned), execution);
+            let context = move |rows| engine.task(Arc::clone(&planned), execution, rows);
             // `execute` of some operators spawns tasks: it is called here, so that they run on the plan runtime, too.
-            let stream = plan_driver::one_after_another(plans, query, context).map_err(from_datafusion)?;
+            let stream =
+                plan_driver::one_after_another(plans, query, statement.writes, context).map_err(from_datafusion)?;
             Ok((statement, stream))
         };
         let (statement, stream) = self.on_plan_thread(&query, planning.boxed()).await?;
@@ -344,34 +367,43 @@ impl Engine {
     }
 
     /// Registers a new query.
-    fn begin(&self, principal: &Principal, sql: &str) -> Registered {
-        let Options { timeout, max_wait, max_requests, .. } = self.options;
-        self.queries.begin(principal.clone(), sql, Limits { timeout, max_wait, max_requests })
+    ///
+    /// # Errors
+    /// [`Fault::TooManyQueries`], [`Fault::ThreadsTaken`].
+    fn begin(&self, principal: &Principal, sql: &str) -> Result<Registered> {
+        if plan_threads::are_taken() {
+            return Err(Fault::ThreadsTaken.into());
+        }
+        let Options { timeout, max_wait, max_requests, max_value_bytes, .. } = self.options;
+        let max_value_bytes = max_value_bytes as u64;
+        let limits = Limits { timeout, max_wait, max_requests, max_value_bytes };
+        Ok(self.queries.begin(principal.clone(), sql, limits).map_err(Fault::TooManyQueries)?)
     }
 
     /// Runs `planning` on the plan runtime, until the query's deadline or cancellation. Boxed: see [`SharedSession`].
     fn on_plan_thread<'a, T: Send + 'static>(
         &'a self,
-        query: &'a Query,
+        query: &'a Arc<Query>,
         planning: BoxFuture<'static, Result<T>>,
     ) -> BoxFuture<'a, Result<T>> {
         async move {
-            let task = PlanTask::spawn(planning.instrument(query.span().clone()).boxed());
+            let task = PlanTask::spawn(Arc::clone(query), planning);
             match query.unless_cancelled(timeout_at(query.deadline(), task.join())).await {
                 Ok(Ok(planned)) => planned,
                 Ok(Err(_)) => Err(Fault::Timeout(query.limits().timeout).into()),
-                Err(Cancelled) => Err(Fault::Cancelled { writes: false }.into()),
+                Err(Cancelled) => Err(stopped(query, false).into()),
             }
         }
         .boxed()
     }
 
     /// The context that a query's plans are executed in. It contains the query and its permission to write, for the
-    /// plan's scans and calls. The maps of functions are empty, because plans contain their functions.
-    fn task(&self, query: Arc<Query>, execution: Execution) -> Arc<TaskContext> {
+    /// plan's scans and calls. `batch_rows` is the number of rows of a batch. The maps of functions are empty, because
+    /// plans contain their functions.
+    fn task(&self, query: Arc<Query>, execution: Execution, batch_rows: usize) -> Arc<TaskContext> {
         let permission = self.writer.clone().map(|writer| Permission { execution, writer });
         let state = &self.session.state;
-        let mut config = state.config().clone();
+        let mut config = state.config().clone().with_batch_size(batch_rows);
         config.set_extension(Arc::new(Run::new(query, Arc::clone(&self.accounts), permission)));
         let id = state.session_id().to_owned();
         let none = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
@@ -384,6 +416,15 @@ impl Engine {
             Some(call) if !self.writes() => Err(ExecFault::Off { procedure: call.procedure() }.into()),
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+/// The error of a query that was stopped.
+fn stopped(query: &Query, writes: bool) -> Fault {
+    match query.stop_reason() {
+        Some(StopReason::NoPlace(waited)) => Fault::NoPlace { waited },
+        Some(StopReason::NoMemory) => Fault::NoMemory,
+        Some(StopReason::Cancelled) | None => Fault::Cancelled { writes },
     }
 }
 

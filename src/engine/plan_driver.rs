@@ -21,16 +21,16 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::internal_err;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use futures::future::FutureExt;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
-use tracing::Instrument;
 
 use super::fault::{Fault, from_datafusion};
 use super::plan_threads::PlanTask;
-use super::wire_types;
+use super::wide_rows::restarting;
+use super::{stopped, wire_types};
 use crate::error::Result;
 use crate::query::{Cancelled, Query, Registered};
 
@@ -39,18 +39,19 @@ use crate::query::{Cancelled, Query, Registered};
 pub(super) fn one_after_another(
     plans: Vec<Arc<dyn ExecutionPlan>>,
     query: Arc<Query>,
-    context: impl Fn() -> Arc<TaskContext> + Send + 'static,
+    writes: bool,
+    context: impl Fn(usize) -> Arc<TaskContext> + Clone + Send + Sync + 'static,
 ) -> datafusion::error::Result<SendableRecordBatchStream> {
     let mut plans = plans.into_iter();
     let Some(first) = plans.next() else { return internal_err!("a statement has at least one plan") };
     let schema = first.schema();
-    let first = execute_stream(first, context())?;
+    let first = restarting(first, context.clone(), !writes)?;
     if plans.len() == 0 {
         return Ok(first);
     }
     let others = stream::iter(plans).map(move |plan| {
         query.ledger.begin_next_plan();
-        execute_stream(plan, context())
+        restarting(plan, context.clone(), !writes)
     });
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, first.chain(others.try_flatten()))))
 }
@@ -97,7 +98,7 @@ impl RunningQuery {
                 Err(error) => Fault::Internal(error.to_string()),
             },
             NextBatch::TimedOut => Fault::Timeout(self.query.limits().timeout),
-            NextBatch::Cancelled => Fault::Cancelled { writes: self.driver.writes },
+            NextBatch::Cancelled => stopped(&self.query, self.driver.writes),
             NextBatch::Panicked => Fault::Internal("the plan panicked; the panic is in the log".into()),
         };
         Some(Err(fault.into()))
@@ -126,13 +127,14 @@ impl PlanDriver {
     fn new(plan: SendableRecordBatchStream, query: Arc<Query>, writes: bool) -> Self {
         let (request, requests) = unbounded_channel();
         let (batches, received) = unbounded_channel();
-        let (span, watched) = (query.span().clone(), Arc::clone(&query));
+        let watched = Arc::clone(&query);
         let work = async move {
             // The deadline applies also while the client does not read.
-            let running = timeout_at(watched.deadline(), produce_batches(plan, requests, batches));
+            let running = timeout_at(watched.deadline(), produce_batches(&watched, plan, requests, batches));
             let _ = watched.unless_cancelled(running).await;
         };
-        Self { query, writes, request, received, _plan: PlanTask::spawn(work.instrument(span).boxed()) }
+        let plan = PlanTask::spawn(Arc::clone(&query), work.boxed());
+        Self { query, writes, request, received, _plan: plan }
     }
 
     async fn next(&mut self) -> NextBatch {
@@ -154,12 +156,16 @@ impl PlanDriver {
 }
 
 async fn produce_batches(
+    query: &Query,
     mut plan: SendableRecordBatchStream,
     mut requests: UnboundedReceiver<()>,
     batches: UnboundedSender<Option<Batch>>,
 ) {
     while requests.recv().await.is_some() {
         let batch = plan.next().await;
+        if let Some(Ok(batch)) = &batch {
+            query.add_held(-i64::try_from(batch.get_array_memory_size()).unwrap_or(i64::MAX));
+        }
         let ended = batch.is_none();
         if batches.send(batch).is_err() || ended {
             return;
@@ -201,15 +207,15 @@ mod tests {
         let no_time = Options { timeout: Duration::ZERO, ..planner.options.clone() };
         let impatient = Engine { options: no_time, ..planner.clone() };
         let run = async |sql: &str| {
-            let statement = planner.statement(&planner.begin(&Principal::local(), sql)).await.unwrap();
+            let statement = planner.statement(&planner.begin(&Principal::local(), sql).unwrap()).await.unwrap();
             let plan = planner.physical_plan(&statement, None).await.unwrap().plan;
-            let query = impatient.begin(&Principal::local(), sql);
+            let query = impatient.begin(&Principal::local(), sql).unwrap();
             let (engine, run, writes) = (impatient.clone(), Arc::clone(&query), statement.writes);
             if writes {
                 query.start_running(limits_of_execs(&query, 1));
             }
-            let context = move || engine.task(Arc::clone(&run), Execution::New);
-            let stream = one_after_another(vec![plan], Arc::clone(&query), context).unwrap();
+            let context = move |rows| engine.task(Arc::clone(&run), Execution::New, rows);
+            let stream = one_after_another(vec![plan], Arc::clone(&query), writes, context).unwrap();
             rows(stream, Arc::clone(&statement.prepared.schema), query, statement.writes).try_collect::<Vec<_>>().await
         };
 

@@ -5,10 +5,12 @@
 //! even for Ctrl-C. So plans run on a separate tokio runtime, and the main runtime stays responsive:
 //!
 //! ```text
-//! main runtime                              plan runtime (one thread per core, 64 MiB stacks)
+//! main runtime                              plan runtime (64 MiB stacks)
 //!   gRPC, timers, signals, HTTP  ──spawn──►   planning; polling of plans
 //!   awaits the next batch        ◄─channel─   one batch at a time, when the client reads (`plan_driver`)
 //! ```
+//!
+//! There are more threads than cores, because a poll cannot be interrupted: see [`super::turns`].
 //!
 //! Invariants:
 //!
@@ -17,23 +19,51 @@
 //!   threads have smaller stacks.
 //! - The runtime is never shut down: a shutdown waits for a plan that is busy in `poll`.
 
+use std::num::NonZero;
 use std::ops::Deref;
 use std::panic::resume_unwind;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
+use std::thread::available_parallelism;
 
 use futures::future::BoxFuture;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
+
+use super::turns::{Turns, abandoned_polls};
+use crate::query::Query;
 
 /// The stack size of a thread. The system reserves memory only for the part that is used. Planning recurses over an
 /// expression, and `a OR b OR …` is as deep as it is long. This is enough for the deepest statement that `sql` accepts,
 /// also in a debug build.
 const STACK_BYTES: usize = 64 << 20;
 
-/// The plan runtime of this process, with one thread per core.
+/// The number of threads beside those of long queries: for short queries, and for polls that go on after their query has
+/// ended.
+const SPARE_THREADS: usize = 8;
+
+/// The number of polls that may go on after their query has ended, before new queries are rejected.
+const MAX_ABANDONED_POLLS: usize = SPARE_THREADS / 2;
+
+/// The number of cores that this process may use.
+pub(super) fn cores() -> usize {
+    available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Whether so many threads compute for queries that have ended that a new query may have to wait for them.
+pub(super) fn are_taken() -> bool {
+    abandoned_polls() >= MAX_ABANDONED_POLLS
+}
+
+/// The plan runtime of this process.
 static PLAN_RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let mut builder = Builder::new_multi_thread();
-    let plans = builder.enable_all().thread_name("plans").thread_stack_size(STACK_BYTES).build();
+    let plans = builder
+        .worker_threads(cores() + SPARE_THREADS)
+        .enable_all()
+        .thread_name("plans")
+        .thread_stack_size(STACK_BYTES)
+        .build();
     plans.expect("a system that cannot start a thread cannot run a query")
 });
 
@@ -41,9 +71,10 @@ static PLAN_RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 pub(super) struct PlanTask<T>(AbortOnDropHandle<T>);
 
 impl<T: Send + 'static> PlanTask<T> {
-    /// Spawns `work`. The future is boxed by the caller, so that the compiler proves once, there, that it is `Send`.
-    pub(super) fn spawn(work: BoxFuture<'static, T>) -> Self {
-        Self(AbortOnDropHandle::new(PLAN_RUNTIME.spawn(work)))
+    /// Spawns `work` for a query. The future is boxed by the caller, so that the compiler proves once, there, that it is `Send`.
+    pub(super) fn spawn(query: Arc<Query>, work: BoxFuture<'static, T>) -> Self {
+        let span = query.span().clone();
+        Self(AbortOnDropHandle::new(PLAN_RUNTIME.spawn(Turns::new(query, work).instrument(span))))
     }
 
     /// Waits for the task and returns its output. A panic of the task continues here.

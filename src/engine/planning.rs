@@ -12,6 +12,7 @@ use datafusion::sql::parser::Statement as Ast;
 use futures::FutureExt;
 
 use super::fault::{Fault, from_datafusion};
+use super::function_guards::without_long_values;
 use super::parameters::{self, Parameterized};
 use super::planned_statements::{PlanValidity, PlannedStatement, computes_while_planned, plan_bytes};
 use super::table_info::nearest_table;
@@ -38,6 +39,10 @@ impl Engine {
         let (principal, sql) = (query.principal(), query.text());
         if let Some(known) = self.session.statements.get(principal, sql) {
             return Ok(known);
+        }
+        let most = self.options.max_statement_bytes;
+        if sql.len() > most {
+            return Err(Fault::LongStatement { bytes: sql.len(), most }.into());
         }
         let Statement { body, parameters } = sql::parse(sql)?;
         let writes = matches!(body, StatementBody::Exec(_));
@@ -182,9 +187,9 @@ impl Engine {
 /// separately first.
 fn optimized(state: &SessionState, plan: &LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
     if let LogicalPlan::Explain(explain) = plan {
-        state.optimize(&explain.plan)?;
+        without_long_values(|| state.optimize(&explain.plan))?;
     }
-    state.optimize(plan)
+    without_long_values(|| state.optimize(plan))
 }
 
 /// The physical plan of an optimized plan. For EXPLAIN, errors of the explained plan are found as in [`optimized`].
@@ -217,6 +222,7 @@ mod tests {
 
     use super::*;
     use crate::api::{self, Budgets, Client};
+    use crate::engine::wide_rows::USUAL_BATCH_ROWS;
     use crate::engine::{Execution, Options};
     use crate::error::Kind;
     use crate::table::Run;
@@ -248,10 +254,10 @@ mod tests {
         let engine = engine(&format!("http://{}", listener.local_addr().unwrap()));
         tokio::spawn(answer(listener));
         let sql = "SELECT i.id, a.id FROM images i LEFT JOIN image_actions a ON a.image_id = i.id";
-        let query = engine.begin(&Principal::local(), sql);
+        let query = engine.begin(&Principal::local(), sql).unwrap();
         let statement = engine.statement(&query).await.unwrap();
         let plan = engine.physical_plan(&statement, None).await.unwrap().plan;
-        let context = engine.task(Arc::clone(&query), Execution::New);
+        let context = engine.task(Arc::clone(&query), Execution::New, USUAL_BATCH_ROWS);
         let run = Arc::downgrade(&context.session_config().get_extension::<Run>().unwrap());
 
         let rows = collect(Arc::clone(&plan), context).await.unwrap();
@@ -277,7 +283,7 @@ mod tests {
             "SELECT a.* FROM (VALUES (7)) AS v (id) JOIN image_actions a ON a.image_id = v.id",
             "EXEC digitalocean.compute.images.transfer @image_id = 7, @region = 'fra1'",
         ] {
-            let statement = engine.statement(&engine.begin(&Principal::local(), sql)).await.unwrap();
+            let statement = engine.statement(&engine.begin(&Principal::local(), sql).unwrap()).await.unwrap();
             let plan = engine.physical_plan(&statement, None).await.unwrap().plan;
 
             let error = from_datafusion(collect(plan, Arc::new(TaskContext::default())).await.unwrap_err());

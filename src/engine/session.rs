@@ -6,6 +6,7 @@ use datafusion::catalog::Session;
 use datafusion::common::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::QueryPlanner;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
@@ -19,10 +20,14 @@ use futures::future::{BoxFuture, FutureExt};
 use super::corrections::{AfterCoercion, BeforeCoercion, OuterTypes, sums};
 use super::fault::{Fault, from_datafusion, to_datafusion};
 use super::filters_above_aggregates::PushDownFilter;
+use super::interruptible::Interruptible;
+use super::join_filters::StopInJoinFilters;
+use super::memory_pool::SharedPool;
 use super::subqueries::SubqueriesToJoins;
 use super::unplannable::left_over;
-use super::yielding::YieldWhereRowsMultiply;
-use super::{Options, expressions, meta_catalog, session_functions};
+use super::wide_rows::{BoundWideRows, check_windows};
+use super::yielding::YieldInTime;
+use super::{Options, expressions, function_guards, meta_catalog, session_functions};
 use crate::error::Result;
 use crate::resource::Registry;
 use crate::table::FiltersIntoScans;
@@ -36,8 +41,11 @@ pub(super) fn session(
     resources: &Arc<Registry>,
     options: &Options,
 ) -> Result<SessionContext> {
-    let memory_bytes = options.memory_bytes;
-    let runtime = RuntimeEnvBuilder::new().with_memory_limit(memory_bytes, 1.0).build_arc().map_err(from_datafusion)?;
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(SharedPool::new(options.memory_bytes)))
+        .with_disk_manager_builder(disk(options))
+        .build_arc()
+        .map_err(from_datafusion)?;
     let mut state = SessionStateBuilder::new()
         .with_config(config(accounts))
         .with_runtime_env(runtime)
@@ -49,6 +57,7 @@ pub(super) fn session(
         .build();
     session_functions::register(&mut state).map_err(from_datafusion)?;
     sums::register(&mut state).map_err(from_datafusion)?;
+    function_guards::guard(&mut state).map_err(from_datafusion)?;
     if let Some(counts) = &options.through_bytes {
         let rule = ThroughBytes::new(Arc::clone(resources), expressions::codec(&state), Arc::clone(counts));
         state = SessionStateBuilder::new_from_existing(state).with_physical_optimizer_rule(Arc::new(rule)).build();
@@ -61,13 +70,22 @@ pub(super) fn session(
     Ok(context)
 }
 
-/// DataFusion's optimizer rules, with [`PushDownFilter`] in place of `push_down_filter`.
+/// Where operators spill to, and how much.
+fn disk(options: &Options) -> DiskManagerBuilder {
+    let mode = match &options.spill_dir {
+        Some(dir) => DiskManagerMode::Directories(vec![dir.path().to_owned()]),
+        None => DiskManagerMode::OsTmpDirectory,
+    };
+    DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(options.spill_bytes)
+}
+
+/// DataFusion's optimizer rules, one of them with corrections.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let replaced = |rule: Arc<dyn OptimizerRule + Send + Sync>| match rule.name() {
         "push_down_filter" => Arc::new(PushDownFilter(rule)) as _,
         _ => rule,
     };
-    Optimizer::new().rules.into_iter().map(replaced).collect()
+    Optimizer::new().rules.into_iter().map(|rule| Arc::new(Interruptible(replaced(rule))) as _).collect()
 }
 
 /// DataFusion's analyzer rules, with this engine's corrections before and after them.
@@ -77,7 +95,7 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(OuterTypes));
     rules.push(Arc::new(AfterCoercion));
     rules.push(Arc::new(SubqueriesToJoins));
-    rules
+    rules.into_iter().map(|rule| Arc::new(Interruptible(rule)) as _).collect()
 }
 
 /// DataFusion's physical rules, with these changes: filters are pushed down by [`FiltersIntoScans`]; bind joins are
@@ -96,8 +114,10 @@ fn physical_rules(
     let place = index_of(&rules, "join_selection")?;
     rules.insert(place, Arc::new(BindJoins::new(options.missing_key)));
     rules.push(Arc::new(SetHints::new(Arc::clone(accounts))));
-    rules.push(Arc::new(YieldWhereRowsMultiply));
-    Ok(rules)
+    rules.push(Arc::new(StopInJoinFilters));
+    rules.push(Arc::new(BoundWideRows));
+    rules.push(Arc::new(YieldInTime));
+    Ok(rules.into_iter().map(|rule| Arc::new(Interruptible(rule)) as _).collect())
 }
 
 /// The index of DataFusion's rule with this name.
@@ -135,6 +155,7 @@ fn physical_plan<'a>(
     state: &'a dyn Session,
 ) -> BoxFuture<'a, datafusion::error::Result<Arc<dyn ExecutionPlan>>> {
     async move {
+        check_windows(plan)?;
         let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(CallPlanner)]);
         planner.create_physical_plan(plan, state).await.map_err(|error| match error.find_root() {
             DataFusionError::NotImplemented(_) => left_over(plan).map_or(error, to_datafusion),

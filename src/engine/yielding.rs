@@ -1,42 +1,136 @@
-//! An optimizer rule that makes operators yield to the runtime if they multiply rows.
+//! An optimizer rule that makes plans yield to the runtime while they compute.
 //!
-//! DataFusion's leaves yield to the runtime from time to time. That is enough if each batch of an operator needs a
-//! batch of a leaf. But a cross join makes thousands of batches from one: `SELECT count(*) FROM range(1, 100000000)
-//! CROSS JOIN range(1, 100000)` blocked its thread for minutes, and neither Ctrl-C nor the query's time limit had an
-//! effect.
+//! A plan is polled, and computes until it has a batch or has to wait. DataFusion's leaves yield after some number of
+//! batches, whatever these cost: 128 batches under an expensive expression took half a minute, in which neither a cancel
+//! nor the query's time limit had an effect. And an operator that makes many batches of one does not poll its leaf at
+//! all: `SELECT count(*) FROM range(1, 100000000) CROSS JOIN range(1, 100000)` computed for minutes.
+//!
+//! So [`YieldExec`] is above every leaf and above every operator that multiplies rows or cuts batches. It yields if the current poll has
+//! taken long.
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::internal_err;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::unnest::UnnestExec;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
+};
+use futures::stream::{StreamExt, poll_fn};
 
-/// Wraps the operators that may return more batches than they read: those with several inputs, and UNNEST.
+use super::turns::is_turn_over;
+use super::wide_rows::BoundedExec;
+use crate::table;
+
+/// Inserts [`YieldExec`]. Operators that wait for requests do not compute for long: DataFusion's `CooperativeExec` is enough
+/// for them.
 #[derive(Debug)]
-pub(super) struct YieldWhereRowsMultiply;
+pub(super) struct YieldInTime;
 
-impl PhysicalOptimizerRule for YieldWhereRowsMultiply {
+impl PhysicalOptimizerRule for YieldInTime {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| {
-            let multiplies = node.children().len() > 1 || node.is::<UnnestExec>();
-            Ok(if multiplies {
-                Transformed::yes(Arc::new(CooperativeExec::new(node)) as _)
-            } else {
-                Transformed::no(node)
+            Ok(match returns_more_than_it_polls(&node) {
+                true if table::waits_for_requests(&node) => Transformed::yes(Arc::new(CooperativeExec::new(node)) as _),
+                true => Transformed::yes(Arc::new(YieldExec { input: node }) as _),
+                false => Transformed::no(node),
             })
         })
         .data()
     }
 
     fn name(&self) -> &str {
-        "YieldWhereRowsMultiply"
+        "YieldInTime"
     }
 
     fn schema_check(&self) -> bool {
         true
+    }
+}
+
+/// Whether an operator may return batches without polling an input. DataFusion has made the leaves yield that wait for
+/// requests.
+fn returns_more_than_it_polls(node: &Arc<dyn ExecutionPlan>) -> bool {
+    match node.children().len() {
+        0 => !table::waits_for_requests(node),
+        1 => node.is::<UnnestExec>() || node.is::<BoundedExec>(),
+        _ => true,
+    }
+}
+
+/// Passes on the batches of its input, and yields if the current poll has taken long.
+#[derive(Clone, Debug)]
+struct YieldExec {
+    input: Arc<dyn ExecutionPlan>,
+}
+
+impl DisplayAs for YieldExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("YieldExec")
+    }
+}
+
+impl ExecutionPlan for YieldExec {
+    fn name(&self) -> &'static str {
+        "YieldExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match children.pop() {
+            Some(input) if children.is_empty() => Ok(Arc::new(Self { input })),
+            _ => internal_err!("a YieldExec has one input"),
+        }
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let mut input = self.input.execute(partition, context)?;
+        let batches = poll_fn(move |context| {
+            if is_turn_over() {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            input.poll_next_unpin(context)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
     }
 }

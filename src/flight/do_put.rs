@@ -36,6 +36,7 @@ use super::fault::{Fault, MessagePart};
 use super::handle::{MAX_ROWS, PreparedHandle};
 use super::prepared;
 use super::statement;
+use super::status;
 use super::status::RemoteError;
 use crate::engine::{self, Principal};
 use crate::error::{Error, Result};
@@ -84,13 +85,21 @@ async fn rows_in_time(
     most: usize,
 ) -> Result<Option<RecordBatch>> {
     let limit = service.engine.timeout();
-    timeout(limit, rows(messages, most)).await.unwrap_or_else(|_| Err(engine::Fault::Timeout(limit).into()))
+    timeout(limit, rows(messages, most, service.max_message_bytes))
+        .await
+        .unwrap_or_else(|_| Err(engine::Fault::Timeout(limit).into()))
 }
 
 /// Reads the rows of all messages into one batch; none if there is no column. Reading stops as soon as there are more
-/// than `most` rows (a batch of nulls is a billion rows in a hundred bytes), or too many messages in a row without one.
-async fn rows(messages: BoxStream<'static, Result<FlightData, Status>>, most: usize) -> Result<Option<RecordBatch>> {
+/// than `most` rows (a batch of nulls is a billion rows in a hundred bytes), more than `most_bytes` bytes, or too many
+/// messages in a row without a row.
+async fn rows(
+    messages: BoxStream<'static, Result<FlightData, Status>>,
+    most: usize,
+    most_bytes: usize,
+) -> Result<Option<RecordBatch>> {
     let since_a_row = Arc::new(AtomicUsize::new(0));
+    let messages = within(messages, most_bytes);
     let mut decoder = decode(messages, Arc::clone(&since_a_row));
     let mut batches = Vec::new();
     let mut count = 0;
@@ -107,6 +116,20 @@ async fn rows(messages: BoxStream<'static, Result<FlightData, Status>>, most: us
     }
     let Some(schema) = decoder.schema().filter(|schema| !schema.fields().is_empty()) else { return Ok(None) };
     Ok(Some(concat_batches(schema, &batches).map_err(Fault::Encoding)?))
+}
+
+/// Ends with an error after `most` bytes of all messages together. Each message is within the limit already.
+fn within(
+    messages: BoxStream<'static, Result<FlightData, Status>>,
+    most: usize,
+) -> BoxStream<'static, Result<FlightData, Status>> {
+    let mut bytes = 0;
+    let counted = messages.map(move |message| {
+        let message = message?;
+        bytes += message.data_body.len() + message.data_header.len();
+        if bytes > most { Err(status::of(&Fault::ManyBytes { most }.into())) } else { Ok(message) }
+    });
+    counted.boxed()
 }
 
 /// The maximum number of messages before each row: a schema, dictionaries, and batches without rows.

@@ -86,6 +86,12 @@ pub(super) enum Fault {
     /// More parameter rows than one call may bind.
     #[error("more than {most} rows of parameters were bound")]
     ManyRows { most: usize },
+    /// More bytes of parameter rows than one call may bind.
+    #[error("the rows of parameters have more than {most} bytes")]
+    ManyBytes {
+        /// The limit.
+        most: usize,
+    },
     /// Too many messages without a parameter row.
     #[error("{most} messages had no row of parameters")]
     ManyMessages { most: usize },
@@ -114,6 +120,7 @@ impl Failure for Fault {
             | Self::ParameterCount { .. }
             | Self::NoRow { .. }
             | Self::ManyRows { .. }
+            | Self::ManyBytes { .. }
             | Self::ManyMessages { .. }
             | Self::LongPattern { .. } => Kind::InvalidArgument,
             Self::Unimplemented(_) | Self::Transaction => Kind::Unimplemented,
@@ -139,6 +146,7 @@ impl Failure for Fault {
                 "bind a value for every `?` or `$n`; NULL if there is none"
             }
             Self::ManyRows { .. } => "bind fewer rows at a time; query.max_writes bounds those of an EXEC",
+            Self::ManyBytes { .. } => "bind fewer or shorter rows at a time, or raise grpc.max_message_bytes",
             Self::UnknownCommand(_)
             | Self::BrokenCommand(_)
             | Self::Misplaced { .. }

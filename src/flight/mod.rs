@@ -90,7 +90,7 @@ mod xdbc_type_info;
 
 pub use self::status::code_name;
 
-/// The maximum size of a message from a client, in bytes: the Go ADBC driver's limit. tonic's default is 4 MiB.
+/// The default of the maximum size of a message from a client, in bytes: the Go ADBC driver's limit. tonic's is 4 MiB.
 pub const MESSAGE_BYTES: usize = 16 << 20;
 
 /// The Flight SQL service over an engine.
@@ -98,14 +98,20 @@ pub struct Service {
     engine: Engine,
     /// The bound rows of prepared statements, for clients that keep using their first handle.
     bound: Arc<BoundParameters>,
+    /// The maximum size of a message, and of all messages of a DoPut, in bytes.
+    max_message_bytes: usize,
     /// Becomes true when the server stops: streams end then.
     stopping: watch::Receiver<bool>,
 }
 
 /// Returns the gRPC service for a server. Its streams end with UNAVAILABLE when `stopping` becomes true.
-pub fn service(engine: Engine, stopping: watch::Receiver<bool>) -> FlightServiceServer<Service> {
-    let service = Service { engine, bound: Arc::default(), stopping };
-    FlightServiceServer::new(service).max_decoding_message_size(MESSAGE_BYTES)
+pub fn service(
+    engine: Engine,
+    max_message_bytes: usize,
+    stopping: watch::Receiver<bool>,
+) -> FlightServiceServer<Service> {
+    let service = Service { engine, bound: Arc::default(), max_message_bytes, stopping };
+    FlightServiceServer::new(service).max_decoding_message_size(max_message_bytes)
 }
 
 /// Decodes bytes as each kind of ticket and handle. For `tests/fuzz`, which checks that it does not panic.

@@ -1,12 +1,15 @@
 //! A query: its statement, limits, state, and what it reports to its client.
 
 use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, error_span};
 
+use super::places::{NoPlace, Place, Places};
 use super::{Counts, Ledger, Limits, Principal, RequestLimitReached};
 use crate::error;
 
@@ -38,6 +41,17 @@ pub enum QueryState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled;
 
+/// Why the server has stopped a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// [`Query::cancel`] was called.
+    Cancelled,
+    /// It has waited for this long until it may compute for long.
+    NoPlace(Duration),
+    /// The process has allocated more than it may, and this query has much of it.
+    NoMemory,
+}
+
 /// A statement that is being planned or executed. Created by [`super::Queries::begin`].
 #[derive(Debug)]
 pub struct Query {
@@ -50,10 +64,15 @@ pub struct Query {
     limits_of_run: OnceLock<Limits>,
     span: Span,
     cancelled: CancellationToken,
+    place: Place,
     /// Its counters.
     pub counts: Counts,
     /// The number of requests that it is known to need.
     pub ledger: Ledger,
+    /// How long its tasks have computed, in nanoseconds.
+    computed: AtomicU64,
+    /// What its tasks have allocated, less what they have freed or passed on, in bytes.
+    held: AtomicI64,
     report: Mutex<QueryReport>,
 }
 
@@ -61,13 +80,14 @@ pub struct Query {
 #[derive(Debug, Default)]
 struct QueryReport {
     has_ended: bool,
+    stop_reason: Option<StopReason>,
     activity: Option<String>,
     exec_outcome: Option<error::Result<String>>,
     notices: Vec<String>,
 }
 
 impl Query {
-    pub(super) fn new(id: QueryId, principal: Principal, text: Arc<str>, limits: Limits) -> Self {
+    pub(super) fn new(id: QueryId, principal: Principal, text: Arc<str>, limits: Limits, places: Places) -> Self {
         Self {
             id,
             text,
@@ -79,8 +99,11 @@ impl Query {
             // id.
             span: error_span!("query", %id),
             cancelled: CancellationToken::new(),
+            place: Place::new(places),
             counts: Counts::default(),
             ledger: Ledger::default(),
+            computed: AtomicU64::new(0),
+            held: AtomicI64::new(0),
             report: Mutex::default(),
         }
     }
@@ -123,6 +146,7 @@ impl Query {
 
     pub(super) fn end(&self) {
         self.report().has_ended = true;
+        self.place.leave();
     }
 
     /// The limits of the execution, or those of the planning before that.
@@ -143,7 +167,30 @@ impl Query {
     /// Cancels it: its plan and its requests are dropped, and the client gets CANCELLED. A POST that was started
     /// continues.
     pub fn cancel(&self) {
+        self.stop(StopReason::Cancelled);
+    }
+
+    /// As [`Query::cancel`], for another reason. The first reason counts.
+    pub fn stop(&self, reason: StopReason) {
+        self.report().stop_reason.get_or_insert(reason);
         self.cancelled.cancel();
+    }
+
+    /// Why the query was stopped.
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        self.report().stop_reason
+    }
+
+    /// Whether it may compute for long.
+    pub fn has_place(&self) -> bool {
+        self.place.is_taken()
+    }
+
+    /// Waits until it may compute for long. If that takes too long, the query is stopped.
+    pub async fn take_place(self: Arc<Self>) {
+        if let Err(NoPlace(waited)) = self.place.take().await {
+            self.stop(StopReason::NoPlace(waited));
+        }
     }
 
     /// Whether it was cancelled.
@@ -182,6 +229,28 @@ impl Query {
     fn limit_reached(&self) -> RequestLimitReached {
         let limit = self.limits().max_requests;
         RequestLimitReached { limit, needed: self.ledger.needed().max(limit + 1) }
+    }
+
+    /// How long its tasks have computed. Two tasks that compute at the same time both count.
+    pub fn computed(&self) -> Duration {
+        Duration::from_nanos(self.computed.load(Ordering::Relaxed))
+    }
+
+    /// Adds the time that one of its tasks has computed.
+    pub fn add_computed(&self, time: Duration) {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.computed.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// An estimate of the memory that it holds, in bytes: what its tasks have allocated, less what they have freed or
+    /// passed on to the client.
+    pub fn held(&self) -> i64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Adds what one of its tasks has allocated; a negative number is what it has freed or passed on.
+    pub fn add_held(&self, bytes: i64) {
+        self.held.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Sets the current activity, which replaces the one before.

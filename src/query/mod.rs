@@ -2,20 +2,23 @@
 //!
 //! - [`Principal`]: the client. An argument of every call of the engine.
 //! - [`Query`]: one statement that is being planned or executed. An argument of everything that is done for it.
-//! - [`Queries`]: the queries that are planned or executed now.
+//! - [`Queries`]: the queries that are planned or executed now, and how many there may be.
 //! - [`Counts`]: the counters of a query, or of one of its scans.
 //! - [`Ledger`]: the number of requests that the query is known to need, by the lists that it reads.
 
 mod counts;
+mod current;
 mod ledger;
 mod lifecycle;
 mod limits;
+mod places;
 mod principal;
 mod queries;
 
 pub use counts::{Count, Counts};
+pub use current::current;
 pub use ledger::{Ledger, ListId, PartId};
-pub use lifecycle::{Cancelled, Query, QueryId, QueryState};
-pub use limits::{Limits, RequestLimitReached};
+pub use lifecycle::{Cancelled, Query, QueryId, QueryState, StopReason};
+pub use limits::{Limits, QueryCaps, RequestLimitReached};
 pub use principal::{Identity, Peer, Principal};
-pub use queries::{Queries, Registered};
+pub use queries::{Queries, Registered, TooManyQueries};

@@ -40,6 +40,15 @@ impl Principal {
     pub fn anonymous(address: Option<SocketAddr>) -> Self {
         Self { identity: Identity::Anonymous, peer: address.map_or(Peer::Unknown, Peer::Remote) }
     }
+
+    /// Whether two calls come from the same client: the same identity at the same address, from any port.
+    pub fn is_same_client(&self, other: &Self) -> bool {
+        let is_same_peer = match (&self.peer, &other.peer) {
+            (Peer::Remote(one), Peer::Remote(other)) => one.ip() == other.ip(),
+            (one, other) => one == other,
+        };
+        is_same_peer && self.identity == other.identity
+    }
 }
 
 impl fmt::Display for Identity {

@@ -5,22 +5,63 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Limits, Principal, Query, QueryId};
+use super::places::Places;
+use super::{Limits, Principal, Query, QueryCaps, QueryId};
 
 /// The queries of one engine.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Queries {
     last: AtomicU64,
     live: Mutex<BTreeMap<QueryId, Arc<Query>>>,
+    caps: QueryCaps,
+    places: Places,
+}
+
+/// There are as many queries as there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TooManyQueries {
+    /// Of all clients together, with the maximum.
+    Together(usize),
+    /// Of one client, with the maximum.
+    OfOneClient(usize),
+}
+
+impl Default for Queries {
+    fn default() -> Self {
+        Self::new(QueryCaps::default())
+    }
 }
 
 impl Queries {
+    /// No query yet, and at most these.
+    pub fn new(caps: QueryCaps) -> Self {
+        let places = Places::new(caps.long, caps.max_queue_wait);
+        Self { last: AtomicU64::new(0), live: Mutex::default(), caps, places }
+    }
+
     /// Begins a query, which stays registered until the returned value is dropped.
-    pub fn begin(self: &Arc<Self>, principal: Principal, text: &str, limits: Limits) -> Registered {
+    ///
+    /// # Errors
+    /// [`TooManyQueries`].
+    pub fn begin(
+        self: &Arc<Self>,
+        principal: Principal,
+        text: &str,
+        limits: Limits,
+    ) -> Result<Registered, TooManyQueries> {
+        let mut live = self.live();
+        let QueryCaps { at_once, of_a_client, .. } = self.caps;
+        if live.len() >= at_once {
+            return Err(TooManyQueries::Together(at_once));
+        }
+        let of_this_client = live.values().filter(|query| query.principal().is_same_client(&principal)).count();
+        if of_this_client >= of_a_client {
+            return Err(TooManyQueries::OfOneClient(of_a_client));
+        }
         let id = QueryId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
-        let query = Arc::new(Query::new(id, principal, text.into(), limits));
-        self.live().insert(id, Arc::clone(&query));
-        Registered { query, queries: Arc::clone(self) }
+        let query = Arc::new(Query::new(id, principal, text.into(), limits, self.places.clone()));
+        live.insert(id, Arc::clone(&query));
+        Ok(Registered { query, queries: Arc::clone(self) })
     }
 
     /// The queries that are planned or executed now, the oldest first.
@@ -64,11 +105,13 @@ impl Drop for Registered {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::query::{Cancelled, QueryState, RequestLimitReached};
+    use crate::query::{Cancelled, QueryState, RequestLimitReached, StopReason};
 
     fn begin(queries: &Arc<Queries>, limits: Limits) -> Registered {
-        queries.begin(Principal::local(), "SELECT 1", limits)
+        queries.begin(Principal::local(), "SELECT 1", limits).unwrap()
     }
 
     #[test]
@@ -126,5 +169,42 @@ mod tests {
 
         assert_eq!(query.notices().len(), 20);
         assert_eq!(query.notices()[19], "19");
+    }
+
+    fn from(address: &str) -> Principal {
+        Principal::anonymous(Some(address.parse().unwrap()))
+    }
+
+    #[test]
+    fn a_query_beyond_the_maximum_is_rejected_until_another_has_ended() {
+        let queries = Arc::new(Queries::new(QueryCaps { at_once: 3, of_a_client: 2, ..QueryCaps::default() }));
+        let begin = |address: &str| queries.begin(from(address), "SELECT 1", Limits::default());
+
+        let (one, _two) = (begin("10.0.0.1:1").unwrap(), begin("10.0.0.1:2").unwrap());
+        assert_eq!(begin("10.0.0.1:3").unwrap_err(), TooManyQueries::OfOneClient(2), "another port is no other client");
+        let _three = begin("10.0.0.2:1").unwrap();
+        assert_eq!(begin("10.0.0.3:1").unwrap_err(), TooManyQueries::Together(3));
+        drop(one);
+
+        assert!(begin("10.0.0.1:4").is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_query_waits_for_a_place_and_is_stopped_if_none_gets_free() {
+        let caps = QueryCaps { long: 1, max_queue_wait: Duration::from_secs(30), ..QueryCaps::default() };
+        let queries = Arc::new(Queries::new(caps));
+        let (one, two) = (begin(&queries, Limits::default()), begin(&queries, Limits::default()));
+
+        Arc::clone(&one).take_place().await;
+        Arc::clone(&two).take_place().await;
+        assert!(one.has_place() && !two.has_place());
+        assert_eq!(two.stop_reason(), Some(StopReason::NoPlace(Duration::from_secs(30))));
+        assert!(two.has_ended() && !one.has_ended());
+
+        let three = begin(&queries, Limits::default());
+        let waiting = tokio::spawn(Arc::clone(&three).take_place());
+        drop(one);
+        waiting.await.unwrap();
+        assert!(three.has_place());
     }
 }

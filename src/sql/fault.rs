@@ -1,6 +1,7 @@
 //! Errors of SQL text.
 
 use super::depth::MAX_OPERATORS;
+use super::size::{MAX_COLUMNS, MAX_GROUPING_SETS, MAX_ITEMS, MAX_TABLES};
 use crate::error::{Failure, Kind};
 
 /// Text that is not one SQL statement.
@@ -18,6 +19,18 @@ pub enum Fault {
     /// More operators than can be planned.
     #[error("the statement has more than {MAX_OPERATORS} operators")]
     TooLong,
+    /// More tables than can be planned.
+    #[error("the statement reads more than {MAX_TABLES} tables")]
+    ManyTables,
+    /// More columns in SELECT lists than can be planned.
+    #[error("the statement has more than {MAX_COLUMNS} columns in SELECT lists, GROUP BYs and ORDER BYs")]
+    ManyColumns,
+    /// More arguments or items than can be planned.
+    #[error("a function or a list has more than {MAX_ITEMS} arguments or items")]
+    ManyItems,
+    /// More grouping sets than can be planned.
+    #[error("the GROUP BY has more than {MAX_GROUPING_SETS} grouping sets")]
+    ManyGroupingSets,
     /// Several statements in one text.
     #[error("the text has {0} statements; only one can be run at a time")]
     Several(usize),
@@ -59,6 +72,17 @@ impl Failure for Fault {
             ),
             Self::TooLong => {
                 Some("write `x IN (…)` instead of `x = … OR x = …`; an IN list can have any length".into())
+            }
+            Self::ManyTables => {
+                Some("a name of a WITH counts as all its tables, each time that it is used: use it less often".into())
+            }
+            Self::ManyColumns => Some(
+                "list the columns that you need; a name of a WITH counts as all its columns, each time that it is used"
+                    .into(),
+            ),
+            Self::ManyItems => Some("use VALUES, or an IN list; both can have any length".into()),
+            Self::ManyGroupingSets => {
+                Some("list the GROUPING SETS that you need: a CUBE of n columns has 2 to the power of n".into())
             }
             Self::Several(_) => Some("send them one after another".into()),
             Self::MixedParameters | Self::Parameter(_) => {

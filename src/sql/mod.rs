@@ -8,6 +8,7 @@ mod exec;
 mod fault;
 mod placeholders;
 mod show;
+mod size;
 mod visit;
 
 use std::collections::VecDeque;
@@ -23,6 +24,7 @@ pub use exec::{Argument, Exec, Wait};
 pub use fault::Fault;
 use placeholders::{check_placeholders, has_misplaced_parameter, number_parameters};
 pub use show::{Describe, Show, ShowKind, Thing};
+use size::check_size;
 pub use visit::{visit, visit_expressions, visit_expressions_mut, visit_mut};
 
 /// One SQL statement, parsed.
@@ -57,7 +59,7 @@ pub enum StatementBody {
 /// Parses one statement.
 ///
 /// # Errors
-/// [`Fault`]: not SQL, not one statement, or parameters that cannot be numbered.
+/// [`Fault`]: not SQL, not one statement, parameters that cannot be numbered, or a plan that would be too large.
 pub fn parse(text: &str) -> Result<Statement, Fault> {
     let mut tokens = tokens(text)?;
     if depth(&tokens) > MAX_OPERATORS {
@@ -72,6 +74,7 @@ pub fn parse(text: &str) -> Result<Statement, Fault> {
         (None, _) => Err(Fault::Empty),
         (Some(ast), 0) => {
             check_placeholders(&ast)?;
+            check_size(&ast)?;
             Ok(Statement { body: StatementBody::Sql(Box::new(ast)), parameters })
         }
         (Some(_), more) => Err(Fault::Several(more + 1)),

@@ -226,3 +226,8 @@ impl ResourceTable {
         Ok(Arc::new(ResourceScan::try_new(ResolvedScan::new(spec, Arc::clone(&self.resource), filters), parent)?))
     }
 }
+
+/// Whether an operator waits for requests to the API rather than computes: a scan, a call, a bind join.
+pub fn waits_for_requests(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<ResourceScan>() || exec::is_call(plan) || bind::is_bind_join(plan)
+}

@@ -98,7 +98,7 @@ async fn stopping(grace: Duration) -> (Arc<Semaphore>, JoinHandle<Result<usize>>
         Ok(count)
     });
     let serving = tokio::spawn(async move {
-        server::run_with_grace(listener, engine, shutdown, grace).await.unwrap();
+        server::run(listener, engine, server::Options { grace, ..server::Options::default() }, shutdown).await.unwrap();
     });
     account.account().received(1).await;
     stop.send(()).unwrap();

@@ -19,7 +19,8 @@ async fn a_shutdown_waits_for_the_post_and_starts_no_other() {
     let address = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel::<()>();
     let stopping = async { drop(stopped.await) };
-    let serving = tokio::spawn(server::run_with_grace(listener, stage.engine.clone(), stopping, Duration::ZERO));
+    let no_grace = server::Options { grace: Duration::ZERO, ..server::Options::default() };
+    let serving = tokio::spawn(server::run(listener, stage.engine.clone(), no_grace, stopping));
     let server = Running::at(address).await;
     let info = server.info(&statement(TRANSFER)).await.unwrap();
 

@@ -115,11 +115,15 @@ async fn an_error_has_its_hint_on_a_separate_line() {
 }
 
 #[tokio::test]
-async fn a_statement_larger_than_tonics_default_limit_is_accepted() {
+async fn a_statement_has_at_most_a_mebibyte() {
     let server = start().await;
-    let sql = format!("SELECT 1 -- {}", "x".repeat(5 << 20));
+    let of = |bytes: usize| format!("SELECT 1 -- {}", "x".repeat(bytes));
 
-    assert_eq!(server.info(&statement(&sql)).await.unwrap().endpoint.len(), 1);
+    assert_eq!(server.info(&statement(&of(1 << 19))).await.unwrap().endpoint.len(), 1);
+    // Larger than tonic's default limit, too: the error is that of the setting.
+    let refused = server.info(&statement(&of(5 << 20))).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(refused.message().contains("raise query.max_statement_bytes"), "{refused}");
 }
 
 #[tokio::test]

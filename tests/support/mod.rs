@@ -38,7 +38,7 @@ pub(crate) struct Asked {
 /// Returns a query for plans that run without an engine.
 pub(crate) fn a_query() -> Arc<Query> {
     let queries = Arc::new(Queries::default());
-    let registered = queries.begin(Principal::local(), "", engine::Limits::default());
+    let registered = queries.begin(Principal::local(), "", engine::Limits::default()).unwrap();
     let query = Arc::clone(&registered);
     // Leaked, so that the query does not end before the test.
     std::mem::forget(registered);

@@ -53,7 +53,8 @@ impl Wire {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopping) = watch::channel(false);
-        let server = Server::builder().add_service(flight::service(stage.engine.clone(), stopping));
+        let server =
+            Server::builder().add_service(flight::service(stage.engine.clone(), flight::MESSAGE_BYTES, stopping));
         // Without it, each response of a debug build waits for a delayed ACK.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         tokio::spawn(server.serve_with_incoming(incoming));

@@ -7,12 +7,15 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, Subquery, TryCast};
+use datafusion::logical_expr::expr::{ScalarFunction, WindowFunction};
+use datafusion::logical_expr::{
+    Cast, Expr, LogicalPlan, LogicalPlanBuilder, Subquery, TryCast, WindowFunctionDefinition,
+};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::{checked_arithmetic, function_wrappers, interval_order, rewritten};
 use crate::engine::fault::{Fault, to_datafusion as refused};
+use crate::engine::function_guards::{check_arguments, concatenation, in_window, is_in_window};
 
 /// The rule.
 #[derive(Debug)]
@@ -32,6 +35,13 @@ impl AnalyzerRule for AfterCoercion {
 fn corrected(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     if let Expr::WindowFunction(window) = &expr {
         interval_order::check_window(window, schema)?;
+        check_arguments(window.fun.name(), &window.params.args)?;
+        if let Some(window) = interruptible(window) {
+            return Ok(Transformed::yes(window));
+        }
+    }
+    if let Expr::AggregateFunction(call) = &expr {
+        check_arguments(call.func.name(), &call.params.args)?;
     }
     match replacement(&expr, schema)? {
         Some(corrected) => Ok(Transformed::yes(corrected)),
@@ -39,11 +49,22 @@ fn corrected(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     }
 }
 
+/// The same window with an aggregate that stops when the query has ended.
+fn interruptible(window: &WindowFunction) -> Option<Expr> {
+    let WindowFunctionDefinition::AggregateUDF(aggregate) = &window.fun else { return None };
+    if is_in_window(aggregate) {
+        return None;
+    }
+    let fun = WindowFunctionDefinition::AggregateUDF(in_window(aggregate));
+    Some(Expr::WindowFunction(Box::new(WindowFunction { fun, params: window.params.clone() })))
+}
+
 /// The expression to use instead of this one, if DataFusion's value is wrong.
 fn replacement(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
     Ok(match expr {
         Expr::BinaryExpr(binary) => {
-            checked_arithmetic::arithmetic(binary, schema).or_else(|| interval_order::compared(binary, schema))
+            let checked = checked_arithmetic::arithmetic(binary, schema);
+            checked.or_else(|| interval_order::compared(binary, schema)).or_else(|| concatenation(binary))
         }
         Expr::Negative(operand) => checked_arithmetic::negation(operand, schema),
         Expr::Between(between) => interval_order::between(between, schema),

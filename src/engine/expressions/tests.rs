@@ -102,7 +102,10 @@ impl Trial {
         let value = all.parse_sql_expr(sql).unwrap_or_else(|error| panic!("{sql}: {error}")).alias("value");
         let planning = async { all.select([value])?.create_physical_plan().await };
         let plan = self.runtime.block_on(planning).unwrap_or_else(|error| panic!("{sql}: {error}"));
-        let projection = plan.downcast_ref::<ProjectionExec>().unwrap_or_else(|| panic!("{sql}: {plan:?}"));
+        // Operators that bound the rows may be above it.
+        let mut nodes = std::iter::successors(Some(&plan), |node| node.children().first().copied());
+        let projection = nodes.find_map(|node| node.downcast_ref::<ProjectionExec>());
+        let projection = projection.unwrap_or_else(|| panic!("{sql}: {plan:?}"));
         let read = projection.input().schema();
         let places = read.fields().iter().map(|field| self.rows.schema().index_of(field.name()).unwrap());
         let rows = self.rows.project(&places.collect::<Vec<_>>()).unwrap();
@@ -162,6 +165,7 @@ const CORRECTED: &[(&str, &str)] = &[
     ("checked_divide", "i / j"),
     ("checked_remainder", "d % CAST(2.5 AS DECIMAL(38, 10))"),
     ("checked_negate", "-i"),
+    ("concatenate", "s || s"),
     ("interval_length", "v > INTERVAL '1 day'"),
 ];
 

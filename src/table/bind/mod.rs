@@ -33,6 +33,8 @@ mod set_hints;
 mod shared_lists;
 mod through_bytes;
 
+use std::sync::Arc;
+
 use bind_join_exec::BindJoinExec;
 pub(crate) use bind_joins::BindJoins;
 pub use bind_joins::MissingKey;
@@ -40,3 +42,10 @@ pub(crate) use minimum_requests::least_requests;
 pub(crate) use set_hints::SetHints;
 pub use through_bytes::FilterCounts;
 pub(crate) use through_bytes::ThroughBytes;
+
+use datafusion::physical_plan::ExecutionPlan;
+
+/// Whether an operator is a join that fetches only the keys that it needs.
+pub(super) fn is_bind_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<BindJoinExec>()
+}

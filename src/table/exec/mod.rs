@@ -27,6 +27,9 @@ mod fault;
 mod post;
 mod writer;
 
+use std::sync::Arc;
+
+use datafusion::physical_plan::ExecutionPlan;
 use std::time::Duration;
 
 pub use call_planner::CallPlanner;
@@ -55,4 +58,9 @@ impl Default for Polling {
     fn default() -> Self {
         Self { first_pause: Duration::from_secs(1), longest_pause: Duration::from_secs(15) }
     }
+}
+
+/// Whether an operator calls a procedure.
+pub(super) fn is_call(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<CallProcedureExec>()
 }

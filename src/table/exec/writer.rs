@@ -63,7 +63,7 @@
 //!
 //! serve: the first signal             new connections; after 5 s streams,   the streams of EXECs; then the
 //!                                     but not those of EXECs                writer stops, see below
-//!     by    server::run_with_grace, flight::stream::encode
+//!     by    server::run, flight::stream::encode
 //!     test  exec::stopping::a_shutdown_waits_for_the_post_and_starts_no_other
 //!     test  cli::serving::a_query_that_takes_longer_ends_as_unavailable
 //!

@@ -1,7 +1,9 @@
 //! The server: a listener, the Flight service on it, and a graceful shutdown.
 //!
 //! The listener and the shutdown are arguments, so that a test can bind port 0 and stop the server. [`crate::flight`]
-//! implements the calls.
+//! implements the calls; [`connections`] bounds the connections.
+
+mod connections;
 
 use std::future::Future;
 use std::io;
@@ -11,9 +13,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tracing::info;
 
+use self::connections::{Bounds, incoming};
 use crate::engine::Engine;
 use crate::error::{Failure, Kind, Result};
 use crate::flight;
@@ -28,9 +30,36 @@ pub const FAREWELL: Duration = Duration::from_secs(1);
 /// rate limit, and a client that has disconnected is not detected.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
-/// The maximum size of a request's headers. JDBC sends each parameter of its URL as a header: with the default of 16
-/// KiB some connections fail.
-const MAX_HEADERS_BYTES: u32 = 64 << 10;
+/// The limits of connections and messages, and the time of a shutdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The maximum number of open connections.
+    pub max_connections: usize,
+    /// The time that a client has to begin HTTP/2 on a connection.
+    pub time_to_begin: Duration,
+    /// The maximum number of calls at once on a connection. Others wait in the client.
+    pub max_calls_per_connection: u32,
+    /// The maximum size of a request's headers, in bytes.
+    pub max_header_bytes: u32,
+    /// The maximum size of a message from a client, in bytes.
+    pub max_message_bytes: usize,
+    /// The time that running queries have after the shutdown begins.
+    pub grace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_connections: 1_000,
+            time_to_begin: Duration::from_secs(10),
+            max_calls_per_connection: 100,
+            // JDBC sends each parameter of its URL as a header: with the usual 16 KiB some connections fail.
+            max_header_bytes: 64 << 10,
+            max_message_bytes: flight::MESSAGE_BYTES,
+            grace: GRACE,
+        }
+    }
+}
 
 /// An error that ends the server.
 #[derive(Debug, thiserror::Error)]
@@ -85,8 +114,8 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|source| Error::Bind { address, source })
 }
 
-/// Serves the engine until `shutdown` completes. Then new connections are refused, running queries may continue for
-/// [`GRACE`], and after that their streams end with UNAVAILABLE. POSTs of EXECs are always awaited; the wait for the
+/// Serves the engine until `shutdown` completes. Then new connections are refused, running queries may continue for the
+/// grace period, and after that their streams end with UNAVAILABLE. POSTs of EXECs are always awaited; the wait for the
 /// budget, the attempt timeout and one more list request bound how long they take.
 ///
 /// # Errors
@@ -94,21 +123,11 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
 pub async fn run(
     listener: TcpListener,
     engine: Engine,
+    options: Options,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    run_with_grace(listener, engine, shutdown, GRACE).await
-}
-
-/// As [`run`], with another grace period, for tests.
-///
-/// # Errors
-/// [`Error::Transport`].
-pub async fn run_with_grace(
-    listener: TcpListener,
-    engine: Engine,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-    grace: Duration,
-) -> Result<()> {
+    let grace = options.grace;
+    let connections = Bounds { most: options.max_connections, time_to_begin: options.time_to_begin };
     let (end_streams, streams_end) = watch::channel(false);
     let (shutdown_begins, shutdown_begun) = oneshot::channel();
     let writer = engine.clone();
@@ -121,9 +140,10 @@ pub async fn run_with_grace(
     };
     let serving = Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE))
-        .http2_max_header_list_size(MAX_HEADERS_BYTES)
-        .add_service(flight::service(engine, streams_end))
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), graceful_shutdown);
+        .http2_max_header_list_size(options.max_header_bytes)
+        .max_concurrent_streams(options.max_calls_per_connection)
+        .add_service(flight::service(engine, options.max_message_bytes, streams_end))
+        .serve_with_incoming_shutdown(incoming(listener, connections), graceful_shutdown);
     let forced_shutdown = async {
         if shutdown_begun.await.is_err() {
             return std::future::pending().await;

@@ -1,0 +1,230 @@
+//! Shares the plan threads among queries: a query that computes for long waits for its turn.
+//!
+//! ```text
+//!     a query's first 100 ms of computing     polled as soon as a thread is free
+//!     after that                              it waits for one of `query.max_long_queries` places, and keeps it; and
+//!                                             each poll takes one of as many permits as there are cores, first come,
+//!                                             first served
+//! ```
+//!
+//! There are more plan threads than permits (`plan_threads`). So a point query finds a free thread, however many long
+//! queries there are, and the operating system gives it its share of the cores.
+//!
+//! A poll cannot be interrupted. One that goes on after its query has ended keeps its thread and its permit; such polls
+//! are counted ([`abandoned_polls`]), and the engine rejects new queries while there are too many.
+//!
+//! Do not change without thinking: a task holds a permit only while it is polled. If it kept the permit while it waits
+//! for another task, which waits for a permit, neither would continue.
+
+use std::cell::OnceCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use futures::future::{BoxFuture, FutureExt};
+use tokio::sync::Semaphore;
+use tokio_util::sync::PollSemaphore;
+
+use super::plan_threads::cores;
+use crate::heap::{self, NoRoom};
+use crate::query::{Query, StopReason};
+
+/// The time that a query may compute before it has to wait for its turns.
+const WITHOUT_A_TURN: Duration = Duration::from_millis(100);
+
+/// A poll ends after this time, at the next batch of a plan.
+const TURN: Duration = Duration::from_millis(50);
+
+/// A poll that goes on for this long after its query has ended is abandoned.
+const ABANDONED_AFTER: Duration = Duration::from_secs(1);
+
+static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(cores())));
+
+/// A task of a query. It works for the query, and takes turns once the query has computed for long.
+pub(super) struct Turns<T> {
+    query: Arc<Query>,
+    work: BoxFuture<'static, T>,
+    turn: PollSemaphore,
+    /// Waits until the query may compute for long.
+    waiting: Option<BoxFuture<'static, ()>>,
+}
+
+impl<T> Turns<T> {
+    pub(super) fn new(query: Arc<Query>, work: BoxFuture<'static, T>) -> Self {
+        Self { query, work, turn: PollSemaphore::new(Arc::clone(&TURNS)), waiting: None }
+    }
+}
+
+impl<T> Future for Turns<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let Self { query, work, turn, waiting } = &mut *self;
+        let needs_a_turn = query.computed() > WITHOUT_A_TURN;
+        if needs_a_turn && !query.has_place() {
+            let place = waiting.get_or_insert_with(|| Arc::clone(query).take_place().boxed());
+            ready!(place.poll_unpin(context));
+            *waiting = None;
+        }
+        // Held until the poll ends.
+        let _turn = if needs_a_turn { ready!(turn.poll_acquire(context)) } else { None };
+        let _poll = CurrentPoll::begin(query);
+        let output = Arc::clone(query).in_scope(|| work.poll_unpin(context));
+        // The limit is checked before memory is reserved, but not everything is reserved: this is for the rest.
+        if has_too_much_memory() {
+            query.stop(StopReason::NoMemory);
+        }
+        output
+    }
+}
+
+/// The part of the process's memory that a query may have while the limit is exceeded.
+const PART_WHEN_EXCEEDED: u64 = 8;
+
+/// What a thread polls now.
+type Slot = Mutex<Option<PollStart>>;
+
+/// The beginning of a poll.
+struct PollStart {
+    query: Arc<Query>,
+    began: Instant,
+    /// What the thread had allocated before.
+    allocated_before: i64,
+}
+
+/// The slots of all threads that have polled a task.
+static SLOTS: Mutex<Vec<Arc<Slot>>> = Mutex::new(Vec::new());
+
+thread_local! {
+    static SLOT: OnceCell<Arc<Slot>> = const { OnceCell::new() };
+}
+
+/// Usable after a panic: each change is a single assignment or push.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A poll that goes on. Its time and what it has allocated are added to the query's when it ends.
+struct CurrentPoll {
+    slot: Arc<Slot>,
+    /// The poll that this one is part of: a task may poll another task itself.
+    outer: Option<PollStart>,
+}
+
+impl CurrentPoll {
+    fn begin(query: &Arc<Query>) -> Self {
+        let slot = SLOT.with(|slot| Arc::clone(slot.get_or_init(new_slot)));
+        let (query, allocated_before) = (Arc::clone(query), heap::allocated_by_this_thread());
+        let outer = locked(&slot).replace(PollStart { query, began: Instant::now(), allocated_before });
+        Self { slot, outer }
+    }
+}
+
+impl Drop for CurrentPoll {
+    fn drop(&mut self) {
+        let ended = std::mem::replace(&mut *locked(&self.slot), self.outer.take());
+        if let Some(PollStart { query, began, allocated_before }) = ended {
+            query.add_computed(began.elapsed());
+            query.add_held(heap::allocated_by_this_thread() - allocated_before);
+        }
+    }
+}
+
+/// Whether the current poll has taken so long that its task should yield. False outside of a query.
+pub(super) fn is_turn_over() -> bool {
+    in_poll(|poll| poll.began.elapsed() > TURN).unwrap_or(false)
+}
+
+/// Whether the query of the current poll has much memory while the process has more than it may. Other queries may go on:
+/// they need little.
+pub(super) fn has_too_much_memory() -> bool {
+    let Err(NoRoom { limit, .. }) = heap::check_room(0) else { return false };
+    let held = in_poll(|poll| poll.query.held() + heap::allocated_by_this_thread() - poll.allocated_before);
+    held.is_some_and(|held| u64::try_from(held).unwrap_or(0) > limit / PART_WHEN_EXCEEDED)
+}
+
+/// Calls a function for the current poll. `None` outside of a query.
+fn in_poll<T>(function: impl FnOnce(&PollStart) -> T) -> Option<T> {
+    SLOT.with(|slot| locked(slot.get()?).as_ref().map(function))
+}
+
+fn new_slot() -> Arc<Slot> {
+    let slot = Arc::new(Slot::default());
+    locked(&SLOTS).push(Arc::clone(&slot));
+    slot
+}
+
+/// The number of polls that go on although their query has ended.
+pub(super) fn abandoned_polls() -> usize {
+    locked(&SLOTS).iter().filter(|slot| is_abandoned(slot)).count()
+}
+
+fn is_abandoned(slot: &Slot) -> bool {
+    locked(slot).as_ref().is_some_and(|poll| poll.began.elapsed() > ABANDONED_AFTER && poll.query.has_ended())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::engine::plan_threads::PlanTask;
+    use crate::query::{Limits, Principal, Queries, Registered};
+
+    fn begin(queries: &Arc<Queries>) -> Registered {
+        queries.begin(Principal::local(), "SELECT 1", Limits::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_short_task_finds_a_thread_while_each_core_has_a_poll_that_does_not_end() {
+        let queries = Arc::new(Queries::default());
+        let (mut releases, mut busy) = (Vec::new(), Vec::new());
+        for _ in 0..cores() {
+            let (release, released) = mpsc::channel::<()>();
+            let query = begin(&queries);
+            // Blocks inside of a poll, as a long computation does.
+            let work = async move {
+                let _ = released.recv();
+            }
+            .boxed();
+            busy.push(PlanTask::spawn(Arc::clone(&query), work));
+            releases.push((release, query));
+        }
+
+        let short = begin(&queries);
+        assert_eq!(PlanTask::spawn(Arc::clone(&short), async { 7 }.boxed()).join().await, 7);
+
+        drop(releases);
+        for task in busy {
+            task.join().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_works_for_its_query_and_its_time_is_counted() {
+        let queries = Arc::new(Queries::default());
+        let query = begin(&queries);
+        let work = async { crate::query::current().map(|query| query.id()) }.boxed();
+
+        assert_eq!(PlanTask::spawn(Arc::clone(&query), work).join().await, Some(query.id()));
+        assert!(query.computed() > Duration::ZERO);
+        assert_eq!(crate::query::current().map(|query| query.id()), None);
+    }
+
+    #[test]
+    fn a_poll_is_abandoned_if_it_goes_on_after_its_query_has_ended() {
+        let queries = Arc::new(Queries::default());
+        let query = begin(&queries);
+        let slot =
+            |began: Instant| Slot::new(Some(PollStart { query: Arc::clone(&query), began, allocated_before: 0 }));
+        let Some(long_ago) = Instant::now().checked_sub(2 * ABANDONED_AFTER) else { return };
+
+        assert!(!is_abandoned(&slot(long_ago)), "its query goes on, too");
+        query.cancel();
+        assert!(is_abandoned(&slot(long_ago)));
+        assert!(!is_abandoned(&slot(Instant::now())), "it may end soon");
+        assert!(!is_abandoned(&Slot::new(None)));
+    }
+}

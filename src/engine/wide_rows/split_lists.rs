@@ -1,0 +1,158 @@
+//! Cuts the lists that `unnest` reads.
+//!
+//! ```text
+//!     row               a │ [1, 2, 3, 4, 5] │ [x, y]
+//!     parts of two      a │ [1, 2]          │ [x, y]
+//!                       a │ [3, 4]          │ []
+//!                       a │ [5]             │ []
+//! ```
+//!
+//! Unnesting the parts returns the same rows: `unnest` makes a row of each place of the longest list, and fills the shorter
+//! lists with NULL.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, GenericListArray, OffsetSizeTrait, RecordBatch};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{ArrowNativeType, DataType};
+use datafusion::error::Result;
+use datafusion::physical_plan::unnest::UnnestExec;
+
+/// The columns that `unnest` makes rows of, and whether their lists can be cut.
+#[derive(Clone, Debug)]
+pub(super) struct ListColumns {
+    columns: Vec<usize>,
+    /// Not if a list of lists is unnested twice: each of its inner lists is one place.
+    can_be_cut: bool,
+}
+
+/// The columns of an UNNEST.
+pub(super) fn columns(unnest: &UnnestExec) -> ListColumns {
+    let lists = unnest.list_column_indices();
+    let schema = unnest.input().schema();
+    let can_be_cut = lists.iter().all(|list| {
+        let data_type = schema.field(list.index_in_input_schema).data_type();
+        list.depth == 1 && matches!(data_type, DataType::List(_) | DataType::LargeList(_))
+    });
+    ListColumns { columns: lists.iter().map(|list| list.index_in_input_schema).collect(), can_be_cut }
+}
+
+/// The same rows in batches that unnest to at most `most` rows each, or have one row.
+pub(super) fn split(batch: &RecordBatch, lists: &ListColumns, most: usize) -> Result<Vec<RecordBatch>> {
+    let lengths: Vec<usize> = (0..batch.num_rows()).map(|row| unnested_rows(batch, &lists.columns, row)).collect();
+    if lengths.iter().sum::<usize>() <= most {
+        return Ok(vec![batch.clone()]);
+    }
+    let (mut batches, mut start, mut rows) = (Vec::new(), 0, 0);
+    for (row, length) in lengths.into_iter().enumerate() {
+        if rows + length > most && row > start {
+            batches.push(batch.slice(start, row - start));
+            (start, rows) = (row, 0);
+        }
+        if length > most && lists.can_be_cut {
+            for from in (0..length).step_by(most) {
+                batches.push(part(&batch.slice(row, 1), &lists.columns, from, most)?);
+            }
+            (start, rows) = (row + 1, 0);
+        } else {
+            rows += length;
+        }
+    }
+    if start < batch.num_rows() {
+        batches.push(batch.slice(start, batch.num_rows() - start));
+    }
+    Ok(batches)
+}
+
+/// The number of rows that `unnest` makes of a row, at most.
+fn unnested_rows(batch: &RecordBatch, columns: &[usize], row: usize) -> usize {
+    columns.iter().map(|column| items(&**batch.column(*column), row)).max().unwrap_or(1).max(1)
+}
+
+fn items(list: &dyn Array, row: usize) -> usize {
+    match list.data_type() {
+        _ if list.is_null(row) => 0,
+        DataType::List(_) => list.as_list::<i32>().value_length(row).as_usize(),
+        DataType::LargeList(_) => list.as_list::<i64>().value_length(row).as_usize(),
+        DataType::FixedSizeList(..) => list.as_fixed_size_list().value_length().as_usize(),
+        _ => 1,
+    }
+}
+
+/// A row with the items of its lists from `from` on, at most `most`.
+fn part(row: &RecordBatch, columns: &[usize], from: usize, most: usize) -> Result<RecordBatch> {
+    let mut arrays = row.columns().to_vec();
+    for column in columns {
+        arrays[*column] = match arrays[*column].data_type() {
+            DataType::List(_) => part_of_list(arrays[*column].as_list::<i32>(), from, most)?,
+            DataType::LargeList(_) => part_of_list(arrays[*column].as_list::<i64>(), from, most)?,
+            _ => Arc::clone(&arrays[*column]),
+        };
+    }
+    Ok(RecordBatch::try_new(row.schema(), arrays)?)
+}
+
+fn part_of_list<O: OffsetSizeTrait>(list: &GenericListArray<O>, from: usize, most: usize) -> Result<ArrayRef> {
+    let (DataType::List(field) | DataType::LargeList(field)) = list.data_type() else {
+        return datafusion::common::internal_err!("a list of type {}", list.data_type());
+    };
+    let items = list.value(0);
+    let from = from.min(items.len());
+    let items = items.slice(from, most.min(items.len() - from));
+    let ends = OffsetBuffer::from_lengths([items.len()]);
+    Ok(Arc::new(GenericListArray::<O>::try_new(Arc::clone(field), ends, items, list.nulls().cloned())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, ListArray};
+    use arrow::datatypes::Int32Type;
+    use arrow::util::pretty::pretty_format_batches;
+
+    use super::*;
+
+    fn list(lengths: &[Option<i32>]) -> ArrayRef {
+        let lists = lengths.iter().map(|length| length.map(|length| (0..length).map(Some)));
+        Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(lists))
+    }
+
+    fn batch(lists: &[&[Option<i32>]]) -> RecordBatch {
+        let rows = i64::try_from(lists[0].len()).unwrap();
+        let number: ArrayRef = Arc::new(Int64Array::from_iter_values(1..=rows));
+        let lists = lists.iter().enumerate().map(|(at, lengths)| (format!("l{at}"), list(lengths)));
+        RecordBatch::try_from_iter([("n".to_owned(), number)].into_iter().chain(lists)).unwrap()
+    }
+
+    fn parts(batch: &RecordBatch, can_be_cut: bool) -> Vec<String> {
+        let lists = ListColumns { columns: (1..batch.num_columns()).collect(), can_be_cut };
+        let parts = split(batch, &lists, 3).unwrap();
+        parts.iter().map(|part| pretty_format_batches(std::slice::from_ref(part)).unwrap().to_string()).collect()
+    }
+
+    #[test]
+    fn long_lists_are_cut_and_short_lists_stay_together() {
+        let parts = parts(&batch(&[&[Some(1), None, Some(4), Some(0), Some(2), Some(2)]]), true);
+
+        insta::assert_snapshot!(parts.join("\n"));
+    }
+
+    #[test]
+    fn lists_side_by_side_are_cut_at_the_same_places() {
+        let parts = parts(&batch(&[&[Some(7)], &[Some(2)], &[None]]), true);
+
+        insta::assert_snapshot!(parts.join("\n"));
+    }
+
+    #[test]
+    fn lists_that_cannot_be_cut_have_a_batch_of_their_own() {
+        let parts = parts(&batch(&[&[Some(1), Some(7), Some(1)]]), false);
+
+        assert_eq!(parts.len(), 3);
+    }
+
+    #[test]
+    fn a_batch_that_unnests_to_few_rows_stays_as_it_is() {
+        assert_eq!(parts(&batch(&[&[Some(1), Some(1), None]]), true).len(), 1);
+        assert_eq!(parts(&batch(&[&[]]), true).len(), 1);
+    }
+}

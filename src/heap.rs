@@ -1,0 +1,157 @@
+//! How many bytes this process has allocated, and how many it may allocate.
+//!
+//! DataFusion counts the memory that its operators reserve: not the batches between them, nor the pages and lists of the
+//! API, nor responses that wait for slow clients. The program counts every allocation ([`Counting`]), so that its limit
+//! holds for all of them together.
+//!
+//! A count cannot refuse an allocation: a failed allocation aborts the process. So whoever is about to allocate much asks
+//! first ([`check_room`]).
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// An allocator that counts the bytes that `A` has allocated.
+#[derive(Debug)]
+pub struct Counting<A>(pub A);
+
+/// The allocated bytes of all threads, except for what each thread has not added yet.
+static ALLOCATED: AtomicI64 = AtomicI64::new(0);
+
+/// The maximum of [`ALLOCATED`].
+static LIMIT: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// A thread adds its bytes to [`ALLOCATED`] when they are more than this: an addition for each allocation would make
+/// threads wait for each other.
+const PENDING_BYTES: i64 = 64 << 10;
+
+thread_local! {
+    // Constants without destructors: the allocator may be called while a thread starts or ends.
+    static PENDING: Cell<i64> = const { Cell::new(0) };
+    static OF_THREAD: Cell<i64> = const { Cell::new(0) };
+}
+
+fn count(bytes: i64) {
+    OF_THREAD.set(OF_THREAD.get().wrapping_add(bytes));
+    let pending = PENDING.get() + bytes;
+    if pending.abs() < PENDING_BYTES {
+        PENDING.set(pending);
+    } else {
+        PENDING.set(0);
+        ALLOCATED.fetch_add(pending, Ordering::Relaxed);
+    }
+}
+
+/// An allocation is at most `isize::MAX` bytes.
+fn size(layout: Layout) -> i64 {
+    layout.size() as i64
+}
+
+// SAFETY: each call is passed on to `A` unchanged, and counting does not allocate, unwind or touch the memory.
+unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are those that `A` needs.
+        let memory = unsafe { self.0.alloc(layout) };
+        if !memory.is_null() {
+            count(size(layout));
+        }
+        memory
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as in `alloc`.
+        let memory = unsafe { self.0.alloc_zeroed(layout) };
+        if !memory.is_null() {
+            count(size(layout));
+        }
+        memory
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: as in `alloc`.
+        let moved = unsafe { self.0.realloc(memory, layout, new_size) };
+        if !moved.is_null() {
+            count(new_size as i64 - size(layout));
+        }
+        moved
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as in `alloc`.
+        unsafe { self.0.dealloc(memory, layout) };
+        count(-size(layout));
+    }
+}
+
+/// The number of bytes that are allocated now. 0 if the program does not count.
+pub fn allocated() -> u64 {
+    u64::try_from(ALLOCATED.load(Ordering::Relaxed)).unwrap_or(0)
+}
+
+/// The bytes that the current thread has allocated so far, less those that it has freed. For differences.
+pub fn allocated_by_this_thread() -> i64 {
+    OF_THREAD.get()
+}
+
+/// Allows `bytes` more than are allocated now.
+pub fn limit_growth(bytes: u64) {
+    LIMIT.store(allocated().saturating_add(bytes), Ordering::Relaxed);
+}
+
+/// There is no room for an allocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom {
+    /// The bytes that are allocated now.
+    pub allocated: u64,
+    /// The limit.
+    pub limit: u64,
+}
+
+/// Checks whether there is room for `bytes` more. Nothing is reserved.
+///
+/// # Errors
+/// [`NoRoom`].
+pub fn check_room(bytes: u64) -> Result<(), NoRoom> {
+    let (allocated, limit) = (allocated(), LIMIT.load(Ordering::Relaxed));
+    if allocated.saturating_add(bytes) > limit { Err(NoRoom { allocated, limit }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::alloc::System;
+
+    use super::*;
+
+    #[test]
+    fn what_is_allocated_is_counted_until_it_is_freed() {
+        let (counting, before) = (Counting(System), allocated_by_this_thread());
+        let layout = Layout::from_size_align(1_000, 8).unwrap();
+        let grown = Layout::from_size_align(3_000, 8).unwrap();
+
+        // SAFETY: the layouts are those of the memory, and it is freed once.
+        unsafe {
+            let memory = counting.alloc(layout);
+            assert_eq!(allocated_by_this_thread() - before, 1_000);
+            let memory = counting.realloc(memory, layout, grown.size());
+            assert_eq!(allocated_by_this_thread() - before, 3_000);
+            counting.dealloc(memory, grown);
+            counting.dealloc(counting.alloc_zeroed(layout), layout);
+        }
+
+        assert_eq!(allocated_by_this_thread(), before);
+    }
+
+    #[test]
+    fn many_small_allocations_are_added_to_those_of_the_process() {
+        let (counting, layout) = (Counting(System), Layout::from_size_align(1 << 20, 8).unwrap());
+        let before = allocated();
+
+        // SAFETY: as above.
+        let memory = unsafe { counting.alloc(layout) };
+
+        assert!(allocated() >= before.saturating_add(1 << 19));
+        assert!(check_room(0).is_ok(), "there is no limit");
+        // SAFETY: as above.
+        unsafe { counting.dealloc(memory, layout) };
+    }
+}

@@ -1,0 +1,190 @@
+//! No statement takes the server down: what is too large is refused, and the rest has the right result in small pieces.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use oceanflight::engine::{self, Principal, QueryCaps, QueryStream};
+use oceanflight::error::Kind;
+use serde_json::json;
+
+use crate::support::{Stage, json as rows_of};
+
+async fn assert_rows(sql: &str, expected: serde_json::Value) {
+    let stage = Stage::new(&[]).await;
+    assert_eq!(json!(rows_of(&stage.rows(sql).await)), expected, "{sql}");
+}
+
+async fn assert_refused(cases: &[(&str, &str)]) {
+    let stage = Stage::new(&[]).await;
+    for (sql, message) in cases {
+        let error = stage.error(sql).await;
+        assert!(matches!(error.kind(), Kind::ResourceExhausted | Kind::InvalidArgument), "{sql}: {}", error.report());
+        assert!(error.report().contains(message), "{sql}: {}", error.report());
+        assert!(error.report().contains("hint: "), "{sql}: {}", error.report());
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_is_too_large_is_refused() {
+    assert_refused(&[
+        ("SELECT array_length(array_repeat(1, 1000000000))", "array_repeat would make a value of 8000000000 bytes"),
+        ("SELECT array_resize([1], 1000000000, 0)", "array_resize would make a value of 8000000000 bytes"),
+        ("SELECT length(replace(repeat('a', 1000000), 'a', repeat('b', 10000)))", "replace would make a value of"),
+        ("SELECT length(lpad('x', 2000000000, 'y'))", "lpad would make a value of 2000000000 bytes"),
+        ("SELECT range(1000000000)", "range would make a value of"),
+        ("SELECT unnest(range(100000000))", "range would make a value of"),
+        ("SELECT repeat('x', 1000000000)", "raise query.max_value_bytes"),
+        ("SELECT arrow_cast(NULL, 'FixedSizeBinary(2000000000)')", "a value of this type has 2000000000 bytes"),
+        ("SELECT levenshtein(repeat('a', 1000000), repeat('b', 1000000))", "levenshtein would need 1000000000000 steps"),
+        (
+            "WITH RECURSIVE t(n) AS (SELECT 'a' UNION ALL SELECT n || n FROM t) SELECT count(*) FROM t",
+            "|| would make a value of 134217728 bytes",
+        ),
+        (
+            "SELECT max(array_length(l)) FROM (SELECT array_agg(value) OVER (ORDER BY value) AS l FROM generate_series(1, 100000))",
+            "array_agg would make",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_text_that_doubles_with_each_query_is_refused() {
+    let members: Vec<String> = (1..=40).map(|at| format!("t{at} AS (SELECT x || x AS x FROM t{})", at - 1)).collect();
+    let sql = format!("WITH t0 AS (SELECT 'a' AS x), {} SELECT x FROM t40", members.join(", "));
+
+    assert_refused(&[(&sql, "|| would make a value of 134217728 bytes")]).await;
+}
+
+#[tokio::test]
+async fn a_condition_that_doubles_with_each_query_is_refused() {
+    let members: Vec<String> = (1..=30).map(|at| format!("t{at} AS (SELECT x + x AS x FROM t{})", at - 1)).collect();
+    let sql = format!("WITH t0 AS (SELECT id AS x FROM images), {} SELECT x FROM t30 WHERE x > 0", members.join(", "));
+
+    assert_refused(&[(&sql, "a condition has more than 100000 parts")]).await;
+}
+
+#[tokio::test]
+async fn long_texts_are_computed_in_batches_of_fewer_rows() {
+    assert_rows(
+        "SELECT count(*) AS n, max(length(t)) AS m \
+         FROM (SELECT repeat('x', 100000) || value AS t FROM generate_series(1, 3000)) WHERE t LIKE '%7'",
+        json!([{"n": 300, "m": 100_004}]),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_long_constant_beside_many_rows_needs_little_memory() {
+    assert_rows(
+        "SELECT sum(length(t)) AS n FROM (SELECT repeat('a', 1000000) || value AS t FROM generate_series(1, 999))",
+        json!([{"n": 999_002_889}]),
+    )
+    .await;
+    assert_rows(
+        "SELECT max(CASE WHEN value > 5 THEN repeat('b', 200000) ELSE 'a' END) = repeat('b', 200000) AS x \
+         FROM generate_series(1, 500)",
+        json!([{"x": true}]),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_long_text_can_be_joined_with_many_rows() {
+    assert_rows(
+        "SELECT sum(length(a.t)) AS n FROM (SELECT repeat('x', 100000) AS t) a CROSS JOIN generate_series(1, 5000)",
+        json!([{"n": 500_000_000}]),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_long_list_is_unnested_in_parts() {
+    assert_rows(
+        "SELECT count(*) AS n, sum(x) AS s, min(length(t)) AS l, count(y) AS c \
+         FROM (SELECT repeat('t', 1000) AS t, unnest(range(1, 100001)) AS x, unnest(range(1, 9001)) AS y)",
+        json!([{"n": 100_000, "s": 5_000_050_000_i64, "l": 1000, "c": 9_000}]),
+    )
+    .await;
+    assert_rows(
+        "SELECT count(*) AS n, sum(x) AS s FROM (SELECT unnest(l) AS x FROM (VALUES (range(3)), (NULL), (range(20000))) v (l))",
+        json!([{"n": 20_003, "s": 199_990_003}]),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_row_that_is_too_wide_after_rows_were_sent_is_an_error() {
+    let stage = Stage::new(&[]).await;
+    let sql = "SELECT repeat('x', CASE WHEN value > 20000 THEN 100000 ELSE 1 END) FROM generate_series(1, 30000)";
+    let rows = stage.engine.run(&Principal::local(), sql, None).await.unwrap().rows;
+
+    let (sent, error) = rows
+        .fold((0, None), async |(sent, _), batch| match batch {
+            Ok(batch) => (sent + batch.num_rows(), None),
+            Err(error) => (sent, Some(error)),
+        })
+        .await;
+
+    assert_eq!(sent, 16_384);
+    assert_eq!(error.unwrap().kind(), Kind::ResourceExhausted);
+}
+
+#[tokio::test]
+async fn a_join_that_finds_no_pair_stops_when_its_query_is_cancelled() {
+    let stage = Stage::new(&[]).await;
+    let sql =
+        "SELECT count(*) FROM generate_series(1, 1000000) a (x) JOIN generate_series(1, 1000000) b (y) ON x + y < 0";
+    let QueryStream { mut rows, query, .. } = stage.engine.run(&Principal::local(), sql, None).await.unwrap();
+    assert!(futures::poll!(rows.next()).is_pending());
+    while query.computed() == Duration::ZERO {
+        tokio::task::yield_now().await;
+    }
+
+    query.cancel();
+
+    assert_eq!(rows.try_collect::<Vec<_>>().await.unwrap_err().kind(), Kind::Cancelled);
+    // Its task is dropped when the poll ends: then nothing but this test holds the query.
+    while Arc::strong_count(&query) > 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_query_beyond_the_maximum_is_refused_until_another_has_ended() {
+    let caps = QueryCaps { at_once: 1, ..QueryCaps::default() };
+    let stage = Stage::with_totals(&[], engine::Options { caps, ..engine::Options::default() }).await;
+    let sql = "SELECT * FROM generate_series(1, 100000)";
+    let running = stage.engine.run(&Principal::local(), sql, None).await.unwrap();
+
+    let error = stage.error("SELECT 1").await;
+    assert_eq!(error.kind(), Kind::ResourceExhausted);
+    assert!(error.report().contains("raise query.max_queries"), "{}", error.report());
+    drop(running);
+
+    assert_eq!(stage.rows("SELECT 1 AS x").await.num_rows(), 1);
+}
+
+#[tokio::test]
+async fn a_sort_that_does_not_fit_into_memory_writes_to_disk() {
+    let options = engine::Options { memory_bytes: 48 << 20, ..engine::Options::default() };
+    let stage = Stage::with_totals(&[], options).await;
+    let sql = "SELECT sum(CAST(x = lpad(CAST(n AS TEXT), 60, '0') AS BIGINT)) AS n FROM (
+                 SELECT x, row_number() OVER (ORDER BY x) AS n
+                 FROM (SELECT lpad(CAST(value AS TEXT), 60, '0') AS x FROM generate_series(1, 400000)))";
+
+    assert_eq!(json!(rows_of(&stage.rows(sql).await)), json!([{"n": 400_000}]));
+}
+
+#[tokio::test]
+async fn a_sort_beyond_the_disk_space_is_refused() {
+    let options = engine::Options { memory_bytes: 48 << 20, spill_bytes: 1 << 20, ..engine::Options::default() };
+    let stage = Stage::with_totals(&[], options).await;
+
+    let error =
+        stage.error("SELECT lpad(CAST(value AS TEXT), 60, '0') AS x FROM generate_series(1, 800000) ORDER BY x").await;
+
+    assert_eq!(error.kind(), Kind::ResourceExhausted, "{}", error.report());
+    assert!(error.report().contains("spill_bytes"), "{}", error.report());
+}
