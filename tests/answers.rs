@@ -33,6 +33,25 @@ async fn assert_values(cases: &[(&str, Value)]) {
 }
 
 #[tokio::test]
+async fn equal_derived_tables_in_a_row_are_all_computed() {
+    assert_values(&[
+        ("SELECT x + 1 AS x FROM (SELECT x + 1 AS x FROM (SELECT 1 AS x))", json!([[3]])),
+        ("SELECT x + 1 AS x FROM (SELECT x + 1 AS x FROM (SELECT x + 1 AS x FROM (VALUES (1)) v (x)))", json!([[4]])),
+        ("SELECT x * x AS x FROM (SELECT x * x AS x FROM (VALUES (3)) v (x))", json!([[81]])),
+        ("SELECT x + 1 AS x, y FROM (SELECT x + 1 AS x, y FROM (VALUES (1, 2)) v (x, y))", json!([[3, 2]])),
+        ("SELECT y AS x, x AS y FROM (SELECT y AS x, x AS y FROM (VALUES (1, 2)) v (x, y))", json!([[1, 2]])),
+        ("SELECT y AS x, x + y AS y FROM (SELECT y AS x, x + y AS y FROM (VALUES (1, 2)) v (x, y))", json!([[3, 5]])),
+        ("SELECT t || t AS t FROM (SELECT t || t AS t FROM (VALUES ('a')) v (t))", json!([["aaaa"]])),
+        (
+            "WITH a AS (SELECT id + 1 AS id FROM images WHERE id = 62137902), b AS (SELECT id + 1 AS id FROM a) \
+             SELECT id + 1 AS id FROM b",
+            json!([[62_137_905]]),
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn a_column_has_a_type_that_all_of_its_values_fit() {
     assert_values(&[
         ("SELECT 1 AS x UNION ALL SELECT 2.5 ORDER BY x", json!([[1.0], [2.5]])),

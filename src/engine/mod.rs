@@ -8,6 +8,7 @@
 
 mod corrections;
 mod dialect;
+mod equal_projections;
 mod exec_plan;
 mod exec_update;
 mod expressions;

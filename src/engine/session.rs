@@ -18,6 +18,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::future::{BoxFuture, FutureExt};
 
 use super::corrections::{AfterCoercion, BeforeCoercion, OuterTypes, sums};
+use super::equal_projections::OptimizeProjections;
 use super::fault::{Fault, from_datafusion, to_datafusion};
 use super::filters_above_aggregates::PushDownFilter;
 use super::interruptible::Interruptible;
@@ -79,10 +80,11 @@ fn disk(options: &Options) -> DiskManagerBuilder {
     DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(options.spill_bytes)
 }
 
-/// DataFusion's optimizer rules, one of them with corrections.
+/// DataFusion's optimizer rules, two of them with corrections.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let replaced = |rule: Arc<dyn OptimizerRule + Send + Sync>| match rule.name() {
         "push_down_filter" => Arc::new(PushDownFilter(rule)) as _,
+        "optimize_projections" => Arc::new(OptimizeProjections(rule)) as _,
         _ => rule,
     };
     Optimizer::new().rules.into_iter().map(|rule| Arc::new(Interruptible(replaced(rule))) as _).collect()
