@@ -5,7 +5,7 @@
 //! holds for all of them together.
 //!
 //! A count cannot refuse an allocation: a failed allocation aborts the process. So whoever is about to allocate much asks
-//! first ([`check_room`]).
+//! first ([`Room::take`]).
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
@@ -105,6 +105,29 @@ pub struct NoRoom {
     pub allocated: u64,
     /// The limit.
     pub limit: u64,
+}
+
+/// Room for an allocation that is about to be made. Without it, many threads could find the same room.
+#[derive(Debug)]
+pub struct Room(i64);
+
+impl Room {
+    /// Takes room for `bytes` until it is dropped, after the allocation.
+    ///
+    /// # Errors
+    /// [`NoRoom`].
+    pub fn take(bytes: u64) -> Result<Self, NoRoom> {
+        check_room(bytes)?;
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        ALLOCATED.fetch_add(bytes, Ordering::Relaxed);
+        Ok(Self(bytes))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        ALLOCATED.fetch_sub(self.0, Ordering::Relaxed);
+    }
 }
 
 /// Checks whether there is room for `bytes` more. Nothing is reserved.

@@ -27,6 +27,7 @@ async fn assert_refused(cases: &[(&str, &str)]) {
 
 #[tokio::test]
 async fn a_value_that_is_too_large_is_refused() {
+    let deep_type = format!("SELECT arrow_cast(NULL, '{}Int64{}')", "List(".repeat(100_000), ")".repeat(100_000));
     assert_refused(&[
         ("SELECT array_length(array_repeat(1, 1000000000))", "array_repeat would make a value of 8000000000 bytes"),
         ("SELECT array_resize([1], 1000000000, 0)", "array_resize would make a value of 8000000000 bytes"),
@@ -36,6 +37,7 @@ async fn a_value_that_is_too_large_is_refused() {
         ("SELECT unnest(range(100000000))", "range would make a value of"),
         ("SELECT repeat('x', 1000000000)", "raise query.max_value_bytes"),
         ("SELECT arrow_cast(NULL, 'FixedSizeBinary(2000000000)')", "a value of this type has 2000000000 bytes"),
+        (&deep_type, "a type is nested more than 50 times"),
         ("SELECT levenshtein(repeat('a', 1000000), repeat('b', 1000000))", "levenshtein would need 1000000000000 steps"),
         (
             "WITH RECURSIVE t(n) AS (SELECT 'a' UNION ALL SELECT n || n FROM t) SELECT count(*) FROM t",
@@ -187,4 +189,94 @@ async fn a_sort_beyond_the_disk_space_is_refused() {
 
     assert_eq!(error.kind(), Kind::ResourceExhausted, "{}", error.report());
     assert!(error.report().contains("spill_bytes"), "{}", error.report());
+}
+
+/// Statements that ended the process, or took gigabytes, before there were limits.
+#[cfg(target_os = "linux")]
+const KILLERS: &[&str] = &[
+    "SELECT array_length(array_repeat(1, 1000000000))",
+    "SELECT length(regexp_replace(repeat('a', 1000000), 'a', repeat('b', 10000), 'g'))",
+    "SELECT repeat('a', 60000000) FROM generate_series(1, 100000)",
+    "SELECT CASE WHEN value % 2 = 0 THEN repeat('a', 60000000) ELSE repeat('b', 60000000) END FROM generate_series(1, 9)",
+    "SELECT make_array(repeat('a', 60000000), CAST(value AS TEXT)) FROM generate_series(1, 100000)",
+    "SELECT max(length(t || value)) FROM (SELECT repeat('x', 1000000) AS t) CROSS JOIN generate_series(1, 100000)",
+    "SELECT array_agg(value) OVER () FROM generate_series(1, 100000)",
+    "SELECT array_agg(value) FROM generate_series(1, 100000000)",
+    "SELECT approx_percentile_cont(value, 0.5, 1000000000) FROM generate_series(1, 10)",
+    "SELECT arrow_cast(NULL, 'FixedSizeList(2000000000, Int64)')",
+    "SELECT count(DISTINCT md5(CAST(value AS TEXT))) FROM generate_series(1, 100000000)",
+    "SELECT sum(x) FROM (SELECT sum(value) OVER () AS x FROM generate_series(1, 100000000))",
+    "SELECT max(x) FROM (SELECT CAST(value AS TEXT) AS x FROM generate_series(1, 100000000) ORDER BY x)",
+    "SELECT count(*) FROM generate_series(1, 1000000) a (x) JOIN generate_series(1, 1000000) b (y) ON x + y < 0",
+    "WITH RECURSIVE t(n) AS (SELECT 'a' UNION ALL SELECT n || n FROM t) SELECT count(*) FROM t",
+];
+
+/// A server in a process of its own, which may have two gigabytes more than it has after its first query.
+#[cfg(target_os = "linux")]
+struct SmallServer {
+    process: std::process::Child,
+    address: String,
+}
+
+#[cfg(target_os = "linux")]
+impl SmallServer {
+    async fn start() -> Self {
+        use std::io::{BufRead, BufReader};
+        use std::process::{Command, Stdio};
+
+        let mut process = Command::new(env!("CARGO_BIN_EXE_oceanflight"))
+            .args(["serve", "--demo", "--listen", "127.0.0.1:0", "--query-timeout", "2s", "--log", "error"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let ready = lines.next().unwrap().unwrap();
+        let address = ready.rsplit("//").next().unwrap().to_owned();
+        // The pipe must not fill.
+        std::thread::spawn(move || lines.for_each(drop));
+        let server = Self { process, address };
+        server.run("SELECT 1").await.unwrap();
+        server.limit_memory();
+        server
+    }
+
+    fn limit_memory(&self) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+        let pid = self.process.id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+        let kibibytes: u64 = size.trim().trim_end_matches(" kB").parse().unwrap();
+        let most = Some((kibibytes << 10) + (2 << 30));
+        let pid = Pid::from_raw(pid.try_into().unwrap());
+        prlimit(pid, Resource::As, Rlimit { current: most, maximum: most }).unwrap();
+    }
+
+    async fn run(&self, sql: &str) -> oceanflight::error::Result<usize> {
+        let rows = oceanflight::flight::client::query(&self.address, sql, None).await?.rows;
+        rows.try_fold(0, async |rows, batch| Ok(rows + batch.num_rows())).await
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for SmallServer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_process_with_little_memory_survives_every_statement() {
+    let mut server = SmallServer::start().await;
+
+    for sql in KILLERS {
+        if let Err(error) = server.run(sql).await {
+            let kinds = [Kind::ResourceExhausted, Kind::InvalidArgument, Kind::DeadlineExceeded];
+            assert!(kinds.contains(&error.kind()), "{sql}: {}", error.report());
+        }
+        assert_eq!(server.process.try_wait().unwrap(), None, "the server has ended: {sql}");
+        assert_eq!(server.run("SELECT id FROM images WHERE id = 62137902").await.unwrap(), 1, "after {sql}");
+    }
 }

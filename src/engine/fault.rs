@@ -145,6 +145,12 @@ pub enum Fault {
         /// The limit.
         most: u64,
     },
+    /// A type in a text that is nested too deeply.
+    #[error("a type is nested more than {most} times")]
+    DeepType {
+        /// The limit.
+        most: usize,
+    },
     /// A row that is too wide for batches of rows.
     #[error("a row has {bytes} bytes; the limit for this query is {most}")]
     WideRows {
@@ -370,6 +376,7 @@ impl Failure for Fault {
             | Self::LargeValue { .. }
             | Self::LargeBatch { .. }
             | Self::LargeType { .. }
+            | Self::DeepType { .. }
             | Self::LargeCondition { .. }
             | Self::ManyCentroids { .. }
             | Self::WideRows { .. }
@@ -406,6 +413,7 @@ impl Failure for Fault {
             Self::NoMemory => "read fewer or shorter rows, try again when others have ended, or raise query.memory_bytes".into(),
             Self::NoPlace { .. } => "try again later, or raise query.max_long_queries or query.max_queue_wait".into(),
             Self::ThreadsTaken => "try again in a minute; if it does not help, restart the server".into(),
+            Self::DeepType { .. } => "nest it less deeply".into(),
             Self::LargeType { .. } => "use a type of variable size: Binary, List".into(),
             Self::WideRows { .. } => "select shorter values, such as `left(x, 1000)`, or raise query.max_value_bytes".into(),
             Self::ManyCentroids { .. } => "leave the number out: the default is exact to a per mille or so".into(),

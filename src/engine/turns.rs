@@ -1,11 +1,14 @@
 //! Shares the plan threads among queries: a query that computes for long waits for its turn.
 //!
 //! ```text
-//!     a query's first 100 ms of computing     polled as soon as a thread is free
+//!     first 100 ms, first 16 MiB              polled as soon as a thread is free
 //!     after that                              it waits for one of `query.max_long_queries` places, and keeps it; and
 //!                                             each poll takes one of as many permits as there are cores, first come,
 //!                                             first served
 //! ```
+//!
+//! Queries whose rows are wide (`wide_rows`) have one permit for all of them, from the beginning; so have all long queries
+//! while the process has more memory than it may.
 //!
 //! There are more plan threads than permits (`plan_threads`). So a point query finds a free thread, however many long
 //! queries there are, and the operating system gives it its share of the cores.
@@ -24,8 +27,8 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, FutureExt};
-use tokio::sync::Semaphore;
-use tokio_util::sync::PollSemaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::debug;
 
 use super::plan_threads::cores;
 use crate::heap::{self, NoRoom};
@@ -34,26 +37,61 @@ use crate::query::{Query, StopReason};
 /// The time that a query may compute before it has to wait for its turns.
 const WITHOUT_A_TURN: Duration = Duration::from_millis(100);
 
+/// The memory that a query may have before it has to wait for its turns, in bytes. A vector that grows has three times its
+/// size for a moment: many queries must not grow theirs at the same time.
+const BYTES_WITHOUT_A_TURN: i64 = 16 << 20;
+
 /// A poll ends after this time, at the next batch of a plan.
 const TURN: Duration = Duration::from_millis(50);
+
+/// A poll ends after it has allocated so many bytes, too: then its query may have to wait.
+const BYTES_OF_A_TURN: i64 = 8 << 20;
 
 /// A poll that goes on for this long after its query has ended is abandoned.
 const ABANDONED_AFTER: Duration = Duration::from_secs(1);
 
 static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(cores())));
 
+/// Queries with wide rows need much memory while they are polled: they are polled one at a time. So are all long queries
+/// while the process has more memory than it may.
+static SINGLE_TURN: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(1)));
+
 /// A task of a query. It works for the query, and takes turns once the query has computed for long.
 pub(super) struct Turns<T> {
     query: Arc<Query>,
     work: BoxFuture<'static, T>,
-    turn: PollSemaphore,
     /// Waits until the query may compute for long.
-    waiting: Option<BoxFuture<'static, ()>>,
+    place: Option<BoxFuture<'static, ()>>,
+    /// Waits for the next turn.
+    turn: Option<BoxFuture<'static, Turn>>,
 }
+
+/// Held during a poll. `None` cannot happen: the semaphores are never closed.
+type Turn = Option<OwnedSemaphorePermit>;
 
 impl<T> Turns<T> {
     pub(super) fn new(query: Arc<Query>, work: BoxFuture<'static, T>) -> Self {
-        Self { query, work, turn: PollSemaphore::new(Arc::clone(&TURNS)), waiting: None }
+        Self { query, work, place: None, turn: None }
+    }
+
+    /// Waits for the turn of a query that computes for long.
+    ///
+    /// A task that waits stays in its queue: a permit that is given to a future which is not polled is lost until the
+    /// future is dropped.
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
+        let Self { query, place, turn, .. } = self;
+        if !query.has_place() {
+            let taking = place.get_or_insert_with(|| Arc::clone(query).take_place().boxed());
+            ready!(taking.poll_unpin(context));
+            *place = None;
+        }
+        let waiting = turn.get_or_insert_with(|| {
+            let turns = if query.has_wide_rows() || heap::check_room(0).is_err() { &SINGLE_TURN } else { &TURNS };
+            Arc::clone(turns).acquire_owned().map(Result::ok).boxed()
+        });
+        let acquired = ready!(waiting.poll_unpin(context));
+        *turn = None;
+        Poll::Ready(acquired)
     }
 }
 
@@ -61,19 +99,17 @@ impl<T> Future for Turns<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let Self { query, work, turn, waiting } = &mut *self;
-        let needs_a_turn = query.computed() > WITHOUT_A_TURN;
-        if needs_a_turn && !query.has_place() {
-            let place = waiting.get_or_insert_with(|| Arc::clone(query).take_place().boxed());
-            ready!(place.poll_unpin(context));
-            *waiting = None;
-        }
+        let query = &self.query;
+        let is_large = query.has_wide_rows() || query.held() > BYTES_WITHOUT_A_TURN;
+        let needs_a_turn = is_large || query.computed() > WITHOUT_A_TURN;
         // Held until the poll ends.
-        let _turn = if needs_a_turn { ready!(turn.poll_acquire(context)) } else { None };
+        let _turn = if needs_a_turn { ready!(self.poll_turn(context)) } else { None };
+        let Self { query, work, .. } = &mut *self;
         let _poll = CurrentPoll::begin(query);
         let output = Arc::clone(query).in_scope(|| work.poll_unpin(context));
         // The limit is checked before memory is reserved, but not everything is reserved: this is for the rest.
         if has_too_much_memory() {
+            debug!(query = %query.id(), allocated = heap::allocated(), held = query.held(), "stopped: no memory");
             query.stop(StopReason::NoMemory);
         }
         output
@@ -132,9 +168,12 @@ impl Drop for CurrentPoll {
     }
 }
 
-/// Whether the current poll has taken so long that its task should yield. False outside of a query.
+/// Whether the current poll has taken so long, or has allocated so much, that its task should yield. False outside of a query.
 pub(super) fn is_turn_over() -> bool {
-    in_poll(|poll| poll.began.elapsed() > TURN).unwrap_or(false)
+    let is_over = |poll: &PollStart| {
+        poll.began.elapsed() > TURN || heap::allocated_by_this_thread() - poll.allocated_before > BYTES_OF_A_TURN
+    };
+    in_poll(is_over).unwrap_or(false)
 }
 
 /// Whether the query of the current poll has much memory while the process has more than it may. Other queries may go on:

@@ -1,7 +1,7 @@
 //! A query: its statement, limits, state, and what it reports to its client.
 
 use std::fmt;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -73,6 +73,7 @@ pub struct Query {
     computed: AtomicU64,
     /// What its tasks have allocated, less what they have freed or passed on, in bytes.
     held: AtomicI64,
+    has_wide_rows: AtomicBool,
     report: Mutex<QueryReport>,
 }
 
@@ -104,6 +105,7 @@ impl Query {
             ledger: Ledger::default(),
             computed: AtomicU64::new(0),
             held: AtomicI64::new(0),
+            has_wide_rows: AtomicBool::new(false),
             report: Mutex::default(),
         }
     }
@@ -240,6 +242,16 @@ impl Query {
     pub fn add_computed(&self, time: Duration) {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.computed.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// Whether its rows are wide: it needs much memory for each batch.
+    pub fn has_wide_rows(&self) -> bool {
+        self.has_wide_rows.load(Ordering::Relaxed)
+    }
+
+    /// Notes that its rows are wide.
+    pub fn set_wide_rows(&self) {
+        self.has_wide_rows.store(true, Ordering::Relaxed);
     }
 
     /// An estimate of the memory that it holds, in bytes: what its tasks have allocated, less what they have freed or

@@ -22,7 +22,7 @@ use datafusion::logical_expr::{
     SetMonotonicity, Signature, StatisticsArgs,
 };
 
-use super::{check_query, check_room, has_any_size, max_batch_bytes, max_value_bytes};
+use super::{check_query, has_any_size, max_batch_bytes, max_value_bytes, room};
 use crate::engine::fault::{Fault, to_datafusion};
 
 /// Whether an aggregate collects its values into one.
@@ -285,7 +285,7 @@ impl BoundedAccumulator {
             let rows = usize::try_from(self.rows).unwrap_or(usize::MAX).max(self.results);
             return Err(Fault::LargeBatch { function: self.function.clone(), rows, bytes: of_window, most });
         }
-        check_room(bytes)
+        room(bytes).map(drop)
     }
 }
 

@@ -72,9 +72,10 @@ impl ScalarUDFImpl for Concatenation {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         check_query().map_err(to_datafusion)?;
-        if let Some(growth) = growth(CONCATENATION) {
-            check_size("||", &growth, &args).map_err(to_datafusion)?;
-        }
+        let _room = match growth(CONCATENATION) {
+            Some(growth) => check_size("||", &growth, &args).map_err(to_datafusion)?,
+            None => None,
+        };
         let [left, right] = &args.args[..] else { return internal_err!("|| of {} operands", args.args.len()) };
         let (left, right) = (left.to_array(args.number_rows)?, right.to_array(args.number_rows)?);
         Ok(ColumnarValue::Array(concat_elements_dyn(&*left, &*right)?))

@@ -12,7 +12,7 @@ thread_local! {
 }
 
 /// The maximum size of a value that the optimizer computes, in bytes: a batch of the usual number of rows may repeat it.
-pub(super) const MAX_FOLDED_BYTES: u64 = 32 << 10;
+pub(super) const MAX_FOLDED_BYTES: u64 = 8 << 10;
 
 /// Whether the current thread optimizes a plan.
 pub(super) fn is_folding() -> bool {

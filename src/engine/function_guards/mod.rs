@@ -45,11 +45,8 @@ use self::folding::{MAX_FOLDED_BYTES, is_folding};
 use self::growth::{Growth, growth};
 use self::work::{MAX_STEPS, STEPS_OF_A_PIECE, Steps, steps};
 use super::fault::{Fault, to_datafusion};
-use crate::heap;
+use crate::heap::Room;
 use crate::query::{self, Limits};
-
-/// The values that one call makes, of a batch of rows, may be this many times as large as the largest value.
-const VALUES_OF_A_BATCH: u64 = 4;
 
 /// Wraps the functions of the session whose result may be large, or that may compute for long.
 pub(super) fn guard(state: &mut SessionState) -> Result<()> {
@@ -68,7 +65,7 @@ fn makes_types(function: &str) -> bool {
 }
 
 /// The maximum size of the values of a type whose values all have the same size.
-const MAX_FIXED_BYTES: u64 = 32 << 10;
+const MAX_FIXED_BYTES: u64 = 8 << 10;
 
 /// Refuses a type whose values are large even if they are NULL: `FixedSizeBinary(2000000000)`.
 ///
@@ -77,6 +74,34 @@ const MAX_FIXED_BYTES: u64 = 32 << 10;
 fn check_type(data_type: &DataType) -> Result<(), Fault> {
     let (bytes, most) = (fixed_bytes(data_type), MAX_FIXED_BYTES);
     if bytes > most { Err(Fault::LargeType { bytes, most }) } else { Ok(()) }
+}
+
+/// The maximum depth of a type that is written as a text.
+const MAX_TYPE_DEPTH: usize = 50;
+
+/// Refuses the name of a type that is nested deeply: Arrow's parser would overflow the stack, which ends the process.
+///
+/// # Errors
+/// [`Fault::DeepType`].
+fn check_depth(arguments: &[Option<&ScalarValue>]) -> Result<(), Fault> {
+    let texts = arguments.iter().filter_map(|argument| (*argument)?.try_as_str()?);
+    match texts.map(depth_of_type).max() {
+        Some(depth) if depth > MAX_TYPE_DEPTH => Err(Fault::DeepType { most: MAX_TYPE_DEPTH }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn depth_of_type(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for character in text.chars() {
+        match character {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 /// The size of NULL in a type, in bytes.
@@ -104,9 +129,10 @@ struct Guarded {
 impl Guarded {
     fn call(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         check_query().map_err(to_datafusion)?;
-        if let Some(growth) = growth(self.name()) {
-            check_size(self.name(), &growth, &args).map_err(to_datafusion)?;
-        }
+        let _room = match growth(self.name()) {
+            Some(growth) => check_size(self.name(), &growth, &args).map_err(to_datafusion)?,
+            None => None,
+        };
         match steps(self.name()) {
             Some(steps) => in_pieces(self.name(), steps, &args, |args| self.inner.inner().invoke_with_args(args)),
             None => self.inner.inner().invoke_with_args(args),
@@ -130,9 +156,10 @@ fn max_value_bytes() -> u64 {
     query::current().map_or(Limits::default().max_value_bytes, |query| query.limits().max_value_bytes)
 }
 
-/// The maximum size of the values of one batch of rows, in bytes.
+/// The maximum size of the values that one call makes for a batch of rows, in bytes: that of one value. Several batches are
+/// in memory at once, of many queries.
 pub(super) fn max_batch_bytes() -> u64 {
-    max_value_bytes().saturating_mul(VALUES_OF_A_BATCH)
+    max_value_bytes()
 }
 
 /// Whether the result of a function may be larger than its largest argument.
@@ -152,18 +179,18 @@ fn computed_rows(args: &ScalarFunctionArgs) -> usize {
 }
 
 /// Refuses a call whose result is larger than a value may be, or whose results for all rows are together larger than a
-/// batch may be.
+/// batch may be. Returns the room for them, which is held during the call.
 ///
 /// # Errors
 /// [`Fault::LargeValue`], [`Fault::LargeBatch`], [`Fault::NoMemory`]; [`Fault::NotFolded`] while a plan is optimized.
-fn check_size(function: &str, growth: &Growth, args: &ScalarFunctionArgs) -> Result<(), Fault> {
+fn check_size(function: &str, growth: &Growth, args: &ScalarFunctionArgs) -> Result<Option<Room>, Fault> {
     let (max_value_bytes, rows) = (max_value_bytes(), computed_rows(args));
     let arguments: Vec<Argument<'_>> = args.args.iter().map(Argument).collect();
     if let Some(bytes) = (growth.batch)(&arguments, rows as u64)
         && bytes <= if is_folding() { MAX_FOLDED_BYTES } else { max_value_bytes }
         && bytes.saturating_mul(repetitions(args, rows)) <= max_value_bytes
     {
-        return check_room(bytes);
+        return room(bytes);
     }
     let max_batch_bytes = max_batch_bytes();
     let mut batch = 0_u64;
@@ -178,7 +205,7 @@ fn check_size(function: &str, growth: &Growth, args: &ScalarFunctionArgs) -> Res
         let rows = args.number_rows;
         return Err(Fault::LargeBatch { function: function.to_owned(), rows, bytes: batch, most: max_batch_bytes });
     }
-    check_room(batch)
+    room(batch)
 }
 
 /// # Errors
@@ -196,13 +223,13 @@ fn repetitions(args: &ScalarFunctionArgs, computed_rows: usize) -> u64 {
     args.number_rows.max(1).div_ceil(computed_rows.max(1)) as u64
 }
 
-/// Checks whether there is room for a result, if it is not small.
+/// Room for a result. None is needed for a small one.
 ///
 /// # Errors
 /// [`Fault::NoMemory`].
-fn check_room(bytes: u64) -> Result<(), Fault> {
+fn room(bytes: u64) -> Result<Option<Room>, Fault> {
     const SMALL: u64 = 1 << 20;
-    if bytes <= SMALL { Ok(()) } else { heap::check_room(bytes).map_err(|_| Fault::NoMemory) }
+    if bytes <= SMALL { Ok(None) } else { Room::take(bytes).map(Some).map_err(|_| Fault::NoMemory) }
 }
 
 /// Calls a function for some rows at a time, so that it can be interrupted between them.
@@ -295,10 +322,12 @@ impl ScalarUDFImpl for Guarded {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let field = self.inner.inner().return_field_from_args(args)?;
-        if makes_types(self.name()) {
-            check_type(field.data_type()).map_err(to_datafusion)?;
+        if !makes_types(self.name()) {
+            return self.inner.inner().return_field_from_args(args);
         }
+        check_depth(args.scalar_arguments).map_err(to_datafusion)?;
+        let field = self.inner.inner().return_field_from_args(args)?;
+        check_type(field.data_type()).map_err(to_datafusion)?;
         Ok(field)
     }
 

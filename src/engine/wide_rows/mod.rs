@@ -5,10 +5,10 @@
 //! of a query:
 //!
 //! ```text
-//!     rows of a batch  x  bytes of its widest row   <=   4 x query.max_value_bytes (256 MiB)
+//!     rows of a batch  x  bytes of its widest row   <=   query.max_value_bytes (64 MiB)
 //!
-//!     rows of a batch         8192     128        2
-//!     bytes of a row        32 KiB   2 MiB  128 MiB
+//!     rows of a batch         8192       128         1
+//!     bytes of a row         8 KiB   512 KiB    64 MiB
 //! ```
 //!
 //! A query begins with 8,192 rows, or with fewer if its plan contains long constants ([`literals`]). Where rows are made
@@ -54,7 +54,7 @@ use super::function_guards::{self, has_any_size};
 pub(super) const USUAL_BATCH_ROWS: usize = 8_192;
 
 /// The numbers of rows of a batch, the last one for the widest rows.
-const BATCH_ROWS: [usize; 3] = [USUAL_BATCH_ROWS, 128, 2];
+const BATCH_ROWS: [usize; 3] = [USUAL_BATCH_ROWS, 128, 1];
 
 /// The optimizer rule that inserts [`BoundedExec`]. It runs after all rules that move operators.
 #[derive(Debug)]

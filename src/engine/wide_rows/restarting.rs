@@ -10,10 +10,11 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::stream::{self, StreamExt};
 
-use super::BATCH_ROWS;
 use super::literals::bytes_of_constants;
+use super::{BATCH_ROWS, USUAL_BATCH_ROWS};
 use crate::engine::fault::{Fault, carried};
 use crate::engine::function_guards::max_batch_bytes;
+use crate::query;
 
 /// Makes the context of an execution with this number of rows to a batch.
 pub(in crate::engine) trait MakeContext:
@@ -41,6 +42,9 @@ pub(in crate::engine) fn restarting(
     may_restart: bool,
 ) -> Result<SendableRecordBatchStream> {
     let (first, fewer_rows) = first_rows(bytes_of_constants(&plan)?);
+    if first < USUAL_BATCH_ROWS {
+        note_wide_rows();
+    }
     let rows = execute_stream(Arc::clone(&plan), context(first))?;
     let schema = rows.schema();
     let fewer_rows = if may_restart { fewer_rows } else { &[] };
@@ -77,9 +81,16 @@ impl<C: MakeContext> Run<C> {
 
     fn restart(&mut self, rows: usize) -> Result<()> {
         // Operators keep state between executions, such as the built side of a hash join.
+        note_wide_rows();
         self.plan = reset_plan_states(Arc::clone(&self.plan))?;
         self.rows = execute_stream(Arc::clone(&self.plan), (self.context)(rows))?;
         Ok(())
+    }
+}
+
+fn note_wide_rows() {
+    if let Some(query) = query::current() {
+        query.set_wide_rows();
     }
 }
 
@@ -99,11 +110,11 @@ mod tests {
         let (mebibyte, fewer) = (1 << 20, |bytes| first_rows(bytes).0);
 
         assert_eq!(fewer(0), 8_192);
-        assert_eq!(fewer(32 << 10), 8_192);
-        assert_eq!(fewer((32 << 10) + 1), 128);
-        assert_eq!(fewer(2 * mebibyte), 128);
-        assert_eq!(fewer(64 * mebibyte), 2);
-        assert_eq!(fewer(usize::MAX), 2);
-        assert_eq!(first_rows(0).1, [128, 2]);
+        assert_eq!(fewer(8 << 10), 8_192);
+        assert_eq!(fewer((8 << 10) + 1), 128);
+        assert_eq!(fewer(mebibyte / 2), 128);
+        assert_eq!(fewer(64 * mebibyte), 1);
+        assert_eq!(fewer(usize::MAX), 1);
+        assert_eq!(first_rows(0).1, [128, 1]);
     }
 }
