@@ -41,6 +41,17 @@ async fn equal_derived_tables_in_a_row_are_all_computed() {
         ("SELECT x + 1 AS x, y FROM (SELECT x + 1 AS x, y FROM (VALUES (1, 2)) v (x, y))", json!([[3, 2]])),
         ("SELECT y AS x, x AS y FROM (SELECT y AS x, x AS y FROM (VALUES (1, 2)) v (x, y))", json!([[1, 2]])),
         ("SELECT y AS x, x + y AS y FROM (SELECT y AS x, x + y AS y FROM (VALUES (1, 2)) v (x, y))", json!([[3, 5]])),
+        ("SELECT x FROM (SELECT x + 1 AS x, 5 AS y FROM (SELECT x + 1 AS x FROM (SELECT 1 AS x)))", json!([[3]])),
+        ("SELECT x * x AS x FROM (SELECT x * x AS x, 5 AS y FROM (VALUES (3)) v (x))", json!([[81]])),
+        (
+            "SELECT sum(x) AS x FROM (SELECT x + 1 AS x, x * x AS y FROM (SELECT x + 1 AS x FROM (VALUES (1)) v (x)))",
+            json!([[3]]),
+        ),
+        (
+            "SELECT x, n FROM (SELECT x + 1 AS x, n, n + 5 AS y FROM (SELECT x + 1 AS x, n \
+             FROM (SELECT id AS x, id AS n FROM images WHERE id = 62137902)))",
+            json!([[62_137_904, 62_137_902]]),
+        ),
         ("SELECT t || t AS t FROM (SELECT t || t AS t FROM (VALUES ('a')) v (t))", json!([["aaaa"]])),
         (
             "WITH a AS (SELECT id + 1 AS id FROM images WHERE id = 62137902), b AS (SELECT id + 1 AS id FROM a) \

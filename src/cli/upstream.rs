@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::warn;
+
 use super::error::Error;
 use super::simulated::{Simulated, SimulatedAccount};
 use crate::api::{Budgets, Client};
@@ -28,7 +30,16 @@ impl Upstream {
         let account = simulated.start(settings, &mut options).await.map_err(Error::Simulated)?;
         let parent = settings.spill_dir.clone().unwrap_or_else(std::env::temp_dir);
         let mut engine_options = settings.engine_options(writes);
-        engine_options.spill_dir = Some(Arc::new(SpillDir::create_in(&parent)?));
+        engine_options.spill_dir = match SpillDir::create_in(&parent) {
+            Ok(dir) => Some(Arc::new(dir)),
+            // It may never be needed, as in a container that cannot write.
+            Err(error) if settings.spill_dir.is_none() => {
+                let error: crate::error::Error = error.into();
+                warn!(error = error.line(), "queries that do not fit into memory will fail");
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
         let memory_bytes = engine_options.memory_bytes as u64;
         let engine = Engine::try_new(Client::try_new(options, &Budgets::default())?, engine_options)?;
         heap::limit_growth(memory_bytes + memory_bytes / UNCOUNTED_PART);

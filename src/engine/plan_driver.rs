@@ -132,6 +132,8 @@ impl PlanDriver {
             // The deadline applies also while the client does not read.
             let running = timeout_at(watched.deadline(), produce_batches(&watched, plan, requests, batches));
             let _ = watched.unless_cancelled(running).await;
+            // Its client may not read, and so keep the query.
+            watched.leave_place();
         };
         let plan = PlanTask::spawn(Arc::clone(&query), work.boxed());
         Self { query, writes, request, received, _plan: plan }

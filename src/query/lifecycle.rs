@@ -188,6 +188,11 @@ impl Query {
         self.place.is_taken()
     }
 
+    /// Frees its place: it computes no more.
+    pub fn leave_place(&self) {
+        self.place.leave();
+    }
+
     /// Waits until it may compute for long. If that takes too long, the query is stopped.
     pub async fn take_place(self: Arc<Self>) {
         if let Err(NoPlace(waited)) = self.place.take().await {

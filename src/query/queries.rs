@@ -51,10 +51,12 @@ impl Queries {
     ) -> Result<Registered, TooManyQueries> {
         let mut live = self.live();
         let QueryCaps { at_once, of_a_client, .. } = self.caps;
-        if live.len() >= at_once {
+        // A client that does not read keeps its query registered, also after the query has ended.
+        let running = || live.values().filter(|query| !query.has_ended());
+        if live.len() >= at_once && running().count() >= at_once {
             return Err(TooManyQueries::Together(at_once));
         }
-        let of_this_client = live.values().filter(|query| query.principal().is_same_client(&principal)).count();
+        let of_this_client = running().filter(|query| query.principal().is_same_client(&principal)).count();
         if of_this_client >= of_a_client {
             return Err(TooManyQueries::OfOneClient(of_a_client));
         }

@@ -15,7 +15,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::{checked_arithmetic, function_wrappers, interval_order, rewritten};
 use crate::engine::fault::{Fault, to_datafusion as refused};
-use crate::engine::function_guards::{check_arguments, concatenation, in_window, is_in_window};
+use crate::engine::function_guards::{check_arguments, concatenation, guarded_call, in_window, is_in_window};
 
 /// The rule.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ fn replacement(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
         Expr::AggregateFunction(call) => interval_order::extreme(call, schema),
         Expr::InSubquery(predicate) => interval_order::in_subquery(predicate, schema)?,
         Expr::SetComparison(comparison) => interval_order::with_all(comparison, schema)?,
-        Expr::ScalarFunction(call) => interval_order::called(call, schema)?,
+        Expr::ScalarFunction(call) => interval_order::called(call, schema)?.or_else(|| guarded_call(expr)),
         _ => None,
     })
 }

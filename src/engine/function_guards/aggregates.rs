@@ -116,10 +116,9 @@ impl AggregateUDFImpl for Guarded {
         Ok(self.bounded(self.inner.inner().create_sliding_accumulator(args)?))
     }
 
-    /// One accumulator for each group is used instead: that of many groups makes all results at once, unbounded. Windows
-    /// have none.
-    fn groups_accumulator_supported(&self, _: AccumulatorArgs<'_>) -> bool {
-        false
+    /// The accumulator of many groups is not wrapped: the pool counts what it holds.
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
+        self.inner.inner().groups_accumulator_supported(args)
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {

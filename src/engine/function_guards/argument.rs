@@ -1,9 +1,11 @@
 //! The arguments of a call, row by row.
 
-use arrow::array::{Array, AsArray, OffsetSizeTrait};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Int32Type, Int64Type, UInt32Type, UInt64Type};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ColumnarValue;
+
+use crate::engine::wide_rows::bytes_between;
 
 /// An argument: one value for all rows, or a column. A method returns `None` for NULL and for values of another type.
 pub(super) struct Argument<'a>(pub(super) &'a ColumnarValue);
@@ -64,7 +66,7 @@ impl Argument<'_> {
             Some(text) => Some(text.len() as u64),
             None => match self.0 {
                 ColumnarValue::Scalar(value) => array_bytes(&*value.to_array().ok()?),
-                ColumnarValue::Array(array) => array_bytes(&*array.slice(row, 1)),
+                ColumnarValue::Array(array) => Some(bytes_between(&**array, row, row + 1) as u64),
             },
         }
     }
@@ -74,6 +76,14 @@ impl Argument<'_> {
         match self.0 {
             ColumnarValue::Scalar(_) => Some(self.bytes(0)?.saturating_mul(rows)),
             ColumnarValue::Array(array) => array_bytes(array),
+        }
+    }
+
+    /// The number of values of the list in a row, and of the lists in it.
+    pub(super) fn leaves(&self, row: usize) -> Option<u64> {
+        match self.0 {
+            ColumnarValue::Array(array) => Some(leaves(&*array.slice(row, 1))),
+            ColumnarValue::Scalar(value) => Some(leaves(&*value.to_array().ok()?)),
         }
     }
 
@@ -98,22 +108,17 @@ impl Argument<'_> {
 
 /// The size of an array's values, in bytes. Buffers that it shares with other arrays count as far as it uses them.
 fn array_bytes(array: &dyn Array) -> Option<u64> {
-    let bytes = match array.data_type() {
-        DataType::Utf8 => text_bytes(array.as_string::<i32>().value_offsets()),
-        DataType::LargeUtf8 => text_bytes(array.as_string::<i64>().value_offsets()),
-        DataType::Utf8View => array.as_string_view().total_bytes_len(),
-        // Its memory size is that of the views, without the bytes that they refer to.
-        DataType::BinaryView => array.as_binary_view().total_bytes_len(),
-        _ => array.to_data().get_slice_memory_size().ok()?,
-    };
-    Some(bytes as u64)
+    Some(bytes_between(array, 0, array.len()) as u64)
 }
 
-/// The size of the texts between the first and the last offset.
-fn text_bytes<O: OffsetSizeTrait>(offsets: &[O]) -> usize {
-    match offsets {
-        [first, .., last] => last.as_usize() - first.as_usize(),
-        _ => 0,
+/// The number of values in a list and in the lists that it contains.
+fn leaves(list: &dyn Array) -> u64 {
+    let of_items = |items: ArrayRef| leaves(&*items);
+    match list.data_type() {
+        DataType::List(_) => list.as_list::<i32>().iter().flatten().map(of_items).sum(),
+        DataType::LargeList(_) => list.as_list::<i64>().iter().flatten().map(of_items).sum(),
+        DataType::FixedSizeList(..) => list.as_fixed_size_list().iter().flatten().map(of_items).sum(),
+        _ => list.len() as u64,
     }
 }
 

@@ -208,7 +208,7 @@ fn array_replace(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
 fn array_to_string(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
     let (list, delimiter) = (arguments.first()?, arguments.get(1)?.text(row)?);
     let null = arguments.get(2).and_then(|null| null.text(row)).unwrap_or_default();
-    let of_items = list.items(row)?.saturating_mul((delimiter.len() + null.len()) as u64);
+    let of_items = list.leaves(row)?.saturating_mul((delimiter.len() + null.len()) as u64);
     Some(of_items.saturating_add(list.bytes(row)?.saturating_mul(8)))
 }
 
@@ -246,9 +246,19 @@ fn range(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
         [start, stop, step] => (place(&start.value(row)?)?, place(&stop.value(row)?)?, distance(&step.value(row)?)?),
         _ => return None,
     };
+    if let Some(ScalarValue::IntervalMonthDayNano(Some(step))) = arguments.get(2).and_then(|step| step.value(row))
+        && has_both_signs([step.months.into(), step.days.into(), step.nanoseconds])
+    {
+        // A step of a month less 30 days goes forward, back, or nowhere: the range may never end.
+        return Some(u64::MAX);
+    }
     let span = if step < 0 { start - stop } else { stop - start };
     let items = span.max(0) / step.abs().max(1) + 1;
     Some(u64::try_from(items).unwrap_or(u64::MAX).saturating_mul(ITEM_BYTES))
+}
+
+fn has_both_signs(parts: [i64; 3]) -> bool {
+    parts.iter().any(|part| *part > 0) && parts.iter().any(|part| *part < 0)
 }
 
 const SECOND: i128 = 1_000_000_000;

@@ -26,8 +26,10 @@ use arrow::compute::concat;
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::preimage::PreimageResult;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -42,7 +44,7 @@ use self::argument::Argument;
 pub(super) use self::concatenation::{concatenation, concatenation_function};
 pub(super) use self::folding::without_long_values;
 use self::folding::{MAX_FOLDED_BYTES, is_folding};
-use self::growth::{Growth, growth};
+use self::growth::{CONCATENATION, Growth, growth};
 use self::work::{MAX_STEPS, STEPS_OF_A_PIECE, Steps, steps};
 use super::fault::{Fault, to_datafusion};
 use crate::heap::Room;
@@ -118,6 +120,19 @@ fn fixed_bytes(data_type: &DataType) -> u64 {
         DataType::Dictionary(_, value) => fixed_bytes(value),
         other => other.primitive_width().unwrap_or(0) as u64,
     }
+}
+
+/// The call of a guarded function in place of DataFusion's own: its planner calls functions that it does not look up in the
+/// session, for `[a, b]`, `list || list`, `MAP {…}` and OVERLAY.
+pub(super) fn guarded_call(expr: &Expr) -> Option<Expr> {
+    let Expr::ScalarFunction(call) = expr else { return None };
+    let name = call.func.name();
+    let is_guarded = call.func.inner().is::<Guarded>();
+    if is_guarded || name == CONCATENATION || growth(name).is_none() && steps(name).is_none() {
+        return None;
+    }
+    let func = Arc::new(ScalarUDF::new_from_impl(Guarded { inner: Arc::clone(&call.func) }));
+    Some(Expr::ScalarFunction(ScalarFunction { func, args: call.args.clone() }))
 }
 
 /// A function of DataFusion that is called only if its result is small enough.
@@ -336,7 +351,15 @@ impl ScalarUDFImpl for Guarded {
     }
 
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        self.inner.inner().simplify(args, info)
+        match self.inner.inner().simplify(args, info)? {
+            // It may be a call of DataFusion's own function: `concat` simplifies itself to `concat`.
+            ExprSimplifyResult::Simplified(expr) => {
+                let guarded =
+                    expr.transform_up(|part| Ok(guarded_call(&part).map_or(Transformed::no(part), Transformed::yes)));
+                Ok(ExprSimplifyResult::Simplified(guarded.data()?))
+            }
+            original @ ExprSimplifyResult::Original(_) => Ok(original),
+        }
     }
 
     fn preimage(&self, args: &[Expr], literal: &Expr, info: &SimplifyContext) -> Result<PreimageResult> {

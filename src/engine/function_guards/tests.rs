@@ -199,6 +199,7 @@ const CALLS: &[&str] = &[
     "named_struct('a', repeat('x', {n} / 2), 'b', repeat('x', {n} / 2))",
     "map(make_array('a', 'b'), make_array(repeat('x', {n} / 2), repeat('x', {n} / 2)))",
     "to_char(TIMESTAMP '2020-01-01', repeat('%c', {n} / 24))",
+    "array_to_string(make_array(range({n} / 200), range({n} / 200)), repeat('x', 40))",
     "range({n} / 8)",
     "range(1, {n} / 8)",
     "range({n} / 4, 1, -2)",

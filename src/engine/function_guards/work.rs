@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use regex::Regex;
 
 use super::argument::Argument;
+use super::check_query;
 
 /// Computes the number of steps for one row. `None`: NULL, or arguments that the function rejects.
 pub(super) type Steps = fn(arguments: &[Argument<'_>], row: usize) -> Option<u64>;
@@ -68,6 +69,9 @@ const MAX_COUNTING: Duration = Duration::from_secs(1);
 pub(super) fn count_matches(text: &str, pattern: &str, flags: &str) -> Option<u64> {
     let flags = flags.replace('g', "");
     let pattern = if flags.is_empty() { pattern.to_owned() } else { format!("(?{flags}){pattern}") };
+    if check_query().is_err() {
+        return None;
+    }
     let (regex, began) = (Regex::new(&pattern).ok()?, Instant::now());
     let mut count = 0_u64;
     for _ in regex.find_iter(text) {

@@ -48,6 +48,7 @@ pub(super) use self::bounded_exec::BoundedExec;
 pub(super) use self::literals::check_windows;
 use self::literals::{bytes_of_constants, bytes_of_constants_of};
 pub(super) use self::restarting::restarting;
+pub(super) use self::width::bytes as bytes_between;
 use super::function_guards::{self, has_any_size};
 
 /// The number of rows of a batch, if no row is wide.
@@ -65,6 +66,7 @@ impl PhysicalOptimizerRule for BoundWideRows {
         if !may_have_wide_rows(&plan)? {
             return Ok(plan);
         }
+        let multiplies = plan.exists(|node| Ok(node.children().len() > 1 || node.is::<UnnestExec>()))?;
         plan.transform_up(|node| {
             if let Some(unnest) = node.downcast_ref::<UnnestExec>() {
                 let lists = Bound::Lists(split_lists::columns(unnest));
@@ -76,7 +78,7 @@ impl PhysicalOptimizerRule for BoundWideRows {
             Ok(if ignores_the_number_of_rows(&node) {
                 Transformed::yes(bounded(node, Bound::Rows))
             } else if makes_long_values(&node)? {
-                Transformed::yes(bounded(node, Bound::Width))
+                Transformed::yes(bounded(node, Bound::Width { multiplies }))
             } else {
                 Transformed::no(node)
             })
@@ -96,9 +98,11 @@ impl PhysicalOptimizerRule for BoundWideRows {
 /// The window with bounds on the rows that it keeps, and on the values that it repeats.
 fn with_bounded_input(window: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let mut inputs: Vec<_> = window.children().into_iter().cloned().collect();
-    if window.is::<WindowAggExec>() {
-        inputs = inputs.into_iter().map(|input| bounded(input, Bound::Kept)).collect();
+    // The other kind of window returns its rows while it reads.
+    if !window.is::<WindowAggExec>() {
+        return Ok(window);
     }
+    inputs = inputs.into_iter().map(|input| bounded(input, Bound::Kept)).collect();
     if makes_long_values(&window)? {
         let constants = bytes_of_constants_of(&window)? as u64;
         inputs = inputs.into_iter().map(|input| bounded(input, Bound::Repeated { constants })).collect();

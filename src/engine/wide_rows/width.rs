@@ -31,7 +31,7 @@ fn widest_text<O: OffsetSizeTrait>(offsets: &[O]) -> usize {
 }
 
 /// The size of the values from `start` to `end`.
-pub(super) fn bytes(array: &dyn Array, start: usize, end: usize) -> usize {
+pub(in crate::engine) fn bytes(array: &dyn Array, start: usize, end: usize) -> usize {
     let rows = end - start;
     match array.data_type() {
         DataType::Utf8 => between(array.as_string::<i32>().value_offsets(), start, end),
