@@ -26,10 +26,7 @@ use crate::heap;
 #[derive(Clone, Debug)]
 pub(in crate::engine) enum Bound {
     /// The bytes of a row: a row that is too wide is an error.
-    Width {
-        /// Whether an operator of the plan may return a row more than once.
-        multiplies: bool,
-    },
+    Width,
     /// The rows of a batch: a batch with more is cut.
     Rows,
     /// The memory of all rows: a window keeps them, and DataFusion does not count them.
@@ -82,9 +79,9 @@ impl Bound {
                 heap::check_room(bytes).map_err(|_| to_datafusion(Fault::NoMemory))?;
                 Ok(vec![batch])
             }
-            Self::Width { multiplies } => {
-                let rows = if *multiplies { batch_rows } else { batch.num_rows() };
-                check_width(&batch, rows).map_err(to_datafusion)?;
+            // A sort or a filter above may make a full batch of single rows.
+            Self::Width => {
+                check_width(&batch, batch_rows).map_err(to_datafusion)?;
                 Ok(vec![batch])
             }
             Self::Rows => {
@@ -106,7 +103,7 @@ fn check_width(batch: &RecordBatch, rows: usize) -> Result<(), Fault> {
 impl DisplayAs for BoundedExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.bound {
-            Bound::Width { .. } => f.write_str("BoundedExec: width"),
+            Bound::Width => f.write_str("BoundedExec: width"),
             Bound::Kept => f.write_str("BoundedExec: kept rows"),
             Bound::Repeated { .. } => f.write_str("BoundedExec: repeated values"),
             Bound::Rows => f.write_str("BoundedExec: rows"),
@@ -138,7 +135,7 @@ impl ExecutionPlan for BoundedExec {
 
     fn cardinality_effect(&self) -> CardinalityEffect {
         match self.bound {
-            Bound::Width { .. } | Bound::Rows | Bound::Kept | Bound::Repeated { .. } => CardinalityEffect::Equal,
+            Bound::Width | Bound::Rows | Bound::Kept | Bound::Repeated { .. } => CardinalityEffect::Equal,
             Bound::Lists(_) => CardinalityEffect::GreaterEqual,
         }
     }

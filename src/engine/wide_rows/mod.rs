@@ -66,7 +66,6 @@ impl PhysicalOptimizerRule for BoundWideRows {
         if !may_have_wide_rows(&plan)? {
             return Ok(plan);
         }
-        let multiplies = plan.exists(|node| Ok(node.children().len() > 1 || node.is::<UnnestExec>()))?;
         plan.transform_up(|node| {
             if let Some(unnest) = node.downcast_ref::<UnnestExec>() {
                 let lists = Bound::Lists(split_lists::columns(unnest));
@@ -78,7 +77,7 @@ impl PhysicalOptimizerRule for BoundWideRows {
             Ok(if ignores_the_number_of_rows(&node) {
                 Transformed::yes(bounded(node, Bound::Rows))
             } else if makes_long_values(&node)? {
-                Transformed::yes(bounded(node, Bound::Width { multiplies }))
+                Transformed::yes(bounded(node, Bound::Width))
             } else {
                 Transformed::no(node)
             })
