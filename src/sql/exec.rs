@@ -153,6 +153,10 @@ fn argument_starts(tokens: &[TokenWithSpan]) -> Vec<Start> {
             // The tokenizer returns `@` and the name as two tokens if there is a space or a comment between them.
             Token::AtSign | Token::AtAt if depth == 0 => {
                 let (Some((_, Token::Word(word))), Some((equals, Token::Eq))) = (next(1), next(2)) else { continue };
+                // `@ @name =` would be two starts of one argument.
+                if word.value.starts_with('@') {
+                    continue;
+                }
                 let (name, is_option) = (word.value.to_lowercase(), **token == Token::AtAt);
                 starts.push(Start { place: *place, value: equals + 1, is_option, name });
             }
@@ -374,6 +378,7 @@ mod tests {
             ("EXEC", "Expected: identifier"),
             ("EXEC m @", "Expected: the end"),
             ("EXEC m @x", "Expected: the end"),
+            ("EXEC m @ @x=1", "Expected: the end"),
             ("EXEC m @x=", "`@x` has no value"),
             ("EXEC m @x=, @y=1", "Expected: an expression"),
             ("EXEC m @x=1 @y=2", "a comma is missing before `@y`"),
