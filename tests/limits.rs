@@ -41,6 +41,10 @@ async fn a_value_that_is_too_large_is_refused() {
         ("SELECT array_length([t, t]) FROM (SELECT repeat('x', 60000000) AS t)", "make_array would make a value of 120000000 bytes"),
         ("SELECT array_length([t] || [t]) FROM (SELECT repeat('x', 60000000) AS t)", "array_concat would make a value of"),
         ("SELECT length(concat('a', 'b', t, t)) FROM (SELECT repeat('x', 60000000) AS t)", "concat would make a value of"),
+        (
+            "SELECT length(overlay(t PLACING t FROM 60000001)) FROM (SELECT repeat('x', 60000000) AS t)",
+            "overlay would make a value of",
+        ),
         ("SELECT range(TIMESTAMP '2020-01-01', TIMESTAMP '2200-01-01', INTERVAL '1 month -30 days')", "range would make a value of"),
         ("SELECT levenshtein(repeat('a', 1000000), repeat('b', 1000000))", "levenshtein would need 1000000000000 steps"),
         (

@@ -43,7 +43,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 
 pub use self::console::{Console, Terminal};
 pub use self::exit::{Exit, reference as error_reference};
@@ -51,6 +51,7 @@ pub use crate::config::Environment;
 
 use self::console::say;
 use crate::error::Error;
+use crate::heap;
 
 /// DigitalOcean's API as SQL tables, served over Arrow Flight SQL
 #[derive(Debug, Parser)]
@@ -87,7 +88,7 @@ pub fn with_commented_sql(arguments: impl IntoIterator<Item = OsString>) -> impl
 pub fn main() -> ExitCode {
     let arguments = Cli::parse_from(with_commented_sql(std::env::args_os()));
     let mut console = Console::of_process();
-    let runtime = match Runtime::new() {
+    let runtime = match Builder::new_multi_thread().enable_all().on_thread_stop(heap::end_of_thread).build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error::Error::Runtime(error).into(), &mut console).into(),
     };

@@ -40,7 +40,7 @@ pub(super) async fn run(serve: ServeArgs, environment: &Environment, console: &m
     say(&mut *console.stderr, &banner(address, &settings, settings.memory_limit()));
 
     let (keep_running, dropped) = oneshot::channel::<()>();
-    let serving = server::run(listener, upstream.engine.clone(), settings.server_options(), async {
+    let serving = server::run(listener, upstream.engine.clone(), settings.server, async {
         // The sender is dropped to stop the server.
         let _ = dropped.await;
     });

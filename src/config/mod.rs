@@ -163,11 +163,6 @@ impl Settings {
         options
     }
 
-    /// Returns the options of the server.
-    pub fn server_options(&self) -> server::Options {
-        self.server
-    }
-
     /// How much memory queries may use.
     pub fn memory_limit(&self) -> MemoryLimit {
         MemoryLimit::new(self.memory_bytes)

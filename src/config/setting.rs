@@ -201,7 +201,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: ValueShape::Value("BYTES"),
         default: Some("10 GiB"),
         scope: CommandScope::Upstream,
-        help: "Maximum size of what they write.",
+        help: "Maximum size of what sorts and aggregates write to spill_dir.",
         store: |settings, text| parse::bytes(text).map(|bytes| settings.spill_bytes = bytes),
     },
     Setting {
@@ -257,7 +257,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: ValueShape::Value("COUNT"),
         default: Some("200"),
         scope: CommandScope::Serve,
-        help: "Maximum number of these that one client (one IP address) may have. 0 = unlimited.",
+        help: "Maximum number of queries at once of one client (one IP address). 0 = unlimited.",
         store: |settings, text| parse::count(text).map(|count| settings.caps.of_a_client = count),
     },
     Setting {

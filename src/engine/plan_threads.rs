@@ -31,6 +31,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use super::turns::{Turns, abandoned_polls};
+use crate::heap;
 use crate::query::Query;
 
 /// The stack size of a thread. The system reserves memory only for the part that is used. Planning recurses over an
@@ -61,6 +62,7 @@ static PLAN_RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let plans = builder
         .worker_threads(cores() + SPARE_THREADS)
         .enable_all()
+        .on_thread_stop(heap::end_of_thread)
         .thread_name("plans")
         .thread_stack_size(STACK_BYTES)
         .build();

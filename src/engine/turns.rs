@@ -168,7 +168,8 @@ impl Drop for CurrentPoll {
     }
 }
 
-/// Whether the current poll has taken so long, or has allocated so much, that its task should yield. False outside of a query.
+/// Whether the current poll has taken so long, or has allocated so much, that its task should yield. False outside of a
+/// query.
 pub(super) fn is_turn_over() -> bool {
     let is_over = |poll: &PollStart| {
         poll.began.elapsed() > TURN || heap::allocated_by_this_thread() - poll.allocated_before > BYTES_OF_A_TURN

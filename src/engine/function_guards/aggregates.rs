@@ -253,7 +253,8 @@ struct BoundedAccumulator {
     returned: u64,
 }
 
-/// The query is checked at one of so many calls: an accumulator is called for each row of a window.
+/// A check is made at one of so many calls: an accumulator is called for each row of a window, and some compute their size
+/// from all of their values.
 const CALLS_OF_A_CHECK: usize = 16;
 
 impl BoundedAccumulator {
@@ -261,14 +262,15 @@ impl BoundedAccumulator {
     /// [`Fault::Cancelled`], [`Fault::LargeValue`].
     fn check(&mut self) -> Result<(), Fault> {
         self.calls += 1;
-        if self.calls.is_multiple_of(CALLS_OF_A_CHECK) || !self.is_in_window {
-            check_query()?;
+        if self.is_in_window && !self.calls.is_multiple_of(CALLS_OF_A_CHECK) {
+            return Ok(());
+        }
+        check_query()?;
+        if !self.collects {
+            return Ok(());
         }
         let (bytes, most) = (self.inner.size() as u64, max_value_bytes());
-        if self.collects && bytes > most {
-            return Err(Fault::LargeValue { function: self.function.clone(), bytes, most });
-        }
-        Ok(())
+        if bytes > most { Err(Fault::LargeValue { function: self.function.clone(), bytes, most }) } else { Ok(()) }
     }
 
     /// Checks the size of one more result. A window over the whole partition has one result, which it repeats for each row.

@@ -4,9 +4,10 @@
 //! Each function has a bound of a whole batch, too, if a cheap one is known: most calls are far below every limit, and
 //! their rows need not be looked at.
 
+use datafusion::common::ScalarValue;
+
 use super::argument::Argument;
 use super::work::count_matches;
-use datafusion::common::ScalarValue;
 
 /// The growth of a function whose result may be larger than its largest argument.
 pub(super) struct Growth {

@@ -304,8 +304,7 @@ fn slice(argument: &ColumnarValue, start: usize, rows: usize) -> ColumnarValue {
     }
 }
 
-/// All methods are DataFusion's, except that `invoke_with_args` checks its size and its work first. Those that a new version adds
-/// must be forwarded, too.
+/// All methods are DataFusion's, except for the checks. Those that a new version adds must be forwarded, too.
 impl ScalarUDFImpl for Guarded {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         self.call(args)
