@@ -9,14 +9,17 @@ use std::time::Duration;
 use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 
+use super::limit_fault::LimitFault;
 use super::overflow::Overflow;
 use super::wire_types::OtherType;
 use crate::error::{Error, Failure, Kind, nearest};
-use crate::query::TooManyQueries;
 
 /// A statement that cannot be planned or run.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
+    /// A statement that needs more than it may, or a server that is busy.
+    #[error(transparent)]
+    Limit(#[from] LimitFault),
     /// A value cannot be cast to the type that it is compared with or cast to. Arrow's message names both.
     #[error("{0}")]
     Cast(String),
@@ -115,101 +118,6 @@ pub enum Fault {
     /// A query that is executed as an update; only EXEC can be.
     #[error("the statement returns rows; it is not an update")]
     NotAnUpdate,
-    /// A function whose result would be larger than `query.max_value_bytes`.
-    #[error("{function} would make a value of {bytes} bytes; the limit is {most}")]
-    LargeValue {
-        /// The function.
-        function: String,
-        /// The size of the value.
-        bytes: u64,
-        /// The limit.
-        most: u64,
-    },
-    /// A function whose results for one batch of rows would be too large.
-    #[error("{function} would make {rows} values of together {bytes} bytes; the limit is {most}")]
-    LargeBatch {
-        /// The function.
-        function: String,
-        /// The number of rows.
-        rows: usize,
-        /// The size of the values.
-        bytes: u64,
-        /// The limit: a multiple of `query.max_value_bytes`.
-        most: u64,
-    },
-    /// A type whose values are large even if they are NULL.
-    #[error("a value of this type has {bytes} bytes; the limit is {most}")]
-    LargeType {
-        /// The size of a value.
-        bytes: u64,
-        /// The limit.
-        most: u64,
-    },
-    /// A type in a text that is nested too deeply.
-    #[error("a type is nested more than {most} times")]
-    DeepType {
-        /// The limit.
-        most: usize,
-    },
-    /// A row that is too wide for batches of rows.
-    #[error("a row has {bytes} bytes; the limit for this query is {most}")]
-    WideRows {
-        /// The size of the row.
-        bytes: u64,
-        /// The limit.
-        most: u64,
-    },
-    /// More centroids than an approximation needs.
-    #[error("an approximate percentile has at most {most} centroids")]
-    ManyCentroids {
-        /// The limit.
-        most: i64,
-    },
-    /// A condition that has become too large, because columns were replaced by the expressions that compute them.
-    #[error("a condition has more than {most} parts, once its columns are replaced by what computes them")]
-    LargeCondition {
-        /// The limit.
-        most: usize,
-    },
-    /// A constant that the optimizer should not compute. It never reaches a client: the optimizer keeps the call.
-    #[error("the value is too long for a plan")]
-    NotFolded,
-    /// A function that would compute for too long.
-    #[error("{function} would need {steps} steps for one value; the limit is {most}")]
-    LongComputation {
-        /// The function.
-        function: String,
-        /// The number of steps: of pairs of characters or items that are compared.
-        steps: u64,
-        /// The limit.
-        most: u64,
-    },
-    /// As many queries as `query.max_queries` or `query.max_queries_per_client` allow.
-    #[error("{}", too_many(*.0))]
-    TooManyQueries(TooManyQueries),
-    /// A query that has waited for `query.max_queue_wait` until it may compute for long.
-    #[error("the query has waited {} for one of the places of long queries", humantime::format_duration(*.waited))]
-    NoPlace {
-        /// How long it has waited.
-        waited: Duration,
-    },
-    /// The process has allocated more than it may, and the query has much of it; or it is about to allocate much.
-    #[error("there is no memory left for the query")]
-    NoMemory,
-    /// Rows that do not fit into memory, and not on disk either.
-    #[error("there is no disk space left for rows that do not fit into memory")]
-    NoDiskSpace,
-    /// Threads that compute for queries that have ended, and that cannot be stopped.
-    #[error("the server still computes for queries that have ended")]
-    ThreadsTaken,
-    /// More text than `query.max_statement_bytes`.
-    #[error("the statement has {bytes} bytes; the limit is {most}")]
-    LongStatement {
-        /// The size of the text.
-        bytes: usize,
-        /// The limit.
-        most: usize,
-    },
     /// More parameter rows than `query.max_writes`.
     #[error("{rows} rows were bound; the limit for one EXEC is {most}")]
     TooManyWrites {
@@ -336,6 +244,7 @@ impl Fault {
 impl Failure for Fault {
     fn kind(&self) -> Kind {
         match self {
+            Self::Limit(limit) => limit.kind(),
             Self::Row { done, cause, .. } => kind_of_row(cause.kind(), done.is_empty()),
             Self::UnknownTable { .. }
             | Self::AmbiguousTable { .. }
@@ -344,7 +253,6 @@ impl Failure for Fault {
             | Self::Unknown { .. }
             | Self::NotCalled { .. }
             | Self::NotAnUpdate
-            | Self::LongStatement { .. }
             | Self::TooManyWrites { .. }
             | Self::Cast(_)
             | Self::Overflow(_)
@@ -368,27 +276,14 @@ impl Failure for Fault {
             | Self::TypeOfValue { .. } => Kind::InvalidArgument,
             Self::Timeout(_) => Kind::DeadlineExceeded,
             Self::Cancelled { .. } => Kind::Cancelled,
-            Self::NoPlace { .. } | Self::ThreadsTaken => Kind::Unavailable,
-            Self::Resources(_)
-            | Self::NoMemory
-            | Self::NoDiskSpace
-            | Self::TooManyQueries(_)
-            | Self::LargeValue { .. }
-            | Self::LargeBatch { .. }
-            | Self::LargeType { .. }
-            | Self::DeepType { .. }
-            | Self::LargeCondition { .. }
-            | Self::ManyCentroids { .. }
-            | Self::WideRows { .. }
-            | Self::NotFolded
-            | Self::LongComputation { .. }
-            | Self::TooManyRequests { .. } => Kind::ResourceExhausted,
+            Self::Resources(_) | Self::TooManyRequests { .. } => Kind::ResourceExhausted,
             Self::Internal(_) => Kind::Internal,
         }
     }
 
     fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Limit(limit) => return limit.hint(),
             Self::UnknownTable { nearest: Some(nearest), .. }
             | Self::UnknownColumn { nearest: Some(nearest), .. }
             | Self::Unknown { nearest: Some(nearest), .. } => {
@@ -402,24 +297,6 @@ impl Failure for Fault {
             Self::NotAnUpdate => "execute it as a query; in Python, `cursor.execute(sql, record_batch)` in place of \
                                   executemany returns the rows of each row of parameters"
                 .into(),
-            Self::LargeValue { .. } | Self::LargeBatch { .. } => "raise query.max_value_bytes".into(),
-            Self::TooManyQueries(TooManyQueries::Together(_)) => {
-                "try again when others have ended, or raise query.max_queries".into()
-            }
-            Self::TooManyQueries(TooManyQueries::OfOneClient(_)) => {
-                "try again when others have ended, or raise query.max_queries_per_client".into()
-            }
-            Self::NoDiskSpace => "read fewer rows, or raise spill_bytes; spill_dir says where the rows are written".into(),
-            Self::NoMemory => "read fewer or shorter rows, try again when others have ended, or raise query.memory_bytes".into(),
-            Self::NoPlace { .. } => "try again later, or raise query.max_long_queries or query.max_queue_wait".into(),
-            Self::ThreadsTaken => "try again in a minute; if it does not help, restart the server".into(),
-            Self::DeepType { .. } => "nest it less deeply".into(),
-            Self::LargeType { .. } => "use a type of variable size: Binary, List".into(),
-            Self::WideRows { .. } => "select shorter values, such as `left(x, 1000)`, or raise query.max_value_bytes".into(),
-            Self::ManyCentroids { .. } => "leave the number out: the default is exact to a per mille or so".into(),
-            Self::LargeCondition { .. } => "compute the column with fewer nested queries".into(),
-            Self::LongComputation { .. } => "use shorter values, such as `left(x, 1000)` in place of x".into(),
-            Self::LongStatement { .. } => "bind values as parameters, or raise query.max_statement_bytes".into(),
             Self::TooManyWrites { .. } => "bind fewer at a time, or raise query.max_writes".into(),
             Self::Row { row, done, cause, .. } if !done.is_empty() => {
                 // The cause's hint is about one statement ("run it again"), which is wrong for a batch that is half
@@ -480,15 +357,8 @@ impl Failure for Fault {
             Self::Engine(_) => "write it another way, and please report it with the statement".into(),
             Self::Internal(_) => "this is a fault of oceanflight: please report it with the statement".into(),
             Self::Resources(_) => "read fewer rows, or raise query.memory_bytes".into(),
-            Self::NotFolded | Self::ReadOnly(_) | Self::Invalid(_) | Self::Value(_) | Self::Unsupported(_) => return None,
+            Self::ReadOnly(_) | Self::Invalid(_) | Self::Value(_) | Self::Unsupported(_) => return None,
         })
-    }
-}
-
-fn too_many(queries: TooManyQueries) -> String {
-    match queries {
-        TooManyQueries::Together(most) => format!("the server runs {most} queries already, the maximum"),
-        TooManyQueries::OfOneClient(most) => format!("this client runs {most} queries already, the maximum"),
     }
 }
 
@@ -511,8 +381,8 @@ fn kind_of_row(cause: Kind, nothing_done: bool) -> Kind {
 }
 
 /// Wraps a fault in an error of DataFusion. [`from_datafusion`] unwraps it.
-pub(super) fn to_datafusion(fault: Fault) -> DataFusionError {
-    DataFusionError::External(Box::new(Error::from(fault)))
+pub(super) fn to_datafusion(fault: impl Into<Fault>) -> DataFusionError {
+    DataFusionError::External(Box::new(Error::from(fault.into())))
 }
 
 /// Wraps a fault in an error of Arrow, which DataFusion wraps in turn.
@@ -623,7 +493,9 @@ fn read_io(error: &io::Error) -> Fault {
         Some(inner) => read(inner.find_root()),
         // DataFusion's error at its own limit has no kind.
         None => match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::Other => Fault::NoDiskSpace,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::Other => {
+                LimitFault::NoDiskSpace.into()
+            }
             _ => Fault::Internal(error.to_string()),
         },
     }

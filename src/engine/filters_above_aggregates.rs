@@ -17,7 +17,8 @@ use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
-use super::fault::{Fault, to_datafusion};
+use super::fault::to_datafusion;
+use super::limit_fault::LimitFault;
 
 /// DataFusion's rule `push_down_filter`, which runs only if its result is right, and not too large.
 #[derive(Debug)]
@@ -50,8 +51,8 @@ const MAX_PARTS: usize = 100_000;
 /// columns: in `SELECT x + x AS x FROM (SELECT x + x AS x FROM …) WHERE x > 0` each level doubles it.
 ///
 /// # Errors
-/// [`Fault::LargeCondition`].
-fn check_size(plan: &LogicalPlan) -> Result<(), Fault> {
+/// [`LimitFault::LargeCondition`].
+fn check_size(plan: &LogicalPlan) -> Result<(), LimitFault> {
     for node in [plan].into_iter().chain(plan.inputs()) {
         let LogicalPlan::Filter(filter) = node else { continue };
         let mut parts = 0;
@@ -60,7 +61,7 @@ fn check_size(plan: &LogicalPlan) -> Result<(), Fault> {
             Ok(if parts > MAX_PARTS { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
         });
         if counted.is_err() || parts > MAX_PARTS {
-            return Err(Fault::LargeCondition { most: MAX_PARTS });
+            return Err(LimitFault::LargeCondition { most: MAX_PARTS });
         }
     }
     Ok(())

@@ -14,15 +14,16 @@ use datafusion::optimizer::{AnalyzerRule, OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::fault::{Fault, to_datafusion};
+use super::fault::to_datafusion;
 use super::function_guards::check_query;
+use super::limit_fault::LimitFault;
 use super::turns::has_too_much_memory;
 
 /// # Errors
-/// [`Fault::Cancelled`], [`Fault::NoMemory`].
+/// [`Fault::Cancelled`], [`LimitFault::NoMemory`].
 fn check() -> Result<()> {
     check_query().map_err(to_datafusion)?;
-    if has_too_much_memory() { Err(to_datafusion(Fault::NoMemory)) } else { Ok(()) }
+    if has_too_much_memory() { Err(to_datafusion(LimitFault::NoMemory)) } else { Ok(()) }
 }
 
 /// A rule that checks the query first.

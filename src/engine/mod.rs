@@ -17,10 +17,12 @@ mod filters_above_aggregates;
 mod function_guards;
 mod interruptible;
 mod join_filters;
+mod limit_fault;
 mod memory_pool;
 mod meta_catalog;
 mod overflow;
 mod parameters;
+mod pass_through;
 mod plan_driver;
 mod plan_threads;
 mod planned_statements;
@@ -56,6 +58,7 @@ use tokio::time::timeout_at;
 
 pub use fault::Fault;
 use fault::from_datafusion;
+pub use limit_fault::LimitFault;
 pub use overflow::Overflow;
 use plan_threads::PlanTask;
 pub use planned_statements::Planned;
@@ -370,15 +373,15 @@ impl Engine {
     /// Registers a new query.
     ///
     /// # Errors
-    /// [`Fault::TooManyQueries`], [`Fault::ThreadsTaken`].
+    /// [`LimitFault::TooManyQueries`], [`LimitFault::ThreadsTaken`].
     fn begin(&self, principal: &Principal, sql: &str) -> Result<Registered> {
         if plan_threads::are_taken() {
-            return Err(Fault::ThreadsTaken.into());
+            return Err(LimitFault::ThreadsTaken.into());
         }
         let Options { timeout, max_wait, max_requests, max_value_bytes, .. } = self.options;
         let max_value_bytes = max_value_bytes as u64;
         let limits = Limits { timeout, max_wait, max_requests, max_value_bytes };
-        Ok(self.queries.begin(principal.clone(), sql, limits).map_err(Fault::TooManyQueries)?)
+        Ok(self.queries.begin(principal.clone(), sql, limits).map_err(LimitFault::TooManyQueries)?)
     }
 
     /// Runs `planning` on the plan runtime, until the query's deadline or cancellation. Boxed: see [`SharedSession`].
@@ -423,8 +426,8 @@ impl Engine {
 /// The error of a query that was stopped.
 fn stopped(query: &Query, writes: bool) -> Fault {
     match query.stop_reason() {
-        Some(StopReason::NoPlace(waited)) => Fault::NoPlace { waited },
-        Some(StopReason::NoMemory) => Fault::NoMemory,
+        Some(StopReason::NoPlace(waited)) => LimitFault::NoPlace { waited }.into(),
+        Some(StopReason::NoMemory) => LimitFault::NoMemory.into(),
         Some(StopReason::Cancelled) | None => Fault::Cancelled { writes },
     }
 }

@@ -13,6 +13,7 @@ use futures::FutureExt;
 
 use super::fault::{Fault, from_datafusion};
 use super::function_guards::without_long_values;
+use super::limit_fault::LimitFault;
 use super::parameters::{self, Parameterized};
 use super::planned_statements::{PlanValidity, PlannedStatement, computes_while_planned, plan_bytes};
 use super::table_info::nearest_table;
@@ -42,7 +43,7 @@ impl Engine {
         }
         let most = self.options.max_statement_bytes;
         if sql.len() > most {
-            return Err(Fault::LongStatement { bytes: sql.len(), most }.into());
+            return Err(LimitFault::LongStatement { bytes: sql.len(), most }.into());
         }
         let Statement { body, parameters } = sql::parse(sql)?;
         let writes = matches!(body, StatementBody::Exec(_));

@@ -12,21 +12,17 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::internal_err;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coop::CooperativeExec;
-use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::unnest::UnnestExec;
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
-};
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use futures::stream::{StreamExt, poll_fn};
 
+use super::pass_through::{PassThrough, PassThroughExec};
 use super::turns::is_turn_over;
 use super::wide_rows::BoundedExec;
 use crate::table;
@@ -41,7 +37,7 @@ impl PhysicalOptimizerRule for YieldInTime {
         plan.transform_up(|node| {
             Ok(match returns_more_than_it_polls(&node) {
                 true if table::waits_for_requests(&node) => Transformed::yes(Arc::new(CooperativeExec::new(node)) as _),
-                true => Transformed::yes(Arc::new(YieldExec { input: node }) as _),
+                true => Transformed::yes(YieldExec::above(node, Yield)),
                 false => Transformed::no(node),
             })
         })
@@ -67,63 +63,21 @@ fn returns_more_than_it_polls(node: &Arc<dyn ExecutionPlan>) -> bool {
     }
 }
 
-/// Passes on the batches of its input, and yields if the current poll has taken long.
+/// Yields if the current poll has taken long.
+type YieldExec = PassThroughExec<Yield>;
+
 #[derive(Clone, Debug)]
-struct YieldExec {
-    input: Arc<dyn ExecutionPlan>,
-}
+struct Yield;
 
-impl DisplayAs for YieldExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("YieldExec")
-    }
-}
+impl PassThrough for Yield {
+    const NAME: &'static str = "YieldExec";
 
-impl ExecutionPlan for YieldExec {
-    fn name(&self) -> &'static str {
-        "YieldExec"
+    fn details(&self) -> &'static str {
+        ""
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match children.pop() {
-            Some(input) if children.is_empty() => Ok(Arc::new(Self { input })),
-            _ => internal_err!("a YieldExec has one input"),
-        }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let mut input = self.input.execute(partition, context)?;
+    fn pass(&self, mut input: SendableRecordBatchStream, _: &TaskContext) -> SendableRecordBatchStream {
+        let schema = input.schema();
         let batches = poll_fn(move |context| {
             if is_turn_over() {
                 context.waker().wake_by_ref();
@@ -131,6 +85,6 @@ impl ExecutionPlan for YieldExec {
             }
             input.poll_next_unpin(context)
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
+        Box::pin(RecordBatchStreamAdapter::new(schema, batches))
     }
 }

@@ -24,6 +24,7 @@ use datafusion::logical_expr::{
 
 use super::{check_query, has_any_size, max_batch_bytes, max_value_bytes, room};
 use crate::engine::fault::{Fault, to_datafusion};
+use crate::engine::limit_fault::LimitFault;
 
 /// Whether an aggregate collects its values into one.
 pub(in crate::engine) fn collects(function: &str) -> bool {
@@ -36,12 +37,12 @@ const MAX_CENTROIDS: i64 = 10_000;
 /// Refuses arguments that an aggregate would allocate memory for.
 ///
 /// # Errors
-/// [`Fault::ManyCentroids`].
+/// [`LimitFault::ManyCentroids`].
 pub(in crate::engine) fn check_arguments(function: &str, arguments: &[Expr]) -> Result<()> {
     let has_centroids = function.starts_with("approx_percentile_cont");
     let most = arguments.iter().filter_map(integer).max().filter(|_| has_centroids);
     match most.filter(|centroids| *centroids > MAX_CENTROIDS) {
-        Some(_) => Err(to_datafusion(Fault::ManyCentroids { most: MAX_CENTROIDS })),
+        Some(_) => Err(to_datafusion(LimitFault::ManyCentroids { most: MAX_CENTROIDS })),
         None => Ok(()),
     }
 }
@@ -259,7 +260,7 @@ const CALLS_OF_A_CHECK: usize = 16;
 
 impl BoundedAccumulator {
     /// # Errors
-    /// [`Fault::Cancelled`], [`Fault::LargeValue`].
+    /// [`Fault::Cancelled`], [`LimitFault::LargeValue`].
     fn check(&mut self) -> Result<(), Fault> {
         self.calls += 1;
         if self.is_in_window && !self.calls.is_multiple_of(CALLS_OF_A_CHECK) {
@@ -270,21 +271,24 @@ impl BoundedAccumulator {
             return Ok(());
         }
         let (bytes, most) = (self.inner.size() as u64, max_value_bytes());
-        if bytes > most { Err(Fault::LargeValue { function: self.function.clone(), bytes, most }) } else { Ok(()) }
+        if bytes > most {
+            return Err(LimitFault::LargeValue { function: self.function.clone(), bytes, most }.into());
+        }
+        Ok(())
     }
 
     /// Checks the size of one more result. A window over the whole partition has one result, which it repeats for each row.
     ///
     /// # Errors
-    /// [`Fault::LargeBatch`], [`Fault::NoMemory`].
-    fn check_result(&mut self, bytes: u64) -> Result<(), Fault> {
+    /// [`LimitFault::LargeBatch`], [`LimitFault::NoMemory`].
+    fn check_result(&mut self, bytes: u64) -> Result<(), LimitFault> {
         self.results += 1;
         self.returned = self.returned.saturating_add(bytes);
         let of_window = if self.is_in_window { self.returned.max(bytes.saturating_mul(self.rows) / 2) } else { 0 };
         let most = max_batch_bytes();
         if of_window > most {
             let rows = usize::try_from(self.rows).unwrap_or(usize::MAX).max(self.results);
-            return Err(Fault::LargeBatch { function: self.function.clone(), rows, bytes: of_window, most });
+            return Err(LimitFault::LargeBatch { function: self.function.clone(), rows, bytes: of_window, most });
         }
         room(bytes).map(drop)
     }

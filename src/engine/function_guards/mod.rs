@@ -47,6 +47,7 @@ use self::folding::{MAX_FOLDED_BYTES, is_folding};
 use self::growth::{CONCATENATION, Growth, growth};
 use self::work::{MAX_STEPS, STEPS_OF_A_PIECE, Steps, steps};
 use super::fault::{Fault, to_datafusion};
+use super::limit_fault::LimitFault;
 use crate::heap::Room;
 use crate::query::{self, Limits};
 
@@ -72,10 +73,10 @@ const MAX_FIXED_BYTES: u64 = 8 << 10;
 /// Refuses a type whose values are large even if they are NULL: `FixedSizeBinary(2000000000)`.
 ///
 /// # Errors
-/// [`Fault::LargeType`].
-fn check_type(data_type: &DataType) -> Result<(), Fault> {
+/// [`LimitFault::LargeType`].
+fn check_type(data_type: &DataType) -> Result<(), LimitFault> {
     let (bytes, most) = (fixed_bytes(data_type), MAX_FIXED_BYTES);
-    if bytes > most { Err(Fault::LargeType { bytes, most }) } else { Ok(()) }
+    if bytes > most { Err(LimitFault::LargeType { bytes, most }) } else { Ok(()) }
 }
 
 /// The maximum depth of a type that is written as a text.
@@ -84,11 +85,11 @@ const MAX_TYPE_DEPTH: usize = 50;
 /// Refuses the name of a type that is nested deeply: Arrow's parser would overflow the stack, which ends the process.
 ///
 /// # Errors
-/// [`Fault::DeepType`].
-fn check_depth(arguments: &[Option<&ScalarValue>]) -> Result<(), Fault> {
+/// [`LimitFault::DeepType`].
+fn check_depth(arguments: &[Option<&ScalarValue>]) -> Result<(), LimitFault> {
     let texts = arguments.iter().filter_map(|argument| (*argument)?.try_as_str()?);
     match texts.map(depth_of_type).max() {
-        Some(depth) if depth > MAX_TYPE_DEPTH => Err(Fault::DeepType { most: MAX_TYPE_DEPTH }),
+        Some(depth) if depth > MAX_TYPE_DEPTH => Err(LimitFault::DeepType { most: MAX_TYPE_DEPTH }),
         Some(_) | None => Ok(()),
     }
 }
@@ -197,8 +198,8 @@ fn computed_rows(args: &ScalarFunctionArgs) -> usize {
 /// batch may be. Returns the room for them, which is held during the call.
 ///
 /// # Errors
-/// [`Fault::LargeValue`], [`Fault::LargeBatch`], [`Fault::NoMemory`]; [`Fault::NotFolded`] while a plan is optimized.
-fn check_size(function: &str, growth: &Growth, args: &ScalarFunctionArgs) -> Result<Option<Room>, Fault> {
+/// [`LimitFault::LargeValue`], [`LimitFault::LargeBatch`], [`LimitFault::NoMemory`]; [`LimitFault::NotFolded`] while a plan is optimized.
+fn check_size(function: &str, growth: &Growth, args: &ScalarFunctionArgs) -> Result<Option<Room>, LimitFault> {
     let (max_value_bytes, rows) = (max_value_bytes(), computed_rows(args));
     let arguments: Vec<Argument<'_>> = args.args.iter().map(Argument).collect();
     if let Some(bytes) = (growth.batch)(&arguments, rows as u64)
@@ -218,17 +219,22 @@ fn check_size(function: &str, growth: &Growth, args: &ScalarFunctionArgs) -> Res
     let batch = batch.saturating_mul(repetitions(args, rows));
     if batch > max_batch_bytes {
         let rows = args.number_rows;
-        return Err(Fault::LargeBatch { function: function.to_owned(), rows, bytes: batch, most: max_batch_bytes });
+        return Err(LimitFault::LargeBatch {
+            function: function.to_owned(),
+            rows,
+            bytes: batch,
+            most: max_batch_bytes,
+        });
     }
     room(batch)
 }
 
 /// # Errors
-/// [`Fault::LargeValue`]; [`Fault::NotFolded`] while a plan is optimized.
-fn check_value(function: &str, bytes: u64, most: u64) -> Result<(), Fault> {
+/// [`LimitFault::LargeValue`]; [`LimitFault::NotFolded`] while a plan is optimized.
+fn check_value(function: &str, bytes: u64, most: u64) -> Result<(), LimitFault> {
     match bytes {
-        bytes if bytes > most => Err(Fault::LargeValue { function: function.to_owned(), bytes, most }),
-        MAX_FOLDED_BYTES.. if is_folding() => Err(Fault::NotFolded),
+        bytes if bytes > most => Err(LimitFault::LargeValue { function: function.to_owned(), bytes, most }),
+        MAX_FOLDED_BYTES.. if is_folding() => Err(LimitFault::NotFolded),
         _ => Ok(()),
     }
 }
@@ -241,10 +247,10 @@ fn repetitions(args: &ScalarFunctionArgs, computed_rows: usize) -> u64 {
 /// Room for a result. None is needed for a small one.
 ///
 /// # Errors
-/// [`Fault::NoMemory`].
-fn room(bytes: u64) -> Result<Option<Room>, Fault> {
+/// [`LimitFault::NoMemory`].
+fn room(bytes: u64) -> Result<Option<Room>, LimitFault> {
     const SMALL: u64 = 1 << 20;
-    if bytes <= SMALL { Ok(None) } else { Room::take(bytes).map(Some).map_err(|_| Fault::NoMemory) }
+    if bytes <= SMALL { Ok(None) } else { Room::take(bytes).map(Some).map_err(|_| LimitFault::NoMemory) }
 }
 
 /// Calls a function for some rows at a time, so that it can be interrupted between them.
@@ -278,14 +284,19 @@ fn in_pieces(
 /// Where the pieces end, each with at most [`STEPS_OF_A_PIECE`] steps, or one row.
 ///
 /// # Errors
-/// [`Fault::LongComputation`] if one row needs more than [`MAX_STEPS`].
-fn ends_of_pieces(function: &str, steps: Steps, args: &ScalarFunctionArgs, rows: usize) -> Result<Vec<usize>, Fault> {
+/// [`LimitFault::LongComputation`] if one row needs more than [`MAX_STEPS`].
+fn ends_of_pieces(
+    function: &str,
+    steps: Steps,
+    args: &ScalarFunctionArgs,
+    rows: usize,
+) -> Result<Vec<usize>, LimitFault> {
     let arguments: Vec<Argument<'_>> = args.args.iter().map(Argument).collect();
     let (mut ends, mut done) = (Vec::new(), 0_u64);
     for row in 0..rows {
         let needed = steps(&arguments, row).unwrap_or(0);
         if needed > MAX_STEPS {
-            return Err(Fault::LongComputation { function: function.to_owned(), steps: needed, most: MAX_STEPS });
+            return Err(LimitFault::LongComputation { function: function.to_owned(), steps: needed, most: MAX_STEPS });
         }
         if done.saturating_add(needed) > STEPS_OF_A_PIECE && row > 0 {
             ends.push(row);

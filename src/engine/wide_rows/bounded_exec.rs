@@ -1,25 +1,19 @@
 //! An operator that bounds the rows that it passes on.
 
-use std::sync::Arc;
-
 use arrow::array::RecordBatch;
-use datafusion::common::internal_err;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::execution_plan::{CardinalityEffect, ReplaceChildrenOptions};
+use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
-};
 use futures::stream::{self, StreamExt};
 
 use super::split_lists::{ListColumns, split};
 use super::width::{widest_row, widest_value};
-use crate::engine::fault::{Fault, to_datafusion};
+use crate::engine::fault::to_datafusion;
 use crate::engine::function_guards::max_batch_bytes;
+use crate::engine::limit_fault::LimitFault;
+use crate::engine::pass_through::{PassThrough, PassThroughExec};
 use crate::heap;
 
 /// What is bounded.
@@ -41,17 +35,7 @@ pub(in crate::engine) enum Bound {
 }
 
 /// Passes on the rows of its input, bounded.
-#[derive(Clone, Debug)]
-pub(in crate::engine) struct BoundedExec {
-    input: Arc<dyn ExecutionPlan>,
-    bound: Bound,
-}
-
-impl BoundedExec {
-    pub(super) fn new(input: Arc<dyn ExecutionPlan>, bound: Bound) -> Self {
-        Self { input, bound }
-    }
-}
+pub(in crate::engine) type BoundedExec = PassThroughExec<Bound>;
 
 /// What was passed on so far.
 struct PassedOn {
@@ -76,7 +60,7 @@ impl Bound {
                 passed_on.rows += batch.num_rows() as u64;
                 passed_on.widest = passed_on.widest.max(widest_value(&batch) as u64).max(*constants);
                 let bytes = passed_on.rows.saturating_mul(passed_on.widest);
-                heap::check_room(bytes).map_err(|_| to_datafusion(Fault::NoMemory))?;
+                heap::check_room(bytes).map_err(|_| to_datafusion(LimitFault::NoMemory))?;
                 Ok(vec![batch])
             }
             // A sort or a filter above may make a full batch of single rows.
@@ -94,77 +78,27 @@ impl Bound {
 }
 
 /// # Errors
-/// [`Fault::WideRows`].
-fn check_width(batch: &RecordBatch, rows: usize) -> Result<(), Fault> {
+/// [`LimitFault::WideRows`].
+fn check_width(batch: &RecordBatch, rows: usize) -> Result<(), LimitFault> {
     let (bytes, most) = (widest_row(batch) as u64, max_batch_bytes() / rows.max(1) as u64);
-    if bytes > most { Err(Fault::WideRows { bytes, most }) } else { Ok(()) }
+    if bytes > most { Err(LimitFault::WideRows { bytes, most }) } else { Ok(()) }
 }
 
-impl DisplayAs for BoundedExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.bound {
-            Bound::Width => f.write_str("BoundedExec: width"),
-            Bound::Kept => f.write_str("BoundedExec: kept rows"),
-            Bound::Repeated { .. } => f.write_str("BoundedExec: repeated values"),
-            Bound::Rows => f.write_str("BoundedExec: rows"),
-            Bound::Lists(_) => f.write_str("BoundedExec: lists"),
-        }
-    }
-}
+impl PassThrough for Bound {
+    const NAME: &'static str = "BoundedExec";
 
-impl ExecutionPlan for BoundedExec {
-    fn name(&self) -> &'static str {
-        "BoundedExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
-    fn cardinality_effect(&self) -> CardinalityEffect {
-        match self.bound {
-            Bound::Width | Bound::Rows | Bound::Kept | Bound::Repeated { .. } => CardinalityEffect::Equal,
-            Bound::Lists(_) => CardinalityEffect::GreaterEqual,
+    fn details(&self) -> &'static str {
+        match self {
+            Self::Width => "width",
+            Self::Kept => "kept rows",
+            Self::Repeated { .. } => "repeated values",
+            Self::Rows => "rows",
+            Self::Lists(_) => "lists",
         }
     }
 
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match children.pop() {
-            Some(input) if children.is_empty() => Ok(Arc::new(Self { input, ..self.as_ref().clone() })),
-            _ => internal_err!("a BoundedExec has one input"),
-        }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let batch_rows = context.session_config().batch_size();
-        let (input, bound) = (self.input.execute(partition, Arc::clone(&context))?, self.bound.clone());
+    fn pass(&self, input: SendableRecordBatchStream, context: &TaskContext) -> SendableRecordBatchStream {
+        let (schema, bound, batch_rows) = (input.schema(), self.clone(), context.session_config().batch_size());
         let kept = MemoryConsumer::new("window").register(context.memory_pool());
         let mut passed_on = PassedOn { rows: 0, widest: 0, kept };
         let bounded = input.flat_map(move |batch| {
@@ -174,6 +108,6 @@ impl ExecutionPlan for BoundedExec {
             };
             stream::iter(batches)
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), bounded)))
+        Box::pin(RecordBatchStreamAdapter::new(schema, bounded))
     }
 }

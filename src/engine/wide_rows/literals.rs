@@ -12,8 +12,9 @@ use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::USUAL_BATCH_ROWS;
-use crate::engine::fault::{Fault, to_datafusion};
+use crate::engine::fault::to_datafusion;
 use crate::engine::function_guards::max_batch_bytes;
+use crate::engine::limit_fault::LimitFault;
 
 /// Constants that are smaller do not count.
 const LONG: usize = 1_024;
@@ -50,7 +51,7 @@ pub(in crate::engine) fn check_windows(plan: &LogicalPlan) -> Result<()> {
             for call in &window.window_expr {
                 call.apply(|part| match part {
                     Expr::Literal(value, _) if value.size() as u64 > most => {
-                        Err(to_datafusion(Fault::WideRows { bytes: value.size() as u64, most }))
+                        Err(to_datafusion(LimitFault::WideRows { bytes: value.size() as u64, most }))
                     }
                     _ => Ok(TreeNodeRecursion::Continue),
                 })?;

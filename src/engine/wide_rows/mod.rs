@@ -110,7 +110,7 @@ fn with_bounded_input(window: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Executio
 }
 
 fn bounded(input: Arc<dyn ExecutionPlan>, bound: Bound) -> Arc<dyn ExecutionPlan> {
-    Arc::new(BoundedExec::new(input, bound))
+    BoundedExec::above(input, bound)
 }
 
 /// Whether rows of the plan may be wide, or are kept without being counted. If not, the plan stays as it is.

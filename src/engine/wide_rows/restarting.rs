@@ -14,6 +14,7 @@ use super::literals::bytes_of_constants;
 use super::{BATCH_ROWS, USUAL_BATCH_ROWS};
 use crate::engine::fault::{Fault, carried};
 use crate::engine::function_guards::max_batch_bytes;
+use crate::engine::limit_fault::LimitFault;
 use crate::query;
 
 /// Makes the context of an execution with this number of rows to a batch.
@@ -98,7 +99,7 @@ fn note_wide_rows() {
 fn is_too_wide(error: &DataFusionError) -> bool {
     let fault = carried(error.find_root());
     let fault = fault.as_ref().and_then(|error| error.downcast_ref::<Fault>());
-    matches!(fault, Some(Fault::WideRows { .. } | Fault::LargeBatch { .. }))
+    matches!(fault, Some(Fault::Limit(LimitFault::WideRows { .. } | LimitFault::LargeBatch { .. })))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use datafusion::physical_plan::unnest::UnnestExec;
 
 /// The columns that `unnest` makes rows of, and whether their lists can be cut.
 #[derive(Clone, Debug)]
-pub(super) struct ListColumns {
+pub(in crate::engine) struct ListColumns {
     columns: Vec<usize>,
     /// Not if a list of lists is unnested twice: each of its inner lists is one place.
     can_be_cut: bool,
