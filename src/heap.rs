@@ -145,6 +145,11 @@ pub fn check_room(bytes: u64) -> Result<(), NoRoom> {
     if allocated.saturating_add(bytes) > limit { Err(NoRoom { allocated, limit }) } else { Ok(()) }
 }
 
+/// Whether more than half of what may be allocated is allocated.
+pub fn is_scarce() -> bool {
+    allocated() > LIMIT.load(Ordering::Relaxed) / 2
+}
+
 #[cfg(test)]
 mod tests {
     use std::alloc::System;

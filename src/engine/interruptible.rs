@@ -16,14 +16,13 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::fault::to_datafusion;
 use super::function_guards::check_query;
-use super::limit_fault::LimitFault;
-use super::turns::has_too_much_memory;
+use super::turns::stop_largest_if_exceeded;
 
 /// # Errors
-/// [`Fault::Cancelled`], [`LimitFault::NoMemory`].
+/// [`Fault::Cancelled`], or why the query was stopped.
 fn check() -> Result<()> {
-    check_query().map_err(to_datafusion)?;
-    if has_too_much_memory() { Err(to_datafusion(LimitFault::NoMemory)) } else { Ok(()) }
+    stop_largest_if_exceeded();
+    check_query().map_err(to_datafusion)
 }
 
 /// A rule that checks the query first.

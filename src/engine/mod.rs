@@ -17,6 +17,7 @@ mod filters_above_aggregates;
 mod function_guards;
 mod interruptible;
 mod join_filters;
+mod largest_query;
 mod limit_fault;
 mod memory_pool;
 mod meta_catalog;

@@ -130,8 +130,7 @@ impl PlanDriver {
         let watched = Arc::clone(&query);
         let work = async move {
             // The deadline applies also while the client does not read.
-            let running = timeout_at(watched.deadline(), produce_batches(&watched, plan, requests, batches));
-            let _ = watched.unless_cancelled(running).await;
+            watched.unless_ended(produce_batches(&watched, plan, requests, batches)).await;
             // Its client may not read, and so keep the query.
             watched.leave_place();
         };

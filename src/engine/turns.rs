@@ -1,7 +1,7 @@
 //! Shares the plan threads among queries: a query that computes for long waits for its turn.
 //!
 //! ```text
-//!     first 100 ms, first 16 MiB              polled as soon as a thread is free
+//!     first 100 ms, first 16 MiB (or 2)       polled as soon as a thread is free
 //!     after that                              it waits for one of `query.max_long_queries` places, and keeps it; and
 //!                                             each poll takes one of as many permits as there are cores, first come,
 //!                                             first served
@@ -28,11 +28,11 @@ use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, FutureExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::debug;
 
+use super::largest_query;
 use super::plan_threads::cores;
-use crate::heap::{self, NoRoom};
-use crate::query::{Query, StopReason};
+use crate::heap;
+use crate::query::Query;
 
 /// The time that a query may compute before it has to wait for its turns.
 const WITHOUT_A_TURN: Duration = Duration::from_millis(100);
@@ -40,6 +40,9 @@ const WITHOUT_A_TURN: Duration = Duration::from_millis(100);
 /// The memory that a query may have before it has to wait for its turns, in bytes. A vector that grows has three times its
 /// size for a moment: many queries must not grow theirs at the same time.
 const BYTES_WITHOUT_A_TURN: i64 = 16 << 20;
+
+/// The same while the process has more than half of what it may: two hundred queries must not have 16 MiB each.
+const BYTES_WITHOUT_A_TURN_IF_SCARCE: i64 = 2 << 20;
 
 /// A poll ends after this time, at the next batch of a plan.
 const TURN: Duration = Duration::from_millis(50);
@@ -59,39 +62,48 @@ static SINGLE_TURN: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semapho
 /// A task of a query. It works for the query, and takes turns once the query has computed for long.
 pub(super) struct Turns<T> {
     query: Arc<Query>,
-    work: BoxFuture<'static, T>,
-    /// Waits until the query may compute for long.
-    place: Option<BoxFuture<'static, ()>>,
-    /// Waits for the next turn.
-    turn: Option<BoxFuture<'static, Turn>>,
+    /// `None` only while it is dropped.
+    work: Option<BoxFuture<'static, T>>,
+    /// Waits for the next turn. Kept while the task waits: a permit that is given to a future which is not polled is lost
+    /// until the future is dropped.
+    waiting: Option<BoxFuture<'static, Turn>>,
 }
 
-/// Held during a poll. `None` cannot happen: the semaphores are never closed.
+/// Held during a poll. `None` if the query has ended.
 type Turn = Option<OwnedSemaphorePermit>;
+
+/// Waits for the turn of a query that computes for long, or for the end of the query.
+async fn wait_for_turn(query: Arc<Query>) -> Turn {
+    let turn = async {
+        Arc::clone(&query).take_place().await;
+        let turns = if query.has_wide_rows() || heap::check_room(0).is_err() { &SINGLE_TURN } else { &TURNS };
+        // The semaphores are never closed.
+        Arc::clone(turns).acquire_owned().await.ok()
+    };
+    query.unless_ended(turn).await.flatten()
+}
 
 impl<T> Turns<T> {
     pub(super) fn new(query: Arc<Query>, work: BoxFuture<'static, T>) -> Self {
-        Self { query, work, place: None, turn: None }
+        largest_query::begin_task(&query);
+        Self { query, work: Some(work), waiting: None }
     }
 
-    /// Waits for the turn of a query that computes for long.
-    ///
-    /// A task that waits stays in its queue: a permit that is given to a future which is not polled is lost until the
-    /// future is dropped.
-    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
-        let Self { query, place, turn, .. } = self;
-        if !query.has_place() {
-            let taking = place.get_or_insert_with(|| Arc::clone(query).take_place().boxed());
-            ready!(taking.poll_unpin(context));
-            *place = None;
+    /// Whether the query has computed for long, or has much memory. A query that was stopped needs none to be dropped.
+    fn needs_a_turn(&self) -> bool {
+        let query = &self.query;
+        if query.is_cancelled() {
+            return false;
         }
-        let waiting = turn.get_or_insert_with(|| {
-            let turns = if query.has_wide_rows() || heap::check_room(0).is_err() { &SINGLE_TURN } else { &TURNS };
-            Arc::clone(turns).acquire_owned().map(Result::ok).boxed()
-        });
-        let acquired = ready!(waiting.poll_unpin(context));
-        *turn = None;
-        Poll::Ready(acquired)
+        let bytes = if heap::is_scarce() { BYTES_WITHOUT_A_TURN_IF_SCARCE } else { BYTES_WITHOUT_A_TURN };
+        query.has_wide_rows() || query.held() > bytes || query.computed() > WITHOUT_A_TURN
+    }
+
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
+        let waiting = self.waiting.get_or_insert_with(|| wait_for_turn(Arc::clone(&self.query)).boxed());
+        let turn = ready!(waiting.poll_unpin(context));
+        self.waiting = None;
+        Poll::Ready(turn)
     }
 }
 
@@ -99,25 +111,26 @@ impl<T> Future for Turns<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let query = &self.query;
-        let is_large = query.has_wide_rows() || query.held() > BYTES_WITHOUT_A_TURN;
-        let needs_a_turn = is_large || query.computed() > WITHOUT_A_TURN;
+        largest_query::stop_if_exceeded();
         // Held until the poll ends.
-        let _turn = if needs_a_turn { ready!(self.poll_turn(context)) } else { None };
+        let _turn = if self.needs_a_turn() { ready!(self.poll_turn(context)) } else { None };
         let Self { query, work, .. } = &mut *self;
         let _poll = CurrentPoll::begin(query);
-        let output = Arc::clone(query).in_scope(|| work.poll_unpin(context));
-        // The limit is checked before memory is reserved, but not everything is reserved: this is for the rest.
-        if has_too_much_memory() {
-            debug!(query = %query.id(), allocated = heap::allocated(), held = query.held(), "stopped: no memory");
-            query.stop(StopReason::NoMemory);
-        }
-        output
+        let work = work.as_mut().expect("it is dropped last");
+        Arc::clone(query).in_scope(|| work.poll_unpin(context))
     }
 }
 
-/// The part of the process's memory that a query may have while the limit is exceeded.
-const PART_WHEN_EXCEEDED: u64 = 8;
+impl<T> Drop for Turns<T> {
+    /// Drops the work as a part of the query, so that what it frees is no longer counted as the query's.
+    fn drop(&mut self) {
+        {
+            let _poll = CurrentPoll::begin(&self.query);
+            self.work = None;
+        }
+        largest_query::end_task(&self.query);
+    }
+}
 
 /// What a thread polls now.
 type Slot = Mutex<Option<PollStart>>;
@@ -128,6 +141,22 @@ struct PollStart {
     began: Instant,
     /// What the thread had allocated before.
     allocated_before: i64,
+    /// What the thread had allocated when it was last added to what the query holds.
+    allocated_when_added: i64,
+}
+
+impl PollStart {
+    fn now(query: Arc<Query>) -> Self {
+        let allocated = heap::allocated_by_this_thread();
+        Self { query, began: Instant::now(), allocated_before: allocated, allocated_when_added: allocated }
+    }
+
+    /// Adds to what the query holds what this poll has allocated since the last addition.
+    fn add_held(&mut self) {
+        let allocated = heap::allocated_by_this_thread();
+        self.query.add_held(allocated - self.allocated_when_added);
+        self.allocated_when_added = allocated;
+    }
 }
 
 /// The slots of all threads that have polled a task.
@@ -152,8 +181,7 @@ struct CurrentPoll {
 impl CurrentPoll {
     fn begin(query: &Arc<Query>) -> Self {
         let slot = SLOT.with(|slot| Arc::clone(slot.get_or_init(new_slot)));
-        let (query, allocated_before) = (Arc::clone(query), heap::allocated_by_this_thread());
-        let outer = locked(&slot).replace(PollStart { query, began: Instant::now(), allocated_before });
+        let outer = locked(&slot).replace(PollStart::now(Arc::clone(query)));
         Self { slot, outer }
     }
 }
@@ -161,9 +189,9 @@ impl CurrentPoll {
 impl Drop for CurrentPoll {
     fn drop(&mut self) {
         let ended = std::mem::replace(&mut *locked(&self.slot), self.outer.take());
-        if let Some(PollStart { query, began, allocated_before }) = ended {
-            query.add_computed(began.elapsed());
-            query.add_held(heap::allocated_by_this_thread() - allocated_before);
+        if let Some(mut poll) = ended {
+            poll.query.add_computed(poll.began.elapsed());
+            poll.add_held();
         }
     }
 }
@@ -171,23 +199,21 @@ impl Drop for CurrentPoll {
 /// Whether the current poll has taken so long, or has allocated so much, that its task should yield. False outside of a
 /// query.
 pub(super) fn is_turn_over() -> bool {
-    let is_over = |poll: &PollStart| {
+    let is_over = |poll: &mut PollStart| {
         poll.began.elapsed() > TURN || heap::allocated_by_this_thread() - poll.allocated_before > BYTES_OF_A_TURN
     };
     in_poll(is_over).unwrap_or(false)
 }
 
-/// Whether the query of the current poll has much memory while the process has more than it may. Other queries may go on:
-/// they need little.
-pub(super) fn has_too_much_memory() -> bool {
-    let Err(NoRoom { limit, .. }) = heap::check_room(0) else { return false };
-    let held = in_poll(|poll| poll.query.held() + heap::allocated_by_this_thread() - poll.allocated_before);
-    held.is_some_and(|held| u64::try_from(held).unwrap_or(0) > limit / PART_WHEN_EXCEEDED)
+/// As [`largest_query::stop_if_exceeded`], during a poll: what it has allocated so far is counted.
+pub(super) fn stop_largest_if_exceeded() {
+    in_poll(PollStart::add_held);
+    largest_query::stop_if_exceeded();
 }
 
 /// Calls a function for the current poll. `None` outside of a query.
-fn in_poll<T>(function: impl FnOnce(&PollStart) -> T) -> Option<T> {
-    SLOT.with(|slot| locked(slot.get()?).as_ref().map(function))
+fn in_poll<T>(function: impl FnOnce(&mut PollStart) -> T) -> Option<T> {
+    SLOT.with(|slot| locked(slot.get()?).as_mut().map(function))
 }
 
 fn new_slot() -> Arc<Slot> {
@@ -257,8 +283,7 @@ mod tests {
     fn a_poll_is_abandoned_if_it_goes_on_after_its_query_has_ended() {
         let queries = Arc::new(Queries::default());
         let query = begin(&queries);
-        let slot =
-            |began: Instant| Slot::new(Some(PollStart { query: Arc::clone(&query), began, allocated_before: 0 }));
+        let slot = |began: Instant| Slot::new(Some(PollStart { began, ..PollStart::now(Arc::clone(&query)) }));
         let Some(long_ago) = Instant::now().checked_sub(2 * ABANDONED_AFTER) else { return };
 
         assert!(!is_abandoned(&slot(long_ago)), "its query goes on, too");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, error_span};
 
@@ -183,11 +183,6 @@ impl Query {
         self.report().stop_reason
     }
 
-    /// Whether it may compute for long.
-    pub fn has_place(&self) -> bool {
-        self.place.is_taken()
-    }
-
     /// Frees its place: it computes no more.
     pub fn leave_place(&self) {
         self.place.leave();
@@ -214,6 +209,16 @@ impl Query {
             biased;
             () = self.cancelled.cancelled() => Err(Cancelled),
             output = work => Ok(output),
+        }
+    }
+
+    /// Waits for `work`, or until the query is cancelled or reaches its timeout: `None` then, and `work` is dropped.
+    pub async fn unless_ended<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.cancelled.cancelled() => None,
+            () = sleep_until(self.deadline()) => None,
+            output = work => Some(output),
         }
     }
 

@@ -42,10 +42,6 @@ impl Place {
         Self { places, taken: OnceCell::new(), permit: Mutex::default() }
     }
 
-    pub(super) fn is_taken(&self) -> bool {
-        self.taken.initialized()
-    }
-
     /// Waits for a place.
     pub(super) fn take(&self) -> impl Future<Output = Result<(), NoPlace>> + Send {
         let Places { free, max_wait } = self.places.clone();

@@ -199,7 +199,7 @@ mod tests {
 
         Arc::clone(&one).take_place().await;
         Arc::clone(&two).take_place().await;
-        assert!(one.has_place() && !two.has_place());
+        assert_eq!(one.stop_reason(), None);
         assert_eq!(two.stop_reason(), Some(StopReason::NoPlace(Duration::from_secs(30))));
         assert!(two.has_ended() && !one.has_ended());
 
@@ -207,6 +207,6 @@ mod tests {
         let waiting = tokio::spawn(Arc::clone(&three).take_place());
         drop(one);
         waiting.await.unwrap();
-        assert!(three.has_place());
+        assert_eq!(three.stop_reason(), None);
     }
 }

@@ -48,6 +48,7 @@ use self::growth::{CONCATENATION, Growth, growth};
 use self::work::{MAX_STEPS, STEPS_OF_A_PIECE, Steps, steps};
 use super::fault::{Fault, to_datafusion};
 use super::limit_fault::LimitFault;
+use super::stopped;
 use crate::heap::Room;
 use crate::query::{self, Limits};
 
@@ -162,7 +163,7 @@ impl Guarded {
 /// [`Fault::Cancelled`]. The client has got its own error already.
 pub(super) fn check_query() -> Result<(), Fault> {
     match query::current() {
-        Some(query) if query.has_ended() => Err(Fault::Cancelled { writes: false }),
+        Some(query) if query.has_ended() => Err(stopped(&query, false)),
         Some(_) | None => Ok(()),
     }
 }
