@@ -36,6 +36,11 @@ async fn a_value_that_is_too_large_is_refused() {
         ("SELECT range(1000000000)", "range would make a value of"),
         ("SELECT unnest(range(100000000))", "range would make a value of"),
         ("SELECT repeat('x', 1000000000)", "raise query.max_value_bytes"),
+        ("SELECT array_length(array_repeat('', 1000000000))", "array_repeat would make a value of"),
+        (
+            "SELECT length(array_to_string(array_repeat(CAST(NULL AS TEXT), 100000), ',', repeat('n', 100000)))",
+            "array_to_string would make a value of",
+        ),
         ("SELECT arrow_cast(NULL, 'FixedSizeBinary(2000000000)')", "a value of this type has 2000000000 bytes"),
         (&deep_type, "a type is nested more than 50 times"),
         ("SELECT array_length([t, t]) FROM (SELECT repeat('x', 60000000) AS t)", "make_array would make a value of 120000000 bytes"),

@@ -16,12 +16,10 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::fault::to_datafusion;
 use super::function_guards::check_query;
-use super::turns::stop_largest_if_exceeded;
 
 /// # Errors
 /// [`Fault::Cancelled`], or why the query was stopped.
 fn check() -> Result<()> {
-    stop_largest_if_exceeded();
     check_query().map_err(to_datafusion)
 }
 

@@ -22,7 +22,7 @@ use datafusion::logical_expr::{
     SetMonotonicity, Signature, StatisticsArgs,
 };
 
-use super::{check_query, has_any_size, max_batch_bytes, max_value_bytes, room};
+use super::{check_query, has_any_size, max_value_bytes, room};
 use crate::engine::fault::{Fault, to_datafusion};
 use crate::engine::limit_fault::LimitFault;
 
@@ -285,7 +285,7 @@ impl BoundedAccumulator {
         self.results += 1;
         self.returned = self.returned.saturating_add(bytes);
         let of_window = if self.is_in_window { self.returned.max(bytes.saturating_mul(self.rows) / 2) } else { 0 };
-        let most = max_batch_bytes();
+        let most = max_value_bytes();
         if of_window > most {
             let rows = usize::try_from(self.rows).unwrap_or(usize::MAX).max(self.results);
             return Err(LimitFault::LargeBatch { function: self.function.clone(), rows, bytes: of_window, most });

@@ -87,6 +87,14 @@ impl Argument<'_> {
         }
     }
 
+    /// The same in `rows` rows together.
+    pub(super) fn total_leaves(&self, rows: u64) -> Option<u64> {
+        match self.0 {
+            ColumnarValue::Array(array) => Some(leaves(array)),
+            ColumnarValue::Scalar(_) => Some(self.leaves(0)?.saturating_mul(rows)),
+        }
+    }
+
     /// The number of items of the list in a row.
     pub(super) fn items(&self, row: usize) -> Option<u64> {
         let (array, row) = match self.0 {

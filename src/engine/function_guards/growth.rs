@@ -214,11 +214,10 @@ fn array_to_string(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
 }
 
 fn array_to_strings(arguments: &[Argument<'_>], rows: u64) -> Option<u64> {
-    let (bytes, delimiter) = (arguments.first()?.total_bytes(rows)?, arguments.get(1)?.constant_text()?);
+    let (list, delimiter) = (arguments.first()?, arguments.get(1)?.constant_text()?);
     let null = arguments.get(2).map_or(Some(""), |null| null.constant_text())?;
-    // An item has at least a bit.
-    let of_items = bytes.saturating_mul(8).saturating_mul((delimiter.len() + null.len()) as u64);
-    Some(of_items.saturating_add(bytes.saturating_mul(8)))
+    let of_items = list.total_leaves(rows)?.saturating_mul((delimiter.len() + null.len()) as u64);
+    Some(of_items.saturating_add(list.total_bytes(rows)?.saturating_mul(8)))
 }
 
 /// `concat_ws(delimiter, …)`

@@ -47,8 +47,10 @@ use self::folding::{MAX_FOLDED_BYTES, is_folding};
 use self::growth::{CONCATENATION, Growth, growth};
 use self::work::{MAX_STEPS, STEPS_OF_A_PIECE, Steps, steps};
 use super::fault::{Fault, to_datafusion};
+use super::largest_query::stop_if_exceeded;
 use super::limit_fault::LimitFault;
 use super::stopped;
+use super::wide_rows::max_batch_bytes;
 use crate::heap::Room;
 use crate::query::{self, Limits};
 
@@ -157,11 +159,13 @@ impl Guarded {
     }
 }
 
-/// Returns an error if the query has ended: then nobody waits for the result.
+/// Returns an error if the query has ended: then nobody waits for the result. The query may end here, because it has the most
+/// memory.
 ///
 /// # Errors
-/// [`Fault::Cancelled`]. The client has got its own error already.
+/// [`Fault::Cancelled`], or why the query was stopped. The client has got its own error already.
 pub(super) fn check_query() -> Result<(), Fault> {
+    stop_if_exceeded();
     match query::current() {
         Some(query) if query.has_ended() => Err(stopped(&query, false)),
         Some(_) | None => Ok(()),
@@ -169,14 +173,8 @@ pub(super) fn check_query() -> Result<(), Fault> {
 }
 
 /// The maximum size of a value, in bytes.
-fn max_value_bytes() -> u64 {
+pub(super) fn max_value_bytes() -> u64 {
     query::current().map_or(Limits::default().max_value_bytes, |query| query.limits().max_value_bytes)
-}
-
-/// The maximum size of the values that one call makes for a batch of rows, in bytes: that of one value. Several batches are
-/// in memory at once, of many queries.
-pub(super) fn max_batch_bytes() -> u64 {
-    max_value_bytes()
 }
 
 /// Whether the result of a function may be larger than its largest argument.
@@ -202,14 +200,14 @@ fn computed_rows(args: &ScalarFunctionArgs) -> usize {
 /// [`LimitFault::LargeValue`], [`LimitFault::LargeBatch`], [`LimitFault::NoMemory`]; [`LimitFault::NotFolded`] while a plan is optimized.
 fn check_size(function: &str, growth: &Growth, args: &ScalarFunctionArgs) -> Result<Option<Room>, LimitFault> {
     let (max_value_bytes, rows) = (max_value_bytes(), computed_rows(args));
+    let max_batch_bytes = max_batch_bytes(args.number_rows);
     let arguments: Vec<Argument<'_>> = args.args.iter().map(Argument).collect();
     if let Some(bytes) = (growth.batch)(&arguments, rows as u64)
         && bytes <= if is_folding() { MAX_FOLDED_BYTES } else { max_value_bytes }
-        && bytes.saturating_mul(repetitions(args, rows)) <= max_value_bytes
+        && bytes.saturating_mul(repetitions(args, rows)) <= max_batch_bytes
     {
         return room(bytes);
     }
-    let max_batch_bytes = max_batch_bytes();
     let mut batch = 0_u64;
     for row in 0..rows {
         let bytes = (growth.row)(&arguments, row).unwrap_or(0);

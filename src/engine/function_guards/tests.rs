@@ -289,7 +289,7 @@ async fn levenshtein_of_long_texts_is_refused() {
     assert_eq!(error.kind(), Kind::ResourceExhausted);
     assert!(error.report().contains("levenshtein would need 1000000000000 steps"), "{}", error.report());
 
-    let many = "SELECT max(levenshtein(repeat('a', value), repeat('b', 100))) FROM generate_series(99, 105)";
+    let many = "SELECT max(levenshtein(repeat('a', value), repeat('b', 100))) FROM generate_series(99, 100)";
     assert_eq!(guarded_value(many).await, value(many).await);
 }
 

@@ -8,10 +8,11 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::{self, StreamExt};
 
-use super::split_lists::{ListColumns, split};
+use super::max_batch_bytes;
+use super::split_lists::{ListColumns, split, unnested_batch_rows};
 use super::width::{widest_row, widest_value};
 use crate::engine::fault::to_datafusion;
-use crate::engine::function_guards::max_batch_bytes;
+use crate::engine::function_guards::max_value_bytes;
 use crate::engine::limit_fault::LimitFault;
 use crate::engine::pass_through::{PassThrough, PassThroughExec};
 use crate::heap;
@@ -19,8 +20,13 @@ use crate::heap;
 /// What is bounded.
 #[derive(Clone, Debug)]
 pub(in crate::engine) enum Bound {
-    /// The bytes of a row: a row that is too wide is an error.
-    Width,
+    /// The bytes of a row: a row that is too wide is an error, unless all rows together are as small as a batch.
+    Width {
+        /// The number of values that may be as long as the longest of the row.
+        copies: usize,
+    },
+    /// The bytes of a row that a join may repeat for each row of a batch.
+    RepeatedWidth,
     /// The rows of a batch: a batch with more is cut.
     Rows,
     /// The memory of all rows: a window keeps them, and DataFusion does not count them.
@@ -63,25 +69,45 @@ impl Bound {
                 heap::check_room(bytes).map_err(|_| to_datafusion(LimitFault::NoMemory))?;
                 Ok(vec![batch])
             }
-            // A sort or a filter above may make a full batch of single rows.
-            Self::Width => {
-                check_width(&batch, batch_rows).map_err(to_datafusion)?;
+            Self::Width { copies } => {
+                check_width(&batch, *copies, batch_rows, passed_on).map_err(to_datafusion)?;
+                Ok(vec![batch])
+            }
+            Self::RepeatedWidth => {
+                let (bytes, most) = (widest_row(&batch) as u64, max_value_bytes() / batch_rows.max(1) as u64);
+                if bytes > most {
+                    return Err(to_datafusion(LimitFault::WideRows { bytes, most }));
+                }
                 Ok(vec![batch])
             }
             Self::Rows => {
                 let starts = (0..batch.num_rows().max(1)).step_by(batch_rows);
                 Ok(starts.map(|start| batch.slice(start, batch_rows.min(batch.num_rows() - start))).collect())
             }
-            Self::Lists(columns) => split(&batch, columns, batch_rows),
+            Self::Lists(columns) => split(&batch, columns, unnested_batch_rows(&batch, columns, batch_rows)),
         }
     }
 }
 
+/// Checks the width of rows. A sort above may make a full batch of rows that come one by one; but no batch is larger than
+/// all rows together.
+///
 /// # Errors
 /// [`LimitFault::WideRows`].
-fn check_width(batch: &RecordBatch, rows: usize) -> Result<(), LimitFault> {
-    let (bytes, most) = (widest_row(batch) as u64, max_batch_bytes() / rows.max(1) as u64);
-    if bytes > most { Err(LimitFault::WideRows { bytes, most }) } else { Ok(()) }
+fn check_width(
+    batch: &RecordBatch,
+    copies: usize,
+    batch_rows: usize,
+    passed_on: &mut PassedOn,
+) -> Result<(), LimitFault> {
+    let bytes = widest_row(batch).max(widest_value(batch).saturating_mul(copies)) as u64;
+    passed_on.rows += batch.num_rows() as u64;
+    passed_on.widest = passed_on.widest.max(bytes);
+    let (rows, most) = (batch_rows.max(1) as u64, max_batch_bytes(batch_rows));
+    if passed_on.widest.saturating_mul(passed_on.rows.min(rows)) > most {
+        return Err(LimitFault::WideRows { bytes: passed_on.widest, most: most / rows });
+    }
+    Ok(())
 }
 
 impl PassThrough for Bound {
@@ -89,7 +115,8 @@ impl PassThrough for Bound {
 
     fn details(&self) -> &'static str {
         match self {
-            Self::Width => "width",
+            Self::Width { .. } => "width",
+            Self::RepeatedWidth => "repeated width",
             Self::Kept => "kept rows",
             Self::Repeated { .. } => "repeated values",
             Self::Rows => "rows",

@@ -5,24 +5,24 @@
 //! of a query:
 //!
 //! ```text
-//!     rows of a batch  x  bytes of its widest row   <=   query.max_value_bytes (64 MiB)
-//!
-//!     rows of a batch         8192       128         1
-//!     bytes of a row         8 KiB   512 KiB    64 MiB
+//!     rows of a batch  x  bytes of its widest row   <=   a quarter of query.max_value_bytes (16 MiB)
+//!                                                        a batch of one row: query.max_value_bytes (64 MiB)
 //! ```
 //!
-//! A query begins with 8,192 rows, or with fewer if its plan contains long constants ([`literals`]). Where rows are made
-//! that can be wide, their width is checked ([`BoundedExec`]). If a row is too wide, the plan starts again with fewer
-//! rows to a batch, unless the client has received rows already ([`restarting`]).
+//! A query begins with 8,192 rows, or with fewer if its plan shows that rows are wide ([`row_bytes`]): it has many columns,
+//! many grouping sets, or long constants. Where rows are made that can be wider, and where they can be repeated, their width
+//! is checked ([`BoundedExec`]). If a row is too wide, the plan starts again with fewer rows to a batch, unless the client has
+//! received rows already ([`restarting`]). A few wide rows, of 16 MiB together, need no smaller batches.
 //!
 //! Sources of rows that ignore the number of rows of a batch are cut into batches that have it.
 //!
 //! `unnest` makes one batch of each batch that it reads, whatever its lists hold. So its lists are cut first, into rows
-//! with parts of the lists.
+//! with parts of the lists; each part has as many items as a batch may have rows.
 
 mod bounded_exec;
-mod literals;
+mod constants;
 mod restarting;
+mod row_bytes;
 mod split_lists;
 mod width;
 
@@ -38,6 +38,7 @@ use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
 use datafusion::physical_plan::memory::LazyMemoryExec;
 use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan};
@@ -45,17 +46,30 @@ use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan};
 use self::bounded_exec::Bound;
 pub(super) use self::bounded_exec::BoundedExec;
 
-pub(super) use self::literals::check_windows;
-use self::literals::{bytes_of_constants, bytes_of_constants_of};
+pub(super) use self::constants::check_windows;
+use self::constants::{bytes_of_constants, bytes_of_constants_of};
 pub(super) use self::restarting::restarting;
+use self::row_bytes::bytes_of_a_row;
 pub(super) use self::width::bytes as bytes_between;
-use super::function_guards::{self, has_any_size};
+use super::function_guards::{self, has_any_size, max_value_bytes};
 
 /// The number of rows of a batch, if no row is wide.
 pub(super) const USUAL_BATCH_ROWS: usize = 8_192;
 
-/// The numbers of rows of a batch, the last one for the widest rows.
-const BATCH_ROWS: [usize; 3] = [USUAL_BATCH_ROWS, 128, 1];
+/// The part of `query.max_value_bytes` that a batch may have: several batches are in memory at once, of many queries.
+const PART_OF_A_BATCH: u64 = 4;
+
+/// The maximum number of bytes of a batch of so many rows.
+pub(super) fn max_batch_bytes(rows: usize) -> u64 {
+    // A single row cannot be cut.
+    if rows > 1 { max_value_bytes() / PART_OF_A_BATCH } else { max_value_bytes() }
+}
+
+/// The number of rows of a batch whose rows have so many bytes.
+fn batch_rows(bytes_of_a_row: u64) -> usize {
+    let rows = max_batch_bytes(USUAL_BATCH_ROWS) / bytes_of_a_row.max(1);
+    usize::try_from(rows).unwrap_or(USUAL_BATCH_ROWS).clamp(1, USUAL_BATCH_ROWS)
+}
 
 /// The optimizer rule that inserts [`BoundedExec`]. It runs after all rules that move operators.
 #[derive(Debug)]
@@ -73,11 +87,11 @@ impl PhysicalOptimizerRule for BoundWideRows {
                 let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
                 return Ok(Transformed::yes(node.replace_children(input, options)?));
             }
-            let node = if is_window(&node) { with_bounded_input(node)? } else { node };
+            let node = with_bounded_input(node)?;
             Ok(if ignores_the_number_of_rows(&node) {
                 Transformed::yes(bounded(node, Bound::Rows))
             } else if makes_long_values(&node)? {
-                Transformed::yes(bounded(node, Bound::Width))
+                Transformed::yes(bounded(node, Bound::Width { copies: 1 }))
             } else {
                 Transformed::no(node)
             })
@@ -94,19 +108,38 @@ impl PhysicalOptimizerRule for BoundWideRows {
     }
 }
 
-/// The window with bounds on the rows that it keeps, and on the values that it repeats.
-fn with_bounded_input(window: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let mut inputs: Vec<_> = window.children().into_iter().cloned().collect();
-    // The other kind of window returns its rows while it reads.
-    if !window.is::<WindowAggExec>() {
-        return Ok(window);
+/// The node with bounds on what it reads: a projection may have many texts that are as long as one that it reads; a join may
+/// repeat a row; a window keeps all rows, and may repeat a value for each of them.
+fn with_bounded_input(node: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let bounds = if let Some(projection) = node.downcast_ref::<ProjectionExec>() {
+        let copies = texts_of_functions(projection)?;
+        if copies > 1 { vec![Bound::Width { copies }] } else { Vec::new() }
+    } else if node.is::<WindowAggExec>() {
+        // The other kind of window returns its rows while it reads.
+        let constants = bytes_of_constants_of(&node)? as u64;
+        let repeated = makes_long_values(&node)?.then_some(Bound::Repeated { constants });
+        [Bound::Kept].into_iter().chain(repeated).collect()
+    } else if node.children().len() > 1 && !node.is::<UnionExec>() {
+        vec![Bound::RepeatedWidth]
+    } else {
+        Vec::new()
+    };
+    if bounds.is_empty() {
+        return Ok(node);
     }
-    inputs = inputs.into_iter().map(|input| bounded(input, Bound::Kept)).collect();
-    if makes_long_values(&window)? {
-        let constants = bytes_of_constants_of(&window)? as u64;
-        inputs = inputs.into_iter().map(|input| bounded(input, Bound::Repeated { constants })).collect();
+    let with_bounds = |input: &&Arc<dyn ExecutionPlan>| bounds.iter().cloned().fold(Arc::clone(input), bounded);
+    let inputs = node.children().iter().map(with_bounds).collect();
+    node.replace_children(inputs, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+}
+
+/// The number of columns that a projection computes by functions, and whose values may have any size.
+fn texts_of_functions(projection: &ProjectionExec) -> Result<usize> {
+    let schema = projection.schema();
+    let mut texts = 0;
+    for (column, field) in projection.expr().iter().zip(schema.fields()) {
+        texts += usize::from(has_any_size(field.data_type()) && calls(&column.expr, |_| true)?);
     }
-    window.replace_children(inputs, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    Ok(texts)
 }
 
 fn bounded(input: Arc<dyn ExecutionPlan>, bound: Bound) -> Arc<dyn ExecutionPlan> {
@@ -115,7 +148,7 @@ fn bounded(input: Arc<dyn ExecutionPlan>, bound: Bound) -> Arc<dyn ExecutionPlan
 
 /// Whether rows of the plan may be wide, or are kept without being counted. If not, the plan stays as it is.
 fn may_have_wide_rows(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
-    if bytes_of_constants(plan)? > 0 {
+    if bytes_of_constants(plan)? > 0 || batch_rows(bytes_of_a_row(plan)? as u64) < USUAL_BATCH_ROWS {
         return Ok(true);
     }
     let keeps_rows = |node: &Arc<dyn ExecutionPlan>| node.is::<UnnestExec>() || node.is::<WindowAggExec>();
@@ -136,15 +169,20 @@ fn makes_long_values(node: &Arc<dyn ExecutionPlan>) -> Result<bool> {
 }
 
 fn calls_a_guarded_function(node: &Arc<dyn ExecutionPlan>) -> Result<bool> {
-    let mut calls = false;
+    let mut found = false;
     node.apply_expressions(&mut |root: &Arc<dyn PhysicalExpr>| {
-        root.apply(|part| {
-            let call = part.downcast_ref::<ScalarFunctionExpr>();
-            calls |= call.is_some_and(|call| function_guards::may_grow(call.fun().name()));
-            Ok(TreeNodeRecursion::Continue)
-        })
+        found |= calls(root, function_guards::may_grow)?;
+        Ok(TreeNodeRecursion::Continue)
     })?;
-    Ok(calls)
+    Ok(found)
+}
+
+/// Whether an expression calls such a function.
+fn calls(expression: &Arc<dyn PhysicalExpr>, is_such: impl Fn(&str) -> bool) -> Result<bool> {
+    expression.exists(|part| {
+        let call = part.downcast_ref::<ScalarFunctionExpr>();
+        Ok(call.is_some_and(|call| is_such(call.fun().name())))
+    })
 }
 
 fn is_window(node: &Arc<dyn ExecutionPlan>) -> bool {

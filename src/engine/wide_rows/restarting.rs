@@ -3,19 +3,23 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
+use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::stream::{self, StreamExt};
 
-use super::literals::bytes_of_constants;
-use super::{BATCH_ROWS, USUAL_BATCH_ROWS};
+use super::batch_rows;
+use super::row_bytes::bytes_of_a_row;
 use crate::engine::fault::{Fault, carried};
-use crate::engine::function_guards::max_batch_bytes;
 use crate::engine::limit_fault::LimitFault;
 use crate::query;
+
+/// How often a plan may start again. The last time, its batches have one row.
+const MAX_RESTARTS: usize = 4;
 
 /// Makes the context of an execution with this number of rows to a batch.
 pub(in crate::engine) trait MakeContext:
@@ -29,8 +33,10 @@ impl<F: Fn(usize) -> Arc<TaskContext> + Send + Sync + 'static> MakeContext for F
 struct Run<C> {
     plan: Arc<dyn ExecutionPlan>,
     context: C,
-    /// The numbers of rows to try if the rows are too wide.
-    fewer_rows: &'static [usize],
+    /// The number of rows of its batches.
+    batch_rows: usize,
+    /// How often it may start again.
+    restarts: usize,
     rows: SendableRecordBatchStream,
     /// Whether a batch was passed on: then the plan cannot start again.
     has_returned: bool,
@@ -42,80 +48,88 @@ pub(in crate::engine) fn restarting(
     context: impl MakeContext,
     may_restart: bool,
 ) -> Result<SendableRecordBatchStream> {
-    let (first, fewer_rows) = first_rows(bytes_of_constants(&plan)?);
-    if first < USUAL_BATCH_ROWS {
-        note_wide_rows();
-    }
-    let rows = execute_stream(Arc::clone(&plan), context(first))?;
+    let batch_rows = batch_rows(bytes_of_a_row(&plan)? as u64);
+    note_wide_rows(batch_rows);
+    let plan = with_batch_rows(plan, batch_rows)?;
+    let rows = execute_stream(Arc::clone(&plan), context(batch_rows))?;
     let schema = rows.schema();
-    let fewer_rows = if may_restart { fewer_rows } else { &[] };
-    let run = Run { plan, context, fewer_rows, rows, has_returned: false };
+    let restarts = if may_restart { MAX_RESTARTS } else { 0 };
+    let run = Run { plan, context, batch_rows, restarts, rows, has_returned: false };
     let rows = stream::unfold(run, |mut run| async move { Some((run.next().await?, run)) });
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
-}
-
-/// The number of rows to begin with, and the smaller ones.
-fn first_rows(bytes_of_constants: usize) -> (usize, &'static [usize]) {
-    let fits = |rows: &usize| bytes_of_constants.saturating_mul(*rows) as u64 <= max_batch_bytes();
-    let first = BATCH_ROWS.iter().position(fits).unwrap_or(BATCH_ROWS.len() - 1);
-    (BATCH_ROWS[first], &BATCH_ROWS[first + 1..])
 }
 
 impl<C: MakeContext> Run<C> {
     async fn next(&mut self) -> Option<Result<RecordBatch>> {
         loop {
             let batch = self.rows.next().await?;
-            match (batch, self.fewer_rows) {
-                (Err(error), [rows, fewer @ ..]) if !self.has_returned && is_too_wide(&error) => {
-                    self.fewer_rows = fewer;
-                    if let Err(error) = self.restart(*rows) {
-                        return Some(Err(error));
-                    }
-                }
-                (batch, _) => {
-                    self.has_returned = true;
-                    return Some(batch);
-                }
+            let fewer_rows = match &batch {
+                Err(error) if !self.has_returned => self.fewer_rows(error),
+                Ok(_) | Err(_) => None,
+            };
+            let Some(rows) = fewer_rows else {
+                self.has_returned = true;
+                return Some(batch);
+            };
+            if let Err(error) = self.restart(rows) {
+                return Some(Err(error));
             }
         }
     }
 
-    fn restart(&mut self, rows: usize) -> Result<()> {
+    /// The number of rows to try after an error. `None` if it is not that of wide rows.
+    fn fewer_rows(&self, error: &DataFusionError) -> Option<usize> {
+        let row = bytes_of_wide_row(error)?;
+        match self.restarts {
+            0 => None,
+            1 => Some(1),
+            // Wider rows may come: the next attempt should be the last.
+            _ => Some(batch_rows(row.saturating_mul(2)).min(self.batch_rows / 2).max(1)),
+        }
+        .filter(|rows| *rows < self.batch_rows)
+    }
+
+    fn restart(&mut self, batch_rows: usize) -> Result<()> {
+        self.restarts -= 1;
+        self.batch_rows = batch_rows;
+        note_wide_rows(batch_rows);
         // Operators keep state between executions, such as the built side of a hash join.
-        note_wide_rows();
-        self.plan = reset_plan_states(Arc::clone(&self.plan))?;
-        self.rows = execute_stream(Arc::clone(&self.plan), (self.context)(rows))?;
+        self.plan = with_batch_rows(reset_plan_states(Arc::clone(&self.plan))?, batch_rows)?;
+        self.rows = execute_stream(Arc::clone(&self.plan), (self.context)(batch_rows))?;
         Ok(())
     }
 }
 
-fn note_wide_rows() {
-    if let Some(query) = query::current() {
+/// The plan with batches of so many rows. Most operators ask the context for the number; a filter has its own.
+fn with_batch_rows(plan: Arc<dyn ExecutionPlan>, batch_rows: usize) -> Result<Arc<dyn ExecutionPlan>> {
+    plan.transform_up(|node| {
+        Ok(match node.downcast_ref::<FilterExec>() {
+            Some(filter) if filter.batch_size() != batch_rows => {
+                Transformed::yes(Arc::new(filter.with_batch_size(batch_rows)?) as _)
+            }
+            Some(_) | None => Transformed::no(node),
+        })
+    })
+    .data()
+}
+
+/// A query with fewer rows to a batch is polled alone.
+const ROWS_OF_WIDE_BATCHES: usize = 128;
+
+fn note_wide_rows(batch_rows: usize) {
+    if let Some(query) = query::current()
+        && batch_rows < ROWS_OF_WIDE_BATCHES
+    {
         query.set_wide_rows();
     }
 }
 
-/// Whether smaller batches may help.
-fn is_too_wide(error: &DataFusionError) -> bool {
-    let fault = carried(error.find_root());
-    let fault = fault.as_ref().and_then(|error| error.downcast_ref::<Fault>());
-    matches!(fault, Some(Fault::Limit(LimitFault::WideRows { .. } | LimitFault::LargeBatch { .. })))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_constants_begin_with_fewer_rows() {
-        let (mebibyte, fewer) = (1 << 20, |bytes| first_rows(bytes).0);
-
-        assert_eq!(fewer(0), 8_192);
-        assert_eq!(fewer(8 << 10), 8_192);
-        assert_eq!(fewer((8 << 10) + 1), 128);
-        assert_eq!(fewer(mebibyte / 2), 128);
-        assert_eq!(fewer(64 * mebibyte), 1);
-        assert_eq!(fewer(usize::MAX), 1);
-        assert_eq!(first_rows(0).1, [128, 1]);
+/// The size of a row, in bytes, if an error says that rows are too wide: then smaller batches may help.
+fn bytes_of_wide_row(error: &DataFusionError) -> Option<u64> {
+    let fault = carried(error.find_root())?;
+    match fault.downcast_ref::<Fault>()? {
+        Fault::Limit(LimitFault::WideRows { bytes, .. }) => Some(*bytes),
+        Fault::Limit(LimitFault::LargeBatch { rows, bytes, .. }) => Some(bytes / (*rows).max(1) as u64),
+        _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! How wide the rows of a batch are, in bytes.
 
 use arrow::array::{Array, AsArray, OffsetSizeTrait, RecordBatch};
-use arrow::datatypes::{ArrowNativeType, DataType};
+use arrow::datatypes::DataType;
 
 /// An upper bound on the size of the widest row: the widest value of each column, added up.
 pub(super) fn widest_row(batch: &RecordBatch) -> usize {
@@ -13,7 +13,8 @@ pub(super) fn widest_value(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(|column| widest_of(&**column)).max().unwrap_or(0)
 }
 
-fn widest_of(array: &dyn Array) -> usize {
+/// The size of the widest value.
+pub(super) fn widest_of(array: &dyn Array) -> usize {
     match array.data_type() {
         DataType::Utf8 => widest_text(array.as_string::<i32>().value_offsets()),
         DataType::LargeUtf8 => widest_text(array.as_string::<i64>().value_offsets()),
@@ -30,7 +31,7 @@ fn widest_text<O: OffsetSizeTrait>(offsets: &[O]) -> usize {
     offsets.windows(2).map(|ends| ends[1].as_usize() - ends[0].as_usize()).max().unwrap_or(0)
 }
 
-/// The size of the values from `start` to `end`.
+/// The size of the values from `start` to `end`, with their offsets: an empty text in a list has a size, too.
 pub(in crate::engine) fn bytes(array: &dyn Array, start: usize, end: usize) -> usize {
     let rows = end - start;
     match array.data_type() {
@@ -38,26 +39,19 @@ pub(in crate::engine) fn bytes(array: &dyn Array, start: usize, end: usize) -> u
         DataType::LargeUtf8 => between(array.as_string::<i64>().value_offsets(), start, end),
         DataType::Binary => between(array.as_binary::<i32>().value_offsets(), start, end),
         DataType::LargeBinary => between(array.as_binary::<i64>().value_offsets(), start, end),
-        DataType::Utf8View => {
-            array.as_string_view().lengths().skip(start).take(rows).map(|length| length as usize).sum()
-        }
-        DataType::BinaryView => {
-            array.as_binary_view().lengths().skip(start).take(rows).map(|length| length as usize).sum()
-        }
+        DataType::Utf8View => bytes_of_views(array.as_string_view().lengths().skip(start).take(rows)),
+        DataType::BinaryView => bytes_of_views(array.as_binary_view().lengths().skip(start).take(rows)),
         DataType::List(_) => {
             let list = array.as_list::<i32>();
-            let offsets = list.value_offsets();
-            bytes(&**list.values(), offsets[start].as_usize(), offsets[end].as_usize())
+            bytes_of_items(&**list.values(), list.value_offsets(), start, end)
         }
         DataType::LargeList(_) => {
             let list = array.as_list::<i64>();
-            let offsets = list.value_offsets();
-            bytes(&**list.values(), offsets[start].as_usize(), offsets[end].as_usize())
+            bytes_of_items(&**list.values(), list.value_offsets(), start, end)
         }
         DataType::Map(..) => {
             let map = array.as_map();
-            let offsets = map.value_offsets();
-            bytes(map.entries(), offsets[start].as_usize(), offsets[end].as_usize())
+            bytes_of_items(map.entries(), map.value_offsets(), start, end)
         }
         DataType::Struct(_) => array.as_struct().columns().iter().map(|column| bytes(&**column, start, end)).sum(),
         other => match other.primitive_width() {
@@ -67,8 +61,19 @@ pub(in crate::engine) fn bytes(array: &dyn Array, start: usize, end: usize) -> u
     }
 }
 
+/// The size of texts and of their offsets.
 fn between<O: OffsetSizeTrait>(offsets: &[O], start: usize, end: usize) -> usize {
-    offsets[end].as_usize() - offsets[start].as_usize()
+    offsets[end].as_usize() - offsets[start].as_usize() + (end - start) * size_of::<O>()
+}
+
+/// The size of texts and of their views.
+fn bytes_of_views(lengths: impl Iterator<Item = u32>) -> usize {
+    lengths.map(|length| length as usize + size_of::<u128>()).sum()
+}
+
+/// The size of the items of lists, and of the lists' offsets.
+fn bytes_of_items<O: OffsetSizeTrait>(items: &dyn Array, offsets: &[O], start: usize, end: usize) -> usize {
+    bytes(items, offsets[start].as_usize(), offsets[end].as_usize()) + (end - start) * size_of::<O>()
 }
 
 #[cfg(test)]
@@ -102,8 +107,8 @@ mod tests {
         assert_eq!(widest(Arc::clone(&texts)), 4);
         assert_eq!(widest(texts.slice(0, 2)), 1, "a slice has only its own rows");
         assert_eq!(widest(numbers), 8);
-        assert_eq!(widest(Arc::new(lists.slice(1, 2))), 20);
-        assert_eq!(widest(Arc::new(both)), 12);
+        assert_eq!(widest(Arc::new(lists.slice(1, 2))), 5 * 4 + 4);
+        assert_eq!(widest(Arc::new(both)), 4 + 4 + 8);
         assert_eq!(widest(texts.slice(0, 0)), 0);
     }
 
@@ -113,6 +118,6 @@ mod tests {
         lists.append_value([Some("one"), Some("three")]);
         lists.append_value([Some("seventeen")]);
 
-        assert_eq!(widest(Arc::new(lists.finish())), 9);
+        assert_eq!(widest(Arc::new(lists.finish())), "onethree".len() + 2 * 4 + 4);
     }
 }

@@ -11,9 +11,8 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::USUAL_BATCH_ROWS;
+use super::{USUAL_BATCH_ROWS, max_batch_bytes};
 use crate::engine::fault::to_datafusion;
-use crate::engine::function_guards::max_batch_bytes;
 use crate::engine::limit_fault::LimitFault;
 
 /// Constants that are smaller do not count.
@@ -45,7 +44,7 @@ pub(super) fn bytes_of_constants_of(node: &Arc<dyn ExecutionPlan>) -> Result<usi
 /// Refuses a window with a long constant, such as the default of `lag`: it may repeat it for each row, and its physical
 /// plan does not show it.
 pub(in crate::engine) fn check_windows(plan: &LogicalPlan) -> Result<()> {
-    let most = max_batch_bytes() / USUAL_BATCH_ROWS as u64;
+    let most = max_batch_bytes(USUAL_BATCH_ROWS) / USUAL_BATCH_ROWS as u64;
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::Window(window) = node {
             for call in &window.window_expr {

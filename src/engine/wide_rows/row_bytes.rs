@@ -1,0 +1,39 @@
+//! The bytes of a row, as far as a plan shows them.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::Result;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
+
+use super::constants::bytes_of_constants_of;
+
+/// The size of a group's entry in a hash table, without its keys and values, in bytes.
+const BYTES_OF_AN_ENTRY: usize = 32;
+
+/// The size of a key or a value of a group, in bytes: of a short one.
+const BYTES_OF_A_VALUE: usize = 16;
+
+/// The size of a row in the operator that needs most for it, in bytes.
+pub(super) fn bytes_of_a_row(plan: &Arc<dyn ExecutionPlan>) -> Result<usize> {
+    let mut most = 0;
+    plan.apply(|node| {
+        most = most.max(bytes_of_constants_of(node)? + bytes_of_columns(node) + bytes_of_groups(node));
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(most)
+}
+
+/// The size of the columns whose values have a fixed size, in bytes.
+fn bytes_of_columns(node: &Arc<dyn ExecutionPlan>) -> usize {
+    node.schema().fields().iter().filter_map(|field| field.data_type().primitive_width()).sum()
+}
+
+/// The size of the groups of a row, in bytes: a row is in one group of each grouping set.
+fn bytes_of_groups(node: &Arc<dyn ExecutionPlan>) -> usize {
+    let Some(aggregate) = node.downcast_ref::<AggregateExec>() else { return 0 };
+    let keys = aggregate.group_expr();
+    let values = keys.expr().len() + aggregate.aggr_expr().len();
+    keys.groups().len().saturating_mul(values * BYTES_OF_A_VALUE + BYTES_OF_AN_ENTRY)
+}
