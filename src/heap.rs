@@ -9,7 +9,7 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 /// An allocator that counts the bytes that `A` has allocated.
 #[derive(Debug)]
@@ -18,6 +18,9 @@ pub struct Counting<A>(pub A);
 /// The allocated bytes of all threads, except for what each thread has not added yet.
 static ALLOCATED: AtomicI64 = AtomicI64::new(0);
 
+/// The highest value of [`ALLOCATED`] since [`has_freed_much`].
+static HIGHEST: AtomicI64 = AtomicI64::new(0);
+
 /// The maximum of [`ALLOCATED`].
 static LIMIT: AtomicU64 = AtomicU64::new(u64::MAX);
 
@@ -25,26 +28,97 @@ static LIMIT: AtomicU64 = AtomicU64::new(u64::MAX);
 /// threads wait for each other.
 const PENDING_BYTES: i64 = 64 << 10;
 
+/// The maximum number of threads whose bytes are counted by themselves. Others have no number.
+const MAX_THREADS: usize = 256;
+
+/// What each numbered thread has allocated, less what it has freed, except for what it has not added yet.
+static OF_THREADS: [AtomicI64; MAX_THREADS] = [const { AtomicI64::new(0) }; MAX_THREADS];
+
+/// The number of threads that have a number.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
 thread_local! {
     // Constants without destructors: the allocator may be called while a thread starts or ends.
     static PENDING: Cell<i64> = const { Cell::new(0) };
-    static OF_THREAD: Cell<i64> = const { Cell::new(0) };
+    static NUMBER: Cell<usize> = const { Cell::new(MAX_THREADS) };
+    /// What the thread has allocated and freed since it gave memory back.
+    static TURNOVER: Cell<u64> = const { Cell::new(0) };
+    /// [`REQUESTS`] when the thread gave memory back.
+    static ANSWERED: Cell<u64> = const { Cell::new(0) };
 }
 
 fn count(bytes: i64) {
-    OF_THREAD.set(OF_THREAD.get().wrapping_add(bytes));
     let pending = PENDING.get() + bytes;
     if pending.abs() < PENDING_BYTES {
         PENDING.set(pending);
     } else {
         PENDING.set(0);
-        ALLOCATED.fetch_add(pending, Ordering::Relaxed);
+        add(pending);
+    }
+}
+
+fn add(bytes: i64) {
+    TURNOVER.set(TURNOVER.get().saturating_add(bytes.unsigned_abs()));
+    let allocated = ALLOCATED.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    HIGHEST.fetch_max(allocated, Ordering::Relaxed);
+    if let Some(of_thread) = OF_THREADS.get(NUMBER.get()) {
+        of_thread.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
 /// Adds what the current thread has not added yet. Called when a thread ends: what it has not added would be lost.
 pub fn end_of_thread() {
-    ALLOCATED.fetch_add(PENDING.replace(0), Ordering::Relaxed);
+    add(PENDING.replace(0));
+}
+
+/// So much is kept for the next query.
+const KEPT_BYTES: u64 = 16 << 20;
+
+/// How often all threads were asked to give memory back.
+static REQUESTS: AtomicU64 = AtomicU64::new(0);
+
+/// Gives memory back to the system that the current thread has freed, if that may be much. Called when a thread has nothing
+/// to do: it keeps pages of its own, which no other thread can give back.
+pub fn give_back() {
+    let requests = REQUESTS.load(Ordering::Relaxed);
+    if TURNOVER.get() > KEPT_BYTES || ANSWERED.get() < requests {
+        TURNOVER.set(0);
+        ANSWERED.set(requests);
+        // SAFETY: it has no preconditions.
+        unsafe { libmimalloc_sys::mi_collect(true) };
+    }
+}
+
+/// Whether much was freed since the last call that returned true.
+pub fn has_freed_much() -> bool {
+    let (allocated, highest) = (ALLOCATED.load(Ordering::Relaxed), HIGHEST.load(Ordering::Relaxed));
+    let has_freed = u64::try_from(highest - allocated).is_ok_and(|freed| freed > KEPT_BYTES);
+    has_freed && HIGHEST.compare_exchange(highest, allocated, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+}
+
+/// Asks all threads to give memory back when they have nothing to do.
+pub fn ask_to_give_back() {
+    REQUESTS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A thread whose allocations are counted by themselves, too.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadCount(usize);
+
+impl ThreadCount {
+    /// That of the current thread.
+    pub fn of_this_thread() -> Self {
+        if NUMBER.get() == MAX_THREADS {
+            NUMBER.set(THREADS.fetch_add(1, Ordering::Relaxed).min(MAX_THREADS));
+        }
+        Self(NUMBER.get())
+    }
+
+    /// The bytes that the thread has allocated so far, less those that it has freed. For differences. It lacks up to 64 KiB
+    /// that the thread has not added yet, and all of them if there are too many threads.
+    pub fn bytes(self) -> i64 {
+        OF_THREADS.get(self.0).map_or(0, |bytes| bytes.load(Ordering::Relaxed))
+    }
 }
 
 /// An allocation is at most `isize::MAX` bytes.
@@ -91,11 +165,6 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
 /// The number of bytes that are allocated now. 0 if the program does not count.
 pub fn allocated() -> u64 {
     u64::try_from(ALLOCATED.load(Ordering::Relaxed)).unwrap_or(0)
-}
-
-/// The bytes that the current thread has allocated so far, less those that it has freed. For differences.
-pub fn allocated_by_this_thread() -> i64 {
-    OF_THREAD.get()
 }
 
 /// Allows `bytes` more than are allocated now.
@@ -157,22 +226,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_allocated_is_counted_until_it_is_freed() {
-        let (counting, before) = (Counting(System), allocated_by_this_thread());
-        let layout = Layout::from_size_align(1_000, 8).unwrap();
-        let grown = Layout::from_size_align(3_000, 8).unwrap();
+    fn what_a_thread_has_allocated_is_counted_until_it_is_freed() {
+        let (counting, thread) = (Counting(System), ThreadCount::of_this_thread());
+        let before = thread.bytes();
+        let layout = Layout::from_size_align(1 << 20, 8).unwrap();
+        let grown = Layout::from_size_align(3 << 20, 8).unwrap();
 
         // SAFETY: the layouts are those of the memory, and it is freed once.
         unsafe {
             let memory = counting.alloc(layout);
-            assert_eq!(allocated_by_this_thread() - before, 1_000);
+            assert_eq!((thread.bytes() - before) >> 20, 1);
             let memory = counting.realloc(memory, layout, grown.size());
-            assert_eq!(allocated_by_this_thread() - before, 3_000);
+            assert_eq!((thread.bytes() - before) >> 20, 3);
             counting.dealloc(memory, grown);
             counting.dealloc(counting.alloc_zeroed(layout), layout);
         }
 
-        assert_eq!(allocated_by_this_thread(), before);
+        assert_eq!(thread.bytes() - before, 0);
     }
 
     #[test]

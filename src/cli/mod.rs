@@ -88,7 +88,12 @@ pub fn with_commented_sql(arguments: impl IntoIterator<Item = OsString>) -> impl
 pub fn main() -> ExitCode {
     let arguments = Cli::parse_from(with_commented_sql(std::env::args_os()));
     let mut console = Console::of_process();
-    let runtime = match Builder::new_multi_thread().enable_all().on_thread_stop(heap::end_of_thread).build() {
+    let runtime = match Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_park(heap::give_back)
+        .on_thread_stop(heap::end_of_thread)
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error::Error::Runtime(error).into(), &mut console).into(),
     };

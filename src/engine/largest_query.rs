@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::debug;
 
+use super::turns::current_polls;
 use crate::heap::{self, NoRoom};
 use crate::query::{Query, StopReason};
 
@@ -33,8 +34,8 @@ pub(super) fn begin_task(query: &Arc<Query>) {
     queries().entry(key(query)).or_insert_with(|| (Arc::clone(query), 0)).1 += 1;
 }
 
-/// A task of a query has ended, and what it held has been freed.
-pub(super) fn end_task(query: &Arc<Query>) {
+/// A task of a query has ended, and what it held has been freed. Returns whether no other query has tasks.
+pub(super) fn end_task(query: &Arc<Query>) -> bool {
     let mut queries = queries();
     if let Some((_, tasks)) = queries.get_mut(&key(query)) {
         *tasks -= 1;
@@ -42,26 +43,36 @@ pub(super) fn end_task(query: &Arc<Query>) {
             queries.remove(&key(query));
         }
     }
+    queries.is_empty()
 }
 
 /// Stops the query with the most memory if the process has more than it may.
 pub(super) fn stop_if_exceeded() {
-    if let Err(exceeded) = heap::check_room(0) {
-        let queries = queries();
-        if let Some(query) = to_be_stopped(queries.values().map(|(query, _)| query), exceeded) {
-            debug!(query = %query.id(), held = query.held(), allocated = exceeded.allocated, "stopped: no memory");
-            query.stop(StopReason::NoMemory);
-        }
+    let Err(exceeded) = heap::check_room(0) else { return };
+    let polls = current_polls();
+    let queries = queries();
+    let holders = queries.values().map(|(query, _)| (query, query.held() + allocated_in(&polls, query)));
+    if let Some((query, held)) = to_be_stopped(holders, exceeded) {
+        debug!(query = %query.id(), held, allocated = exceeded.allocated, "stopped: no memory");
+        query.stop(StopReason::NoMemory);
     }
 }
 
-/// The query to be stopped. `None` if those that are stopped already will free enough.
-fn to_be_stopped<'a>(queries: impl Iterator<Item = &'a Arc<Query>>, exceeded: NoRoom) -> Option<&'a Arc<Query>> {
-    let (stopped, running): (Vec<_>, Vec<_>) = queries.partition(|query| query.is_cancelled());
-    let to_be_freed: i64 = stopped.iter().map(|query| query.held().max(0)).sum();
+/// What the polls have allocated for a query.
+fn allocated_in(polls: &[(Arc<Query>, i64)], query: &Arc<Query>) -> i64 {
+    polls.iter().filter(|(of, _)| Arc::ptr_eq(of, query)).map(|(_, bytes)| bytes).sum()
+}
+
+/// The query to be stopped, of queries with what they hold. `None` if those that are stopped already will free enough.
+fn to_be_stopped<'a>(
+    queries: impl Iterator<Item = (&'a Arc<Query>, i64)>,
+    exceeded: NoRoom,
+) -> Option<(&'a Arc<Query>, i64)> {
+    let (stopped, running): (Vec<_>, Vec<_>) = queries.partition(|(query, _)| query.is_cancelled());
+    let to_be_freed: i64 = stopped.iter().map(|(_, held)| (*held).max(0)).sum();
     let left = exceeded.allocated.saturating_sub(to_be_freed.unsigned_abs());
-    let largest = running.into_iter().max_by_key(|query| query.held())?;
-    (left > exceeded.limit && largest.held() > SMALL).then_some(largest)
+    let largest = running.into_iter().max_by_key(|(_, held)| *held)?;
+    (left > exceeded.limit && largest.1 > SMALL).then_some(largest)
 }
 
 #[cfg(test)]
@@ -87,10 +98,10 @@ mod tests {
     fn the_largest_query_is_stopped_and_the_next_only_if_that_frees_too_little() {
         let queries = holding([10, 40, 20]);
         let stop = |exceeded| {
-            let query = to_be_stopped(queries.iter().map(|query| &**query), exceeded);
-            query.map(|query| {
+            let query = to_be_stopped(queries.iter().map(|query| (&**query, query.held())), exceeded);
+            query.map(|(query, held)| {
                 query.stop(StopReason::NoMemory);
-                query.held() >> 20
+                held >> 20
             })
         };
 
@@ -105,7 +116,7 @@ mod tests {
     fn a_small_query_is_not_stopped() {
         let queries = holding([1, 2]);
 
-        assert!(to_be_stopped(queries.iter().map(|query| &**query), mebibytes(200, 100)).is_none());
+        assert!(to_be_stopped(queries.iter().map(|query| (&**query, query.held())), mebibytes(200, 100)).is_none());
     }
 
     #[test]

@@ -24,6 +24,7 @@ use std::ops::Deref;
 use std::panic::resume_unwind;
 use std::sync::{Arc, LazyLock};
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::runtime::{Builder, Runtime};
@@ -43,6 +44,9 @@ const STACK_BYTES: usize = 64 << 20;
 /// ended.
 const SPARE_THREADS: usize = 8;
 
+/// The maximum number of threads that read and write the files of operators that spill. Each has a stack of the same size.
+const BLOCKING_THREADS: usize = 4;
+
 /// The number of polls that may go on after their query has ended, before new queries are rejected.
 const MAX_ABANDONED_POLLS: usize = SPARE_THREADS / 2;
 
@@ -61,13 +65,31 @@ static PLAN_RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let mut builder = Builder::new_multi_thread();
     let plans = builder
         .worker_threads(cores() + SPARE_THREADS)
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
+        .on_thread_park(heap::give_back)
         .on_thread_stop(heap::end_of_thread)
         .thread_name("plans")
         .thread_stack_size(STACK_BYTES)
         .build();
     plans.expect("a system that cannot start a thread cannot run a query")
 });
+
+/// How long after the last query memory is given back: another query may need it again, and its last results are still sent.
+const GIVE_BACK_AFTER: Duration = Duration::from_secs(2);
+
+/// Lets all threads give back the memory that they have freed. A thread that has nothing to do does not notice that other
+/// threads have freed its memory, so all are woken.
+pub(super) fn give_memory_back() {
+    PLAN_RUNTIME.spawn(async {
+        tokio::time::sleep(GIVE_BACK_AFTER).await;
+        heap::ask_to_give_back();
+        for _ in 0..cores() + SPARE_THREADS {
+            // While a thread sleeps, another one takes the next task. Plans may block these threads, too.
+            PLAN_RUNTIME.spawn(async { std::thread::sleep(Duration::from_millis(1)) });
+        }
+    });
+}
 
 /// A task on the plan runtime. Dropping the handle aborts the task at its next await.
 pub(super) struct PlanTask<T>(AbortOnDropHandle<T>);

@@ -30,8 +30,8 @@ use futures::future::{BoxFuture, FutureExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::largest_query;
-use super::plan_threads::cores;
-use crate::heap;
+use super::plan_threads::{self, cores};
+use crate::heap::{self, ThreadCount};
 use crate::query::Query;
 
 /// The time that a query may compute before it has to wait for its turns.
@@ -113,7 +113,13 @@ impl<T> Future for Turns<T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         largest_query::stop_if_exceeded();
         // Held until the poll ends.
-        let _turn = if self.needs_a_turn() { ready!(self.poll_turn(context)) } else { None };
+        let _turn = if self.needs_a_turn() {
+            ready!(self.poll_turn(context))
+        } else {
+            // Freed memory may end the need. A future that stays in the queue would get a permit, and keep it from the others.
+            self.waiting = None;
+            None
+        };
         let Self { query, work, .. } = &mut *self;
         let _poll = CurrentPoll::begin(query);
         let work = work.as_mut().expect("it is dropped last");
@@ -128,7 +134,10 @@ impl<T> Drop for Turns<T> {
             let _poll = CurrentPoll::begin(&self.query);
             self.work = None;
         }
-        largest_query::end_task(&self.query);
+        let is_last = largest_query::end_task(&self.query);
+        if is_last && heap::has_freed_much() {
+            plan_threads::give_memory_back();
+        }
     }
 }
 
@@ -139,23 +148,20 @@ type Slot = Mutex<Option<PollStart>>;
 struct PollStart {
     query: Arc<Query>,
     began: Instant,
+    thread: ThreadCount,
     /// What the thread had allocated before.
     allocated_before: i64,
-    /// What the thread had allocated when it was last added to what the query holds.
-    allocated_when_added: i64,
 }
 
 impl PollStart {
     fn now(query: Arc<Query>) -> Self {
-        let allocated = heap::allocated_by_this_thread();
-        Self { query, began: Instant::now(), allocated_before: allocated, allocated_when_added: allocated }
+        let thread = ThreadCount::of_this_thread();
+        Self { query, began: Instant::now(), thread, allocated_before: thread.bytes() }
     }
 
-    /// Adds to what the query holds what this poll has allocated since the last addition.
-    fn add_held(&mut self) {
-        let allocated = heap::allocated_by_this_thread();
-        self.query.add_held(allocated - self.allocated_when_added);
-        self.allocated_when_added = allocated;
+    /// The bytes that were allocated since then, less those that were freed.
+    fn allocated(&self) -> i64 {
+        self.thread.bytes() - self.allocated_before
     }
 }
 
@@ -189,9 +195,9 @@ impl CurrentPoll {
 impl Drop for CurrentPoll {
     fn drop(&mut self) {
         let ended = std::mem::replace(&mut *locked(&self.slot), self.outer.take());
-        if let Some(mut poll) = ended {
+        if let Some(poll) = ended {
             poll.query.add_computed(poll.began.elapsed());
-            poll.add_held();
+            poll.query.add_held(poll.allocated());
         }
     }
 }
@@ -199,21 +205,14 @@ impl Drop for CurrentPoll {
 /// Whether the current poll has taken so long, or has allocated so much, that its task should yield. False outside of a
 /// query.
 pub(super) fn is_turn_over() -> bool {
-    let is_over = |poll: &mut PollStart| {
-        poll.began.elapsed() > TURN || heap::allocated_by_this_thread() - poll.allocated_before > BYTES_OF_A_TURN
-    };
-    in_poll(is_over).unwrap_or(false)
+    let is_over = |poll: &PollStart| poll.began.elapsed() > TURN || poll.allocated() > BYTES_OF_A_TURN;
+    SLOT.with(|slot| locked(slot.get()?).as_ref().map(is_over)).unwrap_or(false)
 }
 
-/// As [`largest_query::stop_if_exceeded`], during a poll: what it has allocated so far is counted.
-pub(super) fn stop_largest_if_exceeded() {
-    in_poll(PollStart::add_held);
-    largest_query::stop_if_exceeded();
-}
-
-/// Calls a function for the current poll. `None` outside of a query.
-fn in_poll<T>(function: impl FnOnce(&mut PollStart) -> T) -> Option<T> {
-    SLOT.with(|slot| locked(slot.get()?).as_mut().map(function))
+/// The queries of the polls that go on, with what each poll has allocated so far, in bytes.
+pub(super) fn current_polls() -> Vec<(Arc<Query>, i64)> {
+    let allocated = |slot: &Arc<Slot>| locked(slot).as_ref().map(|poll| (Arc::clone(&poll.query), poll.allocated()));
+    locked(&SLOTS).iter().filter_map(allocated).collect()
 }
 
 fn new_slot() -> Arc<Slot> {
@@ -237,7 +236,7 @@ mod tests {
 
     use super::*;
     use crate::engine::plan_threads::PlanTask;
-    use crate::query::{Limits, Principal, Queries, Registered};
+    use crate::query::{Limits, Principal, Queries, QueryCaps, Registered};
 
     fn begin(queries: &Arc<Queries>) -> Registered {
         queries.begin(Principal::local(), "SELECT 1", Limits::default()).unwrap()
@@ -266,6 +265,24 @@ mod tests {
         for task in busy {
             task.join().await;
         }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_needs_no_turn_any_more_leaves_the_queue() {
+        let caps = QueryCaps { long: 1, ..QueryCaps::default() };
+        let queries = Arc::new(Queries::new(caps));
+        let (long, query) = (begin(&queries), begin(&queries));
+        Arc::clone(&long).take_place().await;
+        let held = 2 * BYTES_WITHOUT_A_TURN;
+        let mut task = Turns::new(Arc::clone(&query), async { 7 }.boxed());
+
+        query.add_held(held);
+        assert!(futures::poll!(&mut task).is_pending());
+        assert!(task.waiting.is_some());
+        query.add_held(-held);
+
+        assert_eq!(futures::poll!(&mut task), Poll::Ready(7));
+        assert!(task.waiting.is_none());
     }
 
     #[tokio::test]

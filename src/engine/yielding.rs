@@ -5,8 +5,8 @@
 //! nor the query's time limit had an effect. And an operator that makes many batches of one does not poll its leaf at
 //! all: `SELECT count(*) FROM range(1, 100000000) CROSS JOIN range(1, 100000)` computed for minutes.
 //!
-//! So [`YieldExec`] is above every leaf and above every operator that multiplies rows or cuts batches. It yields if the current poll has
-//! taken long.
+//! So [`YieldExec`] is above every leaf, and above every operator that multiplies rows, cuts batches or gets them from other
+//! tasks. It yields if the current poll has taken long or has allocated much.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -16,7 +16,10 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
@@ -53,14 +56,19 @@ impl PhysicalOptimizerRule for YieldInTime {
     }
 }
 
-/// Whether an operator may return batches without polling an input. DataFusion has made the leaves yield that wait for
-/// requests.
+/// Whether an operator may return batches without polling an input: it has read them before, or another task has. DataFusion
+/// has made the leaves yield that wait for requests.
 fn returns_more_than_it_polls(node: &Arc<dyn ExecutionPlan>) -> bool {
     match node.children().len() {
         0 => !table::waits_for_requests(node),
-        1 => node.is::<UnnestExec>() || node.is::<BoundedExec>(),
+        1 => node.is::<UnnestExec>() || node.is::<BoundedExec>() || is_exchange(node),
         _ => true,
     }
+}
+
+/// Whether an operator returns batches that other tasks have made.
+fn is_exchange(node: &Arc<dyn ExecutionPlan>) -> bool {
+    node.is::<RepartitionExec>() || node.is::<CoalescePartitionsExec>() || node.is::<SortPreservingMergeExec>()
 }
 
 /// Yields if the current poll has taken long.
