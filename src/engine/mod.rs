@@ -55,7 +55,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{BoxStream, StreamExt};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 pub use fault::Fault;
 use fault::from_datafusion;
@@ -424,11 +424,14 @@ impl Engine {
     }
 }
 
-/// The error of a query that was stopped.
+/// The error of a query that was stopped, or that has reached its timeout. For an EXEC it says that what was sent is not undone,
+/// whatever the reason: the other errors suggest to try again.
 fn stopped(query: &Query, writes: bool) -> Fault {
     match query.stop_reason() {
+        Some(_) if writes => Fault::Cancelled { writes },
         Some(StopReason::NoPlace(waited)) => LimitFault::NoPlace { waited }.into(),
         Some(StopReason::NoMemory) => LimitFault::NoMemory.into(),
+        None if Instant::now() >= query.deadline() => Fault::Timeout(query.limits().timeout),
         Some(StopReason::Cancelled) | None => Fault::Cancelled { writes },
     }
 }

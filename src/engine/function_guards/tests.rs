@@ -1,6 +1,7 @@
 //! Tests of the guarded functions, in a session with DataFusion's functions alone.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::Field;
@@ -12,7 +13,7 @@ use super::*;
 use crate::engine::fault::from_datafusion;
 use crate::engine::spawned_tasks::follow_tasks;
 use crate::error::{Error, Kind};
-use crate::query::{Principal, Queries};
+use crate::query::{Principal, Queries, Query, StopReason};
 
 const MOST: u64 = 1_000;
 
@@ -332,4 +333,17 @@ async fn a_function_is_not_called_for_a_query_that_has_ended() {
     let error = Arc::clone(&query).scope(rows(&guarded(), sql)).await.unwrap_err();
 
     assert_eq!(from_datafusion(error).kind(), Kind::Cancelled);
+}
+
+#[test]
+fn a_function_returns_why_its_query_has_ended() {
+    let queries = Arc::new(Queries::default());
+    let late = Limits { timeout: Duration::ZERO, ..Limits::default() };
+    let [late, stopped] =
+        [late, Limits::default()].map(|limits| queries.begin(Principal::local(), "SELECT 1", limits).unwrap());
+    let error = |query: &Arc<Query>| Arc::clone(query).in_scope(check_query).unwrap_err();
+
+    assert!(matches!(error(&late), Fault::Timeout(Duration::ZERO)));
+    stopped.stop(StopReason::NoMemory);
+    assert!(matches!(error(&stopped), Fault::Limit(LimitFault::NoMemory)));
 }
