@@ -10,6 +10,7 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// An allocator that counts the bytes that `A` has allocated.
 #[derive(Debug)]
@@ -17,6 +18,9 @@ pub struct Counting<A>(pub A);
 
 /// The allocated bytes of all threads, except for what each thread has not added yet.
 static ALLOCATED: AtomicI64 = AtomicI64::new(0);
+
+/// What is about to be allocated: see [`Room`].
+static TAKEN: AtomicI64 = AtomicI64::new(0);
 
 /// The highest value of [`ALLOCATED`] since [`has_freed_much`].
 static HIGHEST: AtomicI64 = AtomicI64::new(0);
@@ -41,8 +45,10 @@ thread_local! {
     // Constants without destructors: the allocator may be called while a thread starts or ends.
     static PENDING: Cell<i64> = const { Cell::new(0) };
     static NUMBER: Cell<usize> = const { Cell::new(MAX_THREADS) };
-    /// What the thread has allocated and freed since it gave memory back.
+    /// What the thread has allocated and freed in large parts since it gave memory back.
     static TURNOVER: Cell<u64> = const { Cell::new(0) };
+    /// When the thread gave memory back.
+    static GAVE_BACK: Cell<Option<Instant>> = const { Cell::new(None) };
     /// [`REQUESTS`] when the thread gave memory back.
     static ANSWERED: Cell<u64> = const { Cell::new(0) };
 }
@@ -74,6 +80,9 @@ pub fn end_of_thread() {
 /// So much is kept for the next query.
 const KEPT_BYTES: u64 = 16 << 20;
 
+/// A thread does not give memory back more often: the system has to clear each page that is used again.
+const BETWEEN_GIVING_BACK: Duration = Duration::from_secs(1);
+
 /// How often all threads were asked to give memory back.
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
@@ -81,9 +90,11 @@ static REQUESTS: AtomicU64 = AtomicU64::new(0);
 /// to do: it keeps pages of its own, which no other thread can give back.
 pub fn give_back() {
     let requests = REQUESTS.load(Ordering::Relaxed);
-    if TURNOVER.get() > KEPT_BYTES || ANSWERED.get() < requests {
+    let is_due = || GAVE_BACK.get().is_none_or(|last| last.elapsed() > BETWEEN_GIVING_BACK);
+    if ANSWERED.get() < requests || TURNOVER.get() > KEPT_BYTES && is_due() {
         TURNOVER.set(0);
         ANSWERED.set(requests);
+        GAVE_BACK.set(Some(Instant::now()));
         // SAFETY: it has no preconditions.
         unsafe { libmimalloc_sys::mi_collect(true) };
     }
@@ -181,7 +192,8 @@ pub struct NoRoom {
     pub limit: u64,
 }
 
-/// Room for an allocation that is about to be made. Without it, many threads could find the same room.
+/// Room for an allocation that is about to be made. Without it, many threads could find the same room. Until it is dropped, what
+/// was allocated in it counts twice.
 #[derive(Debug)]
 pub struct Room(i64);
 
@@ -193,7 +205,7 @@ impl Room {
     pub fn take(bytes: u64) -> Result<Self, NoRoom> {
         // No limit is above this, and the sum does not overflow.
         let room = Self(i64::try_from(bytes).unwrap_or(i64::MAX / 2).min(i64::MAX / 2));
-        ALLOCATED.fetch_add(room.0, Ordering::Relaxed);
+        TAKEN.fetch_add(room.0, Ordering::Relaxed);
         // Dropped if there is none.
         check_room(0).map(|()| room)
     }
@@ -201,7 +213,7 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        ALLOCATED.fetch_sub(self.0, Ordering::Relaxed);
+        TAKEN.fetch_sub(self.0, Ordering::Relaxed);
     }
 }
 
@@ -210,8 +222,18 @@ impl Drop for Room {
 /// # Errors
 /// [`NoRoom`].
 pub fn check_room(bytes: u64) -> Result<(), NoRoom> {
-    let (allocated, limit) = (allocated(), LIMIT.load(Ordering::Relaxed));
+    let taken = u64::try_from(TAKEN.load(Ordering::Relaxed)).unwrap_or(0);
+    let (allocated, limit) = (allocated().saturating_add(taken), LIMIT.load(Ordering::Relaxed));
     if allocated.saturating_add(bytes) > limit { Err(NoRoom { allocated, limit }) } else { Ok(()) }
+}
+
+/// Checks whether the process has allocated more than it may.
+///
+/// # Errors
+/// [`NoRoom`].
+pub fn check_limit() -> Result<(), NoRoom> {
+    let (allocated, limit) = (allocated(), LIMIT.load(Ordering::Relaxed));
+    if allocated > limit { Err(NoRoom { allocated, limit }) } else { Ok(()) }
 }
 
 /// Whether more than half of what may be allocated is allocated.

@@ -115,6 +115,37 @@ async fn a_long_text_can_be_joined_with_many_rows() {
 }
 
 #[tokio::test]
+async fn a_long_text_of_values_can_be_joined_with_many_rows() {
+    assert_rows(
+        "SELECT max(length(a)) AS m, count(*) AS n \
+         FROM (VALUES (repeat('x', 200000)), ('b')) t(a) CROSS JOIN generate_series(1, 10000)",
+        json!([{"m": 200_000, "n": 20_000}]),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn many_long_texts_of_a_row_are_computed_in_small_batches() {
+    let columns: Vec<String> = (1..=60).map(|at| format!("upper(left(t, {})) AS c{at}", 8_000 + at)).collect();
+    let sql = format!(
+        "SELECT count(DISTINCT c1) AS n, max(length(c60)) AS m FROM (SELECT {} \
+         FROM (SELECT repeat('x', 8000) || value AS t FROM generate_series(1, 9000)))",
+        columns.join(", ")
+    );
+
+    assert_rows(&sql, json!([{"n": 9, "m": 8_004}])).await;
+}
+
+#[tokio::test]
+async fn the_items_of_a_long_list_can_be_made_long() {
+    assert_rows(
+        "SELECT max(length(repeat('x', 30000000 + CAST(n % 2 AS INT)))) AS m FROM (SELECT unnest(range(0, 5)) AS n)",
+        json!([{"m": 30_000_001}]),
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_long_list_is_unnested_in_parts() {
     assert_rows(
         "SELECT count(*) AS n, sum(x) AS s, min(length(t)) AS l, count(y) AS c \

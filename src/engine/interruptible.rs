@@ -18,7 +18,7 @@ use super::fault::to_datafusion;
 use super::function_guards::check_query;
 
 /// # Errors
-/// [`Fault::Cancelled`], or why the query was stopped.
+/// Why the query has ended.
 fn check() -> Result<()> {
     check_query().map_err(to_datafusion)
 }

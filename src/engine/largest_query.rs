@@ -48,14 +48,18 @@ pub(super) fn end_task(query: &Arc<Query>) -> bool {
 
 /// Stops the query with the most memory if the process has more than it may.
 pub(super) fn stop_if_exceeded() {
-    let Err(exceeded) = heap::check_room(0) else { return };
+    let Err(exceeded) = heap::check_limit() else { return };
+    let Some((query, held)) = largest(exceeded) else { return };
+    debug!(query = %query.id(), held, allocated = exceeded.allocated, "stopped: no memory");
+    query.stop(StopReason::NoMemory);
+}
+
+/// The query to be stopped, and what it holds.
+fn largest(exceeded: NoRoom) -> Option<(Arc<Query>, i64)> {
     let polls = current_polls();
     let queries = queries();
     let holders = queries.values().map(|(query, _)| (query, query.held() + allocated_in(&polls, query)));
-    if let Some((query, held)) = to_be_stopped(holders, exceeded) {
-        debug!(query = %query.id(), held, allocated = exceeded.allocated, "stopped: no memory");
-        query.stop(StopReason::NoMemory);
-    }
+    to_be_stopped(holders, exceeded).map(|(query, held)| (Arc::clone(query), held))
 }
 
 /// What the polls have allocated for a query.

@@ -30,6 +30,18 @@ pub enum LimitFault {
         /// The limit: a multiple of `query.max_value_bytes`.
         most: u64,
     },
+    /// A function whose results for all rows that it needs at once would be too large: smaller batches do not help.
+    #[error("{function} would make {rows} values of together {bytes} bytes; the limit is {most}")]
+    LargeResult {
+        /// The function.
+        function: String,
+        /// The number of rows.
+        rows: usize,
+        /// The size of the values.
+        bytes: u64,
+        /// The limit.
+        most: u64,
+    },
     /// A type whose values are large even if they are NULL.
     #[error("a value of this type has {bytes} bytes; the limit is {most}")]
     LargeType {
@@ -122,6 +134,7 @@ impl Failure for LimitFault {
             | Self::NoDiskSpace
             | Self::LargeValue { .. }
             | Self::LargeBatch { .. }
+            | Self::LargeResult { .. }
             | Self::LargeType { .. }
             | Self::DeepType { .. }
             | Self::LargeCondition { .. }
@@ -134,7 +147,9 @@ impl Failure for LimitFault {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::LargeValue { .. } | Self::LargeBatch { .. } => "raise query.max_value_bytes".into(),
+            Self::LargeValue { .. } | Self::LargeBatch { .. } | Self::LargeResult { .. } => {
+                "raise query.max_value_bytes".into()
+            }
             Self::LargeType { .. } => "use a type of variable size: Binary, List".into(),
             Self::DeepType { .. } => "nest it less deeply".into(),
             Self::LargeCondition { .. } => "compute the column with fewer nested queries".into(),

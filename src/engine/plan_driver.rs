@@ -29,6 +29,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::fault::{Fault, from_datafusion};
 use super::plan_threads::PlanTask;
+use super::wide_rows::batch_bytes;
 use super::wide_rows::restarting;
 use super::{stopped, wire_types};
 use crate::error::Result;
@@ -165,7 +166,7 @@ async fn produce_batches(
     while requests.recv().await.is_some() {
         let batch = plan.next().await;
         if let Some(Ok(batch)) = &batch {
-            query.add_held(-i64::try_from(batch.get_array_memory_size()).unwrap_or(i64::MAX));
+            query.add_held(-i64::try_from(batch_bytes(batch)).unwrap_or(i64::MAX));
         }
         let ended = batch.is_none();
         if batches.send(batch).is_err() || ended {

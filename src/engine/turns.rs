@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, FutureExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
 
 use super::largest_query;
 use super::plan_threads::{self, cores};
@@ -43,6 +44,9 @@ const BYTES_WITHOUT_A_TURN: i64 = 16 << 20;
 
 /// The same while the process has more than half of what it may: two hundred queries must not have 16 MiB each.
 const BYTES_WITHOUT_A_TURN_IF_SCARCE: i64 = 2 << 20;
+
+/// How often a query that waits only because memory is scarce checks whether it still is.
+const BETWEEN_CHECKS: Duration = Duration::from_millis(100);
 
 /// A poll ends after this time, at the next batch of a plan.
 const TURN: Duration = Duration::from_millis(50);
@@ -69,18 +73,36 @@ pub(super) struct Turns<T> {
     waiting: Option<BoxFuture<'static, Turn>>,
 }
 
-/// Held during a poll. `None` if the query has ended.
+/// Held during a poll. `None` if the query has ended, or may need no turn any more.
 type Turn = Option<OwnedSemaphorePermit>;
 
 /// Waits for the turn of a query that computes for long, or for the end of the query.
 async fn wait_for_turn(query: Arc<Query>) -> Turn {
     let turn = async {
         Arc::clone(&query).take_place().await;
-        let turns = if query.has_wide_rows() || heap::check_room(0).is_err() { &SINGLE_TURN } else { &TURNS };
+        let turns = if query.has_wide_rows() || heap::check_limit().is_err() { &SINGLE_TURN } else { &TURNS };
         // The semaphores are never closed.
         Arc::clone(turns).acquire_owned().await.ok()
     };
+    // Others may free memory, and then this query need not wait any more.
+    let until_checked = async {
+        match needs_a_turn_anyway(&query) {
+            true => std::future::pending().await,
+            false => sleep(BETWEEN_CHECKS).await,
+        }
+    };
+    let turn = async {
+        tokio::select! {
+            turn = turn => turn,
+            () = until_checked => None,
+        }
+    };
     query.unless_ended(turn).await.flatten()
+}
+
+/// Whether the query needs a turn however much memory there is.
+fn needs_a_turn_anyway(query: &Query) -> bool {
+    query.has_wide_rows() || query.held() > BYTES_WITHOUT_A_TURN || query.computed() > WITHOUT_A_TURN
 }
 
 impl<T> Turns<T> {
@@ -89,14 +111,11 @@ impl<T> Turns<T> {
         Self { query, work: Some(work), waiting: None }
     }
 
-    /// Whether the query has computed for long, or has much memory. A query that was stopped needs none to be dropped.
+    /// Whether the query has computed for long, or has much memory. A query that has ended needs none to be dropped.
     fn needs_a_turn(&self) -> bool {
         let query = &self.query;
-        if query.is_cancelled() {
-            return false;
-        }
-        let bytes = if heap::is_scarce() { BYTES_WITHOUT_A_TURN_IF_SCARCE } else { BYTES_WITHOUT_A_TURN };
-        query.has_wide_rows() || query.held() > bytes || query.computed() > WITHOUT_A_TURN
+        let is_large = || heap::is_scarce() && query.held() > BYTES_WITHOUT_A_TURN_IF_SCARCE;
+        !query.has_ended() && (needs_a_turn_anyway(query) || is_large())
     }
 
     fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
@@ -113,13 +132,12 @@ impl<T> Future for Turns<T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         largest_query::stop_if_exceeded();
         // Held until the poll ends.
-        let _turn = if self.needs_a_turn() {
-            ready!(self.poll_turn(context))
-        } else {
-            // Freed memory may end the need. A future that stays in the queue would get a permit, and keep it from the others.
-            self.waiting = None;
-            None
-        };
+        let mut turn = None;
+        while turn.is_none() && self.needs_a_turn() {
+            turn = ready!(self.poll_turn(context));
+        }
+        // Freed memory may end the need. A future that stays in the queue would get a permit, and keep it from the others.
+        self.waiting = None;
         let Self { query, work, .. } = &mut *self;
         let _poll = CurrentPoll::begin(query);
         let work = work.as_mut().expect("it is dropped last");

@@ -280,7 +280,7 @@ impl BoundedAccumulator {
     /// Checks the size of one more result. A window over the whole partition has one result, which it repeats for each row.
     ///
     /// # Errors
-    /// [`LimitFault::LargeBatch`], [`LimitFault::NoMemory`].
+    /// [`LimitFault::LargeResult`], [`LimitFault::NoMemory`].
     fn check_result(&mut self, bytes: u64) -> Result<(), LimitFault> {
         self.results += 1;
         self.returned = self.returned.saturating_add(bytes);
@@ -288,7 +288,7 @@ impl BoundedAccumulator {
         let most = max_value_bytes();
         if of_window > most {
             let rows = usize::try_from(self.rows).unwrap_or(usize::MAX).max(self.results);
-            return Err(LimitFault::LargeBatch { function: self.function.clone(), rows, bytes: of_window, most });
+            return Err(LimitFault::LargeResult { function: self.function.clone(), rows, bytes: of_window, most });
         }
         room(bytes).map(drop)
     }

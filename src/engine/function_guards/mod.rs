@@ -163,7 +163,7 @@ impl Guarded {
 /// memory.
 ///
 /// # Errors
-/// [`Fault::Cancelled`], or why the query was stopped. The client has got its own error already.
+/// Why the query has ended.
 pub(super) fn check_query() -> Result<(), Fault> {
     stop_if_exceeded();
     match query::current() {

@@ -9,8 +9,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::{self, StreamExt};
 
 use super::max_batch_bytes;
-use super::split_lists::{ListColumns, split, unnested_batch_rows};
-use super::width::{widest_row, widest_value};
+use super::split_lists::{ListColumns, split};
+use super::width::{batch_bytes, widest_row, widest_value};
 use crate::engine::fault::to_datafusion;
 use crate::engine::function_guards::max_value_bytes;
 use crate::engine::limit_fault::LimitFault;
@@ -54,38 +54,37 @@ struct PassedOn {
 /// A window makes one batch of all that it has read, and so needs twice the memory of its rows for a moment.
 const COPIES_OF_A_WINDOW: usize = 2;
 
+/// Batches that are made when they are read.
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
+
 impl Bound {
     /// The rows of a batch in bounded batches. `batch_rows` is the number of rows of the query's batches.
-    fn apply(&self, batch: RecordBatch, batch_rows: usize, passed_on: &mut PassedOn) -> Result<Vec<RecordBatch>> {
+    fn apply(&self, batch: RecordBatch, batch_rows: usize, passed_on: &mut PassedOn) -> Result<Batches> {
         match self {
-            Self::Kept => {
-                passed_on.kept.try_grow(COPIES_OF_A_WINDOW * batch.get_array_memory_size())?;
-                Ok(vec![batch])
-            }
+            Self::Kept => passed_on.kept.try_grow(COPIES_OF_A_WINDOW * batch_bytes(&batch))?,
             Self::Repeated { constants } => {
                 passed_on.rows += batch.num_rows() as u64;
                 passed_on.widest = passed_on.widest.max(widest_value(&batch) as u64).max(*constants);
                 let bytes = passed_on.rows.saturating_mul(passed_on.widest);
                 heap::check_room(bytes).map_err(|_| to_datafusion(LimitFault::NoMemory))?;
-                Ok(vec![batch])
             }
             Self::Width { copies } => {
                 check_width(&batch, *copies, batch_rows, passed_on).map_err(to_datafusion)?;
-                Ok(vec![batch])
             }
             Self::RepeatedWidth => {
                 let (bytes, most) = (widest_row(&batch) as u64, max_value_bytes() / batch_rows.max(1) as u64);
                 if bytes > most {
                     return Err(to_datafusion(LimitFault::WideRows { bytes, most }));
                 }
-                Ok(vec![batch])
             }
             Self::Rows => {
                 let starts = (0..batch.num_rows().max(1)).step_by(batch_rows);
-                Ok(starts.map(|start| batch.slice(start, batch_rows.min(batch.num_rows() - start))).collect())
+                let slices = starts.map(move |start| batch.slice(start, batch_rows.min(batch.num_rows() - start)));
+                return Ok(Box::new(slices.map(Ok)));
             }
-            Self::Lists(columns) => split(&batch, columns, unnested_batch_rows(&batch, columns, batch_rows)),
+            Self::Lists(columns) => return split(batch, columns),
         }
+        Ok(Box::new(std::iter::once(Ok(batch))))
     }
 }
 
@@ -129,11 +128,8 @@ impl PassThrough for Bound {
         let kept = MemoryConsumer::new("window").register(context.memory_pool());
         let mut passed_on = PassedOn { rows: 0, widest: 0, kept };
         let bounded = input.flat_map(move |batch| {
-            let batches = match batch.and_then(|batch| bound.apply(batch, batch_rows, &mut passed_on)) {
-                Ok(batches) => batches.into_iter().map(Ok).collect(),
-                Err(error) => vec![Err(error)],
-            };
-            stream::iter(batches)
+            let batches = batch.and_then(|batch| bound.apply(batch, batch_rows, &mut passed_on));
+            stream::iter(batches.unwrap_or_else(|error| Box::new(std::iter::once(Err(error)))))
         });
         Box::pin(RecordBatchStreamAdapter::new(schema, bounded))
     }

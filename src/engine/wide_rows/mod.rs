@@ -16,7 +16,7 @@
 //!
 //! Sources of rows that ignore the number of rows of a batch are cut into batches that have it.
 //!
-//! `unnest` makes one batch of each batch that it reads, whatever its lists hold. So its lists are cut first, into rows
+//! `unnest` unnests a whole batch before it cuts the result, whatever the lists hold. So the lists are cut first, into rows
 //! with parts of the lists; each part has as many items as a batch may have rows.
 
 mod bounded_exec;
@@ -36,9 +36,11 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
+use datafusion::physical_plan::joins::{
+    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PiecewiseMergeJoinExec, SortMergeJoinExec, SymmetricHashJoinExec,
+};
 use datafusion::physical_plan::memory::LazyMemoryExec;
 use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan};
@@ -50,7 +52,7 @@ pub(super) use self::constants::check_windows;
 use self::constants::{bytes_of_constants, bytes_of_constants_of};
 pub(super) use self::restarting::restarting;
 use self::row_bytes::bytes_of_a_row;
-pub(super) use self::width::bytes as bytes_between;
+pub(super) use self::width::{batch_bytes, bytes as bytes_between};
 use super::function_guards::{self, has_any_size, max_value_bytes};
 
 /// The number of rows of a batch, if no row is wide.
@@ -119,7 +121,7 @@ fn with_bounded_input(node: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionP
         let constants = bytes_of_constants_of(&node)? as u64;
         let repeated = makes_long_values(&node)?.then_some(Bound::Repeated { constants });
         [Bound::Kept].into_iter().chain(repeated).collect()
-    } else if node.children().len() > 1 && !node.is::<UnionExec>() {
+    } else if is_join(&node) {
         vec![Bound::RepeatedWidth]
     } else {
         Vec::new()
@@ -183,6 +185,16 @@ fn calls(expression: &Arc<dyn PhysicalExpr>, is_such: impl Fn(&str) -> bool) -> 
         let call = part.downcast_ref::<ScalarFunctionExpr>();
         Ok(call.is_some_and(|call| is_such(call.fun().name())))
     })
+}
+
+/// Whether an operator repeats rows of one input for rows of the other.
+fn is_join(node: &Arc<dyn ExecutionPlan>) -> bool {
+    node.is::<HashJoinExec>()
+        || node.is::<NestedLoopJoinExec>()
+        || node.is::<CrossJoinExec>()
+        || node.is::<SortMergeJoinExec>()
+        || node.is::<SymmetricHashJoinExec>()
+        || node.is::<PiecewiseMergeJoinExec>()
 }
 
 fn is_window(node: &Arc<dyn ExecutionPlan>) -> bool {

@@ -38,7 +38,7 @@ struct Run<C> {
     /// How often it may start again.
     restarts: usize,
     rows: SendableRecordBatchStream,
-    /// Whether a batch was passed on: then the plan cannot start again.
+    /// Whether rows were passed on: then the plan cannot start again.
     has_returned: bool,
 }
 
@@ -68,7 +68,7 @@ impl<C: MakeContext> Run<C> {
                 Ok(_) | Err(_) => None,
             };
             let Some(rows) = fewer_rows else {
-                self.has_returned = true;
+                self.has_returned |= !matches!(&batch, Ok(batch) if batch.num_rows() == 0);
                 return Some(batch);
             };
             if let Err(error) = self.restart(rows) {

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 
 use super::constants::bytes_of_constants_of;
+use super::width::widest_row;
 
 /// The size of a group's entry in a hash table, without its keys and values, in bytes.
 const BYTES_OF_AN_ENTRY: usize = 32;
@@ -19,10 +22,19 @@ const BYTES_OF_A_VALUE: usize = 16;
 pub(super) fn bytes_of_a_row(plan: &Arc<dyn ExecutionPlan>) -> Result<usize> {
     let mut most = 0;
     plan.apply(|node| {
-        most = most.max(bytes_of_constants_of(node)? + bytes_of_columns(node) + bytes_of_groups(node));
+        let bytes = bytes_of_constants_of(node)? + bytes_of_columns(node) + bytes_of_groups(node);
+        most = most.max(bytes).max(bytes_of_values(node));
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(most)
+}
+
+/// The size of the widest row of VALUES, in bytes: they are computed while the plan is made.
+fn bytes_of_values(node: &Arc<dyn ExecutionPlan>) -> usize {
+    let source =
+        node.downcast_ref::<DataSourceExec>().and_then(|scan| scan.data_source().downcast_ref::<MemorySourceConfig>());
+    let batches = source.map(|values| values.partitions()).into_iter().flatten().flatten();
+    batches.map(widest_row).max().unwrap_or(0)
 }
 
 /// The size of the columns whose values have a fixed size, in bytes.

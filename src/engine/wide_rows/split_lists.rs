@@ -18,7 +18,7 @@ use arrow::datatypes::{ArrowNativeType, DataType};
 use datafusion::error::Result;
 use datafusion::physical_plan::unnest::UnnestExec;
 
-use super::width::{widest_of, widest_row};
+use super::width::widest_of;
 use super::{batch_rows, max_batch_bytes};
 use crate::engine::fault::to_datafusion;
 use crate::engine::limit_fault::LimitFault;
@@ -26,9 +26,8 @@ use crate::engine::limit_fault::LimitFault;
 /// The columns that `unnest` makes rows of, and whether their lists can be cut.
 #[derive(Clone, Debug)]
 pub(in crate::engine) struct ListColumns {
-    columns: Vec<usize>,
-    /// How deep the deepest list is unnested.
-    depth: usize,
+    /// The columns, each with how deep its lists are unnested.
+    columns: Vec<(usize, usize)>,
     /// Not if a list of lists is unnested twice: each of its inner lists is one place.
     can_be_cut: bool,
 }
@@ -41,104 +40,144 @@ pub(super) fn columns(unnest: &UnnestExec) -> ListColumns {
         let data_type = schema.field(list.index_in_input_schema).data_type();
         list.depth == 1 && matches!(data_type, DataType::List(_) | DataType::LargeList(_))
     });
-    ListColumns {
-        columns: lists.iter().map(|list| list.index_in_input_schema).collect(),
-        depth: lists.iter().map(|list| list.depth).max().unwrap_or(1),
-        can_be_cut,
+    ListColumns { columns: lists.iter().map(|list| (list.index_in_input_schema, list.depth)).collect(), can_be_cut }
+}
+
+impl ListColumns {
+    fn indices(&self) -> impl Iterator<Item = usize> {
+        self.columns.iter().map(|(column, _)| *column)
+    }
+
+    /// The size of an unnested row, in bytes: of the columns that are repeated, and of an item of each list.
+    fn bytes_of_a_row(&self, batch: &RecordBatch) -> usize {
+        let others = (0..batch.num_columns()).filter(|column| !self.indices().any(|list| list == *column));
+        let of_others: usize = others.map(|column| widest_of(&**batch.column(column))).sum();
+        let of_items = self.columns.iter().map(|(column, depth)| widest_item(&**batch.column(*column), *depth));
+        of_others + of_items.sum::<usize>()
+    }
+
+    /// The number of rows that `unnest` makes of a row, at most. Lists side by side make as many rows as the longest has
+    /// items. If their depths differ, each item of the deeper ones may be repeated for each item of the others.
+    fn unnested_rows(&self, batch: &RecordBatch, row: usize) -> usize {
+        let mut rows =
+            self.columns.iter().map(|(column, depth)| items(&batch.column(*column).slice(row, 1), *depth).max(1));
+        let is_same_depth = self.columns.windows(2).all(|pair| pair[0].1 == pair[1].1);
+        match is_same_depth {
+            true => rows.max().unwrap_or(1),
+            false => rows.try_fold(1, usize::checked_mul).unwrap_or(usize::MAX),
+        }
     }
 }
 
-/// The number of rows that a batch may unnest to: as many as there is room for. The unnested rows are not as wide as the rows
-/// with the lists, for which the query may have small batches. With single rows to a batch they stay single: a function above
-/// may have needed that.
-pub(super) fn unnested_batch_rows(batch: &RecordBatch, lists: &ListColumns, query_batch_rows: usize) -> usize {
-    if query_batch_rows == 1 {
-        return 1;
-    }
-    let is_list = |column: &usize| lists.columns.contains(column);
-    let others: Vec<usize> = (0..batch.num_columns()).filter(|column| !is_list(column)).collect();
-    let bytes_of_others: usize = others.iter().map(|column| widest_of(&**batch.column(*column))).sum();
-    let bytes_of_items: usize = lists.columns.iter().map(|column| widest_item(&**batch.column(*column))).sum();
-    batch_rows((bytes_of_others + bytes_of_items) as u64)
+/// Rows of a batch that are unnested together.
+enum Part {
+    Rows {
+        start: usize,
+        count: usize,
+    },
+    /// A row whose lists are cut.
+    Cut {
+        row: usize,
+        length: usize,
+    },
 }
 
-/// The size of the widest item of all lists of an array, in bytes.
-fn widest_item(lists: &dyn Array) -> usize {
-    match lists.data_type() {
-        DataType::List(_) => widest_of(&*items_of(lists.as_list::<i32>()).1),
-        DataType::LargeList(_) => widest_of(&*items_of(lists.as_list::<i64>()).1),
-        DataType::FixedSizeList(..) => widest_of(&**lists.as_fixed_size_list().values()),
-        _ => widest_of(lists),
-    }
-}
-
-/// The same rows in batches that unnest to at most `most` rows each, or have one row.
+/// The same rows in batches of which each unnests to as many rows as there is room for, or has one row. The batches are made
+/// one by one: a list may be cut into millions.
 ///
 /// # Errors
-/// [`LimitFault::LargeBatch`] if the lists of one row make too many, and cannot be cut.
-pub(super) fn split(batch: &RecordBatch, lists: &ListColumns, most: usize) -> Result<Vec<RecordBatch>> {
-    let lengths: Vec<usize> = (0..batch.num_rows()).map(|row| unnested_rows(batch, lists, row)).collect();
-    if lengths.iter().sum::<usize>() <= most {
-        return Ok(vec![batch.clone()]);
-    }
-    let (mut batches, mut start, mut rows) = (Vec::new(), 0, 0);
-    for (row, length) in lengths.into_iter().enumerate() {
-        if rows + length > most && row > start {
-            batches.push(batch.slice(start, row - start));
+/// [`LimitFault::LargeResult`] if the lists of one row make too many, and cannot be cut.
+pub(super) fn split(
+    batch: RecordBatch,
+    lists: &ListColumns,
+) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>> + Send>> {
+    let most = batch_rows(lists.bytes_of_a_row(&batch) as u64);
+    let lengths: Vec<usize> = (0..batch.num_rows()).map(|row| lists.unnested_rows(&batch, row)).collect();
+    let parts = parts(&batch, lists, &lengths, most).map_err(to_datafusion)?;
+    let columns: Vec<usize> = lists.indices().collect();
+    Ok(Box::new(parts.into_iter().flat_map(move |part| -> Box<dyn Iterator<Item = Result<RecordBatch>> + Send> {
+        match part {
+            Part::Rows { start, count } => Box::new(std::iter::once(Ok(batch.slice(start, count)))),
+            Part::Cut { row, length } => {
+                let (row, columns) = (batch.slice(row, 1), columns.clone());
+                Box::new((0..length).step_by(most).map(move |from| cut(&row, &columns, from, most)))
+            }
+        }
+    })))
+}
+
+/// The parts of a batch whose rows unnest to these numbers of rows.
+///
+/// # Errors
+/// [`LimitFault::LargeResult`].
+fn parts(batch: &RecordBatch, lists: &ListColumns, lengths: &[usize], most: usize) -> Result<Vec<Part>, LimitFault> {
+    let (mut parts, mut start, mut rows) = (Vec::new(), 0, 0_usize);
+    for (row, length) in lengths.iter().copied().enumerate() {
+        if rows.saturating_add(length) > most && row > start {
+            parts.push(Part::Rows { start, count: row - start });
             (start, rows) = (row, 0);
         }
         if length > most && lists.can_be_cut {
-            for from in (0..length).step_by(most) {
-                batches.push(part(&batch.slice(row, 1), &lists.columns, from, most)?);
-            }
+            parts.push(Part::Cut { row, length });
             (start, rows) = (row + 1, 0);
         } else {
             if length > most {
-                check_uncut(&batch.slice(row, 1), length).map_err(to_datafusion)?;
+                check_uncut(&batch.slice(row, 1), lists, length)?;
             }
-            rows += length;
+            rows = rows.saturating_add(length);
         }
     }
-    if start < batch.num_rows() {
-        batches.push(batch.slice(start, batch.num_rows() - start));
+    if start < batch.num_rows() || batch.num_rows() == 0 {
+        parts.push(Part::Rows { start, count: batch.num_rows() - start });
     }
-    Ok(batches)
+    Ok(parts)
 }
 
 /// # Errors
-/// [`LimitFault::LargeBatch`].
-fn check_uncut(row: &RecordBatch, length: usize) -> Result<(), LimitFault> {
-    let bytes = (widest_row(row) as u64).saturating_mul(length as u64);
-    let most = max_batch_bytes(length);
+/// [`LimitFault::LargeResult`].
+fn check_uncut(row: &RecordBatch, lists: &ListColumns, length: usize) -> Result<(), LimitFault> {
+    let bytes = (lists.bytes_of_a_row(row) as u64).saturating_mul(length as u64);
+    let most = max_batch_bytes(1);
     if bytes > most {
-        return Err(LimitFault::LargeBatch { function: "unnest".to_owned(), rows: length, bytes, most });
+        return Err(LimitFault::LargeResult { function: "unnest".to_owned(), rows: length, bytes, most });
     }
     Ok(())
 }
 
-/// The number of rows that `unnest` makes of a row, at most.
-fn unnested_rows(batch: &RecordBatch, lists: &ListColumns, row: usize) -> usize {
-    let rows = |column: &usize| items(&batch.column(*column).slice(row, 1), lists.depth);
-    lists.columns.iter().map(rows).max().unwrap_or(1).max(1)
+/// The size of the widest item of all lists of an array, down to this depth, in bytes.
+fn widest_item(lists: &dyn Array, depth: usize) -> usize {
+    match values(lists) {
+        Some((_, values)) if depth > 1 => widest_item(&*values, depth - 1),
+        Some((_, values)) => widest_of(&*values),
+        None => widest_of(lists),
+    }
 }
 
-/// The number of items of all lists of an array, and of the lists in them up to this depth.
+/// The number of items of all lists of an array, and of the lists in them down to this depth.
 fn items(lists: &dyn Array, depth: usize) -> usize {
-    let (length, values) = match lists.data_type() {
-        DataType::List(_) => items_of(lists.as_list::<i32>()),
-        DataType::LargeList(_) => items_of(lists.as_list::<i64>()),
+    match values(lists) {
+        // An empty list in a list may be a row, too.
+        Some((length, values)) if depth > 1 => items(&*values, depth - 1).saturating_add(length),
+        Some((length, _)) => length,
+        None => lists.len(),
+    }
+}
+
+/// The number of items of all lists of an array that are not NULL, and all items. `None` if they are no lists.
+fn values(lists: &dyn Array) -> Option<(usize, ArrayRef)> {
+    match lists.data_type() {
+        DataType::List(_) => Some(values_of(lists.as_list::<i32>())),
+        DataType::LargeList(_) => Some(values_of(lists.as_list::<i64>())),
         DataType::FixedSizeList(..) => {
             let list = lists.as_fixed_size_list();
-            ((list.len() - list.null_count()) * list.value_length().as_usize(), Arc::clone(list.values()))
+            let items = (list.len() - list.null_count()) * list.value_length().as_usize();
+            Some((items, Arc::clone(list.values())))
         }
-        _ => return lists.len(),
-    };
-    // A list in a list is a row even if it is empty.
-    if depth > 1 { items(&*values, depth - 1).max(length) } else { length }
+        _ => None,
+    }
 }
 
-/// The number of items of all lists of an array that are not NULL, and the items.
-fn items_of<O: OffsetSizeTrait>(list: &GenericListArray<O>) -> (usize, ArrayRef) {
+fn values_of<O: OffsetSizeTrait>(list: &GenericListArray<O>) -> (usize, ArrayRef) {
     let valid = (0..list.len()).filter(|row| list.is_valid(*row));
     let offsets = list.value_offsets();
     let (start, end) = (offsets[0].as_usize(), offsets[list.len()].as_usize());
@@ -146,7 +185,7 @@ fn items_of<O: OffsetSizeTrait>(list: &GenericListArray<O>) -> (usize, ArrayRef)
 }
 
 /// A row with the items of its lists from `from` on, at most `most`.
-fn part(row: &RecordBatch, columns: &[usize], from: usize, most: usize) -> Result<RecordBatch> {
+fn cut(row: &RecordBatch, columns: &[usize], from: usize, most: usize) -> Result<RecordBatch> {
     let mut arrays = row.columns().to_vec();
     for column in columns {
         arrays[*column] = match arrays[*column].data_type() {
@@ -172,7 +211,7 @@ fn part_of_list<O: OffsetSizeTrait>(list: &GenericListArray<O>, from: usize, mos
 #[cfg(test)]
 mod tests {
     use arrow::array::{Int64Array, Int64Builder, ListArray, ListBuilder, StringArray};
-    use arrow::datatypes::Int32Type;
+    use arrow::datatypes::{Field, Int32Type, Schema};
     use arrow::util::pretty::pretty_format_batches;
 
     use super::*;
@@ -189,10 +228,21 @@ mod tests {
         RecordBatch::try_from_iter([("n".to_owned(), number)].into_iter().chain(lists)).unwrap()
     }
 
+    /// The parts of a batch whose rows are as wide as a batch of three may have.
     fn parts(batch: &RecordBatch, can_be_cut: bool) -> Vec<String> {
-        let lists = ListColumns { columns: (1..batch.num_columns()).collect(), depth: 1, can_be_cut };
-        let parts = split(batch, &lists, 3).unwrap();
-        parts.iter().map(|part| pretty_format_batches(std::slice::from_ref(part)).unwrap().to_string()).collect()
+        let columns = (1..batch.num_columns()).map(|column| (column, 1)).collect();
+        let wide = StringArray::from(vec!["x".repeat(5 << 20); batch.num_rows()]);
+        let (schema, mut arrays, _) = batch.clone().into_parts();
+        let fields = schema.fields().iter().cloned().chain([Arc::new(Field::new("wide", DataType::Utf8, true))]);
+        arrays.push(Arc::new(wide));
+        let wide = RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), arrays).unwrap();
+        let parts = split(wide, &ListColumns { columns, can_be_cut }).unwrap();
+        let without_wide = |part: Result<RecordBatch>| {
+            let mut part = part.unwrap();
+            part.remove_column(batch.num_columns());
+            pretty_format_batches(&[part]).unwrap().to_string()
+        };
+        parts.map(without_wide).collect()
     }
 
     #[test]
@@ -216,23 +266,34 @@ mod tests {
         assert_eq!(parts.len(), 3);
     }
 
-    #[test]
-    fn lists_of_lists_that_make_too_many_rows_are_an_error() {
+    /// One row: a list of lists, a list and a text.
+    fn nested(inner_lists: usize, items: i64, flat: i32, text: usize) -> RecordBatch {
         let mut lists = ListBuilder::new(ListBuilder::new(Int64Builder::new()));
-        for _ in 0..1_000 {
-            lists.values().append_value((0..100).map(Some));
+        for _ in 0..inner_lists {
+            lists.values().append_value((0..items).map(Some));
         }
         lists.append(true);
-        let text: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(1_000)]));
-        let list: ArrayRef = Arc::new(lists.finish());
-        let batch = RecordBatch::try_from_iter([("t", text), ("l", list)]).unwrap();
+        let nested: ArrayRef = Arc::new(lists.finish());
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(text)]));
+        RecordBatch::try_from_iter([("n", nested), ("f", list(&[Some(flat)])), ("t", text)]).unwrap()
+    }
 
-        let columns = ListColumns { columns: vec![1], depth: 2, can_be_cut: false };
-        let error = split(&batch, &columns, 8_192).unwrap_err();
-        assert!(error.to_string().contains("unnest would make 100000 values"), "{error}");
+    #[test]
+    fn lists_of_lists_that_make_too_many_rows_are_an_error() {
+        let lists = |depth| ListColumns { columns: vec![(0, depth)], can_be_cut: false };
 
-        let columns = ListColumns { depth: 1, ..columns };
-        assert_eq!(split(&batch, &columns, 8_192).unwrap().len(), 1, "the inner lists are not unnested");
+        let error = split(nested(1_000, 100, 1, 1_000), &lists(2)).err().unwrap();
+        assert!(error.to_string().contains("unnest would make 101000 values"), "{error}");
+        assert_eq!(split(nested(1_000, 100, 1, 10), &lists(2)).unwrap().count(), 1, "narrow rows");
+        assert_eq!(split(nested(1_000, 100, 1, 1_000), &lists(1)).unwrap().count(), 1, "inner lists are items");
+    }
+
+    #[test]
+    fn lists_of_different_depths_may_multiply() {
+        let lists = ListColumns { columns: vec![(0, 2), (1, 1)], can_be_cut: false };
+
+        let error = split(nested(8_000, 1, 8_000, 1), &lists).err().unwrap();
+        assert!(error.to_string().contains("unnest would make 128000000 values"), "{error}");
     }
 
     #[test]

@@ -8,6 +8,11 @@ pub(super) fn widest_row(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(|column| widest_of(&**column)).sum()
 }
 
+/// The size of a batch: of its own rows, also if it is a slice of a larger one.
+pub(in crate::engine) fn batch_bytes(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|column| bytes(&**column, 0, column.len())).sum()
+}
+
 /// The size of the widest value of any column.
 pub(super) fn widest_value(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(|column| widest_of(&**column)).max().unwrap_or(0)
