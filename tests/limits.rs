@@ -65,6 +65,13 @@ async fn a_value_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
+async fn a_sum_of_many_terms_is_planned_in_time() {
+    let sum = vec!["value"; 200].join(" + ");
+
+    assert_rows(&format!("SELECT {sum} AS x FROM generate_series(7, 7)"), json!([{"x": 1_400}])).await;
+}
+
+#[tokio::test]
 async fn a_text_that_doubles_with_each_query_is_refused() {
     let members: Vec<String> = (1..=40).map(|at| format!("t{at} AS (SELECT x || x AS x FROM t{})", at - 1)).collect();
     let sql = format!("WITH t0 AS (SELECT 'a' AS x), {} SELECT x FROM t40", members.join(", "));

@@ -29,6 +29,11 @@ pub(in crate::engine) fn concatenation(binary: &BinaryExpr) -> Option<Expr> {
         .then(|| concatenation_function().call(vec![(*binary.left).clone(), (*binary.right).clone()]))
 }
 
+/// DataFusion's schema name of an operator, without a copy of its operands: these may be long chains of operators.
+pub(in crate::engine) fn operator_name(left: &Expr, operator: Operator, right: &Expr) -> String {
+    format!("{} {operator} {}", left.schema_name(), right.schema_name())
+}
+
 /// The function that replaces the operator `||`.
 pub(in crate::engine) fn concatenation_function() -> Arc<ScalarUDF> {
     static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
@@ -50,9 +55,7 @@ impl ScalarUDFImpl for Concatenation {
     /// The schema name of the operator expression.
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         let [left, right] = args else { return internal_err!("|| of {} operands", args.len()) };
-        let (left, right) = (Box::new(left.clone()), Box::new(right.clone()));
-        let operator = Expr::BinaryExpr(BinaryExpr::new(left, Operator::StringConcat, right));
-        Ok(operator.schema_name().to_string())
+        Ok(operator_name(left, Operator::StringConcat, right))
     }
 
     fn signature(&self) -> &Signature {

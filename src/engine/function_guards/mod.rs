@@ -41,7 +41,7 @@ use datafusion::logical_expr::{
 
 pub(super) use self::aggregates::{check_arguments, collects, in_window, is_in_window};
 use self::argument::Argument;
-pub(super) use self::concatenation::{concatenation, concatenation_function};
+pub(super) use self::concatenation::{concatenation, concatenation_function, operator_name};
 pub(super) use self::folding::without_long_values;
 use self::folding::{MAX_FOLDED_BYTES, is_folding};
 use self::growth::{CONCATENATION, Growth, growth};
