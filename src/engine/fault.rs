@@ -218,6 +218,9 @@ pub enum Fault {
         /// Whether it is an EXEC, whose request may have been sent.
         writes: bool,
     },
+    /// An EXEC that was stopped at a limit. Its request may have been sent, so the limit's hint to try again would be wrong.
+    #[error("{0}")]
+    StoppedExec(LimitFault),
     /// The query exceeded the memory limit, or another of DataFusion's limits.
     #[error("the query exceeded a resource limit: {0}")]
     Resources(String),
@@ -275,7 +278,8 @@ impl Failure for Fault {
             | Self::UntypedParameter { .. }
             | Self::TypeOfValue { .. } => Kind::InvalidArgument,
             Self::Timeout(_) => Kind::DeadlineExceeded,
-            Self::Cancelled { .. } => Kind::Cancelled,
+            // Clients send a call again that was UNAVAILABLE; they do not after CANCELLED.
+            Self::Cancelled { .. } | Self::StoppedExec(_) => Kind::Cancelled,
             Self::Resources(_) | Self::TooManyRequests { .. } => Kind::ResourceExhausted,
             Self::Internal(_) => Kind::Internal,
         }
@@ -352,7 +356,7 @@ impl Failure for Fault {
             }
             Self::TypeOfValue { .. } => "write the value into the statement, or cast the column to one type".into(),
             Self::Cancelled { writes: false } => return None,
-            Self::Cancelled { writes: true } => "a request that was already sent is not undone: check what it started".into(),
+            Self::Cancelled { writes: true } | Self::StoppedExec(_) => "a request that was already sent is not undone: check what it started".into(),
             Self::Timeout(_) => "read less, or raise query.timeout".into(),
             Self::Engine(_) => "write it another way, and please report it with the statement".into(),
             Self::Internal(_) => "this is a fault of oceanflight: please report it with the statement".into(),

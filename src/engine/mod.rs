@@ -424,16 +424,15 @@ impl Engine {
     }
 }
 
-/// The error of a query that was stopped, or that has reached its timeout. For an EXEC it says that what was sent is not undone,
-/// whatever the reason: the other errors suggest to try again.
+/// The error of a query that was stopped, or that has reached its timeout.
 fn stopped(query: &Query, writes: bool) -> Fault {
-    match query.stop_reason() {
-        Some(_) if writes => Fault::Cancelled { writes },
-        Some(StopReason::NoPlace(waited)) => LimitFault::NoPlace { waited }.into(),
-        Some(StopReason::NoMemory) => LimitFault::NoMemory.into(),
-        None if Instant::now() >= query.deadline() => Fault::Timeout(query.limits().timeout),
-        Some(StopReason::Cancelled) | None => Fault::Cancelled { writes },
-    }
+    let limit = match query.stop_reason() {
+        Some(StopReason::NoPlace(waited)) => LimitFault::NoPlace { waited },
+        Some(StopReason::NoMemory) => LimitFault::NoMemory,
+        None if Instant::now() >= query.deadline() => return Fault::Timeout(query.limits().timeout),
+        Some(StopReason::Cancelled) | None => return Fault::Cancelled { writes },
+    };
+    if writes { Fault::StoppedExec(limit) } else { limit.into() }
 }
 
 /// The limits of `execs` EXECs that run one after another. An EXEC has its own limits, including those of the requests

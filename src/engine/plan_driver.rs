@@ -29,8 +29,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::fault::{Fault, from_datafusion};
 use super::plan_threads::PlanTask;
-use super::wide_rows::batch_bytes;
-use super::wide_rows::restarting;
+use super::wide_rows::{batch_bytes, restarting};
 use super::{stopped, wire_types};
 use crate::error::Result;
 use crate::query::{Cancelled, Query, Registered};
@@ -185,7 +184,8 @@ mod tests {
     use super::*;
     use crate::api::{self, Budgets, Client};
     use crate::engine::{Engine, Execution, Options, Principal, limits_of_execs};
-    use crate::error::Kind;
+    use crate::error::{Error, Kind};
+    use crate::query::{Limits, Queries, StopReason};
 
     /// Sends an action in response to one POST.
     async fn respond_with_action(listener: TcpListener) {
@@ -197,6 +197,21 @@ mod tests {
         let body = r#"{"action": {"id": 7, "status": "in-progress"}}"#;
         let head = "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: ";
         connection.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).await.unwrap();
+    }
+
+    #[test]
+    fn an_exec_that_is_stopped_says_why_and_that_its_request_is_not_undone() {
+        let queries = Arc::new(Queries::default());
+        let query = queries.begin(Principal::local(), "EXEC …", Limits::default()).unwrap();
+        query.stop(StopReason::NoMemory);
+
+        let error = Error::from(stopped(&query, true));
+        assert_eq!(error.kind(), Kind::Cancelled, "no client sends it again");
+        assert_eq!(
+            error.report(),
+            "there is no memory left for the query\nhint: a request that was already sent is not undone: check what it started"
+        );
+        assert_eq!(Error::from(stopped(&query, false)).kind(), Kind::ResourceExhausted);
     }
 
     #[tokio::test]
