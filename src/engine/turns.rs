@@ -1,7 +1,7 @@
 //! Shares the plan threads among queries: a query that computes for long waits for its turn.
 //!
 //! ```text
-//!     first 100 ms, first 16 MiB (or 2)       polled as soon as a thread is free
+//!     first 100 ms, first 16 MiB              polled as soon as a thread is free (first 2 MiB while memory is scarce)
 //!     after that                              it waits for one of `query.max_long_queries` places, and keeps it; and
 //!                                             each poll takes one of as many permits as there are cores, first come,
 //!                                             first served
@@ -91,13 +91,10 @@ async fn wait_for_turn(query: Arc<Query>) -> Turn {
             false => sleep(BETWEEN_CHECKS).await,
         }
     };
-    let turn = async {
-        tokio::select! {
-            turn = turn => turn,
-            () = until_checked => None,
-        }
-    };
-    query.unless_ended(turn).await.flatten()
+    tokio::select! {
+        turn = query.unless_ended(turn) => turn.flatten(),
+        () = until_checked => None,
+    }
 }
 
 /// Whether the query needs a turn however much memory there is.
@@ -115,7 +112,7 @@ impl<T> Turns<T> {
     fn needs_a_turn(&self) -> bool {
         let query = &self.query;
         let is_large = || heap::is_scarce() && query.held() > BYTES_WITHOUT_A_TURN_IF_SCARCE;
-        !query.has_ended() && (needs_a_turn_anyway(query) || is_large())
+        (needs_a_turn_anyway(query) || is_large()) && !query.has_ended()
     }
 
     fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Turn> {

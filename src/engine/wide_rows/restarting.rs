@@ -64,7 +64,9 @@ impl<C: MakeContext> Run<C> {
         loop {
             let batch = self.rows.next().await?;
             let fewer_rows = match &batch {
-                Err(error) if !self.has_returned => self.fewer_rows(error),
+                Err(error) if !self.has_returned => {
+                    bytes_of_wide_row(error).and_then(|bytes| fewer_rows(bytes, self.batch_rows, self.restarts))
+                }
                 Ok(_) | Err(_) => None,
             };
             let Some(rows) = fewer_rows else {
@@ -77,18 +79,6 @@ impl<C: MakeContext> Run<C> {
         }
     }
 
-    /// The number of rows to try after an error. `None` if it is not that of wide rows.
-    fn fewer_rows(&self, error: &DataFusionError) -> Option<usize> {
-        let row = bytes_of_wide_row(error)?;
-        match self.restarts {
-            0 => None,
-            1 => Some(1),
-            // Wider rows may come: the next attempt should be the last.
-            _ => Some(batch_rows(row.saturating_mul(2)).min(self.batch_rows / 2).max(1)),
-        }
-        .filter(|rows| *rows < self.batch_rows)
-    }
-
     fn restart(&mut self, batch_rows: usize) -> Result<()> {
         self.restarts -= 1;
         self.batch_rows = batch_rows;
@@ -98,6 +88,17 @@ impl<C: MakeContext> Run<C> {
         self.rows = execute_stream(Arc::clone(&self.plan), (self.context)(batch_rows))?;
         Ok(())
     }
+}
+
+/// The number of rows to try if a row has so many bytes. `None` if fewer rows are not possible.
+fn fewer_rows(bytes_of_a_row: u64, rows: usize, restarts: usize) -> Option<usize> {
+    let fewer = match restarts {
+        0 => return None,
+        1 => 1,
+        // Wider rows may come: the next attempt should be the last.
+        _ => batch_rows(bytes_of_a_row.saturating_mul(2)).min(rows / 2).max(1),
+    };
+    (fewer < rows).then_some(fewer)
 }
 
 /// The plan with batches of so many rows. Most operators ask the context for the number; a filter has its own.
@@ -131,5 +132,27 @@ fn bytes_of_wide_row(error: &DataFusionError) -> Option<u64> {
         Fault::Limit(LimitFault::WideRows { bytes, .. }) => Some(*bytes),
         Fault::Limit(LimitFault::LargeBatch { rows, bytes, .. }) => Some(bytes / (*rows).max(1) as u64),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIBIBYTE: u64 = 1 << 10;
+
+    #[test]
+    fn a_plan_starts_again_with_rows_that_fit_and_at_last_with_single_rows() {
+        assert_eq!(fewer_rows(4 * KIBIBYTE, 8_192, 4), Some(2_048), "16 MiB of rows that are twice as wide");
+        assert_eq!(fewer_rows(16 * KIBIBYTE, 2_048, 3), Some(512));
+        assert_eq!(fewer_rows(KIBIBYTE, 512, 2), Some(256), "half as many at least");
+        assert_eq!(fewer_rows(KIBIBYTE, 256, 1), Some(1));
+        assert_eq!(fewer_rows(u64::MAX, 8_192, 4), Some(1));
+    }
+
+    #[test]
+    fn a_plan_does_not_start_again_if_it_has_single_rows_or_has_started_too_often() {
+        assert_eq!(fewer_rows(u64::MAX, 1, 3), None);
+        assert_eq!(fewer_rows(4 * KIBIBYTE, 8_192, 0), None);
     }
 }

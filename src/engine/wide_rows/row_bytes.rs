@@ -49,3 +49,28 @@ fn bytes_of_groups(node: &Arc<dyn ExecutionPlan>) -> usize {
     let values = keys.expr().len() + aggregate.aggr_expr().len();
     keys.groups().len().saturating_mul(values * BYTES_OF_A_VALUE + BYTES_OF_AN_ENTRY)
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    async fn bytes(sql: &str) -> usize {
+        let frame = SessionContext::new().sql(sql).await.unwrap();
+        bytes_of_a_row(&frame.create_physical_plan().await.unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn columns_grouping_sets_constants_and_values_make_rows_wide() {
+        let columns: Vec<String> = (0..500).map(|at| format!("value + {at}")).collect();
+        let long = "x".repeat(5_000);
+
+        assert!(bytes("SELECT value FROM generate_series(1, 10)").await < 100);
+        assert_eq!(bytes(&format!("SELECT {} FROM generate_series(1, 10)", columns.join(", "))).await, 4_000);
+        let cube = "SELECT count(*) FROM generate_series(1, 10) GROUP BY CUBE(value, value + 1, value + 2, value + 3)";
+        assert!(bytes(cube).await > 16 * 4 * BYTES_OF_A_VALUE, "a row is in 16 groups of four keys");
+        assert!(bytes(&format!("SELECT '{long}', value FROM generate_series(1, 10)")).await > 5_000);
+        assert!(bytes(&format!("SELECT * FROM (VALUES ('{long}'), ('a'))")).await >= 5_000);
+    }
+}
