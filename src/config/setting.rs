@@ -281,8 +281,8 @@ pub static SETTINGS: &[Setting] = &[
         shape: ValueShape::Value("BYTES"),
         default: Some("64 MiB"),
         scope: CommandScope::Upstream,
-        help: "Maximum size of a value that a function makes, such as repeat or range, and of its values for one batch of \
-               rows.",
+        help: "Maximum size of a value that a function makes, such as repeat or range. A batch of rows may have a quarter of \
+               it.",
         store: |settings, text| parse::bytes(text).map(|bytes| settings.max_value_bytes = bytes),
     },
     Setting {

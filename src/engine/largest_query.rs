@@ -13,7 +13,7 @@ use super::turns::current_polls;
 use crate::heap::{self, NoRoom};
 use crate::query::{Query, StopReason};
 
-/// A query with less is not stopped: a point query needs about half of it.
+/// A query with less is not stopped: that would free too little.
 const SMALL: i64 = 2 << 20;
 
 /// The queries that have tasks, with the number of these.

@@ -27,7 +27,7 @@ pub enum LimitFault {
         rows: usize,
         /// The size of the values.
         bytes: u64,
-        /// The limit: a multiple of `query.max_value_bytes`.
+        /// The limit: a quarter of `query.max_value_bytes`, or all of it for one row.
         most: u64,
     },
     /// A function whose results for all rows that it needs at once would be too large: smaller batches do not help.
