@@ -72,6 +72,24 @@ async fn a_sum_of_many_terms_is_planned_in_time() {
 }
 
 #[tokio::test]
+async fn a_column_of_patterns_matches_as_constant_patterns_do() {
+    let stage = Stage::new(&[]).await;
+    for operator in ["~", "~*", "!~", "!~*"] {
+        let column = format!("SELECT 'aBc' {operator} p AS m FROM (VALUES ('b'), ('B'), (NULL), ('x')) AS t (p)");
+        let constants = format!(
+            "SELECT 'aBc' {operator} 'b' AS m UNION ALL SELECT 'aBc' {operator} 'B' \
+             UNION ALL SELECT 'aBc' {operator} CAST(NULL AS TEXT) UNION ALL SELECT 'aBc' {operator} 'x'"
+        );
+        let sorted = |sql: &str| format!("SELECT m, count(*) AS n FROM ({sql}) GROUP BY m ORDER BY m");
+        let (of_column, of_constants) = (stage.rows(&sorted(&column)).await, stage.rows(&sorted(&constants)).await);
+        assert_eq!(rows_of(&of_column), rows_of(&of_constants), "{operator}");
+    }
+    let grouped =
+        "SELECT 'a' ~ p AS m, count(*) AS n FROM (VALUES ('a'), ('a'), ('b')) AS t (p) GROUP BY 'a' ~ p ORDER BY m";
+    assert_eq!(json!(rows_of(&stage.rows(grouped).await)), json!([{"m": false, "n": 1}, {"m": true, "n": 2}]));
+}
+
+#[tokio::test]
 async fn a_text_that_doubles_with_each_query_is_refused() {
     let members: Vec<String> = (1..=40).map(|at| format!("t{at} AS (SELECT x || x AS x FROM t{})", at - 1)).collect();
     let sql = format!("WITH t0 AS (SELECT 'a' AS x), {} SELECT x FROM t40", members.join(", "));
@@ -255,6 +273,10 @@ const KILLERS: &[&str] = &[
     "SELECT array_agg(value) FROM generate_series(1, 100000000)",
     "SELECT approx_percentile_cont(value, 0.5, 1000000000) FROM generate_series(1, 10)",
     "SELECT arrow_cast(NULL, 'FixedSizeList(2000000000, Int64)')",
+    "SELECT array_length(array_distinct(range(2500000)))",
+    "SELECT [[[[range(8000000)]]]] FROM generate_series(1, 100)",
+    "SELECT count(*) FROM generate_series(1, 10000) WHERE 'abc' ~ (CAST(value AS TEXT) || '(x{1,100}){1,10}')",
+    "SELECT strpos(repeat('a', 1000000), repeat('a', 500000) || 'b')",
     "SELECT count(DISTINCT md5(CAST(value AS TEXT))) FROM generate_series(1, 100000000)",
     "SELECT sum(x) FROM (SELECT sum(value) OVER () AS x FROM generate_series(1, 100000000))",
     "SELECT max(x) FROM (SELECT CAST(value AS TEXT) AS x FROM generate_series(1, 100000000) ORDER BY x)",

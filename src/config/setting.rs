@@ -209,7 +209,7 @@ pub static SETTINGS: &[Setting] = &[
         shape: ValueShape::Value("COUNT"),
         default: Some("1000"),
         scope: CommandScope::Serve,
-        help: "Maximum number of open connections; others are closed at once. 0 = unlimited.",
+        help: "Maximum number of open connections; others are refused with RESOURCE_EXHAUSTED. 0 = unlimited.",
         store: |settings, text| parse::count(text).map(|count| settings.server.max_connections = count),
     },
     Setting {

@@ -20,6 +20,8 @@ use datafusion::common::resources_datafusion_err;
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 
+use super::fault::to_datafusion;
+use super::function_guards::check_query;
 use crate::heap;
 use crate::query::{self, QueryId};
 
@@ -144,6 +146,8 @@ impl MemoryPool for SharedPool {
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, bytes: usize) -> Result<()> {
+        // A sort merges all that it has read in one poll. It reserves memory for each of its batches, and stops here.
+        check_query().map_err(to_datafusion)?;
         let (consumer, limit) = (reservation.consumer(), self.limit);
         let mut state = self.state();
         let room = state.room(consumer, reservation.size(), limit);
@@ -244,6 +248,17 @@ mod tests {
             error.to_string().contains("sort has 0 bytes and needs 76 more, of which its query may take 75"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn an_operator_of_a_query_that_has_ended_gets_no_memory_and_does_not_spill() {
+        let (pool, [query]) = (pool(100), queries());
+        let held = consumer(&query, &pool, true);
+        query.cancel();
+
+        let error = Arc::clone(&query).in_scope(|| held.try_grow(1)).unwrap_err();
+
+        assert!(!matches!(error, datafusion::error::DataFusionError::ResourcesExhausted(_)), "{error}");
     }
 
     #[test]

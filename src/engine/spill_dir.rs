@@ -3,7 +3,7 @@
 //! A program that is killed leaves its files behind. So each has a directory of its own, with a lock that the system
 //! releases when the program ends, however it ends; the next one removes the directories whose locks are free.
 
-use std::fs::{File, TryLockError, read_dir, remove_dir_all};
+use std::fs::{File, TryLockError, read_dir, remove_dir_all, rename};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,9 @@ use crate::error::{Failure, Kind};
 const PREFIX: &str = "oceanflight-spill-";
 
 const LOCK: &str = "lock";
+
+/// The lock's name before it is locked.
+const NEW_LOCK: &str = "lock.new";
 
 /// A directory for spilled rows. Dropping it removes it.
 #[derive(Debug)]
@@ -51,8 +54,7 @@ impl SpillDir {
         let failed = |source| SpillDirError { parent: parent.to_owned(), source };
         remove_abandoned(parent);
         let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent).map_err(failed)?;
-        let lock = File::create(dir.path().join(LOCK)).map_err(failed)?;
-        lock.lock().map_err(failed)?;
+        let lock = lock_in(dir.path()).map_err(failed)?;
         Ok(Self { dir, _lock: lock })
     }
 
@@ -60,6 +62,15 @@ impl SpillDir {
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
+}
+
+/// Locks a directory. The lock gets its name only once it is locked: another program that starts now would take a free
+/// lock as the sign of a program that has ended.
+fn lock_in(dir: &Path) -> io::Result<File> {
+    let lock = File::create(dir.join(NEW_LOCK))?;
+    lock.lock()?;
+    rename(dir.join(NEW_LOCK), dir.join(LOCK))?;
+    Ok(lock)
 }
 
 /// Removes the directories whose lock is free. What cannot be read or removed stays: it may belong to another user.

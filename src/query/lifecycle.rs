@@ -92,6 +92,7 @@ impl Query {
         Self {
             id,
             text,
+            place: Place::new(places, principal.clone()),
             principal,
             began: Instant::now(),
             limits_of_planning: limits,
@@ -100,7 +101,6 @@ impl Query {
             // id.
             span: error_span!("query", %id),
             cancelled: CancellationToken::new(),
-            place: Place::new(places),
             counts: Counts::default(),
             ledger: Ledger::default(),
             computed: AtomicU64::new(0),

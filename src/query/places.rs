@@ -1,36 +1,109 @@
 //! Places for queries that compute for long.
 //!
-//! A query needs none at first. Once it has computed for a while, it waits for a place, first come, first served, and
-//! keeps it until it ends. So a point query does not wait behind scans, and the number of queries that hold much memory is
-//! bounded.
+//! A query needs none at first. Once it has computed for a while, it waits for a place, and keeps it until it ends. So a
+//! point query does not wait behind scans, and the number of queries that hold much memory is bounded.
+//!
+//! A free place goes to the client that has the fewest, and of its queries to the one that has waited longest: a client
+//! with a hundred queries does not delay the only query of another one by all of its own.
 
-use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, oneshot};
 use tokio::time::timeout;
+
+use super::Principal;
 
 /// The places of one engine.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
-    free: Arc<Semaphore>,
+    queue: Arc<Mutex<Queue>>,
     max_wait: Duration,
+}
+
+#[derive(Debug)]
+struct Queue {
+    free: usize,
+    /// The clients of the queries that have a place, once for each place.
+    holders: Vec<Principal>,
+    /// The queries that wait, in the order in which they came.
+    waiting: Vec<(Principal, oneshot::Sender<TakenPlace>)>,
+}
+
+/// A place that is taken. Dropping it gives it to the next query.
+#[derive(Debug)]
+struct TakenPlace {
+    queue: Arc<Mutex<Queue>>,
+    client: Principal,
 }
 
 impl Places {
     pub(super) fn new(count: usize, max_wait: Duration) -> Self {
-        Self { free: Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS))), max_wait }
+        let queue = Queue { free: count, holders: Vec::new(), waiting: Vec::new() };
+        Self { queue: Arc::new(Mutex::new(queue)), max_wait }
     }
+
+    /// Waits for a place for a query of this client.
+    async fn take(&self, client: Principal) -> Result<TakenPlace, NoPlace> {
+        let (give, given) = oneshot::channel();
+        locked(&self.queue).waiting.push((client, give));
+        give_free_places(&self.queue);
+        // A sender is dropped only once it has sent.
+        timeout(self.max_wait, given).await.ok().and_then(Result::ok).ok_or(NoPlace(self.max_wait))
+    }
+}
+
+impl Queue {
+    /// The position of the query that is to have the next place.
+    fn next(&self) -> Option<usize> {
+        let places_of = |client: &Principal| self.holders.iter().filter(|holder| holder.is_same_client(client)).count();
+        // Of equal ones `min_by_key` returns the first, which has waited longest.
+        (0..self.waiting.len()).min_by_key(|&position| places_of(&self.waiting[position].0))
+    }
+}
+
+/// Gives free places to the queries that wait.
+fn give_free_places(queue: &Arc<Mutex<Queue>>) {
+    loop {
+        let mut state = locked(queue);
+        // A query that has ended waits no more.
+        state.waiting.retain(|(_, give)| !give.is_closed());
+        let Some(next) = state.next().filter(|_| state.free > 0) else { return };
+        let (client, give) = state.waiting.remove(next);
+        state.free -= 1;
+        state.holders.push(client.clone());
+        // Without the lock: a place that nobody receives is dropped, which takes the lock.
+        drop(state);
+        let _ = give.send(TakenPlace { queue: Arc::clone(queue), client });
+    }
+}
+
+impl Drop for TakenPlace {
+    fn drop(&mut self) {
+        {
+            let mut queue = locked(&self.queue);
+            queue.free += 1;
+            if let Some(position) = queue.holders.iter().position(|holder| *holder == self.client) {
+                queue.holders.swap_remove(position);
+            }
+        }
+        give_free_places(&self.queue);
+    }
+}
+
+/// Usable after a panic: no change calls code that can panic.
+fn locked(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The place of one query.
 #[derive(Debug)]
 pub(super) struct Place {
     places: Places,
+    client: Principal,
     /// Set once the query has a place. Its tasks wait for it together.
     taken: OnceCell<()>,
-    permit: Mutex<Option<OwnedSemaphorePermit>>,
+    held: Mutex<Option<TakenPlace>>,
 }
 
 /// The query has waited for a place for this long, and there was none.
@@ -38,31 +111,29 @@ pub(super) struct Place {
 pub(super) struct NoPlace(pub(super) Duration);
 
 impl Place {
-    pub(super) fn new(places: Places) -> Self {
-        Self { places, taken: OnceCell::new(), permit: Mutex::default() }
+    pub(super) fn new(places: Places, client: Principal) -> Self {
+        Self { places, client, taken: OnceCell::new(), held: Mutex::default() }
     }
 
     /// Waits for a place.
-    pub(super) fn take(&self) -> impl Future<Output = Result<(), NoPlace>> + Send {
-        let Places { free, max_wait } = self.places.clone();
-        async move {
-            let take = || async {
-                let permit = timeout(max_wait, free.acquire_owned()).await.map_err(|_| NoPlace(max_wait))?;
-                // The semaphore is never closed.
-                *self.permit() = permit.ok();
-                Ok(())
-            };
-            self.taken.get_or_try_init(take).await.copied()
-        }
+    pub(super) async fn take(&self) -> Result<(), NoPlace> {
+        let take = || async {
+            let taken = self.places.take(self.client.clone()).await?;
+            *self.held() = Some(taken);
+            Ok(())
+        };
+        self.taken.get_or_try_init(take).await.copied()
     }
 
     /// Frees the place.
     pub(super) fn leave(&self) {
-        self.permit().take();
+        let taken = self.held().take();
+        // Without the lock: the next query may take its place at once.
+        drop(taken);
     }
 
     /// Usable after a panic: each change is a single assignment.
-    fn permit(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
-        self.permit.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> MutexGuard<'_, Option<TakenPlace>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

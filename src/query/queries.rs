@@ -209,4 +209,33 @@ mod tests {
         waiting.await.unwrap();
         assert_eq!(three.stop_reason(), None);
     }
+
+    #[tokio::test]
+    async fn a_free_place_goes_to_the_client_that_has_the_fewest() {
+        let caps = QueryCaps { long: 2, ..QueryCaps::default() };
+        let queries = Arc::new(Queries::new(caps));
+        let begin = |address: &str| queries.begin(from(address), "SELECT 1", Limits::default()).unwrap();
+        let (one, two) = (begin("10.0.0.1:1"), begin("10.0.0.1:2"));
+        Arc::clone(&one).take_place().await;
+        Arc::clone(&two).take_place().await;
+
+        let [third, fourth, other] = ["10.0.0.1:3", "10.0.0.1:4", "10.0.0.2:1"].map(begin);
+        let mut waits = [&third, &fourth, &other].map(|query| Box::pin(Arc::clone(query).take_place()));
+        for wait in &mut waits {
+            assert!(futures::poll!(wait).is_pending());
+        }
+
+        drop(one);
+        let [third_waits, fourth_waits, other_waits] = &mut waits;
+        assert!(futures::poll!(&mut *third_waits).is_pending() && futures::poll!(&mut *fourth_waits).is_pending());
+        assert!(futures::poll!(other_waits).is_ready(), "its client has no place yet");
+        drop(two);
+        assert!(futures::poll!(&mut *fourth_waits).is_pending());
+        assert!(futures::poll!(third_waits).is_ready(), "it has waited longer");
+        // It waits no more: the next place is not lost.
+        drop((waits, fourth));
+        drop(third);
+        let last = begin("10.0.0.1:5");
+        assert!(futures::poll!(Box::pin(Arc::clone(&last).take_place())).is_ready());
+    }
 }

@@ -12,10 +12,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::stream::{self, Stream};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 use tracing::{debug, warn};
 
@@ -25,6 +25,12 @@ const BEGINNING: usize = 24 + 9;
 /// The pause after a connection could not be accepted. Without file descriptors every attempt fails at once.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The number of connections above the maximum that are told the reason at once. Further ones are closed.
+const REFUSALS: usize = 64;
+
+/// The time that a refused client has to close its connection.
+const TIME_TO_CLOSE: Duration = Duration::from_secs(1);
+
 /// How many connections there may be, and how long one may take to begin.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -32,15 +38,21 @@ pub(super) struct Bounds {
     pub(super) time_to_begin: Duration,
 }
 
-/// The connections that clients make. Those above the maximum are closed at once.
+/// The connections that clients make. Those above the maximum are refused.
 pub(super) fn incoming(listener: TcpListener, bounds: Bounds) -> impl Stream<Item = io::Result<Connection>> {
     let free = Arc::new(Semaphore::new(bounds.most.min(Semaphore::MAX_PERMITS)));
-    stream::unfold((listener, free), move |(listener, free)| async move {
+    let refusals = Arc::new(Semaphore::new(REFUSALS));
+    stream::unfold((listener, free, refusals), move |(listener, free, refusals)| async move {
         let connection = loop {
             match listener.accept().await {
                 Ok((stream, peer)) => match Arc::clone(&free).try_acquire_owned() {
                     Ok(permit) => break Connection::new(stream, permit, bounds.time_to_begin),
-                    Err(_) => debug!(%peer, most = bounds.most, "a connection is closed: there are too many"),
+                    Err(_) => {
+                        debug!(%peer, most = bounds.most, "a connection is refused: there are too many");
+                        if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+                            tokio::spawn(refuse(stream, bounds.most, permit));
+                        }
+                    }
                 },
                 Err(error) => {
                     warn!(%error, "a connection could not be accepted");
@@ -48,8 +60,42 @@ pub(super) fn incoming(listener: TcpListener, bounds: Bounds) -> impl Stream<Ite
                 }
             }
         };
-        Some((Ok(connection), (listener, free)))
+        Some((Ok(connection), (listener, free, refusals)))
     })
+}
+
+/// Tells a client that there are too many connections, and closes its own. gRPC turns this HTTP/2 error into
+/// RESOURCE_EXHAUSTED.
+async fn refuse(mut stream: TcpStream, most: usize, _permit: OwnedSemaphorePermit) {
+    let refusal = async {
+        stream.write_all(&too_many_connections(most)).await?;
+        stream.shutdown().await?;
+        // If it were closed before it is read to its end, it would be reset, and the client could lose the error.
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    // The client may have gone.
+    let _ = timeout(TIME_TO_CLOSE, refusal).await;
+}
+
+/// An empty SETTINGS frame, which must come first, and a GOAWAY frame with the error ENHANCE_YOUR_CALM (RFC 9113, 6.5,
+/// 6.8 and 7).
+fn too_many_connections(most: usize) -> Vec<u8> {
+    let reason =
+        format!("there are {most} connections, as many as grpc.max_connections allows: close some, or raise it");
+    let (settings, goaway, enhance_your_calm) = (4, 7, 11);
+    let mut payload = vec![0, 0, 0, 0, 0, 0, 0, enhance_your_calm]; // before the error the last stream: none
+    payload.extend(reason.into_bytes());
+    let mut frames = frame(settings, &[]);
+    frames.extend(frame(goaway, &payload));
+    frames
+}
+
+/// A frame of the whole connection, without flags.
+fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap_or_default().to_be_bytes();
+    let mut frame = vec![length[1], length[2], length[3], kind, 0, 0, 0, 0, 0];
+    frame.extend_from_slice(payload);
+    frame
 }
 
 /// A connection. It counts until it is dropped.
@@ -136,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_above_the_maximum_is_closed_and_the_next_one_is_not() {
+    async fn a_connection_above_the_maximum_is_refused_and_the_next_one_is_not() {
         let (listener, address) = listening().await;
         let bounds = Bounds { most: 1, time_to_begin: Duration::from_secs(3_600) };
         let mut connections = Box::pin(incoming(listener, bounds));
@@ -145,7 +191,9 @@ mod tests {
         let mut two = TcpStream::connect(address).await.unwrap();
 
         let next = tokio::spawn(async move { connections.next().await.unwrap().unwrap() });
-        assert_eq!(two.read(&mut [0; 1]).await.unwrap_or(0), 0, "it is closed");
+        let mut refusal = Vec::new();
+        two.read_to_end(&mut refusal).await.unwrap();
+        assert_eq!(refusal, too_many_connections(1));
         drop(held);
         let _three = TcpStream::connect(address).await.unwrap();
 

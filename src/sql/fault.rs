@@ -1,7 +1,7 @@
 //! Errors of SQL text.
 
 use super::depth::MAX_OPERATORS;
-use super::size::{MAX_COLUMNS, MAX_GROUPING_SETS, MAX_ITEMS, MAX_TABLES};
+use super::size::{MAX_COLUMNS, MAX_GROUPING_SETS, MAX_ITEMS, MAX_TABLES, MAX_WINDOWS};
 use crate::error::{Failure, Kind};
 
 /// Text that is not one SQL statement.
@@ -25,6 +25,9 @@ pub enum Fault {
     /// More columns in SELECT lists than can be planned.
     #[error("the statement has more than {MAX_COLUMNS} columns in SELECT lists, GROUP BYs and ORDER BYs")]
     ManyColumns,
+    /// More windows than can be planned.
+    #[error("the statement has more than {MAX_WINDOWS} different windows")]
+    ManyWindows,
     /// More arguments or items than can be planned.
     #[error("a function or a list has more than {MAX_ITEMS} arguments or items")]
     ManyItems,
@@ -75,6 +78,9 @@ impl Failure for Fault {
             }
             Self::ManyTables => {
                 Some("a name of a WITH counts as all its tables, each time that it is used: use it less often".into())
+            }
+            Self::ManyWindows => {
+                Some("compute them in several statements, or use the same OVER (…) for several functions".into())
             }
             Self::ManyColumns => Some(
                 "list the columns that you need; a name of a WITH counts as all its columns, each time that it is used"

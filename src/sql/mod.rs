@@ -62,6 +62,8 @@ pub enum StatementBody {
 /// [`Fault`]: not SQL, not one statement, parameters that cannot be numbered, or a plan that would be too large.
 pub fn parse(text: &str) -> Result<Statement, Fault> {
     let mut tokens = tokens(text)?;
+    // Before they are parsed: a hundred thousand syntax trees have gigabytes.
+    only_statement(&tokens)?;
     if depth(&tokens) > MAX_OPERATORS {
         return Err(Fault::TooLong);
     }
@@ -70,15 +72,10 @@ pub fn parse(text: &str) -> Result<Statement, Fault> {
         return Ok(Statement { body, parameters });
     }
     let mut statements = parse_statements(tokens).map_err(|fault| fault_as_written(text, fault))?;
-    match (statements.pop_front(), statements.len()) {
-        (None, _) => Err(Fault::Empty),
-        (Some(ast), 0) => {
-            check_placeholders(&ast)?;
-            check_size(&ast)?;
-            Ok(Statement { body: StatementBody::Sql(Box::new(ast)), parameters })
-        }
-        (Some(_), more) => Err(Fault::Several(more + 1)),
-    }
+    let ast = statements.pop_front().ok_or(Fault::Empty)?;
+    check_placeholders(&ast)?;
+    check_size(&ast)?;
+    Ok(Statement { body: StatementBody::Sql(Box::new(ast)), parameters })
 }
 
 /// Parses statements with DataFusion's parser.
@@ -157,10 +154,10 @@ fn significant(token: &Token) -> Option<String> {
 
 /// Returns the tokens of the only statement, without the semicolons after it.
 fn only_statement(tokens: &[TokenWithSpan]) -> Result<&[TokenWithSpan], Fault> {
-    let mut statements = tokens.split(|token| token.token == Token::SemiColon);
-    let first = statements.next().unwrap_or_default();
     let is_statement = |tokens: &&[TokenWithSpan]| tokens.iter().any(|token| significant(&token.token).is_some());
-    match statements.filter(is_statement).count() {
+    let mut statements = tokens.split(|token| token.token == Token::SemiColon).filter(is_statement);
+    let first = statements.next().unwrap_or_default();
+    match statements.count() {
         0 => Ok(first),
         more => Err(Fault::Several(more + 1)),
     }
@@ -290,9 +287,13 @@ mod tests {
 
     #[test]
     fn comments_quotes_and_a_trailing_semicolon_are_accepted() {
-        for text in
-            ["SELECT 1;", "-- a\nSELECT 1 -- required;", "SELECT 1 /* b */ ; -- c", "SELECT '--', \"x\" FROM t;"]
-        {
+        for text in [
+            "SELECT 1;",
+            ";; SELECT 1",
+            "-- a\nSELECT 1 -- required;",
+            "SELECT 1 /* b */ ; -- c",
+            "SELECT '--', \"x\" FROM t;",
+        ] {
             assert!(parse(text).is_ok(), "{text}");
         }
     }
@@ -302,6 +303,7 @@ mod tests {
         assert_eq!(parse("").unwrap_err(), Fault::Empty);
         assert_eq!(parse(" -- nothing\n ; ").unwrap_err(), Fault::Empty);
         assert_eq!(parse("SELECT 1; SELECT 2").unwrap_err(), Fault::Several(2));
+        assert_eq!(parse(&"SELECT 1;".repeat(100_000)).unwrap_err(), Fault::Several(100_000));
         assert_eq!(parse("SELECT ?, $1").unwrap_err(), Fault::MixedParameters);
         assert_eq!(parse("SELECT $0").unwrap_err(), Fault::Parameter("$0".into()));
         assert_eq!(parse("SELECT $name").unwrap_err(), Fault::Parameter("$name".into()));

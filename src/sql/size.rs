@@ -7,15 +7,16 @@
 //! SELECT *, *, *, …                                                      each * is all columns
 //! [1, 1, 1, …]                                                           each item is an expression
 //! GROUP BY CUBE (a, b, c, …)                                             2ⁿ grouping sets
+//! sum(x) OVER (PARTITION BY a), sum(x) OVER (PARTITION BY b), …          each window is an operator
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as Ast;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArguments, GroupByExpr, GroupByWithModifier, Ident, ObjectName, ObjectNamePart, OrderByKind, Query,
-    Select, SelectItem, SetExpr, TableFactor, Visitor,
+    Expr, Function, FunctionArguments, GroupByExpr, GroupByWithModifier, Ident, ObjectName, ObjectNamePart,
+    OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Visitor, WindowType,
 };
 
 use super::{Fault, identifier, statement_of, visit};
@@ -38,10 +39,14 @@ pub(super) const MAX_ITEMS: usize = 10_000;
 /// The maximum number of grouping sets of one GROUP BY.
 pub(super) const MAX_GROUPING_SETS: u64 = 1_024;
 
+/// The maximum number of different windows of a plan. Each is an operator with all columns of those below it.
+pub(super) const MAX_WINDOWS: u64 = 100;
+
 /// Rejects a statement whose plan would be too large.
 ///
 /// # Errors
-/// [`Fault::ManyTables`], [`Fault::ManyColumns`], [`Fault::ManyItems`], [`Fault::ManyGroupingSets`].
+/// [`Fault::ManyTables`], [`Fault::ManyColumns`], [`Fault::ManyWindows`], [`Fault::ManyItems`],
+/// [`Fault::ManyGroupingSets`].
 pub(super) fn check_size(ast: &Ast) -> Result<(), Fault> {
     let Some(statement) = statement_of(ast) else { return Ok(()) };
     match visit(statement, &mut SizeCounter { queries: Vec::new() }) {
@@ -55,18 +60,21 @@ pub(super) fn check_size(ast: &Ast) -> Result<(), Fault> {
 struct Size {
     tables: u64,
     columns: u64,
+    windows: u64,
 }
 
 impl Size {
     fn add(&mut self, other: Self) {
         self.tables = self.tables.saturating_add(other.tables);
         self.columns = self.columns.saturating_add(other.columns);
+        self.windows = self.windows.saturating_add(other.windows);
     }
 
     fn check(self) -> ControlFlow<Fault> {
         match self {
             Self { tables, .. } if tables > MAX_TABLES => ControlFlow::Break(Fault::ManyTables),
             Self { columns, .. } if columns > MAX_COLUMNS => ControlFlow::Break(Fault::ManyColumns),
+            Self { windows, .. } if windows > MAX_WINDOWS => ControlFlow::Break(Fault::ManyWindows),
             Self { .. } => ControlFlow::Continue(()),
         }
     }
@@ -79,6 +87,8 @@ struct QuerySize {
     unvisited: Vec<String>,
     /// The names of its WITH whose queries were visited.
     names: HashMap<String, Size>,
+    /// Its windows so far.
+    windows: HashSet<WindowType>,
     size: Size,
 }
 
@@ -94,13 +104,21 @@ impl SizeCounter {
         query.size.check()
     }
 
+    /// Functions over the same window are computed by one operator.
+    fn add_window(&mut self, window: &WindowType) -> ControlFlow<Fault> {
+        match self.queries.last_mut().is_none_or(|query| query.windows.insert(window.clone())) {
+            true => self.add(Size { windows: 1, ..Size::default() }),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
     /// The size of a table or of a name of a WITH.
     fn size_of(&self, table: &ObjectName) -> Size {
         let known = match &table.0[..] {
             [ObjectNamePart::Identifier(name)] => self.size_of_name(name),
             _ => None,
         };
-        known.unwrap_or(Size { tables: 1, columns: 0 })
+        known.unwrap_or(Size { tables: 1, ..Size::default() })
     }
 
     fn size_of_name(&self, name: &Ident) -> Option<Size> {
@@ -120,8 +138,9 @@ impl Visitor for SizeCounter {
             Some(OrderByKind::All(_)) | None => 0,
         };
         let members = query.with.as_ref().map_or(0, |with| with.cte_tables.len() as u64);
-        let size = Size { tables: members, columns: ordered.saturating_add(width_of_values(&query.body)) };
-        self.queries.push(QuerySize { unvisited, names: HashMap::new(), size });
+        let columns = ordered.saturating_add(width_of_values(&query.body));
+        let size = Size { tables: members, columns, windows: 0 };
+        self.queries.push(QuerySize { unvisited, names: HashMap::new(), windows: HashSet::new(), size });
         size.check()
     }
 
@@ -142,7 +161,7 @@ impl Visitor for SizeCounter {
             TableFactor::Table { name, .. } => self.add(self.size_of(name)),
             TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
             // A derived table, a function: an operator of the plan, as a table is.
-            _ => self.add(Size { tables: 1, columns: 0 }),
+            _ => self.add(Size { tables: 1, ..Size::default() }),
         }
     }
 
@@ -156,7 +175,13 @@ impl Visitor for SizeCounter {
             Expr::Tuple(items) | Expr::Struct { values: items, .. } => items.len(),
             _ => 0,
         };
-        if items > MAX_ITEMS { ControlFlow::Break(Fault::ManyItems) } else { ControlFlow::Continue(()) }
+        if items > MAX_ITEMS {
+            return ControlFlow::Break(Fault::ManyItems);
+        }
+        match expr {
+            Expr::Function(Function { over: Some(window), .. }) => self.add_window(window),
+            _ => ControlFlow::Continue(()),
+        }
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Fault> {
@@ -171,7 +196,7 @@ impl Visitor for SizeCounter {
             SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => COLUMNS_OF_A_WILDCARD,
             _ => 1,
         });
-        self.add(Size { tables: 0, columns: grouped.saturating_add(columns.sum()) })
+        self.add(Size { columns: grouped.saturating_add(columns.sum()), ..Size::default() })
     }
 }
 
@@ -220,6 +245,20 @@ mod tests {
 
     fn fault(sql: &str) -> Fault {
         parse(sql).expect_err(sql)
+    }
+
+    #[test]
+    fn different_windows_are_counted() {
+        let windows = |count: u64, modulus: u64| {
+            let columns = (0..count).map(|at| format!("sum(x) OVER (PARTITION BY x % {})", at % modulus + 1));
+            columns.collect::<Vec<_>>().join(", ")
+        };
+
+        assert!(parse(&format!("SELECT {} FROM t", windows(100, 100))).is_ok());
+        assert!(parse(&format!("SELECT {} FROM t", windows(1_000, 100))).is_ok(), "they are the same");
+        assert_eq!(fault(&format!("SELECT {} FROM t", windows(101, 101))), Fault::ManyWindows);
+        let doubled = format!("WITH a AS (SELECT {} FROM t) SELECT * FROM a, a b", windows(51, 51));
+        assert_eq!(fault(&doubled), Fault::ManyWindows);
     }
 
     #[test]

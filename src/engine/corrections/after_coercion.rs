@@ -15,7 +15,9 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::{checked_arithmetic, function_wrappers, interval_order, rewritten};
 use crate::engine::fault::{Fault, to_datafusion as refused};
-use crate::engine::function_guards::{check_arguments, concatenation, guarded_call, in_window, is_in_window};
+use crate::engine::function_guards::{
+    check_arguments, concatenation, guarded_call, in_window, is_in_window, pattern_match,
+};
 
 /// The rule.
 #[derive(Debug)]
@@ -64,7 +66,10 @@ fn replacement(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
     Ok(match expr {
         Expr::BinaryExpr(binary) => {
             let checked = checked_arithmetic::arithmetic(binary, schema);
-            checked.or_else(|| interval_order::compared(binary, schema)).or_else(|| concatenation(binary))
+            checked
+                .or_else(|| interval_order::compared(binary, schema))
+                .or_else(|| concatenation(binary))
+                .or_else(|| pattern_match(binary))
         }
         Expr::Negative(operand) => checked_arithmetic::negation(operand, schema),
         Expr::Between(between) => interval_order::between(between, schema),

@@ -37,14 +37,15 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
 
-use super::function_guards::concatenation_function;
+use super::function_guards::{concatenation_function, pattern_functions};
 
 /// The scalar functions that a corrected plan may call. The session does not have them under their names: some have the
 /// name of the function that they replace.
 pub(super) fn scalar_functions(session: &SessionState) -> Vec<Arc<ScalarUDF>> {
     let corrected = session.scalar_functions().values().filter_map(function_wrappers::corrected);
     let others = [function_wrappers::nullable_function(), interval_order::length_function(), concatenation_function()];
-    corrected.chain(others).chain(checked_arithmetic::functions()).collect()
+    let operators = pattern_functions().iter().cloned().chain(checked_arithmetic::functions());
+    corrected.chain(others).chain(operators).collect()
 }
 
 /// The plan with each expression rewritten. The expressions keep their names. `rewrite` gets the schema of the node's

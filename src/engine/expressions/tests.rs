@@ -166,6 +166,10 @@ const CORRECTED: &[(&str, &str)] = &[
     ("checked_remainder", "d % CAST(2.5 AS DECIMAL(38, 10))"),
     ("checked_negate", "-i"),
     ("concatenate", "s || s"),
+    ("matches_pattern", "s ~ s"),
+    ("matches_pattern_in_any_case", "s ~* s"),
+    ("matches_no_pattern", "s !~ s"),
+    ("matches_no_pattern_in_any_case", "s !~* s"),
     ("interval_length", "v > INTERVAL '1 day'"),
 ];
 

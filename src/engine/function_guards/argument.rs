@@ -50,14 +50,19 @@ impl Argument<'_> {
         }
     }
 
+    /// Whether it is the same in all rows.
+    pub(super) fn is_constant(&self) -> bool {
+        matches!(self.0, ColumnarValue::Scalar(_))
+    }
+
     /// The text, if it is the same in all rows.
     pub(super) fn constant_text(&self) -> Option<&str> {
-        matches!(self.0, ColumnarValue::Scalar(_)).then(|| self.text(0))?
+        self.is_constant().then(|| self.text(0))?
     }
 
     /// The integer, if it is the same in all rows.
     pub(super) fn constant_integer(&self) -> Option<i64> {
-        matches!(self.0, ColumnarValue::Scalar(_)).then(|| self.integer(0))?
+        self.is_constant().then(|| self.integer(0))?
     }
 
     /// The size of the value in a row, in bytes.

@@ -7,7 +7,7 @@
 //!
 //! `levenshtein` of two long texts computes for minutes, and nothing can interrupt it. The [work](work) of such functions
 //! is bounded for a value, and is done in pieces for a batch: between two pieces the wrapper checks whether the query has
-//! ended.
+//! ended. And a call needs [room](scratch) for what it allocates while it computes.
 //!
 //! A test lists every function of the session as guarded or harmless: a function that a new version of DataFusion adds
 //! fails the test until somebody has read it.
@@ -17,12 +17,13 @@ mod argument;
 mod concatenation;
 mod folding;
 mod growth;
+mod patterns;
+mod pieces;
+mod scratch;
 mod work;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
-use arrow::compute::concat;
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
@@ -45,7 +46,10 @@ pub(super) use self::concatenation::{concatenation, concatenation_function, oper
 pub(super) use self::folding::without_long_values;
 use self::folding::{MAX_FOLDED_BYTES, is_folding};
 use self::growth::{CONCATENATION, Growth, growth};
-use self::work::{MAX_STEPS, STEPS_OF_A_PIECE, Steps, steps};
+pub(super) use self::patterns::{pattern_functions, pattern_match};
+use self::pieces::in_pieces;
+use self::scratch::scratch_bytes;
+use self::work::steps;
 use super::fault::{Fault, to_datafusion};
 use super::largest_query::stop_if_exceeded;
 use super::limit_fault::LimitFault;
@@ -153,9 +157,16 @@ impl Guarded {
             None => None,
         };
         match steps(self.name()) {
-            Some(steps) => in_pieces(self.name(), steps, &args, |args| self.inner.inner().invoke_with_args(args)),
-            None => self.inner.inner().invoke_with_args(args),
+            Some(steps) => in_pieces(self.name(), steps, &args, |args| self.call_for_rows(args)),
+            None => self.call_for_rows(args),
         }
+    }
+
+    fn call_for_rows(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arguments: Vec<Argument<'_>> = args.args.iter().map(Argument).collect();
+        let scratch = scratch_bytes(self.name(), &arguments, computed_rows(&args));
+        let _room = room(scratch).map_err(to_datafusion)?;
+        self.inner.inner().invoke_with_args(args)
     }
 }
 
@@ -243,75 +254,13 @@ fn repetitions(args: &ScalarFunctionArgs, computed_rows: usize) -> u64 {
     args.number_rows.max(1).div_ceil(computed_rows.max(1)) as u64
 }
 
-/// Room for a result. None is needed for a small one.
+/// Room for so many bytes. None is needed for few.
 ///
 /// # Errors
 /// [`LimitFault::NoMemory`].
 fn room(bytes: u64) -> Result<Option<Room>, LimitFault> {
     const SMALL: u64 = 1 << 20;
     if bytes <= SMALL { Ok(None) } else { Room::take(bytes).map(Some).map_err(|_| LimitFault::NoMemory) }
-}
-
-/// Calls a function for some rows at a time, so that it can be interrupted between them.
-fn in_pieces(
-    function: &str,
-    steps: Steps,
-    args: &ScalarFunctionArgs,
-    call: impl Fn(ScalarFunctionArgs) -> Result<ColumnarValue>,
-) -> Result<ColumnarValue> {
-    let rows = computed_rows(args);
-    let ends = ends_of_pieces(function, steps, args, rows).map_err(to_datafusion)?;
-    if ends.len() <= 1 {
-        return call(args.clone());
-    }
-    let mut pieces: Vec<ArrayRef> = Vec::with_capacity(ends.len());
-    let mut start = 0;
-    for end in ends {
-        check_query().map_err(to_datafusion)?;
-        let piece = ScalarFunctionArgs {
-            args: args.args.iter().map(|argument| slice(argument, start, end - start)).collect(),
-            number_rows: end - start,
-            ..args.clone()
-        };
-        pieces.push(call(piece)?.into_array(end - start)?);
-        start = end;
-    }
-    let pieces: Vec<&dyn Array> = pieces.iter().map(AsRef::as_ref).collect();
-    Ok(ColumnarValue::Array(concat(&pieces)?))
-}
-
-/// Where the pieces end, each with at most [`STEPS_OF_A_PIECE`] steps, or one row.
-///
-/// # Errors
-/// [`LimitFault::LongComputation`] if one row needs more than [`MAX_STEPS`].
-fn ends_of_pieces(
-    function: &str,
-    steps: Steps,
-    args: &ScalarFunctionArgs,
-    rows: usize,
-) -> Result<Vec<usize>, LimitFault> {
-    let arguments: Vec<Argument<'_>> = args.args.iter().map(Argument).collect();
-    let (mut ends, mut done) = (Vec::new(), 0_u64);
-    for row in 0..rows {
-        let needed = steps(&arguments, row).unwrap_or(0);
-        if needed > MAX_STEPS {
-            return Err(LimitFault::LongComputation { function: function.to_owned(), steps: needed, most: MAX_STEPS });
-        }
-        if done.saturating_add(needed) > STEPS_OF_A_PIECE && row > 0 {
-            ends.push(row);
-            done = 0;
-        }
-        done = done.saturating_add(needed);
-    }
-    ends.push(rows);
-    Ok(ends)
-}
-
-fn slice(argument: &ColumnarValue, start: usize, rows: usize) -> ColumnarValue {
-    match argument {
-        ColumnarValue::Array(array) => ColumnarValue::Array(array.slice(start, rows)),
-        ColumnarValue::Scalar(value) => ColumnarValue::Scalar(value.clone()),
-    }
 }
 
 /// All methods are DataFusion's, except for the checks. Those that a new version adds must be forwarded, too.

@@ -24,6 +24,10 @@ pub(super) fn steps(function: &str) -> Option<Steps> {
     Some(match function {
         "levenshtein" => levenshtein,
         "array_has_all" | "array_has_any" => array_has_many,
+        function if hashes_items(function) => hash_items,
+        "btrim" | "ltrim" | "rtrim" => trim,
+        "strpos" => strpos,
+        "regexp_like" => text_bytes,
         "regexp_match" => regexp_groups,
         "regexp_count" | "regexp_instr" | "regexp_replace" => regexp_all,
         _ => return None,
@@ -40,6 +44,47 @@ fn levenshtein(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
 fn array_has_many(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
     let [left, right] = arguments else { return None };
     Some(left.items(row)?.saturating_mul(right.items(row)?))
+}
+
+/// Whether a function makes a hash table of all items of its lists.
+pub(super) fn hashes_items(function: &str) -> bool {
+    matches!(function, "array_distinct" | "array_except" | "array_intersect" | "array_union")
+}
+
+/// In a large hash table, each item waits for the memory.
+const STEPS_OF_AN_ITEM: u64 = 100;
+
+fn hash_items(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
+    Some(items(arguments, row).saturating_mul(STEPS_OF_AN_ITEM))
+}
+
+/// The items of all lists in a row.
+pub(super) fn items(arguments: &[Argument<'_>], row: usize) -> u64 {
+    arguments.iter().filter_map(|argument| argument.items(row)).fold(0, u64::saturating_add)
+}
+
+/// `btrim(text, characters)` compares each character that it removes with each of the others.
+fn trim(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
+    let [text, characters] = arguments else { return None };
+    Some((text.text(row)?.len() as u64).saturating_mul(characters.text(row)?.len() as u64))
+}
+
+/// A step compares so many bytes of two texts.
+const BYTES_OF_A_STEP: u64 = 16;
+
+/// `strpos(text, part)` compares the part with the text from each place where its first byte is, unless the part is the same
+/// for a column of texts.
+fn strpos(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
+    let [text, part] = arguments else { return None };
+    let (bytes, part_bytes) = (text.text(row)?.len() as u64, part.text(row)?.len() as u64);
+    let is_prepared = part.is_constant() && !text.is_constant();
+    let places = if is_prepared { 0 } else { bytes.saturating_sub(part_bytes) };
+    Some(bytes.saturating_add(places.saturating_mul(part_bytes.div_ceil(BYTES_OF_A_STEP))))
+}
+
+/// As many as the text has bytes.
+pub(super) fn text_bytes(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
+    Some(arguments.first()?.text(row)?.len() as u64)
 }
 
 /// Finding the groups of a match keeps track of each part of the pattern.
