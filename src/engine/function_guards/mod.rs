@@ -309,6 +309,10 @@ impl ScalarUDFImpl for Guarded {
     }
 
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        // It would become the operator `~`, which keeps the compiled patterns of all rows.
+        if self.name() == "regexp_like" && !matches!(args.get(1), Some(Expr::Literal(..))) {
+            return Ok(ExprSimplifyResult::Original(args));
+        }
         match self.inner.inner().simplify(args, info)? {
             // It may be a call of DataFusion's own function: `concat` simplifies itself to `concat`.
             ExprSimplifyResult::Simplified(expr) => {

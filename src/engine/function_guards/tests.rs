@@ -315,6 +315,14 @@ async fn texts_that_are_compared_again_and_again_are_refused() {
 }
 
 #[tokio::test]
+async fn a_function_with_a_column_of_patterns_does_not_become_an_operator() {
+    let sql = "SELECT regexp_like('a', CAST(value AS TEXT)) FROM generate_series(1, 3)";
+    let plan = guarded().sql(sql).await.unwrap().into_optimized_plan().unwrap();
+
+    assert!(plan.display_indent().to_string().contains("regexp_like("), "{}", plan.display_indent());
+}
+
+#[tokio::test]
 async fn a_pattern_that_reads_the_text_again_for_each_match_is_refused() {
     let slow = "SELECT regexp_count(repeat('a', 1000000), '.*[^a-z]|[a-z]')";
     let error = from_datafusion(rows_within(u64::MAX, slow).await.unwrap_err());
