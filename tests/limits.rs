@@ -6,6 +6,8 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt};
 use oceanflight::engine::{self, Principal, QueryCaps, QueryStream};
 use oceanflight::error::Kind;
+use oceanflight::flight::client;
+use oceanflight::server;
 use serde_json::json;
 
 use crate::support::{Stage, json as rows_of};
@@ -74,7 +76,7 @@ async fn a_sum_of_many_terms_is_planned_in_time() {
 #[tokio::test]
 async fn a_column_of_patterns_matches_as_constant_patterns_do() {
     let stage = Stage::new(&[]).await;
-    for operator in ["~", "~*", "!~", "!~*"] {
+    for operator in ["~", "~*", "!~", "!~*", "SIMILAR TO", "NOT SIMILAR TO"] {
         let column = format!("SELECT 'aBc' {operator} p AS m FROM (VALUES ('b'), ('B'), (NULL), ('x')) AS t (p)");
         let constants = format!(
             "SELECT 'aBc' {operator} 'b' AS m UNION ALL SELECT 'aBc' {operator} 'B' \
@@ -238,6 +240,22 @@ async fn a_query_beyond_the_maximum_is_refused_until_another_has_ended() {
 }
 
 #[tokio::test]
+async fn a_client_above_the_maximum_of_connections_gets_resource_exhausted() {
+    let stage = Stage::new(&[]).await;
+    let listener = server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let one_connection = server::Options { max_connections: 1, ..server::Options::default() };
+    tokio::spawn(server::run(listener, stage.engine.clone(), one_connection, std::future::pending()));
+    let held = client::query(&address, "SELECT * FROM generate_series(1, 1000000)", None).await.unwrap();
+
+    let Err(error) = client::query(&address, "SELECT 1", None).await else { panic!("it is not refused") };
+
+    assert_eq!(error.kind(), Kind::ResourceExhausted, "{}", error.report());
+    assert!(error.report().contains("raise grpc.max_connections"), "{}", error.report());
+    drop(held);
+}
+
+#[tokio::test]
 async fn a_sort_that_does_not_fit_into_memory_writes_to_disk() {
     let options = engine::Options { memory_bytes: 48 << 20, ..engine::Options::default() };
     let stage = Stage::with_totals(&[], options).await;
@@ -276,6 +294,9 @@ const KILLERS: &[&str] = &[
     "SELECT array_length(array_distinct(range(2500000)))",
     "SELECT [[[[range(8000000)]]]] FROM generate_series(1, 100)",
     "SELECT count(*) FROM generate_series(1, 10000) WHERE 'abc' ~ (CAST(value AS TEXT) || '(x{1,100}){1,10}')",
+    "SELECT count(*) FROM generate_series(1, 10000) WHERE 'abc' SIMILAR TO (CAST(value AS TEXT) || '(x{1,100}){1,10}')",
+    "SELECT count(*) FROM generate_series(1, 100000) WHERE CAST(value AS TEXT) ~ (SELECT repeat('a', 300000))",
+    "SELECT array_length(array_distinct(array_repeat(range(1000000), 7)))",
     "SELECT strpos(repeat('a', 1000000), repeat('a', 500000) || 'b')",
     "SELECT count(DISTINCT md5(CAST(value AS TEXT))) FROM generate_series(1, 100000000)",
     "SELECT sum(x) FROM (SELECT sum(value) OVER () AS x FROM generate_series(1, 100000000))",
@@ -326,7 +347,7 @@ impl SmallServer {
     }
 
     async fn run(&self, sql: &str) -> oceanflight::error::Result<usize> {
-        let rows = oceanflight::flight::client::query(&self.address, sql, None).await?.rows;
+        let rows = client::query(&self.address, sql, None).await?.rows;
         rows.try_fold(0, async |rows, batch| Ok(rows + batch.num_rows())).await
     }
 }

@@ -4,38 +4,47 @@ import argparse
 import multiprocessing
 import re
 import statistics
+import sys
 import time
 
 import server
 import statements
 
 
-def probe(address, running, latencies):
+def probe(address, running, idle, latencies):
     """Sends the point query ten times a second while `running` is set; sends each duration."""
     with server.connect(address) as connection:
         while True:
+            idle.set()
             running.wait()
+            idle.clear()
             start = time.monotonic()
             code, text = server.run(connection, server.POINT_QUERY)
             taken = time.monotonic() - start
             latencies.put((taken, code, text))
+            idle.set()
             time.sleep(max(0.0, 0.1 - taken))
+
+
+# With half a second for the last point queries, two seconds after the statement.
+BEFORE_CPU = 1.5
 
 
 class Probe:
     def __init__(self, address):
         self._running = multiprocessing.Event()
+        self._idle = multiprocessing.Event()
         self._latencies = multiprocessing.Queue()
-        self._process = multiprocessing.Process(target=probe, args=(address, self._running, self._latencies), daemon=True)
+        self._process = multiprocessing.Process(target=probe, args=(address, self._running, self._idle, self._latencies), daemon=True)
         self._process.start()
 
     def start(self):
         self._running.set()
 
     def stop(self):
-        """The durations since `start`, and what failed."""
+        """The durations since `start`, and what failed. Waits for the answer to the last query."""
         self._running.clear()
-        time.sleep(0.2)
+        self._idle.wait(60)
         results = []
         while not self._latencies.empty():
             results.append(self._latencies.get())
@@ -79,6 +88,7 @@ def main():
     print(f"{count - flagged} of {count} clean; afterwards {started.status('VmRSS') >> 20} MB, idle {started.idle >> 20} MB")
     points.end()
     started.stop()
+    sys.exit(flagged > 0)
 
 
 def measure(started, points, usual, kind, name, sql, arguments):
@@ -96,7 +106,7 @@ def measure(started, points, usual, kind, name, sql, arguments):
         flags.append("THE SERVER HAS ENDED")
         peak = cpu = 0
     else:
-        time.sleep(max(0.0, 2 - 0.7))
+        time.sleep(BEFORE_CPU)
         cpu = started.cpu_share()
         peak = started.status("VmHWM")
     if code not in server.DECLARED | {"OK"}:

@@ -84,7 +84,7 @@ pub enum LimitFault {
     LongComputation {
         /// The function.
         function: String,
-        /// The number of steps: of pairs of characters or items that are compared.
+        /// The number of steps: of characters or items that are compared.
         steps: u64,
         /// The limit.
         most: u64,
@@ -157,7 +157,9 @@ impl Failure for LimitFault {
             Self::WideRows { .. } => {
                 "select shorter values, such as `left(x, 1000)`, or raise query.max_value_bytes".into()
             }
-            Self::LongComputation { .. } => "use shorter values, such as `left(x, 1000)` in place of x".into(),
+            Self::LongComputation { .. } => {
+                "use shorter values, such as `left(x, 1000)` or `array_slice(x, 1, 1000)` in place of x".into()
+            }
             Self::TooManyQueries(TooManyQueries::Together(_)) => {
                 "try again when others have ended, or raise query.max_queries".into()
             }

@@ -146,7 +146,8 @@ impl MemoryPool for SharedPool {
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, bytes: usize) -> Result<()> {
-        // A sort merges all that it has read in one poll. It reserves memory for each of its batches, and stops here.
+        // A sort merges all that it has read in one poll. It reserves memory for each of its batches, and stops here. Some
+        // operators take any error for a reason to spill: they fail at their next reservation.
         check_query().map_err(to_datafusion)?;
         let (consumer, limit) = (reservation.consumer(), self.limit);
         let mut state = self.state();
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_of_a_query_that_has_ended_gets_no_memory_and_does_not_spill() {
+    fn an_operator_of_a_query_that_has_ended_gets_no_memory_and_no_reason_to_spill() {
         let (pool, [query]) = (pool(100), queries());
         let held = consumer(&query, &pool, true);
         query.cancel();

@@ -45,7 +45,7 @@ mod yielding;
 
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -55,6 +55,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{BoxStream, StreamExt};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 pub use fault::Fault;
@@ -158,6 +159,12 @@ struct Session {
 /// even one that is moved away before that await. Before this rule, the proofs took 60 of the 67 seconds in which the
 /// compiler checked this crate.
 type SharedSession = Arc<dyn Deref<Target = Session> + Send + Sync>;
+
+/// A statement of at most so many bytes is planned in milliseconds.
+const SHORT_STATEMENT_BYTES: usize = 4 << 10;
+
+/// The turn to plan a longer statement.
+static LONG_STATEMENTS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(1)));
 
 /// Plans and runs statements over an account's tables. Cheap to clone.
 #[derive(Clone)]
@@ -386,12 +393,27 @@ impl Engine {
     }
 
     /// Runs `planning` on the plan runtime, until the query's deadline or cancellation. Boxed: see [`SharedSession`].
+    ///
+    /// Nothing interrupts the planning of a long statement, and it may take seconds: one is planned at a time, so that the
+    /// threads of the plan runtime are free for others.
     fn on_plan_thread<'a, T: Send + 'static>(
         &'a self,
         query: &'a Arc<Query>,
         planning: BoxFuture<'static, Result<T>>,
     ) -> BoxFuture<'a, Result<T>> {
         async move {
+            let planning = match query.text().len() {
+                ..=SHORT_STATEMENT_BYTES => planning,
+                _ => {
+                    let turn = query.unless_ended(Arc::clone(&LONG_STATEMENTS).acquire_owned()).await;
+                    // Held until the planning ends, which may be after the query.
+                    async move {
+                        let _turn = turn;
+                        planning.await
+                    }
+                    .boxed()
+                }
+            };
             let task = PlanTask::spawn(Arc::clone(query), planning);
             match query.unless_cancelled(timeout_at(query.deadline(), task.join())).await {
                 Ok(Ok(planned)) => planned,

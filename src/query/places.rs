@@ -6,11 +6,14 @@
 //! A free place goes to the client that has the fewest, and of its queries to the one that has waited longest: a client
 //! with a hundred queries does not delay the only query of another one by all of its own.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::{OnceCell, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::Principal;
 
@@ -43,14 +46,21 @@ impl Places {
         Self { queue: Arc::new(Mutex::new(queue)), max_wait }
     }
 
-    /// Waits for a place for a query of this client.
-    async fn take(&self, client: Principal) -> Result<TakenPlace, NoPlace> {
+    /// Enters the queue, for a query of this client.
+    fn enter(&self, client: Principal) -> Waiting {
         let (give, given) = oneshot::channel();
         locked(&self.queue).waiting.push((client, give));
         give_free_places(&self.queue);
-        // A sender is dropped only once it has sent.
-        timeout(self.max_wait, given).await.ok().and_then(Result::ok).ok_or(NoPlace(self.max_wait))
+        Waiting { given, until: Instant::now().checked_add(self.max_wait) }
     }
+}
+
+/// A position in the queue. Dropping it leaves the queue.
+#[derive(Debug)]
+struct Waiting {
+    given: oneshot::Receiver<TakenPlace>,
+    /// None: it may wait forever.
+    until: Option<Instant>,
 }
 
 impl Queue {
@@ -101,9 +111,21 @@ fn locked(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
 pub(super) struct Place {
     places: Places,
     client: Principal,
-    /// Set once the query has a place. Its tasks wait for it together.
+    /// Set once the query has a place. Its tasks wait for it one after another: the queue wakes one of them.
     taken: OnceCell<()>,
-    held: Mutex<Option<TakenPlace>>,
+    state: Mutex<PlaceState>,
+}
+
+/// A query keeps its position in the queue when the task that waits stops waiting for a while.
+#[derive(Debug)]
+enum PlaceState {
+    NotNeededYet,
+    Waiting(Waiting),
+    Taken {
+        _place: TakenPlace,
+    },
+    /// The query has ended, and gets no place any more.
+    Left,
 }
 
 /// The query has waited for a place for this long, and there was none.
@@ -112,28 +134,53 @@ pub(super) struct NoPlace(pub(super) Duration);
 
 impl Place {
     pub(super) fn new(places: Places, client: Principal) -> Self {
-        Self { places, client, taken: OnceCell::new(), held: Mutex::default() }
+        Self { places, client, taken: OnceCell::new(), state: Mutex::new(PlaceState::NotNeededYet) }
     }
 
     /// Waits for a place.
     pub(super) async fn take(&self) -> Result<(), NoPlace> {
         let take = || async {
-            let taken = self.places.take(self.client.clone()).await?;
-            *self.held() = Some(taken);
-            Ok(())
+            let (until, given) = (self.begin_to_wait(), poll_fn(|context| self.poll_given(context)));
+            let Some(until) = until else { return Ok(given.await) };
+            timeout_at(until, given).await.map_err(|_| {
+                self.leave();
+                NoPlace(self.places.max_wait)
+            })
         };
         self.taken.get_or_try_init(take).await.copied()
     }
 
-    /// Frees the place.
+    /// Enters the queue, unless the query is in it. Returns until when the query waits.
+    fn begin_to_wait(&self) -> Option<Instant> {
+        let mut state = self.state();
+        if matches!(*state, PlaceState::NotNeededYet) {
+            *state = PlaceState::Waiting(self.places.enter(self.client.clone()));
+        }
+        match &*state {
+            PlaceState::Waiting(waiting) => waiting.until,
+            PlaceState::NotNeededYet | PlaceState::Taken { .. } | PlaceState::Left => None,
+        }
+    }
+
+    fn poll_given(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        let PlaceState::Waiting(waiting) = &mut *state else { return Poll::Ready(()) };
+        // The queue drops a sender only after it has sent a place.
+        if let Ok(place) = ready!(waiting.given.poll_unpin(context)) {
+            *state = PlaceState::Taken { _place: place };
+        }
+        Poll::Ready(())
+    }
+
+    /// Frees the place, or leaves the queue.
     pub(super) fn leave(&self) {
-        let taken = self.held().take();
-        // Without the lock: the next query may take its place at once.
-        drop(taken);
+        let before = std::mem::replace(&mut *self.state(), PlaceState::Left);
+        // Without the lock: the next query may take the place at once.
+        drop(before);
     }
 
     /// Usable after a panic: each change is a single assignment.
-    fn held(&self) -> MutexGuard<'_, Option<TakenPlace>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, PlaceState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -232,9 +232,14 @@ mod tests {
         drop(two);
         assert!(futures::poll!(&mut *fourth_waits).is_pending());
         assert!(futures::poll!(third_waits).is_ready(), "it has waited longer");
-        // It waits no more: the next place is not lost.
-        drop((waits, fourth));
+        // A query that stops waiting for a while keeps its position, and one that ends leaves the queue.
+        drop(waits);
+        let last_in_queue = begin("10.0.0.1:6");
+        assert!(futures::poll!(Box::pin(Arc::clone(&last_in_queue).take_place())).is_pending());
         drop(third);
+        assert!(futures::poll!(Box::pin(Arc::clone(&last_in_queue).take_place())).is_pending());
+        assert!(futures::poll!(Box::pin(Arc::clone(&fourth).take_place())).is_ready());
+        drop((last_in_queue, fourth));
         let last = begin("10.0.0.1:5");
         assert!(futures::poll!(Box::pin(Arc::clone(&last).take_place())).is_ready());
     }

@@ -62,13 +62,13 @@ pub enum StatementBody {
 /// [`Fault`]: not SQL, not one statement, parameters that cannot be numbered, or a plan that would be too large.
 pub fn parse(text: &str) -> Result<Statement, Fault> {
     let mut tokens = tokens(text)?;
-    // Before they are parsed: a hundred thousand syntax trees have gigabytes.
+    // Before it is parsed: the syntax trees of a hundred thousand statements have gigabytes.
     only_statement(&tokens)?;
     if depth(&tokens) > MAX_OPERATORS {
         return Err(Fault::TooLong);
     }
     let parameters = number_parameters(&mut tokens)?;
-    if let Some(body) = parse_stackql(&tokens)? {
+    if let Some(body) = parse_stackql(only_statement(&tokens)?)? {
         return Ok(Statement { body, parameters });
     }
     let mut statements = parse_statements(tokens).map_err(|fault| fault_as_written(text, fault))?;
@@ -105,17 +105,17 @@ fn parse_stackql(tokens: &[TokenWithSpan]) -> Result<Option<StatementBody>, Faul
     let words: Vec<String> = tokens.iter().map(|token| &token.token).filter_map(significant).take(12).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let body = match words[..] {
-        ["EXEC" | "CALL", ..] => StatementBody::Exec(exec::parse(only_statement(tokens)?)?),
+        ["EXEC" | "CALL", ..] => StatementBody::Exec(exec::parse(tokens)?),
         ["EXPLAIN", ..] => match explained_exec(&words) {
             Some((words, verbose)) => {
-                let exec = exec::parse(without_words(only_statement(tokens)?, words?))?;
+                let exec = exec::parse(without_words(tokens, words?))?;
                 StatementBody::ExplainExec { exec, verbose }
             }
             None => return Ok(None),
         },
-        ["SHOW", ..] => return Ok(show::parse_show(only_statement(tokens)?)?.map(StatementBody::Show)),
+        ["SHOW", ..] => return Ok(show::parse_show(tokens)?.map(StatementBody::Show)),
         ["DESCRIBE" | "DESC", ..] => {
-            return Ok(show::parse_describe(only_statement(tokens)?)?.map(StatementBody::Describe));
+            return Ok(show::parse_describe(tokens)?.map(StatementBody::Describe));
         }
         _ => return Ok(None),
     };
@@ -255,6 +255,7 @@ mod tests {
     #[test]
     fn an_exec_is_one_statement_too() {
         assert!(matches!(parse("EXEC a.b.c.d;;").unwrap().body, StatementBody::Exec(_)));
+        assert!(matches!(parse("; EXEC a.b.c.d").unwrap().body, StatementBody::Exec(_)));
         assert_eq!(parse("EXEC a.b.c.d; SELECT 1").unwrap_err(), Fault::Several(2));
         assert_eq!(parse("SELECT 1; EXEC a.b.c.d").unwrap_err(), Fault::Several(2));
         assert_eq!(parse("SHOW PROVIDERS; EXEC a; EXEC b").unwrap_err(), Fault::Several(3));

@@ -87,7 +87,7 @@ struct QuerySize {
     unvisited: Vec<String>,
     /// The names of its WITH whose queries were visited.
     names: HashMap<String, Size>,
-    /// Its windows so far.
+    /// The windows of the SELECT that is being visited.
     windows: HashSet<WindowType>,
     size: Size,
 }
@@ -185,6 +185,8 @@ impl Visitor for SizeCounter {
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Fault> {
+        // The windows of the other SELECTs of a UNION are other operators.
+        self.queries.iter_mut().rev().take(1).for_each(|query| query.windows.clear());
         if grouping_sets(&select.group_by) > MAX_GROUPING_SETS {
             return ControlFlow::Break(Fault::ManyGroupingSets);
         }
@@ -259,6 +261,8 @@ mod tests {
         assert_eq!(fault(&format!("SELECT {} FROM t", windows(101, 101))), Fault::ManyWindows);
         let doubled = format!("WITH a AS (SELECT {} FROM t) SELECT * FROM a, a b", windows(51, 51));
         assert_eq!(fault(&doubled), Fault::ManyWindows);
+        let union = format!("SELECT {0} FROM t UNION ALL SELECT {0} FROM t", windows(51, 51));
+        assert_eq!(fault(&union), Fault::ManyWindows);
     }
 
     #[test]

@@ -170,6 +170,8 @@ const CORRECTED: &[(&str, &str)] = &[
     ("matches_pattern_in_any_case", "s ~* s"),
     ("matches_no_pattern", "s !~ s"),
     ("matches_no_pattern_in_any_case", "s !~* s"),
+    ("is_similar", "s SIMILAR TO s"),
+    ("is_not_similar", "s NOT SIMILAR TO s"),
     ("interval_length", "v > INTERVAL '1 day'"),
 ];
 

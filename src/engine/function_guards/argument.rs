@@ -55,6 +55,11 @@ impl Argument<'_> {
         matches!(self.0, ColumnarValue::Scalar(_))
     }
 
+    /// Whether its values are lists.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.0.data_type(), DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..))
+    }
+
     /// The text, if it is the same in all rows.
     pub(super) fn constant_text(&self) -> Option<&str> {
         self.is_constant().then(|| self.text(0))?

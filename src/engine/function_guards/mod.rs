@@ -263,7 +263,7 @@ fn room(bytes: u64) -> Result<Option<Room>, LimitFault> {
     if bytes <= SMALL { Ok(None) } else { Room::take(bytes).map(Some).map_err(|_| LimitFault::NoMemory) }
 }
 
-/// All methods are DataFusion's, except for the checks. Those that a new version adds must be forwarded, too.
+/// All methods are DataFusion's, except for the checks and one simplification. Those that a new version adds must be forwarded, too.
 impl ScalarUDFImpl for Guarded {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         self.call(args)

@@ -111,6 +111,7 @@ impl<'a> Piece<'a> {
 /// About the size of a compiled expression. The crate `regex` refuses those above 10 MiB.
 fn compiled_bytes(pattern: &str) -> u64 {
     const MOST: u64 = 10 << 20;
+    const OF_A_PATTERN: u64 = 16 << 10;
     const OF_A_CHARACTER: u64 = 256;
     const OF_A_CLASS: u64 = 32 << 10;
     // Of `(a{1,30}){1,30}`, there are 900 copies of `a`.
@@ -119,7 +120,7 @@ fn compiled_bytes(pattern: &str) -> u64 {
     }
     let classes = pattern.matches(['\\', '.', '[']).count() as u64;
     let characters = pattern.len() as u64;
-    MOST.min(characters.saturating_mul(OF_A_CHARACTER).saturating_add(classes.saturating_mul(OF_A_CLASS)))
+    MOST.min(OF_A_PATTERN + characters.saturating_mul(OF_A_CHARACTER) + classes.saturating_mul(OF_A_CLASS))
 }
 
 fn slice(argument: &ColumnarValue, start: usize, rows: usize) -> ColumnarValue {

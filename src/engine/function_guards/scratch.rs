@@ -1,7 +1,7 @@
 //! The memory that a function needs while it computes, beyond its arguments and its result.
 
 use super::argument::Argument;
-use super::work::{hashes_items, items};
+use super::work::{hashes_items, leaves};
 
 /// An item as a row of bytes, its entry in a hash table that grows, and its index.
 const BYTES_OF_AN_ITEM: u64 = 128;
@@ -10,15 +10,18 @@ const BYTES_OF_AN_ITEM: u64 = 128;
 pub(super) fn scratch_bytes(function: &str, arguments: &[Argument<'_>], rows: usize) -> u64 {
     match function {
         function if hashes_items(function) => {
-            let items = (0..rows).map(|row| items(arguments, row)).fold(0, u64::saturating_add);
-            items.saturating_mul(BYTES_OF_AN_ITEM)
+            let items = (0..rows).map(|row| leaves(arguments, row)).fold(0, u64::saturating_add);
+            items.saturating_mul(BYTES_OF_AN_ITEM).saturating_add(total_bytes(arguments, rows))
         }
-        // The items of a list that is an item are copied one list after another, into a vector that is copied into one of
-        // twice its size when it is full.
-        "array_append" | "array_concat" | "array_prepend" | "make_array" => {
-            let bytes = arguments.iter().filter_map(|argument| argument.total_bytes(rows as u64));
-            bytes.fold(0, u64::saturating_add).saturating_mul(2)
+        // Lists that become items are copied one after another, into a vector that is copied into one of twice its size
+        // when it is full.
+        "array_append" | "array_concat" | "array_prepend" | "make_array" if arguments.iter().any(Argument::is_list) => {
+            total_bytes(arguments, rows).saturating_mul(2)
         }
         _ => 0,
     }
+}
+
+fn total_bytes(arguments: &[Argument<'_>], rows: usize) -> u64 {
+    arguments.iter().filter_map(|argument| argument.total_bytes(rows as u64)).fold(0, u64::saturating_add)
 }

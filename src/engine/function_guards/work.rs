@@ -1,7 +1,8 @@
 //! How long a function computes, in steps.
 //!
-//! A step takes about a nanosecond. Functions whose work is proportional to the size of their arguments have no entry:
-//! a batch is bounded, so they end soon.
+//! A step takes about a nanosecond. Most functions whose work is proportional to the size of their arguments have no entry:
+//! a batch is bounded, so they end soon. Those that need much memory for it have one, because they are called for some rows
+//! at a time.
 
 use std::time::{Duration, Instant};
 
@@ -51,16 +52,16 @@ pub(super) fn hashes_items(function: &str) -> bool {
     matches!(function, "array_distinct" | "array_except" | "array_intersect" | "array_union")
 }
 
-/// In a large hash table, each item waits for the memory.
+/// A hash table that is larger than the caches waits for the memory at each item.
 const STEPS_OF_AN_ITEM: u64 = 100;
 
 fn hash_items(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
-    Some(items(arguments, row).saturating_mul(STEPS_OF_AN_ITEM))
+    Some(leaves(arguments, row).saturating_mul(STEPS_OF_AN_ITEM))
 }
 
-/// The items of all lists in a row.
-pub(super) fn items(arguments: &[Argument<'_>], row: usize) -> u64 {
-    arguments.iter().filter_map(|argument| argument.items(row)).fold(0, u64::saturating_add)
+/// The values in all lists of a row, and in the lists in them.
+pub(super) fn leaves(arguments: &[Argument<'_>], row: usize) -> u64 {
+    arguments.iter().filter_map(|argument| argument.leaves(row)).fold(0, u64::saturating_add)
 }
 
 /// `btrim(text, characters)` compares each character that it removes with each of the others.
@@ -78,8 +79,14 @@ fn strpos(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
     let [text, part] = arguments else { return None };
     let (bytes, part_bytes) = (text.text(row)?.len() as u64, part.text(row)?.len() as u64);
     let is_prepared = part.is_constant() && !text.is_constant();
-    let places = if is_prepared { 0 } else { bytes.saturating_sub(part_bytes) };
-    Some(bytes.saturating_add(places.saturating_mul(part_bytes.div_ceil(BYTES_OF_A_STEP))))
+    let steps = |places: u64| bytes.saturating_add(places.saturating_mul(part_bytes.div_ceil(BYTES_OF_A_STEP)));
+    let at_most = if is_prepared { 0 } else { bytes.saturating_sub(part_bytes) };
+    match (steps(at_most), part.text(row)?.bytes().next()) {
+        (needed, Some(first)) if needed > STEPS_OF_A_PIECE => {
+            Some(steps(text.text(row)?.bytes().filter(|byte| *byte == first).count() as u64))
+        }
+        (needed, _) => Some(needed),
+    }
 }
 
 /// As many as the text has bytes.
