@@ -403,6 +403,8 @@ impl Engine {
     ) -> BoxFuture<'a, Result<T>> {
         async move {
             let planning = match query.text().len() {
+                // It is refused before it is planned.
+                bytes if bytes > self.options.max_statement_bytes => planning,
                 ..=SHORT_STATEMENT_BYTES => planning,
                 _ => {
                     let turn = query.unless_ended(Arc::clone(&LONG_STATEMENTS).acquire_owned()).await;
