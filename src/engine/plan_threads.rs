@@ -22,12 +22,12 @@
 use std::num::NonZero;
 use std::ops::Deref;
 use std::panic::resume_unwind;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, OnceLock, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
@@ -78,17 +78,53 @@ static PLAN_RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 /// How long after the last query memory is given back: another query may need it again, and its last results are still sent.
 const GIVE_BACK_AFTER: Duration = Duration::from_secs(2);
 
+/// The runtime that awaits plans: in the program, the main one.
+static MAIN_RUNTIME: OnceLock<Handle> = OnceLock::new();
+
 /// Lets all threads give back the memory that they have freed. A thread that has nothing to do does not notice that other
 /// threads have freed its memory, so all are woken.
 pub(super) fn give_memory_back() {
     PLAN_RUNTIME.spawn(async {
-        tokio::time::sleep(GIVE_BACK_AFTER).await;
-        heap::ask_to_give_back();
-        for _ in 0..cores() + SPARE_THREADS {
-            // While a thread sleeps, another one takes the next task. Plans may block these threads, too.
-            PLAN_RUNTIME.spawn(async { std::thread::sleep(Duration::from_millis(1)) });
+        // mimalloc lets one thread at a time return pages to the system, and others do not wait for it: their pages are
+        // returned the second time.
+        for _ in 0..2 {
+            tokio::time::sleep(GIVE_BACK_AFTER).await;
+            heap::ask_to_give_back();
+            wake_all(PLAN_RUNTIME.handle());
+            MAIN_RUNTIME.get().into_iter().for_each(wake_all);
         }
     });
+}
+
+/// Wakes all threads of a runtime. They give memory back when they park again.
+fn wake_all(runtime: &Handle) {
+    let threads = runtime.metrics().num_workers();
+    let meeting = Arc::new(Meeting::default());
+    for _ in 0..threads {
+        let meeting = Arc::clone(&meeting);
+        runtime.spawn(async move { meeting.join(threads) });
+    }
+}
+
+/// Threads that wait for each other: a runtime gives a task to a thread that sleeps only if all others are busy.
+#[derive(Default)]
+struct Meeting {
+    present: Mutex<usize>,
+    changed: Condvar,
+}
+
+/// How long a thread waits for the others: one of them may compute.
+const MEETING_TIME: Duration = Duration::from_millis(20);
+
+impl Meeting {
+    /// Blocks until so many threads are here, or for [`MEETING_TIME`]. Returns whether they are.
+    fn join(&self, threads: usize) -> bool {
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        *present += 1;
+        self.changed.notify_all();
+        let wait = self.changed.wait_timeout_while(present, MEETING_TIME, |present| *present < threads);
+        !wait.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
 }
 
 /// A task on the plan runtime. Dropping the handle aborts the task at its next await.
@@ -97,6 +133,8 @@ pub(super) struct PlanTask<T>(AbortOnDropHandle<T>);
 impl<T: Send + 'static> PlanTask<T> {
     /// Spawns `work` for a query. The future is boxed by the caller, so that the compiler proves once, there, that it is `Send`.
     pub(super) fn spawn(query: Arc<Query>, work: BoxFuture<'static, T>) -> Self {
+        // The first caller is outside of the plan runtime.
+        let _ = Handle::try_current().map(|caller| MAIN_RUNTIME.get_or_init(|| caller));
         let span = query.span().clone();
         Self(AbortOnDropHandle::new(PLAN_RUNTIME.spawn(Turns::new(query, work).instrument(span))))
     }
@@ -141,5 +179,18 @@ impl<T: Send + 'static> Drop for DroppedOnPlanThread<T> {
         if let Some(value) = self.0.take() {
             PLAN_RUNTIME.spawn(async move { drop(value) });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_waits_for_the_others_and_not_for_long() {
+        let meeting = Meeting::default();
+
+        assert!(!meeting.join(2), "nobody else comes");
+        assert!(meeting.join(2), "it is the second one");
     }
 }
