@@ -141,7 +141,10 @@ impl Place {
     pub(super) async fn take(&self) -> Result<(), NoPlace> {
         let take = || async {
             let (until, given) = (self.begin_to_wait(), poll_fn(|context| self.poll_given(context)));
-            let Some(until) = until else { return Ok(given.await) };
+            let Some(until) = until else {
+                given.await;
+                return Ok(());
+            };
             timeout_at(until, given).await.map_err(|_| {
                 self.leave();
                 NoPlace(self.places.max_wait)
