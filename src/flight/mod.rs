@@ -89,6 +89,7 @@ mod tables;
 mod xdbc_type_info;
 
 pub use self::status::code_name;
+pub(crate) use self::status::of as status_of;
 
 /// The default of the maximum size of a message from a client, in bytes: the Go ADBC driver's limit. tonic's is 4 MiB.
 pub const MESSAGE_BYTES: usize = 16 << 20;

@@ -18,7 +18,7 @@ const HINT_LIMIT: usize = 500;
 const HINT: &str = "\nhint: ";
 
 /// Logs the error, and returns its status.
-pub(super) fn of(error: &Error) -> Status {
+pub(crate) fn of(error: &Error) -> Status {
     log(error);
     Status::new(code(error.kind()), message(error))
 }
@@ -157,30 +157,17 @@ impl RemoteError {
     pub(super) fn is_broken(&self) -> bool {
         self.broken
     }
-
-    fn refused_connection() -> Self {
-        Self {
-            kind: Kind::ResourceExhausted,
-            message: "the server refuses the connection, because it has as many as it may have".into(),
-            hint: Some("try again when others have closed theirs, or raise grpc.max_connections".into()),
-            broken: false,
-        }
-    }
 }
 
 impl From<Status> for RemoteError {
     fn from(status: Status) -> Self {
-        // A status that tonic made for a broken connection has a source; a server's status has none.
-        let broken = std::error::Error::source(&status).is_some();
-        // A server that has too many connections ends a new one with ENHANCE_YOUR_CALM, before it has read a call.
-        if broken && status.code() == Code::ResourceExhausted {
-            return Self::refused_connection();
-        }
         let (message, hint) = match status.message().rsplit_once(HINT) {
             Some((message, hint)) => (message, Some(hint.to_owned())),
             None => (status.message(), None),
         };
         let message = if message.is_empty() { status.code().description() } else { message };
+        // A status that tonic made for a broken connection has a source; a server's status has none.
+        let broken = std::error::Error::source(&status).is_some();
         let kind = if broken { Kind::Unavailable } else { kind(status.code()) };
         Self { kind, message: message.to_owned(), hint, broken }
     }

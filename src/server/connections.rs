@@ -1,7 +1,9 @@
 //! The connections of clients, bounded: how many there are, and how long one may take to begin.
 //!
 //! A connection needs a file descriptor and a task before anything is known of its client. So there is a maximum, and
-//! a connection that does not send the beginning of HTTP/2 in time is closed. A connection without a call stays open:
+//! a connection that does not send the beginning of HTTP/2 in time is closed. Some connections above the maximum are
+//! accepted, so that their calls are answered with RESOURCE_EXHAUSTED: a client that finds its connection closed does not
+//! know why, and connects again. A connection without a call stays open:
 //! the pools of BI tools keep theirs for hours, and the keep-alive pings find those whose client is gone.
 
 use std::future::Future;
@@ -12,10 +14,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::stream::{self, Stream};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Sleep, sleep};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 use tracing::{debug, warn};
 
@@ -25,11 +27,8 @@ const BEGINNING: usize = 24 + 9;
 /// The pause after a connection could not be accepted. Without file descriptors every attempt fails at once.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The number of connections above the maximum that are told the reason at once. Further ones are closed.
-const REFUSALS: usize = 64;
-
-/// The time that a refused client has to close its connection.
-const TIME_TO_CLOSE: Duration = Duration::from_secs(1);
+/// The maximum number of connections whose calls are refused. Further ones are closed at once.
+const REFUSED: usize = 64;
 
 /// How many connections there may be, and how long one may take to begin.
 #[derive(Clone, Copy, Debug)]
@@ -38,64 +37,30 @@ pub(super) struct Bounds {
     pub(super) time_to_begin: Duration,
 }
 
-/// The connections that clients make. Those above the maximum are refused.
+/// The connections that clients make. Those above the maximum are marked: their calls are to be refused.
 pub(super) fn incoming(listener: TcpListener, bounds: Bounds) -> impl Stream<Item = io::Result<Connection>> {
     let free = Arc::new(Semaphore::new(bounds.most.min(Semaphore::MAX_PERMITS)));
-    let refusals = Arc::new(Semaphore::new(REFUSALS));
-    stream::unfold((listener, free, refusals), move |(listener, free, refusals)| async move {
+    let refused = Arc::new(Semaphore::new(REFUSED));
+    stream::unfold((listener, free, refused), move |(listener, free, refused)| async move {
         let connection = loop {
             match listener.accept().await {
-                Ok((stream, peer)) => match Arc::clone(&free).try_acquire_owned() {
-                    Ok(permit) => break Connection::new(stream, permit, bounds.time_to_begin),
-                    Err(_) => {
-                        debug!(%peer, most = bounds.most, "a connection is refused: there are too many");
-                        if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
-                            tokio::spawn(refuse(stream, bounds.most, permit));
-                        }
+                Ok((stream, peer)) => {
+                    if let Ok(permit) = Arc::clone(&free).try_acquire_owned() {
+                        break Connection::new(stream, permit, bounds.time_to_begin, false);
                     }
-                },
+                    debug!(%peer, most = bounds.most, "a connection is refused: there are too many");
+                    if let Ok(permit) = Arc::clone(&refused).try_acquire_owned() {
+                        break Connection::new(stream, permit, bounds.time_to_begin, true);
+                    }
+                }
                 Err(error) => {
                     warn!(%error, "a connection could not be accepted");
                     sleep(PAUSE).await;
                 }
             }
         };
-        Some((Ok(connection), (listener, free, refusals)))
+        Some((Ok(connection), (listener, free, refused)))
     })
-}
-
-/// Tells a client that there are too many connections, and closes its own. gRPC turns this HTTP/2 error into
-/// RESOURCE_EXHAUSTED.
-async fn refuse(mut stream: TcpStream, most: usize, _permit: OwnedSemaphorePermit) {
-    let refusal = async {
-        stream.write_all(&too_many_connections(most)).await?;
-        stream.shutdown().await?;
-        // If it were closed before it is read to its end, it would be reset, and the client could lose the error.
-        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
-    };
-    // The client may have gone.
-    let _ = timeout(TIME_TO_CLOSE, refusal).await;
-}
-
-/// An empty SETTINGS frame, which must come first, and a GOAWAY frame with the error ENHANCE_YOUR_CALM (RFC 9113, 6.5,
-/// 6.8 and 7).
-fn too_many_connections(most: usize) -> Vec<u8> {
-    let reason =
-        format!("there are {most} connections, as many as grpc.max_connections allows: close some, or raise it");
-    let (settings, goaway, enhance_your_calm) = (4, 7, 11);
-    let mut payload = vec![0, 0, 0, 0, 0, 0, 0, enhance_your_calm]; // before the error the last stream: none
-    payload.extend(reason.into_bytes());
-    let mut frames = frame(settings, &[]);
-    frames.extend(frame(goaway, &payload));
-    frames
-}
-
-/// A frame of the whole connection, without flags.
-fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("it is a short text").to_be_bytes();
-    let mut frame = vec![length[1], length[2], length[3], kind, 0, 0, 0, 0, 0];
-    frame.extend_from_slice(payload);
-    frame
 }
 
 /// A connection. It counts until it is dropped.
@@ -104,23 +69,33 @@ pub(super) struct Connection {
     /// The bytes of the beginning that are missing, and when they must be there.
     missing: usize,
     deadline: Pin<Box<Sleep>>,
+    /// It is above the maximum. It is closed at the deadline, too.
+    is_refused: bool,
     _permit: OwnedSemaphorePermit,
 }
 
+/// What the calls of a connection know of it.
+#[derive(Clone, Debug)]
+pub(super) struct ConnectionInfo {
+    pub(super) tcp: TcpConnectInfo,
+    pub(super) is_refused: bool,
+}
+
 impl Connection {
-    fn new(stream: TcpStream, permit: OwnedSemaphorePermit, time_to_begin: Duration) -> Self {
+    fn new(stream: TcpStream, permit: OwnedSemaphorePermit, time_to_begin: Duration, is_refused: bool) -> Self {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "TCP_NODELAY is not set");
         }
-        Self { stream, missing: BEGINNING, deadline: Box::pin(sleep(time_to_begin)), _permit: permit }
+        let deadline = Box::pin(sleep(time_to_begin));
+        Self { stream, missing: BEGINNING, deadline, is_refused, _permit: permit }
     }
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = ConnectionInfo;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    fn connect_info(&self) -> ConnectionInfo {
+        ConnectionInfo { tcp: self.stream.connect_info(), is_refused: self.is_refused }
     }
 }
 
@@ -134,9 +109,9 @@ impl AsyncRead for Connection {
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if self.missing > 0 {
             self.missing = self.missing.saturating_sub(buffer.filled().len() - before);
-            if self.missing > 0 && self.deadline.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the connection has not begun")));
-            }
+        }
+        if (self.missing > 0 || self.is_refused) && self.deadline.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the connection has not begun")));
         }
         read
     }
@@ -188,16 +163,21 @@ mod tests {
         let mut connections = Box::pin(incoming(listener, bounds));
         let _one = TcpStream::connect(address).await.unwrap();
         let held = connections.next().await.unwrap().unwrap();
-        let mut two = TcpStream::connect(address).await.unwrap();
+        let mut above = Vec::new();
+        for _ in 0..REFUSED {
+            let client = TcpStream::connect(address).await.unwrap();
+            let connection = connections.next().await.unwrap().unwrap();
+            assert!(connection.is_refused);
+            above.push((client, connection));
+        }
+        let mut last = TcpStream::connect(address).await.unwrap();
 
         let next = tokio::spawn(async move { connections.next().await.unwrap().unwrap() });
-        let mut refusal = Vec::new();
-        two.read_to_end(&mut refusal).await.unwrap();
-        assert_eq!(refusal, too_many_connections(1));
+        assert_eq!(last.read(&mut [0; 1]).await.unwrap_or(0), 0, "it is closed");
         drop(held);
-        let _three = TcpStream::connect(address).await.unwrap();
+        let _next = TcpStream::connect(address).await.unwrap();
 
-        next.await.unwrap();
+        assert!(!next.await.unwrap().is_refused);
     }
 
     #[tokio::test]

@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
+use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
+use tonic::{Request, Status};
 use tracing::info;
 
-use self::connections::{Bounds, incoming};
+use self::connections::{Bounds, ConnectionInfo, incoming};
 use crate::engine::Engine;
 use crate::error::{Failure, Kind, Result};
 use crate::flight;
@@ -96,6 +98,35 @@ impl Failure for Error {
     }
 }
 
+/// A call on a connection above the maximum.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the server has {most} connections, as many as it may have")]
+struct ManyConnections {
+    most: usize,
+}
+
+impl Failure for ManyConnections {
+    fn kind(&self) -> Kind {
+        Kind::ResourceExhausted
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("close connections that are not used, or raise grpc.max_connections".into())
+    }
+}
+
+/// Refuses a call on a connection above the maximum. To others it adds the address of the client, where tonic looks for it.
+fn admit(mut call: Request<()>, most: usize) -> Result<Request<()>, Status> {
+    let Some(ConnectionInfo { tcp, is_refused }) = call.extensions().get::<ConnectionInfo>().cloned() else {
+        return Ok(call);
+    };
+    if is_refused {
+        return Err(flight::status_of(&ManyConnections { most }.into()));
+    }
+    call.extensions_mut().insert(tcp);
+    Ok(call)
+}
+
 /// Returns an address that a client on this machine can connect to: 127.0.0.1 for a server on 0.0.0.0.
 pub fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
@@ -142,6 +173,7 @@ pub async fn run(
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_max_header_list_size(options.max_header_bytes)
         .max_concurrent_streams(options.max_calls_per_connection)
+        .layer(InterceptorLayer::new(move |call| admit(call, options.max_connections)))
         .add_service(flight::service(engine, options.max_message_bytes, streams_end))
         .serve_with_incoming_shutdown(incoming(listener, connections), graceful_shutdown);
     let forced_shutdown = async {
