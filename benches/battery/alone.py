@@ -1,12 +1,11 @@
 """Runs each statement alone, beside a point query ten times a second; see README.md."""
 
-import argparse
 import multiprocessing
-import re
 import statistics
 import sys
 import time
 
+import options
 import server
 import statements
 
@@ -56,14 +55,8 @@ class Probe:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("program", help="an oceanflight binary")
-    parser.add_argument("--timeout", default="2s", help="the server's --query-timeout")
-    parser.add_argument("--kind", help="statements of this kind alone")
-    parser.add_argument("--name", default="", help="statements whose name matches this pattern")
+    parser = options.parser(__doc__, timeout="2s")
     parser.add_argument("--slow-reader", action="store_true", help="half a second of pause after each batch")
-    parser.add_argument("--log", help="a file for the server's log")
-    parser.add_argument("arguments", nargs="*", help="further arguments for the server, after --")
     arguments = parser.parse_args()
 
     started = server.Server(arguments.program, arguments.timeout, arguments.arguments, arguments.log)
@@ -73,9 +66,7 @@ def main():
     usual = statistics.median(points.stop()[0])
     print(f"idle {started.idle >> 20} MB, the point query takes {usual * 1000:.1f} ms", flush=True)
     flagged = count = 0
-    for kind, name, sql in statements.kinds():
-        if arguments.kind not in (None, kind) or not re.search(arguments.name, name):
-            continue
+    for kind, name, sql in statements.chosen(arguments.kind, arguments.name):
         flags = measure(started, points, usual, kind, name, sql, arguments)
         count += 1
         flagged += bool(flags)

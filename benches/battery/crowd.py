@@ -1,13 +1,12 @@
 """Many clients, each of which sends the statements in an order of its own; see README.md."""
 
-import argparse
 import collections
 import multiprocessing
 import random
-import re
 import threading
 import time
 
+import options
 import server
 import statements
 
@@ -37,23 +36,13 @@ def clients(address, end, seeds, chosen, pause, results):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("program", help="an oceanflight binary")
+    parser = options.parser(__doc__, timeout="10s")
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--seconds", type=int, default=300)
-    parser.add_argument("--timeout", default="10s", help="the server's --query-timeout")
-    parser.add_argument("--kind", help="statements of this kind alone")
-    parser.add_argument("--name", default="", help="statements whose name matches this pattern")
     parser.add_argument("--slow-readers", action="store_true", help="half a second of pause after each batch")
-    parser.add_argument("--log", help="a file for the server's log")
-    parser.add_argument("arguments", nargs="*", help="further arguments for the server, after --")
     arguments = parser.parse_args()
 
-    chosen = [
-        statement
-        for statement in statements.kinds()
-        if arguments.kind in (None, statement[0]) and re.search(arguments.name, statement[1])
-    ]
+    chosen = list(statements.chosen(arguments.kind, arguments.name))
     started = server.Server(arguments.program, arguments.timeout, arguments.arguments, arguments.log)
     results = multiprocessing.Queue()
     end = time.monotonic() + arguments.seconds

@@ -1,10 +1,16 @@
 """The statements of the battery: one file for each kind, and plan.py."""
 
 import pathlib
+import re
 
 import plan
 
 HERE = pathlib.Path(__file__).parent
+
+
+def chosen(kind, pattern):
+    """Those of a kind, or of all kinds, whose name matches a pattern."""
+    return (statement for statement in kinds() if kind in (None, statement[0]) and re.search(pattern, statement[1]))
 
 
 def kinds():
