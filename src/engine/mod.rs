@@ -166,6 +166,16 @@ const SHORT_STATEMENT_BYTES: usize = 4 << 10;
 /// The turn to plan a longer statement.
 static LONG_STATEMENTS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(1)));
 
+/// Waits for the turn to plan a long statement. The turn ends with the planning, which may be after the query.
+async fn in_turn<T: 'static>(query: &Query, planning: BoxFuture<'static, T>) -> BoxFuture<'static, T> {
+    let turn = query.unless_ended(Arc::clone(&LONG_STATEMENTS).acquire_owned()).await;
+    async move {
+        let _turn = turn;
+        planning.await
+    }
+    .boxed()
+}
+
 /// Plans and runs statements over an account's tables. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
@@ -402,20 +412,10 @@ impl Engine {
         planning: BoxFuture<'static, Result<T>>,
     ) -> BoxFuture<'a, Result<T>> {
         async move {
-            let planning = match query.text().len() {
-                // It is refused before it is planned.
-                bytes if bytes > self.options.max_statement_bytes => planning,
-                ..=SHORT_STATEMENT_BYTES => planning,
-                _ => {
-                    let turn = query.unless_ended(Arc::clone(&LONG_STATEMENTS).acquire_owned()).await;
-                    // Held until the planning ends, which may be after the query.
-                    async move {
-                        let _turn = turn;
-                        planning.await
-                    }
-                    .boxed()
-                }
-            };
+            let bytes = query.text().len();
+            // One above the maximum is refused before it is planned.
+            let is_long = bytes > SHORT_STATEMENT_BYTES && bytes <= self.options.max_statement_bytes;
+            let planning = if is_long { in_turn(query, planning).await } else { planning };
             let task = PlanTask::spawn(Arc::clone(query), planning);
             match query.unless_cancelled(timeout_at(query.deadline(), task.join())).await {
                 Ok(Ok(planned)) => planned,

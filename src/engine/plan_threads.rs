@@ -22,6 +22,7 @@
 use std::num::NonZero;
 use std::ops::Deref;
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, OnceLock, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -84,11 +85,17 @@ static MAIN_RUNTIME: OnceLock<Handle> = OnceLock::new();
 /// Lets all threads give back the memory that they have freed. A thread that has nothing to do does not notice that other
 /// threads have freed its memory, so all are woken.
 pub(super) fn give_memory_back() {
+    static IS_DUE: AtomicBool = AtomicBool::new(false);
+    if IS_DUE.swap(true, Ordering::Relaxed) {
+        return;
+    }
     PLAN_RUNTIME.spawn(async {
         // mimalloc lets one thread at a time return pages to the system, and others do not wait for it: their pages are
         // returned the second time.
         for _ in 0..2 {
             tokio::time::sleep(GIVE_BACK_AFTER).await;
+            // What is freed from now on is given back later.
+            IS_DUE.store(false, Ordering::Relaxed);
             heap::ask_to_give_back();
             wake_all(PLAN_RUNTIME.handle());
             MAIN_RUNTIME.get().into_iter().for_each(wake_all);
@@ -134,7 +141,9 @@ impl<T: Send + 'static> PlanTask<T> {
     /// Spawns `work` for a query. The future is boxed by the caller, so that the compiler proves once, there, that it is `Send`.
     pub(super) fn spawn(query: Arc<Query>, work: BoxFuture<'static, T>) -> Self {
         // The first caller is outside of the plan runtime.
-        let _ = Handle::try_current().map(|caller| MAIN_RUNTIME.get_or_init(|| caller));
+        if MAIN_RUNTIME.get().is_none() {
+            let _ = Handle::try_current().map(|caller| MAIN_RUNTIME.set(caller));
+        }
         let span = query.span().clone();
         Self(AbortOnDropHandle::new(PLAN_RUNTIME.spawn(Turns::new(query, work).instrument(span))))
     }

@@ -124,6 +124,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let new = parent.path().join("oceanflight-spill-new");
         fs::create_dir(&new).unwrap();
+        fs::write(new.join(NEW_LOCK), "").unwrap();
 
         let _dir = SpillDir::create_in(parent.path()).unwrap();
 

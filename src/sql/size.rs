@@ -186,7 +186,9 @@ impl Visitor for SizeCounter {
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Fault> {
         // The windows of the other SELECTs of a UNION are other operators.
-        self.queries.iter_mut().rev().take(1).for_each(|query| query.windows.clear());
+        if let Some(query) = self.queries.last_mut() {
+            query.windows.clear();
+        }
         if grouping_sets(&select.group_by) > MAX_GROUPING_SETS {
             return ControlFlow::Break(Fault::ManyGroupingSets);
         }

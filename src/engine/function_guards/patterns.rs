@@ -65,12 +65,12 @@ pub(super) fn is_pattern_operator(function: &str) -> bool {
 /// operands.
 pub(in crate::engine) fn pattern_match(expr: &Expr) -> Option<Expr> {
     let (written, left, right) = match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => (op.to_string(), left, right),
-        Expr::SimilarTo(Like { negated: false, expr, pattern, escape_char: None, case_insensitive: false }) => {
-            ("SIMILAR TO".to_owned(), expr, pattern)
-        }
-        Expr::SimilarTo(Like { negated: true, expr, pattern, escape_char: None, case_insensitive: false }) => {
-            ("NOT SIMILAR TO".to_owned(), expr, pattern)
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::RegexMatch, right }) => ("~", left, right),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::RegexIMatch, right }) => ("~*", left, right),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::RegexNotMatch, right }) => ("!~", left, right),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::RegexNotIMatch, right }) => ("!~*", left, right),
+        Expr::SimilarTo(Like { negated, expr, pattern, escape_char: None, case_insensitive: false }) => {
+            (if *negated { "NOT SIMILAR TO" } else { "SIMILAR TO" }, expr, pattern)
         }
         _ => return None,
     };
