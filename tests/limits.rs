@@ -76,10 +76,28 @@ async fn a_sum_of_many_terms_is_planned_in_time() {
 #[tokio::test]
 async fn a_column_of_patterns_matches_as_constant_patterns_do() {
     let stage = Stage::new(&[]).await;
-    for operator in ["~", "~*", "!~", "!~*", "SIMILAR TO", "NOT SIMILAR TO"] {
-        let column = format!("SELECT 'aBc' {operator} p AS m FROM (VALUES ('b'), ('B'), (NULL), ('x')) AS t (p)");
+    for operator in [
+        "~",
+        "~*",
+        "!~",
+        "!~*",
+        "~~",
+        "~~*",
+        "!~~",
+        "!~~*",
+        "LIKE",
+        "NOT LIKE",
+        "ILIKE",
+        "NOT ILIKE",
+        "SIMILAR TO",
+        "NOT SIMILAR TO",
+    ] {
+        let column = format!(
+            "SELECT 'aBc' {operator} p AS m FROM (VALUES ('b'), ('B'), ('%B%'), ('_b_'), (NULL), ('x')) AS t (p)"
+        );
         let constants = format!(
             "SELECT 'aBc' {operator} 'b' AS m UNION ALL SELECT 'aBc' {operator} 'B' \
+             UNION ALL SELECT 'aBc' {operator} '%B%' UNION ALL SELECT 'aBc' {operator} '_b_' \
              UNION ALL SELECT 'aBc' {operator} CAST(NULL AS TEXT) UNION ALL SELECT 'aBc' {operator} 'x'"
         );
         let sorted = |sql: &str| format!("SELECT m, count(*) AS n FROM ({sql}) GROUP BY m ORDER BY m");
@@ -89,6 +107,45 @@ async fn a_column_of_patterns_matches_as_constant_patterns_do() {
     let grouped =
         "SELECT 'a' ~ p AS m, count(*) AS n FROM (VALUES ('a'), ('a'), ('b')) AS t (p) GROUP BY 'a' ~ p ORDER BY m";
     assert_eq!(json!(rows_of(&stage.rows(grouped).await)), json!([{"m": false, "n": 1}, {"m": true, "n": 2}]));
+}
+
+#[tokio::test]
+async fn a_search_that_would_take_minutes_is_refused() {
+    let digits = "SELECT string_agg(md5(CAST(value AS TEXT)), '') AS t FROM generate_series(1, 20000)";
+    let slow = format!("a{}%", "_".repeat(1_000));
+    let patterns = [
+        ("~", "'[0-7][0-9a-f]{1000}[g-z]'".to_owned(), "matches_pattern would need"),
+        ("SIMILAR TO", "'[0-7][0-9a-f]{1000}[g-z]'".to_owned(), "is_similar would need"),
+        ("LIKE", format!("'%{slow}x'"), "is_like would need"),
+        ("!~~*", format!("'%{slow}x'"), "matches_no_like_in_any_case would need"),
+    ];
+    let mut refused: Vec<(String, &str)> = patterns
+        .into_iter()
+        .map(|(operator, pattern, report)| (format!("SELECT t {operator} {pattern} FROM ({digits})"), report))
+        .collect();
+    for function in ["regexp_like", "regexp_count", "regexp_instr"] {
+        let sql = format!("SELECT {function}(t, '[0-7][0-9a-f]{{1000}}[g-z]') FROM ({digits})");
+        refused.push((sql, "would need"));
+    }
+    let refused: Vec<(&str, &str)> = refused.iter().map(|(sql, report)| (sql.as_str(), *report)).collect();
+    assert_refused(&refused).await;
+
+    let fast = format!(
+        "SELECT t ~ 'x[0-9a-f]{{1000}}[g-z]' AS regex, t LIKE '%x{slow}' AS likes, regexp_count(t, '[g-z]{{1,100}}') AS n \
+         FROM ({digits})"
+    );
+    assert_rows(&fast, json!([{"regex": false, "likes": false, "n": 0}])).await;
+}
+
+#[tokio::test]
+async fn a_pattern_of_megabytes_is_refused() {
+    assert_refused(&[
+        ("SELECT 'x' ~ repeat('a', 300000)", "a pattern has 300000 bytes; the limit is 262144"),
+        ("SELECT regexp_like('x', repeat('a', 30000000))", "a pattern has 30000000 bytes"),
+        ("SELECT regexp_replace('x', repeat('a', 30000000), 'b')", "a pattern has 30000000 bytes"),
+        ("SELECT 'x' LIKE repeat('_', 30000000)", "a pattern has 30000000 bytes"),
+    ])
+    .await;
 }
 
 #[tokio::test]

@@ -15,6 +15,20 @@ SELECT regexp_like(repeat('a', 1000000), '(a{1,1000}){1,1000}$')
 SELECT count(*) FROM generate_series(1, 10000000) WHERE regexp_like('abc', CAST(value AS TEXT) || '(x{1,100}){1,10}')
 -- regexp-bomb
 SELECT regexp_like('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', '((((a{1,30}){1,30}){1,30}){1,30}){1,30}')
+-- regexp-many-states
+SELECT regexp_like(string_agg(md5(CAST(value AS TEXT)), ''), '[0-7][0-9a-f]{1000}[g-z]') FROM generate_series(1, 500000)
+-- regexp-many-states-operator
+SELECT string_agg(md5(CAST(value AS TEXT)), '') ~ '[0-7][0-9a-f]{1000}[g-z]' FROM generate_series(1, 500000)
+-- regexp-many-states-count
+SELECT regexp_count(string_agg(md5(CAST(value AS TEXT)), ''), '[0-7][0-9a-f]{1000}[g-z]') FROM generate_series(1, 500000)
+-- regexp-many-states-rows
+SELECT count(*) FROM generate_series(1, 1000000) WHERE regexp_like(repeat(md5(CAST(value AS TEXT)), 100), '[0-7][0-9a-f]{1000}[g-z]')
+-- regexp-again-rows
+SELECT sum(regexp_count(repeat('a', 20000) || value, '.*[^a-z0-9]|[a-z]')) FROM generate_series(1, 1000000)
+-- like-many-states
+SELECT count(*) FROM (SELECT repeat(md5(CAST(value AS TEXT)), 100000) AS t FROM generate_series(1, 100)) WHERE t LIKE '%a________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________________%x'
+-- like-column
+SELECT count(*) FROM (SELECT repeat(md5(CAST(value AS TEXT)), 10000) AS t, '%a' || repeat('_', value) || 'x' AS p FROM generate_series(1, 10000)) WHERE t LIKE p
 -- regexp-instr
 SELECT max(regexp_instr(repeat('a', 10000000), 'b$')) FROM generate_series(1, 10000)
 -- like-many-percents

@@ -89,6 +89,14 @@ pub enum LimitFault {
         /// The limit.
         most: u64,
     },
+    /// A pattern that is too long to be compiled.
+    #[error("a pattern has {bytes} bytes; the limit is {most}")]
+    LongPattern {
+        /// The size of the pattern.
+        bytes: usize,
+        /// The limit.
+        most: usize,
+    },
     /// As many queries as `query.max_queries` or `query.max_queries_per_client` allow.
     #[error("{}", too_many(*.0))]
     TooManyQueries(TooManyQueries),
@@ -137,6 +145,7 @@ impl Failure for LimitFault {
             | Self::LargeResult { .. }
             | Self::LargeType { .. }
             | Self::DeepType { .. }
+            | Self::LongPattern { .. }
             | Self::LargeCondition { .. }
             | Self::ManyCentroids { .. }
             | Self::WideRows { .. }
@@ -157,6 +166,7 @@ impl Failure for LimitFault {
             Self::WideRows { .. } => {
                 "select shorter values, such as `left(x, 1000)`, or raise query.max_value_bytes".into()
             }
+            Self::LongPattern { .. } => "search for fewer texts at once, or join with a table of them".into(),
             Self::LongComputation { .. } => {
                 "use shorter values, such as `left(x, 1000)` or `array_slice(x, 1, 1000)` in place of x".into()
             }

@@ -72,7 +72,7 @@ fn replacement(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
                 .or_else(|| pattern_match(expr))
         }
         Expr::Negative(operand) => checked_arithmetic::negation(operand, schema),
-        Expr::SimilarTo(_) => pattern_match(expr),
+        Expr::Like(_) | Expr::SimilarTo(_) => pattern_match(expr),
         Expr::Between(between) => interval_order::between(between, schema),
         Expr::InList(list) => interval_order::listed(list, schema),
         Expr::Case(case) => interval_order::matched(case, schema),

@@ -7,7 +7,7 @@
 use datafusion::common::ScalarValue;
 
 use super::argument::Argument;
-use super::work::count_matches;
+use super::searches::count_matches;
 
 /// The growth of a function whose result may be larger than its largest argument.
 pub(super) struct Growth {

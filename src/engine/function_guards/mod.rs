@@ -20,6 +20,7 @@ mod growth;
 mod patterns;
 mod pieces;
 mod scratch;
+mod searches;
 mod work;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub(super) use self::concatenation::{concatenation, concatenation_function, oper
 pub(super) use self::folding::without_long_values;
 use self::folding::{MAX_FOLDED_BYTES, is_folding};
 use self::growth::{CONCATENATION, Growth, growth};
+use self::patterns::is_simple_regex;
 pub(super) use self::patterns::{pattern_functions, pattern_match};
 use self::pieces::in_pieces;
 use self::scratch::scratch_bytes;
@@ -309,8 +311,8 @@ impl ScalarUDFImpl for Guarded {
     }
 
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        // It would become the operator `~`, which keeps the compiled patterns of all rows.
-        if self.name() == "regexp_like" && !matches!(args.get(1), Some(Expr::Literal(..))) {
+        // It would become the operator `~`, which has no limits.
+        if self.name() == "regexp_like" && !args.get(1).is_some_and(is_simple_regex) {
             return Ok(ExprSimplifyResult::Original(args));
         }
         match self.inner.inner().simplify(args, info)? {

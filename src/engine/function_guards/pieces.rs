@@ -12,6 +12,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
 use super::argument::Argument;
 use super::patterns::is_pattern_operator;
+use super::searches::MAX_PATTERN_BYTES;
 use super::work::{MAX_STEPS, STEPS_OF_A_PIECE, Steps};
 use super::{check_query, computed_rows};
 use crate::engine::fault::to_datafusion;
@@ -48,7 +49,7 @@ pub(super) fn in_pieces(
 /// Where the pieces end. A piece may have one row that alone is more than a piece should have.
 ///
 /// # Errors
-/// [`LimitFault::LongComputation`] if one row needs more than [`MAX_STEPS`].
+/// [`LimitFault::LongComputation`] if one row needs more than [`MAX_STEPS`]; [`LimitFault::LongPattern`].
 pub(super) fn ends_of_pieces(
     function: &str,
     steps: Steps,
@@ -56,14 +57,18 @@ pub(super) fn ends_of_pieces(
     rows: usize,
 ) -> Result<Vec<usize>, LimitFault> {
     let arguments: Vec<Argument<'_>> = args.args.iter().map(Argument).collect();
-    let patterns = arguments.get(1).filter(|patterns| has_patterns(function) && !patterns.is_constant());
+    let patterns = arguments.get(1).filter(|_| has_patterns(function));
     let (mut ends, mut piece) = (Vec::new(), Piece::default());
     for row in 0..rows {
+        let pattern = patterns.and_then(|patterns| patterns.text(row));
+        if let Some(pattern) = pattern {
+            check_pattern(pattern)?;
+        }
         let needed = steps(&arguments, row).unwrap_or(0);
         if needed > MAX_STEPS {
             return Err(LimitFault::LongComputation { function: function.to_owned(), steps: needed, most: MAX_STEPS });
         }
-        let pattern = patterns.and_then(|patterns| patterns.text(row));
+        let pattern = pattern.filter(|_| patterns.is_some_and(|patterns| !patterns.is_constant()));
         if row > 0 && !piece.has_room(needed, pattern) {
             ends.push(row);
             piece = Piece::default();
@@ -74,7 +79,14 @@ pub(super) fn ends_of_pieces(
     Ok(ends)
 }
 
-/// Whether the second argument of a function is a regular expression.
+/// # Errors
+/// [`LimitFault::LongPattern`].
+fn check_pattern(pattern: &str) -> Result<(), LimitFault> {
+    let (bytes, most) = (pattern.len(), MAX_PATTERN_BYTES);
+    if bytes > most { Err(LimitFault::LongPattern { bytes, most }) } else { Ok(()) }
+}
+
+/// Whether the second argument of a function is a pattern.
 fn has_patterns(function: &str) -> bool {
     function.starts_with("regexp_") || is_pattern_operator(function)
 }

@@ -4,12 +4,8 @@
 //! a batch is bounded, so they end soon. Those that need much memory for it have one, because they are called for some rows
 //! at a time.
 
-use std::time::{Duration, Instant};
-
-use regex::Regex;
-
 use super::argument::Argument;
-use super::check_query;
+use super::searches::{steps_to_all, steps_to_first, steps_with_all_states};
 
 /// Computes the number of steps for one row. `None`: NULL, or arguments that the function rejects.
 pub(super) type Steps = fn(arguments: &[Argument<'_>], row: usize) -> Option<u64>;
@@ -28,9 +24,11 @@ pub(super) fn steps(function: &str) -> Option<Steps> {
         function if hashes_items(function) => hash_items,
         "btrim" | "ltrim" | "rtrim" => trim,
         "strpos" => strpos,
-        "regexp_like" => text_bytes,
-        "regexp_match" => regexp_groups,
-        "regexp_count" | "regexp_instr" | "regexp_replace" => regexp_all,
+        "regexp_like" => regexp_like,
+        "regexp_match" => regexp_match,
+        "regexp_replace" => regexp_replace,
+        "regexp_count" => regexp_count,
+        "regexp_instr" => regexp_instr,
         _ => return None,
     })
 }
@@ -89,48 +87,55 @@ fn strpos(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
     }
 }
 
-/// As many as the text has bytes.
-pub(super) fn text_bytes(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
-    Some(arguments.first()?.text(row)?.len() as u64)
+/// `regexp_like(text, pattern [, flags])`
+fn regexp_like(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
+    let search = Search::of(arguments, row, 2)?;
+    Some(steps_to_first(search.text, search.pattern, search.flags))
 }
 
-/// Finding the groups of a match keeps track of each part of the pattern.
-fn regexp_groups(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
-    let (text, pattern) = (arguments.first()?.text(row)?.len() as u64, arguments.get(1)?.text(row)?.len() as u64);
-    Some(text.saturating_mul(pattern))
+/// `regexp_match(text, pattern [, flags])`: to find the groups of a match, all states are followed.
+fn regexp_match(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
+    let search = Search::of(arguments, row, 2)?;
+    Some(steps_with_all_states(search.text, search.pattern, search.flags))
 }
 
-/// Finding all matches of a pattern may read the rest of the text for each match, as `.*[^A-Z]|[A-Z]` does. Few patterns
-/// do, and it cannot be seen in the pattern: so the matches in a long text are counted once, with a time limit.
-fn regexp_all(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
-    let (text, pattern) = (arguments.first()?.text(row)?, arguments.get(1)?.text(row)?);
-    let bytes = text.len() as u64;
-    let at_worst = bytes.saturating_mul(bytes);
-    let may_repeat = pattern.contains(['*', '+', '{', '?']);
-    match at_worst <= MAX_STEPS || !may_repeat || count_matches(text, pattern, "").is_some() {
-        true => Some(bytes),
-        false => Some(at_worst),
+/// `regexp_replace(text, pattern, to [, flags])`: groups are found only for a reference to one.
+fn regexp_replace(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
+    let (search, to) = (Search::of(arguments, row, 3)?, arguments.get(2)?.text(row)?);
+    let steps = steps_to_all(search.text, search.pattern, search.flags);
+    if !to.contains(['\\', '$']) {
+        return Some(steps);
     }
+    Some(steps.max(steps_with_all_states(search.text, search.pattern, search.flags)))
 }
 
-/// The maximum time to count matches.
-const MAX_COUNTING: Duration = Duration::from_secs(1);
+/// `regexp_count(text, pattern [, start, flags])`
+fn regexp_count(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
+    let search = Search::of(arguments, row, 3)?;
+    Some(steps_to_all(search.text, search.pattern, search.flags))
+}
 
-/// The number of matches of a pattern with flags of `regexp_replace`. `None` if the pattern is invalid, or if counting
-/// takes longer than [`MAX_COUNTING`].
-pub(super) fn count_matches(text: &str, pattern: &str, flags: &str) -> Option<u64> {
-    let flags = flags.replace('g', "");
-    let pattern = if flags.is_empty() { pattern.to_owned() } else { format!("(?{flags}){pattern}") };
-    if check_query().is_err() {
-        return None;
+/// `regexp_instr(text, pattern [, start, n, flags, group])`
+fn regexp_instr(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
+    let search = Search::of(arguments, row, 4)?;
+    let steps = steps_to_all(search.text, search.pattern, search.flags);
+    if arguments.len() <= 5 {
+        return Some(steps);
     }
-    let (regex, began) = (Regex::new(&pattern).ok()?, Instant::now());
-    let mut count = 0_u64;
-    for _ in regex.find_iter(text) {
-        count += 1;
-        if began.elapsed() > MAX_COUNTING {
-            return None;
-        }
+    Some(steps.max(steps_with_all_states(search.text, search.pattern, search.flags)))
+}
+
+/// The arguments of a search with a regular expression.
+struct Search<'a> {
+    text: &'a str,
+    pattern: &'a str,
+    flags: &'a str,
+}
+
+impl<'a> Search<'a> {
+    /// From a call whose flags are the argument at the index `flags`.
+    fn of(arguments: &'a [Argument<'_>], row: usize, flags: usize) -> Option<Self> {
+        let flags = arguments.get(flags).and_then(|flags| flags.text(row)).unwrap_or_default();
+        Some(Self { text: arguments.first()?.text(row)?, pattern: arguments.get(1)?.text(row)?, flags })
     }
-    Some(count)
 }
