@@ -80,14 +80,16 @@ fn disk(options: &Options) -> DiskManagerBuilder {
     DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(options.spill_bytes)
 }
 
-/// DataFusion's optimizer rules, two of them with corrections.
+/// DataFusion's optimizer rules, two of them with corrections, and the guard of patterns.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let replaced = |rule: Arc<dyn OptimizerRule + Send + Sync>| match rule.name() {
         "push_down_filter" => Arc::new(PushDownFilter(rule)) as _,
         "optimize_projections" => Arc::new(OptimizeProjections(rule)) as _,
         _ => rule,
     };
-    Optimizer::new().rules.into_iter().map(|rule| Arc::new(Interruptible(replaced(rule))) as _).collect()
+    let mut rules: Vec<_> = Optimizer::new().rules.into_iter().map(replaced).collect();
+    rules.push(Arc::new(function_guards::GuardPatterns));
+    rules.into_iter().map(|rule| Arc::new(Interruptible(rule)) as _).collect()
 }
 
 /// DataFusion's analyzer rules, with this engine's corrections before and after them.

@@ -15,9 +15,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::{checked_arithmetic, function_wrappers, interval_order, rewritten};
 use crate::engine::fault::{Fault, to_datafusion as refused};
-use crate::engine::function_guards::{
-    check_arguments, concatenation, guarded_call, in_window, is_in_window, pattern_match,
-};
+use crate::engine::function_guards::{check_arguments, concatenation, guarded_call, in_window, is_in_window};
 
 /// The rule.
 #[derive(Debug)]
@@ -66,13 +64,9 @@ fn replacement(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
     Ok(match expr {
         Expr::BinaryExpr(binary) => {
             let checked = checked_arithmetic::arithmetic(binary, schema);
-            checked
-                .or_else(|| interval_order::compared(binary, schema))
-                .or_else(|| concatenation(binary))
-                .or_else(|| pattern_match(expr))
+            checked.or_else(|| interval_order::compared(binary, schema)).or_else(|| concatenation(binary))
         }
         Expr::Negative(operand) => checked_arithmetic::negation(operand, schema),
-        Expr::Like(_) | Expr::SimilarTo(_) => pattern_match(expr),
         Expr::Between(between) => interval_order::between(between, schema),
         Expr::InList(list) => interval_order::listed(list, schema),
         Expr::Case(case) => interval_order::matched(case, schema),

@@ -47,8 +47,8 @@ pub(super) use self::concatenation::{concatenation, concatenation_function, oper
 pub(super) use self::folding::without_long_values;
 use self::folding::{MAX_FOLDED_BYTES, is_folding};
 use self::growth::{CONCATENATION, Growth, growth};
-use self::patterns::is_simple_regex;
-pub(super) use self::patterns::{pattern_functions, pattern_match};
+use self::patterns::check_patterns;
+pub(super) use self::patterns::{GuardPatterns, pattern_functions};
 use self::pieces::in_pieces;
 use self::scratch::scratch_bytes;
 use self::work::steps;
@@ -154,6 +154,9 @@ struct Guarded {
 impl Guarded {
     fn call(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         check_query().map_err(to_datafusion)?;
+        if self.name().starts_with("regexp_") {
+            check_patterns(&args).map_err(to_datafusion)?;
+        }
         let _room = match growth(self.name()) {
             Some(growth) => check_size(self.name(), &growth, &args).map_err(to_datafusion)?,
             None => None,
@@ -265,7 +268,7 @@ fn room(bytes: u64) -> Result<Option<Room>, LimitFault> {
     if bytes <= SMALL { Ok(None) } else { Room::take(bytes).map(Some).map_err(|_| LimitFault::NoMemory) }
 }
 
-/// All methods are DataFusion's, except for the checks and one simplification. Those that a new version adds must be forwarded, too.
+/// All methods are DataFusion's, except for the checks. Those that a new version adds must be forwarded, too.
 impl ScalarUDFImpl for Guarded {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         self.call(args)
@@ -311,10 +314,6 @@ impl ScalarUDFImpl for Guarded {
     }
 
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        // It would become the operator `~`, which has no limits.
-        if self.name() == "regexp_like" && !args.get(1).is_some_and(is_simple_regex) {
-            return Ok(ExprSimplifyResult::Original(args));
-        }
         match self.inner.inner().simplify(args, info)? {
             // It may be a call of DataFusion's own function: `concat` simplifies itself to `concat`.
             ExprSimplifyResult::Simplified(expr) => {

@@ -1,9 +1,11 @@
-//! The operators that search for a pattern, with a column of patterns or one that may need many states: `~`, `~*`, SIMILAR
-//! TO, LIKE, ILIKE, and their negations.
+//! The operators that search for a pattern: `~`, `~*`, SIMILAR TO, LIKE, ILIKE, and their negations.
 //!
 //! DataFusion compiles the regular expressions of all rows of a batch, and keeps them until its end: 8,192 of them may have
 //! gigabytes. And a single search may take minutes ([`super::searches`]). So these operators are replaced by functions, which
 //! refuse long searches, and are called for some rows at a time.
+//!
+//! They are replaced by the last rule of the optimizer: it has rules that make a simpler condition of a pattern, `IN` of
+//! `~ '^(foo|bar)$'`, and know only the operators.
 //!
 //! Do not change without thinking: as for `||` (`concatenation`), a function has the result type and the schema name of the
 //! operator.
@@ -11,23 +13,44 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::internal_err;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{ScalarValue, internal_err};
 use datafusion::error::Result;
-use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, Like, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+    BinaryExpr, ColumnarValue, Expr, Like, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
 };
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr as PhysicalBinary, Column, Literal};
 
 use super::argument::Argument;
-use super::check_query;
 use super::pieces::in_pieces;
-use super::searches::{regex_of_like, steps_to_first};
-use super::work::{MAX_STEPS, Steps};
+use super::searches::{MAX_PATTERN_BYTES, Matches, Search, regex_of_like, states};
+use super::work::{STEPS_OF_A_PIECE, Steps};
+use super::{check_query, computed_rows};
 use crate::engine::fault::to_datafusion;
+use crate::engine::limit_fault::LimitFault;
+
+/// The rule that replaces the operators.
+#[derive(Debug)]
+pub(in crate::engine) struct GuardPatterns;
+
+impl OptimizerRule for GuardPatterns {
+    fn name(&self) -> &'static str {
+        "guard_patterns"
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        plan.transform_up_with_subqueries(|node| {
+            node.map_expressions(|expr| {
+                expr.transform_up(|part| Ok(pattern_match(&part).map_or(Transformed::no(part), Transformed::yes)))
+            })
+        })
+    }
+}
 
 /// How an operator is written in DataFusion's logical expressions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,14 +69,21 @@ struct Replaced {
     /// As the schema name of its expressions has it.
     written: &'static str,
     function: &'static str,
+    /// What the schema name has after the pattern, if `ESCAPE '\\'` was written: the escape character that LIKE has anyway.
+    suffix: &'static str,
 }
 
-const REPLACED: [Replaced; 14] = {
+const fn replaced(form: Form, operator: Operator, written: &'static str, function: &'static str) -> Replaced {
+    Replaced { form, operator, written, function, suffix: "" }
+}
+
+const fn escaped(operator: Operator, written: &'static str, function: &'static str) -> Replaced {
+    Replaced { form: Form::Like, operator, written, function, suffix: " CHAR '\\'" }
+}
+
+const REPLACED: [Replaced; 18] = {
     use Form::{Binary, Like, SimilarTo};
     use Operator::*;
-    const fn replaced(form: Form, operator: Operator, written: &'static str, function: &'static str) -> Replaced {
-        Replaced { form, operator, written, function }
-    }
     [
         replaced(Binary, RegexMatch, "~", "matches_pattern"),
         replaced(Binary, RegexIMatch, "~*", "matches_pattern_in_any_case"),
@@ -69,6 +99,10 @@ const REPLACED: [Replaced; 14] = {
         replaced(Like, ILikeMatch, "ILIKE", "is_like_in_any_case"),
         replaced(Like, NotLikeMatch, "NOT LIKE", "is_not_like"),
         replaced(Like, NotILikeMatch, "NOT ILIKE", "is_not_like_in_any_case"),
+        escaped(LikeMatch, "LIKE", "is_like_escaped"),
+        escaped(ILikeMatch, "ILIKE", "is_like_escaped_in_any_case"),
+        escaped(NotLikeMatch, "NOT LIKE", "is_not_like_escaped"),
+        escaped(NotILikeMatch, "NOT ILIKE", "is_not_like_escaped_in_any_case"),
     ]
 };
 
@@ -79,55 +113,66 @@ impl Replaced {
     }
 
     fn steps(self) -> Steps {
-        if self.is_like() { steps_of_like } else { steps_of_regex }
-    }
-
-    /// Whether a pattern has so few states that no text is long enough for a search of minutes.
-    fn is_simple(self, pattern: &str) -> bool {
-        const FEW: usize = 50;
-        match self.is_like() {
-            true => pattern.matches('_').count() <= FEW,
-            false => pattern.len() <= FEW && !pattern.contains('{'),
+        use Operator::{ILikeMatch, NotILikeMatch, RegexIMatch, RegexNotIMatch};
+        let in_any_case = matches!(self.operator, ILikeMatch | NotILikeMatch | RegexIMatch | RegexNotIMatch);
+        match (self.is_like(), in_any_case) {
+            (true, false) => |arguments, row| like(arguments, row, ""),
+            (true, true) => |arguments, row| like(arguments, row, "i"),
+            (false, false) => |arguments, row| regex(arguments, row, ""),
+            (false, true) => |arguments, row| regex(arguments, row, "i"),
         }
     }
 
-    fn is_simple_constant(self, pattern: &Expr) -> bool {
+    /// Whether one pattern is searched for in so few bytes that the rows need not be looked at.
+    fn is_short(self, args: &ScalarFunctionArgs) -> bool {
+        let [texts, pattern] = &args.args[..] else { return false };
+        let (texts, pattern) = (Argument(texts), Argument(pattern));
+        let Some(pattern) = pattern.constant_text() else { return false };
+        let states = if self.is_like() { pattern.len() as u64 } else { states(pattern) };
+        let bytes = texts.total_bytes(args.number_rows as u64);
+        !texts.is_constant() && bytes.is_some_and(|bytes| bytes.saturating_mul(states) <= STEPS_OF_A_PIECE)
+    }
+
+    /// Whether the operator compares a text with a part of the pattern, and compiles nothing.
+    fn is_comparison(self, pattern: &Expr) -> bool {
         let Expr::Literal(pattern, _) = pattern else { return false };
-        pattern.try_as_str().flatten().is_none_or(|pattern| self.is_simple(pattern))
-    }
-
-    /// The operator again.
-    fn expression(self, left: Expr, right: Expr) -> Expr {
-        use Operator::{ILikeMatch, NotILikeMatch, NotLikeMatch, RegexNotMatch};
-        let (left, right) = (Box::new(left), Box::new(right));
-        let negated = matches!(self.operator, RegexNotMatch | NotLikeMatch | NotILikeMatch);
-        let in_any_case = matches!(self.operator, ILikeMatch | NotILikeMatch);
-        match self.form {
-            Form::Binary => Expr::BinaryExpr(BinaryExpr::new(left, self.operator, right)),
-            Form::SimilarTo => Expr::SimilarTo(Like::new(negated, left, right, None, in_any_case)),
-            Form::Like => Expr::Like(Like::new(negated, left, right, None, in_any_case)),
-        }
+        let Some(pattern) = pattern.try_as_str().flatten() else { return true };
+        let inner = pattern.strip_prefix('%').unwrap_or(pattern);
+        let inner = inner.strip_suffix('%').unwrap_or(inner);
+        self.is_like() && !inner.contains(['%', '_', '\\'])
     }
 }
 
-/// Whether an expression is a constant regular expression with few states.
-pub(super) fn is_simple_regex(pattern: &Expr) -> bool {
-    REPLACED[0].is_simple_constant(pattern)
-}
-
-/// `text LIKE pattern`. One without `_` leads to few states of the DFA.
-fn steps_of_like(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
+/// The steps of `text LIKE pattern`.
+fn like(arguments: &[Argument<'_>], row: usize, flags: &str) -> Option<u64> {
     let (text, pattern) = (arguments.first()?.text(row)?, arguments.get(1)?.text(row)?);
     let at_worst = (text.len() as u64).saturating_mul(pattern.len() as u64);
-    match at_worst <= MAX_STEPS || !pattern.contains('_') {
-        true => Some(text.len() as u64),
-        false => Some(steps_to_first(text, &regex_of_like(pattern), "")),
+    if at_worst <= STEPS_OF_A_PIECE {
+        return Some(at_worst);
     }
+    Some(Search { text, pattern: &regex_of_like(pattern), flags, matches: Matches::Any }.steps())
 }
 
-/// `text ~ pattern`
-fn steps_of_regex(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
-    Some(steps_to_first(arguments.first()?.text(row)?, arguments.get(1)?.text(row)?, ""))
+/// The steps of `text ~ pattern`.
+fn regex(arguments: &[Argument<'_>], row: usize, flags: &str) -> Option<u64> {
+    let (text, pattern) = (arguments.first()?.text(row)?, arguments.get(1)?.text(row)?);
+    Some(Search { text, pattern, flags, matches: Matches::Any }.steps())
+}
+
+/// Refuses patterns that are too long to be compiled.
+///
+/// # Errors
+/// [`LimitFault::LongPattern`]
+pub(super) fn check_patterns(args: &ScalarFunctionArgs) -> Result<(), LimitFault> {
+    let Some(patterns) = args.args.get(1).map(Argument) else { return Ok(()) };
+    let rows = if patterns.is_constant() { 1 } else { args.number_rows };
+    for row in 0..rows {
+        let (bytes, most) = (patterns.text(row).map_or(0, str::len), MAX_PATTERN_BYTES);
+        if bytes > most {
+            return Err(LimitFault::LongPattern { bytes, most });
+        }
+    }
+    Ok(())
 }
 
 static FUNCTIONS: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(|| {
@@ -143,34 +188,45 @@ pub(in crate::engine) fn pattern_functions() -> &'static [Arc<ScalarUDF>] {
     &FUNCTIONS
 }
 
-/// Whether a function replaces one of these operators.
-pub(super) fn is_pattern_operator(function: &str) -> bool {
-    REPLACED.iter().any(|replaced| replaced.function == function)
+/// Whether an operator's pattern is a regular expression.
+pub(super) fn is_regex_operator(written: &str) -> bool {
+    REPLACED.iter().any(|replaced| replaced.written == written && !replaced.is_like())
 }
 
-/// The function in place of an operator, unless its pattern is constant and simple. Type coercion has already cast the
-/// operands.
-pub(in crate::engine) fn pattern_match(expr: &Expr) -> Option<Expr> {
+/// The function in place of an operator, unless it compiles nothing.
+fn pattern_match(expr: &Expr) -> Option<Expr> {
     use Operator::{ILikeMatch, LikeMatch, NotILikeMatch, NotLikeMatch, RegexMatch, RegexNotMatch};
-    let (form, operator, left, right) = match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => (Form::Binary, *op, left, right),
+    let (form, operator, left, right, is_escaped) = match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => (Form::Binary, *op, left, right, false),
         Expr::SimilarTo(Like { negated, expr, pattern, escape_char: None, case_insensitive: false }) => {
-            (Form::SimilarTo, if *negated { RegexNotMatch } else { RegexMatch }, expr, pattern)
+            (Form::SimilarTo, if *negated { RegexNotMatch } else { RegexMatch }, expr, pattern, false)
         }
-        Expr::Like(Like { negated, expr, pattern, escape_char: None, case_insensitive }) => {
+        Expr::Like(Like { negated, expr, pattern, escape_char, case_insensitive }) => {
             let operator = match (*negated, *case_insensitive) {
                 (false, false) => LikeMatch,
                 (false, true) => ILikeMatch,
                 (true, false) => NotLikeMatch,
                 (true, true) => NotILikeMatch,
             };
-            (Form::Like, operator, expr, pattern)
+            (Form::Like, operator, expr, pattern, is_escaped(*escape_char)?)
         }
         _ => return None,
     };
-    let position = REPLACED.iter().position(|replaced| (replaced.form, replaced.operator) == (form, operator))?;
-    let is_simple = REPLACED[position].is_simple_constant(right);
-    (!is_simple).then(|| FUNCTIONS[position].call(vec![(**left).clone(), (**right).clone()]))
+    let is_meant = |replaced: &Replaced| {
+        (replaced.form, replaced.operator, replaced.suffix.is_empty()) == (form, operator, !is_escaped)
+    };
+    let position = REPLACED.iter().position(is_meant)?;
+    let is_comparison = REPLACED[position].is_comparison(right);
+    (!is_comparison).then(|| FUNCTIONS[position].call(vec![(**left).clone(), (**right).clone()]))
+}
+
+/// Whether ESCAPE was written. `None` for a character that DataFusion does not support.
+fn is_escaped(escape_char: Option<char>) -> Option<bool> {
+    match escape_char {
+        None => Some(false),
+        Some('\\') => Some(true),
+        Some(_) => None,
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -208,7 +264,8 @@ impl ScalarUDFImpl for PatternOperator {
     /// The schema name of the operator expression.
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         let [left, right] = args else { return internal_err!("{} of {} operands", self.name(), args.len()) };
-        Ok(format!("{} {} {}", left.schema_name(), self.replaced.written, right.schema_name()))
+        let Replaced { written, suffix, .. } = self.replaced;
+        Ok(format!("{} {written} {}{suffix}", left.schema_name(), right.schema_name()))
     }
 
     fn signature(&self) -> &Signature {
@@ -226,16 +283,39 @@ impl ScalarUDFImpl for PatternOperator {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         check_query().map_err(to_datafusion)?;
-        in_pieces(self.name(), self.replaced.steps(), &args, |piece| self.apply(&piece))
+        check_patterns(&args).map_err(to_datafusion)?;
+        let args = without_dictionaries(args)?;
+        if self.replaced.is_short(&args) {
+            return self.apply(&args);
+        }
+        if computed_rows(&args) == 1 {
+            let one = ScalarFunctionArgs { number_rows: 1, ..args.clone() };
+            let result = in_pieces(self.replaced.written, self.replaced.steps(), &one, |one| self.apply(&one))?;
+            let is_constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+            return match is_constant {
+                true => ScalarValue::try_from_array(&*result.into_array(1)?, 0).map(ColumnarValue::Scalar),
+                false => Ok(result),
+            };
+        }
+        in_pieces(self.replaced.written, self.replaced.steps(), &args, |piece| self.apply(&piece))
     }
 
-    /// A parameter or an expression has become a constant.
-    fn simplify(&self, args: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        match &args[..] {
-            [left, right] if self.replaced.is_simple_constant(right) => {
-                Ok(ExprSimplifyResult::Simplified(self.replaced.expression(left.clone(), right.clone())))
-            }
-            _ => Ok(ExprSimplifyResult::Original(args)),
-        }
+    /// NULL has no pattern, and matches none.
+    fn is_strict(&self) -> bool {
+        true
     }
+}
+
+/// The values of dictionaries in place of them.
+fn without_dictionaries(args: ScalarFunctionArgs) -> Result<ScalarFunctionArgs> {
+    let plain = |argument: &ColumnarValue| match (argument.data_type(), argument) {
+        (DataType::Dictionary(_, values), ColumnarValue::Array(array)) => {
+            Ok(ColumnarValue::Array(cast(array, &values)?))
+        }
+        (DataType::Dictionary(_, values), ColumnarValue::Scalar(value)) => {
+            value.cast_to(&values).map(ColumnarValue::Scalar)
+        }
+        _ => Ok(argument.clone()),
+    };
+    Ok(ScalarFunctionArgs { args: args.args.iter().map(plain).collect::<Result<_>>()?, ..args })
 }

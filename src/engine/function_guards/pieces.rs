@@ -1,9 +1,11 @@
 //! Calls a function for some rows of a batch at a time, so that it can be interrupted between them.
 //!
 //! A piece has a bounded number of steps. And where each row has a regular expression of its own, a piece has few that are
-//! large: the functions compile all expressions of a call, and keep them until its end.
+//! large: the functions compile all expressions of a call, and keep them until its end. They also compile a constant one again
+//! for each piece, so pieces become longer while they are fast.
 
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::concat;
@@ -11,84 +13,95 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
 use super::argument::Argument;
-use super::patterns::is_pattern_operator;
-use super::searches::MAX_PATTERN_BYTES;
+use super::patterns::is_regex_operator;
 use super::work::{MAX_STEPS, STEPS_OF_A_PIECE, Steps};
 use super::{check_query, computed_rows};
 use crate::engine::fault::to_datafusion;
 use crate::engine::limit_fault::LimitFault;
 
-/// Calls a function for one piece of the rows after another.
+/// Calls a function for one piece of the rows after another. `written`: how errors call it.
 pub(super) fn in_pieces(
-    function: &str,
+    written: &str,
     steps: Steps,
     args: &ScalarFunctionArgs,
     call: impl Fn(ScalarFunctionArgs) -> Result<ColumnarValue>,
 ) -> Result<ColumnarValue> {
     let rows = computed_rows(args);
-    let ends = ends_of_pieces(function, steps, args, rows).map_err(to_datafusion)?;
-    if ends.len() <= 1 {
+    let pieces = PieceRule { function: written, steps, arguments: args.args.iter().map(Argument).collect() };
+    let mut most = STEPS_OF_A_PIECE;
+    let mut end = pieces.end(0, rows, most).map_err(to_datafusion)?;
+    if end == rows {
         return call(args.clone());
     }
-    let mut pieces: Vec<ArrayRef> = Vec::with_capacity(ends.len());
-    let mut start = 0;
-    for end in ends {
+    let (mut results, mut start): (Vec<ArrayRef>, usize) = (Vec::new(), 0);
+    loop {
         check_query().map_err(to_datafusion)?;
         let piece = ScalarFunctionArgs {
             args: args.args.iter().map(|argument| slice(argument, start, end - start)).collect(),
             number_rows: end - start,
             ..args.clone()
         };
-        pieces.push(call(piece)?.into_array(end - start)?);
+        let began = Instant::now();
+        results.push(call(piece)?.into_array(end - start)?);
+        most = next_size(most, began.elapsed());
+        if end == rows {
+            break;
+        }
         start = end;
+        end = pieces.end(start, rows, most).map_err(to_datafusion)?;
     }
-    let pieces: Vec<&dyn Array> = pieces.iter().map(AsRef::as_ref).collect();
-    Ok(ColumnarValue::Array(concat(&pieces)?))
+    let results: Vec<&dyn Array> = results.iter().map(AsRef::as_ref).collect();
+    Ok(ColumnarValue::Array(concat(&results)?))
 }
 
-/// Where the pieces end. A piece may have one row that alone is more than a piece should have.
-///
-/// # Errors
-/// [`LimitFault::LongComputation`] if one row needs more than [`MAX_STEPS`]; [`LimitFault::LongPattern`].
-pub(super) fn ends_of_pieces(
-    function: &str,
+/// The steps of the piece after one with `most` steps that took this time. The steps of a function are an upper bound, and
+/// usually it needs far fewer.
+fn next_size(most: u64, took: Duration) -> u64 {
+    const LONG: Duration = Duration::from_millis(50);
+    let next = if took < LONG / 4 {
+        most.saturating_mul(4)
+    } else if took > LONG {
+        most / 2
+    } else {
+        most
+    };
+    next.clamp(STEPS_OF_A_PIECE, MAX_STEPS)
+}
+
+/// Where the pieces of a call end.
+struct PieceRule<'a> {
+    function: &'a str,
     steps: Steps,
-    args: &ScalarFunctionArgs,
-    rows: usize,
-) -> Result<Vec<usize>, LimitFault> {
-    let arguments: Vec<Argument<'_>> = args.args.iter().map(Argument).collect();
-    let patterns = arguments.get(1).filter(|_| has_patterns(function));
-    let (mut ends, mut piece) = (Vec::new(), Piece::default());
-    for row in 0..rows {
-        let pattern = patterns.and_then(|patterns| patterns.text(row));
-        if let Some(pattern) = pattern {
-            check_pattern(pattern)?;
+    arguments: Vec<Argument<'a>>,
+}
+
+impl PieceRule<'_> {
+    /// The end of the piece that begins at `start`. It may have one row that alone is more than a piece should have.
+    ///
+    /// # Errors
+    /// [`LimitFault::LongComputation`] if one row needs more than [`MAX_STEPS`].
+    fn end(&self, start: usize, rows: usize, most: u64) -> Result<usize, LimitFault> {
+        let patterns = self.arguments.get(1).filter(|patterns| has_regexes(self.function) && !patterns.is_constant());
+        let mut piece = Piece::default();
+        for row in start..rows {
+            let needed = (self.steps)(&self.arguments, row).unwrap_or(0);
+            if needed > MAX_STEPS {
+                let function = self.function.to_owned();
+                return Err(LimitFault::LongComputation { function, steps: needed, most: MAX_STEPS });
+            }
+            let pattern = patterns.and_then(|patterns| patterns.text(row));
+            if row > start && !piece.has_room(needed, pattern, most) {
+                return Ok(row);
+            }
+            piece.add(needed, pattern);
         }
-        let needed = steps(&arguments, row).unwrap_or(0);
-        if needed > MAX_STEPS {
-            return Err(LimitFault::LongComputation { function: function.to_owned(), steps: needed, most: MAX_STEPS });
-        }
-        let pattern = pattern.filter(|_| patterns.is_some_and(|patterns| !patterns.is_constant()));
-        if row > 0 && !piece.has_room(needed, pattern) {
-            ends.push(row);
-            piece = Piece::default();
-        }
-        piece.add(needed, pattern);
+        Ok(rows)
     }
-    ends.push(rows);
-    Ok(ends)
 }
 
-/// # Errors
-/// [`LimitFault::LongPattern`].
-fn check_pattern(pattern: &str) -> Result<(), LimitFault> {
-    let (bytes, most) = (pattern.len(), MAX_PATTERN_BYTES);
-    if bytes > most { Err(LimitFault::LongPattern { bytes, most }) } else { Ok(()) }
-}
-
-/// Whether the second argument of a function is a pattern.
-fn has_patterns(function: &str) -> bool {
-    function.starts_with("regexp_") || is_pattern_operator(function)
+/// Whether the second argument of a function is a regular expression.
+fn has_regexes(function: &str) -> bool {
+    function.starts_with("regexp_") || is_regex_operator(function)
 }
 
 /// What the rows of a piece need.
@@ -103,8 +116,8 @@ struct Piece<'a> {
 const MAX_COMPILED_BYTES: u64 = 32 << 20;
 
 impl<'a> Piece<'a> {
-    fn has_room(&self, steps: u64, pattern: Option<&str>) -> bool {
-        self.steps.saturating_add(steps) <= STEPS_OF_A_PIECE
+    fn has_room(&self, steps: u64, pattern: Option<&str>, most: u64) -> bool {
+        self.steps.saturating_add(steps) <= most
             && self.compiled_bytes.saturating_add(self.new_bytes(pattern)) <= MAX_COMPILED_BYTES
     }
 
@@ -153,17 +166,18 @@ mod tests {
     use super::*;
     use crate::engine::function_guards::work::steps;
 
+    /// The ends of all pieces, if none is fast.
     fn ends(function: &str, left: Vec<String>, right: Vec<String>) -> Vec<usize> {
-        let number_rows = left.len();
+        let rows = left.len();
         let column = |texts: Vec<String>| ColumnarValue::Array(Arc::new(StringArray::from(texts)));
-        let args = ScalarFunctionArgs {
-            args: vec![column(left), column(right)],
-            arg_fields: Vec::new(),
-            number_rows,
-            return_field: Arc::new(Field::new("d", DataType::Int32, true)),
-            config_options: Arc::default(),
-        };
-        ends_of_pieces(function, steps(function).unwrap(), &args, number_rows).unwrap()
+        let columns = [column(left), column(right)];
+        let pieces =
+            PieceRule { function, steps: steps(function).unwrap(), arguments: columns.iter().map(Argument).collect() };
+        let mut ends = vec![pieces.end(0, rows, STEPS_OF_A_PIECE).unwrap()];
+        while let Some(end) = ends.last().copied().filter(|end| *end < rows) {
+            ends.push(pieces.end(end, rows, STEPS_OF_A_PIECE).unwrap());
+        }
+        ends
     }
 
     #[test]
@@ -180,17 +194,23 @@ mod tests {
             let (offsets, values) = (OffsetBuffer::new(vec![0, items].into()), vec![0_i64; items as usize]);
             ListArray::new(field, offsets, Arc::new(Int64Array::from(values)), None)
         };
-        let args = ScalarFunctionArgs {
-            args: vec![ColumnarValue::Array(Arc::new(list(6_000_000)))],
-            arg_fields: Vec::new(),
-            number_rows: 1,
-            return_field: Arc::new(Field::new("d", DataType::Int32, true)),
-            config_options: Arc::default(),
-        };
+        let lists = [ColumnarValue::Array(Arc::new(list(6_000_000)))];
         for function in ["array_distinct", "array_except", "array_intersect", "array_union"] {
-            let refused = ends_of_pieces(function, steps(function).unwrap(), &args, 1).unwrap_err();
+            let arguments = lists.iter().map(Argument).collect();
+            let pieces = PieceRule { function, steps: steps(function).unwrap(), arguments };
+            let refused = pieces.end(0, 1, STEPS_OF_A_PIECE).unwrap_err();
             assert!(matches!(refused, LimitFault::LongComputation { steps: 600_000_000, .. }), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_piece_after_a_fast_one_is_longer() {
+        let (fast, slow) = (Duration::from_millis(1), Duration::from_secs(1));
+
+        assert_eq!(next_size(STEPS_OF_A_PIECE, fast), 4 * STEPS_OF_A_PIECE);
+        assert_eq!(next_size(MAX_STEPS, fast), MAX_STEPS);
+        assert_eq!(next_size(MAX_STEPS, slow), MAX_STEPS / 2);
+        assert_eq!(next_size(STEPS_OF_A_PIECE, slow), STEPS_OF_A_PIECE);
     }
 
     #[test]

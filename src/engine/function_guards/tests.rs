@@ -6,7 +6,6 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::logical_expr::{BinaryExpr, Like, Operator, col, lit};
 use datafusion::prelude::SessionContext;
 
 use super::*;
@@ -316,36 +315,28 @@ async fn texts_that_are_compared_again_and_again_are_refused() {
 }
 
 #[tokio::test]
-async fn a_function_with_patterns_that_are_not_simple_does_not_become_an_operator() {
-    for pattern in ["CAST(value AS TEXT)", "'x{1,1000}'"] {
-        let sql = format!("SELECT regexp_like(CAST(value AS TEXT), {pattern}) FROM generate_series(1, 3)");
-        let plan = guarded().sql(&sql).await.unwrap().into_optimized_plan().unwrap();
-        assert!(plan.display_indent().to_string().contains("regexp_like("), "{}", plan.display_indent());
-    }
-}
-
-#[tokio::test]
-async fn a_function_of_a_simple_constant_becomes_the_operator_again() {
-    for (form, written) in
-        [("a ~ ", "~"), ("a !~~* ", "!~~*"), ("a NOT SIMILAR TO ", "NOT SIMILAR TO"), ("a ILIKE ", "ILIKE")]
-    {
-        let expr = |pattern: Expr| {
-            let (left, right) = (Box::new(col("a")), Box::new(pattern));
-            match written {
-                "~" => Expr::BinaryExpr(BinaryExpr::new(left, Operator::RegexMatch, right)),
-                "!~~*" => Expr::BinaryExpr(BinaryExpr::new(left, Operator::NotILikeMatch, right)),
-                "ILIKE" => Expr::Like(Like::new(false, left, right, None, true)),
-                _ => Expr::SimilarTo(Like::new(true, left, right, None, false)),
-            }
-        };
-        let Some(Expr::ScalarFunction(call)) = pattern_match(&expr(col("b"))) else { panic!("{form}: no function") };
-        let bound = vec![col("a"), lit("x%")];
-        let ExprSimplifyResult::Simplified(again) = call.func.simplify(bound, &SimplifyContext::default()).unwrap()
-        else {
-            panic!("{form}: still a function")
-        };
-        assert_eq!(again, expr(lit("x%")), "{form}");
-        assert!(pattern_match(&again).is_none(), "{form}");
+async fn operators_with_patterns_become_functions_unless_they_are_comparisons() {
+    let mut state =
+        SessionStateBuilder::new().with_default_features().with_optimizer_rule(Arc::new(GuardPatterns)).build();
+    guard(&mut state).unwrap();
+    let session = SessionContext::new_with_state(state);
+    for (condition, expected) in [
+        ("x ~ '^(foo|bar)$'", "x = Utf8(\"foo\") OR"),
+        ("x ~ '^a.*b$'", "matches_pattern(x, Utf8(\"^a.*b$\"))"),
+        ("x !~~* y", "matches_no_like_in_any_case(x, y)"),
+        ("x SIMILAR TO y", "is_similar(x, y)"),
+        ("x LIKE 'a%'", "x LIKE Utf8(\"a%\")"),
+        ("x LIKE '%a%'", "x LIKE Utf8(\"%a%\")"),
+        ("x LIKE 'a%b'", "is_like(x, Utf8(\"a%b\"))"),
+        ("x NOT ILIKE 'a_'", "is_not_like_in_any_case(x, Utf8(\"a_\"))"),
+        ("x LIKE 'a_' ESCAPE '\\'", "is_like_escaped(x, Utf8(\"a_\"))"),
+        ("regexp_like(x, y)", "(x, y)"),
+    ] {
+        let sql = format!("SELECT {condition} FROM (VALUES ('a', 'b')) AS t (x, y)");
+        let values = "SELECT column1 AS x, column2 AS y FROM (VALUES ('a', 'b'))";
+        let sql = sql.replace("(VALUES ('a', 'b')) AS t (x, y)", &format!("({values})"));
+        let plan = session.sql(&sql).await.unwrap().into_optimized_plan().unwrap().display_indent().to_string();
+        assert!(plan.replace("column1", "x").replace("column2", "y").contains(expected), "{condition}: {plan}");
     }
 }
 

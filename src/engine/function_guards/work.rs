@@ -5,7 +5,7 @@
 //! at a time.
 
 use super::argument::Argument;
-use super::searches::{steps_to_all, steps_to_first, steps_with_all_states};
+use super::searches::{Matches, Search};
 
 /// Computes the number of steps for one row. `None`: NULL, or arguments that the function rejects.
 pub(super) type Steps = fn(arguments: &[Argument<'_>], row: usize) -> Option<u64>;
@@ -13,7 +13,7 @@ pub(super) type Steps = fn(arguments: &[Argument<'_>], row: usize) -> Option<u64
 /// The maximum number of steps for one row: a second or less.
 pub(super) const MAX_STEPS: u64 = 500_000_000;
 
-/// After this number of steps, the rest of a batch is another piece.
+/// The first piece of a batch has so many steps. The later ones have more if it was fast.
 pub(super) const STEPS_OF_A_PIECE: u64 = 50_000_000;
 
 /// The steps of a function, if they are more than proportional to the size of its arguments.
@@ -89,53 +89,46 @@ fn strpos(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
 
 /// `regexp_like(text, pattern [, flags])`
 fn regexp_like(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
-    let search = Search::of(arguments, row, 2)?;
-    Some(steps_to_first(search.text, search.pattern, search.flags))
+    Some(search(arguments, row, 2, Matches::Any)?.steps())
 }
 
-/// `regexp_match(text, pattern [, flags])`: to find the groups of a match, all states are followed.
+/// `regexp_match(text, pattern [, flags])`
 fn regexp_match(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
-    let search = Search::of(arguments, row, 2)?;
-    Some(steps_with_all_states(search.text, search.pattern, search.flags))
+    Some(search(arguments, row, 2, Matches::FirstWithGroups)?.steps())
 }
 
 /// `regexp_replace(text, pattern, to [, flags])`: groups are found only for a reference to one.
 fn regexp_replace(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
-    let (search, to) = (Search::of(arguments, row, 3)?, arguments.get(2)?.text(row)?);
-    let steps = steps_to_all(search.text, search.pattern, search.flags);
-    if !to.contains(['\\', '$']) {
-        return Some(steps);
-    }
-    Some(steps.max(steps_with_all_states(search.text, search.pattern, search.flags)))
+    let search = search(arguments, row, 3, Matches::All)?;
+    let has_references = arguments.get(2)?.text(row)?.contains(['\\', '$']);
+    let matches = match (search.flags.contains('g'), has_references) {
+        (true, true) => Matches::AllWithGroups,
+        (true, false) => Matches::All,
+        (false, _) => Matches::FirstWithGroups,
+    };
+    Some(Search { matches, ..search }.steps())
 }
 
 /// `regexp_count(text, pattern [, start, flags])`
 fn regexp_count(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
-    let search = Search::of(arguments, row, 3)?;
-    Some(steps_to_all(search.text, search.pattern, search.flags))
+    Some(from_start(search(arguments, row, 3, Matches::All)?, arguments, row).steps())
 }
 
 /// `regexp_instr(text, pattern [, start, n, flags, group])`
 fn regexp_instr(arguments: &[Argument<'_>], row: usize) -> Option<u64> {
-    let search = Search::of(arguments, row, 4)?;
-    let steps = steps_to_all(search.text, search.pattern, search.flags);
-    if arguments.len() <= 5 {
-        return Some(steps);
-    }
-    Some(steps.max(steps_with_all_states(search.text, search.pattern, search.flags)))
+    let matches = if arguments.len() > 5 { Matches::FirstWithGroups } else { Matches::All };
+    Some(from_start(search(arguments, row, 4, matches)?, arguments, row).steps())
 }
 
-/// The arguments of a search with a regular expression.
-struct Search<'a> {
-    text: &'a str,
-    pattern: &'a str,
-    flags: &'a str,
+/// The search of a call whose flags are the argument at the index `flags`.
+fn search<'a>(arguments: &'a [Argument<'_>], row: usize, flags: usize, matches: Matches) -> Option<Search<'a>> {
+    let flags = arguments.get(flags).and_then(|flags| flags.text(row)).unwrap_or_default();
+    Some(Search { text: arguments.first()?.text(row)?, pattern: arguments.get(1)?.text(row)?, flags, matches })
 }
 
-impl<'a> Search<'a> {
-    /// From a call whose flags are the argument at the index `flags`.
-    fn of(arguments: &'a [Argument<'_>], row: usize, flags: usize) -> Option<Self> {
-        let flags = arguments.get(flags).and_then(|flags| flags.text(row)).unwrap_or_default();
-        Some(Self { text: arguments.first()?.text(row)?, pattern: arguments.get(1)?.text(row)?, flags })
-    }
+/// The search from the character that the third argument names.
+fn from_start<'a>(search: Search<'a>, arguments: &[Argument<'_>], row: usize) -> Search<'a> {
+    let start = arguments.get(2).and_then(|start| start.integer(row)).and_then(|start| usize::try_from(start).ok());
+    let (byte, _) = search.text.char_indices().nth(start.unwrap_or(1).saturating_sub(1)).unwrap_or_default();
+    Search { text: &search.text[byte..], ..search }
 }
