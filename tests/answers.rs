@@ -1,11 +1,13 @@
 //! Results have the value that SQL defines, or are an error with a hint: types, corrections of DataFusion, other
 //! dialects.
 //!
+//! - `escape_functions`: functions in `{fn …}`.
 //! - `predicates`: IN, EXISTS, ANY and ALL against an oracle that evaluates them for all rows.
 //! - `parameters`: the types of parameters, and the values that can be bound.
 //! - `sums`: sums and averages against an oracle of 128-bit integers.
 //! - `types`: random expressions have the same types as in DataFusion without this server.
 
+mod escape_functions;
 mod parameters;
 mod predicates;
 mod sums;

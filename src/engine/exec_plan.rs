@@ -10,7 +10,7 @@ use datafusion::logical_expr::{Expr, Extension, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias};
 
 use super::fault::{Fault, from_datafusion};
-use super::table_names;
+use super::{dialect, table_names};
 use crate::error::{Result, nearest};
 use crate::resource::{Callable, Method, Registry, Resource};
 use crate::sql::{Argument, Exec, Wait};
@@ -56,7 +56,8 @@ pub(super) fn parameters(plan: &LogicalPlan, count: usize) -> Result<SchemaRef> 
 }
 
 fn expression(state: &SessionState, value: &SqlExpr, wanted: Option<Field>) -> Result<Expr> {
-    let value = ExprWithAlias { expr: value.clone(), alias: None };
+    let mut value = ExprWithAlias { expr: value.clone(), alias: None };
+    dialect::translate_expression(state, &mut value.expr)?;
     let expr = state.create_logical_expr_from_sql_expr(value, &DFSchema::empty()).map_err(from_datafusion)?;
     Ok(match (expr, wanted) {
         (Expr::Placeholder(Placeholder { id, field: None }), Some(wanted)) => {

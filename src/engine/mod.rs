@@ -58,6 +58,7 @@ use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+pub use dialect::{ESCAPE_FUNCTIONS, EscapeFunction, EscapeKind};
 pub use fault::Fault;
 use fault::from_datafusion;
 pub use limit_fault::LimitFault;

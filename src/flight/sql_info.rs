@@ -1,7 +1,8 @@
 //! `CommandGetSqlInfo`: the server's name, version and capabilities.
 //!
 //! JDBC requests all ids at once, and casts each value strictly: the limits and the default isolation are int64, bit
-//! masks and ordinals int32. An id that JDBC does not know causes a NullPointerException there, and a missing id breaks
+//! masks and ordinals int32. ODBC reads the identifiers' cases and the order of NULL as int64, as Arrow's C++ and Java
+//! servers send them, although the specification's text calls them int32. An id that JDBC does not know causes a NullPointerException there, and a missing id breaks
 //! Tableau: so every id of the specification has a value, and no other id.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,12 +18,11 @@ use arrow_flight::sql::{
     SqlSupportedGroupBy, SqlSupportedResultSetConcurrency, SqlSupportedResultSetType, SqlSupportedSubqueries,
     SqlSupportedTransaction, SqlSupportedUnions, SqlSupportsConvert, SqlTransactionIsolationLevel, SupportedSqlGrammar,
 };
-use datafusion::execution::SessionStateDefaults;
-
 use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
 
 use super::fault::Fault;
 use super::metadata::{Metadata, ServerMetadata, encoding};
+use crate::engine::{ESCAPE_FUNCTIONS, EscapeKind};
 
 /// The version of the Arrow format, not of a library: <https://arrow.apache.org/docs/format/Versioning.html>.
 const ARROW_FORMAT: &str = "1.5";
@@ -77,7 +77,7 @@ fn server(infos: &mut SqlInfoDataBuilder, writes: bool) {
     infos.append(SqlInfo::FlightSqlServerSubstraitMinVersion, "");
     infos.append(SqlInfo::FlightSqlServerSubstraitMaxVersion, "");
     infos.append(SqlInfo::FlightSqlServerTransaction, SqlSupportedTransaction::None as i32);
-    infos.append(SqlInfo::FlightSqlServerCancel, false);
+    infos.append(SqlInfo::FlightSqlServerCancel, true);
     infos.append(SqlInfo::FlightSqlServerBulkIngestion, false);
     infos.append(SqlInfo::FlightSqlServerIngestTransactionsSupported, false);
     // Handles never expire.
@@ -91,12 +91,16 @@ fn language(infos: &mut SqlInfoDataBuilder) {
     infos.append(SqlInfo::SqlDdlTable, false);
     // Unquoted names are converted to lower case. Quoted names are used as written; the specification has no value for
     // that.
-    infos.append(SqlInfo::SqlIdentifierCase, SqlSupportedCaseSensitivity::SqlCaseSensitivityLowercase as i32);
+    infos
+        .append(SqlInfo::SqlIdentifierCase, i64::from(SqlSupportedCaseSensitivity::SqlCaseSensitivityLowercase as i32));
     infos.append(SqlInfo::SqlIdentifierQuoteChar, "\"");
-    infos.append(SqlInfo::SqlQuotedIdentifierCase, SqlSupportedCaseSensitivity::SqlCaseSensitivityUnknown as i32);
+    infos.append(
+        SqlInfo::SqlQuotedIdentifierCase,
+        i64::from(SqlSupportedCaseSensitivity::SqlCaseSensitivityUnknown as i32),
+    );
     infos.append(SqlInfo::SqlExtraNameCharacters, "$#@");
     infos.append(SqlInfo::SqlAllTablesAreSelectable, true);
-    infos.append(SqlInfo::SqlNullOrdering, SqlNullOrdering::SqlNullsSortedHigh as i32);
+    infos.append(SqlInfo::SqlNullOrdering, i64::from(SqlNullOrdering::SqlNullsSortedHigh as i32));
     infos.append(SqlInfo::SqlKeywords, ALL_KEYWORDS);
     infos.append(SqlInfo::SqlSearchStringEscape, "\\");
     infos.append(SqlInfo::SqlSupportsColumnAliasing, true);
@@ -110,24 +114,19 @@ fn language(infos: &mut SqlInfoDataBuilder) {
     infos.append(SqlInfo::SqlSupportsIntegrityEnhancementFacility, false);
 }
 
-/// The functions, by the sections of DataFusion's documentation.
+/// The functions that work in `{fn …}`, by their names in the X/Open standard: JDBC defines the lists so, and ODBC looks for
+/// these names. `information_schema.routines` lists all functions.
 fn functions(infos: &mut SqlInfoDataBuilder) {
-    let text = ["String Functions", "Binary String Functions", "Regular Expression Functions", "Hashing Functions"];
-    infos.append(SqlInfo::SqlNumericFunctions, functions_in(&["Math Functions"]));
-    infos.append(SqlInfo::SqlStringFunctions, functions_in(&text));
-    infos.append(SqlInfo::SqlDatetimeFunctions, functions_in(&["Time and Date Functions"]));
-    infos.append(SqlInfo::SqlSystemFunctions, functions_in(&["Conditional Functions", "Other Functions"]));
-}
-
-/// Returns the names of the functions in these sections, sorted and without duplicates.
-fn functions_in(sections: &[&str]) -> Vec<String> {
-    let mut names = BTreeSet::new();
-    for function in SessionStateDefaults::default_scalar_functions() {
-        if function.documentation().is_some_and(|text| sections.contains(&text.doc_section.label)) {
-            names.insert(function.name().to_owned());
-        }
-    }
-    names.into_iter().collect()
+    let of = |kind| -> Vec<&str> {
+        let mut names: Vec<&str> =
+            ESCAPE_FUNCTIONS.iter().filter(|function| function.kind == kind).map(|function| function.name).collect();
+        names.dedup();
+        names
+    };
+    infos.append(SqlInfo::SqlNumericFunctions, &of(EscapeKind::Number)[..]);
+    infos.append(SqlInfo::SqlStringFunctions, &of(EscapeKind::Text)[..]);
+    infos.append(SqlInfo::SqlDatetimeFunctions, &of(EscapeKind::Time)[..]);
+    infos.append(SqlInfo::SqlSystemFunctions, &of(EscapeKind::System)[..]);
 }
 
 fn queries(infos: &mut SqlInfoDataBuilder) {
@@ -140,7 +139,10 @@ fn queries(infos: &mut SqlInfoDataBuilder) {
         [SqlSupportedGroupBy::SqlGroupByUnrelated as i32, SqlSupportedGroupBy::SqlGroupByBeyondSelect as i32];
     infos.append(SqlInfo::SqlSupportedGroupBy, mask(&group_by));
     infos.append(SqlInfo::SqlSupportsLikeEscapeClause, false);
-    infos.append(SqlInfo::SqlOuterJoinsSupportLevel, SqlOuterJoinsSupportLevel::SqlFullOuterJoins as i32);
+    // A bit mask, although the specification's text calls it an ordinal: JDBC and ODBC read bits.
+    let outer_joins =
+        [SqlOuterJoinsSupportLevel::SqlLimitedOuterJoins as i32, SqlOuterJoinsSupportLevel::SqlFullOuterJoins as i32];
+    infos.append(SqlInfo::SqlOuterJoinsSupportLevel, mask(&outer_joins));
     let subqueries = [
         SqlSupportedSubqueries::SqlSubqueriesInComparisons as i32,
         SqlSupportedSubqueries::SqlSubqueriesInExists as i32,
@@ -294,10 +296,8 @@ mod tests {
         for (id, found) in type_ids(vec![]) {
             let expected = match id {
                 0..=2 | 6 | 7 | 504 | 513 | 514 | 529..=531 => STRING,
-                8 | 100 | 101 | 503 | 505 | 507 | 522 | 525 | 526 | 528 | 533..=535 | 538 | 540 | 564 | 567..=571 => {
-                    INT32
-                }
-                541..=555 | 557..=562 => INT64,
+                8 | 100 | 101 | 522 | 525 | 526 | 528 | 533..=535 | 538 | 540 | 564 | 567..=571 => INT32,
+                503 | 505 | 507 | 541..=555 | 557..=562 => INT64,
                 508..=512 => STRINGS,
                 517 => MAP,
                 _ => BOOL,
@@ -321,8 +321,8 @@ mod tests {
         let names = names.as_list::<i32>().value(0);
         let names: Vec<_> = names.as_string::<i32>().iter().flatten().collect();
 
-        assert!(names.contains(&"abs"), "{names:?}");
-        assert!(!names.contains(&"lower"), "{names:?}");
+        assert!(names.contains(&"ABS"), "{names:?}");
+        assert!(!names.contains(&"LCASE"), "{names:?}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //!                         second column of one name ──► name_2   column_names, unnests
 //!     each table          TABLESAMPLE, PIVOT, UNNEST of columns  rejected
 //!     each expression     IS DISTINCT FROM … AND …               precedence
+//!                         {fn UCASE(x)}                          escape_functions
 //!                         unknown functions                      functions
 //! ```
 //!
@@ -14,6 +15,7 @@
 //! outermost expression of a chain and with it the ones inside.
 
 mod column_names;
+mod escape_functions;
 mod fetch_and_top;
 mod functions;
 mod precedence;
@@ -25,6 +27,7 @@ use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as Ast;
 use datafusion::sql::sqlparser::ast::{Expr, Query, Statement, TableFactor, VisitorMut};
 
+pub use self::escape_functions::{ESCAPE_FUNCTIONS, EscapeFunction, EscapeKind};
 use super::Fault;
 use crate::sql::{statement_of_mut, visit_mut};
 
@@ -36,6 +39,17 @@ pub(super) fn translate(state: &SessionState, ast: &mut Ast) -> Result<(), Fault
     let Some(statement) = statement_of_mut(ast) else { return Ok(()) };
     check_statement(statement)?;
     match visit_mut(statement, &mut DialectTranslator { state }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(fault) => Err(fault),
+    }
+}
+
+/// Rewrites an expression, such as an argument of an EXEC.
+///
+/// # Errors
+/// As [`translate`].
+pub(super) fn translate_expression(state: &SessionState, expr: &mut Expr) -> Result<(), Fault> {
+    match visit_mut(expr, &mut DialectTranslator { state }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(fault) => Err(fault),
     }
@@ -116,6 +130,9 @@ impl VisitorMut for DialectTranslator<'_> {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Fault> {
         precedence::bind_distinct(expr);
+        if let Err(fault) = escape_functions::translate(expr) {
+            return ControlFlow::Break(fault);
+        }
         match expr {
             Expr::Function(function) => {
                 functions::check(self.state, function).map_or_else(ControlFlow::Break, ControlFlow::Continue)
