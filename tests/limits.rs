@@ -117,6 +117,7 @@ async fn a_search_that_would_take_minutes_is_refused() {
         (format!("t ~ '{slow}'"), "~ would need"),
         (format!("t !~* '{}'", slow.to_uppercase()), "!~* would need"),
         (format!("t SIMILAR TO '{slow}'"), "SIMILAR TO would need"),
+        (format!("t ILIKE '%A{}%Q%' ESCAPE '\\'", "_".repeat(1_000)), "ILIKE would need"),
         (format!("regexp_like(t, '{slow}')"), "would need"),
         (format!("regexp_count('xa' || t, '^a[0-9a-f]*{slow}', 2)"), "regexp_count would need"),
         (format!("regexp_instr(t, '{slow}')"), "regexp_instr would need"),
@@ -138,10 +139,10 @@ async fn a_search_that_is_fast_is_allowed_in_a_long_text() {
 
     assert_rows(
         &format!(
-            "SELECT t ~ 'x[0-9a-f]{{1000}}[g-z]' AS a, t LIKE '%x{long}' AS b, t ILIKE '%A{long}%Q%' ESCAPE '\\' AS e, regexp_count(t, '[g-z]{{1,100}}') AS c, \
+            "SELECT t ~ 'x[0-9a-f]{{1000}}[g-z]' AS a, t LIKE '%x{long}' AS b, regexp_count(t, '[g-z]{{1,100}}') AS c, \
              length(regexp_match(t, 'a.{{0,500}}')[1]) AS d FROM ({digits})"
         ),
-        json!([{"a": false, "b": false, "e": false, "c": 0, "d": 501}]),
+        json!([{"a": false, "b": false, "c": 0, "d": 501}]),
     )
     .await;
     assert_rows(r"SELECT regexp_count(repeat('naïve words ', 1000), '\b\w+\b') AS n", json!([{"n": 2_000}])).await;

@@ -172,6 +172,18 @@ const CORRECTED: &[(&str, &str)] = &[
     ("matches_no_pattern_in_any_case", "s !~* s"),
     ("is_similar", "s SIMILAR TO s"),
     ("is_not_similar", "s NOT SIMILAR TO s"),
+    ("matches_like", "s ~~ s"),
+    ("matches_like_in_any_case", "s ~~* s"),
+    ("matches_no_like", "s !~~ s"),
+    ("matches_no_like_in_any_case", "s !~~* s"),
+    ("is_like", "s LIKE s"),
+    ("is_like_in_any_case", "s ILIKE s"),
+    ("is_not_like", "s NOT LIKE s"),
+    ("is_not_like_in_any_case", "s NOT ILIKE s"),
+    ("is_like_escaped", r"s LIKE s ESCAPE '\'"),
+    ("is_like_escaped_in_any_case", r"s ILIKE s ESCAPE '\'"),
+    ("is_not_like_escaped", r"s NOT LIKE s ESCAPE '\'"),
+    ("is_not_like_escaped_in_any_case", r"s NOT ILIKE s ESCAPE '\'"),
     ("interval_length", "v > INTERVAL '1 day'"),
 ];
 
