@@ -1,12 +1,14 @@
 //! Flight SQL over gRPC: a server on a loopback socket. Nothing listens at the API's address, because no test here may
 //! send a request to it.
 
+mod cancel;
 mod client;
 mod metadata;
 mod nonsense;
 mod planned;
 mod prepared_statements;
 mod protocol;
+mod sessions;
 mod statements;
 
 use std::sync::Arc;
@@ -20,7 +22,8 @@ use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use arrow_flight::sql::{
     ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
-    Any, CommandGetCatalogs, CommandGetDbSchemas, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables,
+    Any, CommandGetCatalogs, CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys,
+    CommandGetImportedKeys, CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables,
     CommandGetXdbcTypeInfo, CommandPreparedStatementQuery, CommandStatementIngest, CommandStatementQuery,
     DoPutPreparedStatementResult, ProstMessageExt, TicketStatementQuery,
 };

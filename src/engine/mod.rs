@@ -67,14 +67,16 @@ use plan_threads::PlanTask;
 pub use planned_statements::Planned;
 use planned_statements::Statements;
 pub use spill_dir::{SpillDir, SpillDirError};
-pub use table_info::TableInfo;
 use table_info::nearest_table;
+pub use table_info::{ParentKey, TableInfo};
 use ticket_plans::{TicketKey, Tickets};
 
 use crate::api::Client;
 use crate::error::Result;
 use crate::query::{Cancelled, Queries, Registered, StopReason};
-pub use crate::query::{Identity, Limits, Peer, Principal, Query, QueryCaps, QueryId, QueryState};
+pub use crate::query::{
+    Identity, Limits, Peer, Principal, Query, QueryCaps, QueryId, QueryState, SessionOptions, Timestamps,
+};
 use crate::resource::Registry;
 pub use crate::sql::is_explain;
 pub use crate::table::Account;
@@ -272,7 +274,7 @@ impl Engine {
         let planning = async move {
             let statement = engine.planned_statement(&planned).await?;
             engine.check_writes(&statement.plan)?;
-            engine.physical_plans(&statement, bound.as_ref()).await?;
+            engine.physical_plans(&planned, &statement, bound.as_ref()).await?;
             Ok(Arc::clone(&statement.prepared.schema))
         };
         self.on_plan_thread(&query, planning.boxed()).await
@@ -290,7 +292,7 @@ impl Engine {
         let planning = async move {
             let statement = engine.planned_statement(&planned).await?;
             engine.check_writes(&statement.plan)?;
-            let plans = engine.physical_plans(&statement, bound.as_ref()).await?;
+            let plans = engine.physical_plans(&planned, &statement, bound.as_ref()).await?;
             let once = engine.writer.as_ref().filter(|_| statement.writes).map(|writer| writer.mint());
             let schema = Arc::clone(&statement.prepared.schema);
             engine.session.tickets.keep(&TicketKey { query: &planned, bound: bound.as_ref() }, &statement, plans);
@@ -320,6 +322,9 @@ impl Engine {
         bound: Option<&RecordBatch>,
     ) -> Result<QueryStream> {
         let query = self.begin(principal, sql)?;
+        if let Execution::Ticket { digest, .. } = execution {
+            query.set_ticket(digest);
+        }
         let (engine, planned, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
         let planning = async move {
             let key = TicketKey { query: &planned, bound: bound.as_ref() };
@@ -327,7 +332,7 @@ impl Engine {
                 Some(planned) => planned,
                 None => {
                     let statement = engine.planned_statement(&planned).await?;
-                    let plans = engine.physical_plans(&statement, bound.as_ref()).await?;
+                    let plans = engine.physical_plans(&planned, &statement, bound.as_ref()).await?;
                     (statement, plans)
                 }
             };
@@ -357,6 +362,15 @@ impl Engine {
         self.queries.cancel(id)
     }
 
+    /// Cancels the queries that are executed for the ticket with this hash, if they are the principal's. Returns whether
+    /// there is one.
+    pub fn cancel_ticket(&self, principal: &Principal, digest: u64) -> bool {
+        let is_meant =
+            |query: &&Arc<Query>| query.ticket() == Some(digest) && query.principal().identity == principal.identity;
+        let queries = self.queries.all();
+        queries.iter().filter(is_meant).map(|query| query.cancel()).count() > 0
+    }
+
     /// The numbers of statements and plans that were made so far. Those found in the cache are not counted.
     pub fn planned(&self) -> Planned {
         self.session.statements.planned()
@@ -365,6 +379,31 @@ impl Engine {
     /// The time limit of a query, including the time to read its parameters.
     pub fn timeout(&self) -> Duration {
         self.options.timeout
+    }
+
+    /// The limits of a client's queries: the server's, or those of its session if they are lower.
+    pub fn limits(&self, principal: &Principal) -> Limits {
+        let Options { timeout, max_wait, max_requests, max_value_bytes, .. } = self.options;
+        let session = &principal.session;
+        Limits {
+            timeout: session.timeout.map_or(timeout, |own| own.min(timeout)),
+            max_wait,
+            max_requests: session.max_requests.map_or(max_requests, |own| own.min(max_requests)),
+            max_value_bytes: max_value_bytes as u64,
+        }
+    }
+
+    /// Whether there is a catalog with this name.
+    pub fn has_catalog(&self, name: &str) -> bool {
+        self.session.context.catalog(name).is_some()
+    }
+
+    /// The catalog and the schema of table names without them, in the session of a client.
+    pub fn defaults(&self, principal: &Principal) -> (String, String) {
+        let defaults = &self.session.state.config_options().catalog;
+        let SessionOptions { catalog, schema, .. } = &*principal.session;
+        let own = |set: &Option<String>, default: &String| set.clone().unwrap_or_else(|| default.clone());
+        (own(catalog, &defaults.default_catalog), own(schema, &defaults.default_schema))
     }
 
     /// Whether EXEC is allowed.
@@ -397,9 +436,7 @@ impl Engine {
         if plan_threads::are_taken() {
             return Err(LimitFault::ThreadsTaken.into());
         }
-        let Options { timeout, max_wait, max_requests, max_value_bytes, .. } = self.options;
-        let max_value_bytes = max_value_bytes as u64;
-        let limits = Limits { timeout, max_wait, max_requests, max_value_bytes };
+        let limits = self.limits(principal);
         Ok(self.queries.begin(principal.clone(), sql, limits).map_err(LimitFault::TooManyQueries)?)
     }
 

@@ -41,6 +41,9 @@ pub enum Overflow {
         /// The type of its result.
         result: DataType,
     },
+    /// An unsigned integer of a result, which is sent as BIGINT.
+    #[error("a value of the column `{0}` is above BIGINT")]
+    Unsigned(String),
     /// A computation in Arrow, whose error does not name the computation.
     #[error("the result of an expression does not fit its type")]
     Unknown,
@@ -51,6 +54,7 @@ impl Overflow {
     pub(super) fn hint(&self) -> String {
         match self {
             Self::Integer(_) => "compute in a wider type: `CAST(x AS DECIMAL(38, 0))` in place of x".into(),
+            Self::Unsigned(_) => "select it as a decimal: `CAST(x AS DECIMAL(20, 0))`".into(),
             Self::Factorial(_) => "the largest factorial that a BIGINT can hold is that of 20".into(),
             Self::Decimal { left, result, .. } => match wider(left, result) {
                 Some(wider) => format!("compute in a wider type: `CAST(x AS {})` in place of x", Sql(&wider)),

@@ -94,8 +94,7 @@ impl RunningQuery {
             NextBatch::Batch(Err(error)) => return Some(Err(from_datafusion(error))),
             NextBatch::Batch(Ok(batch)) => match wire_types::to_wire(&batch, &self.schema) {
                 Ok(batch) => return Some(Ok(batch)),
-                // The client has the schema already: rows that do not fit it are a bug of this program.
-                Err(error) => Fault::Internal(error.to_string()),
+                Err(fault) => fault,
             },
             NextBatch::TimedOut => Fault::Timeout(self.query.limits().timeout),
             NextBatch::Cancelled => stopped(&self.query, self.driver.writes),

@@ -5,7 +5,7 @@
 //! replica that has planned the text finds its plan here.
 //!
 //! ```text
-//!     text, identity ──► PlannedStatement { plan }        before analysis; parameters are functions, "$n"()
+//!     text, client   ──► PlannedStatement { plan }        before analysis; parameters are functions, "$n"()
 //!                          │ bind values
 //!                          ▼
 //!                        optimized plan                   kept in the statement if it is the same for all calls
@@ -17,8 +17,8 @@
 //! The cached plan is the one before analysis: its parameters are still functions (`parameters`), so it is valid for
 //! all values, and the analyzer's rules that depend on literals see the bound ones.
 //!
-//! Do not change without thinking: a plan is found by text and identity only. Whatever else the plan depends on (an
-//! option of the session, a catalog that only some clients see) belongs in [`StatementKey`]; a plan that depends on the
+//! Do not change without thinking: a plan is found by text, identity and options of the session. Whatever else the plan
+//! depends on (a catalog that only some clients see) belongs in [`StatementKey`]; a plan that depends on the
 //! time must not be [`PlanValidity::Always`].
 
 use std::borrow::Cow;
@@ -38,7 +38,7 @@ use moka::sync::Cache;
 
 use super::plan_threads::DroppedOnPlanThread;
 use super::{PreparedStatement, Principal, parameters};
-use crate::query::Identity;
+use crate::query::{Identity, SessionOptions};
 use crate::sql;
 
 /// The memory limit of the cache.
@@ -202,17 +202,17 @@ fn plan_facts(plan: &LogicalPlan) -> PlanFacts {
     PlanFacts { depends_on_time: is_stable || walked.is_err(), bytes }
 }
 
-/// What a plan depends on. The session's options, and the catalogs that a client sees, belong here as soon as two
-/// clients can differ in them.
+/// What a plan depends on. The catalogs that a client sees belong here as soon as two clients can differ in them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct StatementKey {
     text: Arc<str>,
     identity: Identity,
+    session: SessionOptions,
 }
 
 impl StatementKey {
     fn new(principal: &Principal, text: &str) -> Self {
-        Self { text: text.into(), identity: principal.identity.clone() }
+        Self { text: text.into(), identity: principal.identity.clone(), session: principal.session.of_plans() }
     }
 }
 
@@ -226,7 +226,7 @@ pub(super) struct Statements {
 impl Default for Statements {
     fn default() -> Self {
         let bytes = |key: &StatementKey, statement: &Arc<PlannedStatement>| {
-            u32::try_from(key.text.len() + statement.weight()).unwrap_or(u32::MAX)
+            u32::try_from(key.text.len() + key.session.bytes() + statement.weight()).unwrap_or(u32::MAX)
         };
         let recent = Cache::builder().max_capacity(MAX_BYTES).weigher(bytes).eviction_policy(EvictionPolicy::lru());
         Self { recent: recent.build(), planned: AtomicU64::new(0), optimized: AtomicU64::new(0) }

@@ -19,7 +19,8 @@ use super::planned_statements::{PlanValidity, PlannedStatement, computes_while_p
 use super::table_info::nearest_table;
 use super::ticket_plans::{ReadyPlan, RowPlans};
 use super::{
-    Engine, PreparedStatement, Principal, Query, called, dialect, exec_plan, fault, show, table_names, wire_types,
+    Engine, PreparedStatement, Principal, Query, called, dialect, exec_plan, fault, session, show, table_names,
+    wire_types,
 };
 use crate::error::Result;
 use crate::sql::{self, Statement, StatementBody};
@@ -48,11 +49,13 @@ impl Engine {
         let Statement { body, parameters } = sql::parse(sql)?;
         let writes = matches!(body, StatementBody::Exec(_));
         let valid_for_one_call = matches!(&body, StatementBody::Sql(ast) if computes_while_planned(ast));
-        let mut state = self.session.context.state();
+        let mut state = session::state_of(&self.session.context, principal).map_err(from_datafusion)?;
         let (plan, parameters) = self.logical_plan(principal, &mut state, body, parameters).await?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
-        let schema = wire_types::wire_schema(analysed(&state, &plan, &parameters)?.schema().as_arrow());
+        let analysed = analysed(&state, &plan, &parameters)?;
+        let schema =
+            wire_types::wire_schema(analysed.schema().as_arrow(), principal.session.timestamps.unwrap_or_default());
         let prepared = PreparedStatement { schema, parameters: parameters::client_schema(&parameters) };
         let statement = PlannedStatement::new(plan, prepared, parameters, writes, valid_for_one_call);
         let statement = self.session.statements.keep(principal, sql, statement);
@@ -115,7 +118,9 @@ impl Engine {
     async fn check_tables(&self, principal: &Principal, state: &SessionState, ast: &Ast) -> Result<()> {
         for reference in state.resolve_table_references(ast).map_err(from_datafusion)? {
             let is_function = state.table_functions().contains_key(reference.table());
-            if is_function || matches!(self.session.context.table_exist(reference.clone()), Ok(true)) {
+            let table = reference.table().to_owned();
+            let schema = state.schema_for_ref(reference.clone());
+            if is_function || schema.is_ok_and(|schema| schema.table_exist(&table)) {
                 continue;
             }
             let name = reference.to_string();
@@ -132,6 +137,7 @@ impl Engine {
     /// Also [`Fault::TooManyRequests`], if the plans certainly need more requests than a query may send.
     pub(super) async fn physical_plans(
         &self,
+        query: &Query,
         statement: &PlannedStatement,
         bound: Option<&RecordBatch>,
     ) -> Result<RowPlans> {
@@ -147,7 +153,7 @@ impl Engine {
                 plans
             }
         };
-        self.check_price(&plans)?;
+        check_price(&plans, query.limits().max_requests)?;
         Ok(plans)
     }
 
@@ -171,17 +177,13 @@ impl Engine {
             .map_err(|other| Fault::of_other_type(other, bound.is_some()))?;
         Ok(ready)
     }
+}
 
-    /// Rejects a query that certainly needs more requests than it may send. EXPLAIN of such a query still shows its
-    /// plan.
-    fn check_price(&self, plans: &[ReadyPlan]) -> Result<()> {
-        let plans = plans.iter().map(|ready| &ready.plan).filter(|plan| !plan.is::<ExplainExec>());
-        let needed: u64 = plans.map(|plan| table::bind::least_requests(plan) as u64).sum();
-        match self.options.max_requests {
-            most if needed > most => Err(Fault::TooManyRequests { most, needed }.into()),
-            _ => Ok(()),
-        }
-    }
+/// Rejects a query that certainly needs more requests than it may send. EXPLAIN of such a query still shows its plan.
+fn check_price(plans: &[ReadyPlan], most: u64) -> Result<()> {
+    let plans = plans.iter().map(|ready| &ready.plan).filter(|plan| !plan.is::<ExplainExec>());
+    let needed: u64 = plans.map(|plan| table::bind::least_requests(plan) as u64).sum();
+    if needed > most { Err(Fault::TooManyRequests { most, needed }.into()) } else { Ok(()) }
 }
 
 /// The optimized plan. DataFusion's EXPLAIN ignores errors of the plan that it shows, so that plan is optimized

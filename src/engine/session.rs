@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use datafusion::catalog::Session;
 use datafusion::common::DataFusionError;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -28,7 +28,7 @@ use super::subqueries::SubqueriesToJoins;
 use super::unplannable::left_over;
 use super::wide_rows::{BoundWideRows, check_windows};
 use super::yielding::YieldInTime;
-use super::{Options, expressions, function_guards, meta_catalog, session_functions};
+use super::{Options, Principal, SessionOptions, expressions, function_guards, meta_catalog, session_functions};
 use crate::error::Result;
 use crate::resource::Registry;
 use crate::table::FiltersIntoScans;
@@ -191,6 +191,24 @@ fn config(accounts: &Accounts) -> SessionConfig {
     // Text is Utf8: JDBC up to 18.3 and ODBC do not support Utf8View.
     options.sql_parser.map_string_types_to_utf8view = false;
     config
+}
+
+/// A copy of the session's state, with the current time, and the catalog and schema of a client's own session.
+pub(super) fn state_of(context: &SessionContext, principal: &Principal) -> Result<SessionState, DataFusionError> {
+    let mut state = context.state();
+    let SessionOptions { catalog, schema, .. } = &*principal.session;
+    if catalog.is_none() && schema.is_none() {
+        return Ok(state);
+    }
+    let defaults = &mut state.config_mut().options_mut().catalog;
+    if let Some(catalog) = catalog {
+        defaults.default_catalog.clone_from(catalog);
+    }
+    if let Some(schema) = schema {
+        defaults.default_schema.clone_from(schema);
+    }
+    session_functions::register(&mut state)?;
+    Ok(state)
 }
 
 /// The schema that DataFusion has in every catalog without listing it among the schemas.

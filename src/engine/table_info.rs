@@ -8,6 +8,7 @@ use datafusion::common::TableReference;
 use super::fault::{Fault, from_datafusion};
 use super::{Engine, Principal, session, wire_types};
 use crate::error::{Result, nearest};
+use crate::resource::Resource;
 
 /// A table, as metadata describes it.
 #[derive(Clone, Debug)]
@@ -24,6 +25,29 @@ pub struct TableInfo {
     pub description: Option<String>,
     /// Its columns; a field's metadata has its `description`.
     pub columns: SchemaRef,
+    /// The columns that make a row unique. None for a view.
+    pub key: Vec<String>,
+    /// The table that its rows belong to.
+    pub parent: Option<ParentKey>,
+}
+
+/// The columns of a table that name rows of another table of the same catalog.
+#[derive(Clone, Debug)]
+pub struct ParentKey {
+    /// The schema of the other table.
+    pub schema: String,
+    /// Its name.
+    pub table: String,
+    /// The columns, each with the other table's column.
+    pub columns: Vec<(String, String)>,
+}
+
+impl ParentKey {
+    fn of(resource: &Resource) -> Option<Self> {
+        let parent = resource.parent.as_ref()?;
+        let (schema, table) = parent.table.split_once('.')?;
+        Some(Self { schema: schema.to_owned(), table: table.to_owned(), columns: parent.keys.clone() })
+    }
 }
 
 impl TableInfo {
@@ -34,11 +58,12 @@ impl TableInfo {
 }
 
 impl Engine {
-    /// Every table of every catalog, ordered by name. Sends no requests. All clients see all tables.
+    /// Every table of every catalog, ordered by name. Sends no requests. All clients see all tables, with timestamps as their
+    /// session wants them.
     ///
     /// # Errors
     /// [`Fault::Internal`].
-    pub async fn tables(&self, _principal: &Principal) -> Result<Vec<TableInfo>> {
+    pub async fn tables(&self, principal: &Principal) -> Result<Vec<TableInfo>> {
         let mut tables = Vec::new();
         for catalog in session::catalog_names(&self.session.context) {
             let Some(provider) = self.session.context.catalog(&catalog) else { continue };
@@ -49,6 +74,10 @@ impl Engine {
             for schema in schemas {
                 self.tables_of(&catalog, &schema, &mut tables).await?;
             }
+        }
+        let timestamps = principal.session.timestamps.unwrap_or_default();
+        for table in &mut tables {
+            table.columns = wire_types::table_schema(Arc::clone(&table.columns), timestamps);
         }
         Ok(tables)
     }
@@ -74,6 +103,8 @@ impl Engine {
                     || wire_types::plain_types(&table.schema()),
                     |resource| Arc::clone(resource.arrow_schema()),
                 ),
+                key: resource.map_or_else(Vec::new, |resource| resource.key.clone()),
+                parent: resource.and_then(|resource| ParentKey::of(resource)),
                 name,
             });
         }

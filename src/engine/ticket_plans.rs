@@ -11,7 +11,7 @@
 //! DoGet of the same ticket plans again.
 //!
 //! What must hold: a plan that depends on the time, or that is large, is never kept, and a plan is returned only to the
-//! identity that it was made for.
+//! identity that it was made for, in a session with the same options.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep};
 
 use super::plan_threads::DroppedOnPlanThread;
 use super::planned_statements::{PlanValidity, PlannedStatement};
-use crate::query::{Identity, Query};
+use crate::query::{Identity, Query, SessionOptions};
 
 /// The minimum time that a plan is kept. The maximum is twice that. Clients send DoGet at once.
 const MIN_LIFE: Duration = Duration::from_secs(60);
@@ -68,6 +68,7 @@ struct WaitingPlans {
 
 struct KeptPlans {
     identity: Identity,
+    session: SessionOptions,
     text: Arc<str>,
     bound: Option<RecordBatch>,
     statement: Arc<PlannedStatement>,
@@ -78,6 +79,7 @@ struct KeptPlans {
 impl KeptPlans {
     fn matches(&self, key: &TicketKey) -> bool {
         self.identity == key.query.principal().identity
+            && self.session == key.query.principal().session.of_plans()
             && self.text == *key.query.text()
             && same_values(self.bound.as_ref(), key.bound)
     }
@@ -103,6 +105,7 @@ impl Tickets {
         }
         let kept = KeptPlans {
             identity: key.query.principal().identity.clone(),
+            session: key.query.principal().session.of_plans(),
             text: Arc::clone(key.query.text()),
             bound: key.bound.cloned(),
             statement: Arc::clone(statement),

@@ -1,11 +1,11 @@
 //! The types of results.
 //!
-//! Many clients do not support `Utf8View`, `BinaryView`, dictionary or run-end encoding (JDBC up to 18.3, ODBC), so a
-//! result has plain types, in prepare, FlightInfo and DoGet alike. All three take the schema of the *analysed* plan
+//! Many clients do not support `Utf8View`, `BinaryView`, dictionary or run-end encoding (JDBC up to 18.3, ODBC), `Null` or
+//! `LargeUtf8` (ODBC), or read large unsigned integers as negative ones (JDBC). So a result has plain types, in prepare, FlightInfo and DoGet alike. All three take the schema of the *analysed* plan
 //! through [`wire_schema`]: before type coercion, `SELECT 1 UNION ALL SELECT 2.5` is a column of integers.
 //!
 //! [`to_wire`] converts a batch to these types. It changes the representation of a value and never the value: a column
-//! that would need any other cast is an error. DataFusion's optimizer changes the number type of some columns
+//! that would need any other cast is an error, and so is an unsigned integer that BIGINT does not have. DataFusion's optimizer changes the number type of some columns
 //! (`round(x, 2)` has fewer decimal places once the 2 is a constant); such a cast is allowed if each value stays the
 //! same.
 
@@ -16,14 +16,42 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
+use super::fault::Fault;
+use super::overflow::Overflow;
+use crate::query::Timestamps;
+
 /// The schema in the wire's types.
 ///
 /// Every column is nullable: what DataFusion infers depends on the bound values, and a client rejects a NULL in a
 /// column that was described as not nullable. The metadata of fields is removed: it describes tables, and differs
 /// between plans of one statement.
-pub(super) fn wire_schema(schema: &Schema) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| wire_field(field).with_nullable(true));
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+pub(super) fn wire_schema(schema: &Schema, timestamps: Timestamps) -> SchemaRef {
+    let wire = |field: &FieldRef| {
+        let field = wire_field(field).with_nullable(true);
+        let data_type = with_timestamps(field.data_type(), timestamps);
+        field.with_data_type(data_type)
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(wire).collect::<Vec<_>>()))
+}
+
+/// The type as the session wants its timestamps. Those in lists and structs are left: the clients that cannot read a time
+/// zone read these as text.
+fn with_timestamps(data_type: &DataType, timestamps: Timestamps) -> DataType {
+    match (data_type, timestamps) {
+        (DataType::Timestamp(unit, Some(_)), Timestamps::WithoutZone) => DataType::Timestamp(*unit, None),
+        _ => data_type.clone(),
+    }
+}
+
+/// A table's columns with timestamps as the session wants them.
+pub(super) fn table_schema(schema: SchemaRef, timestamps: Timestamps) -> SchemaRef {
+    if timestamps == Timestamps::WithZone {
+        return schema;
+    }
+    let column =
+        |field: &FieldRef| field.as_ref().clone().with_data_type(with_timestamps(field.data_type(), timestamps));
+    let columns: Vec<Field> = schema.fields().iter().map(column).collect();
+    Arc::new(Schema::new_with_metadata(columns, schema.metadata().clone()))
 }
 
 /// A table's columns in the wire's types, with their metadata.
@@ -38,12 +66,20 @@ fn wire_field(field: &FieldRef) -> Field {
 
 fn wire_type(data_type: &DataType) -> DataType {
     match data_type {
-        DataType::Utf8View => DataType::Utf8,
-        DataType::BinaryView => DataType::Binary,
+        DataType::Utf8View | DataType::LargeUtf8 | DataType::Null => DataType::Utf8,
+        DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
+        DataType::UInt64 => DataType::Int64,
+        DataType::UInt32 => DataType::Int64,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt8 => DataType::Int16,
+        DataType::Float16 => DataType::Float32,
         DataType::Dictionary(_, values) => wire_type(values),
         DataType::RunEndEncoded(_, values) => wire_type(values.data_type()),
-        DataType::List(item) | DataType::ListView(item) => DataType::List(Arc::new(wire_field(item))),
-        DataType::LargeList(item) | DataType::LargeListView(item) => DataType::LargeList(Arc::new(wire_field(item))),
+        DataType::List(item) | DataType::ListView(item) | DataType::LargeList(item) | DataType::LargeListView(item) => {
+            DataType::List(Arc::new(wire_field(item)))
+        }
+        // Arrow's cast of lists without values loses the rows.
+        DataType::FixedSizeList(_, 0) => data_type.clone(),
         DataType::FixedSizeList(item, length) => DataType::FixedSizeList(Arc::new(wire_field(item)), *length),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(wire_field).collect()),
         DataType::Map(entries, sorted) => DataType::Map(Arc::new(wire_field(entries)), *sorted),
@@ -93,6 +129,8 @@ fn same(one: &DataType, other: &DataType) -> bool {
 fn same_plain(one: &DataType, other: &DataType) -> bool {
     let same_fields = |one: &FieldRef, other: &FieldRef| same_plain(one.data_type(), other.data_type());
     match (one, other) {
+        // All time zones are UTC, or are shown in it: the instants stay the same.
+        (DataType::Timestamp(unit, Some(_)), DataType::Timestamp(other, None)) => unit == other,
         (DataType::List(one), DataType::List(other))
         | (DataType::LargeList(one), DataType::LargeList(other))
         | (DataType::Map(one, _), DataType::Map(other, _)) => same_fields(one, other),
@@ -108,13 +146,39 @@ fn same_plain(one: &DataType, other: &DataType) -> bool {
 }
 
 /// The batch in the wire's types. [`check`] has been called for its schema.
-pub(super) fn to_wire(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+///
+/// # Errors
+/// [`Overflow::Unsigned`]; [`Fault::Internal`], because the client has the schema already: other rows that do not fit it are a
+/// bug of this program.
+pub(super) fn to_wire(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Fault> {
+    let internal = |error: ArrowError| Fault::Internal(error.to_string());
     let mut columns = Vec::with_capacity(batch.num_columns());
     for (column, field) in batch.columns().iter().zip(schema.fields()) {
-        columns.push(to_type(column, field.data_type())?);
+        let converted = to_type(column, field.data_type()).map_err(|error| match has_unsigned(column.data_type()) {
+            true => Fault::Overflow(Overflow::Unsigned(field.name().clone())),
+            false => internal(error),
+        });
+        columns.push(converted?);
     }
     let row_count = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &row_count)
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &row_count).map_err(internal)
+}
+
+/// Whether values of the type have unsigned integers that BIGINT may not have.
+fn has_unsigned(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::UInt64 => true,
+        DataType::Dictionary(_, values) => has_unsigned(values),
+        DataType::RunEndEncoded(_, field)
+        | DataType::List(field)
+        | DataType::ListView(field)
+        | DataType::LargeList(field)
+        | DataType::LargeListView(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::Map(field, _) => has_unsigned(field.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_unsigned(field.data_type())),
+        _ => false,
+    }
 }
 
 fn to_type(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
@@ -133,7 +197,11 @@ fn to_type(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowErr
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Array, AsArray, Decimal128Array, Float64Array, Int32Array, RunArray, StringViewArray};
+    use arrow::array::{
+        Array, AsArray, Decimal128Array, Float64Array, Int32Array, ListArray, NullArray, RunArray, StringViewArray,
+        UInt64Array,
+    };
+    use arrow::datatypes::{Int64Type, UInt64Type};
 
     use super::*;
 
@@ -146,7 +214,7 @@ mod tests {
         let list = DataType::List(Arc::new(Field::new_list_field(DataType::Utf8View, true)));
         let schema = Schema::new(vec![Field::new("a", DataType::Utf8View, false), Field::new("b", list, true)]);
 
-        let wire = wire_schema(&schema);
+        let wire = wire_schema(&schema, Timestamps::WithZone);
 
         assert_eq!(wire.field(0).data_type(), &DataType::Utf8);
         assert!(wire.field(0).is_nullable());
@@ -159,9 +227,43 @@ mod tests {
         let batch =
             RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(StringViewArray::from(vec!["x"]))]).unwrap();
 
-        let wire = to_wire(&batch, &wire_schema(&schema)).unwrap();
+        let wire = to_wire(&batch, &wire_schema(&schema, Timestamps::WithZone)).unwrap();
 
         assert_eq!(wire.column(0).as_string::<i32>().value(0), "x");
+    }
+
+    #[test]
+    fn an_unsigned_integer_becomes_a_signed_one_or_is_an_error() {
+        let to_wire = |value: u64| {
+            let schema = Arc::new(Schema::new(vec![field(DataType::UInt64)]));
+            let batch =
+                RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(UInt64Array::from(vec![value]))]).unwrap();
+            to_wire(&batch, &wire_schema(&schema, Timestamps::WithZone))
+        };
+
+        let in_a_list = |value| {
+            let list = ListArray::from_iter_primitive::<UInt64Type, _, _>([Some([Some(value)])]);
+            let schema = Arc::new(Schema::new(vec![field(list.data_type().clone())]));
+            let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(list)]).unwrap();
+            super::to_wire(&batch, &wire_schema(&schema, Timestamps::WithZone))
+        };
+        assert!(in_a_list(7).is_ok());
+        assert!(matches!(in_a_list(u64::MAX), Err(Fault::Overflow(Overflow::Unsigned(_)))));
+
+        let number = to_wire(i64::MAX as u64).unwrap().column(0).as_primitive::<Int64Type>().value(0);
+        assert_eq!(number, i64::MAX);
+        let fault = to_wire(u64::MAX).unwrap_err();
+        assert!(matches!(&fault, Fault::Overflow(Overflow::Unsigned(column)) if column == "a"), "{fault}");
+    }
+
+    #[test]
+    fn a_column_of_nothing_but_null_is_a_column_of_texts() {
+        let schema = Arc::new(Schema::new(vec![field(DataType::Null)]));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(NullArray::new(2))]).unwrap();
+
+        let wire = to_wire(&batch, &wire_schema(&schema, Timestamps::WithZone)).unwrap();
+
+        assert_eq!((wire.column(0).data_type(), wire.column(0).null_count()), (&DataType::Utf8, 2));
     }
 
     #[test]
@@ -170,7 +272,7 @@ mod tests {
         let schema = Arc::new(Schema::new(vec![field(runs.data_type().clone())]));
         let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(runs)]).unwrap();
 
-        let wire = to_wire(&batch, &wire_schema(&schema)).unwrap();
+        let wire = to_wire(&batch, &wire_schema(&schema, Timestamps::WithZone)).unwrap();
 
         let texts: Vec<_> = wire.column(0).as_string::<i32>().iter().flatten().collect();
         assert_eq!(texts, ["x", "x", "y"]);

@@ -1,72 +1,122 @@
 //! DoAction and ListActions.
 
 use arrow_flight::sql::{Any, Command, ProstMessageExt};
-use arrow_flight::{Action, ActionType};
+use arrow_flight::{Action, ActionType, CancelFlightInfoRequest, RenewFlightEndpointRequest};
 use prost::Message;
+use tonic::Request;
+use tonic::metadata::{Ascii, MetadataValue};
 
 use super::Service;
+use super::cancel;
 use super::command;
 use super::fault::{Fault, MessagePart};
 use super::prepared;
+use super::session_actions::{self, SessionAnswer};
 use crate::engine::Principal;
 use crate::error::Result;
 
 const CREATE: &str = "CreatePreparedStatement";
 const CLOSE: &str = "ClosePreparedStatement";
 
-/// Actions of Flight and Flight SQL that this server does not have.
-const OTHERS: [&str; 11] = [
-    "BeginSavepoint",
-    "BeginTransaction",
-    "CancelFlightInfo",
-    "CancelQuery",
-    "CloseSession",
-    "CreatePreparedSubstraitPlan",
-    "EndSavepoint",
-    "EndTransaction",
-    "GetSessionOptions",
-    "RenewFlightEndpoint",
-    "SetSessionOptions",
-];
+const CANCEL: &str = "CancelFlightInfo";
+const CANCEL_QUERY: &str = "CancelQuery";
+const RENEW: &str = "RenewFlightEndpoint";
+
+const SET_OPTIONS: &str = "SetSessionOptions";
+const GET_OPTIONS: &str = "GetSessionOptions";
+const CLOSE_SESSION: &str = "CloseSession";
+
+/// Actions of Flight SQL that this server does not have.
+const OTHERS: [&str; 5] =
+    ["BeginSavepoint", "BeginTransaction", "CreatePreparedSubstraitPlan", "EndSavepoint", "EndTransaction"];
 
 /// The actions that this server has. Clients assume that a listed action works.
-pub(super) fn list() -> [ActionType; 2] {
+pub(super) fn list() -> [ActionType; 8] {
     let action = |name: &str, description: &str| ActionType { r#type: name.into(), description: description.into() };
     [
         action(CREATE, "ActionCreatePreparedStatementRequest to ActionCreatePreparedStatementResult"),
         action(CLOSE, "ActionClosePreparedStatementRequest, with no result"),
+        action(CANCEL, "CancelFlightInfoRequest to CancelFlightInfoResult"),
+        action(CANCEL_QUERY, "ActionCancelQueryRequest to ActionCancelQueryResult; deprecated"),
+        action(RENEW, "RenewFlightEndpointRequest to FlightEndpoint"),
+        action(SET_OPTIONS, "SetSessionOptionsRequest to SetSessionOptionsResult"),
+        action(GET_OPTIONS, "GetSessionOptionsRequest to GetSessionOptionsResult"),
+        action(CLOSE_SESSION, "CloseSessionRequest to CloseSessionResult"),
     ]
 }
 
-/// Runs an action, and returns its results: at most one.
-pub(super) async fn execute(service: &Service, principal: &Principal, action: &Action) -> Result<Results> {
+/// The answer to an action.
+#[derive(Default)]
+pub(super) struct Answer {
+    pub(super) result: Option<arrow_flight::Result>,
+    /// For the response's headers.
+    pub(super) cookie: Option<MetadataValue<Ascii>>,
+}
+
+impl From<SessionAnswer> for Answer {
+    fn from(SessionAnswer { body, cookie }: SessionAnswer) -> Self {
+        Self { result: Some(arrow_flight::Result { body: body.into() }), cookie }
+    }
+}
+
+/// Runs an action.
+pub(super) async fn execute(service: &Service, principal: &Principal, request: &Request<Action>) -> Result<Answer> {
+    let action = request.get_ref();
     match action.r#type.as_str() {
         CREATE => match body(action)? {
             Command::ActionCreatePreparedStatementRequest(request) => {
-                Ok(Some(result(&prepared::create(service, principal, request).await?.as_any())).into_iter())
+                Ok(result(&prepared::create(service, principal, request).await?))
             }
             other => Err(misplaced(&other).into()),
         },
         CLOSE => match body(action)? {
             Command::ActionClosePreparedStatementRequest(request) => {
                 prepared::close(service, &request)?;
-                Ok(None.into_iter())
+                Ok(Answer::default())
             }
             other => Err(misplaced(&other).into()),
         },
+        CANCEL => {
+            let request: CancelFlightInfoRequest = message(action, CANCEL)?;
+            let answer = cancel::flight_info(service, principal, &request.info.unwrap_or_default());
+            Ok(plain_result(&answer))
+        }
+        CANCEL_QUERY => match body(action)? {
+            Command::ActionCancelQueryRequest(request) => {
+                Ok(result(&cancel::query(service, principal, &request)?.as_any()))
+            }
+            other => Err(misplaced(&other).into()),
+        },
+        RENEW => {
+            let request: RenewFlightEndpointRequest = message(action, RENEW)?;
+            let endpoint = cancel::renewed(request.endpoint.unwrap_or_default())?;
+            Ok(plain_result(&endpoint))
+        }
+        SET_OPTIONS => Ok(session_actions::set_options(service, request)?.into()),
+        GET_OPTIONS => Ok(session_actions::get_options(service, principal).into()),
+        CLOSE_SESSION => Ok(session_actions::close(service, request).into()),
         other if OTHERS.contains(&other) => Err(Fault::Unimplemented(other.to_owned()).into()),
         other => Err(Fault::UnknownAction(other.to_owned()).into()),
     }
 }
 
-type Results = std::option::IntoIter<arrow_flight::Result>;
-
 fn body(action: &Action) -> Result<Command, Fault> {
     command::read(&action.body, MessagePart::ActionBody)
 }
 
-fn result(message: &Any) -> arrow_flight::Result {
-    arrow_flight::Result { body: message.encode_to_vec().into() }
+/// Decodes the body of an action of Flight, which is not in an `Any`.
+fn message<M: Message + Default>(action: &Action, name: &str) -> Result<M, Fault> {
+    M::decode(action.body.as_ref()).map_err(|_| Fault::BrokenCommand(name.to_owned()))
+}
+
+/// The result of an action of Flight SQL.
+fn result(message: &Any) -> Answer {
+    plain_result(message)
+}
+
+/// The result of an action of Flight, which is not in an `Any`.
+fn plain_result(message: &impl Message) -> Answer {
+    Answer { result: Some(arrow_flight::Result { body: message.encode_to_vec().into() }), cookie: None }
 }
 
 fn misplaced(command: &Command) -> Fault {

@@ -62,6 +62,18 @@ pub(super) enum Fault {
     /// An `authorization` header that is neither Basic nor Bearer.
     #[error("the `authorization` header is neither Basic nor Bearer")]
     Authorization,
+    /// A header that is an option of the session.
+    #[error("`{}` is no value of the session's option `{name}`", printable(.value))]
+    SessionOption { name: &'static str, value: String },
+    /// More sessions on a connection than are kept.
+    #[error("this connection has {most} sessions, as many as are kept")]
+    ManySessions { most: usize },
+    /// A handle whose session this server cannot have: a catalog that only another one has.
+    #[error("the handle's session has an option `{}` that this server cannot set", printable(.0))]
+    HandleSession(String),
+    /// The ticket of an EXEC: it is valid for a time, in which its result is kept.
+    #[error("the ticket of an EXEC cannot be renewed")]
+    NotRenewed,
     /// A transaction's id: there are no transactions.
     #[error("this server has no transactions")]
     Transaction,
@@ -122,9 +134,13 @@ impl Failure for Fault {
             | Self::ManyRows { .. }
             | Self::ManyBytes { .. }
             | Self::ManyMessages { .. }
+            | Self::SessionOption { .. }
+            | Self::HandleSession(_)
             | Self::LongPattern { .. } => Kind::InvalidArgument,
             Self::Unimplemented(_) | Self::Transaction => Kind::Unimplemented,
             Self::Authorization => Kind::Unauthenticated,
+            Self::NotRenewed => Kind::FailedPrecondition,
+            Self::ManySessions { .. } => Kind::ResourceExhausted,
             Self::Encoding(_) => Kind::Internal,
         }
     }
@@ -141,7 +157,13 @@ impl Failure for Fault {
             Self::UnknownAction(_) => "ListActions lists the actions",
             Self::Authorization => "send `Bearer <token>`, or a user and a password as Basic",
             Self::Transaction => "leave autocommit on",
-            Self::NotAHandle | Self::HandleVersion(_) => "prepare the statement again",
+            Self::SessionOption { name: "catalog", .. } => "`SHOW PROVIDERS` lists the catalogs",
+            Self::SessionOption { name: "timestamps", .. } => "write `with_zone` or `without_zone`",
+            Self::SessionOption { name: "query_timeout", .. } => "write seconds, or a duration such as `30s`",
+            Self::SessionOption { .. } => "docs/sessions.md lists the options",
+            Self::NotRenewed => "call GetFlightInfo again, if the EXEC was not executed",
+            Self::ManySessions { .. } => "return cookies, or make a handshake and send its token",
+            Self::NotAHandle | Self::HandleVersion(_) | Self::HandleSession(_) => "prepare the statement again",
             Self::ParameterCount { .. } | Self::NoRow { .. } => {
                 "bind a value for every `?` or `$n`; NULL if there is none"
             }

@@ -6,6 +6,7 @@
 //! A handle is not signed, and need not be: a client that forges one could have sent the same statement. Bytes that are
 //! not a handle are the client's mistake.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow::array::RecordBatch;
@@ -27,7 +28,10 @@ mod proto {
 pub(super) const MAX_ROWS: usize = 1_000;
 
 /// The version of a handle's format.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
+
+/// The options of a session, by name: see `session_messages`.
+pub(super) type SessionTexts = HashMap<String, String>;
 
 /// The statement of a ticket.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +42,10 @@ pub(super) struct StatementHandle {
     pub(super) parameters: Option<RecordBatch>,
     /// The execution of an EXEC.
     pub(super) once: Option<Once>,
+    /// Random: it tells this ticket from others of the same statement.
+    pub(super) nonce: u64,
+    /// The options of the session that the statement was planned in, by name.
+    pub(super) session: SessionTexts,
 }
 
 impl StatementHandle {
@@ -48,7 +56,8 @@ impl StatementHandle {
     pub(super) fn encode(&self) -> Result<Bytes, Fault> {
         let parameters = encode_row(self.parameters.as_ref())?;
         let once = self.once.map(|Once { process, number, expires_ms }| proto::Once { process, number, expires_ms });
-        let handle = proto::StatementHandle { version: VERSION, sql: self.sql.clone(), parameters, once };
+        let (version, sql, nonce, session) = (VERSION, self.sql.clone(), self.nonce, self.session.clone());
+        let handle = proto::StatementHandle { version, sql, parameters, once, nonce, session };
         Ok(handle.encode_to_vec().into())
     }
 
@@ -60,7 +69,8 @@ impl StatementHandle {
         let handle = proto::StatementHandle::decode(handle).map_err(|_| Fault::NotAHandle)?;
         check_version(handle.version)?;
         let once = handle.once.map(|proto::Once { process, number, expires_ms }| Once { process, number, expires_ms });
-        Ok(Self { sql: handle.sql, parameters: decode_row(&handle.parameters)?, once })
+        let parameters = decode_row(&handle.parameters)?;
+        Ok(Self { sql: handle.sql, parameters, once, nonce: handle.nonce, session: handle.session })
     }
 }
 
@@ -73,6 +83,8 @@ pub(super) struct PreparedHandle {
     pub(super) parameters: Option<RecordBatch>,
     /// The same number in every handle of one preparation, and in no other handle.
     pub(super) nonce: u64,
+    /// The options of the session that the statement was prepared in, by name.
+    pub(super) session: SessionTexts,
 }
 
 impl PreparedHandle {
@@ -82,7 +94,8 @@ impl PreparedHandle {
     /// [`Fault::Encoding`]: Arrow cannot write the row.
     pub(super) fn encode(&self) -> Result<Bytes, Fault> {
         let parameters = encode_row(self.parameters.as_ref())?;
-        let handle = proto::PreparedHandle { version: VERSION, sql: self.sql.clone(), parameters, nonce: self.nonce };
+        let (version, sql, nonce, session) = (VERSION, self.sql.clone(), self.nonce, self.session.clone());
+        let handle = proto::PreparedHandle { version, sql, parameters, nonce, session };
         Ok(handle.encode_to_vec().into())
     }
 
@@ -93,8 +106,14 @@ impl PreparedHandle {
     pub(super) fn decode(handle: &[u8]) -> Result<Self, Fault> {
         let handle = proto::PreparedHandle::decode(handle).map_err(|_| Fault::NotAHandle)?;
         check_version(handle.version)?;
-        Ok(Self { sql: handle.sql, parameters: decode_row(&handle.parameters)?, nonce: handle.nonce })
+        let parameters = decode_row(&handle.parameters)?;
+        Ok(Self { sql: handle.sql, parameters, nonce: handle.nonce, session: handle.session })
     }
+}
+
+/// Returns a number that no client can guess: with it, bound rows could be read, and queries cancelled.
+pub(super) fn nonce() -> u64 {
+    getrandom::u64().expect("the system has random numbers")
 }
 
 /// Decodes bytes as each kind of handle, and as the rows in one. For fuzzing.
@@ -161,11 +180,12 @@ mod tests {
             bound in proptest::option::of((any::<Option<i64>>(), any::<Option<String>>())),
             nonce: u64,
             once in proptest::option::of((any::<u64>(), any::<u64>(), any::<u64>())),
+            session: SessionTexts,
         ) {
             let parameters = bound.map(|(number, text)| row(number, text));
             let once = once.map(|(process, number, expires_ms)| Once { process, number, expires_ms });
-            let statement = StatementHandle { sql: sql.clone(), parameters: parameters.clone(), once };
-            let prepared = PreparedHandle { sql, parameters, nonce };
+            let statement = StatementHandle { sql: sql.clone(), parameters: parameters.clone(), once, nonce, session: session.clone() };
+            let prepared = PreparedHandle { sql, parameters, nonce, session };
 
             prop_assert_eq!(StatementHandle::decode(&statement.encode().unwrap()).unwrap(), statement);
             prop_assert_eq!(PreparedHandle::decode(&prepared.encode().unwrap()).unwrap(), prepared);
@@ -202,7 +222,7 @@ mod tests {
         }
 
         #[test]
-        fn another_version_is_rejected_with_its_number(version in 2u32..) {
+        fn another_version_is_rejected_with_its_number(version in 3u32..) {
             let handle = proto::PreparedHandle { version, ..Default::default() }.encode_to_vec();
 
             prop_assert!(matches!(PreparedHandle::decode(&handle), Err(Fault::HandleVersion(found)) if found == version));

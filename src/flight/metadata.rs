@@ -31,6 +31,12 @@ pub(super) trait Metadata: ProstMessageExt {
     /// Returns the schema that the specification requires.
     fn schema(&self) -> SchemaRef;
 
+    /// Whether the client asks for the tables of all catalogs, and does not name one. Then a session's catalog counts: tools
+    /// show the names of several catalogs as one list.
+    fn is_of_all_catalogs(&self) -> bool {
+        false
+    }
+
     /// Returns all rows.
     fn batch(&self, server: &ServerMetadata) -> Result<RecordBatch, Fault>;
 }
@@ -46,7 +52,10 @@ impl<M: Metadata> QueryCommand for M {
     }
 
     async fn rows(&self, service: &Service, principal: &Principal) -> Result<FlightRows> {
-        let tables = service.engine.tables(principal).await?;
+        let mut tables = service.engine.tables(principal).await?;
+        if let (true, Some(catalog)) = (self.is_of_all_catalogs(), &principal.session.catalog) {
+            tables.retain(|table| table.catalog == *catalog);
+        }
         let server = ServerMetadata { tables, writes: service.engine.writes() };
         Ok(self.batch(&server)?.into())
     }
@@ -61,6 +70,11 @@ pub(super) fn check_pattern(pattern: Option<&str>) -> Result<(), Fault> {
         Some(characters) if characters > PATTERN => Err(Fault::LongPattern { characters }),
         _ => Ok(()),
     }
+}
+
+/// The catalog that a command filters by. It is a name, and no pattern, but drivers send `%` for all.
+pub(super) fn wanted_catalog(catalog: Option<&str>) -> Option<String> {
+    catalog.filter(|catalog| *catalog != "%").map(str::to_owned)
 }
 
 /// Converts an error of arrow-flight's builders, which fail only if Arrow does.

@@ -22,7 +22,8 @@
 //! ```
 //!
 //! Handles contain everything that is needed to execute them (`handle`), so any replica can. The only state of this
-//! layer is `bound_parameters`, for clients that keep using the handle from before DoPut.
+//! layer is `bound_parameters`, for clients that keep using the handle from before DoPut, and `sessions`, for clients that
+//! do not return cookies.
 //!
 //! # The calls of an EXEC
 //!
@@ -42,10 +43,12 @@
 //! # Layout
 //!
 //! - `command`: decodes a command to a `QueryCommand`: the only match over all commands.
-//! - `statement`, `prepared`, `catalogs`, `db_schemas`, `tables`, `table_types`, `sql_info`, `xdbc_type_info`: one
+//! - `statement`, `prepared`, `catalogs`, `db_schemas`, `tables`, `table_types`, `keys`, `sql_info`, `xdbc_type_info`: one
 //!   command each.
-//! - `metadata`: the common part of the last six. `sql_type`: the SQL names of Arrow's types.
-//! - `action`: DoAction and ListActions. `do_put`: DoPut. `handshake`: Handshake.
+//! - `metadata`: the common part of the last seven. `column_metadata`: the metadata of columns.
+//! - `sql_type`: the SQL names of Arrow's types.
+//! - `action`: DoAction and ListActions. `cancel`: the actions that cancel a query.
+//! - `sessions`: the options of clients' sessions. `session_actions` sets them, `session_messages` has their names. `do_put`: DoPut. `handshake`: Handshake.
 //! - `stream`: encodes rows. `status`: encodes errors. `fault`: the errors of this layer.
 //! - [`client`]: the client's side, for `oceanflight query --server`.
 
@@ -64,21 +67,28 @@ use tonic::{Request, Response, Status, Streaming};
 
 use self::bound_parameters::BoundParameters;
 use self::fault::Fault;
+use self::sessions::Sessions;
 use crate::engine::{Engine, Principal};
 use crate::error::{Error, Result};
 
 mod action;
 mod bound_parameters;
+mod cancel;
 mod catalogs;
 pub mod client;
+mod column_metadata;
 mod command;
 mod db_schemas;
 mod do_put;
 mod fault;
 mod handle;
 mod handshake;
+mod keys;
 mod metadata;
 mod prepared;
+mod session_actions;
+mod session_messages;
+mod sessions;
 mod sql_info;
 mod sql_type;
 mod statement;
@@ -88,6 +98,7 @@ mod table_types;
 mod tables;
 mod xdbc_type_info;
 
+pub use self::sessions::ConnectionSessions;
 pub use self::status::code_name;
 pub(crate) use self::status::of as status_of;
 
@@ -99,6 +110,7 @@ pub struct Service {
     engine: Engine,
     /// The bound rows of prepared statements, for clients that keep using their first handle.
     bound: Arc<BoundParameters>,
+    sessions: Sessions,
     /// The maximum size of a message, and of all messages of a DoPut, in bytes.
     max_message_bytes: usize,
     /// Becomes true when the server stops: streams end then.
@@ -111,7 +123,8 @@ pub fn service(
     max_message_bytes: usize,
     stopping: watch::Receiver<bool>,
 ) -> FlightServiceServer<Service> {
-    let service = Service { engine, bound: Arc::default(), max_message_bytes, stopping };
+    let (bound, sessions) = (Arc::default(), Sessions::default());
+    let service = Service { engine, bound, sessions, max_message_bytes, stopping };
     FlightServiceServer::new(service).max_decoding_message_size(max_message_bytes)
 }
 
@@ -135,7 +148,7 @@ impl FlightService for Service {
     type ListActionsStream = Stream<ActionType>;
 
     async fn handshake(&self, request: Request<Streaming<HandshakeRequest>>) -> Reply<Self::HandshakeStream> {
-        handshake::accept(request.metadata()).map_err(fault_status)
+        handshake::accept(request, self.stopping.clone()).map_err(fault_status)
     }
 
     /// Returns no flights: CommandGetTables lists the tables.
@@ -144,29 +157,31 @@ impl FlightService for Service {
     }
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Reply<FlightInfo> {
-        let principal = principal(&request);
+        let principal = self.principal(&request).map_err(fault_status)?;
         let info = self.info(&principal, request.into_inner()).await;
         info.map(Response::new).map_err(error_status)
     }
 
-    async fn poll_flight_info(&self, _request: Request<FlightDescriptor>) -> Reply<PollInfo> {
-        Err(fault_status(Fault::Unimplemented("PollFlightInfo".into())))
+    /// The FlightInfo is complete at once: planning is short, and DoGet waits for the rows.
+    async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Reply<PollInfo> {
+        let info = self.get_flight_info(request).await?.into_inner();
+        Ok(Response::new(PollInfo { info: Some(info), progress: Some(1.0), ..PollInfo::default() }))
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Reply<SchemaResult> {
-        let principal = principal(&request);
+        let principal = self.principal(&request).map_err(fault_status)?;
         let schema = self.schema(&principal, &request.into_inner()).await;
         schema.map(Response::new).map_err(error_status)
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Reply<Self::DoGetStream> {
-        let principal = principal(&request);
+        let principal = self.principal(&request).map_err(fault_status)?;
         let rows = self.rows(&principal, &request.into_inner()).await.map_err(error_status)?;
         Ok(Response::new(rows.encode(self.stopping.clone())))
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Reply<Self::DoPutStream> {
-        let principal = principal(&request);
+        let principal = self.principal(&request).map_err(fault_status)?;
         let result = do_put::execute(self, &principal, request.into_inner()).await.map_err(error_status)?;
         Ok(Response::new(futures::stream::iter([Ok(result)]).boxed()))
     }
@@ -176,9 +191,13 @@ impl FlightService for Service {
     }
 
     async fn do_action(&self, request: Request<Action>) -> Reply<Self::DoActionStream> {
-        let principal = principal(&request);
-        let results = action::execute(self, &principal, &request.into_inner()).await.map_err(error_status)?;
-        Ok(Response::new(futures::stream::iter(results.map(Ok)).boxed()))
+        let principal = self.principal(&request).map_err(fault_status)?;
+        let answer = action::execute(self, &principal, &request).await.map_err(error_status)?;
+        let mut response = Response::new(futures::stream::iter(answer.result.map(Ok)).boxed());
+        if let Some(cookie) = answer.cookie {
+            response.metadata_mut().insert("set-cookie", cookie);
+        }
+        Ok(response)
     }
 
     async fn list_actions(&self, _request: Request<Empty>) -> Reply<Self::ListActionsStream> {
@@ -187,6 +206,12 @@ impl FlightService for Service {
 }
 
 impl Service {
+    /// The client of a call, which is anonymous because there is no authentication yet, and its session.
+    fn principal<T>(&self, request: &Request<T>) -> Result<Principal, Fault> {
+        let session = self.sessions.options(&self.engine, request.metadata(), request.extensions())?;
+        Ok(Principal::anonymous(request.remote_addr()).with_session(Arc::new(session)))
+    }
+
     async fn info(&self, principal: &Principal, descriptor: FlightDescriptor) -> Result<FlightInfo> {
         let query = command::of_descriptor(&descriptor)?;
         let command::CommandTicket { schema, command, life } = query.ticket(self, principal).await?;
@@ -205,11 +230,6 @@ impl Service {
     async fn rows(&self, principal: &Principal, ticket: &Ticket) -> Result<stream::FlightRows> {
         command::of_ticket(&ticket.ticket)?.rows(self, principal).await
     }
-}
-
-/// Returns the caller, which is anonymous: there is no authentication yet.
-fn principal<T>(request: &Request<T>) -> Principal {
-    Principal::anonymous(request.remote_addr())
 }
 
 fn error_status(error: Error) -> Status {

@@ -11,32 +11,50 @@ use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow_flight::sql::{
     ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
-    CommandPreparedStatementQuery, DoPutPreparedStatementResult,
+    Any, CommandPreparedStatementQuery, DoPutPreparedStatementResult, ProstMessageExt,
 };
+use prost::Message;
 
 use super::Service;
+use super::column_metadata::described;
 use super::command::{CommandTicket, QueryCommand};
 use super::fault::{Fault, MessagePart};
-use super::handle::PreparedHandle;
+use super::handle::{PreparedHandle, nonce};
 use super::statement;
 use super::stream::{self, FlightRows};
 use crate::engine::Principal;
 use crate::error::Result;
 
-/// Plans a statement, and returns its handle with the schemas of its rows and of its parameters.
+mod proto {
+    #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated from proto/")]
+    include!(concat!(env!("OUT_DIR"), "/arrow.flight.protocol.sql.rs"));
+}
+
+/// Plans a statement, and returns its handle with the schemas of its rows and of its parameters: an
+/// `ActionCreatePreparedStatementResult`.
+///
+/// No statement is an update: an EXEC returns rows, too.
 pub(super) async fn create(
     service: &Service,
     principal: &Principal,
     request: ActionCreatePreparedStatementRequest,
-) -> Result<ActionCreatePreparedStatementResult> {
+) -> Result<Any> {
     statement::refuse_transaction(request.transaction_id.as_ref())?;
     let planned = service.engine.prepare(principal, &request.query).await?;
-    let handle = PreparedHandle { sql: request.query, parameters: None, nonce: nonce() };
-    Ok(ActionCreatePreparedStatementResult {
-        prepared_statement_handle: handle.encode()?,
-        dataset_schema: stream::schema_bytes(&stream::wire_schema(planned.schema))?,
-        parameter_schema: stream::schema_bytes(&planned.parameters)?,
-    })
+    let handle = PreparedHandle {
+        sql: request.query,
+        parameters: None,
+        nonce: nonce(),
+        session: statement::session_of(principal),
+    };
+    let result = proto::ActionCreatePreparedStatementResult {
+        prepared_statement_handle: handle.encode()?.into(),
+        dataset_schema: stream::schema_bytes(&stream::wire_schema(described(&planned.schema)))?.into(),
+        parameter_schema: stream::schema_bytes(&planned.parameters)?.into(),
+        is_update: Some(false),
+    };
+    let type_url = ActionCreatePreparedStatementResult::type_url().to_owned();
+    Ok(Any { type_url, value: result.encode_to_vec().into() })
 }
 
 /// Removes the stored rows of the handle's preparation. A handle has no other state on the server.
@@ -54,6 +72,7 @@ pub(super) async fn bind(
     mut handle: PreparedHandle,
     rows: Option<RecordBatch>,
 ) -> Result<DoPutPreparedStatementResult> {
+    let principal = &statement::in_session(service, principal, &handle.session)?;
     let expected = service.engine.prepare(principal, &handle.sql).await?.parameters.fields().len();
     handle.parameters = bindable(rows, expected)?;
     match &handle.parameters {
@@ -68,14 +87,17 @@ impl QueryCommand for CommandPreparedStatementQuery {
     /// Without bound rows, it is the schema that CreatePreparedStatement returned.
     async fn schema(&self, service: &Service, principal: &Principal) -> Result<SchemaRef> {
         let handle = current(service, self)?;
-        match &handle.parameters {
-            None => Ok(service.engine.prepare(principal, &handle.sql).await?.schema),
-            bound => service.engine.check(principal, &handle.sql, bound.as_ref()).await,
-        }
+        let principal = &statement::in_session(service, principal, &handle.session)?;
+        let schema = match &handle.parameters {
+            None => Arc::clone(&service.engine.prepare(principal, &handle.sql).await?.schema),
+            bound => service.engine.check(principal, &handle.sql, bound.as_ref()).await?,
+        };
+        Ok(described(&schema))
     }
 
     async fn ticket(&self, service: &Service, principal: &Principal) -> Result<CommandTicket> {
         let handle = current(service, self)?;
+        let principal = &statement::in_session(service, principal, &handle.session)?;
         statement::checked(service, principal, &handle.sql, handle.parameters).await
     }
 
@@ -100,6 +122,7 @@ pub(super) async fn update(
     handle: PreparedHandle,
     rows: Option<RecordBatch>,
 ) -> Result<usize> {
+    let principal = &statement::in_session(service, principal, &handle.session)?;
     let rows = match rows {
         Some(rows) => Some(by_position(&rows)?),
         None => handle.parameters.or_else(|| service.bound.rows(handle.nonce)),
@@ -150,11 +173,6 @@ fn without_union(column: &ArrayRef) -> Result<ArrayRef, Fault> {
     }
     let values: Vec<&dyn Array> = values.iter().map(AsRef::as_ref).collect();
     concat(&values).map_err(Fault::Encoding)
-}
-
-/// Returns an unguessable number, because a client that knows it can read the bound rows.
-fn nonce() -> u64 {
-    getrandom::u64().expect("the system has random numbers")
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `CommandStatementQuery`: a statement as text; and the ticket of every statement.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -8,18 +9,20 @@ use arrow_flight::sql::{CommandStatementQuery, ProstMessageExt, TicketStatementQ
 use bytes::Bytes;
 
 use super::Service;
+use super::column_metadata::described;
 use super::command::{CommandTicket, QueryCommand};
 use super::fault::{Fault, MessagePart};
-use super::handle::StatementHandle;
+use super::handle::{SessionTexts, StatementHandle, nonce};
+use super::session_messages::{from_texts, to_texts};
 use super::stream::FlightRows;
-use crate::engine::{self, Execution, Principal, TICKET_LIFE};
+use crate::engine::{self, Execution, Principal, SessionOptions, TICKET_LIFE};
 use crate::error::Result;
 
 #[tonic::async_trait]
 impl QueryCommand for CommandStatementQuery {
     async fn schema(&self, service: &Service, principal: &Principal) -> Result<SchemaRef> {
         refuse_transaction(self.transaction_id.as_ref())?;
-        service.engine.check(principal, &self.query, None).await
+        Ok(described(&*service.engine.check(principal, &self.query, None).await?))
     }
 
     async fn ticket(&self, service: &Service, principal: &Principal) -> Result<CommandTicket> {
@@ -43,7 +46,9 @@ impl QueryCommand for TicketStatementQuery {
     }
 
     async fn rows(&self, service: &Service, principal: &Principal) -> Result<FlightRows> {
-        let StatementHandle { sql, parameters, once } = StatementHandle::decode(&self.statement_handle)?;
+        let StatementHandle { sql, parameters, once, nonce: _, session } =
+            StatementHandle::decode(&self.statement_handle)?;
+        let principal = &in_session(service, principal, &session)?;
         let digest = digest(&self.statement_handle);
         let execution = Execution::Ticket { once, digest };
         Ok(service.engine.run_once(principal, execution, &sql, parameters.as_ref()).await?.into())
@@ -58,13 +63,31 @@ pub(super) async fn checked(
     parameters: Option<RecordBatch>,
 ) -> Result<CommandTicket> {
     let engine::PlannedTicket { schema, once } = service.engine.ticket(principal, sql, parameters.as_ref()).await?;
-    let statement_handle = StatementHandle { sql: sql.to_owned(), parameters, once }.encode()?;
+    let statement_handle =
+        StatementHandle { sql: sql.to_owned(), parameters, once, nonce: nonce(), session: session_of(principal) }
+            .encode()?;
     let command = TicketStatementQuery { statement_handle }.as_any();
-    Ok(CommandTicket { schema, command, life: once.map(|_| TICKET_LIFE) })
+    Ok(CommandTicket { schema: described(&schema), command, life: once.map(|_| TICKET_LIFE) })
+}
+
+/// The options that a handle has, so that its statement is planned as the first time, also by another replica.
+pub(super) fn session_of(principal: &Principal) -> SessionTexts {
+    to_texts(&principal.session.of_plans()).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The client in the session of a handle. What a plan does not depend on, such as the time limit, is as in the client's own.
+///
+/// # Errors
+/// [`Fault::HandleSession`]: the statement would mean something else here.
+pub(super) fn in_session(service: &Service, principal: &Principal, session: &SessionTexts) -> Result<Principal, Fault> {
+    let texts = session.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let planned_in = from_texts(&service.engine, texts).map_err(|name| Fault::HandleSession(name.to_owned()))?;
+    let SessionOptions { timeout, max_requests, .. } = *principal.session;
+    Ok(principal.clone().with_session(Arc::new(SessionOptions { timeout, max_requests, ..planned_in })))
 }
 
 /// Hashes a handle. Equal bytes have equal hashes within one process.
-fn digest(handle: &[u8]) -> u64 {
+pub(super) fn digest(handle: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     handle.hash(&mut hasher);
     hasher.finish()

@@ -33,6 +33,7 @@ use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use tokio::sync::watch;
 use tonic::Status;
 
+use super::column_metadata::described;
 use super::fault::Fault;
 use super::status;
 use crate::engine::{Query, QueryStream};
@@ -50,7 +51,12 @@ pub(super) struct FlightRows {
 
 impl From<QueryStream> for FlightRows {
     fn from(stream: QueryStream) -> Self {
-        Self { schema: stream.schema, batches: stream.rows, ends_itself: stream.writes, query: Some(stream.query) }
+        Self {
+            schema: described(&stream.schema),
+            batches: stream.rows,
+            ends_itself: stream.writes,
+            query: Some(stream.query),
+        }
     }
 }
 
@@ -146,7 +152,7 @@ fn until_stopped(
     .boxed()
 }
 
-async fn stopped(mut stopping: watch::Receiver<bool>) {
+pub(super) async fn stopped(mut stopping: watch::Receiver<bool>) {
     if stopping.wait_for(|stopping| *stopping).await.is_err() {
         // The sender was dropped without a value: this server is never stopped.
         std::future::pending().await

@@ -10,7 +10,15 @@ use super::fault::Fault;
 use super::metadata::{Metadata, ServerMetadata};
 
 /// The types in alphabetical order; `TableInfo::kind` is one of them.
-pub(super) const TABLE_TYPES: [&str; 2] = ["TABLE", "VIEW"];
+const TABLE_TYPES: [&str; 2] = ["TABLE", "VIEW"];
+
+/// The type that a client asks for: drivers write it in any case, and as `information_schema` does.
+pub(super) fn table_type(requested: &str) -> Option<&'static str> {
+    if requested.eq_ignore_ascii_case("BASE TABLE") {
+        return Some("TABLE");
+    }
+    TABLE_TYPES.into_iter().find(|known| known.eq_ignore_ascii_case(requested))
+}
 
 impl Metadata for CommandGetTableTypes {
     fn schema(&self) -> SchemaRef {

@@ -3,16 +3,16 @@
 //! It implements getTables and getColumns of JDBC, and get_objects of ADBC. The SQL type and the remark of a column are
 //! in its field's metadata.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use arrow_flight::sql::CommandGetTables;
 
+use super::column_metadata::{PREFIX, type_metadata};
 use super::fault::Fault;
-use super::metadata::{Metadata, ServerMetadata, check_pattern, encoding};
-use super::sql_type;
-use super::table_types::TABLE_TYPES;
+use super::metadata::{Metadata, ServerMetadata, check_pattern, encoding, wanted_catalog};
+use super::table_types::table_type;
 use crate::engine::TableInfo;
 
 /// The engine's metadata key of a column's description.
@@ -23,10 +23,15 @@ impl Metadata for CommandGetTables {
         self.clone().into_builder().schema()
     }
 
+    fn is_of_all_catalogs(&self) -> bool {
+        wanted_catalog(self.catalog.as_deref()).is_none()
+    }
+
     fn batch(&self, server: &ServerMetadata) -> Result<RecordBatch, Fault> {
         check_pattern(self.db_schema_filter_pattern.as_deref())?;
         check_pattern(self.table_name_filter_pattern.as_deref())?;
-        let Some(command) = with_known_types(self) else { return Ok(RecordBatch::new_empty(self.schema())) };
+        let command = Self { catalog: wanted_catalog(self.catalog.as_deref()), ..self.clone() };
+        let Some(command) = with_known_types(&command) else { return Ok(RecordBatch::new_empty(self.schema())) };
         let mut builder = command.into_builder();
         for table in &server.tables {
             let columns = if self.include_schema { described_columns(table) } else { Schema::empty() };
@@ -42,12 +47,14 @@ fn with_known_types(command: &CommandGetTables) -> Option<CommandGetTables> {
     if command.table_types.is_empty() {
         return Some(command.clone());
     }
-    let is_requested = |known: &&str| command.table_types.iter().any(|requested| requested == known);
-    let table_types: Vec<String> = TABLE_TYPES.into_iter().filter(is_requested).map(str::to_owned).collect();
-    if table_types.is_empty() {
+    if command.table_types.iter().any(|requested| requested == "%") {
+        return Some(CommandGetTables { table_types: Vec::new(), ..command.clone() });
+    }
+    let known: BTreeSet<&str> = command.table_types.iter().filter_map(|requested| table_type(requested)).collect();
+    if known.is_empty() {
         return None;
     }
-    Some(CommandGetTables { table_types, ..command.clone() })
+    Some(CommandGetTables { table_types: known.into_iter().map(str::to_owned).collect(), ..command.clone() })
 }
 
 /// Returns the table's columns with the metadata of the specification.
@@ -57,23 +64,14 @@ fn described_columns(table: &TableInfo) -> Schema {
 }
 
 fn describe(table: &TableInfo, column: &FieldRef) -> Field {
-    let data_type = column.data_type();
     let mut metadata = column.metadata().clone();
-    let mut put = |key: &str, value: &str| metadata.insert(format!("ARROW:FLIGHT:SQL:{key}"), value.to_owned());
+    metadata.extend(type_metadata(column.data_type()));
+    let mut put = |key: &str, value: &str| metadata.insert(format!("{PREFIX}{key}"), value.to_owned());
     put("CATALOG_NAME", &table.catalog);
     // DB_SCHEMA_NAME is the specification's key, SCHEMA_NAME the one that drivers read.
     put("DB_SCHEMA_NAME", &table.schema);
     put("SCHEMA_NAME", &table.schema);
     put("TABLE_NAME", &table.name);
-    put("TYPE_NAME", sql_type::name(data_type));
-    put("IS_AUTO_INCREMENT", "0");
-    put("IS_CASE_SENSITIVE", if sql_type::is_text(data_type) { "1" } else { "0" });
-    put("IS_READ_ONLY", "1");
-    put("IS_SEARCHABLE", "1");
-    if let Some((precision, scale)) = sql_type::precision_and_scale(data_type) {
-        put("PRECISION", &precision.to_string());
-        put("SCALE", &scale.to_string());
-    }
     if let Some(remarks) = column.metadata().get(DESCRIPTION) {
         put("REMARKS", remarks);
     }
@@ -103,6 +101,8 @@ mod tests {
             kind,
             description: None,
             columns: Arc::new(Schema::new(vec![id, Field::new("slug", DataType::Utf8, true)])),
+            key: Vec::new(),
+            parent: None,
         }
     }
 
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_are_filtered_by_type_and_case_matters() {
+    fn tables_are_filtered_by_type_in_any_case() {
         let of_types = |types: &[&str]| {
             let table_types = types.iter().copied().map(str::to_owned).collect();
             names(&CommandGetTables { table_types, ..Default::default() })
@@ -122,7 +122,9 @@ mod tests {
         assert_eq!(of_types(&[]), ["a_b", "axb", "images"]);
         assert_eq!(of_types(&["TABLE"]), ["axb", "images"]);
         assert_eq!(of_types(&["VIEW", "TABLE", "CUPBOARD"]), ["a_b", "axb", "images"]);
-        assert_eq!(of_types(&["table"]), Vec::<String>::new());
+        assert_eq!(of_types(&["table", "Base Table"]), ["axb", "images"]);
+        assert_eq!(of_types(&["%"]), ["a_b", "axb", "images"]);
+        assert_eq!(of_types(&["SYSTEM TABLE", ""]), Vec::<String>::new());
     }
 
     #[test]
@@ -138,10 +140,11 @@ mod tests {
     }
 
     #[test]
-    fn a_catalog_is_not_a_pattern_and_an_empty_one_has_no_tables() {
+    fn a_catalog_is_a_name_or_all_and_an_empty_one_has_no_tables() {
         let of = |catalog: &str| names(&CommandGetTables { catalog: Some(catalog.into()), ..Default::default() });
 
         assert_eq!(of("digitalocean").len(), 3);
+        assert_eq!(of("%").len(), 3);
         assert_eq!(of("digital%"), Vec::<String>::new());
         assert_eq!(of(""), Vec::<String>::new());
     }

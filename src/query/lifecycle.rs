@@ -69,6 +69,8 @@ pub struct Query {
     pub counts: Counts,
     /// The number of requests that it is known to need.
     pub ledger: Ledger,
+    /// A hash of its ticket, if it is executed for one.
+    ticket: OnceLock<u64>,
     /// How long its tasks have computed, in nanoseconds.
     computed: AtomicU64,
     /// What its tasks have allocated, less what they have freed or passed on, in bytes.
@@ -103,6 +105,7 @@ impl Query {
             cancelled: CancellationToken::new(),
             counts: Counts::default(),
             ledger: Ledger::default(),
+            ticket: OnceLock::new(),
             computed: AtomicU64::new(0),
             held: AtomicI64::new(0),
             has_wide_rows: AtomicBool::new(false),
@@ -123,6 +126,16 @@ impl Query {
     /// The client.
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// It is executed for a ticket with this hash.
+    pub(crate) fn set_ticket(&self, digest: u64) {
+        let _ = self.ticket.set(digest);
+    }
+
+    /// The hash of its ticket, if it is executed for one.
+    pub(crate) fn ticket(&self) -> Option<u64> {
+        self.ticket.get().copied()
     }
 
     /// Its current state.

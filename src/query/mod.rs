@@ -14,6 +14,7 @@ mod limits;
 mod places;
 mod principal;
 mod queries;
+mod session_options;
 
 pub use counts::{Count, Counts};
 pub use current::current;
@@ -22,3 +23,4 @@ pub use lifecycle::{Cancelled, Query, QueryId, QueryState, StopReason};
 pub use limits::{Limits, QueryCaps, RequestLimitReached};
 pub use principal::{Identity, Peer, Principal};
 pub use queries::{Queries, Registered, TooManyQueries};
+pub use session_options::{SessionOptions, Timestamps};

@@ -2,14 +2,19 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-/// A client: its identity, and the address it connects from.
+use super::SessionOptions;
+
+/// A client: its identity, the address it connects from, and the options of its session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Principal {
     /// Determines what the client may see.
     pub identity: Identity,
     /// For the log.
     pub peer: Peer,
+    /// What it has set for its statements.
+    pub session: Arc<SessionOptions>,
 }
 
 /// The authenticated identity of a client.
@@ -33,12 +38,18 @@ pub enum Peer {
 impl Principal {
     /// A caller in this process.
     pub fn local() -> Self {
-        Self { identity: Identity::Anonymous, peer: Peer::Local }
+        Self { identity: Identity::Anonymous, peer: Peer::Local, session: Arc::default() }
     }
 
     /// A remote client without authentication.
     pub fn anonymous(address: Option<SocketAddr>) -> Self {
-        Self { identity: Identity::Anonymous, peer: address.map_or(Peer::Unknown, Peer::Remote) }
+        let peer = address.map_or(Peer::Unknown, Peer::Remote);
+        Self { identity: Identity::Anonymous, peer, session: Arc::default() }
+    }
+
+    /// The same client in a session with these options.
+    pub fn with_session(self, session: Arc<SessionOptions>) -> Self {
+        Self { session, ..self }
     }
 
     /// Whether two calls come from the same client: the same identity at the same address, from any port.

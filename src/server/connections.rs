@@ -21,6 +21,9 @@ use tokio::time::{Sleep, sleep};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 use tracing::{debug, warn};
 
+use super::first_contact::Beginning;
+use crate::flight::ConnectionSessions;
+
 /// What HTTP/2 begins with: the preface (24 bytes), and the header of a SETTINGS frame (9 bytes).
 const BEGINNING: usize = 24 + 9;
 
@@ -66,6 +69,7 @@ pub(super) fn incoming(listener: TcpListener, bounds: Bounds) -> impl Stream<Ite
 /// A connection. It counts until it is dropped.
 pub(super) struct Connection {
     stream: TcpStream,
+    sessions: ConnectionSessions,
     /// The bytes of the beginning that are missing, and when they must be there.
     missing: usize,
     deadline: Pin<Box<Sleep>>,
@@ -77,6 +81,7 @@ pub(super) struct Connection {
 /// What the calls of a connection know of it.
 #[derive(Clone, Debug)]
 pub(super) struct ConnectionInfo {
+    pub(super) sessions: ConnectionSessions,
     pub(super) tcp: TcpConnectInfo,
     pub(super) is_refused: bool,
 }
@@ -87,7 +92,14 @@ impl Connection {
             debug!(%error, "TCP_NODELAY is not set");
         }
         let deadline = Box::pin(sleep(time_to_begin));
-        Self { stream, missing: BEGINNING, deadline, is_refused, _permit: permit }
+        Self {
+            stream,
+            sessions: ConnectionSessions::default(),
+            missing: BEGINNING,
+            deadline,
+            is_refused,
+            _permit: permit,
+        }
     }
 }
 
@@ -95,7 +107,7 @@ impl Connected for Connection {
     type ConnectInfo = ConnectionInfo;
 
     fn connect_info(&self) -> ConnectionInfo {
-        ConnectionInfo { tcp: self.stream.connect_info(), is_refused: self.is_refused }
+        ConnectionInfo { sessions: self.sessions.clone(), tcp: self.stream.connect_info(), is_refused: self.is_refused }
     }
 }
 
@@ -107,6 +119,16 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if self.missing == BEGINNING && buffer.filled().len() > before {
+            let beginning = Beginning::of(&buffer.filled()[before..]);
+            if beginning != Beginning::Http2 {
+                beginning.refuse(&self.stream, self.stream.peer_addr().ok());
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the client does not speak HTTP/2",
+                )));
+            }
+        }
         if self.missing > 0 {
             self.missing = self.missing.saturating_sub(buffer.filled().len() - before);
         }
@@ -178,6 +200,32 @@ mod tests {
         let _next = TcpStream::connect(address).await.unwrap();
 
         assert!(!next.await.unwrap().is_refused);
+    }
+
+    #[tokio::test]
+    async fn a_client_of_http_1_gets_an_answer_and_one_of_tls_is_closed() {
+        let (listener, address) = listening().await;
+        let mut connections = Box::pin(incoming(listener, Bounds { most: 10, time_to_begin: Duration::from_secs(60) }));
+        for (sent, expected) in [
+            (
+                &b"GET / HTTP/1.1\r\nHost: localhost:50051\r\nUser-Agent: curl/8.0\r\nAccept: */*\r\n\r\n"[..],
+                "HTTP/1.1 426",
+            ),
+            (&[22, 3, 1][..], ""),
+        ] {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(sent).await.unwrap();
+            let mut connection = connections.next().await.unwrap().unwrap();
+
+            connection.stream.readable().await.unwrap();
+            // As many bytes as HTTP/2's preface has.
+            let error = connection.read(&mut [0; 24]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+            drop(connection);
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with(expected) && answer.is_empty() == expected.is_empty(), "{answer}");
+        }
     }
 
     #[tokio::test]

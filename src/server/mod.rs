@@ -1,9 +1,11 @@
 //! The server: a listener, the Flight service on it, and a graceful shutdown.
 //!
 //! The listener and the shutdown are arguments, so that a test can bind port 0 and stop the server. [`crate::flight`]
-//! implements the calls; [`connections`] bounds the connections.
+//! implements the calls; [`connections`] bounds the connections, and
+//! [`first_contact`] answers clients of other protocols.
 
 mod connections;
+mod first_contact;
 
 use std::future::Future;
 use std::io;
@@ -115,15 +117,17 @@ impl Failure for ManyConnections {
     }
 }
 
-/// Refuses a call on a connection above the maximum. To others it adds the address of the client, where tonic looks for it.
+/// Refuses a call on a connection above the maximum. To others it adds the address of the client, where tonic looks
+/// for it, and the sessions of the connection.
 fn admit(mut call: Request<()>, most: usize) -> Result<Request<()>, Status> {
-    let Some(ConnectionInfo { tcp, is_refused }) = call.extensions().get::<ConnectionInfo>().cloned() else {
+    let Some(ConnectionInfo { sessions, tcp, is_refused }) = call.extensions().get::<ConnectionInfo>().cloned() else {
         return Ok(call);
     };
     if is_refused {
         return Err(flight::status_of(&ManyConnections { most }.into()));
     }
     call.extensions_mut().insert(tcp);
+    call.extensions_mut().insert(sessions);
     Ok(call)
 }
 

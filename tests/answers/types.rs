@@ -54,10 +54,11 @@ async fn in_process(sql: &str) -> Result<Vec<DataType>> {
     Ok(plan.schema().fields().iter().map(|field| plain(field.data_type())).collect())
 }
 
-/// The type as clients receive it: JDBC up to 18.3 and ODBC do not support Utf8View.
+/// The type as clients receive it: JDBC up to 18.3 and ODBC do not support Utf8View, and ODBC no column of nothing but NULL.
 fn plain(data_type: &DataType) -> DataType {
     match data_type {
-        DataType::Utf8View => DataType::Utf8,
+        DataType::Utf8View | DataType::Null => DataType::Utf8,
+        DataType::UInt64 => DataType::Int64,
         other => other.clone(),
     }
 }

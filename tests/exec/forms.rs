@@ -85,26 +85,22 @@ async fn a_null_value_counts_as_omitted() {
 #[tokio::test]
 async fn the_schema_is_the_tables_in_prepare_flight_info_get_schema_and_do_get() {
     let stage = stage().await;
-    let table = stage
-        .engine
-        .ticket(&Principal::local(), "SELECT * FROM image_actions WHERE image_id = 1", None)
-        .await
-        .unwrap()
-        .schema;
     let server = serve(stage.engine.clone()).await;
+    let rows = server.info(&statement("SELECT * FROM image_actions WHERE image_id = 1")).await.unwrap();
+    let table: Schema = rows.try_decode_schema().unwrap();
 
     for sql in [TRANSFER, "CALL images.convert(image_id => 62138001, await => '1h')"] {
         let prepare = decoded(server.prepare(sql).await.unwrap().dataset_schema);
         let info = server.info(&statement(sql)).await.unwrap();
         let informed: Schema = info.try_decode_schema().unwrap();
 
-        assert_eq!(informed, *table, "{sql}");
+        assert_eq!(informed, table, "{sql}");
         assert_eq!(prepare, informed, "{sql}");
         assert_eq!(server.schema(&statement(sql)).await.unwrap(), informed, "{sql}");
     }
     assert!(stage.requests().is_empty());
     let info = server.info(&statement(TRANSFER)).await.unwrap();
-    assert_eq!(*server.rows(&info).await.unwrap().schema(), *table);
+    assert_eq!(*server.rows(&info).await.unwrap().schema(), table);
 }
 
 #[tokio::test]

@@ -68,6 +68,59 @@ async fn table_types_have_the_schema_of_the_specification() {
     assert_schema(&CommandGetTableTypes {}, vec![required("table_type", DataType::Utf8)]).await;
 }
 
+fn foreign_key_fields() -> Vec<Field> {
+    vec![
+        field("pk_catalog_name", DataType::Utf8),
+        field("pk_db_schema_name", DataType::Utf8),
+        required("pk_table_name", DataType::Utf8),
+        required("pk_column_name", DataType::Utf8),
+        field("fk_catalog_name", DataType::Utf8),
+        field("fk_db_schema_name", DataType::Utf8),
+        required("fk_table_name", DataType::Utf8),
+        required("fk_column_name", DataType::Utf8),
+        required("key_sequence", DataType::Int32),
+        field("fk_key_name", DataType::Utf8),
+        field("pk_key_name", DataType::Utf8),
+        required("update_rule", DataType::UInt8),
+        required("delete_rule", DataType::UInt8),
+    ]
+}
+
+#[tokio::test]
+async fn keys_have_the_schemas_of_the_specification() {
+    let primary = vec![
+        field("catalog_name", DataType::Utf8),
+        field("db_schema_name", DataType::Utf8),
+        required("table_name", DataType::Utf8),
+        required("column_name", DataType::Utf8),
+        field("key_name", DataType::Utf8),
+        required("key_sequence", DataType::Int32),
+    ];
+
+    assert_schema(&CommandGetPrimaryKeys { table: "images".into(), ..Default::default() }, primary).await;
+    assert_schema(&CommandGetImportedKeys::default(), foreign_key_fields()).await;
+    assert_schema(&CommandGetExportedKeys::default(), foreign_key_fields()).await;
+    assert_schema(&CommandGetCrossReference::default(), foreign_key_fields()).await;
+}
+
+#[tokio::test]
+async fn the_keys_of_a_table_are_those_of_its_declaration() {
+    let server = start().await;
+    let table = || "image_actions".to_owned();
+
+    let primary = server.ask(&CommandGetPrimaryKeys { table: table(), ..Default::default() }).await.unwrap();
+    let imported = server.ask(&CommandGetImportedKeys { table: table(), ..Default::default() }).await.unwrap();
+    let exported = server.ask(&CommandGetExportedKeys { table: "images".into(), ..Default::default() }).await.unwrap();
+
+    assert_eq!(texts(&primary, 0)[0], "digitalocean");
+    assert!(texts(&primary, 3).contains(&"id".to_owned()), "{:?}", texts(&primary, 3));
+    let columns = |keys: &RecordBatch| [2, 3, 6, 7].map(|column| texts(keys, column)[0].clone());
+    assert_eq!(columns(&imported), ["images", "id", "image_actions", "image_id"]);
+    assert!(texts(&exported, 6).contains(&table()), "{:?}", texts(&exported, 6));
+    let none = server.ask(&CommandGetPrimaryKeys { table: "no_table".into(), ..Default::default() }).await.unwrap();
+    assert_eq!(none.num_rows(), 0);
+}
+
 #[tokio::test]
 async fn sql_info_has_the_schema_of_the_specification() {
     let list = |values| DataType::List(Field::new_list_field(values, true).into());

@@ -71,6 +71,12 @@ fn random_bytes_are_rejected_in_every_call() {
             invalid(&server.messages(Ticket::new(ticket)).await.unwrap_err());
             invalid(&server.info(&prepared(&bytes)).await.unwrap_err());
             invalid(&server.act("CreatePreparedStatement", bytes.to_vec()).await.unwrap_err());
+            // Bytes may happen to be one of these messages.
+            for action in ["CancelFlightInfo", "CancelQuery", "RenewFlightEndpoint", "SetSessionOptions"] {
+                if let Err(refused) = server.act(action, bytes.to_vec()).await {
+                    invalid(&refused);
+                }
+            }
         });
     });
 }

@@ -11,17 +11,12 @@ fn unimplemented(refused: &Status, name: &str) {
 async fn unsupported_calls_are_named_in_the_error() {
     let server = start().await;
     let rows = || row(vec![number(1)]);
-    let mut client = server.client.clone();
 
     let ingest = server.put(&CommandStatementIngest::default(), rows()).await.unwrap_err();
     let begin = server.act("BeginTransaction", vec![]).await.unwrap_err();
-    let session = server.act("GetSessionOptions", vec![]).await.unwrap_err();
-    let poll = client.poll_flight_info(descriptor(&statement("SELECT 1"))).await.unwrap_err();
 
     unimplemented(&ingest, "CommandStatementIngest");
     unimplemented(&begin, "BeginTransaction");
-    unimplemented(&session, "GetSessionOptions");
-    unimplemented(&poll, "PollFlightInfo");
 }
 
 #[tokio::test]
@@ -31,7 +26,28 @@ async fn the_supported_actions_are_listed() {
     let listed: Vec<_> = client.list_actions(Empty {}).await.unwrap().into_inner().try_collect().await.unwrap();
 
     let names: Vec<_> = listed.into_iter().map(|action| action.r#type).collect();
-    assert_eq!(names, ["CreatePreparedStatement", "ClosePreparedStatement"]);
+    let expected = [
+        "CreatePreparedStatement",
+        "ClosePreparedStatement",
+        "CancelFlightInfo",
+        "CancelQuery",
+        "RenewFlightEndpoint",
+        "SetSessionOptions",
+        "GetSessionOptions",
+        "CloseSession",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[tokio::test]
+async fn a_poll_returns_the_complete_info_at_once() {
+    let server = start().await;
+
+    let poll = server.client.clone().poll_flight_info(descriptor(&statement("SELECT 7 AS x"))).await.unwrap();
+
+    let poll = poll.into_inner();
+    assert_eq!((poll.flight_descriptor, poll.progress), (None, Some(1.0)));
+    assert_eq!(server.rows(&poll.info.unwrap()).await.unwrap().num_rows(), 1);
 }
 
 #[tokio::test]

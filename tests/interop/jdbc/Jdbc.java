@@ -641,6 +641,7 @@ public class Jdbc {
             same(List.of(), rows(data.getTables("elsewhere", null, null, null), name));
             same(List.of(), rows(data.getTables(null, null, "no_such_table", null), name));
             that(rows(data.getTables(null, null, null, new String[] {"TABLE"}), name).contains("image_actions"), "no TABLE");
+            that(rows(data.getTables("%", null, null, new String[] {"base table"}), name).contains("image_actions"), "no BASE TABLE");
             same(List.of(), rows(data.getTables(null, null, null, new String[] {"NO SUCH TYPE"}), name));
             rows(data.getTables(null, "compute", "images", null), row -> {
                 same("TABLE", row.getString("TABLE_TYPE"));
@@ -671,6 +672,38 @@ public class Jdbc {
             RowReader<String> name = row -> row.getString("COLUMN_NAME");
             same(List.of("region", "region_slug"), rows(open.getMetaData().getColumns(null, null, "image_actions", "region%"), name));
             same(List.of(), rows(open.getMetaData().getColumns(null, null, "no_such_table", null), name));
+        });
+        check(connection, "the keys of tables", open -> {
+            DatabaseMetaData data = open.getMetaData();
+            RowReader<String> column = row -> row.getString("COLUMN_NAME") + " " + row.getInt("KEY_SEQ") + " " + row.getString("PK_NAME");
+            same(List.of("id 1 images_pkey"), rows(data.getPrimaryKeys("digitalocean", "compute", "images"), column));
+            same(List.of(), rows(data.getPrimaryKeys(null, null, "no_such_table"), column));
+            RowReader<String> key = row -> row.getString("PKTABLE_NAME") + "." + row.getString("PKCOLUMN_NAME") + " "
+                    + row.getString("FKTABLE_NAME") + "." + row.getString("FKCOLUMN_NAME") + " " + row.getInt("UPDATE_RULE");
+            String expected = "images.id image_actions.image_id " + DatabaseMetaData.importedKeyNoAction;
+            same(List.of(expected), rows(data.getImportedKeys(null, null, "image_actions"), key));
+            that(rows(data.getExportedKeys(null, "compute", "images"), key).contains(expected), "no exported key");
+            same(List.of(expected), rows(data.getCrossReference(null, null, "images", null, null, "image_actions"), key));
+        });
+        check(connection, "each function that the server lists works in an escape", open -> {
+            DatabaseMetaData data = open.getMetaData();
+            that(List.of(data.getStringFunctions().split(", *")).containsAll(List.of("UCASE", "LOCATE")), data.getStringFunctions());
+            that(data.getTimeDateFunctions().contains("YEAR"), data.getTimeDateFunctions());
+            same(List.of("AB 2026"), ask(open, "SELECT {fn UCASE('ab')} || ' ' || {fn YEAR(DATE '2026-11-27')}", row -> row.getString(1)));
+        });
+        check(connection, "outer joins are supported", open -> {
+            DatabaseMetaData data = open.getMetaData();
+            that(data.supportsOuterJoins() && data.supportsFullOuterJoins() && data.supportsLimitedOuterJoins(), "no outer joins");
+        });
+        check(connection, "a decimal of a result has its precision and scale", open -> {
+            try (PreparedStatement statement = open.prepareStatement("SELECT CAST(1.5 AS DECIMAL(12, 3)) AS d, NULL AS n, CAST(200 AS TINYINT UNSIGNED) AS u");
+                    ResultSet results = statement.executeQuery()) {
+                ResultSetMetaData columns = results.getMetaData();
+                same("12 3 DECIMAL", columns.getPrecision(1) + " " + columns.getScale(1) + " " + columns.getColumnTypeName(1));
+                same(Types.VARCHAR, columns.getColumnType(2));
+                that(results.next(), "no row");
+                same(200, results.getInt("u"));
+            }
         });
         check(connection, "getTypeInfo", open -> {
             // This driver never sends CommandGetXdbcTypeInfo, and returns no rows; a later version may.

@@ -63,6 +63,22 @@ def get_table_types():
     return any_of("CommandGetTableTypes")
 
 
+def get_primary_keys(table):
+    return any_of("CommandGetPrimaryKeys", text(3, table))
+
+
+def get_exported_keys(table):
+    return any_of("CommandGetExportedKeys", text(3, table))
+
+
+def get_imported_keys(table):
+    return any_of("CommandGetImportedKeys", text(3, table))
+
+
+def get_cross_reference(parent, child):
+    return any_of("CommandGetCrossReference", text(3, parent) + text(6, child))
+
+
 def get_sql_info(*ids):
     packed = b"".join(varint(each) for each in ids)
     return any_of("CommandGetSqlInfo", field(1, packed) if ids else b"")

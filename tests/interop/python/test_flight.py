@@ -38,6 +38,10 @@ METADATA = {
     "tables": wire.get_tables(),
     "tables with their schemas": wire.get_tables(include_schema=True),
     "table types": wire.get_table_types(),
+    "primary keys": wire.get_primary_keys("images"),
+    "exported keys": wire.get_exported_keys("images"),
+    "imported keys": wire.get_imported_keys("image_actions"),
+    "cross reference": wire.get_cross_reference("images", "image_actions"),
     "sql info": wire.get_sql_info(),
     "some sql info": wire.get_sql_info(0, 1, 2, 3, 8),
     "xdbc types": wire.get_xdbc_type_info(),
@@ -114,6 +118,40 @@ class TestStatements:
         assert data.num_rows == page.ACTIONS
 
 
+class _Handler(flight.ClientAuthHandler):
+    """Writes a message; the ODBC driver's is empty. With a payload, it waits for an answer."""
+
+    def __init__(self, message):
+        super().__init__()
+        self.message = message
+        self.answer = None
+
+    def authenticate(self, outgoing, incoming):
+        outgoing.write(self.message)
+        if self.message:
+            self.answer = incoming.read()
+
+    def get_token(self):
+        return b""
+
+
+class TestHandshake:
+    @pytest.mark.parametrize("message", [b"", b"hello"])
+    def test_a_client_that_writes_messages(self, server, message):
+        for _ in range(20):
+            with flight.connect(server) as client:
+                handler = _Handler(message)
+                client.authenticate(handler, SOON)
+                assert handler.answer == (b"" if message else None)
+                assert ask(client, wire.get_catalogs()).num_rows > 0
+
+    def test_a_client_with_a_password(self, server):
+        with flight.connect(server) as client:
+            header, token = client.authenticate_basic_token("anybody", "secret", SOON)
+
+            assert (header, token[:7]) == (b"authorization", b"Bearer ")
+
+
 class TestMetadata:
     @pytest.mark.parametrize("what", METADATA)
     def test_info_and_data_agree_on_the_schema(self, client, what):
@@ -176,6 +214,7 @@ class TestMetadata:
 
     def test_tables_are_filtered_by_type(self, client):
         assert {row["table_type"] for row in tables_of(client, types=["TABLE"])} == {"TABLE"}
+        assert {row["table_type"] for row in tables_of(client, types=["base table"])} == {"TABLE"}
         assert tables_of(client, types=["NO SUCH TYPE"]) == []
 
     def test_every_tables_type_is_a_table_type(self, client):

@@ -1,0 +1,90 @@
+//! What a connection begins with, and what a client is told that does not speak HTTP/2 without TLS.
+//!
+//! The usual mistakes when a user connects for the first time: JDBC encrypts unless it is told not to, and a browser or curl
+//! speaks HTTP/1. Without an answer, the one fails with "connection closed" and the other with "empty reply".
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpStream;
+use tracing::warn;
+
+/// The protocol that a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// HTTP/2, or what will be an error of it.
+    Http2,
+    Tls,
+    Http1,
+}
+
+impl Beginning {
+    /// From the first bytes of a connection: one or more.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        /// The type of a TLS record with a handshake.
+        const TLS_HANDSHAKE: u8 = 22;
+        const METHODS: [&[u8]; 8] =
+            [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT "];
+        if bytes.first() == Some(&TLS_HANDSHAKE) {
+            return Self::Tls;
+        }
+        if METHODS.iter().any(|method| bytes.starts_with(method)) { Self::Http1 } else { Self::Http2 }
+    }
+
+    /// Logs what is wrong, and answers a client that understands an answer.
+    pub(super) fn refuse(self, stream: &TcpStream, peer: Option<SocketAddr>) {
+        let peer = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
+        match self {
+            Self::Http2 => {}
+            Self::Tls => warn!(
+                peer,
+                "a client begins TLS, and this server has none: connect with `grpc://`, in JDBC with `useEncryption=false`"
+            ),
+            Self::Http1 => {
+                warn!(peer, "a client speaks HTTP/1: this is a server for clients of Arrow Flight SQL");
+                // What is not read of the request makes the system drop the answer when the connection is closed.
+                let mut rest = [0; 4 << 10];
+                for _ in 0..MAX_READS {
+                    if !matches!(stream.try_read(&mut rest), Ok(read) if read > 0) {
+                        break;
+                    }
+                }
+                // The buffer of a new connection has room for it. If not, the client gets no answer.
+                let _ = stream.try_write(ANSWER.as_bytes());
+            }
+        }
+    }
+}
+
+/// The rest of a request with more than this times 4 KiB is not read.
+const MAX_READS: usize = 16;
+
+/// The length is that of the text, which a test checks.
+const ANSWER: &str = "HTTP/1.1 426 Upgrade Required\r\n\
+    Upgrade: h2c\r\n\
+    Connection: Upgrade, close\r\n\
+    Content-Type: text/plain\r\n\
+    Content-Length: 180\r\n\
+    \r\n\
+    This is an Arrow Flight SQL server: gRPC over HTTP/2, without TLS.\n\
+    Connect with a client for it: grpc://HOST:PORT, or in JDBC\n\
+    jdbc:arrow-flight-sql://HOST:PORT?useEncryption=false\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_protocol_is_seen_in_the_first_bytes() {
+        assert_eq!(Beginning::of(b"PRI * HTTP/2.0\r\n"), Beginning::Http2);
+        assert_eq!(Beginning::of(&[22, 3, 1, 2]), Beginning::Tls);
+        assert_eq!(Beginning::of(b"GET / HTTP/1.1\r\n"), Beginning::Http1);
+        assert_eq!(Beginning::of(b"\0"), Beginning::Http2);
+    }
+
+    #[test]
+    fn the_answer_has_the_length_that_it_says() {
+        let (head, body) = ANSWER.split_once("\r\n\r\n").unwrap();
+
+        assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{}", body.len());
+    }
+}
