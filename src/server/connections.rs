@@ -10,7 +10,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures::stream::{self, Stream};
@@ -70,6 +70,8 @@ pub(super) fn incoming(listener: TcpListener, bounds: Bounds) -> impl Stream<Ite
 pub(super) struct Connection {
     stream: TcpStream,
     sessions: ConnectionSessions,
+    /// Whether the client has sent bytes, and they may be HTTP/2.
+    is_known: bool,
     /// The bytes of the beginning that are missing, and when they must be there.
     missing: usize,
     deadline: Pin<Box<Sleep>>,
@@ -95,10 +97,38 @@ impl Connection {
         Self {
             stream,
             sessions: ConnectionSessions::default(),
+            is_known: false,
             missing: BEGINNING,
             deadline,
             is_refused,
             _permit: permit,
+        }
+    }
+}
+
+impl Connection {
+    /// Waits for the first bytes, and refuses a client that does not speak HTTP/2. Nothing is written before: the HTTP/2 server
+    /// writes first, and its bytes would make the answer to a client of HTTP/1 unreadable.
+    fn poll_beginning(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_known {
+            return Poll::Ready(Ok(()));
+        }
+        let mut bytes = [0; BEGINNING];
+        let mut first = ReadBuf::new(&mut bytes);
+        match self.stream.poll_peek(context, &mut first) {
+            Poll::Ready(peeked) => _ = peeked?,
+            Poll::Pending if self.deadline.as_mut().poll(context).is_ready() => {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the connection has not begun")));
+            }
+            Poll::Pending => return Poll::Pending,
+        }
+        self.is_known = true;
+        match Beginning::of(first.filled()) {
+            Beginning::Http2 => Poll::Ready(Ok(())),
+            other => {
+                other.refuse(&self.stream, self.stream.peer_addr().ok());
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the client does not speak HTTP/2")))
+            }
         }
     }
 }
@@ -117,18 +147,9 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.poll_beginning(context))?;
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if self.missing == BEGINNING && buffer.filled().len() > before {
-            let beginning = Beginning::of(&buffer.filled()[before..]);
-            if beginning != Beginning::Http2 {
-                beginning.refuse(&self.stream, self.stream.peer_addr().ok());
-                return Poll::Ready(Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the client does not speak HTTP/2",
-                )));
-            }
-        }
         if self.missing > 0 {
             self.missing = self.missing.saturating_sub(buffer.filled().len() - before);
         }
@@ -141,6 +162,7 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_beginning(context))?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -149,6 +171,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_beginning(context))?;
         Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
     }
 
@@ -217,9 +240,8 @@ mod tests {
             client.write_all(sent).await.unwrap();
             let mut connection = connections.next().await.unwrap().unwrap();
 
-            connection.stream.readable().await.unwrap();
-            // As many bytes as HTTP/2's preface has.
-            let error = connection.read(&mut [0; 24]).await.unwrap_err();
+            // The HTTP/2 server writes first.
+            let error = connection.write(b"SETTINGS").await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
             drop(connection);
             let mut answer = String::new();

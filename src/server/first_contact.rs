@@ -33,6 +33,9 @@ impl Beginning {
     /// Logs what is wrong, and answers a client that understands an answer.
     pub(super) fn refuse(self, stream: &TcpStream, peer: Option<SocketAddr>) {
         let peer = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
+        if self != Self::Http2 {
+            drain(stream);
+        }
         match self {
             Self::Http2 => {}
             Self::Tls => warn!(
@@ -41,13 +44,6 @@ impl Beginning {
             ),
             Self::Http1 => {
                 warn!(peer, "a client speaks HTTP/1: this is a server for clients of Arrow Flight SQL");
-                // What is not read of the request makes the system drop the answer when the connection is closed.
-                let mut rest = [0; 4 << 10];
-                for _ in 0..MAX_READS {
-                    if !matches!(stream.try_read(&mut rest), Ok(read) if read > 0) {
-                        break;
-                    }
-                }
                 // The buffer of a new connection has room for it. If not, the client gets no answer.
                 let _ = stream.try_write(ANSWER.as_bytes());
             }
@@ -55,8 +51,18 @@ impl Beginning {
     }
 }
 
-/// The rest of a request with more than this times 4 KiB is not read.
-const MAX_READS: usize = 16;
+/// Reads what the client has sent. What is not read makes the system drop the answer, and reset the connection, when it is
+/// closed.
+fn drain(stream: &TcpStream) {
+    /// What is after this times 4 KiB is not read.
+    const MAX_READS: usize = 16;
+    let mut bytes = [0; 4 << 10];
+    for _ in 0..MAX_READS {
+        if !matches!(stream.try_read(&mut bytes), Ok(read) if read > 0) {
+            return;
+        }
+    }
+}
 
 /// The length is that of the text, which a test checks.
 const ANSWER: &str = "HTTP/1.1 426 Upgrade Required\r\n\
