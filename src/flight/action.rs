@@ -1,6 +1,6 @@
 //! DoAction and ListActions.
 
-use arrow_flight::sql::{Any, Command, ProstMessageExt};
+use arrow_flight::sql::{Command, ProstMessageExt};
 use arrow_flight::{Action, ActionType, CancelFlightInfoRequest, RenewFlightEndpointRequest};
 use prost::Message;
 use tonic::Request;
@@ -11,7 +11,7 @@ use super::cancel;
 use super::command;
 use super::fault::{Fault, MessagePart};
 use super::prepared;
-use super::session_actions::{self, SessionAnswer};
+use super::session_actions;
 use crate::engine::Principal;
 use crate::error::Result;
 
@@ -53,9 +53,14 @@ pub(super) struct Answer {
     pub(super) cookie: Option<MetadataValue<Ascii>>,
 }
 
-impl From<SessionAnswer> for Answer {
-    fn from(SessionAnswer { body, cookie }: SessionAnswer) -> Self {
-        Self { result: Some(arrow_flight::Result { body: body.into() }), cookie }
+impl Answer {
+    /// An answer with one result: an `Any` for an action of Flight SQL, the message itself for one of Flight.
+    pub(super) fn of(message: &impl Message) -> Self {
+        Self { result: Some(arrow_flight::Result { body: message.encode_to_vec().into() }), cookie: None }
+    }
+
+    pub(super) fn with_cookie(self, cookie: Option<MetadataValue<Ascii>>) -> Self {
+        Self { cookie, ..self }
     }
 }
 
@@ -65,7 +70,7 @@ pub(super) async fn execute(service: &Service, principal: &Principal, request: &
     match action.r#type.as_str() {
         CREATE => match body(action)? {
             Command::ActionCreatePreparedStatementRequest(request) => {
-                Ok(result(&prepared::create(service, principal, request).await?))
+                Ok(Answer::of(&prepared::create(service, principal, request).await?))
             }
             other => Err(misplaced(&other).into()),
         },
@@ -78,23 +83,21 @@ pub(super) async fn execute(service: &Service, principal: &Principal, request: &
         },
         CANCEL => {
             let request: CancelFlightInfoRequest = message(action, CANCEL)?;
-            let answer = cancel::flight_info(service, principal, &request.info.unwrap_or_default());
-            Ok(plain_result(&answer))
+            Ok(Answer::of(&cancel::flight_info(service, principal, &request.info.unwrap_or_default())))
         }
         CANCEL_QUERY => match body(action)? {
             Command::ActionCancelQueryRequest(request) => {
-                Ok(result(&cancel::query(service, principal, &request)?.as_any()))
+                Ok(Answer::of(&cancel::query(service, principal, &request)?.as_any()))
             }
             other => Err(misplaced(&other).into()),
         },
         RENEW => {
             let request: RenewFlightEndpointRequest = message(action, RENEW)?;
-            let endpoint = cancel::renewed(request.endpoint.unwrap_or_default())?;
-            Ok(plain_result(&endpoint))
+            Ok(Answer::of(&cancel::renewed(request.endpoint.unwrap_or_default())?))
         }
-        SET_OPTIONS => Ok(session_actions::set_options(service, request)?.into()),
-        GET_OPTIONS => Ok(session_actions::get_options(service, principal).into()),
-        CLOSE_SESSION => Ok(session_actions::close(service, request).into()),
+        SET_OPTIONS => Ok(session_actions::set_options(service, request)?),
+        GET_OPTIONS => Ok(session_actions::get_options(service, principal)),
+        CLOSE_SESSION => Ok(session_actions::close(service, request)),
         other if OTHERS.contains(&other) => Err(Fault::Unimplemented(other.to_owned()).into()),
         other => Err(Fault::UnknownAction(other.to_owned()).into()),
     }
@@ -107,16 +110,6 @@ fn body(action: &Action) -> Result<Command, Fault> {
 /// Decodes the body of an action of Flight, which is not in an `Any`.
 fn message<M: Message + Default>(action: &Action, name: &str) -> Result<M, Fault> {
     M::decode(action.body.as_ref()).map_err(|_| Fault::BrokenCommand(name.to_owned()))
-}
-
-/// The result of an action of Flight SQL.
-fn result(message: &Any) -> Answer {
-    plain_result(message)
-}
-
-/// The result of an action of Flight, which is not in an `Any`.
-fn plain_result(message: &impl Message) -> Answer {
-    Answer { result: Some(arrow_flight::Result { body: message.encode_to_vec().into() }), cookie: None }
 }
 
 fn misplaced(command: &Command) -> Fault {

@@ -6,7 +6,7 @@ use self::proto::session_option_value::OptionValue;
 use crate::engine::{Engine, Principal, SessionOptions, Timestamps};
 
 pub(super) mod proto {
-    #![allow(missing_docs, unreachable_pub, dead_code, clippy::all, reason = "generated from proto/")]
+    #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated from proto/")]
     include!(concat!(env!("OUT_DIR"), "/arrow.flight.protocol.rs"));
 }
 
