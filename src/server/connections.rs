@@ -21,7 +21,7 @@ use tokio::time::{Sleep, sleep};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 use tracing::{debug, warn};
 
-use super::first_contact::Beginning;
+use super::first_contact::OtherProtocol;
 use crate::flight::ConnectionSessions;
 
 /// What HTTP/2 begins with: the preface (24 bytes), and the header of a SETTINGS frame (9 bytes).
@@ -123,13 +123,9 @@ impl Connection {
             Poll::Pending => return Poll::Pending,
         }
         self.is_known = true;
-        match Beginning::of(first.filled()) {
-            Beginning::Http2 => Poll::Ready(Ok(())),
-            other => {
-                other.refuse(&self.stream, self.stream.peer_addr().ok());
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the client does not speak HTTP/2")))
-            }
-        }
+        let Some(other) = OtherProtocol::of(first.filled()) else { return Poll::Ready(Ok(())) };
+        other.refuse(&self.stream);
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the client does not speak HTTP/2")))
     }
 }
 

@@ -3,41 +3,34 @@
 //! The usual mistakes when a user connects for the first time: JDBC encrypts unless it is told not to, and a browser or curl
 //! speaks HTTP/1. Without an answer, the one fails with "connection closed" and the other with "empty reply".
 
-use std::net::SocketAddr;
-
 use tokio::net::TcpStream;
 use tracing::warn;
 
-/// The protocol that a client speaks.
+/// A protocol that is not HTTP/2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Beginning {
-    /// HTTP/2, or what will be an error of it.
-    Http2,
+pub(super) enum OtherProtocol {
     Tls,
     Http1,
 }
 
-impl Beginning {
-    /// From the first bytes of a connection: one or more.
-    pub(super) fn of(bytes: &[u8]) -> Self {
+impl OtherProtocol {
+    /// From the first bytes of a connection. `None`: HTTP/2, or what will be an error of it.
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         /// The type of a TLS record with a handshake.
         const TLS_HANDSHAKE: u8 = 22;
         const METHODS: [&[u8]; 8] =
             [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT "];
         if bytes.first() == Some(&TLS_HANDSHAKE) {
-            return Self::Tls;
+            return Some(Self::Tls);
         }
-        if METHODS.iter().any(|method| bytes.starts_with(method)) { Self::Http1 } else { Self::Http2 }
+        METHODS.iter().any(|method| bytes.starts_with(method)).then_some(Self::Http1)
     }
 
     /// Logs what is wrong, and answers a client that understands an answer.
-    pub(super) fn refuse(self, stream: &TcpStream, peer: Option<SocketAddr>) {
-        let peer = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
-        if self != Self::Http2 {
-            drain(stream);
-        }
+    pub(super) fn refuse(self, stream: &TcpStream) {
+        let peer = stream.peer_addr().map_or_else(|_| "unknown".to_owned(), |peer| peer.to_string());
+        drain(stream);
         match self {
-            Self::Http2 => {}
             Self::Tls => warn!(
                 peer,
                 "a client begins TLS, and this server has none: connect with `grpc://`, in JDBC with `useEncryption=false`"
@@ -81,10 +74,10 @@ mod tests {
 
     #[test]
     fn the_protocol_is_seen_in_the_first_bytes() {
-        assert_eq!(Beginning::of(b"PRI * HTTP/2.0\r\n"), Beginning::Http2);
-        assert_eq!(Beginning::of(&[22, 3, 1, 2]), Beginning::Tls);
-        assert_eq!(Beginning::of(b"GET / HTTP/1.1\r\n"), Beginning::Http1);
-        assert_eq!(Beginning::of(b"\0"), Beginning::Http2);
+        assert_eq!(OtherProtocol::of(b"PRI * HTTP/2.0\r\n"), None);
+        assert_eq!(OtherProtocol::of(&[22, 3, 1, 2]), Some(OtherProtocol::Tls));
+        assert_eq!(OtherProtocol::of(b"GET / HTTP/1.1\r\n"), Some(OtherProtocol::Http1));
+        assert_eq!(OtherProtocol::of(b"\0"), None);
     }
 
     #[test]
