@@ -22,7 +22,8 @@ use datafusion::logical_expr::{
     SetMonotonicity, Signature, StatisticsArgs,
 };
 
-use super::{check_query, has_any_size, max_value_bytes, room};
+use super::result_size::room;
+use super::{check_query, has_any_size, max_value_bytes};
 use crate::engine::fault::{Fault, to_datafusion};
 use crate::engine::limit_fault::LimitFault;
 

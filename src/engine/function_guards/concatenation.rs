@@ -18,8 +18,9 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 
+use super::check_query;
 use super::growth::{CONCATENATION, growth};
-use super::{check_query, check_size};
+use super::result_size::check_size;
 use crate::engine::fault::to_datafusion;
 
 /// The function in place of the operator `||`. Type coercion has already cast the operands; that of lists is a function

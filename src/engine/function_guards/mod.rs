@@ -17,8 +17,10 @@ mod argument;
 mod concatenation;
 mod folding;
 mod growth;
+mod named_types;
 mod patterns;
 mod pieces;
+mod result_size;
 mod scratch;
 mod searches;
 mod work;
@@ -45,19 +47,17 @@ pub(super) use self::aggregates::{check_arguments, collects, in_window, is_in_wi
 use self::argument::Argument;
 pub(super) use self::concatenation::{concatenation, concatenation_function, operator_name};
 pub(super) use self::folding::without_long_values;
-use self::folding::{MAX_FOLDED_BYTES, is_folding};
-use self::growth::{CONCATENATION, Growth, growth};
+use self::growth::{CONCATENATION, growth};
+use self::named_types::{check_depth, check_type, makes_types};
 use self::patterns::check_patterns;
 pub(super) use self::patterns::{GuardPatterns, pattern_functions};
 use self::pieces::in_pieces;
+use self::result_size::{check_size, computed_rows, room};
 use self::scratch::scratch_bytes;
 use self::work::steps;
 use super::fault::{Fault, to_datafusion};
 use super::largest_query::stop_if_exceeded;
-use super::limit_fault::LimitFault;
 use super::stopped;
-use super::wide_rows::max_batch_bytes;
-use crate::heap::Room;
 use crate::query::{self, Limits};
 
 /// Wraps the functions of the session whose result may be large, or that may compute for long.
@@ -69,67 +69,6 @@ pub(super) fn guard(state: &mut SessionState) -> Result<()> {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(Guarded { inner })))?;
     }
     aggregates::guard(state)
-}
-
-/// Whether a function returns a value of the type that its argument names.
-fn makes_types(function: &str) -> bool {
-    matches!(function, "arrow_cast" | "arrow_try_cast")
-}
-
-/// The maximum size of the values of a type whose values all have the same size.
-const MAX_FIXED_BYTES: u64 = 8 << 10;
-
-/// Refuses a type whose values are large even if they are NULL: `FixedSizeBinary(2000000000)`.
-///
-/// # Errors
-/// [`LimitFault::LargeType`].
-fn check_type(data_type: &DataType) -> Result<(), LimitFault> {
-    let (bytes, most) = (fixed_bytes(data_type), MAX_FIXED_BYTES);
-    if bytes > most { Err(LimitFault::LargeType { bytes, most }) } else { Ok(()) }
-}
-
-/// The maximum depth of a type that is written as a text.
-const MAX_TYPE_DEPTH: usize = 50;
-
-/// Refuses the name of a type that is nested deeply: Arrow's parser would overflow the stack, which ends the process.
-///
-/// # Errors
-/// [`LimitFault::DeepType`].
-fn check_depth(arguments: &[Option<&ScalarValue>]) -> Result<(), LimitFault> {
-    let texts = arguments.iter().filter_map(|argument| (*argument)?.try_as_str()?);
-    match texts.map(depth_of_type).max() {
-        Some(depth) if depth > MAX_TYPE_DEPTH => Err(LimitFault::DeepType { most: MAX_TYPE_DEPTH }),
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn depth_of_type(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for character in text.chars() {
-        match character {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
-}
-
-/// The size of NULL in a type, in bytes.
-fn fixed_bytes(data_type: &DataType) -> u64 {
-    let count = |size: i32| u64::try_from(size).unwrap_or(0);
-    match data_type {
-        DataType::FixedSizeBinary(size) => count(*size),
-        DataType::FixedSizeList(item, size) => fixed_bytes(item.data_type()).max(1).saturating_mul(count(*size)),
-        DataType::Struct(fields) => {
-            fields.iter().map(|field| fixed_bytes(field.data_type())).fold(0, u64::saturating_add)
-        }
-        // A list of such values, or an index of them.
-        DataType::List(item) | DataType::LargeList(item) => fixed_bytes(item.data_type()),
-        DataType::Dictionary(_, value) => fixed_bytes(value),
-        other => other.primitive_width().unwrap_or(0) as u64,
-    }
 }
 
 /// The call of a guarded function in place of DataFusion's own: its planner calls functions that it does not look up in the
@@ -201,71 +140,6 @@ pub(super) fn may_grow(function: &str) -> bool {
 /// Whether values of a type may have any size.
 pub(super) fn has_any_size(data_type: &DataType) -> bool {
     !matches!(data_type, DataType::Boolean | DataType::Null) && !data_type.is_primitive()
-}
-
-/// The number of rows that a function computes: of constants, one value, whatever the number of rows of the batch.
-fn computed_rows(args: &ScalarFunctionArgs) -> usize {
-    let is_constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
-    if is_constant { 1 } else { args.number_rows }
-}
-
-/// Refuses a call whose result is larger than a value may be, or whose results for all rows are together larger than a
-/// batch may be. Returns the room for them, which is held during the call.
-///
-/// # Errors
-/// [`LimitFault::LargeValue`], [`LimitFault::LargeBatch`], [`LimitFault::NoMemory`]; [`LimitFault::NotFolded`] while a plan is optimized.
-fn check_size(function: &str, growth: &Growth, args: &ScalarFunctionArgs) -> Result<Option<Room>, LimitFault> {
-    let (max_value_bytes, rows) = (max_value_bytes(), computed_rows(args));
-    let max_batch_bytes = max_batch_bytes(args.number_rows);
-    let arguments: Vec<Argument<'_>> = args.args.iter().map(Argument).collect();
-    if let Some(bytes) = (growth.batch)(&arguments, rows as u64)
-        && bytes <= if is_folding() { MAX_FOLDED_BYTES } else { max_value_bytes }
-        && bytes.saturating_mul(repetitions(args, rows)) <= max_batch_bytes
-    {
-        return room(bytes);
-    }
-    let mut batch = 0_u64;
-    for row in 0..rows {
-        let bytes = (growth.row)(&arguments, row).unwrap_or(0);
-        check_value(function, bytes, max_value_bytes)?;
-        batch = batch.saturating_add(bytes);
-    }
-    // A constant may be repeated for each row, by whatever reads it.
-    let batch = batch.saturating_mul(repetitions(args, rows));
-    if batch > max_batch_bytes {
-        let rows = args.number_rows;
-        return Err(LimitFault::LargeBatch {
-            function: function.to_owned(),
-            rows,
-            bytes: batch,
-            most: max_batch_bytes,
-        });
-    }
-    room(batch)
-}
-
-/// # Errors
-/// [`LimitFault::LargeValue`]; [`LimitFault::NotFolded`] while a plan is optimized.
-fn check_value(function: &str, bytes: u64, most: u64) -> Result<(), LimitFault> {
-    match bytes {
-        bytes if bytes > most => Err(LimitFault::LargeValue { function: function.to_owned(), bytes, most }),
-        MAX_FOLDED_BYTES.. if is_folding() => Err(LimitFault::NotFolded),
-        _ => Ok(()),
-    }
-}
-
-/// How many times the computed rows may be repeated in the batch.
-fn repetitions(args: &ScalarFunctionArgs, computed_rows: usize) -> u64 {
-    args.number_rows.max(1).div_ceil(computed_rows.max(1)) as u64
-}
-
-/// Room for so many bytes. None is needed for few.
-///
-/// # Errors
-/// [`LimitFault::NoMemory`].
-fn room(bytes: u64) -> Result<Option<Room>, LimitFault> {
-    const SMALL: u64 = 1 << 20;
-    if bytes <= SMALL { Ok(None) } else { Room::take(bytes).map(Some).map_err(|_| LimitFault::NoMemory) }
 }
 
 /// All methods are DataFusion's, except for the checks. Those that a new version adds must be forwarded, too.

@@ -27,10 +27,11 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr as PhysicalBinary, Column, Literal};
 
 use super::argument::Argument;
+use super::check_query;
 use super::pieces::in_pieces;
+use super::result_size::computed_rows;
 use super::searches::{MAX_PATTERN_BYTES, Matches, Search, regex_of_like, states};
 use super::work::{STEPS_OF_A_PIECE, Steps};
-use super::{check_query, computed_rows};
 use crate::engine::fault::to_datafusion;
 use crate::engine::limit_fault::LimitFault;
 

@@ -13,9 +13,10 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
 use super::argument::Argument;
+use super::check_query;
 use super::patterns::is_regex_operator;
+use super::result_size::computed_rows;
 use super::work::{MAX_STEPS, STEPS_OF_A_PIECE, Steps};
-use super::{check_query, computed_rows};
 use crate::engine::fault::to_datafusion;
 use crate::engine::limit_fault::LimitFault;
 

@@ -10,6 +10,7 @@ use datafusion::prelude::SessionContext;
 
 use super::*;
 use crate::engine::fault::from_datafusion;
+use crate::engine::limit_fault::LimitFault;
 use crate::engine::spawned_tasks::follow_tasks;
 use crate::error::{Error, Kind};
 use crate::query::{Principal, Queries, Query, StopReason};
