@@ -6,6 +6,7 @@
 //! [`Engine::update`] runs it for each bound row. [`Engine::queries`] lists the queries that are planned or run now,
 //! and [`Engine::cancel`] cancels one.
 
+mod coalesced;
 mod corrections;
 mod dialect;
 mod equal_projections;
@@ -21,6 +22,8 @@ mod largest_query;
 mod limit_fault;
 mod memory_pool;
 mod meta_catalog;
+mod nested_json;
+mod origins;
 mod overflow;
 mod parameters;
 mod pass_through;
@@ -62,6 +65,8 @@ pub use dialect::{ESCAPE_FUNCTIONS, EscapeFunction, EscapeKind};
 pub use fault::Fault;
 use fault::from_datafusion;
 pub use limit_fault::LimitFault;
+pub use nested_json::to_json;
+pub use origins::{CATALOG, SCHEMA, TABLE};
 pub use overflow::Overflow;
 use plan_threads::PlanTask;
 pub use planned_statements::Planned;
@@ -75,7 +80,8 @@ use crate::api::Client;
 use crate::error::Result;
 use crate::query::{Cancelled, Queries, Registered, StopReason};
 pub use crate::query::{
-    Identity, Limits, Peer, Principal, Query, QueryCaps, QueryId, QueryState, SessionOptions, Timestamps,
+    Choice, Identity, Limits, Peer, Principal, Query, QueryCaps, QueryId, QueryState, ResultTypes, SessionOptions,
+    TableTypes,
 };
 use crate::resource::Registry;
 pub use crate::sql::is_explain;
@@ -431,11 +437,8 @@ impl Engine {
     /// Registers a new query.
     ///
     /// # Errors
-    /// [`LimitFault::TooManyQueries`], [`LimitFault::ThreadsTaken`].
+    /// [`LimitFault::TooManyQueries`].
     fn begin(&self, principal: &Principal, sql: &str) -> Result<Registered> {
-        if plan_threads::are_taken() {
-            return Err(LimitFault::ThreadsTaken.into());
-        }
         let limits = self.limits(principal);
         Ok(self.queries.begin(principal.clone(), sql, limits).map_err(LimitFault::TooManyQueries)?)
     }
@@ -450,6 +453,13 @@ impl Engine {
         planning: BoxFuture<'static, Result<T>>,
     ) -> BoxFuture<'a, Result<T>> {
         async move {
+            if !plan_threads::wait_for_threads(query).await {
+                return Err(if query.is_cancelled() {
+                    stopped(query, false).into()
+                } else {
+                    LimitFault::ThreadsTaken.into()
+                });
+            }
             let bytes = query.text().len();
             // One above the maximum is refused before it is planned.
             let is_long = bytes > SHORT_STATEMENT_BYTES && bytes <= self.options.max_statement_bytes;

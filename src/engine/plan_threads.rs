@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
@@ -48,7 +49,7 @@ const SPARE_THREADS: usize = 8;
 /// The maximum number of threads that read and write the files of operators that spill. Each has a stack of the same size.
 const BLOCKING_THREADS: usize = 4;
 
-/// The number of polls that may go on after their query has ended, before new queries are rejected.
+/// The number of polls that may go on after their query has ended, before new queries have to wait.
 const MAX_ABANDONED_POLLS: usize = SPARE_THREADS / 2;
 
 /// The number of cores that this process may use.
@@ -56,9 +57,21 @@ pub(super) fn cores() -> usize {
     available_parallelism().map_or(1, NonZero::get)
 }
 
-/// Whether so many threads compute for queries that have ended that a new query may have to wait for them.
-pub(super) fn are_taken() -> bool {
-    abandoned_polls() >= MAX_ABANDONED_POLLS
+/// How long a new query waits for threads that compute for queries that have ended.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
+/// How often a query that waits for threads checks whether they are free.
+const BETWEEN_CHECKS: Duration = Duration::from_millis(50);
+
+/// Waits while so many threads compute for queries that have ended that a new query might find none. Returns whether the
+/// query may go on: false after [`MAX_WAIT`], or when the query ends.
+pub(super) async fn wait_for_threads(query: &Query) -> bool {
+    let free = async {
+        while abandoned_polls() >= MAX_ABANDONED_POLLS {
+            sleep(BETWEEN_CHECKS).await;
+        }
+    };
+    query.unless_ended(timeout(MAX_WAIT, free)).await.is_some_and(|waited| waited.is_ok())
 }
 
 /// The plan runtime of this process.
@@ -93,7 +106,7 @@ pub(super) fn give_memory_back() {
         // mimalloc lets one thread at a time return pages to the system, and others do not wait for it: their pages are
         // returned the second time.
         for _ in 0..2 {
-            tokio::time::sleep(GIVE_BACK_AFTER).await;
+            sleep(GIVE_BACK_AFTER).await;
             // What is freed from now on is given back later.
             IS_DUE.store(false, Ordering::Relaxed);
             heap::ask_to_give_back();

@@ -14,7 +14,7 @@
 //! queries there are, and the operating system gives it its share of the cores.
 //!
 //! A poll cannot be interrupted. One that goes on after its query has ended keeps its thread and its permit; such polls
-//! are counted ([`abandoned_polls`]), and the engine rejects new queries while there are too many.
+//! are counted ([`abandoned_polls`]), and new queries wait while there are too many.
 //!
 //! Do not change without thinking: a task holds a permit only while it is polled. If it kept the permit while it waits
 //! for another task, which waits for a permit, neither would continue.
@@ -242,7 +242,12 @@ pub(super) fn abandoned_polls() -> usize {
 }
 
 fn is_abandoned(slot: &Slot) -> bool {
-    locked(slot).as_ref().is_some_and(|poll| poll.began.elapsed() > ABANDONED_AFTER && poll.query.has_ended())
+    let goes_on = |poll: &PollStart| {
+        // A query that has ended may be polled once more, to be dropped.
+        let after_the_end = poll.query.ended_for().map(|ended| ended.min(poll.began.elapsed()));
+        after_the_end.is_some_and(|time| time > ABANDONED_AFTER)
+    };
+    locked(slot).as_ref().is_some_and(goes_on)
 }
 
 #[cfg(test)]
@@ -311,8 +316,8 @@ mod tests {
         assert_eq!(crate::query::current().map(|query| query.id()), None);
     }
 
-    #[test]
-    fn a_poll_is_abandoned_if_it_goes_on_after_its_query_has_ended() {
+    #[tokio::test(start_paused = true)]
+    async fn a_poll_is_abandoned_if_it_goes_on_after_its_query_has_ended() {
         let queries = Arc::new(Queries::default());
         let query = begin(&queries);
         let slot = |began: Instant| Slot::new(Some(PollStart { began, ..PollStart::now(Arc::clone(&query)) }));
@@ -320,6 +325,8 @@ mod tests {
 
         assert!(!is_abandoned(&slot(long_ago)), "its query goes on, too");
         query.cancel();
+        assert!(!is_abandoned(&slot(long_ago)), "its query has just ended");
+        tokio::time::advance(2 * ABANDONED_AFTER).await;
         assert!(is_abandoned(&slot(long_ago)));
         assert!(!is_abandoned(&slot(Instant::now())), "it may end soon");
         assert!(!is_abandoned(&Slot::new(None)));

@@ -82,7 +82,8 @@ pub struct Query {
 /// What the query reports while it runs: its current activity, notes, and the outcome of an EXEC.
 #[derive(Debug, Default)]
 struct QueryReport {
-    has_ended: bool,
+    /// When its last row was taken, or when it was stopped. Its timeout is not noted.
+    ended: Option<Instant>,
     stop_reason: Option<StopReason>,
     activity: Option<String>,
     exec_outcome: Option<error::Result<String>>,
@@ -150,7 +151,14 @@ impl Query {
     /// Whether the query has ended, reached its timeout or was cancelled. Nothing is done for it any more, except for a
     /// POST that was started. The client may not have been informed yet.
     pub fn has_ended(&self) -> bool {
-        self.report().has_ended || self.is_cancelled() || Instant::now() >= self.deadline()
+        self.ended_for().is_some()
+    }
+
+    /// How long ago the query has ended, as in [`Query::has_ended`].
+    pub fn ended_for(&self) -> Option<Duration> {
+        let (noted, deadline) = (self.report().ended, self.deadline());
+        let ended = noted.map_or(deadline, |noted| noted.min(deadline));
+        Instant::now().checked_duration_since(ended)
     }
 
     /// Starts the execution of its plan, with these limits.
@@ -160,7 +168,7 @@ impl Query {
     }
 
     pub(super) fn end(&self) {
-        self.report().has_ended = true;
+        self.report().ended.get_or_insert_with(Instant::now);
         self.place.leave();
     }
 
@@ -187,7 +195,11 @@ impl Query {
 
     /// As [`Query::cancel`], for another reason. The first reason counts.
     pub fn stop(&self, reason: StopReason) {
-        self.report().stop_reason.get_or_insert(reason);
+        {
+            let mut report = self.report();
+            report.stop_reason.get_or_insert(reason);
+            report.ended.get_or_insert_with(Instant::now);
+        }
         self.cancelled.cancel();
     }
 
