@@ -23,8 +23,9 @@
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::ScalarValue;
@@ -35,14 +36,22 @@ use datafusion::sql::parser::Statement as Ast;
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, TableFactor, Visitor};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+use tokio::time::sleep;
 
-use super::plan_threads::DroppedOnPlanThread;
+use super::plan_threads::{self, DroppedOnPlanThread};
 use super::{PreparedStatement, Principal, parameters};
 use crate::query::{Identity, SessionOptions};
 use crate::sql;
 
 /// The memory limit of the cache.
 const MAX_BYTES: u64 = 64 << 20;
+
+/// How long a statement is kept that is not used. Planning it again takes milliseconds, and a server that nobody uses should
+/// need no memory.
+const MAX_IDLE: Duration = Duration::from_secs(120);
+
+/// How often statements are dropped that were not used. The cache does that by itself only while it is used.
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(30);
 
 /// A rough size of a plan node or an expression, without the values of literals.
 const BYTES_PER_NODE: usize = 512;
@@ -216,20 +225,31 @@ impl StatementKey {
     }
 }
 
+type Recent = Cache<StatementKey, Arc<PlannedStatement>>;
+
 /// The cache. It evicts the least recently used statement first.
 pub(super) struct Statements {
-    recent: Cache<StatementKey, Arc<PlannedStatement>>,
+    recent: Arc<Recent>,
+    /// Whether a task runs that drops statements which were not used.
+    has_sweeper: Arc<AtomicBool>,
     planned: AtomicU64,
     optimized: AtomicU64,
 }
 
 impl Default for Statements {
     fn default() -> Self {
+        Self::new(MAX_IDLE)
+    }
+}
+
+impl Statements {
+    fn new(max_idle: Duration) -> Self {
         let bytes = |key: &StatementKey, statement: &Arc<PlannedStatement>| {
             u32::try_from(key.text.len() + key.session.bytes() + statement.weight()).unwrap_or(u32::MAX)
         };
         let recent = Cache::builder().max_capacity(MAX_BYTES).weigher(bytes).eviction_policy(EvictionPolicy::lru());
-        Self { recent: recent.build(), planned: AtomicU64::new(0), optimized: AtomicU64::new(0) }
+        let recent = Arc::new(recent.time_to_idle(max_idle).build());
+        Self { recent, has_sweeper: Arc::default(), planned: AtomicU64::new(0), optimized: AtomicU64::new(0) }
     }
 }
 
@@ -244,6 +264,9 @@ impl Statements {
         let statement = Arc::new(statement);
         if statement.validity != PlanValidity::Once {
             self.recent.insert(StatementKey::new(principal, text), Arc::clone(&statement));
+            if !self.has_sweeper.swap(true, Ordering::Relaxed) {
+                tokio::spawn(sweep(Arc::downgrade(&self.recent), Arc::clone(&self.has_sweeper)));
+            }
         }
         statement
     }
@@ -256,6 +279,28 @@ impl Statements {
     /// The number of statements and plans that were made so far, without those that the cache returned.
     pub(super) fn planned(&self) -> Planned {
         Planned { statements: self.planned.load(Ordering::Relaxed), plans: self.optimized.load(Ordering::Relaxed) }
+    }
+}
+
+/// Drops statements that were not used, until there are none. The next statement that is kept spawns this task again.
+async fn sweep(recent: Weak<Recent>, has_sweeper: Arc<AtomicBool>) {
+    loop {
+        sleep(BETWEEN_SWEEPS).await;
+        let Some(recent) = recent.upgrade() else { return };
+        let before = recent.entry_count();
+        recent.run_pending_tasks();
+        if recent.entry_count() < before {
+            plan_threads::give_memory_back();
+        }
+        if recent.entry_count() > 0 {
+            continue;
+        }
+        has_sweeper.store(false, Ordering::Relaxed);
+        // A statement that was kept in the meantime has found a sweeper.
+        recent.run_pending_tasks();
+        if recent.entry_count() == 0 || has_sweeper.swap(true, Ordering::Relaxed) {
+            return;
+        }
     }
 }
 
@@ -288,8 +333,8 @@ mod tests {
         LogicalPlanBuilder::empty(true).project([lit(1)]).unwrap().build().unwrap()
     }
 
-    #[test]
-    fn a_statement_is_found_by_its_text_unless_it_writes() {
+    #[tokio::test(start_paused = true)]
+    async fn a_statement_is_found_by_its_text_unless_it_writes() {
         let (statements, local) = (Statements::default(), Principal::local());
 
         statements.keep(&local, "SELECT 1", planned(one(), false));
@@ -303,6 +348,19 @@ mod tests {
         assert!(statements.get(&local, "SELECT  1").is_none());
         assert!(statements.get(&local, "EXEC it").is_none());
         assert_eq!(statements.planned(), Planned { statements: 2, plans: 0 });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_statement_that_is_not_used_is_dropped() {
+        let statements = Statements::new(Duration::from_nanos(1));
+        let kept = Arc::downgrade(&statements.keep(&Principal::local(), "SELECT 1", planned(one(), false)));
+
+        // The clock of tests goes on as soon as all tasks wait.
+        while statements.has_sweeper.load(Ordering::Relaxed) {
+            sleep(BETWEEN_SWEEPS).await;
+        }
+
+        assert!(kept.upgrade().is_none());
     }
 
     #[test]
@@ -338,8 +396,8 @@ mod tests {
         assert!(planned(large().unwrap(), false).bytes > 1 << 20, "the size of a plan includes its literals");
     }
 
-    #[test]
-    fn the_cache_stays_within_its_memory_limit() {
+    #[tokio::test(start_paused = true)]
+    async fn the_cache_stays_within_its_memory_limit() {
         let (statements, local) = (Statements::default(), Principal::local());
         let megabyte = "x".repeat(1 << 20);
 
