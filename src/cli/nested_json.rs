@@ -1,11 +1,12 @@
-//! Converts structs, lists and maps to JSON text, for formats without nested values.
+//! Batches for formats without nested values: structs, lists and maps become JSON text.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, StringBuilder};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use arrow::error::ArrowError;
-use arrow::json::writer::{EncoderOptions, make_encoder};
+
+use crate::engine::to_json;
 
 /// Returns the batch with its nested columns as JSON text; NULL stays NULL.
 pub(super) fn flatten(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
@@ -25,21 +26,4 @@ fn flatten_column(field: &FieldRef, column: &ArrayRef) -> Result<(FieldRef, Arra
     }
     let flat = Field::new(field.name(), DataType::Utf8, field.is_nullable());
     Ok((Arc::new(flat), Arc::new(to_json(field, column)?)))
-}
-
-fn to_json(field: &FieldRef, column: &dyn Array) -> Result<arrow::array::StringArray, ArrowError> {
-    let options = EncoderOptions::default().with_explicit_nulls(true);
-    let mut encoder = make_encoder(field, column, &options)?;
-    let mut cells = StringBuilder::new();
-    let mut cell = Vec::new();
-    for row in 0..column.len() {
-        if encoder.is_null(row) {
-            cells.append_null();
-            continue;
-        }
-        cell.clear();
-        encoder.encode(row, &mut cell);
-        cells.append_value(String::from_utf8_lossy(&cell));
-    }
-    Ok(cells.finish())
 }

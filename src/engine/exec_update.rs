@@ -70,7 +70,7 @@ impl Engine {
         };
         let mut plans = Vec::with_capacity(rows.len());
         for row in rows {
-            plans.push(self.physical_plan(statement, row.as_ref()).await?.plan);
+            plans.push(self.physical_plan(&query, statement, row.as_ref()).await?.plan);
         }
         // The time limit is that of one EXEC for each row.
         let rows = u32::try_from(plans.len()).unwrap_or(u32::MAX);

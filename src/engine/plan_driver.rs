@@ -27,6 +27,7 @@ use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
 
+use super::coalesced::Coalesced;
 use super::fault::{Fault, from_datafusion};
 use super::plan_threads::PlanTask;
 use super::wide_rows::{batch_bytes, restarting};
@@ -157,10 +158,11 @@ impl PlanDriver {
 
 async fn produce_batches(
     query: &Query,
-    mut plan: SendableRecordBatchStream,
+    plan: SendableRecordBatchStream,
     mut requests: UnboundedReceiver<()>,
     batches: UnboundedSender<Option<Batch>>,
 ) {
+    let mut plan = Coalesced::new(plan);
     while requests.recv().await.is_some() {
         let batch = plan.next().await;
         if let Some(Ok(batch)) = &batch {
@@ -223,8 +225,9 @@ mod tests {
         let no_time = Options { timeout: Duration::ZERO, ..planner.options.clone() };
         let impatient = Engine { options: no_time, ..planner.clone() };
         let run = async |sql: &str| {
-            let statement = planner.statement(&planner.begin(&Principal::local(), sql).unwrap()).await.unwrap();
-            let plan = planner.physical_plan(&statement, None).await.unwrap().plan;
+            let planned = planner.begin(&Principal::local(), sql).unwrap();
+            let statement = planner.statement(&planned).await.unwrap();
+            let plan = planner.physical_plan(&planned, &statement, None).await.unwrap().plan;
             let query = impatient.begin(&Principal::local(), sql).unwrap();
             let (engine, run, writes) = (impatient.clone(), Arc::clone(&query), statement.writes);
             if writes {

@@ -14,6 +14,7 @@ use futures::FutureExt;
 use super::fault::{Fault, from_datafusion};
 use super::function_guards::without_long_values;
 use super::limit_fault::LimitFault;
+use super::origins::with_origins;
 use super::parameters::{self, Parameterized};
 use super::planned_statements::{PlanValidity, PlannedStatement, computes_while_planned, plan_bytes};
 use super::table_info::nearest_table;
@@ -54,8 +55,8 @@ impl Engine {
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
         let analysed = analysed(&state, &plan, &parameters)?;
-        let schema =
-            wire_types::wire_schema(analysed.schema().as_arrow(), principal.session.timestamps.unwrap_or_default());
+        let types = principal.session.result_types();
+        let schema = with_origins(&wire_types::wire_schema(analysed.schema().as_arrow(), types), &analysed);
         let prepared = PreparedStatement { schema, parameters: parameters::client_schema(&parameters) };
         let statement = PlannedStatement::new(plan, prepared, parameters, writes, valid_for_one_call);
         let statement = self.session.statements.keep(principal, sql, statement);
@@ -144,11 +145,11 @@ impl Engine {
         let is_call = called(&statement.plan).is_some();
         let rows = bound.filter(|rows| rows.num_columns() > 0 && rows.num_rows() > 1 && !is_call);
         let plans = match rows {
-            None => vec![self.physical_plan(statement, bound).await?],
+            None => vec![self.physical_plan(query, statement, bound).await?],
             Some(rows) => {
                 let mut plans = Vec::with_capacity(rows.num_rows());
                 for row in 0..rows.num_rows() {
-                    plans.push(self.physical_plan(statement, Some(&rows.slice(row, 1))).await?);
+                    plans.push(self.physical_plan(query, statement, Some(&rows.slice(row, 1))).await?);
                 }
                 plans
             }
@@ -160,6 +161,7 @@ impl Engine {
     /// The physical plan with one row of values.
     pub(super) async fn physical_plan(
         &self,
+        query: &Query,
         statement: &PlannedStatement,
         bound: Option<&RecordBatch>,
     ) -> Result<ReadyPlan> {
@@ -173,7 +175,7 @@ impl Engine {
         let state = current.as_ref().unwrap_or(&self.session.state);
         let optimized = statement.optimized(&values, |plan| optimized(state, plan)).map_err(from_datafusion)?;
         let ready = ready(state, &optimized).await.map_err(from_datafusion)?;
-        wire_types::check(&ready.plan.schema(), &prepared.schema)
+        wire_types::check(&ready.plan.schema(), &prepared.schema, query.principal().session.result_types())
             .map_err(|other| Fault::of_other_type(other, bound.is_some()))?;
         Ok(ready)
     }
@@ -259,7 +261,7 @@ mod tests {
         let sql = "SELECT i.id, a.id FROM images i LEFT JOIN image_actions a ON a.image_id = i.id";
         let query = engine.begin(&Principal::local(), sql).unwrap();
         let statement = engine.statement(&query).await.unwrap();
-        let plan = engine.physical_plan(&statement, None).await.unwrap().plan;
+        let plan = engine.physical_plan(&query, &statement, None).await.unwrap().plan;
         let context = engine.task(Arc::clone(&query), Execution::New, USUAL_BATCH_ROWS);
         let run = Arc::downgrade(&context.session_config().get_extension::<Run>().unwrap());
 
@@ -286,8 +288,9 @@ mod tests {
             "SELECT a.* FROM (VALUES (7)) AS v (id) JOIN image_actions a ON a.image_id = v.id",
             "EXEC digitalocean.compute.images.transfer @image_id = 7, @region = 'fra1'",
         ] {
-            let statement = engine.statement(&engine.begin(&Principal::local(), sql).unwrap()).await.unwrap();
-            let plan = engine.physical_plan(&statement, None).await.unwrap().plan;
+            let query = engine.begin(&Principal::local(), sql).unwrap();
+            let statement = engine.statement(&query).await.unwrap();
+            let plan = engine.physical_plan(&query, &statement, None).await.unwrap().plan;
 
             let error = from_datafusion(collect(plan, Arc::new(TaskContext::default())).await.unwrap_err());
 

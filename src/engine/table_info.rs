@@ -58,8 +58,8 @@ impl TableInfo {
 }
 
 impl Engine {
-    /// Every table of every catalog, ordered by name. Sends no requests. All clients see all tables, with timestamps as their
-    /// session wants them.
+    /// Every table of every catalog, ordered by name. Sends no requests. All clients see all tables, with the
+    /// types that their session wants.
     ///
     /// # Errors
     /// [`Fault::Internal`].
@@ -75,9 +75,9 @@ impl Engine {
                 self.tables_of(&catalog, &schema, &mut tables).await?;
             }
         }
-        let timestamps = principal.session.timestamps.unwrap_or_default();
+        let types = principal.session.result_types();
         for table in &mut tables {
-            table.columns = wire_types::table_schema(Arc::clone(&table.columns), timestamps);
+            table.columns = wire_types::table_schema(Arc::clone(&table.columns), types);
         }
         Ok(tables)
     }

@@ -17,39 +17,43 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use super::fault::Fault;
+use super::nested_json::to_json;
 use super::overflow::Overflow;
-use crate::query::Timestamps;
+use crate::query::{Intervals, Nested, ResultTypes, Timestamps};
 
-/// The schema in the wire's types.
+/// The schema in the wire's types, and in those that the session wants.
 ///
 /// Every column is nullable: what DataFusion infers depends on the bound values, and a client rejects a NULL in a
 /// column that was described as not nullable. The metadata of fields is removed: it describes tables, and differs
 /// between plans of one statement.
-pub(super) fn wire_schema(schema: &Schema, timestamps: Timestamps) -> SchemaRef {
+pub(super) fn wire_schema(schema: &Schema, types: ResultTypes) -> SchemaRef {
     let wire = |field: &FieldRef| {
         let field = wire_field(field).with_nullable(true);
-        let data_type = with_timestamps(field.data_type(), timestamps);
+        let data_type = wanted_type(field.data_type(), types);
         field.with_data_type(data_type)
     };
     Arc::new(Schema::new(schema.fields().iter().map(wire).collect::<Vec<_>>()))
 }
 
-/// The type as the session wants its timestamps. Those in lists and structs are left: the clients that cannot read a time
-/// zone read these as text.
-fn with_timestamps(data_type: &DataType, timestamps: Timestamps) -> DataType {
-    match (data_type, timestamps) {
-        (DataType::Timestamp(unit, Some(_)), Timestamps::WithoutZone) => DataType::Timestamp(*unit, None),
-        _ => data_type.clone(),
+/// The type as the session wants it. Types in lists and structs are left: the clients that cannot read a time zone or an
+/// interval read these as text.
+fn wanted_type(data_type: &DataType, types: ResultTypes) -> DataType {
+    match data_type {
+        DataType::Timestamp(unit, Some(_)) if types.timestamps == Timestamps::WithoutZone => {
+            DataType::Timestamp(*unit, None)
+        }
+        DataType::Interval(_) | DataType::Duration(_) if types.intervals == Intervals::Text => DataType::Utf8,
+        nested if nested.is_nested() && types.nested == Nested::Json => DataType::Utf8,
+        other => other.clone(),
     }
 }
 
-/// A table's columns with timestamps as the session wants them.
-pub(super) fn table_schema(schema: SchemaRef, timestamps: Timestamps) -> SchemaRef {
-    if timestamps == Timestamps::WithZone {
+/// A table's columns in the types that the session wants.
+pub(super) fn table_schema(schema: SchemaRef, types: ResultTypes) -> SchemaRef {
+    if types == ResultTypes::default() {
         return schema;
     }
-    let column =
-        |field: &FieldRef| field.as_ref().clone().with_data_type(with_timestamps(field.data_type(), timestamps));
+    let column = |field: &FieldRef| field.as_ref().clone().with_data_type(wanted_type(field.data_type(), types));
     let columns: Vec<Field> = schema.fields().iter().map(column).collect();
     Arc::new(Schema::new_with_metadata(columns, schema.metadata().clone()))
 }
@@ -98,13 +102,14 @@ pub(super) struct OtherType {
     pub(super) found: DataType,
 }
 
-/// Checks that rows of the schema `rows` can be converted to `schema` without changing their values.
+/// Checks that rows of the schema `rows` can be converted to `schema`, which has the types that the session wants, without
+/// changing their values.
 ///
 /// # Errors
 /// [`OtherType`], with the first column that cannot.
-pub(super) fn check(rows: &Schema, schema: &Schema) -> Result<(), OtherType> {
+pub(super) fn check(rows: &Schema, schema: &Schema, types: ResultTypes) -> Result<(), OtherType> {
     for (row, described) in rows.fields().iter().zip(schema.fields()) {
-        if !is_convertible(row.data_type(), described.data_type()) {
+        if !is_convertible(row.data_type(), described.data_type(), types) {
             return Err(OtherType {
                 column: described.name().clone(),
                 described: described.data_type().clone(),
@@ -116,21 +121,14 @@ pub(super) fn check(rows: &Schema, schema: &Schema) -> Result<(), OtherType> {
 }
 
 /// Whether [`to_wire`] can convert the type. For two numeric types it checks each value.
-fn is_convertible(from: &DataType, to: &DataType) -> bool {
-    same(from, to) || (from.is_numeric() && to.is_numeric())
+fn is_convertible(from: &DataType, to: &DataType, types: ResultTypes) -> bool {
+    same(&wanted_type(&wire_type(from), types), to) || (from.is_numeric() && to.is_numeric())
 }
 
-/// Whether two types become the same wire type. Names, metadata and nullability of nested fields do not matter: they
-/// change no value.
+/// Whether two wire types are the same. Names, metadata and nullability of nested fields do not matter: they change no value.
 fn same(one: &DataType, other: &DataType) -> bool {
-    same_plain(&wire_type(one), &wire_type(other))
-}
-
-fn same_plain(one: &DataType, other: &DataType) -> bool {
-    let same_fields = |one: &FieldRef, other: &FieldRef| same_plain(one.data_type(), other.data_type());
+    let same_fields = |one: &FieldRef, other: &FieldRef| same(one.data_type(), other.data_type());
     match (one, other) {
-        // All time zones are UTC, or are shown in it: the instants stay the same.
-        (DataType::Timestamp(unit, Some(_)), DataType::Timestamp(other, None)) => unit == other,
         (DataType::List(one), DataType::List(other))
         | (DataType::LargeList(one), DataType::LargeList(other))
         | (DataType::Map(one, _), DataType::Map(other, _)) => same_fields(one, other),
@@ -186,6 +184,11 @@ fn to_type(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowErr
         return Ok(Arc::clone(column));
     }
     let options = CastOptions { safe: false, ..CastOptions::default() };
+    if column.data_type().is_nested() && *data_type == DataType::Utf8 {
+        let plain = cast_with_options(column, &wire_type(column.data_type()), &options)?;
+        let field = Arc::new(Field::new_list_field(plain.data_type().clone(), true));
+        return Ok(Arc::new(to_json(&field, &plain)?));
+    }
     let converted = cast_with_options(column, data_type, &options)?;
     let is_number = column.data_type().is_numeric() && data_type.is_numeric();
     if is_number && cast_with_options(&converted, column.data_type(), &options)?.as_ref() != column.as_ref() {
@@ -214,7 +217,7 @@ mod tests {
         let list = DataType::List(Arc::new(Field::new_list_field(DataType::Utf8View, true)));
         let schema = Schema::new(vec![Field::new("a", DataType::Utf8View, false), Field::new("b", list, true)]);
 
-        let wire = wire_schema(&schema, Timestamps::WithZone);
+        let wire = wire_schema(&schema, ResultTypes::default());
 
         assert_eq!(wire.field(0).data_type(), &DataType::Utf8);
         assert!(wire.field(0).is_nullable());
@@ -227,7 +230,7 @@ mod tests {
         let batch =
             RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(StringViewArray::from(vec!["x"]))]).unwrap();
 
-        let wire = to_wire(&batch, &wire_schema(&schema, Timestamps::WithZone)).unwrap();
+        let wire = to_wire(&batch, &wire_schema(&schema, ResultTypes::default())).unwrap();
 
         assert_eq!(wire.column(0).as_string::<i32>().value(0), "x");
     }
@@ -238,14 +241,14 @@ mod tests {
             let schema = Arc::new(Schema::new(vec![field(DataType::UInt64)]));
             let batch =
                 RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(UInt64Array::from(vec![value]))]).unwrap();
-            to_wire(&batch, &wire_schema(&schema, Timestamps::WithZone))
+            to_wire(&batch, &wire_schema(&schema, ResultTypes::default()))
         };
 
         let in_a_list = |value| {
             let list = ListArray::from_iter_primitive::<UInt64Type, _, _>([Some([Some(value)])]);
             let schema = Arc::new(Schema::new(vec![field(list.data_type().clone())]));
             let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(list)]).unwrap();
-            super::to_wire(&batch, &wire_schema(&schema, Timestamps::WithZone))
+            super::to_wire(&batch, &wire_schema(&schema, ResultTypes::default()))
         };
         assert!(in_a_list(7).is_ok());
         assert!(matches!(in_a_list(u64::MAX), Err(Fault::Overflow(Overflow::Unsigned(_)))));
@@ -261,7 +264,7 @@ mod tests {
         let schema = Arc::new(Schema::new(vec![field(DataType::Null)]));
         let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(NullArray::new(2))]).unwrap();
 
-        let wire = to_wire(&batch, &wire_schema(&schema, Timestamps::WithZone)).unwrap();
+        let wire = to_wire(&batch, &wire_schema(&schema, ResultTypes::default())).unwrap();
 
         assert_eq!((wire.column(0).data_type(), wire.column(0).null_count()), (&DataType::Utf8, 2));
     }
@@ -272,7 +275,7 @@ mod tests {
         let schema = Arc::new(Schema::new(vec![field(runs.data_type().clone())]));
         let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(runs)]).unwrap();
 
-        let wire = to_wire(&batch, &wire_schema(&schema, Timestamps::WithZone)).unwrap();
+        let wire = to_wire(&batch, &wire_schema(&schema, ResultTypes::default())).unwrap();
 
         let texts: Vec<_> = wire.column(0).as_string::<i32>().iter().flatten().collect();
         assert_eq!(texts, ["x", "x", "y"]);
@@ -294,7 +297,7 @@ mod tests {
     fn only_the_representation_may_differ_from_the_described_type() {
         let list = |item: &str, data_type| DataType::List(Arc::new(Field::new(item, data_type, false)));
         let fits = |rows: DataType, described: DataType| {
-            check(&Schema::new(vec![field(rows)]), &Schema::new(vec![field(described)])).is_ok()
+            check(&Schema::new(vec![field(rows)]), &Schema::new(vec![field(described)]), ResultTypes::default()).is_ok()
         };
         let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8View));
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::sql_type;
+use crate::engine::{CATALOG, SCHEMA, TABLE};
 
 /// The prefix of the specification's keys.
 pub(super) const PREFIX: &str = "ARROW:FLIGHT:SQL:";
@@ -29,10 +30,26 @@ pub(super) fn type_metadata(data_type: &DataType) -> HashMap<String, String> {
     metadata
 }
 
+/// The keys that name a column's table, which is found by the engine's keys. All are empty if the column has none.
+pub(super) fn table_metadata<'a>(name: impl Fn(&str) -> &'a str) -> HashMap<String, String> {
+    let names = [
+        ("CATALOG_NAME", name(CATALOG)),
+        // DB_SCHEMA_NAME is the specification's key, SCHEMA_NAME the one that drivers read.
+        ("DB_SCHEMA_NAME", name(SCHEMA)),
+        ("SCHEMA_NAME", name(SCHEMA)),
+        ("TABLE_NAME", name(TABLE)),
+    ];
+    names.map(|(key, name)| (format!("{PREFIX}{key}"), name.to_owned())).into()
+}
+
 /// The schema of a result, with the metadata of its columns. Their descriptions are left out: JDBC takes a remark for the
 /// column's label.
 pub(super) fn described(schema: &Schema) -> SchemaRef {
-    let describe = |field: &Field| field.clone().with_metadata(type_metadata(field.data_type()));
+    let describe = |field: &Field| {
+        let mut metadata = type_metadata(field.data_type());
+        metadata.extend(table_metadata(|key| field.metadata().get(key).map_or("", String::as_str)));
+        field.clone().with_metadata(metadata)
+    };
     let fields: Vec<Field> = schema.fields().iter().map(|field| describe(field)).collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
@@ -45,7 +62,8 @@ mod tests {
     fn every_column_of_a_result_has_metadata() {
         let fields = vec![
             Field::new("price", DataType::Decimal128(38, 10), true),
-            Field::new("name", DataType::Utf8, true),
+            Field::new("name", DataType::Utf8, true)
+                .with_metadata(HashMap::from([(TABLE.to_owned(), "images".to_owned())])),
             Field::new("tags", DataType::new_list(DataType::Utf8, true), true),
         ];
 
@@ -55,6 +73,7 @@ mod tests {
         assert_eq!(of(0, "TYPE_NAME").as_deref(), Some("DECIMAL"));
         assert_eq!((of(0, "PRECISION").as_deref(), of(0, "SCALE").as_deref()), (Some("38"), Some("10")));
         assert_eq!((of(1, "IS_CASE_SENSITIVE").as_deref(), of(1, "PRECISION")), (Some("1"), None));
+        assert_eq!((of(0, "TABLE_NAME").as_deref(), of(1, "TABLE_NAME").as_deref()), (Some(""), Some("images")));
         assert_eq!(of(2, "TYPE_NAME").as_deref(), Some("ARRAY"));
     }
 }

@@ -244,7 +244,7 @@ mod tests {
                 table(catalog, "images", &["id"], None),
             ]
         };
-        ServerMetadata { tables: [of("one"), of("two")].concat(), writes: false }
+        ServerMetadata { tables: [of("one"), of("two")].concat(), ..ServerMetadata::default() }
     }
 
     /// The rows as text, with the numbers at the end.

@@ -11,7 +11,7 @@ use super::Service;
 use super::command::{CommandTicket, QueryCommand};
 use super::fault::Fault;
 use super::stream::FlightRows;
-use crate::engine::{Principal, TableInfo};
+use crate::engine::{Principal, TableInfo, TableTypes};
 use crate::error::Result;
 
 /// The longest LIKE pattern, in characters: patterns become regular expressions.
@@ -24,6 +24,8 @@ pub(super) struct ServerMetadata {
     pub(super) tables: Vec<TableInfo>,
     /// Whether the server runs EXEC.
     pub(super) writes: bool,
+    /// How the client's session spells the types of tables.
+    pub(super) table_types: TableTypes,
 }
 
 /// A command that returns metadata of the server.
@@ -56,7 +58,8 @@ impl<M: Metadata> QueryCommand for M {
         if let (true, Some(catalog)) = (self.is_of_all_catalogs(), &principal.session.catalog) {
             tables.retain(|table| table.catalog == *catalog);
         }
-        let server = ServerMetadata { tables, writes: service.engine.writes() };
+        let table_types = principal.session.table_types.unwrap_or_default();
+        let server = ServerMetadata { tables, writes: service.engine.writes(), table_types };
         Ok(self.batch(&server)?.into())
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use self::proto::session_option_value::OptionValue;
-use crate::engine::{Engine, Principal, SessionOptions, Timestamps};
+use crate::engine::{Choice, Engine, Principal, ResultTypes, SessionOptions};
 
 pub(super) mod proto {
     #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated from proto/")]
@@ -13,13 +13,11 @@ pub(super) mod proto {
 pub(super) use self::proto::set_session_options_result::ErrorValue;
 
 /// The names of the options.
-pub(super) const NAMES: [&str; 5] = ["catalog", "schema", "query_timeout", "max_requests", "timestamps"];
+pub(super) const NAMES: [&str; 8] =
+    ["catalog", "schema", "query_timeout", "max_requests", "timestamps", "nested", "intervals", "table_types"];
 
 /// The longest text of a value, in bytes.
 const MAX_TEXT_BYTES: usize = 1_000;
-
-const WITH_ZONE: &str = "with_zone";
-const WITHOUT_ZONE: &str = "without_zone";
 
 /// Sets an option, or with `None` gives it the server's value again.
 ///
@@ -48,14 +46,10 @@ pub(super) fn set(
         "schema" => options.schema = text(value)?,
         "query_timeout" => options.timeout = value.map(duration).transpose()?,
         "max_requests" => options.max_requests = value.map(count).transpose()?,
-        "timestamps" => {
-            options.timestamps = match text(value)?.as_deref() {
-                None => None,
-                Some(WITH_ZONE) => Some(Timestamps::WithZone),
-                Some(WITHOUT_ZONE) => Some(Timestamps::WithoutZone),
-                Some(_) => return Err(ErrorValue::InvalidValue),
-            }
-        }
+        "timestamps" => options.timestamps = choice(value)?,
+        "nested" => options.nested = choice(value)?,
+        "intervals" => options.intervals = choice(value)?,
+        "table_types" => options.table_types = choice(value)?,
         _ => return Err(ErrorValue::InvalidName),
     }
     Ok(())
@@ -67,6 +61,11 @@ fn text(value: Option<OptionValue>) -> Result<Option<String>, ErrorValue> {
         Some(OptionValue::StringValue(text)) => Ok(Some(text)),
         Some(_) => Err(ErrorValue::InvalidValue),
     }
+}
+
+/// The value with this name.
+fn choice<C: Choice>(value: Option<OptionValue>) -> Result<Option<C>, ErrorValue> {
+    text(value)?.map(|name| C::named(&name).ok_or(ErrorValue::InvalidValue)).transpose()
 }
 
 /// `30s`, or a number of seconds.
@@ -94,25 +93,33 @@ fn count(value: OptionValue) -> Result<u64, ErrorValue> {
 pub(super) fn all(engine: &Engine, principal: &Principal) -> Vec<(&'static str, OptionValue)> {
     let (catalog, schema) = engine.defaults(principal);
     let limits = engine.limits(principal);
-    let timestamps = timestamps(principal.session.timestamps.unwrap_or_default());
+    let ResultTypes { timestamps, nested, intervals } = principal.session.result_types();
+    let table_types = principal.session.table_types.unwrap_or_default();
+    let text = |text: &str| OptionValue::StringValue(text.to_owned());
     vec![
-        ("catalog", OptionValue::StringValue(catalog)),
-        ("schema", OptionValue::StringValue(schema)),
-        ("query_timeout", OptionValue::StringValue(humantime::format_duration(limits.timeout).to_string())),
+        ("catalog", text(&catalog)),
+        ("schema", text(&schema)),
+        ("query_timeout", text(&humantime::format_duration(limits.timeout).to_string())),
         ("max_requests", OptionValue::Int64Value(i64::try_from(limits.max_requests).unwrap_or(i64::MAX))),
-        ("timestamps", OptionValue::StringValue(timestamps.to_owned())),
+        ("timestamps", text(timestamps.name())),
+        ("nested", text(nested.name())),
+        ("intervals", text(intervals.name())),
+        ("table_types", text(table_types.name())),
     ]
 }
 
 /// The options that are set, as text.
 pub(super) fn to_texts(options: &SessionOptions) -> Vec<(&'static str, String)> {
-    let SessionOptions { catalog, schema, timeout, max_requests, timestamps: form } = options;
+    let SessionOptions { catalog, schema, timeout, max_requests, timestamps, nested, intervals, table_types } = options;
     let all = [
         ("catalog", catalog.clone()),
         ("schema", schema.clone()),
         ("query_timeout", timeout.map(|timeout| humantime::format_duration(timeout).to_string())),
         ("max_requests", max_requests.map(|count| count.to_string())),
-        ("timestamps", form.map(|form| timestamps(form).to_owned())),
+        ("timestamps", timestamps.map(|timestamps| timestamps.name().to_owned())),
+        ("nested", nested.map(|nested| nested.name().to_owned())),
+        ("intervals", intervals.map(|intervals| intervals.name().to_owned())),
+        ("table_types", table_types.map(|types| types.name().to_owned())),
     ];
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
@@ -130,11 +137,4 @@ pub(super) fn from_texts<'a>(
         set(engine, &mut options, name, Some(OptionValue::StringValue(value.to_owned()))).map_err(|_| name)?;
     }
     Ok(options)
-}
-
-fn timestamps(form: Timestamps) -> &'static str {
-    match form {
-        Timestamps::WithZone => WITH_ZONE,
-        Timestamps::WithoutZone => WITHOUT_ZONE,
-    }
 }

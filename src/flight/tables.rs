@@ -9,11 +9,11 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use arrow_flight::sql::CommandGetTables;
 
-use super::column_metadata::{PREFIX, type_metadata};
+use super::column_metadata::{PREFIX, table_metadata, type_metadata};
 use super::fault::Fault;
 use super::metadata::{Metadata, ServerMetadata, check_pattern, encoding, wanted_catalog};
-use super::table_types::table_type;
-use crate::engine::TableInfo;
+use super::table_types::{spelled, table_type};
+use crate::engine::{CATALOG, SCHEMA, TableInfo, TableTypes};
 
 /// The engine's metadata key of a column's description.
 const DESCRIPTION: &str = "description";
@@ -31,26 +31,31 @@ impl Metadata for CommandGetTables {
         check_pattern(self.db_schema_filter_pattern.as_deref())?;
         check_pattern(self.table_name_filter_pattern.as_deref())?;
         let command = Self { catalog: wanted_catalog(self.catalog.as_deref()), ..self.clone() };
-        let Some(command) = with_known_types(&command) else { return Ok(RecordBatch::new_empty(self.schema())) };
+        let Some(command) = with_known_types(&command, server.table_types) else {
+            return Ok(RecordBatch::new_empty(self.schema()));
+        };
         let mut builder = command.into_builder();
         for table in &server.tables {
             let columns = if self.include_schema { described_columns(table) } else { Schema::empty() };
-            builder.append(&table.catalog, &table.schema, &table.name, table.kind, &columns).map_err(encoding)?;
+            builder
+                .append(&table.catalog, &table.schema, &table.name, spelled(table.kind, server.table_types), &columns)
+                .map_err(encoding)?;
         }
         builder.build().map_err(encoding)
     }
 }
 
-/// Returns the command without unknown table types, or none if it has no other types. (arrow-flight compares every
+/// Returns the command with its table types as the session spells them, without unknown ones, or none if it has no other types. (arrow-flight compares every
 /// table with every type, and a message has room for millions.)
-fn with_known_types(command: &CommandGetTables) -> Option<CommandGetTables> {
+fn with_known_types(command: &CommandGetTables, spelling: TableTypes) -> Option<CommandGetTables> {
     if command.table_types.is_empty() {
         return Some(command.clone());
     }
     if command.table_types.iter().any(|requested| requested == "%") {
         return Some(CommandGetTables { table_types: Vec::new(), ..command.clone() });
     }
-    let known: BTreeSet<&str> = command.table_types.iter().filter_map(|requested| table_type(requested)).collect();
+    let requested = command.table_types.iter().filter_map(|requested| table_type(requested));
+    let known: BTreeSet<&str> = requested.map(|known| spelled(known, spelling)).collect();
     if known.is_empty() {
         return None;
     }
@@ -66,14 +71,13 @@ fn described_columns(table: &TableInfo) -> Schema {
 fn describe(table: &TableInfo, column: &FieldRef) -> Field {
     let mut metadata = column.metadata().clone();
     metadata.extend(type_metadata(column.data_type()));
-    let mut put = |key: &str, value: &str| metadata.insert(format!("{PREFIX}{key}"), value.to_owned());
-    put("CATALOG_NAME", &table.catalog);
-    // DB_SCHEMA_NAME is the specification's key, SCHEMA_NAME the one that drivers read.
-    put("DB_SCHEMA_NAME", &table.schema);
-    put("SCHEMA_NAME", &table.schema);
-    put("TABLE_NAME", &table.name);
+    metadata.extend(table_metadata(|key| match key {
+        CATALOG => &table.catalog,
+        SCHEMA => &table.schema,
+        _ => &table.name,
+    }));
     if let Some(remarks) = column.metadata().get(DESCRIPTION) {
-        put("REMARKS", remarks);
+        metadata.insert(format!("{PREFIX}REMARKS"), remarks.to_owned());
     }
     with_metadata(column, metadata)
 }
@@ -108,7 +112,7 @@ mod tests {
 
     fn names(command: &CommandGetTables) -> Vec<String> {
         let tables = vec![table("images", "TABLE"), table("a_b", "VIEW"), table("axb", "TABLE")];
-        let batch = command.batch(&ServerMetadata { tables, writes: false }).unwrap();
+        let batch = command.batch(&ServerMetadata { tables, ..ServerMetadata::default() }).unwrap();
         batch.column(2).as_string::<i32>().iter().flatten().map(str::to_owned).collect()
     }
 

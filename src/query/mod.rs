@@ -23,4 +23,4 @@ pub use lifecycle::{Cancelled, Query, QueryId, QueryState, StopReason};
 pub use limits::{Limits, QueryCaps, RequestLimitReached};
 pub use principal::{Identity, Peer, Principal};
 pub use queries::{Queries, Registered, TooManyQueries};
-pub use session_options::{SessionOptions, Timestamps};
+pub use session_options::{Choice, Intervals, Nested, ResultTypes, SessionOptions, TableTypes, Timestamps};

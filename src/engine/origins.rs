@@ -1,0 +1,111 @@
+//! The tables that the columns of a result come from: drivers show them, and edit a table only if they know its name.
+//!
+//! A column comes from a table if its values are those of one of the table's columns, perhaps under another name. What is
+//! computed has no table, nor has a column of a UNION.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::{DFSchema, JoinType, TableReference};
+use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan, Unnest};
+
+/// The keys of a field's metadata with the table of the column.
+pub const CATALOG: &str = "catalog";
+/// See [`CATALOG`].
+pub const SCHEMA: &str = "schema";
+/// See [`CATALOG`].
+pub const TABLE: &str = "table";
+
+/// The table of a column. `None` if it has none.
+type Origin = Option<TableReference>;
+
+/// Adds to the metadata of each field the table that the column comes from.
+pub(super) fn with_origins(schema: &SchemaRef, plan: &LogicalPlan) -> SchemaRef {
+    let fields = schema.fields().iter().zip(origins(plan)).map(|(field, origin)| with_origin(field, origin));
+    let fields: Vec<Field> = fields.collect();
+    // Clients read a schema with fewer columns than the rows have as garbage.
+    debug_assert_eq!(fields.len(), schema.fields().len());
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+fn with_origin(field: &Field, origin: Origin) -> Field {
+    let Some(TableReference::Full { catalog, schema, table }) = origin else { return field.clone() };
+    let metadata = [(CATALOG, catalog), (SCHEMA, schema), (TABLE, table)];
+    field.clone().with_metadata(metadata.map(|(key, name)| (key.to_owned(), name.to_string())).into())
+}
+
+/// The tables of a plan's columns, in order.
+fn origins(plan: &LogicalPlan) -> Vec<Origin> {
+    let columns = plan.schema().fields().len();
+    let mut origins = match plan {
+        LogicalPlan::TableScan(scan) => vec![Some(scan.table_name.clone()); columns],
+        LogicalPlan::Projection(projection) => of_expressions(&projection.expr, &projection.input),
+        LogicalPlan::Aggregate(aggregate) if !has_grouping_sets(&aggregate.group_expr) => {
+            of_expressions(&aggregate.group_expr, &aggregate.input)
+        }
+        LogicalPlan::Distinct(Distinct::On(distinct)) => of_expressions(&distinct.select_expr, &distinct.input),
+        LogicalPlan::Distinct(Distinct::All(input)) => origins(input),
+        LogicalPlan::Filter(filter) => origins(&filter.input),
+        LogicalPlan::Sort(sort) => origins(&sort.input),
+        LogicalPlan::Limit(limit) => origins(&limit.input),
+        LogicalPlan::SubqueryAlias(alias) => origins(&alias.input),
+        // Its own columns follow those of its input.
+        LogicalPlan::Window(window) => origins(&window.input),
+        LogicalPlan::Join(join) => of_join(join),
+        LogicalPlan::Unnest(unnest) => of_unnest(unnest),
+        _ => Vec::new(),
+    };
+    origins.resize(columns, None);
+    origins
+}
+
+fn has_grouping_sets(expressions: &[Expr]) -> bool {
+    expressions.iter().any(|expr| matches!(expr, Expr::GroupingSet(_)))
+}
+
+fn of_expressions(expressions: &[Expr], input: &LogicalPlan) -> Vec<Origin> {
+    let (of_input, positions) = (origins(input), positions(input.schema()));
+    let origin = |expr: &Expr| {
+        let Expr::Column(column) = without_alias(expr) else { return None };
+        let position = positions.get(&(column.relation.as_ref(), column.name.as_str()))?;
+        of_input[*position].clone()
+    };
+    expressions.iter().map(origin).collect()
+}
+
+/// The position of each column. DataFusion's own search is linear, and a table may have a thousand columns.
+fn positions(schema: &DFSchema) -> HashMap<(Option<&TableReference>, &str), usize> {
+    let columns = schema.iter().enumerate();
+    columns.map(|(position, (relation, field))| ((relation, field.name().as_str()), position)).collect()
+}
+
+fn without_alias(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => without_alias(&alias.expr),
+        other => other,
+    }
+}
+
+fn of_join(join: &Join) -> Vec<Origin> {
+    match join.join_type {
+        JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => origins(&join.left),
+        JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => origins(&join.right),
+        JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
+            let mut both = origins(&join.left);
+            both.extend(origins(&join.right));
+            both
+        }
+    }
+}
+
+/// The items of a list come from no column.
+fn of_unnest(unnest: &Unnest) -> Vec<Origin> {
+    let of_input = origins(&unnest.input);
+    let is_unnested = |position: usize| {
+        unnest.struct_type_columns.contains(&position)
+            || unnest.list_type_columns.iter().any(|(list, _)| *list == position)
+    };
+    let origin = |&position: &usize| of_input.get(position).filter(|_| !is_unnested(position)).cloned().flatten();
+    unnest.dependency_indices.iter().map(origin).collect()
+}
