@@ -52,7 +52,7 @@ impl Coalesced {
     async fn join(&mut self, first: RecordBatch) -> Result<RecordBatch> {
         let until = Instant::now() + MAX_WAIT;
         let (mut rows, mut bytes) = (first.num_rows(), batch_bytes(&first));
-        let mut joined = vec![first];
+        let (schema, mut joined) = (first.schema(), vec![first]);
         while rows < MAX_ROWS && bytes < MAX_BYTES {
             let Ok(Some(next)) = timeout_at(until, self.batches.next()).await else { break };
             if let Ok(batch) = &next {
@@ -68,9 +68,9 @@ impl Coalesced {
             }
         }
         match &joined[..] {
+            // Joining one would copy it.
             [only] => Ok(only.clone()),
-            [first, ..] => Ok(concat_batches(first.schema_ref(), &joined)?),
-            [] => unreachable!("the first one is there"),
+            _ => Ok(concat_batches(&schema, &joined)?),
         }
     }
 }

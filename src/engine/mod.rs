@@ -454,11 +454,11 @@ impl Engine {
     ) -> BoxFuture<'a, Result<T>> {
         async move {
             if !plan_threads::wait_for_threads(query).await {
-                return Err(if query.is_cancelled() {
-                    stopped(query, false).into()
-                } else {
-                    LimitFault::ThreadsTaken.into()
-                });
+                let fault = match query.is_cancelled() {
+                    true => stopped(query, false),
+                    false => LimitFault::ThreadsTaken.into(),
+                };
+                return Err(fault.into());
             }
             let bytes = query.text().len();
             // One above the maximum is refused before it is planned.

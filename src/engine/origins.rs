@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::common::{DFSchema, JoinType, TableReference};
+use datafusion::common::{DFSchema, JoinType, ResolvedTableReference, TableReference};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan, Unnest};
 
 /// The keys of a field's metadata with the table of the column.
@@ -17,21 +18,29 @@ pub const SCHEMA: &str = "schema";
 /// See [`CATALOG`].
 pub const TABLE: &str = "table";
 
-/// The table of a column. `None` if it has none.
+/// The table of a column, as the plan names it. `None` if it has none.
 type Origin = Option<TableReference>;
 
 /// Adds to the metadata of each field the table that the column comes from.
-pub(super) fn with_origins(schema: &SchemaRef, plan: &LogicalPlan) -> SchemaRef {
-    let fields = schema.fields().iter().zip(origins(plan)).map(|(field, origin)| with_origin(field, origin));
-    let fields: Vec<Field> = fields.collect();
-    // Clients read a schema with fewer columns than the rows have as garbage.
-    debug_assert_eq!(fields.len(), schema.fields().len());
-    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+pub(super) fn with_origins(state: &SessionState, schema: &SchemaRef, plan: &LogicalPlan) -> SchemaRef {
+    let fields = schema.fields().iter().zip(origins(plan));
+    let fields = fields.map(|(field, origin)| match origin.and_then(|written| table(state, written)) {
+        Some(table) => with_origin(field, &table),
+        None => field.as_ref().clone(),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<Field>>(), schema.metadata().clone()))
 }
 
-fn with_origin(field: &Field, origin: Origin) -> Field {
-    let Some(TableReference::Full { catalog, schema, table }) = origin else { return field.clone() };
-    let metadata = [(CATALOG, catalog), (SCHEMA, schema), (TABLE, table)];
+/// The full name of a table that a plan names as it is written. A table function has a name in the plan, and is no table.
+fn table(state: &SessionState, written: TableReference) -> Option<ResolvedTableReference> {
+    let defaults = &state.config_options().catalog;
+    let table = written.resolve(&defaults.default_catalog, &defaults.default_schema);
+    let schema = state.schema_for_ref(table.clone()).ok()?;
+    schema.table_exist(&table.table).then_some(table)
+}
+
+fn with_origin(field: &Field, table: &ResolvedTableReference) -> Field {
+    let metadata = [(CATALOG, &table.catalog), (SCHEMA, &table.schema), (TABLE, &table.table)];
     field.clone().with_metadata(metadata.map(|(key, name)| (key.to_owned(), name.to_string())).into())
 }
 

@@ -56,7 +56,7 @@ impl Engine {
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
         let analysed = analysed(&state, &plan, &parameters)?;
         let types = principal.session.result_types();
-        let schema = with_origins(&wire_types::wire_schema(analysed.schema().as_arrow(), types), &analysed);
+        let schema = with_origins(&state, &wire_types::wire_schema(analysed.schema().as_arrow(), types), &analysed);
         let prepared = PreparedStatement { schema, parameters: parameters::client_schema(&parameters) };
         let statement = PlannedStatement::new(plan, prepared, parameters, writes, valid_for_one_call);
         let statement = self.session.statements.keep(principal, sql, statement);

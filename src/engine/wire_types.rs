@@ -12,9 +12,10 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::compute::cast_with_options;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use datafusion::common::format::DEFAULT_CAST_OPTIONS;
 
 use super::fault::Fault;
 use super::nested_json::to_json;
@@ -183,7 +184,8 @@ fn to_type(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowErr
     if column.data_type() == data_type {
         return Ok(Arc::clone(column));
     }
-    let options = CastOptions { safe: false, ..CastOptions::default() };
+    // Those of CAST: a duration has the same text.
+    let options = DEFAULT_CAST_OPTIONS;
     if column.data_type().is_nested() && *data_type == DataType::Utf8 {
         let plain = cast_with_options(column, &wire_type(column.data_type()), &options)?;
         let field = Arc::new(Field::new_list_field(plain.data_type().clone(), true));

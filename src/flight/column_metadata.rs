@@ -30,14 +30,14 @@ pub(super) fn type_metadata(data_type: &DataType) -> HashMap<String, String> {
     metadata
 }
 
-/// The keys that name a column's table, which is found by the engine's keys. All are empty if the column has none.
-pub(super) fn table_metadata<'a>(name: impl Fn(&str) -> &'a str) -> HashMap<String, String> {
+/// The keys that name a column's table. All names are empty if the column has none.
+pub(super) fn table_metadata(catalog: &str, schema: &str, table: &str) -> HashMap<String, String> {
     let names = [
-        ("CATALOG_NAME", name(CATALOG)),
+        ("CATALOG_NAME", catalog),
         // DB_SCHEMA_NAME is the specification's key, SCHEMA_NAME the one that drivers read.
-        ("DB_SCHEMA_NAME", name(SCHEMA)),
-        ("SCHEMA_NAME", name(SCHEMA)),
-        ("TABLE_NAME", name(TABLE)),
+        ("DB_SCHEMA_NAME", schema),
+        ("SCHEMA_NAME", schema),
+        ("TABLE_NAME", table),
     ];
     names.map(|(key, name)| (format!("{PREFIX}{key}"), name.to_owned())).into()
 }
@@ -47,7 +47,8 @@ pub(super) fn table_metadata<'a>(name: impl Fn(&str) -> &'a str) -> HashMap<Stri
 pub(super) fn described(schema: &Schema) -> SchemaRef {
     let describe = |field: &Field| {
         let mut metadata = type_metadata(field.data_type());
-        metadata.extend(table_metadata(|key| field.metadata().get(key).map_or("", String::as_str)));
+        let name = |key: &str| field.metadata().get(key).map_or("", String::as_str);
+        metadata.extend(table_metadata(name(CATALOG), name(SCHEMA), name(TABLE)));
         field.clone().with_metadata(metadata)
     };
     let fields: Vec<Field> = schema.fields().iter().map(|field| describe(field)).collect();

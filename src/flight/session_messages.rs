@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use self::proto::session_option_value::OptionValue;
-use crate::engine::{Choice, Engine, Principal, ResultTypes, SessionOptions};
+use crate::engine::{Choice, Engine, Limits, Principal, ResultTypes, SessionOptions};
 
 pub(super) mod proto {
     #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated from proto/")]
@@ -12,9 +12,7 @@ pub(super) mod proto {
 
 pub(super) use self::proto::set_session_options_result::ErrorValue;
 
-/// The names of the options.
-pub(super) const NAMES: [&str; 8] =
-    ["catalog", "schema", "query_timeout", "max_requests", "timestamps", "nested", "intervals", "table_types"];
+const MAX_REQUESTS: &str = "max_requests";
 
 /// The longest text of a value, in bytes.
 const MAX_TEXT_BYTES: usize = 1_000;
@@ -45,7 +43,7 @@ pub(super) fn set(
         // It is not looked up: a client may set it before its catalog.
         "schema" => options.schema = text(value)?,
         "query_timeout" => options.timeout = value.map(duration).transpose()?,
-        "max_requests" => options.max_requests = value.map(count).transpose()?,
+        MAX_REQUESTS => options.max_requests = value.map(count).transpose()?,
         "timestamps" => options.timestamps = choice(value)?,
         "nested" => options.nested = choice(value)?,
         "intervals" => options.intervals = choice(value)?,
@@ -92,36 +90,52 @@ fn count(value: OptionValue) -> Result<u64, ErrorValue> {
 /// The value of each option in the session of a client. One that is not set has the server's value.
 pub(super) fn all(engine: &Engine, principal: &Principal) -> Vec<(&'static str, OptionValue)> {
     let (catalog, schema) = engine.defaults(principal);
-    let limits = engine.limits(principal);
+    let Limits { timeout, max_requests, .. } = engine.limits(principal);
     let ResultTypes { timestamps, nested, intervals } = principal.session.result_types();
-    let table_types = principal.session.table_types.unwrap_or_default();
-    let text = |text: &str| OptionValue::StringValue(text.to_owned());
-    vec![
-        ("catalog", text(&catalog)),
-        ("schema", text(&schema)),
-        ("query_timeout", text(&humantime::format_duration(limits.timeout).to_string())),
-        ("max_requests", OptionValue::Int64Value(i64::try_from(limits.max_requests).unwrap_or(i64::MAX))),
-        ("timestamps", text(timestamps.name())),
-        ("nested", text(nested.name())),
-        ("intervals", text(intervals.name())),
-        ("table_types", text(table_types.name())),
-    ]
+    let in_effect = SessionOptions {
+        catalog: Some(catalog),
+        schema: Some(schema),
+        timeout: Some(timeout),
+        max_requests: Some(max_requests),
+        timestamps: Some(timestamps),
+        nested: Some(nested),
+        intervals: Some(intervals),
+        table_types: Some(principal.session.table_types.unwrap_or_default()),
+    };
+    let value = |(name, text)| match name {
+        MAX_REQUESTS => (name, OptionValue::Int64Value(i64::try_from(max_requests).unwrap_or(i64::MAX))),
+        _ => (name, OptionValue::StringValue(text)),
+    };
+    to_texts(&in_effect).into_iter().map(value).collect()
+}
+
+/// The names of the options.
+pub(super) fn names() -> [&'static str; 8] {
+    texts(&SessionOptions::default()).map(|(name, _)| name)
 }
 
 /// The options that are set, as text.
 pub(super) fn to_texts(options: &SessionOptions) -> Vec<(&'static str, String)> {
+    texts(options).into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// All options by name, as text. `None`: it is not set.
+fn texts(options: &SessionOptions) -> [(&'static str, Option<String>); 8] {
     let SessionOptions { catalog, schema, timeout, max_requests, timestamps, nested, intervals, table_types } = options;
-    let all = [
+    [
         ("catalog", catalog.clone()),
         ("schema", schema.clone()),
         ("query_timeout", timeout.map(|timeout| humantime::format_duration(timeout).to_string())),
-        ("max_requests", max_requests.map(|count| count.to_string())),
-        ("timestamps", timestamps.map(|timestamps| timestamps.name().to_owned())),
-        ("nested", nested.map(|nested| nested.name().to_owned())),
-        ("intervals", intervals.map(|intervals| intervals.name().to_owned())),
-        ("table_types", table_types.map(|types| types.name().to_owned())),
-    ];
-    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+        (MAX_REQUESTS, max_requests.map(|count| count.to_string())),
+        ("timestamps", timestamps.map(name_of)),
+        ("nested", nested.map(name_of)),
+        ("intervals", intervals.map(name_of)),
+        ("table_types", table_types.map(name_of)),
+    ]
+}
+
+fn name_of(choice: impl Choice) -> String {
+    choice.name().to_owned()
 }
 
 /// The options of [`to_texts`].

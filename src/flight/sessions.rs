@@ -23,7 +23,7 @@ use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use super::fault::Fault;
 use super::handshake;
 use super::session_messages::proto::session_option_value::OptionValue;
-use super::session_messages::{NAMES, from_texts, set, to_texts};
+use super::session_messages::{from_texts, names, set, to_texts};
 use crate::engine::{Engine, SessionOptions};
 
 /// The name that the specification of Flight suggests.
@@ -134,7 +134,7 @@ fn authorization(headers: &MetadataMap) -> Vec<u8> {
 /// The options that are sent as headers with each call.
 fn of_headers(engine: &Engine, headers: &MetadataMap) -> Result<SessionOptions, Fault> {
     let mut options = SessionOptions::default();
-    for name in NAMES {
+    for name in names() {
         let Some(value) = headers.get(name) else { continue };
         let value = value.to_str().map_err(|_| Fault::SessionOption { name, value: String::new() })?;
         set(engine, &mut options, name, Some(OptionValue::StringValue(value.to_owned())))

@@ -13,7 +13,7 @@ use super::column_metadata::{PREFIX, table_metadata, type_metadata};
 use super::fault::Fault;
 use super::metadata::{Metadata, ServerMetadata, check_pattern, encoding, wanted_catalog};
 use super::table_types::{spelled, table_type};
-use crate::engine::{CATALOG, SCHEMA, TableInfo, TableTypes};
+use crate::engine::{TableInfo, TableTypes};
 
 /// The engine's metadata key of a column's description.
 const DESCRIPTION: &str = "description";
@@ -37,16 +37,15 @@ impl Metadata for CommandGetTables {
         let mut builder = command.into_builder();
         for table in &server.tables {
             let columns = if self.include_schema { described_columns(table) } else { Schema::empty() };
-            builder
-                .append(&table.catalog, &table.schema, &table.name, spelled(table.kind, server.table_types), &columns)
-                .map_err(encoding)?;
+            let kind = spelled(table.kind, server.table_types);
+            builder.append(&table.catalog, &table.schema, &table.name, kind, &columns).map_err(encoding)?;
         }
         builder.build().map_err(encoding)
     }
 }
 
-/// Returns the command with its table types as the session spells them, without unknown ones, or none if it has no other types. (arrow-flight compares every
-/// table with every type, and a message has room for millions.)
+/// Returns the command with its table types as the session spells them, or none if all of them are unknown. Unknown ones
+/// are removed: arrow-flight compares every table with every type, and a message has room for millions.
 fn with_known_types(command: &CommandGetTables, spelling: TableTypes) -> Option<CommandGetTables> {
     if command.table_types.is_empty() {
         return Some(command.clone());
@@ -71,11 +70,7 @@ fn described_columns(table: &TableInfo) -> Schema {
 fn describe(table: &TableInfo, column: &FieldRef) -> Field {
     let mut metadata = column.metadata().clone();
     metadata.extend(type_metadata(column.data_type()));
-    metadata.extend(table_metadata(|key| match key {
-        CATALOG => &table.catalog,
-        SCHEMA => &table.schema,
-        _ => &table.name,
-    }));
+    metadata.extend(table_metadata(&table.catalog, &table.schema, &table.name));
     if let Some(remarks) = column.metadata().get(DESCRIPTION) {
         metadata.insert(format!("{PREFIX}REMARKS"), remarks.to_owned());
     }

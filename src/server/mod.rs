@@ -2,10 +2,11 @@
 //!
 //! The listener and the shutdown are arguments, so that a test can bind port 0 and stop the server. [`crate::flight`]
 //! implements the calls; [`connections`] bounds the connections, and
-//! [`first_contact`] answers clients of other protocols.
+//! [`first_contact`] answers clients of other protocols; `readable_messages` is for clients in Node.
 
 mod connections;
 mod first_contact;
+mod readable_messages;
 
 use std::future::Future;
 use std::io;
@@ -17,9 +18,11 @@ use tokio::sync::{oneshot, watch};
 use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
 use tonic::{Request, Status};
+use tower::util::MapResponseLayer;
 use tracing::info;
 
 use self::connections::{Bounds, ConnectionInfo, incoming};
+use self::readable_messages::readable_messages;
 use crate::engine::Engine;
 use crate::error::{Failure, Kind, Result};
 use crate::flight;
@@ -178,6 +181,7 @@ pub async fn run(
         .http2_max_header_list_size(options.max_header_bytes)
         .max_concurrent_streams(options.max_calls_per_connection)
         .layer(InterceptorLayer::new(move |call| admit(call, options.max_connections)))
+        .layer(MapResponseLayer::new(readable_messages))
         .add_service(flight::service(engine, options.max_message_bytes, streams_end))
         .serve_with_incoming_shutdown(incoming(listener, connections), graceful_shutdown);
     let forced_shutdown = async {

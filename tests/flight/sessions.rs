@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use arrow::datatypes::TimeUnit;
+use arrow::datatypes::{FieldRef, TimeUnit};
 use arrow_flight::HandshakeRequest;
 use oceanflight::server;
 use tokio::sync::oneshot;
@@ -132,6 +132,8 @@ async fn an_option_that_is_not_set_has_the_servers_value() {
     assert_eq!(options["query_timeout"], value("5m"));
     assert_eq!(options["max_requests"].number, Some(1_000));
     assert_eq!(options["timestamps"], value("with_zone"));
+    assert_eq!((&options["nested"], &options["intervals"]), (&value("arrow"), &value("arrow")));
+    assert_eq!(options["table_types"], value("TABLE"));
 }
 
 #[tokio::test]
@@ -218,6 +220,71 @@ async fn timestamps_are_sent_without_a_zone_if_the_session_wants_it() {
     assert_eq!(with_zone.schema().field(0).data_type(), &DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())));
     assert_eq!(without.schema().field(0).data_type(), &DataType::Timestamp(TimeUnit::Nanosecond, None));
     assert_eq!(nanoseconds(&with_zone), nanoseconds(&without));
+}
+
+#[tokio::test]
+async fn nested_values_and_intervals_are_sent_as_text_if_the_session_wants_it() {
+    const SQL: &str = "SELECT x, CAST(i AS TEXT) AS text, i, CAST(d AS TEXT) AS text_d, d, n FROM (VALUES \
+        ([1, NULL], INTERVAL '14 months 3 days', arrow_cast(90, 'Duration(Second)'), named_struct('a', ['b'])), \
+        (NULL, NULL, NULL, NULL)) AS t (x, i, d, n)";
+    let client = Client::of(&start().await).with("nested", "json").with("intervals", "text");
+
+    let rows = client.ask(&statement(SQL)).await.unwrap();
+
+    assert!(rows.schema().fields().iter().all(|field| *field.data_type() == DataType::Utf8), "{}", rows.schema());
+    assert_eq!([0, 5].map(|column| texts(&rows, column)), [[r"[1,null]"], [r#"{"a":["b"]}"#]]);
+    assert_eq!((texts(&rows, 1), texts(&rows, 3)), (texts(&rows, 2), texts(&rows, 4)));
+    assert!(rows.columns().iter().all(|column| column.null_count() == 1), "NULL stays NULL");
+}
+
+#[tokio::test]
+async fn the_types_of_tables_are_spelled_as_the_session_wants_it() {
+    let client = Client::of(&start().await);
+    for (spelling, expected) in [("TABLE", "TABLE VIEW"), ("BASE TABLE", "BASE TABLE VIEW"), ("table", "table view")] {
+        let client = client.clone().with("table_types", spelling);
+        let of_types = |types: &[&str]| CommandGetTables {
+            table_types: types.iter().map(|&kind| kind.to_owned()).collect(),
+            ..Default::default()
+        };
+
+        let types = client.ask(&CommandGetTableTypes {}).await.unwrap();
+        let listed = client.ask(&of_types(&["Base Table", "nothing"])).await.unwrap();
+        let views = client.ask(&of_types(&["view"])).await.unwrap();
+
+        assert_eq!(texts(&types, 0).join(" "), expected);
+        assert!(listed.num_rows() > 0 && texts(&listed, 3).iter().all(|kind| kind == spelling), "{spelling}");
+        assert!(views.num_rows() > 0 && texts(&views, 3).iter().all(|kind| expected.ends_with(kind)), "{spelling}");
+    }
+}
+
+#[tokio::test]
+async fn a_column_of_a_result_names_its_table_if_it_has_one() {
+    let client = Client::of(&start().await);
+    for (sql, expected) in [
+        ("SELECT id, name AS label, id + 1, 'x' FROM images", "images images - -"),
+        ("SELECT a.id, i.id, i.name FROM images i JOIN snapshots a ON a.name = i.name", "snapshots images images"),
+        ("WITH t AS (SELECT id AS x FROM images) SELECT x FROM t WHERE x > 1 ORDER BY x LIMIT 1", "images"),
+        ("SELECT status, count(*) FROM images GROUP BY status", "images -"),
+        ("SELECT status, count(*) FROM images GROUP BY ROLLUP (status)", "- -"),
+        ("SELECT DISTINCT status FROM images", "images"),
+        ("SELECT DISTINCT ON (status) status, id FROM images ORDER BY status, id", "images images"),
+        ("SELECT id, row_number() OVER (ORDER BY id) FROM images", "images -"),
+        ("SELECT id FROM images WHERE id IN (SELECT image_id FROM image_actions)", "images"),
+        ("SELECT id, unnest(regions) FROM images", "images -"),
+        ("SELECT id FROM images UNION ALL SELECT id FROM images", "-"),
+        ("SELECT table_name FROM information_schema.tables", "tables"),
+        ("SELECT value FROM generate_series(1, 2)", "-"),
+        ("EXPLAIN SELECT id FROM images", "- -"),
+    ] {
+        let described = client.info(&statement(sql)).await.unwrap().try_decode_schema().unwrap();
+
+        let table = |field: &FieldRef| match field.metadata()["ARROW:FLIGHT:SQL:TABLE_NAME"].as_str() {
+            "" => "-".to_owned(),
+            table => table.to_owned(),
+        };
+        let tables: Vec<_> = described.fields().iter().map(table).collect();
+        assert_eq!(tables.join(" "), expected, "{sql}");
+    }
 }
 
 #[tokio::test]

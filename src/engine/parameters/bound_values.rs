@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, new_null_array};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Field, Float64Type, Schema, Time64NanosecondType, TimeUnit};
+use arrow::datatypes::{DataType, Field, Float64Type, IntervalUnit, Schema, Time64NanosecondType, TimeUnit};
 use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 
@@ -181,7 +181,8 @@ fn is_the_same(bound: &ArrayRef, cast_to: &ArrayRef) -> bool {
         // A text shows the whole value.
         (_, to) if is_text(to) => true,
         // The cast is exact, but its inverse is not defined for all intervals.
-        (DataType::Duration(_), DataType::Interval(_)) => true,
+        (DataType::Duration(_), DataType::Interval(_))
+        | (DataType::Interval(_), DataType::Interval(IntervalUnit::MonthDayNano)) => true,
         (from, _) => cast(cast_to, from).is_ok_and(|back| back.as_ref() == bound.as_ref()),
     }
 }
@@ -234,7 +235,8 @@ fn lost(bound: &ArrayRef, wanted: &DataType) -> ValueProblem {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Float64Array, Int32Array};
+    use arrow::array::{Float64Array, Int32Array, IntervalDayTimeArray, IntervalYearMonthArray};
+    use arrow::datatypes::{IntervalDayTime, IntervalMonthDayNano};
 
     use super::*;
 
@@ -261,6 +263,19 @@ mod tests {
         let values = values(Some(&bound(vec![column])), &wanted(DataType::Int64)).unwrap();
 
         assert_eq!(values, [ScalarValue::Int64(None)]);
+    }
+
+    #[test]
+    fn intervals_of_other_units_are_intervals() {
+        let wanted = wanted(DataType::Interval(IntervalUnit::MonthDayNano));
+        let value = |column: ArrayRef| values(Some(&bound(vec![column])), &wanted).unwrap().remove(0);
+        let interval = |months, days, nanoseconds| {
+            ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(months, days, nanoseconds)))
+        };
+
+        assert_eq!(value(Arc::new(IntervalYearMonthArray::from(vec![14]))), interval(14, 0, 0));
+        let day = IntervalDayTime::new(1, 3);
+        assert_eq!(value(Arc::new(IntervalDayTimeArray::from(vec![day]))), interval(0, 1, 3_000_000));
     }
 
     #[test]
