@@ -70,7 +70,9 @@ impl Kind {
             Self::PermissionDenied => "the token lacks a scope",
             Self::ResourceExhausted => "a limit is reached: requests, memory, or the size of a response",
             Self::DeadlineExceeded => "the query or a request took too long",
-            Self::Unavailable => "the API or the server can't be reached, or the API reports an error of its own (5xx)",
+            Self::Unavailable => {
+                "the API or the server can't be reached or is busy, or the API reports an error of its own (5xx)"
+            }
             Self::Aborted => {
                 "a list changed each time it was read, or its pages contradict each other; \
                  an action that failed while AWAIT waited for it"

@@ -12,39 +12,20 @@ use tokio::sync::Semaphore;
 
 use crate::support::{ACTIONS, Asked, IMAGE, Stage, integers, json, single};
 
-/// The two examples of the specification, with values.
-const PAGE_GET: &str = "SELECT
-id,
-resource_id,
-completed_at,
-region,
-region_slug,
-resource_type,
-started_at,
-status,
-type
-FROM digitalocean.compute.image_actions
-WHERE image_id = '62137902' -- required
-AND action_id = '36804636' -- required;";
+/// The two examples of the specification.
+const PAGE_GET: &str = include_str!("page/get.sql");
+const PAGE_LIST: &str = include_str!("page/list.sql");
 
-const PAGE_LIST: &str = "SELECT
-id,
-resource_id,
-completed_at,
-region,
-region_slug,
-resource_type,
-started_at,
-status,
-type
-FROM digitalocean.compute.image_actions
-WHERE image_id = '62137902' -- required;";
+/// An example with values.
+fn filled(example: &str) -> String {
+    example.replace("{{ image_id }}", "62137902").replace("{{ action_id }}", "36804636")
+}
 
 #[tokio::test]
 async fn the_specified_list_reads_366_actions_with_two_requests() {
     let stage = Stage::new(&[]).await;
 
-    let rows = stage.rows(PAGE_LIST).await;
+    let rows = stage.rows(&filled(PAGE_LIST)).await;
 
     assert_eq!(rows.num_rows(), 366);
     assert_eq!(stage.requests(), ["GET /v2/images/62137902/actions?page=1", "GET /v2/images/62137902/actions?page=2"]);
@@ -54,7 +35,7 @@ async fn the_specified_list_reads_366_actions_with_two_requests() {
 async fn the_specified_get_reads_one_action_with_one_request() {
     let stage = Stage::new(&[]).await;
 
-    let rows = stage.rows(PAGE_GET).await;
+    let rows = stage.rows(&filled(PAGE_GET)).await;
 
     assert_eq!(integers(&rows, "id"), [36_804_636]);
     assert_eq!(stage.requests(), ["GET /v2/images/62137902/actions/36804636"]);

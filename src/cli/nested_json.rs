@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use arrow::error::ArrowError;
 
-use crate::engine::to_json;
+use crate::engine::nested_to_json;
 
 /// Returns the batch with its nested columns as JSON text; NULL stays NULL.
 pub(super) fn flatten(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
@@ -25,5 +25,5 @@ fn flatten_column(field: &FieldRef, column: &ArrayRef) -> Result<(FieldRef, Arra
         return Ok((field.clone(), column.clone()));
     }
     let flat = Field::new(field.name(), DataType::Utf8, field.is_nullable());
-    Ok((Arc::new(flat), Arc::new(to_json(field, column)?)))
+    Ok((Arc::new(flat), Arc::new(nested_to_json(field, column)?)))
 }

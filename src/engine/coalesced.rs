@@ -60,7 +60,8 @@ impl Coalesced {
                 bytes += batch_bytes(batch);
             }
             match next {
-                Ok(batch) if rows <= MAX_ROWS && bytes <= MAX_BYTES => joined.push(batch),
+                // The plans of several bound rows may differ in what can be NULL.
+                Ok(batch) if rows <= MAX_ROWS && bytes <= MAX_BYTES && batch.schema() == schema => joined.push(batch),
                 other => {
                     self.kept = Some(other);
                     break;
@@ -110,6 +111,16 @@ mod tests {
         let with_a_large_one = vec![batch(1), batch(2), batch(10_000), batch(3), batch(4)];
         assert_eq!(rows_of(with_a_large_one).await, [Some(1), Some(2), Some(10_000), Some(7)]);
         assert_eq!(rows_of(Vec::new()).await, []);
+    }
+
+    #[tokio::test]
+    async fn batches_of_different_schemas_are_not_joined() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![None, Some(7)]));
+        let with_null = RecordBatch::try_from_iter_with_nullable([("a", numbers, true)]).unwrap();
+
+        let batches = vec![batch(1), batch(2), Ok(with_null.clone()), Ok(with_null), batch(3)];
+
+        assert_eq!(rows_of(batches).await, [Some(1), Some(2), Some(4), Some(3)]);
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use arrow::json::writer::{EncoderOptions, make_encoder};
 ///
 /// # Errors
 /// Arrow's, for a type that it cannot write as JSON.
-pub fn to_json(field: &FieldRef, column: &dyn Array) -> Result<StringArray, ArrowError> {
+pub fn nested_to_json(field: &FieldRef, column: &dyn Array) -> Result<StringArray, ArrowError> {
     let options = EncoderOptions::default().with_explicit_nulls(true);
     let mut encoder = make_encoder(field, column, &options)?;
     let mut cells = StringBuilder::new();

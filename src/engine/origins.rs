@@ -12,11 +12,11 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan, Unnest};
 
 /// The keys of a field's metadata with the table of the column.
-pub const CATALOG: &str = "catalog";
-/// See [`CATALOG`].
-pub const SCHEMA: &str = "schema";
-/// See [`CATALOG`].
-pub const TABLE: &str = "table";
+pub const COLUMN_CATALOG: &str = "catalog";
+/// See [`COLUMN_CATALOG`].
+pub const COLUMN_SCHEMA: &str = "schema";
+/// See [`COLUMN_CATALOG`].
+pub const COLUMN_TABLE: &str = "table";
 
 /// The table of a column, as the plan names it. `None` if it has none.
 type Origin = Option<TableReference>;
@@ -40,7 +40,7 @@ fn table(state: &SessionState, written: TableReference) -> Option<ResolvedTableR
 }
 
 fn with_origin(field: &Field, table: &ResolvedTableReference) -> Field {
-    let metadata = [(CATALOG, &table.catalog), (SCHEMA, &table.schema), (TABLE, &table.table)];
+    let metadata = [(COLUMN_CATALOG, &table.catalog), (COLUMN_SCHEMA, &table.schema), (COLUMN_TABLE, &table.table)];
     field.clone().with_metadata(metadata.map(|(key, name)| (key.to_owned(), name.to_string())).into())
 }
 

@@ -18,7 +18,7 @@ use arrow::error::ArrowError;
 use datafusion::common::format::DEFAULT_CAST_OPTIONS;
 
 use super::fault::Fault;
-use super::nested_json::to_json;
+use super::nested_json::nested_to_json;
 use super::overflow::Overflow;
 use crate::query::{Intervals, Nested, ResultTypes, Timestamps};
 
@@ -189,7 +189,7 @@ fn to_type(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowErr
     if column.data_type().is_nested() && *data_type == DataType::Utf8 {
         let plain = cast_with_options(column, &wire_type(column.data_type()), &options)?;
         let field = Arc::new(Field::new_list_field(plain.data_type().clone(), true));
-        return Ok(Arc::new(to_json(&field, &plain)?));
+        return Ok(Arc::new(nested_to_json(&field, &plain)?));
     }
     let converted = cast_with_options(column, data_type, &options)?;
     let is_number = column.data_type().is_numeric() && data_type.is_numeric();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::sql_type;
-use crate::engine::{CATALOG, SCHEMA, TABLE};
+use crate::engine::{COLUMN_CATALOG, COLUMN_SCHEMA, COLUMN_TABLE};
 
 /// The prefix of the specification's keys.
 pub(super) const PREFIX: &str = "ARROW:FLIGHT:SQL:";
@@ -48,7 +48,7 @@ pub(super) fn described(schema: &Schema) -> SchemaRef {
     let describe = |field: &Field| {
         let mut metadata = type_metadata(field.data_type());
         let name = |key: &str| field.metadata().get(key).map_or("", String::as_str);
-        metadata.extend(table_metadata(name(CATALOG), name(SCHEMA), name(TABLE)));
+        metadata.extend(table_metadata(name(COLUMN_CATALOG), name(COLUMN_SCHEMA), name(COLUMN_TABLE)));
         field.clone().with_metadata(metadata)
     };
     let fields: Vec<Field> = schema.fields().iter().map(|field| describe(field)).collect();
@@ -64,7 +64,7 @@ mod tests {
         let fields = vec![
             Field::new("price", DataType::Decimal128(38, 10), true),
             Field::new("name", DataType::Utf8, true)
-                .with_metadata(HashMap::from([(TABLE.to_owned(), "images".to_owned())])),
+                .with_metadata(HashMap::from([(COLUMN_TABLE.to_owned(), "images".to_owned())])),
             Field::new("tags", DataType::new_list(DataType::Utf8, true), true),
         ];
 

@@ -2,6 +2,7 @@ package interop
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,27 +17,9 @@ const (
 	actionCount       = 366
 )
 
-// The statements of StackQL's documentation of image_actions, unchanged.
-const (
-	fields = `SELECT
-id,
-resource_id,
-completed_at,
-region,
-region_slug,
-resource_type,
-started_at,
-status,
-type
-FROM digitalocean.compute.image_actions
-WHERE image_id = '{{ image_id }}' -- required`
-	listTemplate = fields + ";\n"
-	getTemplate  = fields + "\nAND action_id = '{{ action_id }}' -- required;\n"
-)
-
 var (
-	listExample = fill(listTemplate)
-	getExample  = fill(getTemplate)
+	listExample = example("list")
+	getExample  = example("get")
 
 	fieldNames = []string{
 		"id", "resource_id", "completed_at", "region", "region_slug", "resource_type", "started_at", "status", "type",
@@ -44,9 +27,14 @@ var (
 	columnNames = append(fieldNames[:len(fieldNames):len(fieldNames)], "image_id", "action_id")
 )
 
-func fill(statement string) string {
+// example returns a statement of StackQL's documentation of image_actions, with the account's ids.
+func example(name string) string {
+	statement, err := os.ReadFile("../../page/" + name + ".sql")
+	if err != nil {
+		panic(err)
+	}
 	values := strings.NewReplacer("{{ image_id }}", fmt.Sprint(image), "{{ action_id }}", fmt.Sprint(action))
-	return values.Replace(statement)
+	return values.Replace(string(statement))
 }
 
 func TestTheListExampleReturnsEveryAction(t *testing.T) {

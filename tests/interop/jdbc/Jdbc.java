@@ -1,9 +1,13 @@
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DatabaseMetaData;
 import java.sql.DriverManager;
@@ -41,23 +45,18 @@ public class Jdbc {
     static final long ACTION = 36804636;
     static final int ACTIONS = 366;
 
-    // The examples of StackQL's documentation of image_actions, unchanged.
-    static final String FIELDS = """
-            SELECT
-            id,
-            resource_id,
-            completed_at,
-            region,
-            region_slug,
-            resource_type,
-            started_at,
-            status,
-            type
-            FROM digitalocean.compute.image_actions
-            """;
-    static final String LIST = FIELDS + "WHERE image_id = '" + IMAGE + "' -- required;\n";
-    static final String GET =
-            FIELDS + "WHERE image_id = '" + IMAGE + "' -- required\nAND action_id = '" + ACTION + "' -- required;\n";
+    static final String LIST = example("list");
+    static final String GET = example("get");
+
+    /** A statement of StackQL's documentation of image_actions, with the account's ids. */
+    static String example(String name) {
+        try {
+            String statement = Files.readString(Path.of(System.getenv("SPECIFICATION_PAGE"), name + ".sql"));
+            return statement.replace("{{ image_id }}", "" + IMAGE).replace("{{ action_id }}", "" + ACTION);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
 
     static final String METHOD = "digitalocean.compute.image_actions.image_actions_post";
     // Without lon1 and tor1, which the prism suite uses.

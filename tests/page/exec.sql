@@ -1,0 +1,2 @@
+EXEC digitalocean.compute.image_actions.image_actions_post 
+@image_id='{{ image_id }}' --required;
