@@ -25,5 +25,5 @@ fn flatten_column(field: &FieldRef, column: &ArrayRef) -> Result<(FieldRef, Arra
         return Ok((field.clone(), column.clone()));
     }
     let flat = Field::new(field.name(), DataType::Utf8, field.is_nullable());
-    Ok((Arc::new(flat), Arc::new(nested_to_json(field, column)?)))
+    Ok((Arc::new(flat), Arc::new(nested_to_json(column)?)))
 }

@@ -8,14 +8,10 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use datafusion::error::Result;
-use datafusion::physical_plan::SendableRecordBatchStream;
-use futures::stream::{Fuse, StreamExt};
+use futures::stream::{BoxStream, Fuse, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::wide_rows::batch_bytes;
-
-/// The maximum number of rows of joined batches.
-const MAX_ROWS: usize = 8_192;
+use super::wide_rows::{USUAL_BATCH_ROWS, batch_bytes};
 
 /// The maximum size of joined batches. A larger one is passed on as it is.
 const MAX_BYTES: usize = 1 << 20;
@@ -23,16 +19,16 @@ const MAX_BYTES: usize = 1 << 20;
 /// How long a row waits for others.
 const MAX_WAIT: Duration = Duration::from_millis(50);
 
-/// A plan's batches, the small ones joined.
+/// A plan's batches, the small ones joined. All have the same schema, that of the wire.
 pub(super) struct Coalesced {
-    batches: Fuse<SendableRecordBatchStream>,
+    batches: Fuse<BoxStream<'static, Result<RecordBatch>>>,
     /// A batch, or an error, that comes after the joined ones.
     kept: Option<Result<RecordBatch>>,
     is_first: bool,
 }
 
 impl Coalesced {
-    pub(super) fn new(batches: SendableRecordBatchStream) -> Self {
+    pub(super) fn new(batches: BoxStream<'static, Result<RecordBatch>>) -> Self {
         Self { batches: batches.fuse(), kept: None, is_first: true }
     }
 
@@ -53,15 +49,14 @@ impl Coalesced {
         let until = Instant::now() + MAX_WAIT;
         let (mut rows, mut bytes) = (first.num_rows(), batch_bytes(&first));
         let (schema, mut joined) = (first.schema(), vec![first]);
-        while rows < MAX_ROWS && bytes < MAX_BYTES {
+        while rows < USUAL_BATCH_ROWS && bytes < MAX_BYTES {
             let Ok(Some(next)) = timeout_at(until, self.batches.next()).await else { break };
             if let Ok(batch) = &next {
                 rows += batch.num_rows();
                 bytes += batch_bytes(batch);
             }
             match next {
-                // The plans of several bound rows may differ in what can be NULL.
-                Ok(batch) if rows <= MAX_ROWS && bytes <= MAX_BYTES && batch.schema() == schema => joined.push(batch),
+                Ok(batch) if rows <= USUAL_BATCH_ROWS && bytes <= MAX_BYTES => joined.push(batch),
                 other => {
                     self.kept = Some(other);
                     break;
@@ -82,7 +77,6 @@ mod tests {
 
     use arrow::array::{ArrayRef, Int64Array};
     use datafusion::common::exec_err;
-    use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
     use futures::stream;
 
     use super::*;
@@ -94,8 +88,7 @@ mod tests {
 
     /// The rows of each batch, and `None` for an error.
     async fn rows_of(batches: Vec<Result<RecordBatch>>) -> Vec<Option<usize>> {
-        let schema = batch(0).unwrap().schema();
-        let mut coalesced = Coalesced::new(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(batches))));
+        let mut coalesced = Coalesced::new(stream::iter(batches).boxed());
         let mut rows = Vec::new();
         while let Some(next) = coalesced.next().await {
             rows.push(next.ok().map(|batch| batch.num_rows()));
@@ -114,16 +107,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn batches_of_different_schemas_are_not_joined() {
-        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![None, Some(7)]));
-        let with_null = RecordBatch::try_from_iter_with_nullable([("a", numbers, true)]).unwrap();
-
-        let batches = vec![batch(1), batch(2), Ok(with_null.clone()), Ok(with_null), batch(3)];
-
-        assert_eq!(rows_of(batches).await, [Some(1), Some(2), Some(4), Some(3)]);
-    }
-
-    #[tokio::test]
     async fn rows_before_an_error_are_passed_on() {
         let batches = vec![batch(1), batch(2), batch(3), exec_err!("a page is missing"), batch(4)];
         assert_eq!(rows_of(batches).await, [Some(1), Some(5), None, Some(4)]);
@@ -135,8 +118,7 @@ mod tests {
             tokio::time::sleep(MAX_WAIT * 2).await;
             batch(rows)
         });
-        let schema = batch(0).unwrap().schema();
-        let mut coalesced = Coalesced::new(Box::pin(RecordBatchStreamAdapter::new(schema, slow)));
+        let mut coalesced = Coalesced::new(slow.boxed());
 
         let mut rows = Vec::new();
         while let Some(next) = coalesced.next().await {

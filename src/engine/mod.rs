@@ -454,7 +454,7 @@ impl Engine {
     ) -> BoxFuture<'a, Result<T>> {
         async move {
             if !plan_threads::wait_for_threads(query).await {
-                let fault = match query.is_cancelled() {
+                let fault = match query.has_ended() {
                     true => stopped(query, false),
                     false => LimitFault::ThreadsTaken.into(),
                 };

@@ -11,6 +11,9 @@ use datafusion::common::{DFSchema, JoinType, ResolvedTableReference, TableRefere
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan, Unnest};
 
+use super::called;
+use crate::table::exec::CallProcedure;
+
 /// The keys of a field's metadata with the table of the column.
 pub const COLUMN_CATALOG: &str = "catalog";
 /// See [`COLUMN_CATALOG`].
@@ -63,6 +66,7 @@ fn origins(plan: &LogicalPlan) -> Vec<Origin> {
         LogicalPlan::Window(window) => origins(&window.input),
         LogicalPlan::Join(join) => of_join(join),
         LogicalPlan::Unnest(unnest) => of_unnest(unnest),
+        LogicalPlan::Extension(_) => vec![called(plan).map(CallProcedure::table); columns],
         _ => Vec::new(),
     };
     origins.resize(columns, None);

@@ -11,7 +11,8 @@
 //! Both sides watch the deadline and the query's cancellation: the client's side so that it returns an error even while
 //! the plan is busy, the plan's side so that the plan and its requests are dropped even if the client does not read.
 //!
-//! Invariants: there is at most one request for a batch in the channel, so the plan never runs ahead of the client. And
+//! Invariants: there is at most one request for a batch in the channel, so the plan is ahead of the client by at most one joined
+//! batch, and the one after it (`coalesced`). And
 //! the query's registration is dropped before the plan: see [`rows`].
 
 use std::sync::Arc;
@@ -23,12 +24,12 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use futures::future::FutureExt;
-use futures::stream::{self, Stream, StreamExt, TryStreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
 
 use super::coalesced::Coalesced;
-use super::fault::{Fault, from_datafusion};
+use super::fault::{Fault, from_datafusion, to_datafusion};
 use super::plan_threads::PlanTask;
 use super::wide_rows::{batch_bytes, restarting};
 use super::{stopped, wire_types};
@@ -67,8 +68,8 @@ pub(super) fn rows(
     query: Registered,
     writes: bool,
 ) -> impl Stream<Item = Result<RecordBatch>> + Send {
-    let driver = PlanDriver::new(plan, Arc::clone(&query), writes);
-    stream::unfold(Some(RunningQuery { query, driver, schema }), async |state| {
+    let driver = PlanDriver::new(in_wire_types(plan, schema), Arc::clone(&query), writes);
+    stream::unfold(Some(RunningQuery { query, driver }), async |state| {
         let mut running = state?;
         match running.next_rows().await? {
             Ok(batch) => Some((Ok(batch), Some(running))),
@@ -77,26 +78,35 @@ pub(super) fn rows(
     })
 }
 
-/// A query, the plan that computes its rows, and their schema.
+/// The plan's batches in the wire's types. The conversion is a part of the plan: it computes, and needs memory.
+fn in_wire_types(plan: SendableRecordBatchStream, schema: SchemaRef) -> BoxStream<'static, Batch> {
+    let wire = move |batch: Batch| {
+        let (pieces, error) = match batch {
+            Ok(batch) => (wire_types::pieces(batch, &schema), None),
+            Err(error) => (Vec::new(), Some(Err(error))),
+        };
+        let schema = Arc::clone(&schema);
+        let converted = move |piece| wire_types::to_wire(&piece, &schema).map_err(to_datafusion);
+        stream::iter(pieces.into_iter().map(converted).chain(error))
+    };
+    plan.flat_map(wire).boxed()
+}
+
+/// A query, and the plan that computes its rows.
 ///
 /// The fields are dropped in this order, and the order matters: dropping `query` ends the query, so that its waiting
 /// requests give up before `driver` drops the plan and releases the permits that they wait for.
 struct RunningQuery {
     query: Registered,
     driver: PlanDriver,
-    schema: SchemaRef,
 }
 
 impl RunningQuery {
-    /// The next batch, in the wire's types. `None` at the end.
+    /// The next batch. `None` at the end.
     async fn next_rows(&mut self) -> Option<Result<RecordBatch>> {
         let fault = match self.driver.next().await {
             NextBatch::End => return None,
-            NextBatch::Batch(Err(error)) => return Some(Err(from_datafusion(error))),
-            NextBatch::Batch(Ok(batch)) => match wire_types::to_wire(&batch, &self.schema) {
-                Ok(batch) => return Some(Ok(batch)),
-                Err(fault) => fault,
-            },
+            NextBatch::Batch(batch) => return Some(batch.map_err(from_datafusion)),
             NextBatch::TimedOut => Fault::Timeout(self.query.limits().timeout),
             NextBatch::Cancelled => stopped(&self.query, self.driver.writes),
             NextBatch::Panicked => Fault::Internal("the plan panicked; the panic is in the log".into()),
@@ -105,7 +115,7 @@ impl RunningQuery {
     }
 }
 
-/// A plan that runs on the plan runtime. It computes a batch when [`PlanDriver::next`] is called, and none in advance.
+/// A plan that runs on the plan runtime. It computes when [`PlanDriver::next`] is called.
 struct PlanDriver {
     query: Arc<Query>,
     writes: bool,
@@ -124,7 +134,7 @@ enum NextBatch {
 }
 
 impl PlanDriver {
-    fn new(plan: SendableRecordBatchStream, query: Arc<Query>, writes: bool) -> Self {
+    fn new(plan: BoxStream<'static, Batch>, query: Arc<Query>, writes: bool) -> Self {
         let (request, requests) = unbounded_channel();
         let (batches, received) = unbounded_channel();
         let watched = Arc::clone(&query);
@@ -158,7 +168,7 @@ impl PlanDriver {
 
 async fn produce_batches(
     query: &Query,
-    plan: SendableRecordBatchStream,
+    plan: BoxStream<'static, Batch>,
     mut requests: UnboundedReceiver<()>,
     batches: UnboundedSender<Option<Batch>>,
 ) {

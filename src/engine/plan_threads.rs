@@ -66,8 +66,12 @@ const BETWEEN_CHECKS: Duration = Duration::from_millis(50);
 /// Waits while so many threads compute for queries that have ended that a new query might find none. Returns whether the
 /// query may go on: false after [`MAX_WAIT`], or when the query ends.
 pub(super) async fn wait_for_threads(query: &Query) -> bool {
+    wait_while(query, || abandoned_polls() >= MAX_ABANDONED_POLLS).await
+}
+
+async fn wait_while(query: &Query, are_taken: impl Fn() -> bool) -> bool {
     let free = async {
-        while abandoned_polls() >= MAX_ABANDONED_POLLS {
+        while are_taken() {
             sleep(BETWEEN_CHECKS).await;
         }
     };
@@ -206,7 +210,25 @@ impl<T: Send + 'static> Drop for DroppedOnPlanThread<T> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
+    use crate::query::{Limits, Principal, Queries};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_query_waits_for_threads_for_a_while_and_not_after_its_end() {
+        let queries = Arc::new(Queries::default());
+        let begin = |timeout| queries.begin(Principal::local(), "SELECT 1", Limits { timeout, ..Limits::default() });
+        let (patient, short) = (begin(4 * MAX_WAIT).unwrap(), begin(MAX_WAIT / 5).unwrap());
+        let begun = Instant::now();
+
+        assert!(!wait_while(&short, || true).await);
+        assert_eq!(begun.elapsed().as_secs(), (MAX_WAIT / 5).as_secs());
+        assert!(wait_while(&patient, || begun.elapsed() < MAX_WAIT / 2).await);
+        assert!(begun.elapsed() < MAX_WAIT);
+        assert!(!wait_while(&patient, || true).await);
+        assert!(begun.elapsed() < 2 * MAX_WAIT);
+    }
 
     #[test]
     fn a_thread_waits_for_the_others_and_not_for_long() {

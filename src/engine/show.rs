@@ -254,7 +254,7 @@ fn describe_table(table: &TableInfo) -> Result<LogicalPlan> {
     let plan = || {
         let batch = RecordBatch::try_from_iter(columns)?;
         let table = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
-        LogicalPlanBuilder::scan("columns", provider_as_source(Arc::new(table)), None)?.build()
+        LogicalPlanBuilder::scan("describe", provider_as_source(Arc::new(table)), None)?.build()
     };
     plan().map_err(from_datafusion)
 }

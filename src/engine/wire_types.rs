@@ -18,8 +18,11 @@ use arrow::error::ArrowError;
 use datafusion::common::format::DEFAULT_CAST_OPTIONS;
 
 use super::fault::Fault;
-use super::nested_json::nested_to_json;
+use super::function_guards::{check_query, max_value_bytes};
+use super::limit_fault::LimitFault;
+use super::nested_json::{has_json, json_bytes, nested_to_json};
 use super::overflow::Overflow;
+use crate::heap::Room;
 use crate::query::{Intervals, Nested, ResultTypes, Timestamps};
 
 /// The schema in the wire's types, and in those that the session wants.
@@ -44,7 +47,7 @@ fn wanted_type(data_type: &DataType, types: ResultTypes) -> DataType {
             DataType::Timestamp(*unit, None)
         }
         DataType::Interval(_) | DataType::Duration(_) if types.intervals == Intervals::Text => DataType::Utf8,
-        nested if nested.is_nested() && types.nested == Nested::Json => DataType::Utf8,
+        nested if nested.is_nested() && types.nested == Nested::Json && has_json(nested) => DataType::Utf8,
         other => other.clone(),
     }
 }
@@ -153,14 +156,59 @@ pub(super) fn to_wire(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordB
     let internal = |error: ArrowError| Fault::Internal(error.to_string());
     let mut columns = Vec::with_capacity(batch.num_columns());
     for (column, field) in batch.columns().iter().zip(schema.fields()) {
-        let converted = to_type(column, field.data_type()).map_err(|error| match has_unsigned(column.data_type()) {
+        let problem = |error: ArrowError| match has_unsigned(column.data_type()) {
             true => Fault::Overflow(Overflow::Unsigned(field.name().clone())),
             false => internal(error),
+        };
+        columns.push(match becomes_json(column, field) {
+            true => json_column(&plain_column(column).map_err(problem)?)?,
+            false => to_type(column, field.data_type()).map_err(problem)?,
         });
-        columns.push(converted?);
     }
     let row_count = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &row_count).map_err(internal)
+}
+
+fn becomes_json(column: &ArrayRef, field: &Field) -> bool {
+    column.data_type().is_nested() && *field.data_type() == DataType::Utf8
+}
+
+/// The column in the wire's type.
+fn plain_column(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    cast_with_options(column, &wire_type(column.data_type()), &DEFAULT_CAST_OPTIONS)
+}
+
+/// # Errors
+/// [`LimitFault::LargeValue`], [`LimitFault::NoMemory`]; [`Fault::Internal`], because [`has_json`] was asked.
+fn json_column(plain: &ArrayRef) -> Result<ArrayRef, Fault> {
+    check_query()?;
+    let (bytes, most) = (json_bytes(plain), max_value_bytes());
+    if plain.len() == 1 && bytes > most {
+        return Err(LimitFault::LargeValue { function: "nested=json".to_owned(), bytes, most }.into());
+    }
+    // A text that grows has its size twice for a moment.
+    let _room = Room::take(bytes.saturating_mul(2)).map_err(|_| LimitFault::NoMemory)?;
+    Ok(Arc::new(nested_to_json(plain).map_err(|error| Fault::Internal(error.to_string()))?))
+}
+
+/// The batch, cut where its nested columns would be large as JSON.
+pub(super) fn pieces(batch: RecordBatch, schema: &Schema) -> Vec<RecordBatch> {
+    /// The maximum size of the JSON of several rows, in bytes.
+    const MAX_BYTES: u64 = 8 << 20;
+    let mut bytes = 0_u64;
+    for (column, field) in batch.columns().iter().zip(schema.fields()) {
+        if becomes_json(column, field) {
+            // What cannot be converted is reported when it is.
+            bytes = bytes.saturating_add(plain_column(column).map_or(0, |plain| json_bytes(&plain)));
+        }
+    }
+    let rows = batch.num_rows();
+    if bytes <= MAX_BYTES || rows <= 1 {
+        return vec![batch];
+    }
+    let mut both = pieces(batch.slice(0, rows / 2), schema);
+    both.extend(pieces(batch.slice(rows / 2, rows - rows / 2), schema));
+    both
 }
 
 /// Whether values of the type have unsigned integers that BIGINT may not have.
@@ -186,11 +234,6 @@ fn to_type(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowErr
     }
     // Those of CAST: a duration has the same text.
     let options = DEFAULT_CAST_OPTIONS;
-    if column.data_type().is_nested() && *data_type == DataType::Utf8 {
-        let plain = cast_with_options(column, &wire_type(column.data_type()), &options)?;
-        let field = Arc::new(Field::new_list_field(plain.data_type().clone(), true));
-        return Ok(Arc::new(nested_to_json(&field, &plain)?));
-    }
     let converted = cast_with_options(column, data_type, &options)?;
     let is_number = column.data_type().is_numeric() && data_type.is_numeric();
     if is_number && cast_with_options(&converted, column.data_type(), &options)?.as_ref() != column.as_ref() {

@@ -238,6 +238,23 @@ async fn nested_values_and_intervals_are_sent_as_text_if_the_session_wants_it() 
 }
 
 #[tokio::test]
+async fn nested_values_that_json_does_not_have_are_sent_or_refused() {
+    let client = Client::of(&start().await).with("nested", "json");
+    let json = async |sql: &str| texts(&client.ask(&statement(sql)).await.unwrap(), 0);
+
+    assert_eq!(json("SELECT [CAST('NaN' AS DOUBLE), NULL, 1.5]").await, [r#"["NaN",null,1.5]"#]);
+    assert_eq!(json("SELECT map([1], ['a'])").await, [r#"{"1":"a"}"#]);
+
+    // The name of the field is written a million times.
+    let long = format!("SELECT array_repeat(named_struct('{}', 1), 1000000)", "n".repeat(900));
+    let refused = client.ask(&statement(&long)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    assert!(readable(&refused).starts_with("nested=json would make a value of"), "{refused}");
+    let wide = format!("SELECT named_struct('{}', value) FROM generate_series(1, 50000)", "n".repeat(900));
+    assert_eq!(json(&wide).await.len(), 50_000);
+}
+
+#[tokio::test]
 async fn the_types_of_tables_are_spelled_as_the_session_wants_it() {
     let client = Client::of(&start().await);
     for (spelling, expected) in [("TABLE", "TABLE VIEW"), ("BASE TABLE", "BASE TABLE VIEW"), ("table", "table view")] {

@@ -35,6 +35,22 @@ async fn a_result_without_rows_has_its_schema() {
 }
 
 #[tokio::test]
+async fn small_batches_are_joined_before_they_are_sent() {
+    const DICTIONARY: &str =
+        "SELECT arrow_cast(CAST(value AS TEXT), 'Dictionary(Int8, Utf8)') AS x FROM generate_series";
+    let server = start().await;
+    let parts: Vec<_> = (0..20).map(|n| format!("{DICTIONARY}({}, {})", n * 100 + 1, n * 100 + 100)).collect();
+    let info = server.info(&statement(&parts.join(" UNION ALL "))).await.unwrap();
+
+    let messages = server.messages(info.endpoint[0].ticket.clone().unwrap()).await.unwrap();
+
+    let rows = server.rows(&info).await.unwrap();
+    assert_eq!(rows.num_rows(), 2_000, "each part has a dictionary of its own, and one for all would be too large");
+    // A schema, the first batch, and those that come after 50 ms on a slow machine.
+    assert!(messages.len() < 15, "{} messages", messages.len());
+}
+
+#[tokio::test]
 async fn a_ticket_can_be_read_twice() {
     let server = start().await;
     let info = server.info(&statement(TABLES)).await.unwrap();

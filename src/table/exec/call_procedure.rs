@@ -8,13 +8,14 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::common::{DFSchema, DFSchemaRef, plan_err};
+use datafusion::common::{DFSchema, DFSchemaRef, TableReference, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 
 use super::argument_values::{literal, to_json, wait};
 use super::{Fault, USUAL_WAIT};
 use crate::error::Error;
+use crate::resource::Resource;
 use crate::resource::{ArgumentValue, Arguments, Callable};
 
 /// The call of a procedure.
@@ -71,6 +72,12 @@ impl CallProcedure {
     /// The name of the procedure.
     pub fn procedure(&self) -> String {
         self.callable.name()
+    }
+
+    /// The table that the row belongs to.
+    pub fn table(&self) -> TableReference {
+        let Resource { catalog, schema, table, .. } = &*self.callable.returns;
+        TableReference::full(catalog.as_str(), schema.as_str(), table.as_str())
     }
 
     /// The column that identifies the row.
