@@ -69,7 +69,7 @@ pub(super) async fn wait_for_threads(query: &Query) -> bool {
     wait_while(query, || abandoned_polls() >= MAX_ABANDONED_POLLS).await
 }
 
-async fn wait_while(query: &Query, are_taken: impl Fn() -> bool) -> bool {
+async fn wait_while(query: &Query, are_taken: impl Fn() -> bool + Send + Sync) -> bool {
     let free = async {
         while are_taken() {
             sleep(BETWEEN_CHECKS).await;
