@@ -1,8 +1,9 @@
 //! Flight SQL over gRPC: a server on a loopback socket. Nothing listens at the API's address, because no test here may
 //! send a request to it.
 
-mod cancel;
+pub(crate) mod cancel;
 mod client;
+mod drivers;
 mod metadata;
 mod nonsense;
 mod planned;
@@ -128,7 +129,7 @@ impl Running {
         self.rows(&self.info(command).await?).await
     }
 
-    async fn act(&self, name: &str, body: Vec<u8>) -> Result<Vec<arrow_flight::Result>, Status> {
+    pub(crate) async fn act(&self, name: &str, body: Vec<u8>) -> Result<Vec<arrow_flight::Result>, Status> {
         let action = Action { r#type: name.to_owned(), body: body.into() };
         self.client.clone().do_action(action).await?.into_inner().try_collect().await
     }

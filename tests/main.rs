@@ -1,6 +1,7 @@
 //! The integration tests. They are one binary, because each binary links DataFusion.
 //!
 //! - `answers`: SQL returns the right value, or an error: types, subqueries, parameters, dialects.
+//! - `cancelled`: queries that a client ends by each of the ways that Flight SQL has.
 //! - `cli`: the command line: arguments, exit codes, output, signals.
 //! - `scan`: statements, their requests and their rows, against the simulated account over HTTP.
 //! - `conformance`: every table with every shape of query, over gRPC.
@@ -23,6 +24,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod answers;
+mod cancelled;
 mod cli;
 mod conformance;
 mod docs;

@@ -37,6 +37,26 @@ async fn a_bare_name_is_looked_up_in_the_other_services() {
 }
 
 #[tokio::test]
+async fn a_schema_that_the_default_catalog_does_not_have_is_looked_up_in_the_others() {
+    let stage = Stage::new(&[]).await;
+    let all = single(&stage.rows("SELECT count(*) FROM oceanflight.meta.columns").await);
+
+    for sql in [
+        "SELECT count(*) FROM meta.columns",
+        "SELECT count(*) FROM Meta.Columns AS c",
+        "SELECT count(meta.columns.name) FROM meta.columns",
+        "SELECT count(columns.name) FROM meta.columns",
+        "WITH columns AS (SELECT 1) SELECT count(*) FROM meta.columns",
+    ] {
+        assert_eq!(single(&stage.rows(sql).await), all, "{sql}");
+    }
+    let described = stage.rows("DESCRIBE meta.columns").await;
+    assert_eq!(described, stage.rows("DESCRIBE oceanflight.meta.columns").await);
+    let error = stage.error("SELECT * FROM meta.column").await.report();
+    assert!(error.contains("did you mean `meta.columns`?"), "{error}");
+}
+
+#[tokio::test]
 async fn a_name_of_a_with_clause_comes_first() {
     let stage = Stage::new(&[]).await;
 

@@ -241,9 +241,7 @@ impl<T: Send + 'static> Pages<T> {
 /// there.
 fn page_number(link: &str) -> Option<u64> {
     let (_, query) = link.split_once('?')?;
-    url::form_urlencoded::parse(query.as_bytes())
-        .find(|(name, _)| name == "page")
-        .and_then(|(_, page)| page.parse().ok())
+    form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "page").and_then(|(_, page)| page.parse().ok())
 }
 
 /// Spawns a task whose log lines have the current span.

@@ -112,8 +112,8 @@ pub(super) fn find_method(state: &SessionState, registry: &Registry, parts: &[St
     }
 }
 
-/// The full name, of `depth` parts, of a name that may lack its first parts: they are taken from the defaults. A bare
-/// table name that the default service does not have is looked up in the other services.
+/// The full name, of `depth` parts, of a name that may lack its first parts: they are taken from the defaults. A table
+/// that is not there is looked up elsewhere.
 ///
 /// # Errors
 /// [`Fault::AmbiguousTable`].
@@ -123,10 +123,10 @@ pub(super) fn full_name(
     parts: &[String],
     depth: usize,
 ) -> Result<String, Fault> {
-    if let ([name], 3) = (parts, depth)
-        && let Some(resource) = table_names::in_another_service(state, registry, name)?
+    if depth == 3
+        && let Some(full) = table_names::elsewhere(state, registry, parts)?
     {
-        return Ok(resource.to_string());
+        return Ok(full.join("."));
     }
     let defaults = &state.config_options().catalog;
     let front = [defaults.default_catalog.clone(), defaults.default_schema.clone()];

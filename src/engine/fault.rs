@@ -7,7 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use arrow::error::ArrowError;
-use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::common::{Column, DataFusionError, SchemaError};
 
 use super::limit_fault::LimitFault;
 use super::overflow::Overflow;
@@ -42,7 +42,7 @@ pub enum Fault {
         why: &'static str,
     },
     /// A query that certainly needs more requests than `query.max_requests`.
-    #[error("the query needs at least {needed} requests; the limit is {most}")]
+    #[error("the query needs at least {}; the limit is {most}", requests(*needed))]
     TooManyRequests {
         /// The limit.
         most: u64,
@@ -57,8 +57,8 @@ pub enum Fault {
         /// The most similar known table.
         nearest: Option<String>,
     },
-    /// A bare table name that several services have and the default service does not.
-    #[error("several services have a table `{name}`")]
+    /// A table name without its first parts that the defaults do not have, and several other places have.
+    #[error("several places have a table `{name}`")]
     AmbiguousTable {
         /// The name in the statement.
         name: String,
@@ -450,6 +450,13 @@ fn read(error: &DataFusionError) -> Fault {
     }
 }
 
+fn requests(count: u64) -> String {
+    match count {
+        1 => "1 request".to_owned(),
+        count => format!("{count} requests"),
+    }
+}
+
 fn read_schema(error: &SchemaError) -> Fault {
     let (field, valid_fields) = match error {
         SchemaError::FieldNotFound { field, valid_fields } => (field, valid_fields),
@@ -459,7 +466,13 @@ fn read_schema(error: &SchemaError) -> Fault {
         }
         SchemaError::DuplicateUnqualifiedField { name } => return Fault::AmbiguousColumn(name.clone()),
     };
-    let known: Vec<String> = valid_fields.iter().map(|column| column.name.clone()).collect();
+    let mut known: Vec<String> = Vec::new();
+    for Column { name, .. } in valid_fields {
+        // Two tables of a join may have it.
+        if !known.contains(name) {
+            known.push(name.clone());
+        }
+    }
     let nearest = nearest(&field.name, known.iter().map(String::as_str)).map(str::to_owned);
     Fault::UnknownColumn { name: field.flat_name(), nearest, known }
 }

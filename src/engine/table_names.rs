@@ -1,17 +1,18 @@
-//! Bare table names: looked up in the default schema, and then in the account's other services.
+//! Table names without their first parts: `table` is looked up in the default schema, and then in the account's other
+//! services; `schema.table` in the default catalog, and then in the other catalogs.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
+use datafusion::common::TableReference;
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as Ast;
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Query, VisitorMut};
 
 use super::Fault;
-use crate::resource::{Registry, Resource};
+use crate::resource::Registry;
 use crate::sql::{identifier, statement_of_mut, visit_mut};
 
-/// Replaces each bare name of a table that only another service has by the table's full name.
+/// Replaces each name of a table that is elsewhere than in the defaults by the table's full name.
 ///
 /// # Errors
 /// [`Fault::AmbiguousTable`]
@@ -23,35 +24,57 @@ pub(super) fn complete(state: &SessionState, registry: &Registry, ast: &mut Ast)
     }
 }
 
-/// The table with this bare name in another service, if the default service has none.
+/// The full name of the table `parts`, if it is not found in the defaults, but elsewhere.
 ///
 /// # Errors
-/// [`Fault::AmbiguousTable`] if several services have one.
-pub(super) fn in_another_service<'a>(
+/// [`Fault::AmbiguousTable`] if it is in several places.
+pub(super) fn elsewhere(
     state: &SessionState,
-    registry: &'a Registry,
-    name: &str,
-) -> Result<Option<&'a Arc<Resource>>, Fault> {
-    let defaults = &state.config_options().catalog;
-    let default = state.catalog_list().catalog(&defaults.default_catalog);
-    match default.and_then(|catalog| catalog.schema(&defaults.default_schema)) {
-        Some(schema) if !schema.table_exist(name) => only_table(registry, &defaults.default_catalog, name),
-        Some(_) | None => Ok(None),
+    registry: &Registry,
+    parts: &[String],
+) -> Result<Option<[String; 3]>, Fault> {
+    let mut found = match parts {
+        [table] => in_another_service(state, registry, table),
+        [schema, table] => in_another_catalog(state, schema, table),
+        _ => Vec::new(),
+    };
+    match found.len() {
+        0 | 1 => Ok(found.pop()),
+        _ => {
+            let tables = found.iter().map(|name| name.join(".")).collect();
+            Err(Fault::AmbiguousTable { name: parts.join("."), tables })
+        }
     }
 }
 
-/// The only table with this name in the services of a catalog.
-fn only_table<'a>(registry: &'a Registry, catalog: &str, name: &str) -> Result<Option<&'a Arc<Resource>>, Fault> {
-    let found: Vec<_> =
-        registry.iter().filter(|resource| resource.catalog == catalog && resource.table == name).collect();
-    match found[..] {
-        [] => Ok(None),
-        [one] => Ok(Some(one)),
-        _ => {
-            let tables = found.iter().map(ToString::to_string).collect();
-            Err(Fault::AmbiguousTable { name: name.to_owned(), tables })
-        }
+/// The tables with this bare name in the services of the default catalog, if the default service has none.
+fn in_another_service(state: &SessionState, registry: &Registry, name: &str) -> Vec<[String; 3]> {
+    let defaults = &state.config_options().catalog;
+    let default = state.catalog_list().catalog(&defaults.default_catalog);
+    match default.and_then(|catalog| catalog.schema(&defaults.default_schema)) {
+        Some(schema) if !schema.table_exist(name) => in_services(registry, &defaults.default_catalog, name),
+        Some(_) | None => Vec::new(),
     }
+}
+
+fn in_services(registry: &Registry, catalog: &str, name: &str) -> Vec<[String; 3]> {
+    let found = registry.iter().filter(|resource| resource.catalog == catalog && resource.table == name);
+    found.map(|resource| [&resource.catalog, &resource.schema, &resource.table].map(Clone::clone)).collect()
+}
+
+/// The tables with this name in other catalogs, if the default catalog has no such schema.
+fn in_another_catalog(state: &SessionState, schema: &str, table: &str) -> Vec<[String; 3]> {
+    if state.schema_for_ref(TableReference::partial(schema, table)).is_ok() {
+        return Vec::new();
+    }
+    let mut catalogs = state.catalog_list().catalog_names();
+    catalogs.sort();
+    let has = |catalog: &String| {
+        let schema = state.catalog_list().catalog(catalog).and_then(|catalog| catalog.schema(schema));
+        schema.is_some_and(|schema| schema.table_exist(table))
+    };
+    catalogs.retain(has);
+    catalogs.into_iter().map(|catalog| [catalog, schema.to_owned(), table.to_owned()]).collect()
 }
 
 /// A query that is being visited, and the names that its WITH defines.
@@ -104,20 +127,19 @@ impl VisitorMut for NameCompleter<'_> {
     }
 
     fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<Fault> {
-        let name = match &relation.0[..] {
-            [ObjectNamePart::Identifier(name)] => identifier(name),
-            _ => return ControlFlow::Continue(()),
-        };
-        if self.scopes.iter().any(|scope| scope.defines(&name)) {
+        let names = relation.0.iter().map(|part| part.as_ident().map(identifier));
+        let Some(names) = names.collect::<Option<Vec<String>>>() else { return ControlFlow::Continue(()) };
+        if let [name] = &names[..]
+            && self.scopes.iter().any(|scope| scope.defines(name))
+        {
             return ControlFlow::Continue(());
         }
-        let found = match in_another_service(self.state, self.registry, &name) {
-            Ok(found) => found,
+        match elsewhere(self.state, self.registry, &names) {
+            Ok(Some(full)) => {
+                relation.0 = full.map(|part| ObjectNamePart::Identifier(Ident::with_quote('"', part))).to_vec();
+            }
+            Ok(None) => {}
             Err(fault) => return ControlFlow::Break(fault),
-        };
-        if let Some(resource) = found {
-            let parts = [&resource.catalog, &resource.schema, &resource.table];
-            relation.0 = parts.map(|part| ObjectNamePart::Identifier(Ident::with_quote('"', part))).to_vec();
         }
         ControlFlow::Continue(())
     }
@@ -125,23 +147,52 @@ impl VisitorMut for NameCompleter<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::Schema;
+    use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
+    use datafusion::datasource::empty::EmptyTable;
+    use datafusion::prelude::SessionContext;
+
     use super::*;
     use crate::error::Failure;
 
+    const REGIONS: &str = include_str!("../resource/digitalocean/compute/regions.toml");
+
     #[test]
-    fn a_bare_name_that_several_services_have_is_an_error_that_lists_them() {
-        const REGIONS: &str = include_str!("../resource/digitalocean/compute/regions.toml");
+    fn the_services_that_have_a_table_are_those_of_one_catalog() {
         let services = ["digitalocean/compute/regions", "digitalocean/spaces/regions"];
         let registry = Registry::try_new(services.map(|name| (name, REGIONS))).unwrap();
+        let found = |catalog: &str, name: &str| -> Vec<String> {
+            in_services(&registry, catalog, name).iter().map(|name| name.join(".")).collect()
+        };
 
-        let fault = only_table(&registry, "digitalocean", "regions").unwrap_err();
+        assert_eq!(found("digitalocean", "regions"), ["digitalocean.compute.regions", "digitalocean.spaces.regions"]);
+        assert!(found("another_account", "regions").is_empty());
+        assert!(found("digitalocean", "images").is_empty());
+    }
 
-        assert_eq!(fault.to_string(), "several services have a table `regions`");
-        let hint = fault.hint().unwrap();
-        assert_eq!(hint, "write `digitalocean.compute.regions` or `digitalocean.spaces.regions`");
-        assert!(only_table(&registry, "another_account", "regions").unwrap().is_none());
-        assert!(only_table(&registry, "digitalocean", "images").unwrap().is_none());
-        let built_in = Registry::built_in();
-        assert!(only_table(built_in, "digitalocean", "regions").unwrap().is_some());
+    #[test]
+    fn a_name_that_several_catalogs_have_is_an_error_that_lists_them() {
+        let context = SessionContext::new();
+        for catalog in ["team", "work"] {
+            let schemas = Arc::new(MemoryCatalogProvider::new());
+            let tables = Arc::new(MemorySchemaProvider::new());
+            let table = Arc::new(EmptyTable::new(Arc::new(Schema::empty())));
+            tables.register_table("images".into(), table).unwrap();
+            schemas.register_schema("compute", tables).unwrap();
+            context.register_catalog(catalog, schemas);
+        }
+        let find = |name: &[&str]| {
+            let parts: Vec<String> = name.iter().copied().map(str::to_owned).collect();
+            elsewhere(&context.state(), Registry::built_in(), &parts)
+        };
+
+        let fault = find(&["compute", "images"]).unwrap_err();
+
+        assert_eq!(fault.to_string(), "several places have a table `compute.images`");
+        assert_eq!(fault.hint().unwrap(), "write `team.compute.images` or `work.compute.images`");
+        assert_eq!(find(&["compute", "droplets"]).unwrap(), None);
+        assert_eq!(find(&["team", "compute", "images"]).unwrap(), None);
     }
 }

@@ -152,7 +152,10 @@ impl Failure for Fault {
             | Self::Misplaced { place: MessagePart::Ticket, .. } => {
                 "send the ticket that GetFlightInfo has returned, unchanged"
             }
-            Self::NoCommand(_) | Self::NotACommand(_) => "send a Flight SQL command as a `google.protobuf.Any`",
+            // A command that is not wrapped decodes as an Any of an unknown type.
+            Self::NoCommand(_) | Self::NotACommand(_) | Self::UnknownCommand(_) => {
+                "send a Flight SQL command as a `google.protobuf.Any`"
+            }
             Self::Path => "send a Flight SQL command; CommandGetTables lists the tables",
             Self::UnknownAction(_) => "ListActions lists the actions",
             Self::Authorization => "send `Bearer <token>`, or a user and a password as Basic",
@@ -169,8 +172,7 @@ impl Failure for Fault {
             }
             Self::ManyRows { .. } => "bind fewer rows at a time; query.max_writes bounds those of an EXEC",
             Self::ManyBytes { .. } => "bind fewer or shorter rows at a time, or raise grpc.max_message_bytes",
-            Self::UnknownCommand(_)
-            | Self::BrokenCommand(_)
+            Self::BrokenCommand(_)
             | Self::Misplaced { .. }
             | Self::Unimplemented(_)
             | Self::NoData

@@ -84,6 +84,7 @@ mod fault;
 mod handle;
 mod handshake;
 mod keys;
+mod map_names;
 mod metadata;
 mod prepared;
 mod session_actions;

@@ -2,11 +2,12 @@
 //!
 //! JDBC requests all ids at once, and casts each value strictly: the limits and the default isolation are int64, bit
 //! masks and ordinals int32. ODBC reads the identifiers' cases and the order of NULL as int64, as Arrow's C++ and Java
-//! servers send them, although the specification's text calls them int32. An id that JDBC does not know causes a NullPointerException there, and a missing id breaks
-//! Tableau: so every id of the specification has a value, and no other id.
+//! servers send them, although the specification's text calls them int32. An id that JDBC does not know causes a
+//! NullPointerException there, and a missing id breaks Tableau: so every id of the specification has a value, and no
+//! other id.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
 use arrow::compute::can_cast_types;
@@ -21,6 +22,7 @@ use arrow_flight::sql::{
 use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
 
 use super::fault::Fault;
+use super::map_names;
 use super::metadata::{Metadata, ServerMetadata, encoding};
 use crate::engine::{ESCAPE_FUNCTIONS, EscapeKind};
 
@@ -48,7 +50,7 @@ fn infos(writes: bool) -> Result<SqlInfoData, String> {
 
 impl Metadata for CommandGetSqlInfo {
     fn schema(&self) -> SchemaRef {
-        SqlInfoDataBuilder::schema().clone().into()
+        Arc::clone(&SCHEMA)
     }
 
     fn batch(&self, server: &ServerMetadata) -> Result<RecordBatch, Fault> {
@@ -57,7 +59,7 @@ impl Metadata for CommandGetSqlInfo {
         let ids: BTreeSet<u32> = self.info.iter().copied().filter(|id| is_known(*id)).collect();
         // Without ids, the builder returns all infos.
         let only_unknown_ids = ids.is_empty() && !self.info.is_empty();
-        let batch = infos.record_batch(ids).map_err(encoding)?;
+        let batch = map_names::of_batch(&infos.record_batch(ids).map_err(encoding)?).map_err(Fault::Encoding)?;
         Ok(if only_unknown_ids { batch.slice(0, 0) } else { batch })
     }
 }
@@ -65,6 +67,8 @@ impl Metadata for CommandGetSqlInfo {
 fn is_known(id: u32) -> bool {
     i32::try_from(id).is_ok_and(|id| SqlInfo::try_from(id).is_ok())
 }
+
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| map_names::of_schema(SqlInfoDataBuilder::schema()));
 
 fn server(infos: &mut SqlInfoDataBuilder, writes: bool) {
     infos.append(SqlInfo::FlightSqlServerName, "oceanflight");

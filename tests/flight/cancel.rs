@@ -8,17 +8,17 @@ use arrow_flight::{
 use super::*;
 
 /// Values of `CancelResult`, which arrow-flight does not export.
-const CANCELLED: i32 = 1;
+pub(crate) const CANCELLED: i32 = 1;
 const NOT_CANCELLABLE: i32 = 3;
 
 impl Running {
-    async fn cancel(&self, info: &FlightInfo) -> CancelStatus {
+    pub(crate) async fn cancel(&self, info: &FlightInfo) -> CancelStatus {
         let request = CancelFlightInfoRequest { info: Some(info.clone()) };
         let results = self.act("CancelFlightInfo", request.encode_to_vec()).await.unwrap();
         CancelFlightInfoResult::decode(&*results[0].body).unwrap().status()
     }
 
-    async fn cancel_query(&self, info: &FlightInfo) -> i32 {
+    pub(crate) async fn cancel_query(&self, info: &FlightInfo) -> i32 {
         let request = ActionCancelQueryRequest { info: info.encode_to_vec().into() };
         let results = self.act("CancelQuery", request.as_any().encode_to_vec()).await.unwrap();
         let result: ActionCancelQueryResult = Any::decode(&*results[0].body).unwrap().unpack().unwrap().unwrap();

@@ -124,7 +124,7 @@ async fn the_keys_of_a_table_are_those_of_its_declaration() {
 #[tokio::test]
 async fn sql_info_has_the_schema_of_the_specification() {
     let list = |values| DataType::List(Field::new_list_field(values, true).into());
-    let entry = Fields::from(vec![required("keys", DataType::Int32), field("values", list(DataType::Int32))]);
+    let entry = Fields::from(vec![required("key", DataType::Int32), field("value", list(DataType::Int32))]);
     let map = DataType::Map(required("entries", DataType::Struct(entry)).into(), false);
     let values = UnionFields::from_fields([
         required("string_value", DataType::Utf8),
@@ -190,6 +190,15 @@ async fn schemas_are_listed_with_and_without_a_catalog() {
         assert!(found.contains(&"compute".to_owned()), "{found:?}");
         assert!(found.contains(&"information_schema".to_owned()), "{found:?}");
     }
+}
+
+/// Superset ignores catalogs, and shows a schema of each of them.
+#[tokio::test]
+async fn the_system_schema_is_listed_once() {
+    let listed = schemas(None, Some("information_schema")).await;
+
+    assert_eq!(listed, ["information_schema"]);
+    assert_eq!(schemas(Some("oceanflight"), None).await, ["meta"]);
 }
 
 #[tokio::test]

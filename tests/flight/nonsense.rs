@@ -1,5 +1,8 @@
 //! Bytes that do not decode are the client's mistake: INVALID_ARGUMENT, with a readable message.
 
+use arrow_flight::sql::ActionCancelQueryRequest;
+use arrow_flight::{CancelFlightInfoRequest, RenewFlightEndpointRequest};
+
 use super::*;
 
 fn invalid(refused: &Status) {
@@ -79,6 +82,99 @@ fn random_bytes_are_rejected_in_every_call() {
             }
         });
     });
+}
+
+/// A call, and a message that is valid in it.
+type Call = (&'static str, Vec<u8>);
+
+/// Each command and action that a client can send.
+async fn calls(server: &Running) -> Vec<Call> {
+    let handle = server.handle("SELECT ? + 1").await;
+    let info = server.info(&statement("SELECT 1")).await.unwrap();
+    let endpoint = info.endpoint[0].clone();
+    let mut calls: Vec<Call> = [
+        statement("SELECT 1 AS x").as_any(),
+        prepared(&handle).as_any(),
+        CommandGetCatalogs {}.as_any(),
+        CommandGetDbSchemas { catalog: Some("digitalocean".into()), db_schema_filter_pattern: Some("c%".into()) }
+            .as_any(),
+        CommandGetTables { table_types: vec!["TABLE".into()], include_schema: true, ..Default::default() }.as_any(),
+        CommandGetTableTypes {}.as_any(),
+        CommandGetSqlInfo { info: vec![0, 500] }.as_any(),
+        CommandGetXdbcTypeInfo { data_type: Some(4) }.as_any(),
+        CommandGetPrimaryKeys { table: "images".into(), ..Default::default() }.as_any(),
+        CommandGetImportedKeys { table: "images".into(), ..Default::default() }.as_any(),
+        CommandGetExportedKeys { table: "images".into(), ..Default::default() }.as_any(),
+        CommandGetCrossReference { pk_table: "images".into(), fk_table: "images".into(), ..Default::default() }
+            .as_any(),
+    ]
+    .iter()
+    .flat_map(|command| {
+        ["GetFlightInfo", "GetSchema", "PollFlightInfo", "DoGet"].map(|call| (call, command.encode_to_vec()))
+    })
+    .collect();
+    let create = ActionCreatePreparedStatementRequest { query: "SELECT ?".into(), transaction_id: None };
+    let close = ActionClosePreparedStatementRequest { prepared_statement_handle: handle };
+    let cancel = ActionCancelQueryRequest { info: info.encode_to_vec().into() };
+    calls.extend([
+        ("DoGet", endpoint.ticket.clone().unwrap().ticket.to_vec()),
+        ("CreatePreparedStatement", create.as_any().encode_to_vec()),
+        ("ClosePreparedStatement", close.as_any().encode_to_vec()),
+        ("CancelQuery", cancel.as_any().encode_to_vec()),
+        ("CancelFlightInfo", CancelFlightInfoRequest { info: Some(info) }.encode_to_vec()),
+        ("RenewFlightEndpoint", RenewFlightEndpointRequest { endpoint: Some(endpoint) }.encode_to_vec()),
+        // schema = "meta", and nothing.
+        ("SetSessionOptions", b"\x0a\x10\x0a\x06schema\x12\x06\x0a\x04meta".to_vec()),
+        ("GetSessionOptions", Vec::new()),
+        ("CloseSession", Vec::new()),
+    ]);
+    calls
+}
+
+async fn send(server: &Running, (call, bytes): Call) -> Result<(), Status> {
+    let mut client = server.client.clone();
+    let descriptor = FlightDescriptor::new_cmd(bytes.clone());
+    match call {
+        "GetFlightInfo" => client.get_flight_info(descriptor).await.map(drop),
+        "GetSchema" => client.get_schema(descriptor).await.map(drop),
+        "PollFlightInfo" => client.poll_flight_info(descriptor).await.map(drop),
+        "DoGet" => server.messages(Ticket::new(bytes)).await.map(drop),
+        action => server.act(action, bytes).await.map(drop),
+    }
+}
+
+#[test]
+fn a_message_with_a_changed_byte_is_read_or_refused() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let server = runtime.block_on(start());
+    let calls = runtime.block_on(calls(&server));
+    for call in &calls {
+        let sent = runtime.block_on(send(&server, call.clone()));
+        // Commands are no tickets, and a parameter is missing.
+        let refused = sent.err().map(|refused| refused.code());
+        assert!(
+            matches!(refused, None | Some(Code::InvalidArgument | Code::FailedPrecondition)),
+            "{call:?}: {refused:?}"
+        );
+    }
+
+    proptest!(ProptestConfig::with_cases(512), |(call: prop::sample::Index, at: prop::sample::Index, byte: u8, cut: bool)| {
+        let (name, mut bytes) = call.get(&calls).clone();
+        if !bytes.is_empty() {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            if cut {
+                bytes.truncate(at + 1);
+            }
+        }
+        let sent = runtime.block_on(send(&server, (name, bytes)));
+        if let Err(refused) = sent {
+            readable(&refused);
+            let ours = [Code::Internal, Code::Unknown, Code::Unavailable, Code::Cancelled, Code::DeadlineExceeded];
+            prop_assert!(!ours.contains(&refused.code()), "{name}: {refused}");
+        }
+    });
+    runtime.block_on(server.ask(&statement("SELECT 1"))).unwrap();
 }
 
 #[tokio::test]

@@ -46,13 +46,13 @@ fn value(text: &str) -> OptionValue {
 
 /// A client with headers of its own.
 #[derive(Clone)]
-struct Client {
-    service: FlightServiceClient<Channel>,
+pub(super) struct Client {
+    pub(super) service: FlightServiceClient<Channel>,
     headers: Vec<(&'static str, String)>,
 }
 
 impl Client {
-    async fn connect(address: &str) -> Self {
+    pub(super) async fn connect(address: &str) -> Self {
         Self { service: Running::at(address.to_owned()).await.client, headers: Vec::new() }
     }
 
@@ -60,12 +60,12 @@ impl Client {
         Self { service: server.client.clone(), headers: Vec::new() }
     }
 
-    fn with(mut self, name: &'static str, value: &str) -> Self {
+    pub(super) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
     }
 
-    fn request<T>(&self, message: T) -> Request<T> {
+    pub(super) fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         for (name, value) in &self.headers {
             request.metadata_mut().insert(*name, value.parse().unwrap());
@@ -74,7 +74,7 @@ impl Client {
     }
 
     /// The result of an action, and the cookie that the server sets.
-    async fn act(&self, name: &str, body: Vec<u8>) -> Result<(Bytes, Option<String>), Status> {
+    pub(super) async fn act(&self, name: &str, body: Vec<u8>) -> Result<(Bytes, Option<String>), Status> {
         let action = Action { r#type: name.to_owned(), body: body.into() };
         let response = self.service.clone().do_action(self.request(action)).await?;
         let cookie = response.metadata().get("set-cookie").map(|cookie| cookie.to_str().unwrap().to_owned());
@@ -99,11 +99,11 @@ impl Client {
         self.options().await["catalog"].text.clone().unwrap()
     }
 
-    async fn info(&self, command: &impl ProstMessageExt) -> Result<FlightInfo, Status> {
+    pub(super) async fn info(&self, command: &impl ProstMessageExt) -> Result<FlightInfo, Status> {
         Ok(self.service.clone().get_flight_info(self.request(descriptor(command))).await?.into_inner())
     }
 
-    async fn ask(&self, command: &impl ProstMessageExt) -> Result<RecordBatch, Status> {
+    pub(super) async fn ask(&self, command: &impl ProstMessageExt) -> Result<RecordBatch, Status> {
         let ticket = self.info(command).await?.endpoint[0].ticket.clone().unwrap();
         let messages: Vec<FlightData> =
             self.service.clone().do_get(self.request(ticket)).await?.into_inner().try_collect().await?;

@@ -1,0 +1,176 @@
+//! Queries that read or change the account, and that a client ends by each of the ways that Flight SQL has.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_flight::{CancelStatus, FlightData, FlightInfo, RenewFlightEndpointRequest};
+use oceanflight::engine;
+use prost::Message;
+use simulated_account::{self as demo, Fault, Limits, TestEffect};
+use tokio::sync::Semaphore;
+use tonic::{Code, Streaming};
+
+use crate::flight::cancel::CANCELLED;
+use crate::flight::{Running, serve, statement};
+use crate::support::Stage;
+
+/// The maximum number of requests of a stage at once.
+const IN_FLIGHT: usize = 16;
+
+const TRANSFER: &str = "EXEC digitalocean.compute.images.transfer @image_id = 62137902, @region = 'sfo3'";
+
+/// A query that needs 500 requests, while the first of them wait for their responses.
+struct Reading {
+    stage: Stage,
+    server: Running,
+    info: FlightInfo,
+    messages: Streaming<FlightData>,
+    /// Lets responses pass.
+    gate: Arc<Semaphore>,
+}
+
+impl Reading {
+    async fn begun() -> Self {
+        let stage = Stage::new(&[]).await;
+        let gate = held(&stage, "GET");
+        let server = serve(stage.engine.clone()).await;
+        let images: Vec<String> = (1..=500).map(|image| image.to_string()).collect();
+        let sql = format!("SELECT id FROM image_actions WHERE image_id IN ({})", images.join(", "));
+        let info = server.info(&statement(&sql)).await.unwrap();
+        let messages = read(&server, &info).await;
+        stage.demo.account().received(IN_FLIGHT).await;
+        Self { stage, server, info, messages, gate }
+    }
+
+    /// Checks that the query has ended, and that no request was sent after those in flight.
+    async fn has_ended(self) {
+        let account = self.stage.demo.account();
+        account.idle().await;
+        self.gate.add_permits(1_000);
+        while !self.stage.engine.queries().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        // Of the same client: it comes after whatever the query might have sent.
+        self.stage.rows("SELECT id FROM image_actions WHERE image_id = 501").await;
+        let requests = self.stage.requests();
+        assert_eq!(requests.len(), IN_FLIGHT + 1, "{requests:?}");
+        assert_eq!(self.server.cancel(&self.info).await, CancelStatus::NotCancellable, "it has ended");
+    }
+}
+
+/// Holds back the responses of lists of actions, or of new actions.
+fn held(stage: &Stage, method: &str) -> Arc<Semaphore> {
+    let gate = Arc::new(Semaphore::new(0));
+    let fault = Fault::on(method, "/v2/images/*/actions").then(TestEffect::hold(Arc::clone(&gate)));
+    stage.demo.account().inject(fault);
+    gate
+}
+
+/// Calls DoGet.
+async fn read(server: &Running, info: &FlightInfo) -> Streaming<FlightData> {
+    let ticket = info.endpoint[0].ticket.clone().unwrap();
+    server.client.clone().do_get(ticket).await.unwrap().into_inner()
+}
+
+/// The code and the message that a result ends with.
+async fn error_of(messages: &mut Streaming<FlightData>) -> (Code, String) {
+    loop {
+        match messages.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the result has ended without an error"),
+            Err(status) => return (status.code(), status.message().to_owned()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_stream_ends_the_requests_of_its_query() {
+    let mut reading = Reading::begun().await;
+
+    // Another stream in its place, which has ended.
+    let other = reading.server.info(&statement("SELECT 1")).await.unwrap();
+    reading.messages = read(&reading.server, &other).await;
+
+    reading.has_ended().await;
+}
+
+#[tokio::test]
+async fn cancel_flight_info_ends_the_requests_of_a_query() {
+    let mut reading = Reading::begun().await;
+
+    assert_eq!(reading.server.cancel(&reading.info).await, CancelStatus::Cancelled);
+
+    assert_eq!(error_of(&mut reading.messages).await.0, Code::Cancelled);
+    reading.has_ended().await;
+}
+
+#[tokio::test]
+async fn cancel_query_ends_the_requests_of_a_query() {
+    let mut reading = Reading::begun().await;
+
+    assert_eq!(reading.server.cancel_query(&reading.info).await, CANCELLED);
+
+    assert_eq!(error_of(&mut reading.messages).await.0, Code::Cancelled);
+    reading.has_ended().await;
+}
+
+/// A stage whose engine runs EXEC.
+async fn writing() -> Stage {
+    let options =
+        demo::Options { limits: Limits::off(), settle: Duration::from_secs(3_600), ..demo::Options::default() };
+    Stage::with_query(options, |_| {}, engine::Options { writes: true, ..engine::Options::default() }).await
+}
+
+#[tokio::test]
+async fn the_post_of_a_cancelled_exec_is_executed_and_its_ticket_returns_the_row() {
+    let stage = writing().await;
+    let gate = held(&stage, "POST");
+    let server = serve(stage.engine.clone()).await;
+    let info = server.info(&statement(TRANSFER)).await.unwrap();
+    let mut messages = read(&server, &info).await;
+    stage.demo.account().received(1).await;
+
+    assert_eq!(server.cancel(&info).await, CancelStatus::Cancelled);
+
+    let (code, message) = error_of(&mut messages).await;
+    assert_eq!(code, Code::Cancelled);
+    assert!(
+        message.ends_with("hint: a request that was already sent is not undone: check what it started"),
+        "{message}"
+    );
+    gate.add_permits(1);
+    let rows = server.rows(&info).await.unwrap();
+    assert_eq!((rows.num_rows(), stage.demo.account().posts()), (1, 1));
+}
+
+#[tokio::test]
+async fn the_ticket_of_an_exec_is_not_renewed() {
+    let stage = writing().await;
+    let server = serve(stage.engine.clone()).await;
+    let info = server.info(&statement(TRANSFER)).await.unwrap();
+    let request = RenewFlightEndpointRequest { endpoint: Some(info.endpoint[0].clone()) };
+
+    let refused = server.act("RenewFlightEndpoint", request.encode_to_vec()).await.unwrap_err();
+
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    insta::assert_snapshot!(refused.message(), @r"
+    the ticket of an EXEC cannot be renewed
+    hint: call GetFlightInfo again, if the EXEC was not executed
+    ");
+    assert_eq!(stage.demo.account().posts(), 0);
+}
+
+#[tokio::test]
+async fn one_server_runs_what_another_has_planned() {
+    let (stage, other) = (Stage::new(&[]).await, Stage::new(&[]).await);
+    let (planning, reading) = (serve(stage.engine.clone()).await, serve(other.engine.clone()).await);
+    let sql = "SELECT id FROM image_actions WHERE image_id = 62137902";
+    let info = planning.info(&statement(sql)).await.unwrap();
+
+    let rows = reading.rows(&info).await.unwrap();
+    let twice = reading.rows(&info).await.unwrap();
+
+    assert_eq!((rows.num_rows(), twice.num_rows()), (366, 366));
+    assert_eq!(stage.requests(), Vec::<String>::new());
+    assert_eq!(planning.cancel(&info).await, CancelStatus::NotCancellable);
+}
