@@ -80,10 +80,11 @@ def main():
     print(f"{count} statements, {late} later than the time-out + 2 s, peak {peak / 1e6:.0f} MB: {dict(codes)}")
     for what, times in flagged.most_common(60):
         print(f"  {times} times {what}")
-    for wait in (2, 8, 20):
+    # Plans are kept for two minutes.
+    for waited, wait in ((2, 2), (10, 8), (30, 20), (150, 120)):
         time.sleep(wait)
         print(
-            f"{wait} s later: {started.status('VmRSS') / 1e6:.0f} MB, idle {started.idle / 1e6:.0f} MB,"
+            f"{waited} s later: {started.status('VmRSS') / 1e6:.0f} MB, idle {started.idle / 1e6:.0f} MB,"
             f" cpu {started.cpu_share():.0%}"
         )
     started.stop()

@@ -34,8 +34,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr_common::datum::apply;
 
-use crate::engine::fault::{Fault, to_arrow};
-use crate::engine::function_guards::operator_name;
+use crate::engine::fault::{Fault, to_arrow, to_datafusion};
+use crate::engine::function_guards::{check_query, operator_name};
 use crate::engine::overflow::Overflow;
 
 /// The checked form of an operator, if its result may not fit its type.
@@ -298,7 +298,10 @@ impl ScalarUDFImpl for Checked {
         }
     }
 
+    /// A rule of the optimizer asks for the type of each part of an expression, and for that of all parts below it again.
+    /// Of a chain of a thousand operators this takes seconds, so it ends with the query.
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        check_query().map_err(to_datafusion)?;
         let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
         let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
         Ok(Arc::new(Field::new(self.name(), self.return_type(&types)?, is_nullable)))

@@ -173,7 +173,9 @@ impl ScalarUDFImpl for Guarded {
         self.inner.inner().return_type(arg_types)
     }
 
+    /// It ends with the query, as that of `checked_add`.
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        check_query().map_err(to_datafusion)?;
         if !makes_types(self.name()) {
             return self.inner.inner().return_field_from_args(args);
         }
