@@ -24,11 +24,18 @@ fn read(path: PathBuf) -> Page {
     Page { path, text }
 }
 
-/// README.md, and the pages of docs/.
+/// README.md, and the pages of docs/ and docs/clients/.
 fn pages() -> Vec<Page> {
-    let mut docs: Vec<_> = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    docs.sort();
+    let docs = [files("docs"), files("docs/clients")].concat();
     std::iter::once(root().join("README.md")).chain(docs).map(read).collect()
+}
+
+/// The files of a directory, without its directories.
+fn files(directory: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join(directory)).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries.filter(|path| path.is_file()).collect();
+    files.sort();
+    files
 }
 
 fn updating() -> bool {
@@ -109,6 +116,26 @@ fn sql_blocks_return_rows() {
         }
     }
     assert!(run >= 2);
+}
+
+/// tests/interop runs the examples, and compares what they print with the files that end in `.out`.
+#[test]
+fn examples_of_the_pages_are_the_files_that_the_clients_run() {
+    const DIRECTORY: &str = "tests/interop/examples/";
+    let mut shown = Vec::new();
+    for Page { path, text } in files("docs/clients").into_iter().map(read) {
+        for rest in text.split(&format!("<!-- {DIRECTORY}")).skip(1) {
+            let (name, below) = rest.split_once(" -->\n").unwrap();
+            let block = below.strip_prefix("```").and_then(|block| block.split_once('\n')).unwrap().1;
+            let block = block.split("```").next().unwrap();
+            assert_eq!(block, read(root().join(DIRECTORY).join(name)).text, "{}: {name}", path.display());
+            shown.push(name.to_owned());
+        }
+    }
+    for example in files(DIRECTORY) {
+        let name = example.file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(name == "run" || shown.contains(&name), "no page shows {name}");
+    }
 }
 
 /// Compares the table that starts with `heading`, at the end of a page, with the generated one; or replaces it.

@@ -10,6 +10,7 @@
 //! - `joins`: joins that fetch only the keys that they need, against an oracle that has all rows.
 //! - `price`: the number of requests of a query, and its limit.
 //! - `queries`: the list of running queries, cancelling them, their log lines.
+//! - `rust_client`: arrow-flight's own client.
 //! - `names`: bare names, and accounts as catalogs.
 //! - `faults`: errors of the API, and the budget.
 //! - `flight`: gRPC over a socket: commands, handles, errors.
@@ -39,6 +40,7 @@ mod names;
 mod openapi;
 mod price;
 mod queries;
+mod rust_client;
 mod scan;
 mod show;
 mod slt;

@@ -1,7 +1,5 @@
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.lang.reflect.InvocationTargetException;
-import java.lang.reflect.Method;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -21,26 +19,24 @@ import java.sql.Types;
 import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
 import java.util.TimeZone;
-import java.util.TreeSet;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
- * Makes the calls of JDBC tools: {@code java -cp DRIVER Jdbc.java URL ACCOUNT}, where ACCOUNT is the address of the
- * simulated account behind the server.
+ * Makes the calls of JDBC tools: {@code java -cp CLASSES:JARS Jdbc URL ACCOUNT}, where ACCOUNT is the address of the
+ * simulated account behind the server. The other files' checks are run from here too; only those of {@link TimeZones} need
+ * JVMs of their own.
  *
  * <p>Prints a line for each check, and exits with 1 if any has failed.
  */
-public class Jdbc {
+public class Jdbc extends Checks {
     static final long IMAGE = 62137902;
     static final long ACTION = 36804636;
     static final int ACTIONS = 366;
@@ -73,79 +69,8 @@ public class Jdbc {
             "started_at", Types.TIMESTAMP_WITH_TIMEZONE,
             "image_id", Types.BIGINT);
 
-    interface Check {
-        void run(Connection connection) throws Exception;
-    }
-
-    interface Act {
-        void run() throws Exception;
-    }
-
-    interface RowReader<T> {
-        T read(ResultSet row) throws SQLException;
-    }
-
-    static int failed = 0;
-
-    static void check(Connection connection, String name, Check check) {
-        try {
-            check.run(connection);
-            System.out.println("ok      " + name);
-        } catch (Exception | AssertionError failure) {
-            failed++;
-            System.out.println("FAILED  " + name);
-            failure.printStackTrace(System.out);
-        }
-    }
-
-    static void that(boolean holds, Object found) {
-        if (!holds) throw new AssertionError("found: " + found);
-    }
-
-    static void same(Object expected, Object found) {
-        if (!Objects.equals(expected, found)) throw new AssertionError("expected " + expected + ", found " + found);
-    }
-
-    static <T> List<T> rows(ResultSet results, RowReader<T> reader) throws SQLException {
-        try (results) {
-            List<T> rows = new ArrayList<>();
-            while (results.next()) rows.add(reader.read(results));
-            return rows;
-        }
-    }
-
-    static <T> List<T> ask(Connection connection, String sql, RowReader<T> reader) throws SQLException {
-        try (Statement statement = connection.createStatement()) {
-            return rows(statement.executeQuery(sql), reader);
-        }
-    }
-
     static List<Long> ids(PreparedStatement statement) throws SQLException {
         return rows(statement.executeQuery(), row -> row.getLong("id"));
-    }
-
-    /** Returns the server's error message, which must be readable. */
-    static String refused(Connection connection, String sql) {
-        try {
-            ask(connection, sql, row -> null);
-        } catch (SQLException refused) {
-            String message = String.valueOf(refused.getMessage());
-            that(message.length() < 800, message);
-            Pattern debug = Pattern.compile("Some\\(|Error\\(|SchemaError|Context\\(|\\w::\\w|\\\\n|Backtrace");
-            that(!debug.matcher(message).find(), message);
-            return message;
-        }
-        throw new AssertionError("not refused: " + sql);
-    }
-
-    /** Returns the message of the exception that the call must throw. */
-    static String failure(Act act) throws Exception {
-        try {
-            act.run();
-        } catch (SQLException failure) {
-            return String.valueOf(failure.getMessage());
-        }
-        throw new AssertionError("nothing failed");
     }
 
     /** An image, and a region. */
@@ -234,7 +159,7 @@ public class Jdbc {
     public static void main(String[] arguments) throws Exception {
         // The driver converts a timestamp with a zone to wall-clock time of the JVM's zone.
         TimeZone.setDefault(TimeZone.getTimeZone("UTC"));
-        stopAfterSeconds(240);
+        stopAfterSeconds(300);
 
         account = arguments[1];
         Connection connection = DriverManager.getConnection(arguments[0]);
@@ -245,15 +170,18 @@ public class Jdbc {
         updates(connection);
         listings(connection);
         metadata(connection);
+        Metadata.run(connection, arguments[0]);
         sessions(connection, arguments[0]);
         errors(connection);
+        Pools.run(arguments[0]);
+        SpringTemplates.run(connection, arguments[0]);
+        Tour.run(connection, arguments[0]);
         check(connection, "closing closes", open -> {
             open.close();
             that(open.isClosed(), "an open connection");
         });
 
-        System.out.println(failed == 0 ? "every check passed" : failed + " checks failed");
-        System.exit(failed == 0 ? 0 : 1);
+        exit();
     }
 
     static void statements(Connection connection) {
@@ -711,18 +639,6 @@ public class Jdbc {
             that(types.isEmpty() || types.contains(Types.BIGINT), types);
             same(types.stream().sorted().toList(), types);
         });
-        check(connection, "no getter of the metadata throws", open -> {
-            DatabaseMetaData data = open.getMetaData();
-            Set<String> thrown = new TreeSet<>();
-            for (Method getter : getters()) {
-                try {
-                    if (getter.invoke(data) instanceof ResultSet results) results.close();
-                } catch (InvocationTargetException failure) {
-                    thrown.add(getter.getName() + ": " + failure.getCause());
-                }
-            }
-            that(thrown.isEmpty(), String.join("\n        ", thrown));
-        });
         check(connection, "the product has a name and a version", open -> {
             DatabaseMetaData data = open.getMetaData();
             that(data.getDatabaseProductName().toLowerCase().contains("oceanflight"), data.getDatabaseProductName());
@@ -752,13 +668,6 @@ public class Jdbc {
         });
     }
 
-    static List<Method> getters() {
-        return Stream.of(DatabaseMetaData.class.getMethods())
-                .filter(method -> method.getParameterCount() == 0)
-                .sorted(Comparator.comparing(Method::getName))
-                .toList();
-    }
-
     static void errors(Connection connection) {
         check(connection, "SQL that does not parse", open -> refused(open, "SELEC id FROM images"));
         check(connection, "an unknown table names the nearest", open -> {
@@ -767,22 +676,5 @@ public class Jdbc {
         });
         check(connection, "the connection still works after an error", open ->
                 same(List.of(ACTION), ask(open, GET, row -> row.getLong("id"))));
-    }
-
-    static void stopAfterSeconds(int seconds) {
-        Thread watch = new Thread(() -> {
-            try {
-                Thread.sleep(seconds * 1000L);
-            } catch (InterruptedException woken) {
-                return;
-            }
-            System.out.println("FAILED  not done after " + seconds + " seconds");
-            Thread.getAllStackTraces().forEach((thread, frames) -> {
-                if (thread.getName().equals("main")) Stream.of(frames).forEach(frame -> System.out.println("        at " + frame));
-            });
-            Runtime.getRuntime().halt(1);
-        });
-        watch.setDaemon(true);
-        watch.start();
     }
 }

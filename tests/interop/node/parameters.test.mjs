@@ -41,6 +41,11 @@ for (const [name, [type, value, n]] of Object.entries(KEYS)) {
   });
 }
 
+// If this fails, the client has learned to prepare statements.
+test("the client's own prepare() fails", async () => {
+  await assert.rejects(client.prepare(COUNT));
+});
+
 test("question marks are bound by position", async () => {
   const sql = "SELECT id FROM image_actions WHERE action_id = ? AND image_id = ?";
   const found = await run(sql, [new Int64(), BigInt(ACTION)], [new Int64(), BigInt(IMAGE)]);

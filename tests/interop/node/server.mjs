@@ -49,3 +49,9 @@ export async function account(path) {
     if (found.length >= body.meta.total) return found;
   }
 }
+
+// The number of POSTs that the account has executed.
+export async function posts() {
+  const answer = await fetch(`${process.env.OCEANFLIGHT_DEMO}/_demo/requests`);
+  return (await answer.json()).posts;
+}

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ACTION, ACTIONS, COLUMNS, FIELDS, GET, IMAGE, LIST } from "./page.mjs";
-import { account, connect, names, rows } from "./server.mjs";
+import { account, connect, names, posts, rows } from "./server.mjs";
 
 const client = connect();
 
@@ -66,6 +66,24 @@ test("two statements at once, on one connection and on two", async () => {
     ]);
     assert.deepEqual([many.numRows, list.numRows], [100_000, ACTIONS]);
   }
+});
+
+test("a connection survives a pause", async () => {
+  assert.equal((await rows(client, GET)).length, 1);
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  assert.equal((await rows(client, GET)).length, 1);
+});
+
+test("an EXEC posts once", async () => {
+  const image = (await account("images")).find(
+    ({ id, type, status, regions }) =>
+      id !== IMAGE && type === "snapshot" && status === "available" && !regions.includes("nyc1"),
+  );
+  const before = await posts();
+  const [row] = await rows(client, `EXEC images.transfer @image_id=${image.id}, @region='nyc1'`);
+
+  assert.deepEqual([row.image_id, row.region_slug], [BigInt(image.id), "nyc1"]);
+  assert.equal(await posts(), before + 1);
 });
 
 const VALUES = {

@@ -3,11 +3,13 @@
 import datetime
 import decimal
 import re
+import threading
 
 import adbc_driver_flightsql.dbapi
 import pandas
 import pyarrow
 import pytest
+from adbc_driver_flightsql import DatabaseOptions
 from adbc_driver_flightsql.dbapi import ProgrammingError
 
 import page
@@ -60,6 +62,18 @@ class TestConnecting:
     @pytest.mark.filterwarnings("ignore:.*autocommit")
     def test_the_defaults_of_connect_are_enough(self, server):
         with adbc_driver_flightsql.dbapi.connect(server) as connection:
+            with connection.cursor() as cursor:
+                assert cursor.execute("SELECT 1").fetchone() == (1,)
+
+    LOGINS = {
+        "a password": {"username": "anybody", "password": "secret"},
+        "a token": {DatabaseOptions.AUTHORIZATION_HEADER.value: "Bearer dop_v1_any"},
+        "cookies": {DatabaseOptions.WITH_COOKIE_MIDDLEWARE.value: "true"},
+    }
+
+    @pytest.mark.parametrize("options", LOGINS.values(), ids=LOGINS)
+    def test_a_login_is_accepted(self, server, options):
+        with adbc_driver_flightsql.dbapi.connect(server, options, autocommit=True) as connection:
             with connection.cursor() as cursor:
                 assert cursor.execute("SELECT 1").fetchone() == (1,)
 
@@ -269,6 +283,14 @@ class TestMetadata:
 
         assert found["digitalocean"]["compute"]["image_actions"] == page.COLUMNS
 
+    def test_get_objects_has_no_keys(self, connection):
+        # The driver does not ask for them.
+        objects = connection.adbc_get_objects(depth="all", table_name_filter="images").read_all().to_pylist()
+        schemas = [schema for catalog in objects for schema in catalog["catalog_db_schemas"]]
+
+        [table] = [table for schema in schemas for table in schema["db_schema_tables"]]
+        assert table["table_constraints"] == []
+
     def test_get_objects_filters(self, connection):
         found = self.objects(
             connection,
@@ -368,6 +390,31 @@ class TestErrors:
 
     def test_the_connection_still_works_after_an_error(self, ask):
         self.refused(ask, "SELEC")
+
+        assert ask(page.GET).num_rows == 1
+
+
+class TestCancelling:
+    ENDLESS = "SELECT count(*) FROM generate_series(1, 1000000000000)"
+
+    @pytest.mark.parametrize("sql", [ENDLESS, "SELECT value FROM generate_series(1, 1000000000000)"])
+    def test_a_query_is_cancelled(self, connection, ask, sql):
+        ended = threading.Event()
+
+        def cancel(cursor):
+            # More than once: the first may come before the statement begins.
+            while not ended.wait(0.3):
+                cursor.adbc_cancel()
+
+        with connection.cursor() as cursor:
+            thread = threading.Thread(target=cancel, args=[cursor])
+            thread.start()
+            try:
+                with pytest.raises(adbc_driver_flightsql.dbapi.Error, match="(?i)cancel"):
+                    cursor.execute(sql).fetch_arrow_table()
+            finally:
+                ended.set()
+                thread.join()
 
         assert ask(page.GET).num_rows == 1
 

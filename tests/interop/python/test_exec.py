@@ -8,8 +8,6 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 import adbc_driver_flightsql.dbapi
-import pandas
-import polars
 import pyarrow
 import pytest
 from adbc_driver_flightsql.dbapi import ProgrammingError
@@ -321,26 +319,6 @@ class TestMany:
             cursor.executemany("SELECT CAST(? AS BIGINT)", [(1,), (2,)])
 
         assert "not an update" in readable(error)
-
-
-class TestFrames:
-    """pandas and Polars do not know EXEC, and send it like a query."""
-
-    def test_pandas(self, connection, account, posts):
-        image, region = account.transfer()
-
-        frame = pandas.read_sql(transfer(image, region), connection)
-
-        assert list(frame.columns) == page.COLUMNS
-        assert (frame["image_id"].tolist(), frame["region_slug"].tolist(), posts()) == ([image], [region], 1)
-
-    def test_polars(self, connection, account, posts):
-        image, region = account.transfer()
-
-        frame = polars.read_database(transfer(image, region), connection=connection)
-
-        assert frame.columns == page.COLUMNS
-        assert (frame["image_id"].to_list(), frame["region_slug"].to_list(), posts()) == ([image], [region], 1)
 
 
 class TestRejected:

@@ -1,6 +1,9 @@
 """Raw Flight SQL with pyarrow.flight: calls that the drivers do not make."""
 
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import pyarrow
 import pytest
@@ -8,6 +11,7 @@ from pyarrow import flight
 
 import flightsql_wire as wire
 import page
+from errors import readable
 
 # A call that hangs fails with FlightTimedOutError.
 SOON = flight.FlightCallOptions(timeout=20)
@@ -116,6 +120,82 @@ class TestStatements:
         assert info.schema.equals(schema, check_metadata=True)
         assert data.schema.equals(schema, check_metadata=True)
         assert data.num_rows == page.ACTIONS
+
+
+class TestTheTour:
+    MANY = "SELECT value FROM generate_series(1, 100000)"
+
+    def bound(self, client, sql, values):
+        """The rows of a prepared statement with the values as its parameters."""
+        [made] = client.do_action(("CreatePreparedStatement", wire.create_prepared_statement(sql)), SOON)
+        handle = wire.unpack(made.body.to_pybytes(), "ActionCreatePreparedStatementResult")[1]
+        descriptor = flight.FlightDescriptor.for_command(wire.prepared_statement_query(handle))
+        writer, reader = client.do_put(descriptor, values.schema, SOON)
+        with writer:
+            writer.write_batch(values)
+            writer.done_writing()
+            handle = wire.fields(reader.read().to_pybytes())[1]
+        return ask(client, wire.prepared_statement_query(handle))
+
+    def test_previews_of_all_tables(self, client):
+        for table in tables_of(client):
+            name = f"{table['catalog_name']}.{table['db_schema_name']}.{table['table_name']}"
+            assert ask(client, wire.statement_query(f"SELECT * FROM {name} LIMIT 100")).num_rows <= 100, name
+
+    @pytest.mark.parametrize("key, expected", [(page.IMAGE, page.ACTIONS), (7, 0), (None, 0)])
+    def test_a_parameter(self, client, key, expected):
+        values = pyarrow.record_batch([pyarrow.array([key], pyarrow.int64())], ["image"])
+
+        assert self.bound(client, "SELECT id FROM image_actions WHERE image_id = ?", values).num_rows == expected
+
+    def test_a_join(self, client):
+        sql = "SELECT i.id, a.id FROM images i JOIN image_actions a ON a.image_id = i.id WHERE i.id = "
+
+        assert ask(client, wire.statement_query(f"{sql}{page.IMAGE}")).num_rows == page.ACTIONS
+
+    def test_an_error_has_a_hint_and_the_connection_still_works(self, client):
+        with pytest.raises(pyarrow.ArrowInvalid) as refused:
+            ask(client, wire.statement_query("SELECT id FROM image_action"))
+
+        assert "hint: did you mean `image_actions`?" in readable(refused)
+        assert ask(client, wire.statement_query(page.GET)).num_rows == 1
+
+    @pytest.mark.parametrize("chunks", [0, 1])
+    def test_a_result_is_cancelled(self, client, chunks):
+        sql = "SELECT value FROM generate_series(1, 1000000000000)"
+        [endpoint] = info_of(client, wire.statement_query(sql)).endpoints
+        reader = client.do_get(endpoint.ticket, SOON)
+        for _ in range(chunks):
+            assert reader.read_chunk().data.num_rows > 0
+        reader.cancel()
+
+        # Not read_all, which takes the cancellation for Ctrl-C.
+        with pytest.raises(flight.FlightCancelledError):
+            while True:
+                reader.read_chunk()
+
+    def test_a_hundred_thousand_rows(self, client):
+        values = ask(client, wire.statement_query(self.MANY))["value"].to_pylist()
+
+        assert sorted(values) == list(range(1, 100_001))
+
+    def test_timestamps_are_those_of_the_api(self, client, account):
+        found = ask(client, wire.statement_query(page.LIST))
+
+        actions, _ = account.rows(f"images/{page.IMAGE}/actions")
+        started = {action["id"]: datetime.fromisoformat(action["started_at"]) for action in actions}
+        assert dict(zip(found["id"].to_pylist(), found["started_at"].to_pylist())) == started
+
+    def test_two_statements_at_once(self, client):
+        with ThreadPoolExecutor(2) as threads:
+            results = threads.map(lambda sql: ask(client, wire.statement_query(sql)).num_rows, [self.MANY, page.LIST])
+
+        assert list(results) == [100_000, page.ACTIONS]
+
+    def test_a_connection_survives_a_pause(self, client):
+        assert ask(client, wire.statement_query(page.GET)).num_rows == 1
+        time.sleep(2)
+        assert ask(client, wire.statement_query(page.GET)).num_rows == 1
 
 
 class _Handler(flight.ClientAuthHandler):

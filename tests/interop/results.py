@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Compares the table in docs/clients/README.md with what the suites of `run` showed:
+
+    tests/interop/results.py DIRECTORY
+
+DIRECTORY has the suites' logs. results.toml names the tests that show that a client can do a step. It is a failure if
+one of them did not run, or did not pass. UPDATE_DOCS=1 writes the table instead of comparing it.
+"""
+
+import json
+import os
+import pathlib
+import re
+import sys
+import tomllib
+import xml.etree.ElementTree
+
+HERE = pathlib.Path(__file__).resolve().parent
+PAGE = HERE.parents[1] / "docs" / "clients" / "README.md"
+BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
+
+# A line of a log that says how a test went: the first group that matches is the name of one that passed, the second of
+# one that did not.
+LINES = re.compile(
+    # pytest -v
+    r"(?:[^:]*/)?(?:([^/:]+\.py::.*) PASSED|([^/:]+\.py::.*) (?:FAILED|ERROR|SKIPPED|XFAIL|XPASS)) .*"
+    # The Java files, and the examples.
+    r"|ok {6}(.*)|FAILED {2}(.*)"
+    # go test -v; not its subtests, which fail their test.
+    r"|--- PASS: (\S+) \(.*|--- (?:FAIL|SKIP): (\S+) \(.*"
+    # node --test
+    r"|✔ (.*) \([\d.]+ms\)|[✖﹣] (.*) \([\d.]+ms\).*"
+)
+
+
+def tests(log):
+    """The tests of a suite, by name: whether each passed."""
+    found = {}
+    for line in log.read_text(errors="replace").splitlines():
+        if match := LINES.fullmatch(line):
+            name = match[match.lastindex]
+            found[name] = found.get(name, True) and match.lastindex % 2 == 1
+    return found
+
+
+def version(file, package):
+    """The version of a package that a suite installs."""
+    text = (HERE / file).read_text()
+    if file.endswith(".json"):
+        return json.loads(text)["packages"][f"node_modules/{package}"]["version"]
+    if file.endswith(".xml"):
+        name = {"": "http://maven.apache.org/POM/4.0.0"}
+        for dependency in xml.etree.ElementTree.fromstring(text).iterfind(".//dependency", name):
+            if dependency.find("artifactId", name).text == package:
+                return dependency.find("version", name).text
+    separator = " v" if file.endswith(".mod") else "=="
+    return re.search(rf"^\s*{re.escape(package)}{separator}(\S+)", text, re.MULTILINE)[1]
+
+
+def problems(client, found):
+    """What is wrong with the tests that are named for a client."""
+    named = [*client["yes"].items(), *((step, tests) for step, (_, *tests) in client.get("no", {}).items())]
+    for step, patterns in named:
+        for pattern in patterns:
+            wanted = re.compile(re.escape(pattern).replace(r"\*", ".*"))
+            matching = [name for name in found if wanted.fullmatch(name)]
+            if not matching:
+                yield f"{client['name']}, {step}: no test `{pattern}` ran"
+            yield from (f"{client['name']}, {step}: `{name}` did not pass" for name in matching if not found[name])
+
+
+def table(declared):
+    """The table and its footnotes, in Markdown."""
+    steps, numbers = declared["steps"], {}
+
+    def cell(client, step):
+        yes, no, notes = client["yes"], client.get("no", {}), client.get("notes", {})
+        note = no[step][0] if step in no else notes.get(step)
+        text = "yes" if step in yes else "no" if step in no else ""
+        return f"{text} ({numbers.setdefault(note, len(numbers) + 1)})" if note else text
+
+    rows = [["client", "version", *steps], ["---"] * (len(steps) + 2)]
+    for client in declared["clients"]:
+        unknown = {*client["yes"], *client.get("no", {}), *client.get("notes", {})} - {*steps}
+        assert not unknown and not {*client["yes"]} & {*client.get("no", {})}, (client["name"], unknown)
+        rows.append([client["name"], version(*client["version"]), *(cell(client, step) for step in steps)])
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    assert {*numbers} == {*declared["footnotes"]}, {*declared["footnotes"]} - {*numbers}
+    lines += ["", *(f"{number}. {declared['footnotes'][note]}" for note, number in numbers.items())]
+    return "\n".join(lines) + "\n"
+
+
+def main(logs):
+    declared = tomllib.loads((HERE / "results.toml").read_text())
+    found = {suite: tests(logs / f"{suite}.log") for suite in {client["log"] for client in declared["clients"]}}
+    wrong = [problem for client in declared["clients"] for problem in problems(client, found[client["log"]])]
+    if wrong:
+        sys.exit("\n".join(wrong))
+
+    before, rest = PAGE.read_text().split(BEGIN)
+    shown, after = rest.split(END)
+    expected = "\n" + table(declared) + "\n"
+    if shown == expected:
+        print(f"the table of {len(declared['clients'])} clients is up to date")
+    elif "UPDATE_DOCS" in os.environ:
+        PAGE.write_text(before + BEGIN + expected + END + after)
+    else:
+        sys.exit(f"docs/clients/README.md has another table (UPDATE_DOCS=1 writes it):\n{expected}")
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))
