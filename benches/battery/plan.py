@@ -22,6 +22,7 @@ def statements():
     yield "semicolons", ";" * 1_000_000
     yield "many-statements", "SELECT 1;" * 100_000
     yield "columns-20000", "SELECT " + ", ".join(f"{n} AS c{n}" for n in range(20_000))
+    yield "columns-2000", "SELECT " + ", ".join(f"value AS c{n}" for n in range(2_000)) + f" FROM {series}"
     yield "columns-1500", "SELECT " + ", ".join(f"{n} AS c{n}" for n in range(1_500))
     yield "columns-of-sums", "SELECT " + ", ".join(f"value + {n} AS c{n}" for n in range(1_500)) + f" FROM {series}"
     yield "stars-1000", "SELECT " + ", ".join(["*"] * 1_000) + f" FROM {series}"
@@ -61,6 +62,7 @@ def statements():
     yield "order-by-1000", "SELECT value FROM generate_series(1, 10) ORDER BY " + ", ".join(f"value + {n}" for n in range(1_000))
     yield "partition-by-1000", "SELECT count(*) OVER (PARTITION BY " + ", ".join(f"value + {n}" for n in range(1_000)) + f") FROM {series}"
     yield "windows-500", "SELECT " + ", ".join(f"sum(value) OVER (PARTITION BY value % {n + 1})" for n in range(500)) + f" FROM {series}"
+    yield "aggregates-500", "SELECT " + ", ".join(f"sum(value + {n})" for n in range(500)) + f" FROM {series}"
     yield "aggregates-1000", "SELECT " + ", ".join(f"sum(value + {n})" for n in range(1_000)) + f" FROM {series}"
     yield "distinct-aggregates-100", "SELECT " + ", ".join(f"count(DISTINCT value + {n})" for n in range(100)) + f" FROM {series}"
     yield "plus-chain-300", "SELECT " + " + ".join(["value"] * 300) + f" FROM {series}"
@@ -92,6 +94,7 @@ def statements():
     yield "in-list-of-image-ids", "SELECT count(*) FROM images WHERE id IN (" + ", ".join(str(n) for n in range(50_000)) + ")"
     yield "not-in-image-ids", "SELECT count(*) FROM images WHERE id NOT IN (" + ", ".join(str(n) for n in range(50_000)) + ")"
     yield "values-50000", "SELECT count(*) FROM (VALUES " + ", ".join(f"({n})" for n in range(50_000)) + ")"
+    yield "values-2000-wide", "SELECT count(*) FROM (VALUES " + ", ".join(["(" + digits + ")"] * 1_900) + ")"
     yield "values-wide", "SELECT count(*) FROM (VALUES " + ", ".join(["(" + digits + ")"] * 3_000) + ")"
     yield "values-of-expressions", "SELECT count(*) FROM (VALUES " + ", ".join(f"({n} + {n} * 2)" for n in range(20_000)) + ")"
     yield "union-all-50", " UNION ALL ".join([f"SELECT value FROM {series}"] * 50)

@@ -64,6 +64,12 @@ pub enum LimitFault {
         /// The limit.
         most: u64,
     },
+    /// More aggregates than can be planned.
+    #[error("the statement has more than {most} aggregates")]
+    ManyAggregates {
+        /// The limit.
+        most: usize,
+    },
     /// More centroids than an approximation needs.
     #[error("an approximate percentile has at most {most} centroids")]
     ManyCentroids {
@@ -147,6 +153,7 @@ impl Failure for LimitFault {
             | Self::DeepType { .. }
             | Self::LongPattern { .. }
             | Self::LargeCondition { .. }
+            | Self::ManyAggregates { .. }
             | Self::ManyCentroids { .. }
             | Self::WideRows { .. }
             | Self::NotFolded
@@ -162,6 +169,7 @@ impl Failure for LimitFault {
             Self::LargeType { .. } => "use a type of variable size: Binary, List".into(),
             Self::DeepType { .. } => "nest it less deeply".into(),
             Self::LargeCondition { .. } => "compute the column with fewer nested queries".into(),
+            Self::ManyAggregates { .. } => "compute them in several statements, or as rows of a GROUP BY".into(),
             Self::ManyCentroids { .. } => "leave the number out: there is a default".into(),
             Self::WideRows { .. } => {
                 "select shorter values, such as `left(x, 1000)`, or raise query.max_value_bytes".into()

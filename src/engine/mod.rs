@@ -6,6 +6,7 @@
 //! [`Engine::update`] runs it for each bound row. [`Engine::queries`] lists the queries that are planned or run now,
 //! and [`Engine::cancel`] cancels one.
 
+mod aggregate_count;
 mod coalesced;
 mod corrections;
 mod dialect;

@@ -11,6 +11,7 @@ use datafusion::physical_plan::explain::ExplainExec;
 use datafusion::sql::parser::Statement as Ast;
 use futures::FutureExt;
 
+use super::aggregate_count::check_aggregates;
 use super::fault::{Fault, from_datafusion};
 use super::function_guards::without_long_values;
 use super::limit_fault::LimitFault;
@@ -104,6 +105,7 @@ impl Engine {
         mut ast: Ast,
         parameters: usize,
     ) -> Result<(LogicalPlan, SchemaRef)> {
+        check_aggregates(state, &ast)?;
         dialect::translate(state, &mut ast)?;
         table_names::complete(state, &self.resources, &mut ast)?;
         let statement = Parameterized::try_new(ast, parameters)?;

@@ -1,7 +1,7 @@
 //! Errors of SQL text.
 
 use super::depth::MAX_OPERATORS;
-use super::size::{MAX_COLUMNS, MAX_GROUPING_SETS, MAX_ITEMS, MAX_TABLES, MAX_WINDOWS};
+use super::size::{MAX_CHAIN, MAX_COLUMNS, MAX_EXPRESSIONS, MAX_GROUPING_SETS, MAX_ITEMS, MAX_TABLES, MAX_WINDOWS};
 use crate::error::{Failure, Kind};
 
 /// Text that is not one SQL statement.
@@ -25,6 +25,12 @@ pub enum Fault {
     /// More columns in SELECT lists than can be planned.
     #[error("the statement has more than {MAX_COLUMNS} columns in SELECT lists, GROUP BYs and ORDER BYs")]
     ManyColumns,
+    /// More expressions than can be planned.
+    #[error("the statement has more than {MAX_EXPRESSIONS} values and other expressions")]
+    ManyExpressions,
+    /// A longer chain of operators than can be planned.
+    #[error("a chain of operators, such as `a + b + c`, has more than {MAX_CHAIN} of them")]
+    LongChain,
     /// More windows than can be planned.
     #[error("the statement has more than {MAX_WINDOWS} different windows")]
     ManyWindows,
@@ -73,9 +79,7 @@ impl Failure for Fault {
                  `extract(year FROM now())`"
                     .into(),
             ),
-            Self::TooLong => {
-                Some("write `x IN (…)` instead of `x = … OR x = …`; an IN list can have any length".into())
-            }
+            Self::TooLong => Some("write `x IN (…)` instead of `x = … OR x = …`; an IN list can be much longer".into()),
             Self::ManyTables => {
                 Some("a name of a WITH counts as all its tables, each time that it is used: use it less often".into())
             }
@@ -86,7 +90,13 @@ impl Failure for Fault {
                 "list the columns that you need; a name of a WITH counts as all its columns, each time that it is used"
                     .into(),
             ),
-            Self::ManyItems => Some("use VALUES, or an IN list; both can have any length".into()),
+            Self::ManyExpressions => {
+                Some("send the values in several statements, or bind them: a query runs once for each bound row".into())
+            }
+            Self::LongChain => {
+                Some("compute parts of it in a subquery, or aggregate rows: `sum(x)`, `string_agg(x, '')`".into())
+            }
+            Self::ManyItems => Some("use VALUES, or an IN list; both can be longer".into()),
             Self::ManyGroupingSets => {
                 Some("list the GROUPING SETS that you need: a CUBE of n columns has 2 to the power of n".into())
             }

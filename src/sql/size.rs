@@ -15,8 +15,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as Ast;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArguments, GroupByExpr, GroupByWithModifier, Ident, ObjectName, ObjectNamePart,
-    OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Visitor, WindowType,
+    BinaryOperator, Expr, Function, FunctionArguments, GroupByExpr, GroupByWithModifier, Ident, ObjectName,
+    ObjectNamePart, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Visitor, WindowType,
 };
 
 use super::{Fault, identifier, statement_of, visit};
@@ -26,14 +26,23 @@ use super::{Fault, identifier, statement_of, visit};
 /// 12.
 pub(super) const MAX_TABLES: u64 = 100;
 
-/// The maximum number of columns in all SELECT lists, GROUP BYs and ORDER BYs of a plan.
-pub(super) const MAX_COLUMNS: u64 = 5_000;
+/// The maximum number of columns in all SELECT lists, GROUP BYs and ORDER BYs of a plan. The time to plan a SELECT list grows
+/// with the square: 2,000 take 2 seconds, 5,000 take 10.
+pub(super) const MAX_COLUMNS: u64 = 2_000;
+
+/// The maximum number of expressions of a plan: literals, names, operators, calls. IN lists and VALUES have most of them. 50,000
+/// items of an IN list take 3 seconds. A value of VALUES takes twice as long, and counts as two.
+pub(super) const MAX_EXPRESSIONS: u64 = 60_000;
+
+/// The maximum number of arithmetic operators in a chain, such as `a + b + c`. The time to plan one grows with the square: 400
+/// intervals take 6 seconds, 900 take 30. DataFusion makes the name of each part, and those of all parts in it.
+pub(super) const MAX_CHAIN: usize = 400;
 
 /// The number of columns that a `*` is counted as: how many it has is known only when it is planned.
 const COLUMNS_OF_A_WILDCARD: u64 = 20;
 
 /// The maximum number of arguments of a function, and of items of a list that the statement spells out. Each is planned as
-/// an expression. An IN list may be longer.
+/// an expression. VALUES and an IN list may be longer.
 pub(super) const MAX_ITEMS: usize = 10_000;
 
 /// The maximum number of grouping sets of one GROUP BY.
@@ -45,11 +54,11 @@ pub(super) const MAX_WINDOWS: u64 = 100;
 /// Rejects a statement whose plan would be too large.
 ///
 /// # Errors
-/// [`Fault::ManyTables`], [`Fault::ManyColumns`], [`Fault::ManyWindows`], [`Fault::ManyItems`],
-/// [`Fault::ManyGroupingSets`].
+/// [`Fault::ManyTables`], [`Fault::ManyColumns`], [`Fault::ManyExpressions`], [`Fault::ManyWindows`],
+/// [`Fault::ManyItems`], [`Fault::ManyGroupingSets`], [`Fault::LongChain`].
 pub(super) fn check_size(ast: &Ast) -> Result<(), Fault> {
     let Some(statement) = statement_of(ast) else { return Ok(()) };
-    match visit(statement, &mut SizeCounter { queries: Vec::new() }) {
+    match visit(statement, &mut SizeCounter { queries: Vec::new(), chain: 0 }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(fault) => Err(fault),
     }
@@ -60,6 +69,7 @@ pub(super) fn check_size(ast: &Ast) -> Result<(), Fault> {
 struct Size {
     tables: u64,
     columns: u64,
+    expressions: u64,
     windows: u64,
 }
 
@@ -67,6 +77,7 @@ impl Size {
     fn add(&mut self, other: Self) {
         self.tables = self.tables.saturating_add(other.tables);
         self.columns = self.columns.saturating_add(other.columns);
+        self.expressions = self.expressions.saturating_add(other.expressions);
         self.windows = self.windows.saturating_add(other.windows);
     }
 
@@ -74,6 +85,7 @@ impl Size {
         match self {
             Self { tables, .. } if tables > MAX_TABLES => ControlFlow::Break(Fault::ManyTables),
             Self { columns, .. } if columns > MAX_COLUMNS => ControlFlow::Break(Fault::ManyColumns),
+            Self { expressions, .. } if expressions > MAX_EXPRESSIONS => ControlFlow::Break(Fault::ManyExpressions),
             Self { windows, .. } if windows > MAX_WINDOWS => ControlFlow::Break(Fault::ManyWindows),
             Self { .. } => ControlFlow::Continue(()),
         }
@@ -95,6 +107,8 @@ struct QuerySize {
 struct SizeCounter {
     /// The queries around the current place, the innermost last.
     queries: Vec<QuerySize>,
+    /// The number of arithmetic operators around the current place.
+    chain: usize,
 }
 
 impl SizeCounter {
@@ -139,7 +153,7 @@ impl Visitor for SizeCounter {
         };
         let members = query.with.as_ref().map_or(0, |with| with.cte_tables.len() as u64);
         let columns = ordered.saturating_add(width_of_values(&query.body));
-        let size = Size { tables: members, columns, windows: 0 };
+        let size = Size { tables: members, columns, expressions: number_of_values(&query.body), windows: 0 };
         self.queries.push(QuerySize { unvisited, names: HashMap::new(), windows: HashSet::new(), size });
         size.check()
     }
@@ -178,10 +192,20 @@ impl Visitor for SizeCounter {
         if items > MAX_ITEMS {
             return ControlFlow::Break(Fault::ManyItems);
         }
+        self.chain += usize::from(is_arithmetic(expr));
+        if self.chain > MAX_CHAIN {
+            return ControlFlow::Break(Fault::LongChain);
+        }
+        self.add(Size { expressions: 1, ..Size::default() })?;
         match expr {
             Expr::Function(Function { over: Some(window), .. }) => self.add_window(window),
             _ => ControlFlow::Continue(()),
         }
+    }
+
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Fault> {
+        self.chain -= usize::from(is_arithmetic(expr));
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Fault> {
@@ -211,6 +235,29 @@ fn width_of_values(body: &SetExpr) -> u64 {
         SetExpr::SetOperation { left, right, .. } => width_of_values(left).saturating_add(width_of_values(right)),
         _ => 0,
     }
+}
+
+/// The number of values in VALUES.
+fn number_of_values(body: &SetExpr) -> u64 {
+    match body {
+        SetExpr::Values(values) => values.rows.iter().map(|row| row.len() as u64).sum(),
+        SetExpr::SetOperation { left, right, .. } => number_of_values(left).saturating_add(number_of_values(right)),
+        _ => 0,
+    }
+}
+
+/// Whether the type of an expression follows from those of its operands. It is computed for each part of a chain again.
+fn is_arithmetic(expr: &Expr) -> bool {
+    let Expr::BinaryOp { op, .. } = expr else { return false };
+    matches!(
+        op,
+        BinaryOperator::Plus
+            | BinaryOperator::Minus
+            | BinaryOperator::Multiply
+            | BinaryOperator::Divide
+            | BinaryOperator::Modulo
+            | BinaryOperator::StringConcat
+    )
 }
 
 /// The number of grouping sets: the product over all items of the GROUP BY.
@@ -312,11 +359,23 @@ mod tests {
     #[test]
     fn the_columns_of_select_lists_are_counted() {
         let columns = |count: usize| format!("SELECT {}", vec!["1"; count].join(", "));
-        assert!(parse(&columns(5_000)).is_ok());
-        assert_eq!(fault(&columns(5_001)), Fault::ManyColumns);
-        assert_eq!(fault(&format!("SELECT {} FROM images", vec!["*"; 251].join(", "))), Fault::ManyColumns);
-        let three = format!("WITH t AS ({}) SELECT 1 FROM t a, t b, t c", columns(2_000));
+        assert!(parse(&columns(2_000)).is_ok());
+        assert_eq!(fault(&columns(2_001)), Fault::ManyColumns);
+        assert_eq!(fault(&format!("SELECT {} FROM images", vec!["*"; 101].join(", "))), Fault::ManyColumns);
+        let three = format!("WITH t AS ({}) SELECT 1 FROM t a, t b, t c", columns(1_000));
         assert_eq!(fault(&three), Fault::ManyColumns);
+    }
+
+    #[test]
+    fn the_operators_of_a_chain_are_counted() {
+        for operator in ["+", "-", "*", "/", "%", "||"] {
+            let chain = |terms: usize| vec!["x"; terms].join(operator);
+            assert!(parse(&format!("SELECT {}", chain(401))).is_ok(), "{operator}");
+            assert_eq!(fault(&format!("SELECT {}", chain(402))), Fault::LongChain, "{operator}");
+            assert!(parse(&format!("SELECT {0}, {0}", chain(300))).is_ok(), "{operator}: these are two chains");
+        }
+        assert_eq!(fault(&format!("SELECT now() {}", "+ INTERVAL '1 day' ".repeat(500))), Fault::LongChain);
+        assert!(parse(&format!("SELECT 1 WHERE {}", vec!["x = 1"; 450].join(" OR "))).is_ok());
     }
 
     #[test]
@@ -340,5 +399,16 @@ mod tests {
         assert!(parse(&format!("SELECT * FROM (VALUES {values}) AS v")).is_ok());
         let list = vec!["7"; 20_000].join(", ");
         assert!(parse(&format!("SELECT * FROM images WHERE id IN ({list})")).is_ok());
+    }
+
+    #[test]
+    fn the_expressions_of_values_and_in_lists_are_counted() {
+        let list = |count: usize| format!("SELECT id FROM images WHERE id IN ({})", vec!["7"; count].join(", "));
+        assert!(parse(&list(50_000)).is_ok());
+        assert_eq!(fault(&list(60_000)), Fault::ManyExpressions);
+        let values = format!("SELECT * FROM (VALUES {}) AS v", vec!["(1, 2, 3)"; 10_001].join(", "));
+        assert_eq!(fault(&values), Fault::ManyExpressions);
+        let twice = format!("WITH t AS ({}) SELECT 1 FROM t a, t b", list(40_000));
+        assert_eq!(fault(&twice), Fault::ManyExpressions);
     }
 }

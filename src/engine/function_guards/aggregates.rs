@@ -169,7 +169,9 @@ impl AggregateUDFImpl for Guarded {
         self.inner.inner().return_type(arg_types)
     }
 
+    /// It ends with the query, as that of a scalar function.
     fn return_field(&self, arg_fields: &[FieldRef]) -> Result<FieldRef> {
+        check_query().map_err(to_datafusion)?;
         self.inner.inner().return_field(arg_fields)
     }
 

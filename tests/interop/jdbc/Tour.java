@@ -66,10 +66,9 @@ class Tour extends Checks {
                 ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
                 // More than once: the first may come before the statement begins.
                 timer.scheduleWithFixedDelay(() -> cancel(statement), 300, 300, TimeUnit.MILLISECONDS);
-                long begun = System.nanoTime();
                 String message = failure(Exception.class, () -> rows(statement.executeQuery(ENDLESS), row -> row.getLong(1)));
                 timer.shutdown();
-                that(TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - begun) < 10, message);
+                that(message.toLowerCase().contains("cancel"), message); // and not that it took too long
             }
         });
     }

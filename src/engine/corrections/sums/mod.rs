@@ -50,6 +50,7 @@ use self::number::WideInteger;
 use self::result::{AggregateType, Function};
 use self::total::ExactTotal;
 use crate::engine::fault::{Fault, to_datafusion};
+use crate::engine::function_guards::check_query;
 
 /// Registers the exact aggregates in place of DataFusion's.
 pub(in crate::engine) fn register(state: &mut SessionState) -> Result<()> {
@@ -164,7 +165,9 @@ impl AggregateUDFImpl for Exact {
         &self.signature
     }
 
+    /// It ends with the query, as that of `checked_add`.
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        check_query().map_err(to_datafusion)?;
         self.inner.return_type(arg_types)
     }
 
