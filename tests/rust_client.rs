@@ -13,6 +13,7 @@ use oceanflight::engine;
 use simulated_account::{self as demo, Limits};
 use tonic::transport::Channel;
 
+use crate::cancelled::no_query_runs;
 use crate::flight::{Running, serve};
 use crate::support::{IMAGE, Stage};
 
@@ -218,8 +219,19 @@ async fn a_result_that_is_dropped_ends_its_query() {
 
     drop(stream);
 
-    while !tour.stage.engine.queries().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    no_query_runs(&tour.stage).await;
     assert_eq!(tour.ask("SELECT 1 AS x").await.num_rows(), 1);
+}
+
+#[tokio::test]
+async fn one_server_runs_what_another_has_planned() {
+    let (mut planning, mut reading) = (Tour::begin().await, Tour::begin().await);
+    let sql = "SELECT id FROM image_actions WHERE image_id = 62137902";
+    let info = planning.client.execute(sql.to_owned(), None).await.unwrap();
+
+    for _ in 0..2 {
+        assert_eq!(rows(&mut reading.client, info.clone()).await.unwrap().num_rows(), 366);
+    }
+
+    assert_eq!(planning.stage.requests(), Vec::<String>::new());
 }

@@ -135,6 +135,7 @@ async fn a_method_is_described_by_its_parameters() {
 #[tokio::test]
 async fn other_tables_are_described_too() {
     assert_eq!(rows("DESCRIBE information_schema.tables").await[0]["name"], "table_catalog");
+    assert_eq!(rows("DESCRIBE oceanflight.information_schema.tables").await[0]["name"], "table_catalog");
     let described = rows("DESCRIBE oceanflight.meta.methods").await;
     assert!(described.iter().all(|row| row["description"].is_string()), "{described:?}");
 }

@@ -58,7 +58,7 @@ pub enum Fault {
         nearest: Option<String>,
     },
     /// A table name without its first parts that the defaults do not have, and several other places have.
-    #[error("several places have a table `{name}`")]
+    #[error("`{name}` is ambiguous: several services or catalogs have it")]
     AmbiguousTable {
         /// The name in the statement.
         name: String,

@@ -141,7 +141,7 @@ fn too_many(queries: TooManyQueries) -> String {
 impl Failure for LimitFault {
     fn kind(&self) -> Kind {
         match self {
-            Self::LongStatement { .. } => Kind::InvalidArgument,
+            Self::LongStatement { .. } | Self::ManyAggregates { .. } => Kind::InvalidArgument,
             Self::NoPlace { .. } | Self::ThreadsTaken => Kind::Unavailable,
             Self::TooManyQueries(_)
             | Self::NoMemory
@@ -153,7 +153,6 @@ impl Failure for LimitFault {
             | Self::DeepType { .. }
             | Self::LongPattern { .. }
             | Self::LargeCondition { .. }
-            | Self::ManyAggregates { .. }
             | Self::ManyCentroids { .. }
             | Self::WideRows { .. }
             | Self::NotFolded

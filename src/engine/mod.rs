@@ -72,6 +72,7 @@ pub use overflow::Overflow;
 use plan_threads::PlanTask;
 pub use planned_statements::Planned;
 use planned_statements::Statements;
+pub use session::SYSTEM_SCHEMA;
 pub use spill_dir::{SpillDir, SpillDirError};
 use table_info::nearest_table;
 pub use table_info::{ParentKey, TableInfo};

@@ -38,6 +38,8 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::time::sleep;
 
+use super::fault::to_datafusion;
+use super::function_guards::check_query;
 use super::plan_threads::{self, DroppedOnPlanThread};
 use super::{PreparedStatement, Principal, parameters};
 use crate::query::{Identity, SessionOptions};
@@ -142,6 +144,7 @@ impl PlannedStatement {
             return Ok(Cow::Borrowed(optimized));
         }
         let optimized = optimize(&self.plan)?;
+        check_query().map_err(to_datafusion)?;
         if plan_bytes(&optimized) > self.max_optimized_bytes() {
             return Ok(Cow::Owned(optimized));
         }

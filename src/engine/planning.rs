@@ -13,7 +13,7 @@ use futures::FutureExt;
 
 use super::aggregate_count::check_aggregates;
 use super::fault::{Fault, from_datafusion};
-use super::function_guards::without_long_values;
+use super::function_guards::{check_query, without_long_values};
 use super::limit_fault::LimitFault;
 use super::origins::with_origins;
 use super::parameters::{self, Parameterized};
@@ -60,6 +60,8 @@ impl Engine {
         let schema = with_origins(&state, &wire_types::wire_schema(analysed.schema().as_arrow(), types), &analysed);
         let prepared = PreparedStatement { schema, parameters: parameters::client_schema(&parameters) };
         let statement = PlannedStatement::new(plan, prepared, parameters, writes, valid_for_one_call);
+        // Some rules take the error of an ended query for an expression without a type: such a plan is not kept.
+        check_query()?;
         let statement = self.session.statements.keep(principal, sql, statement);
         // Nothing above yields. A task whose query has ended is aborted here, before the physical plan is made.
         tokio::task::yield_now().await;

@@ -212,7 +212,7 @@ pub(super) fn state_of(context: &SessionContext, principal: &Principal) -> Resul
 }
 
 /// The schema that DataFusion has in every catalog without listing it among the schemas.
-pub(super) const SYSTEM_SCHEMA: &str = "information_schema";
+pub const SYSTEM_SCHEMA: &str = "information_schema";
 
 /// The names of the catalogs, sorted.
 pub(super) fn catalog_names(context: &SessionContext) -> Vec<String> {

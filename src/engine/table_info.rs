@@ -58,21 +58,17 @@ impl TableInfo {
 }
 
 impl Engine {
-    /// Every table of every catalog, ordered by name; the system schema only in the session's catalog. Sends no requests. All clients see all tables, with the
+    /// Every table of every catalog, ordered by name. Sends no requests. All clients see all tables, with the
     /// types that their session wants.
     ///
     /// # Errors
     /// [`Fault::Internal`].
     pub async fn tables(&self, principal: &Principal) -> Result<Vec<TableInfo>> {
         let mut tables = Vec::new();
-        let (default, _) = self.defaults(principal);
         for catalog in session::catalog_names(&self.session.context) {
             let Some(provider) = self.session.context.catalog(&catalog) else { continue };
             let mut schemas = provider.schema_names();
-            // The system schema has the same rows in every catalog. Superset ignores catalogs, and would show it for each.
-            if catalog == default {
-                schemas.push(session::SYSTEM_SCHEMA.to_owned());
-            }
+            schemas.push(session::SYSTEM_SCHEMA.to_owned());
             schemas.sort();
             schemas.dedup();
             for schema in schemas {

@@ -1,5 +1,5 @@
 //! Table names without their first parts: `table` is looked up in the default schema, and then in the account's other
-//! services; `schema.table` in the default catalog, and then in the other catalogs.
+//! services; `schema.table` in the default catalog or, if that has no such schema, in the other catalogs.
 
 use std::ops::ControlFlow;
 
@@ -34,7 +34,7 @@ pub(super) fn elsewhere(
     parts: &[String],
 ) -> Result<Option<[String; 3]>, Fault> {
     let mut found = match parts {
-        [table] => in_another_service(state, registry, table),
+        [table] => outside_the_default_schema(state, registry, table),
         [schema, table] => in_another_catalog(state, schema, table),
         _ => Vec::new(),
     };
@@ -47,13 +47,18 @@ pub(super) fn elsewhere(
     }
 }
 
-/// The tables with this bare name in the services of the default catalog, if the default service has none.
-fn in_another_service(state: &SessionState, registry: &Registry, name: &str) -> Vec<[String; 3]> {
+/// The tables with this bare name elsewhere, if the default schema does not have one: in the services of the default
+/// catalog. A session's schema may be one of another catalog only, and then that comes first.
+fn outside_the_default_schema(state: &SessionState, registry: &Registry, name: &str) -> Vec<[String; 3]> {
     let defaults = &state.config_options().catalog;
-    let default = state.catalog_list().catalog(&defaults.default_catalog);
-    match default.and_then(|catalog| catalog.schema(&defaults.default_schema)) {
-        Some(schema) if !schema.table_exist(name) => in_services(registry, &defaults.default_catalog, name),
-        Some(_) | None => Vec::new(),
+    let services = || in_services(registry, &defaults.default_catalog, name);
+    match state.schema_for_ref(TableReference::bare(name)) {
+        Ok(schema) if schema.table_exist(name) => Vec::new(),
+        Ok(_) => services(),
+        Err(_) => match in_another_catalog(state, &defaults.default_schema, name) {
+            found if found.is_empty() => services(),
+            found => found,
+        },
     }
 }
 
@@ -190,7 +195,7 @@ mod tests {
 
         let fault = find(&["compute", "images"]).unwrap_err();
 
-        assert_eq!(fault.to_string(), "several places have a table `compute.images`");
+        assert_eq!(fault.to_string(), "`compute.images` is ambiguous: several services or catalogs have it");
         assert_eq!(fault.hint().unwrap(), "write `team.compute.images` or `work.compute.images`");
         assert_eq!(find(&["compute", "droplets"]).unwrap(), None);
         assert_eq!(find(&["team", "compute", "images"]).unwrap(), None);

@@ -1,5 +1,5 @@
-//! The names of a map's fields. The Arrow format calls them `key` and `value`; arrow-flight's answer to `CommandGetSqlInfo`
-//! calls them `keys` and `values`. JDBC finds them by name, and without them says that no type can be converted.
+//! The names of a map's fields. The Arrow format calls them `key` and `value`; arrow-flight's `SqlInfoData` calls them
+//! `keys` and `values`. JDBC finds them by name, and without them says that no type can be converted.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(super) fn of_schema(schema: &Schema) -> SchemaRef {
 /// The batch, with the names of the Arrow format.
 ///
 /// # Errors
-/// None: the arrays have the same layout as before.
+/// If Arrow rejects the renamed type. It has the same layout, so Arrow does not.
 pub(super) fn of_batch(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let schema = of_schema(&batch.schema());
     let columns = batch.columns().iter().zip(schema.fields());

@@ -11,7 +11,7 @@ use super::Service;
 use super::command::{CommandTicket, QueryCommand};
 use super::fault::Fault;
 use super::stream::FlightRows;
-use crate::engine::{Principal, TableInfo, TableTypes};
+use crate::engine::{Principal, SYSTEM_SCHEMA, TableInfo, TableTypes};
 use crate::error::Result;
 
 /// The longest LIKE pattern, in characters: patterns become regular expressions.
@@ -33,8 +33,9 @@ pub(super) trait Metadata: ProstMessageExt {
     /// Returns the schema that the specification requires.
     fn schema(&self) -> SchemaRef;
 
-    /// Whether the client asks for the tables of all catalogs, and does not name one. Then a session's catalog counts: tools
-    /// show the names of several catalogs as one list.
+    /// Whether the client asks for the tables of all catalogs, and does not name one. Tools show the names of several
+    /// catalogs as one list, so then a session's catalog counts; without one, only the default catalog has the system
+    /// schema, which has the same rows in each.
     fn is_of_all_catalogs(&self) -> bool {
         false
     }
@@ -55,8 +56,14 @@ impl<M: Metadata> QueryCommand for M {
 
     async fn rows(&self, service: &Service, principal: &Principal) -> Result<FlightRows> {
         let mut tables = service.engine.tables(principal).await?;
-        if let (true, Some(catalog)) = (self.is_of_all_catalogs(), &principal.session.catalog) {
-            tables.retain(|table| table.catalog == *catalog);
+        if self.is_of_all_catalogs() {
+            match &principal.session.catalog {
+                Some(catalog) => tables.retain(|table| table.catalog == *catalog),
+                None => {
+                    let (default, _) = service.engine.defaults(principal);
+                    tables.retain(|table| table.schema != SYSTEM_SCHEMA || table.catalog == default);
+                }
+            }
         }
         let table_types = principal.session.table_types.unwrap_or_default();
         let server = ServerMetadata { tables, writes: service.engine.writes(), table_types };

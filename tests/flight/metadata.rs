@@ -198,7 +198,11 @@ async fn the_system_schema_is_listed_once() {
     let listed = schemas(None, Some("information_schema")).await;
 
     assert_eq!(listed, ["information_schema"]);
-    assert_eq!(schemas(Some("oceanflight"), None).await, ["meta"]);
+    assert_eq!(
+        schemas(Some("oceanflight"), None).await,
+        ["information_schema", "meta"],
+        "the client names the catalog"
+    );
 }
 
 #[tokio::test]

@@ -298,8 +298,8 @@ impl ScalarUDFImpl for Checked {
         }
     }
 
-    /// A rule of the optimizer asks for the type of each part of an expression, and for that of all parts below it again.
-    /// Of a chain of a thousand operators this takes seconds, so it ends with the query.
+    /// Fails once the query has ended. A rule of the optimizer asks for the type of each part of an expression, and for that
+    /// of all parts below it again: of a long chain of operators this takes seconds.
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         check_query().map_err(to_datafusion)?;
         let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();

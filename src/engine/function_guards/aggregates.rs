@@ -169,7 +169,7 @@ impl AggregateUDFImpl for Guarded {
         self.inner.inner().return_type(arg_types)
     }
 
-    /// It ends with the query, as that of a scalar function.
+    /// Fails once the query has ended: to compute the types of many aggregates takes seconds.
     fn return_field(&self, arg_fields: &[FieldRef]) -> Result<FieldRef> {
         check_query().map_err(to_datafusion)?;
         self.inner.inner().return_field(arg_fields)

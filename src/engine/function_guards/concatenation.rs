@@ -68,7 +68,9 @@ impl ScalarUDFImpl for Concatenation {
         BinaryTypeCoercer::new(left, &Operator::StringConcat, right).get_result_type()
     }
 
+    /// Fails once the query has ended, as that of `Guarded`.
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        check_query().map_err(to_datafusion)?;
         let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
         let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
         Ok(Arc::new(Field::new(self.name(), self.return_type(&types)?, is_nullable)))

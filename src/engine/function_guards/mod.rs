@@ -173,7 +173,7 @@ impl ScalarUDFImpl for Guarded {
         self.inner.inner().return_type(arg_types)
     }
 
-    /// It ends with the query, as that of `checked_add`.
+    /// Fails once the query has ended: to compute the types of a long chain of calls takes seconds.
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         check_query().map_err(to_datafusion)?;
         if !makes_types(self.name()) {

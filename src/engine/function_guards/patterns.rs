@@ -277,7 +277,9 @@ impl ScalarUDFImpl for PatternOperator {
         Ok(DataType::Boolean)
     }
 
+    /// Fails once the query has ended, as that of `Guarded`.
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        check_query().map_err(to_datafusion)?;
         let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
         Ok(Arc::new(Field::new(self.name(), DataType::Boolean, is_nullable)))
     }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::ExprSchemable;
 use datafusion::prelude::SessionContext;
 
 use super::*;
@@ -361,6 +363,32 @@ async fn a_function_is_not_called_for_a_query_that_has_ended() {
     let error = Arc::clone(&query).scope(rows(&guarded(), sql)).await.unwrap_err();
 
     assert_eq!(from_datafusion(error).kind(), Kind::Cancelled);
+}
+
+/// To plan a long chain of operators takes seconds, in single calls of a rule.
+#[tokio::test]
+async fn no_expression_of_a_query_that_has_ended_has_a_type() {
+    let queries = Arc::new(Queries::default());
+    let query = queries.begin(Principal::local(), "", Limits::default()).unwrap();
+    let context = guarded();
+    let plans =
+        ["SELECT repeat('x', 2)", "SELECT array_agg(value) FROM generate_series(1, 2)"].map(|sql| context.sql(sql));
+    let mut expressions = Vec::new();
+    for plan in plans {
+        let plan = plan.await.unwrap().into_unoptimized_plan();
+        plan.apply(|node| {
+            expressions.extend(node.expressions().into_iter().map(|expr| (expr, node.inputs()[0].schema().clone())));
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .unwrap();
+    }
+    query.cancel();
+
+    let calls = expressions.iter().filter(|(expr, _)| !matches!(expr, Expr::Column(_)));
+    let types: Vec<_> =
+        calls.map(|(expr, schema)| Arc::clone(&query).in_scope(|| expr.get_type(schema).is_ok())).collect();
+
+    assert_eq!(types, [false, false]);
 }
 
 #[test]

@@ -159,7 +159,7 @@ public class Jdbc extends Checks {
     public static void main(String[] arguments) throws Exception {
         // The driver converts a timestamp with a zone to wall-clock time of the JVM's zone.
         TimeZone.setDefault(TimeZone.getTimeZone("UTC"));
-        stopAfterSeconds(300);
+        stopAfterSeconds(600);
 
         account = arguments[1];
         Connection connection = DriverManager.getConnection(arguments[0]);

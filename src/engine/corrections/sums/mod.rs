@@ -165,7 +165,7 @@ impl AggregateUDFImpl for Exact {
         &self.signature
     }
 
-    /// It ends with the query, as that of `checked_add`.
+    /// Fails once the query has ended: to compute the types of many aggregates takes seconds.
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
         check_query().map_err(to_datafusion)?;
         self.inner.return_type(arg_types)
