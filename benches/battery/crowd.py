@@ -84,7 +84,8 @@ def main():
     for waited, wait in ((2, 2), (10, 8), (30, 20), (150, 120)):
         time.sleep(wait)
         print(
-            f"{waited} s later: {started.status('VmRSS') / 1e6:.0f} MB, idle {started.idle / 1e6:.0f} MB,"
+            f"{waited} s later: {started.status('VmRSS') / 1e6:.0f} MB, of it {started.status('RssFile') / 1e6:.0f} MB of"
+            f" the program's file; idle {started.idle / 1e6:.0f} MB,"
             f" cpu {started.cpu_share():.0%}"
         )
     started.stop()

@@ -57,9 +57,16 @@ def version(file, package):
     return re.search(rf"^\s*{re.escape(package)}{separator}(\S+)", text, re.MULTILINE)[1]
 
 
+def limited(client):
+    """The steps that a client cannot do, or not wholly: the text of the cell, the footnote, and the tests."""
+    return {
+        step: (text, note, tests) for text in ("no", "partly") for step, (note, *tests) in client.get(text, {}).items()
+    }
+
+
 def problems(client, found):
     """What is wrong with the tests that are named for a client."""
-    named = [*client["yes"].items(), *((step, tests) for step, (_, *tests) in client.get("no", {}).items())]
+    named = [*client["yes"].items(), *((step, tests) for step, (_, _, tests) in limited(client).items())]
     for step, patterns in named:
         for pattern in patterns:
             wanted = re.compile(re.escape(pattern).replace(r"\*", ".*"))
@@ -74,15 +81,16 @@ def table(declared):
     steps, numbers = declared["steps"], {}
 
     def cell(client, step):
-        yes, no, notes = client["yes"], client.get("no", {}), client.get("notes", {})
-        note = no[step][0] if step in no else notes.get(step)
-        text = "yes" if step in yes else "no" if step in no else ""
+        text, note, _ = limited(client).get(step, ("yes" if step in client["yes"] else "", None, None))
+        note = note or client.get("notes", {}).get(step)
         return f"{text} ({numbers.setdefault(note, len(numbers) + 1)})" if note else text
 
     rows = [["client", "version", *steps], ["---"] * (len(steps) + 2)]
     for client in declared["clients"]:
-        unknown = {*client["yes"], *client.get("no", {}), *client.get("notes", {})} - {*steps}
-        assert not unknown and not {*client["yes"]} & {*client.get("no", {})}, (client["name"], unknown)
+        named = [step for group in ("yes", "no", "partly") for step in client.get(group, {})]
+        unknown = {*named, *client.get("notes", {})} - {*steps}
+        assert not unknown and len(named) == len({*named}), (client["name"], unknown)
+        assert all(tests for text, _, tests in limited(client).values() if text == "partly"), client["name"]
         rows.append([client["name"], version(*client["version"]), *(cell(client, step) for step in steps)])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     assert {*numbers} == {*declared["footnotes"]}, {*declared["footnotes"]} - {*numbers}

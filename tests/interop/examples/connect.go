@@ -13,7 +13,10 @@ import (
 
 func main() {
 	sql.Register("flightsql", sqldriver.Driver{Driver: flightsql.NewDriver(memory.DefaultAllocator)})
-	database, _ := sql.Open("flightsql", "uri=grpc://127.0.0.1:50051")
+	database, err := sql.Open("flightsql", "uri=grpc://127.0.0.1:50051")
+	if err != nil {
+		log.Fatal(err)
+	}
 	defer database.Close()
 
 	// The driver binds values to prepared statements only.
@@ -36,5 +39,8 @@ func main() {
 			log.Fatal(err)
 		}
 		fmt.Println(id, kind, started.UTC())
+	}
+	if err := rows.Err(); err != nil {
+		log.Fatal(err)
 	}
 }

@@ -16,10 +16,13 @@ import java.time.OffsetDateTime;
 import java.time.ZoneId;
 import java.time.ZoneOffset;
 import java.time.ZonedDateTime;
+import java.time.zone.ZoneOffsetTransition;
 import java.util.ArrayList;
 import java.util.Calendar;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.TimeZone;
 import java.util.stream.Collectors;
 
@@ -34,10 +37,9 @@ import java.util.stream.Collectors;
  * <p>The zones that `run` starts: whole and half hours on both sides of UTC, with and without summer time.
  */
 class TimeZones extends Checks {
-    /** Instants at which no zone changes its offset for days. */
-    static final List<Instant> PLAIN = instants("2024-01-15T12:00:00Z", "2024-07-15T12:00:00.123Z");
-
-    static final List<Instant> CHANGES = instants(
+    static final List<Instant> ALL = instants(
+            // No zone changes its offset within days of these.
+            "2024-01-15T12:00:00Z", "2024-07-15T12:00:00.123Z",
             // New York's clock skips 2:00 to 3:00. UTC's clock shows 2:30; then the minute before, and the one after.
             "2024-03-10T02:30:00Z", "2024-03-10T06:59:00Z", "2024-03-10T07:01:00Z",
             // It shows 1:30 twice.
@@ -46,12 +48,6 @@ class TimeZones extends Checks {
             "2024-03-31T02:30:00Z", "2024-03-31T00:59:00Z", "2024-03-31T01:01:00Z",
             "2024-10-27T02:30:00Z", "2024-10-27T00:30:00Z", "2024-10-27T01:30:00Z",
             "1969-12-31T23:59:59.5Z");
-
-    static final List<Instant> ALL = new ArrayList<>(PLAIN);
-
-    static {
-        ALL.addAll(CHANGES);
-    }
 
     /** What came of an instant: the difference in offsets of the JVM's zone, or that the call throws. */
     enum Outcome { EXACT, ONE_OFFSET, TWO_OFFSETS, THROWS }
@@ -103,7 +99,7 @@ class TimeZones extends Checks {
             new Setter("setString", (s, at, i) -> s.setString(at, i.toString()), Outcome.THROWS));
 
     public static void main(String[] arguments) {
-        stopAfterSeconds(120);
+        stopAfterSeconds(300);
         String url = arguments[0];
         String inZone = " in a JVM of " + TimeZone.getDefault().getID();
         for (String timestamps : List.of("with_zone", "without_zone")) {
@@ -217,6 +213,13 @@ class TimeZones extends Checks {
             same(ALL, received(statement, (s, at, instant) -> s.setTimestamp(at, Timestamp.from(instant))));
             same(ALL, received(statement, (s, at, instant) -> s.setObject(at, Timestamp.from(instant))));
         }
+        // A Date is the midnight at which its day begins on the JVM's clock, and what is sent is UTC's day of this moment.
+        Date date = Date.valueOf("2024-07-03");
+        LocalDate day = LocalDate.ofInstant(Instant.ofEpochMilli(date.getTime()), ZoneOffset.UTC);
+        try (PreparedStatement statement = connection.prepareStatement("SELECT CAST(CAST(? AS DATE) AS VARCHAR)")) {
+            statement.setDate(1, date);
+            same(List.of(day.toString()), rows(statement.executeQuery(), row -> row.getString(1)));
+        }
         List<LocalDateTime> expected = ALL.stream().map(instant -> Timestamp.valueOf(onUtcsClock(instant)).toLocalDateTime()).toList();
         same(expected, ask(connection, literals("TIMESTAMPTZ '%s'"), row -> row.getTimestamp(1).toLocalDateTime()));
     }
@@ -300,9 +303,23 @@ class TimeZones extends Checks {
         if (found.equals("PT0S")) outcomes.add(Outcome.EXACT);
         if (found.equals(Duration.between(instant, once).toString())) outcomes.add(Outcome.ONE_OFFSET);
         // Near a change of the offset the two that are subtracted may differ.
-        boolean near = CHANGES.contains(instant) && !offset(instant).isZero() && !found.equals("PT0S");
-        if (near || found.equals(offset(instant).multipliedBy(-2).toString())) outcomes.add(Outcome.TWO_OFFSETS);
+        for (Duration one : offsetsNear(instant)) {
+            for (Duration other : offsetsNear(instant)) {
+                if (found.equals(one.plus(other).negated().toString())) outcomes.add(Outcome.TWO_OFFSETS);
+            }
+        }
         return outcomes;
+    }
+
+    /** The offsets that the JVM's zone has within two days of an instant. */
+    static Set<Duration> offsetsNear(Instant instant) {
+        Set<Duration> offsets = new HashSet<>(Set.of(offset(instant)));
+        ZoneOffsetTransition change = ZoneId.systemDefault().getRules().previousTransition(instant.plus(Duration.ofDays(2)));
+        if (change != null && change.getInstant().isAfter(instant.minus(Duration.ofDays(2)))) {
+            offsets.add(Duration.ofSeconds(change.getOffsetBefore().getTotalSeconds()));
+            offsets.add(Duration.ofSeconds(change.getOffsetAfter().getTotalSeconds()));
+        }
+        return offsets;
     }
 
     static Instant instant(Object value) {
