@@ -4,18 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::{CancelStatus, FlightData, FlightInfo, RenewFlightEndpointRequest};
-use oceanflight::engine;
 use prost::Message;
-use simulated_account::{self as demo, Fault, Limits, TestEffect};
 use tokio::sync::Semaphore;
 use tonic::{Code, Streaming};
 
-use crate::flight::cancel::CANCELLED;
+use crate::exec::stage;
+use crate::flight::cancel::{CANCELLED, error_of};
 use crate::flight::{Running, serve, statement};
 use crate::support::Stage;
 
 /// The maximum number of requests of a stage at once.
 const IN_FLIGHT: usize = 16;
+
+/// The path of an image's actions.
+const ACTIONS: &str = "/v2/images/*/actions";
 
 const TRANSFER: &str = "EXEC digitalocean.compute.images.transfer @image_id = 62137902, @region = 'sfo3'";
 
@@ -32,7 +34,7 @@ struct Reading {
 impl Reading {
     async fn begun() -> Self {
         let stage = Stage::new(&[]).await;
-        let gate = held(&stage, "GET");
+        let gate = stage.hold("GET", ACTIONS);
         let server = serve(stage.engine.clone()).await;
         let images: Vec<String> = (1..=500).map(|image| image.to_string()).collect();
         let sql = format!("SELECT id FROM image_actions WHERE image_id IN ({})", images.join(", "));
@@ -70,29 +72,10 @@ pub(crate) async fn no_query_runs(stage: &Stage) {
     .await;
 }
 
-/// Holds back the responses of lists of actions, or of new actions.
-fn held(stage: &Stage, method: &str) -> Arc<Semaphore> {
-    let gate = Arc::new(Semaphore::new(0));
-    let fault = Fault::on(method, "/v2/images/*/actions").then(TestEffect::hold(Arc::clone(&gate)));
-    stage.demo.account().inject(fault);
-    gate
-}
-
 /// Calls DoGet.
 async fn read(server: &Running, info: &FlightInfo) -> Streaming<FlightData> {
     let ticket = info.endpoint[0].ticket.clone().unwrap();
     server.client.clone().do_get(ticket).await.unwrap().into_inner()
-}
-
-/// The code and the message that a result ends with.
-async fn error_of(messages: &mut Streaming<FlightData>) -> (Code, String) {
-    loop {
-        match messages.message().await {
-            Ok(Some(_)) => {}
-            Ok(None) => panic!("the result has ended without an error"),
-            Err(status) => return (status.code(), status.message().to_owned()),
-        }
-    }
 }
 
 #[tokio::test]
@@ -110,7 +93,7 @@ async fn cancel_flight_info_ends_the_requests_of_a_query() {
 
     assert_eq!(reading.server.cancel(&reading.info).await, CancelStatus::Cancelled);
 
-    assert_eq!(error_of(&mut reading.messages.take().unwrap()).await.0, Code::Cancelled);
+    assert_eq!(error_of(reading.messages.take().unwrap()).await.code(), Code::Cancelled);
     reading.has_ended().await;
 }
 
@@ -120,34 +103,25 @@ async fn cancel_query_ends_the_requests_of_a_query() {
 
     assert_eq!(reading.server.cancel_query(&reading.info).await, CANCELLED);
 
-    assert_eq!(error_of(&mut reading.messages.take().unwrap()).await.0, Code::Cancelled);
+    assert_eq!(error_of(reading.messages.take().unwrap()).await.code(), Code::Cancelled);
     reading.has_ended().await;
-}
-
-/// A stage whose engine runs EXEC.
-async fn writing() -> Stage {
-    let options =
-        demo::Options { limits: Limits::off(), settle: Duration::from_secs(3_600), ..demo::Options::default() };
-    Stage::with_query(options, |_| {}, engine::Options { writes: true, ..engine::Options::default() }).await
 }
 
 #[tokio::test]
 async fn the_post_of_a_cancelled_exec_is_executed_and_its_ticket_returns_the_row() {
-    let stage = writing().await;
-    let gate = held(&stage, "POST");
+    let stage = stage().await;
+    let gate = stage.hold("POST", ACTIONS);
     let server = serve(stage.engine.clone()).await;
     let info = server.info(&statement(TRANSFER)).await.unwrap();
-    let mut messages = read(&server, &info).await;
+    let messages = read(&server, &info).await;
     stage.demo.account().received(1).await;
 
     assert_eq!(server.cancel(&info).await, CancelStatus::Cancelled);
 
-    let (code, message) = error_of(&mut messages).await;
-    assert_eq!(code, Code::Cancelled);
-    assert!(
-        message.ends_with("hint: a request that was already sent is not undone: check what it started"),
-        "{message}"
-    );
+    let cancelled = error_of(messages).await;
+    assert_eq!(cancelled.code(), Code::Cancelled);
+    let hint = "hint: a request that was already sent is not undone: check what it started";
+    assert!(cancelled.message().ends_with(hint), "{cancelled}");
     gate.add_permits(1);
     let rows = server.rows(&info).await.unwrap();
     assert_eq!((rows.num_rows(), stage.demo.account().posts()), (1, 1));
@@ -155,7 +129,7 @@ async fn the_post_of_a_cancelled_exec_is_executed_and_its_ticket_returns_the_row
 
 #[tokio::test]
 async fn the_ticket_of_an_exec_is_not_renewed() {
-    let stage = writing().await;
+    let stage = stage().await;
     let server = serve(stage.engine.clone()).await;
     let info = server.info(&statement(TRANSFER)).await.unwrap();
     let request = RenewFlightEndpointRequest { endpoint: Some(info.endpoint[0].clone()) };

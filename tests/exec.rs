@@ -56,7 +56,7 @@ async fn stage_that_settles(settle: Duration) -> Stage {
     Stage::with_query(options, |_| {}, writes()).await
 }
 
-async fn stage() -> Stage {
+pub(crate) async fn stage() -> Stage {
     stage_that_settles(Duration::from_secs(3_600)).await
 }
 
@@ -73,7 +73,7 @@ impl Stage {
     }
 
     /// Holds back requests until the returned semaphore gets permits.
-    fn hold(&self, method: &str, path: &str) -> Arc<Semaphore> {
+    pub(crate) fn hold(&self, method: &str, path: &str) -> Arc<Semaphore> {
         let gate = Arc::new(Semaphore::new(0));
         self.demo.account().inject(Fault::on(method, path).then(TestEffect::hold(Arc::clone(&gate))));
         gate

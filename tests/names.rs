@@ -52,6 +52,8 @@ async fn a_schema_that_the_default_catalog_does_not_have_is_looked_up_in_the_oth
     }
     let described = stage.rows("DESCRIBE meta.columns").await;
     assert_eq!(described, stage.rows("DESCRIBE oceanflight.meta.columns").await);
+    let error = stage.error("SELECT zzqq FROM meta.columns a JOIN meta.columns b USING (name)").await.report();
+    assert_eq!(error.matches("resource").count(), 1, "a column of both tables is listed once: {error}");
     let error = stage.error("SELECT * FROM meta.column").await.report();
     assert!(error.contains("did you mean `meta.columns`?"), "{error}");
 }

@@ -1,7 +1,7 @@
 //! Bounds the aggregates of a statement.
 //!
 //! DataFusion compares each expression of a SELECT list with all others, by their names, and cannot be interrupted while it
-//! does. A column's name is short; an aggregate's has all of its arguments: 500 take a second, 1,000 take 5.
+//! does. A column's name is short; an aggregate's has all of its arguments: 500 take 1.3 seconds, 900 take 4.
 
 use std::ops::ControlFlow;
 

@@ -157,7 +157,7 @@ mod tests {
     use arrow::datatypes::Schema;
     use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
     use datafusion::datasource::empty::EmptyTable;
-    use datafusion::prelude::SessionContext;
+    use datafusion::prelude::{SessionConfig, SessionContext};
 
     use super::*;
     use crate::error::Failure;
@@ -175,6 +175,11 @@ mod tests {
         assert_eq!(found("digitalocean", "regions"), ["digitalocean.compute.regions", "digitalocean.spaces.regions"]);
         assert!(found("another_account", "regions").is_empty());
         assert!(found("digitalocean", "images").is_empty());
+
+        let config = SessionConfig::new().with_default_catalog_and_schema("digitalocean", "empty");
+        let context = SessionContext::new_with_config(config);
+        let fault = elsewhere(&context.state(), &registry, &["regions".to_owned()]).unwrap_err();
+        assert_eq!(fault.hint().unwrap(), "write `digitalocean.compute.regions` or `digitalocean.spaces.regions`");
     }
 
     #[test]

@@ -13,12 +13,11 @@ pub(super) fn of_schema(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
-/// The batch, with the names of the Arrow format.
+/// The batch with a schema of [`of_schema`].
 ///
 /// # Errors
 /// If Arrow rejects the renamed type. It has the same layout, so Arrow does not.
-pub(super) fn of_batch(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let schema = of_schema(&batch.schema());
+pub(super) fn of_batch(batch: &RecordBatch, schema: SchemaRef) -> Result<RecordBatch, ArrowError> {
     let columns = batch.columns().iter().zip(schema.fields());
     let columns = columns.map(|(column, field)| Ok(make_array(with_type(column.to_data(), field.data_type())?)));
     let columns = columns.collect::<Result<_, ArrowError>>()?;

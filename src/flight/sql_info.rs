@@ -59,7 +59,8 @@ impl Metadata for CommandGetSqlInfo {
         let ids: BTreeSet<u32> = self.info.iter().copied().filter(|id| is_known(*id)).collect();
         // Without ids, the builder returns all infos.
         let only_unknown_ids = ids.is_empty() && !self.info.is_empty();
-        let batch = map_names::of_batch(&infos.record_batch(ids).map_err(encoding)?).map_err(Fault::Encoding)?;
+        let batch = infos.record_batch(ids).map_err(encoding)?;
+        let batch = map_names::of_batch(&batch, Arc::clone(&SCHEMA)).map_err(Fault::Encoding)?;
         Ok(if only_unknown_ids { batch.slice(0, 0) } else { batch })
     }
 }

@@ -34,12 +34,13 @@ impl Running {
     }
 }
 
-async fn error_of(mut messages: tonic::Streaming<FlightData>) -> Code {
+/// The error that a result ends with.
+pub(crate) async fn error_of(mut messages: tonic::Streaming<FlightData>) -> Status {
     loop {
         match messages.message().await {
             Ok(Some(_)) => {}
             Ok(None) => panic!("the result has ended without an error"),
-            Err(status) => return status.code(),
+            Err(status) => return status,
         }
     }
 }
@@ -53,10 +54,10 @@ async fn a_query_is_cancelled_by_its_info_and_no_other_query_of_the_same_stateme
 
     assert_eq!(server.cancel(&one).await, CancelStatus::Cancelled);
 
-    assert_eq!(error_of(of_one).await, Code::Cancelled);
+    assert_eq!(error_of(of_one).await.code(), Code::Cancelled);
     assert!(of_other.message().await.unwrap().is_some());
     assert_eq!(server.cancel_query(&other).await, CANCELLED);
-    assert_eq!(error_of(of_other).await, Code::Cancelled);
+    assert_eq!(error_of(of_other).await.code(), Code::Cancelled);
 }
 
 #[tokio::test]

@@ -391,6 +391,19 @@ async fn a_request_limit_of_the_session_rejects_a_query_before_its_first_request
 
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
     assert!(readable(&refused).contains('3'), "{refused}");
+    let none = client.with("max_requests", "0");
+    let refused = none.ask(&statement("SELECT id FROM image_actions WHERE image_id = 1")).await.unwrap_err();
+    assert!(readable(&refused).contains("needs at least 1 request; the limit is"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_schema_of_another_catalog_completes_names_and_those_of_services_are_still_found() {
+    let client = Client::of(&start().await).with("schema", "meta");
+
+    let rows = client.ask(&statement(RESOURCES)).await.unwrap();
+
+    assert_eq!(texts(&rows, 0), ["images"]);
+    assert!(client.info(&statement("SELECT id FROM images")).await.is_ok());
 }
 
 #[tokio::test]
