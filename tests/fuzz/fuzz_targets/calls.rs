@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::flight_service_server::FlightServiceServer;
-use arrow_flight::{Action, FlightData, FlightDescriptor, HandshakeRequest, Ticket};
+use arrow_flight::{Action, Empty, FlightData, FlightDescriptor, HandshakeRequest, Ticket};
 use futures::{StreamExt, stream};
 use libfuzzer_sys::fuzz_target;
 use oceanflight::api::{Budgets, Client, Options};
@@ -16,28 +16,23 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tonic::{Code, Request, Status};
 
-const ACTIONS: [&str; 9] = [
-    "CreatePreparedStatement",
-    "ClosePreparedStatement",
-    "CancelFlightInfo",
-    "CancelQuery",
-    "RenewFlightEndpoint",
-    "SetSessionOptions",
-    "GetSessionOptions",
-    "CloseSession",
-    "BeginTransaction",
-];
-
 type Caller = FlightServiceClient<FlightServiceServer<Service>>;
 
+/// A server, and the actions that it lists.
+struct Fuzzed {
+    runtime: Runtime,
+    caller: Caller,
+    actions: Vec<String>,
+}
+
 thread_local! {
-    static SERVER: RefCell<(Runtime, Caller)> = RefCell::new(started());
+    static SERVER: RefCell<Fuzzed> = RefCell::new(started());
 }
 
 /// A server that is called without a socket. Its queries may send no request.
-fn started() -> (Runtime, Caller) {
+fn started() -> Fuzzed {
     let runtime = Runtime::new().unwrap();
-    let caller = runtime.block_on(async {
+    let (caller, actions) = runtime.block_on(async {
         let account = Options::new("http://127.0.0.1:9/".parse().unwrap(), None);
         let client = Client::try_new(account, &Budgets::default()).unwrap();
         let limits = engine::Options { max_requests: 0, timeout: Duration::from_secs(1), ..engine::Options::default() };
@@ -45,14 +40,17 @@ fn started() -> (Runtime, Caller) {
         // The server stops when the sender is dropped.
         let (stop, stopping) = watch::channel(false);
         std::mem::forget(stop);
-        FlightServiceClient::new(flight::service(engine, flight::MESSAGE_BYTES, stopping))
+        let mut caller = FlightServiceClient::new(flight::service(engine, flight::MESSAGE_BYTES, stopping));
+        let listed = caller.list_actions(Empty {}).await.unwrap().into_inner();
+        let actions = listed.map(|action| action.unwrap().r#type).collect().await;
+        (caller, actions)
     });
-    (runtime, caller)
+    Fuzzed { runtime, caller, actions }
 }
 
-async fn call(mut server: Caller, which: u8, bytes: Vec<u8>) -> Result<(), Status> {
+async fn call(mut server: Caller, actions: &[String], which: u8, bytes: Vec<u8>) -> Result<(), Status> {
     let descriptor = FlightDescriptor::new_cmd(bytes.clone());
-    match which % 16 {
+    match usize::from(which) % (7 + actions.len()) {
         0 => server.get_flight_info(descriptor).await.map(drop),
         1 => server.get_schema(descriptor).await.map(drop),
         2 => server.poll_flight_info(descriptor).await.map(drop),
@@ -76,8 +74,7 @@ async fn call(mut server: Caller, which: u8, bytes: Vec<u8>) -> Result<(), Statu
             server.do_action(request).await.map(drop)
         }
         action => {
-            let action = ACTIONS[usize::from(action - 7)];
-            let mut results = server.do_action(Action::new(action, bytes)).await?.into_inner();
+            let mut results = server.do_action(Action::new(actions[action - 7].as_str(), bytes)).await?.into_inner();
             while results.next().await.transpose()?.is_some() {}
             Ok(())
         }
@@ -89,8 +86,8 @@ fuzz_target!(
     init: std::panic::set_hook(Box::new(|_| {})),
     |input: (u8, Vec<u8>)| {
         let (which, bytes) = input;
-        SERVER.with_borrow(|(runtime, server)| {
-            if let Err(refused) = runtime.block_on(call(server.clone(), which, bytes)) {
+        SERVER.with_borrow(|Fuzzed { runtime, caller, actions }| {
+            if let Err(refused) = runtime.block_on(call(caller.clone(), actions, which, bytes)) {
                 let ours = [Code::Internal, Code::Unknown, Code::Unavailable, Code::Cancelled];
                 assert!(!ours.contains(&refused.code()), "{refused}");
             }
