@@ -195,6 +195,63 @@ async fn intervals_are_compared_by_their_length() {
 }
 
 #[tokio::test]
+async fn an_interval_is_multiplied_by_a_whole_number() {
+    let rows =
+        "(VALUES (1, INTERVAL '1 month 2 days 3 seconds'), (-2, INTERVAL '1 day'), (NULL, INTERVAL '1 day')) t(n, i)";
+    assert_values(&[
+        ("SELECT TIMESTAMP '2026-06-10 00:00:00' - 3 * INTERVAL '1 day' AS x", json!([["2026-06-07T00:00:00"]])),
+        ("SELECT INTERVAL '1 month 2 days 3 seconds' * 2 = INTERVAL '2 months 4 days 6 seconds' AS x", json!([[true]])),
+        (
+            &format!("SELECT DATE '2026-06-10' + n * i AS x FROM {rows}"),
+            json!([["2026-07-12T00:00:03"], ["2026-06-08T00:00:00"], [null]]),
+        ),
+        (
+            &format!("SELECT TIMESTAMP '2026-06-10 00:00:00' + i * 2 AS x FROM {rows} WHERE n < 0"),
+            json!([["2026-06-12T00:00:00"]]),
+        ),
+        ("SELECT (NULL * INTERVAL '1 day') IS NULL AS x", json!([[true]])),
+        ("SELECT (2 * 3 * INTERVAL '1 day' * 2) = INTERVAL '12 days' AS x", json!([[true]])),
+    ])
+    .await;
+    assert_overflows(&[
+        ("SELECT 2147483648 * INTERVAL '1 day'", "`*`"),
+        ("SELECT n * INTERVAL '1 hour' FROM (VALUES (9223372036854775807)) t(n)", "`*`"),
+    ])
+    .await;
+}
+
+/// DataFusion drops the hours.
+#[tokio::test]
+async fn a_date_with_an_interval_of_hours_is_a_timestamp() {
+    let rows = "(VALUES (DATE '2026-06-10', INTERVAL '25 hours'), (DATE '2026-06-10', INTERVAL '1 day'), (NULL, INTERVAL '1 day')) t(d, i)";
+    assert_values(&[
+        ("SELECT DATE '2026-06-10' + INTERVAL '1 hour' AS x", json!([["2026-06-10T01:00:00"]])),
+        ("SELECT INTERVAL '1 day 1 hour' + DATE '2026-06-10' AS x", json!([["2026-06-11T01:00:00"]])),
+        ("SELECT DATE '2026-06-10' + INTERVAL '1 day' - INTERVAL '1 second' AS x", json!([["2026-06-10T23:59:59"]])),
+        (
+            "SELECT DATE '2026-06-10' + 1 + INTERVAL '1 second' + INTERVAL '1 day' AS x",
+            json!([["2026-06-12T00:00:01"]]),
+        ),
+        ("SELECT DATE '2026-06-10' - INTERVAL '1 hour' < DATE '2026-06-10' AS x", json!([[true]])),
+        (
+            "SELECT DATE '2026-06-10' + INTERVAL '1 day' AS x, DATE '2026-06-30' - INTERVAL '1 month' AS y",
+            json!([["2026-06-11", "2026-05-30"]]),
+        ),
+        (
+            &format!("SELECT d + i AS x, i + d AS y FROM {rows}"),
+            json!([
+                ["2026-06-11T01:00:00", "2026-06-11T01:00:00"],
+                ["2026-06-11T00:00:00", "2026-06-11T00:00:00"],
+                [null, null]
+            ]),
+        ),
+        (&format!("SELECT count(*) AS n FROM {rows} WHERE d + i > d + INTERVAL '1 day'"), json!([[1]])),
+        ("SELECT DATE '2026-06-10' - DATE '2026-06-01' + 1 AS x", json!([[10]])),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn arithmetic_whose_result_does_not_fit_is_an_error() {
     let (most, least) = (i64::MAX, i64::MIN);
     let digits = |count: usize| "9".repeat(count);
@@ -313,6 +370,9 @@ async fn the_hint_for_unsupported_syntax_says_what_to_write() {
         ("SELECT unnest(unnest([[1]])) AS a", "derived table"),
         ("SELECT id FROM images WHERE id = :x", "`$1`"),
         ("SELECT TIME '23:59:60'", "0 to 59"),
+        ("SELECT 1.5 * INTERVAL '1 day'", "whole number"),
+        ("SELECT INTERVAL '1 day' / 2", "whole number"),
+        ("SELECT INTERVAL '1 day' * INTERVAL '1 day'", "whole number"),
         ("SELECT greatest(INTERVAL '36 hours', INTERVAL '1 day')", "CASE WHEN"),
         ("SELECT max(x) OVER () FROM (VALUES (INTERVAL '36 hours')) t(x)", "date_part"),
         ("SELECT \"$1\"()", "functions"),

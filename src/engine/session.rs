@@ -7,7 +7,7 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -17,7 +17,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::future::{BoxFuture, FutureExt};
 
-use super::corrections::{AfterCoercion, BeforeCoercion, OuterTypes, sums};
+use super::corrections::{AfterCoercion, BeforeCoercion, IntervalProducts, OuterTypes, sums};
 use super::equal_projections::OptimizeProjections;
 use super::fault::{Fault, from_datafusion, to_datafusion};
 use super::filters_above_aggregates::PushDownFilter;
@@ -56,6 +56,7 @@ pub(super) fn session(
         .with_optimizer_rules(optimizer_rules())
         .with_physical_optimizer_rules(physical_rules(accounts, options)?)
         .build();
+    state.register_expr_planner(Arc::new(IntervalProducts)).map_err(from_datafusion)?;
     session_functions::register(&mut state).map_err(from_datafusion)?;
     sums::register(&mut state).map_err(from_datafusion)?;
     function_guards::guard(&mut state).map_err(from_datafusion)?;

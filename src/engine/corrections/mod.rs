@@ -5,8 +5,9 @@
 //!     BeforeCoercion ──► DataFusion's analyzer (type coercion) ──► OuterTypes ──► AfterCoercion ──► SubqueriesToJoins
 //! ```
 //!
-//! - [`BeforeCoercion`]: `lag(x, 1, 0.5)` over integers would lose the half, and `text = 7` would fail on the first
-//!   text that is not a number.
+//! - [`IntervalProducts`]: `3 * INTERVAL '1 day'`. DataFusion's planner fails on it, so it is a part of the planner.
+//! - [`BeforeCoercion`]: `lag(x, 1, 0.5)` over integers would lose the half, `text = 7` would fail on the first text
+//!   that is not a number, and a date would lose the hours that are added to it.
 //! - [`OuterTypes`]: a subquery must see the type that coercion gave to an outer column.
 //! - [`AfterCoercion`]: times without seconds, scalar subqueries without rows, functions whose result is not what their
 //!   plan promises (`function_wrappers`), arithmetic that drops bits or digits (`checked_arithmetic`), and comparisons
@@ -21,11 +22,13 @@ mod before_coercion;
 mod checked_arithmetic;
 mod function_wrappers;
 mod interval_order;
+mod interval_product;
 mod outer_types;
 pub(super) mod sums;
 
 pub(super) use after_coercion::{AfterCoercion, time_with_seconds};
 pub(super) use before_coercion::BeforeCoercion;
+pub(super) use interval_product::IntervalProducts;
 pub(super) use outer_types::OuterTypes;
 
 use std::sync::Arc;
@@ -43,7 +46,12 @@ use super::function_guards::{concatenation_function, pattern_functions};
 /// name of the function that they replace.
 pub(super) fn scalar_functions(session: &SessionState) -> Vec<Arc<ScalarUDF>> {
     let corrected = session.scalar_functions().values().filter_map(function_wrappers::corrected);
-    let others = [function_wrappers::nullable_function(), interval_order::length_function(), concatenation_function()];
+    let others = [
+        function_wrappers::nullable_function(),
+        interval_order::length_function(),
+        interval_product::product_function(),
+        concatenation_function(),
+    ];
     let operators = pattern_functions().iter().cloned().chain(checked_arithmetic::functions());
     corrected.chain(others).chain(operators).collect()
 }

@@ -185,6 +185,7 @@ const CORRECTED: &[(&str, &str)] = &[
     ("is_not_like_escaped", r"s NOT LIKE s ESCAPE '\'"),
     ("is_not_like_escaped_in_any_case", r"s NOT ILIKE s ESCAPE '\'"),
     ("interval_length", "v > INTERVAL '1 day'"),
+    ("interval_product", "i * v"),
 ];
 
 #[test]

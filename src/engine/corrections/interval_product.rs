@@ -1,0 +1,145 @@
+//! `3 * INTERVAL '1 day'`, the usual way to write a number of days. DataFusion cannot multiply intervals.
+//!
+//! DataFusion's planner computes the type of each operator, and fails before any rule sees the plan. So this is a part of
+//! the planner.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{Array, ArrayRef, AsArray, IntervalMonthDayNanoArray};
+use arrow::datatypes::{DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
+use arrow::error::ArrowError;
+use datafusion::common::{DFSchema, internal_err};
+use datafusion::error::Result;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use datafusion::physical_expr_common::datum::apply;
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use crate::engine::fault::{Fault, to_arrow, to_datafusion};
+use crate::engine::function_guards::operator_name;
+use crate::engine::overflow::Overflow;
+
+const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
+/// The part of the planner that multiplies intervals.
+#[derive(Debug)]
+pub(in crate::engine) struct IntervalProducts;
+
+impl ExprPlanner for IntervalProducts {
+    /// # Errors
+    /// [`Fault::Dialect`] for a factor that is not an integer, and for a quotient.
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        if !matches!(expr.op, BinaryOperator::Multiply | BinaryOperator::Divide) {
+            return Ok(PlannerResult::Original(expr));
+        }
+        match (is_interval(&expr.left, schema), is_interval(&expr.right, schema)) {
+            (false, false) => Ok(PlannerResult::Original(expr)),
+            (true, false) if expr.op == BinaryOperator::Multiply && is_integer(&expr.right, schema) => {
+                Ok(PlannerResult::Planned(product(expr.left, expr.right, schema)?))
+            }
+            (false, true) if expr.op == BinaryOperator::Multiply && is_integer(&expr.left, schema) => {
+                Ok(PlannerResult::Planned(product(expr.right, expr.left, schema)?))
+            }
+            _ => Err(to_datafusion(Fault::Dialect {
+                written: format!("{} of an INTERVAL", expr.op),
+                instead: "multiply a small unit by a whole number: `CAST(x * 60 AS BIGINT) * INTERVAL '1 minute'`"
+                    .into(),
+            })),
+        }
+    }
+}
+
+/// Whether an operand is an interval. The product of intervals is a function, so a product is none: this saves the
+/// computation of all types in a long chain of products, at each of them.
+fn is_interval(operand: &Expr, schema: &DFSchema) -> bool {
+    let is_product = matches!(operand, Expr::BinaryExpr(BinaryExpr { op: Operator::Multiply | Operator::Divide, .. }));
+    !is_product && matches!(operand.get_type(schema), Ok(DataType::Interval(_)))
+}
+
+/// Whether an operand is an integer or NULL.
+fn is_integer(operand: &Expr, schema: &DFSchema) -> bool {
+    operand.get_type(schema).is_ok_and(|data_type| data_type.is_integer() || data_type.is_null())
+}
+
+fn product(interval: Expr, factor: Expr, schema: &DFSchema) -> Result<Expr> {
+    Ok(product_function().call(vec![interval.cast_to(&INTERVAL, schema)?, factor.cast_to(&DataType::Int64, schema)?]))
+}
+
+/// The function `interval_product`.
+pub(super) fn product_function() -> Arc<ScalarUDF> {
+    static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+        let signature = Signature::exact(vec![INTERVAL, DataType::Int64], Volatility::Immutable);
+        Arc::new(ScalarUDF::new_from_impl(Product { signature }))
+    });
+    Arc::clone(&FUNCTION)
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Product {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Product {
+    fn name(&self) -> &str {
+        "interval_product"
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        match args {
+            [interval, factor] => Ok(operator_name(interval, Operator::Multiply, factor)),
+            _ => internal_err!("interval_product of {} operands", args.len()),
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(INTERVAL)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [interval, factor] = &args.args[..] else {
+            return internal_err!("interval_product of {} operands", args.args.len());
+        };
+        apply(interval, factor, |interval, factor| {
+            let ((intervals, one_interval), (factors, one_factor)) = (interval.get(), factor.get());
+            products(intervals, one_interval, factors, one_factor)
+        })
+    }
+}
+
+/// The products of the rows. Of one interval or factor that is the same for all rows there is one value.
+fn products(
+    intervals: &dyn Array,
+    one_interval: bool,
+    factors: &dyn Array,
+    one_factor: bool,
+) -> Result<ArrayRef, ArrowError> {
+    let (intervals, factors) =
+        (intervals.as_primitive::<IntervalMonthDayNanoType>(), factors.as_primitive::<Int64Type>());
+    let rows = if one_interval { factors.len() } else { intervals.len() };
+    let product = |row: usize| {
+        let (at, by) = (if one_interval { 0 } else { row }, if one_factor { 0 } else { row });
+        if intervals.is_null(at) || factors.is_null(by) {
+            return Ok(None);
+        }
+        let fault = || to_arrow(Fault::Overflow(Overflow::Time { operator: "*", result: INTERVAL }));
+        times(intervals.value(at), factors.value(by)).ok_or_else(fault).map(Some)
+    };
+    Ok(Arc::new((0..rows).map(product).collect::<Result<IntervalMonthDayNanoArray, _>>()?))
+}
+
+/// An interval `factor` times, unless a field does not fit.
+fn times(interval: IntervalMonthDayNano, factor: i64) -> Option<IntervalMonthDayNano> {
+    let small = |field: i32| i32::try_from(i64::from(field).checked_mul(factor)?).ok();
+    Some(IntervalMonthDayNano {
+        months: small(interval.months)?,
+        days: small(interval.days)?,
+        nanoseconds: interval.nanoseconds.checked_mul(factor)?,
+    })
+}
