@@ -34,7 +34,10 @@ fn number_columns_of(select: &mut Select) {
     let names: Vec<Option<String>> = select.projection.iter().map(item_name).collect();
     let mut taken: Vec<String> = names.iter().flatten().cloned().collect();
     for (at, item) in select.projection.iter_mut().enumerate() {
-        let (Some(name), SelectItem::UnnamedExpr(expr)) = (&names[at], &*item) else { continue };
+        let (Some(name), SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = (&names[at], &*item)
+        else {
+            continue;
+        };
         if !names[..at].iter().flatten().any(|other| may_collide(other, name)) {
             continue;
         }
