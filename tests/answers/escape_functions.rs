@@ -14,6 +14,7 @@ const CALLS: &[(&str, &str)] = &[
     ("CHARACTER_LENGTH('ä ')", "2"),
     ("CHAR_LENGTH('ä ')", "2"),
     ("CONCAT('a', 'b')", "ab"),
+    ("INSERT('abcdef', 2, 3, 'XY')", "aXYef"),
     ("LCASE('AB')", "ab"),
     ("LEFT('abc', 2)", "ab"),
     ("LENGTH('ab  ')", "2"),
@@ -55,6 +56,9 @@ const CALLS: &[(&str, &str)] = &[
     ("TRUNCATE(1.29, 1)", "1.2"),
     ("CURDATE() = current_date", "true"),
     ("CURTIME() = current_time", "true"),
+    ("CURRENT_DATE() = current_date", "true"),
+    ("CURRENT_TIME() = current_time", "true"),
+    ("CURRENT_TIMESTAMP() = now()", "true"),
     ("DAYNAME(DATE '2026-11-27')", "Friday"),
     ("DAYOFMONTH(DATE '2026-11-27')", "27"),
     ("DAYOFWEEK(DATE '2026-11-29')", "1"),
@@ -66,9 +70,44 @@ const CALLS: &[(&str, &str)] = &[
     ("NOW() = now()", "true"),
     ("QUARTER(DATE '2026-11-27')", "4"),
     ("SECOND(TIMESTAMP '2026-11-27 14:15:16')", "16"),
+    ("TIMESTAMPADD(SQL_TSI_FRAC_SECOND, 5, TIMESTAMP '2026-11-27 14:15:16')", "2026-11-27T14:15:16.000000005"),
+    ("TIMESTAMPADD(SQL_TSI_SECOND, -17, TIMESTAMP '2026-11-27 14:15:16')", "2026-11-27T14:14:59"),
+    ("TIMESTAMPADD(SQL_TSI_MINUTE, 90, DATE '2026-11-27')", "2026-11-27T01:30:00"),
+    ("TIMESTAMPADD(SQL_TSI_HOUR, 24, TIMESTAMP '2026-11-27 14:15:16')", "2026-11-28T14:15:16"),
+    ("TIMESTAMPADD(SQL_TSI_DAY, 1, DATE '2026-11-27')", "2026-11-28T00:00:00"),
+    ("TIMESTAMPADD(SQL_TSI_WEEK, 2, TIMESTAMP '2026-11-27 14:15:16')", "2026-12-11T14:15:16"),
+    ("TIMESTAMPADD(SQL_TSI_MONTH, 1, TIMESTAMP '2026-01-31 14:15:16')", "2026-02-28T14:15:16"),
+    ("TIMESTAMPADD(SQL_TSI_QUARTER, -1, TIMESTAMP '2026-02-27 14:15:16')", "2025-11-27T14:15:16"),
+    ("TIMESTAMPADD(SQL_TSI_YEAR, 1, TIMESTAMP '2028-02-29 14:15:16')", "2029-02-28T14:15:16"),
+    ("TIMESTAMPADD(SQL_TSI_DAY, 1, NULL::timestamp) IS NULL", "true"),
+    (
+        "TIMESTAMPDIFF(SQL_TSI_FRAC_SECOND, TIMESTAMP '2026-11-27 14:15:16', TIMESTAMP '2026-11-27 14:15:17')",
+        "1000000000",
+    ),
+    ("TIMESTAMPDIFF(SQL_TSI_SECOND, DATE '2026-11-27', TIMESTAMP '2026-11-27 00:01:00.9')", "60"),
+    ("TIMESTAMPDIFF(SQL_TSI_MINUTE, TIMESTAMP '2026-11-27 14:15:16', DATE '2026-11-27')", "-855"),
+    ("TIMESTAMPDIFF(SQL_TSI_HOUR, DATE '2026-11-27', DATE '2026-11-28')", "24"),
+    ("TIMESTAMPDIFF(SQL_TSI_DAY, TIMESTAMP '2026-11-27 14:15:16', TIMESTAMP '2026-11-29 14:15:15')", "1"),
+    ("TIMESTAMPDIFF(SQL_TSI_WEEK, DATE '2026-11-01', DATE '2026-11-27')", "3"),
+    ("TIMESTAMPDIFF(SQL_TSI_MONTH, DATE '2026-01-31', DATE '2026-02-28')", "0"),
+    ("TIMESTAMPDIFF(SQL_TSI_MONTH, DATE '2026-03-01', DATE '2026-01-31')", "-1"),
+    ("TIMESTAMPDIFF(SQL_TSI_QUARTER, DATE '2025-11-27', DATE '2026-11-27')", "4"),
+    ("TIMESTAMPDIFF(SQL_TSI_YEAR, DATE '2025-11-28', DATE '2026-11-27')", "0"),
+    ("TIMESTAMPDIFF(SQL_TSI_DAY, '2026-11-27 10:00:00', '2026-11-28T10:00:00Z')", "1"),
     ("WEEK(DATE '2026-01-08')", "2"),
     ("YEAR(DATE '2026-11-27')", "2026"),
+    ("CONVERT('7', SQL_BIGINT) + 1", "8"),
+    ("CONVERT('ab', SQL_VARBINARY) = X'6162'", "true"),
+    ("CONVERT(1, SQL_BIT)", "true"),
+    ("CONVERT(7, SQL_VARCHAR)", "7"),
+    ("CONVERT('2026-11-27', SQL_DATE) = DATE '2026-11-27'", "true"),
+    ("CONVERT(1, SQL_DECIMAL)", "1.0000000000"),
+    ("CONVERT('1.5', DOUBLE)", "1.5"),
+    ("CONVERT('14:15', SQL_TIME)", "14:15:00"),
+    ("CONVERT('2026-11-27', SQL_TIMESTAMP)", "2026-11-27T00:00:00"),
+    ("DATABASE()", "digitalocean"),
     ("IFNULL(NULL, 'x')", "x"),
+    ("USER()", "anonymous"),
 ];
 
 /// `UCASE('ab')`, or `PI() > 3.14`: the call is in the escape, the rest is not.
@@ -95,6 +134,24 @@ async fn every_listed_function_has_its_value() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+async fn a_keyword_that_a_function_does_not_have_is_refused_with_those_that_it_has() {
+    let stage = Stage::new(&[]).await;
+
+    let unit = stage.error("SELECT {fn TIMESTAMPADD(day, 1, now())}").await;
+    let data_type = stage.error("SELECT {fn CONVERT(1, SQL_GUID)}").await;
+
+    assert_eq!((unit.kind(), data_type.kind()), (Kind::InvalidArgument, Kind::InvalidArgument));
+    insta::assert_snapshot!(unit.report(), @r"
+    `{fn TIMESTAMPADD(day, 1, now())}` is not understood
+    hint: argument 1 of TIMESTAMPADD is one of SQL_TSI_FRAC_SECOND, SQL_TSI_SECOND, SQL_TSI_MINUTE, SQL_TSI_HOUR, SQL_TSI_DAY, SQL_TSI_WEEK, SQL_TSI_MONTH, SQL_TSI_QUARTER, SQL_TSI_YEAR
+    ");
+    insta::assert_snapshot!(data_type.report(), @r"
+    `{fn CONVERT(1, SQL_GUID)}` is not understood
+    hint: argument 2 of CONVERT is one of SQL_BIGINT, SQL_BINARY, SQL_BIT, SQL_BOOLEAN, SQL_CHAR, SQL_DATE, SQL_DECIMAL, SQL_DOUBLE, SQL_FLOAT, SQL_INTEGER, SQL_LONGVARBINARY, SQL_LONGVARCHAR, SQL_NUMERIC, SQL_REAL, SQL_SMALLINT, SQL_TIME, SQL_TIMESTAMP, SQL_TINYINT, SQL_VARBINARY, SQL_VARCHAR, SQL_WLONGVARCHAR, SQL_WVARCHAR
+    ");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::escape_keywords::{UnknownKeyword, conversion, timestamp_add, timestamp_difference};
 use crate::engine::Fault;
 use crate::sql::visit_mut;
 
@@ -39,12 +40,29 @@ pub struct EscapeFunction {
     pub kind: EscapeKind,
     /// The number of its arguments.
     arguments: usize,
-    /// The expression that it becomes. `$1` is its first argument.
-    becomes: &'static str,
+    becomes: Becomes,
+}
+
+/// The expression that a function becomes. `$1` is its first argument.
+#[derive(Clone, Copy, Debug)]
+enum Becomes {
+    Expression(&'static str),
+    /// The argument with this number is a keyword, which decides about the expression.
+    OfKeyword(usize, fn(&str) -> Result<String, UnknownKeyword>),
 }
 
 const fn function(kind: EscapeKind, name: &'static str, arguments: usize, becomes: &'static str) -> EscapeFunction {
-    EscapeFunction { name, kind, arguments, becomes }
+    EscapeFunction { name, kind, arguments, becomes: Becomes::Expression(becomes) }
+}
+
+const fn with_keyword(
+    kind: EscapeKind,
+    name: &'static str,
+    arguments: usize,
+    keyword: usize,
+    becomes: fn(&str) -> Result<String, UnknownKeyword>,
+) -> EscapeFunction {
+    EscapeFunction { name, kind, arguments, becomes: Becomes::OfKeyword(keyword, becomes) }
 }
 
 /// The functions, by kind and name.
@@ -58,6 +76,8 @@ pub const ESCAPE_FUNCTIONS: &[EscapeFunction] = {
         function(Text, "CHAR_LENGTH", 1, "character_length($1)"),
         // `concat` ignores NULL.
         function(Text, "CONCAT", 2, "($1 || $2)"),
+        // Replaces $3 characters from position $2.
+        function(Text, "INSERT", 4, "(left($1, $2 - 1) || $4 || substr($1, $2 + $3))"),
         function(Text, "LCASE", 1, "lower($1)"),
         function(Text, "LEFT", 2, "left($1, $2)"),
         // Without trailing blanks.
@@ -104,6 +124,9 @@ pub const ESCAPE_FUNCTIONS: &[EscapeFunction] = {
         function(Number, "TRUNCATE", 2, "trunc($1, $2)"),
         function(Time, "CURDATE", 0, "current_date()"),
         function(Time, "CURTIME", 0, "current_time()"),
+        function(Time, "CURRENT_DATE", 0, "current_date()"),
+        function(Time, "CURRENT_TIME", 0, "current_time()"),
+        function(Time, "CURRENT_TIMESTAMP", 0, "now()"),
         function(Time, "DAYNAME", 1, "to_char($1, '%A')"),
         function(Time, "DAYOFMONTH", 1, "date_part('day', $1)"),
         // From 1, which is Sunday.
@@ -116,9 +139,14 @@ pub const ESCAPE_FUNCTIONS: &[EscapeFunction] = {
         function(Time, "NOW", 0, "now()"),
         function(Time, "QUARTER", 1, "date_part('quarter', $1)"),
         function(Time, "SECOND", 1, "date_part('second', $1)"),
+        with_keyword(Time, "TIMESTAMPADD", 3, 1, timestamp_add),
+        with_keyword(Time, "TIMESTAMPDIFF", 3, 1, timestamp_difference),
         function(Time, "WEEK", 1, "date_part('week', $1)"),
         function(Time, "YEAR", 1, "date_part('year', $1)"),
+        with_keyword(System, "CONVERT", 2, 2, conversion),
+        function(System, "DATABASE", 0, "current_catalog()"),
         function(System, "IFNULL", 2, "coalesce($1, $2)"),
+        function(System, "USER", 0, "current_user()"),
     ]
 };
 
@@ -141,8 +169,19 @@ pub(super) fn translate(expr: &mut Expr) -> Result<(), Fault> {
             instead: format!("{} has {} arguments in this escape", first.name, counts.join(" or ")),
         });
     };
-    let parsed = Parser::new(&GenericDialect {}).try_with_sql(function.becomes).and_then(|mut sql| sql.parse_expr());
-    let mut becomes = parsed.map_err(|error| Fault::Internal(format!("{}: {error}", function.becomes)))?;
+    let becomes = match function.becomes {
+        Becomes::Expression(becomes) => becomes.to_owned(),
+        Becomes::OfKeyword(number, becomes) => {
+            let written = arguments[number - 1].to_string();
+            let keyword = written.trim_matches(['(', ')']);
+            becomes(keyword).map_err(|UnknownKeyword(known)| Fault::Dialect {
+                written: call.to_string(),
+                instead: format!("argument {number} of {} is one of {}", function.name, known.join(", ")),
+            })?
+        }
+    };
+    let parsed = Parser::new(&GenericDialect {}).try_with_sql(&becomes).and_then(|mut sql| sql.parse_expr());
+    let mut becomes = parsed.map_err(|error| Fault::Internal(format!("{becomes}: {error}")))?;
     let _ = visit_mut(&mut becomes, &mut ArgumentReplacer { arguments: &arguments });
     *expr = becomes;
     Ok(())

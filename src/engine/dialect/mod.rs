@@ -7,7 +7,7 @@
 //!                         second column of one name ──► name_2   column_names, unnests
 //!     each table          TABLESAMPLE, PIVOT, UNNEST of columns  rejected
 //!     each expression     IS DISTINCT FROM … AND …               precedence
-//!                         {fn UCASE(x)}                          escape_functions
+//!                         {fn UCASE(x)}                          escape_functions, escape_keywords
 //!                         unknown functions                      functions
 //! ```
 //!
@@ -16,6 +16,7 @@
 
 mod column_names;
 mod escape_functions;
+mod escape_keywords;
 mod fetch_and_top;
 mod functions;
 mod precedence;
