@@ -56,6 +56,8 @@ async fn a_schema_that_the_default_catalog_does_not_have_is_looked_up_in_the_oth
     assert_eq!(error.matches("resource").count(), 1, "a column of both tables is listed once: {error}");
     let error = stage.error("SELECT * FROM meta.column").await.report();
     assert!(error.contains("did you mean `meta.columns`?"), "{error}");
+    let error = stage.error("SELECT * FROM digitalocean.meta.columns").await.report();
+    assert!(error.contains("did you mean `oceanflight.meta.columns`?"), "and not information_schema: {error}");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! SHOW and DESCRIBE, as queries of the tables in `meta_catalog`.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -153,7 +154,11 @@ fn where_clause(state: &SessionState, registry: &Registry, show: &Show) -> Resul
     let is_prefix = registry.iter().any(|resource| starts_with(resource, parts));
     let full: Vec<String> = match is_prefix {
         true => parts.clone(),
-        false => full_name(state, registry, parts, depth)?.split('.').map(str::to_owned).collect(),
+        false => {
+            let full = full_name(state, registry, parts, depth)?.split('.').map(str::to_owned).collect::<Vec<_>>();
+            let is_known = registry.iter().any(|resource| starts_with(resource, &full));
+            if is_known { full } else { only_ending(registry, parts, depth).unwrap_or(full) }
+        }
     };
     if parts.len() > depth || !registry.iter().any(|resource| starts_with(resource, &full)) {
         let known = known(registry, depth, parts.len());
@@ -165,6 +170,17 @@ fn where_clause(state: &SessionState, registry: &Registry, show: &Show) -> Resul
         terms.push(format!("{column} = {}", text(value)));
     }
     Ok(format!(" WHERE {}", terms.join(" AND ")))
+}
+
+/// The name of `depth` parts that ends with `parts`, if there is one only: the service of another catalog than the
+/// session's.
+fn only_ending(registry: &Registry, parts: &[String], depth: usize) -> Option<Vec<String>> {
+    let names = registry.iter().map(|resource| {
+        let names = [&resource.catalog, &resource.schema, &resource.table];
+        names.into_iter().take(depth).cloned().collect::<Vec<_>>()
+    });
+    let mut matching: BTreeSet<_> = names.filter(|name| name.ends_with(parts)).collect();
+    if matching.len() == 1 { matching.pop_first() } else { None }
 }
 
 fn starts_with(resource: &Resource, parts: &[String]) -> bool {

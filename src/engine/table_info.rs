@@ -115,8 +115,11 @@ impl Engine {
 /// The full name of the table that is most similar to `name`. A table with the same bare name in another schema comes
 /// first.
 pub(super) fn nearest_table(name: &str, tables: &[TableInfo]) -> Option<String> {
-    let last = name.rsplit('.').next().unwrap_or(name);
-    if let Some(elsewhere) = tables.iter().find(|table| table.name.eq_ignore_ascii_case(last)) {
+    let parts: Vec<&str> = name.rsplit('.').collect();
+    let has_name = |table: &&TableInfo| table.name.eq_ignore_ascii_case(parts[0]);
+    let in_other_schema =
+        |table: &&TableInfo| parts.get(1).is_some_and(|name| !table.schema.eq_ignore_ascii_case(name));
+    if let Some(elsewhere) = tables.iter().filter(has_name).min_by_key(in_other_schema) {
         return Some(elsewhere.full_name());
     }
     let depth = name.split('.').count();

@@ -174,6 +174,8 @@ async fn a_catalog_and_a_schema_complete_the_names_of_tables() {
     assert_eq!(texts(&in_session.ask(&statement(RESOURCES)).await.unwrap(), 0), ["images"]);
     let current = in_session.ask(&statement("SELECT current_catalog || '.' || current_schema() AS x")).await.unwrap();
     assert_eq!(texts(&current, 0), ["oceanflight.meta"]);
+    let shown = in_session.ask(&statement("SHOW RESOURCES IN compute LIKE 'images'")).await.unwrap();
+    assert_eq!(texts(&shown, 0), ["images"], "the only service of this name");
     let unknown = in_session.ask(&statement("SELECT * FROM resource")).await.unwrap_err();
     assert!(unknown.message().contains("resources"), "{unknown}");
 }
