@@ -16,12 +16,15 @@ use crate::support::Stage;
 /// The maximum number of requests of a stage at once.
 const IN_FLIGHT: usize = 16;
 
+/// The number of responses that a query has before it is ended.
+const ANSWERED: usize = 8;
+
 /// The path of an image's actions.
 const ACTIONS: &str = "/v2/images/*/actions";
 
 const TRANSFER: &str = "EXEC digitalocean.compute.images.transfer @image_id = 62137902, @region = 'sfo3'";
 
-/// A query that needs 500 requests, while the first of them wait for their responses.
+/// A query that needs 500 requests and sorts their rows. It has the first responses, and waits for the next.
 struct Reading {
     stage: Stage,
     server: Running,
@@ -33,26 +36,30 @@ struct Reading {
 
 impl Reading {
     async fn begun() -> Self {
-        let stage = Stage::new(&[]).await;
+        let images: Vec<String> = (1..=500).map(|image| image.to_string()).collect();
+        let totals: Vec<(&str, usize)> = images.iter().map(|image| (&**image, 20)).collect();
+        let stage = Stage::new(&totals).await;
         let gate = stage.hold("GET", ACTIONS);
         let server = serve(stage.engine.clone()).await;
-        let images: Vec<String> = (1..=500).map(|image| image.to_string()).collect();
-        let sql = format!("SELECT id FROM image_actions WHERE image_id IN ({})", images.join(", "));
+        let sql = format!("SELECT id FROM image_actions WHERE image_id IN ({}) ORDER BY id", images.join(", "));
         let info = server.info(&statement(&sql)).await.unwrap();
         let messages = Some(read(&server, &info).await);
-        stage.demo.account().received(IN_FLIGHT).await;
+        gate.add_permits(ANSWERED);
+        stage.demo.account().received(ANSWERED + IN_FLIGHT).await;
+        until(|| stage.engine.reserved_bytes() > 0).await;
         Self { stage, server, info, messages, gate }
     }
 
-    /// Checks that the query has ended, and that no request was sent after those in flight.
+    /// Checks that the query has ended and its memory is free, and that no request was sent after those in flight.
     async fn has_ended(self) {
         within_a_minute(self.stage.demo.account().idle()).await;
         self.gate.add_permits(1_000);
         no_query_runs(&self.stage).await;
+        until(|| self.stage.engine.reserved_bytes() == 0).await;
         // Of the same client: it comes after whatever the query might have sent.
         self.stage.rows("SELECT id FROM image_actions WHERE image_id = 501").await;
         let requests = self.stage.requests();
-        assert_eq!(requests.len(), IN_FLIGHT + 1, "{requests:?}");
+        assert_eq!(requests.len(), ANSWERED + IN_FLIGHT + 1, "{requests:?}");
         assert_eq!(self.server.cancel(&self.info).await, CancelStatus::NotCancellable, "it has ended");
     }
 }
@@ -62,14 +69,18 @@ async fn within_a_minute<T>(wait: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), wait).await.expect("the query goes on")
 }
 
-/// Waits until the engine runs no query.
-pub(crate) async fn no_query_runs(stage: &Stage) {
+async fn until(is_so: impl Fn() -> bool + Send + Sync) {
     within_a_minute(async {
-        while !stage.engine.queries().is_empty() {
+        while !is_so() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
     .await;
+}
+
+/// Waits until the engine runs no query.
+pub(crate) async fn no_query_runs(stage: &Stage) {
+    until(|| stage.engine.queries().is_empty()).await;
 }
 
 /// Calls DoGet.

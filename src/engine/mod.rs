@@ -384,6 +384,11 @@ impl Engine {
         self.session.statements.planned()
     }
 
+    /// The memory that queries have reserved, in bytes: what `query.memory_bytes` limits.
+    pub fn reserved_bytes(&self) -> usize {
+        self.session.context.runtime_env().memory_pool.reserved()
+    }
+
     /// The time limit of a query, including the time to read its parameters.
     pub fn timeout(&self) -> Duration {
         self.options.timeout
