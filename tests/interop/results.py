@@ -3,6 +3,8 @@
 
     tests/interop/results.py DIRECTORY
 
+The versions in the text of docs/clients/ must be those that the suites install.
+
 DIRECTORY has the suites' logs. results.toml names the tests that show that a client can do a step. It is a failure if
 one of them did not run, or did not pass. UPDATE_DOCS=1 writes the table instead of comparing it.
 """
@@ -44,17 +46,34 @@ def tests(log):
 
 
 def version(file, package):
-    """The version of a package that a suite installs."""
+    """The version of a package that a suite installs, if it installs it."""
     text = (HERE / file).read_text()
     if file.endswith(".json"):
-        return json.loads(text)["packages"][f"node_modules/{package}"]["version"]
+        return json.loads(text)["packages"].get(f"node_modules/{package}", {}).get("version")
     if file.endswith(".xml"):
         name = {"": "http://maven.apache.org/POM/4.0.0"}
         for dependency in xml.etree.ElementTree.fromstring(text).iterfind(".//dependency", name):
             if dependency.find("artifactId", name).text == package:
                 return dependency.find("version", name).text
+        return None
     separator = " v" if file.endswith(".mod") else "=="
-    return re.search(rf"^\s*{re.escape(package)}{separator}(\S+)", text, re.MULTILINE)[1]
+    found = re.search(rf"^\s*{re.escape(package)}{separator}(\S+)", text, re.MULTILINE)
+    return found and found[1]
+
+
+def outdated():
+    """The versions in the text of the pages that no suite installs, such as: `pyarrow` 26.0.1, go/adbc@v1.12.0."""
+    mention = re.compile(r"`([^`\s]+)`\s+(\d+\.\d+\.\d+)|(\S+)@v(\d+\.\d+\.\d+)")
+    files = ["requirements.txt", "requirements-sqlalchemy.txt", "jdbc/pom.xml", "go/go.mod", "node/package-lock.json"]
+    mentions = 0
+    for page in sorted(PAGE.parent.glob("*.md")):
+        for match in mention.finditer(page.read_text()):
+            mentions += 1
+            package, named = filter(None, match.groups())
+            installed = {found for file in files if (found := version(file, package.rsplit(":")[-1]))}
+            if named not in installed:
+                yield f"{page.name}: {package} {named}, but the suites install {', '.join(installed) or 'none'}"
+    assert mentions > 10, "the pages name versions in another way"
 
 
 def limited(client):
@@ -64,10 +83,11 @@ def limited(client):
     }
 
 
-def problems(client, found):
-    """What is wrong with the tests that are named for a client."""
+def problems(client, logs):
+    """What is wrong with the tests that are named for a client. Those of the step `pause` are in a log of their own."""
     named = [*client["yes"].items(), *((step, tests) for step, (_, _, tests) in limited(client).items())]
     for step, patterns in named:
+        found = logs["pause" if step == "pause" else client["log"]]
         for pattern in patterns:
             wanted = re.compile(re.escape(pattern).replace(r"\*", ".*"))
             matching = [name for name in found if wanted.fullmatch(name)]
@@ -100,8 +120,9 @@ def table(declared):
 
 def main(logs):
     declared = tomllib.loads((HERE / "results.toml").read_text())
-    found = {suite: tests(logs / f"{suite}.log") for suite in {client["log"] for client in declared["clients"]}}
-    wrong = [problem for client in declared["clients"] for problem in problems(client, found[client["log"]])]
+    found = {suite: tests(logs / f"{suite}.log") for suite in {"pause", *(client["log"] for client in declared["clients"])}}
+    wrong = [problem for client in declared["clients"] for problem in problems(client, found)]
+    wrong += outdated()
     if wrong:
         sys.exit("\n".join(wrong))
 

@@ -48,12 +48,10 @@ func TestQueriesOfManyGoroutinesDoNotDisturbEachOther(t *testing.T) {
 	}
 }
 
-// OCEANFLIGHT_IDLE is the pause: 2s, or what it says, such as 7m.
+// OCEANFLIGHT_PAUSE is the pause in seconds.
 func TestAConnectionAndAPreparedStatementSurviveAPause(t *testing.T) {
-	pause, err := time.ParseDuration(os.Getenv("OCEANFLIGHT_IDLE"))
-	if err != nil {
-		pause = 2 * time.Second
-	}
+	pause, err := time.ParseDuration(os.Getenv("OCEANFLIGHT_PAUSE") + "s")
+	require.NoError(t, err)
 	connection := connect(t)
 	prepared := prepare(t, connection, getExample)
 	require.Len(t, ask(t, connection, getExample).rows, 1)

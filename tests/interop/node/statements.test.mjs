@@ -68,12 +68,6 @@ test("two statements at once, on one connection and on two", async () => {
   }
 });
 
-test("a connection survives a pause", async () => {
-  assert.equal((await rows(client, GET)).length, 1);
-  await new Promise((resolve) => setTimeout(resolve, 2000));
-  assert.equal((await rows(client, GET)).length, 1);
-});
-
 test("an EXEC posts once", async () => {
   const image = (await account("images")).find(
     ({ id, type, status, regions }) =>

@@ -8,22 +8,32 @@ import pytest
 from account import Account
 
 
-def _address(name):
+def _variable(name):
     if name not in os.environ:
         pytest.exit(f"{name} is not set: tests/interop/run starts the servers and sets it", returncode=4)
     return os.environ[name]
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "pause: takes a minute, and runs beside the pauses of the other clients")
+
+
+@pytest.fixture(scope="session")
+def pause():
+    """How long a connection is not used, in seconds."""
+    return int(_variable("OCEANFLIGHT_PAUSE"))
+
+
 @pytest.fixture(scope="session")
 def server():
     """The server's address: grpc://127.0.0.1:PORT."""
-    return _address("OCEANFLIGHT_GRPC")
+    return _variable("OCEANFLIGHT_GRPC")
 
 
 @pytest.fixture(scope="session")
 def demo():
     """The simulated account's address: http://127.0.0.1:PORT."""
-    return _address("OCEANFLIGHT_DEMO")
+    return _variable("OCEANFLIGHT_DEMO")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Raw Flight SQL with pyarrow.flight: calls that the drivers do not make."""
 
 import random
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -191,11 +190,6 @@ class TestTheTour:
             results = threads.map(lambda sql: ask(client, wire.statement_query(sql)).num_rows, [self.MANY, page.LIST])
 
         assert list(results) == [100_000, page.ACTIONS]
-
-    def test_a_connection_survives_a_pause(self, client):
-        assert ask(client, wire.statement_query(page.GET)).num_rows == 1
-        time.sleep(2)
-        assert ask(client, wire.statement_query(page.GET)).num_rows == 1
 
 
 class _Handler(flight.ClientAuthHandler):

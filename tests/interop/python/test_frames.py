@@ -4,7 +4,6 @@ import concurrent.futures
 import contextlib
 import datetime
 import threading
-import time
 
 import adbc_driver_flightsql.dbapi
 import duckdb
@@ -160,12 +159,6 @@ def test_two_statements_at_once(server, reader):
 
     with concurrent.futures.ThreadPoolExecutor(len(statements)) as threads:
         assert list(threads.map(run, statements)) == [[100_000] * 2, [page.ACTIONS] * 2]
-
-
-def test_a_connection_survives_a_pause(read):
-    assert len(read(page.GET)[1]) == 1
-    time.sleep(2)
-    assert len(read(page.GET)[1]) == 1
 
 
 def test_a_frame_of_polars_has_what_adbc_fetched(connection, ask):

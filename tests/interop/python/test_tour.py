@@ -237,11 +237,11 @@ class TestResults:
         with concurrent.futures.ThreadPoolExecutor(len(statements)) as threads:
             assert list(threads.map(run, statements)) == [[100_000] * 2, [page.ACTIONS] * 2]
 
-
-    def test_a_connection_survives_a_pause(self, engine):
+    @pytest.mark.pause
+    def test_a_connection_survives_a_pause(self, engine, pause):
         with engine.connect() as connection:
             assert connection.execute(text("SELECT 1 AS x")).fetchall() == [(1,)]
-            time.sleep(2)
+            time.sleep(pause)
             assert connection.execute(text("SELECT 1 AS x")).fetchall() == [(1,)]
 
 

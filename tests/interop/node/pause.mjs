@@ -1,0 +1,13 @@
+// A connection that is not used for a while: $OCEANFLIGHT_PAUSE seconds.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { GET } from "./page.mjs";
+import { connect, rows } from "./server.mjs";
+
+test("a connection survives a pause", async () => {
+  const client = connect();
+  assert.equal((await rows(client, GET)).length, 1);
+  await new Promise((resolve) => setTimeout(resolve, process.env.OCEANFLIGHT_PAUSE * 1000));
+  assert.equal((await rows(client, GET)).length, 1);
+});
