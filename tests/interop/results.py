@@ -83,11 +83,16 @@ def limited(client):
     }
 
 
+def pause_log(client):
+    """The log of a client's pause, without its ending."""
+    return f"pause-{client.get('pause_log', client['log'])}"
+
+
 def problems(client, logs):
-    """What is wrong with the tests that are named for a client. Those of the step `pause` are in a log of their own."""
+    """What is wrong with the tests that are named for a client. Those of the step `pause` are in logs of their own."""
     named = [*client["yes"].items(), *((step, tests) for step, (_, _, tests) in limited(client).items())]
     for step, patterns in named:
-        found = logs["pause" if step == "pause" else client["log"]]
+        found = logs[pause_log(client) if step == "pause" else client["log"]]
         for pattern in patterns:
             wanted = re.compile(re.escape(pattern).replace(r"\*", ".*"))
             matching = [name for name in found if wanted.fullmatch(name)]
@@ -120,7 +125,8 @@ def table(declared):
 
 def main(logs):
     declared = tomllib.loads((HERE / "results.toml").read_text())
-    found = {suite: tests(logs / f"{suite}.log") for suite in {"pause", *(client["log"] for client in declared["clients"])}}
+    names = {name for client in declared["clients"] for name in [client["log"], pause_log(client)]}
+    found = {suite: tests(logs / f"{suite}.log") for suite in names}
     wrong = [problem for client in declared["clients"] for problem in problems(client, found)]
     wrong += outdated()
     if wrong:
