@@ -1,6 +1,7 @@
 //! Any bytes in any call of Flight are read or refused with a status that is the client's fault, and the server lives on.
 //!
-//! The first byte chooses the call, the second one the message of Flight SQL that the others are put into.
+//! The first byte chooses the call. In a call that takes a message of Flight SQL, the second one chooses which, and the
+//! other bytes are put into it.
 #![no_main]
 
 use std::cell::RefCell;
@@ -10,12 +11,12 @@ use std::time::Duration;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::flight_service_server::FlightServiceServer;
-use arrow_flight::{Action, Empty, FlightData, FlightDescriptor, HandshakeRequest, Ticket};
 use arrow_flight::sql::{
     ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any, CommandPreparedStatementQuery,
     ProstMessageExt,
 };
 use arrow_flight::utils::batches_to_flight_data;
+use arrow_flight::{Action, Empty, FlightData, FlightDescriptor, HandshakeRequest, Ticket};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use libfuzzer_sys::fuzz_target;
@@ -62,7 +63,8 @@ fn started() -> Fuzzed {
 }
 
 async fn prepared(caller: &mut Caller) -> Bytes {
-    let request = ActionCreatePreparedStatementRequest { query: "SELECT $1 + 1, $2 || 'x'".into(), transaction_id: None };
+    let request =
+        ActionCreatePreparedStatementRequest { query: "SELECT $1 + 1, $2 || 'x'".into(), transaction_id: None };
     let action = Action::new("CreatePreparedStatement", request.as_any().encode_to_vec());
     let mut results = caller.do_action(action).await.unwrap().into_inner();
     let result = Any::decode(results.next().await.unwrap().unwrap().body).unwrap();
@@ -70,12 +72,16 @@ async fn prepared(caller: &mut Caller) -> Bytes {
 }
 
 /// The messages of Flight SQL that are sent in an Any. "" is none of them: the bytes are sent as they are.
-const MESSAGES: [&str; 21] = [
+const MESSAGES: [&str; 26] = [
     "",
     "ActionBeginTransactionRequest",
     "ActionCancelQueryRequest",
+    "ActionBeginSavepointRequest",
     "ActionClosePreparedStatementRequest",
     "ActionCreatePreparedStatementRequest",
+    "ActionCreatePreparedSubstraitPlanRequest",
+    "ActionEndSavepointRequest",
+    "ActionEndTransactionRequest",
     "CommandGetCatalogs",
     "CommandGetCrossReference",
     "CommandGetDbSchemas",
@@ -90,13 +96,15 @@ const MESSAGES: [&str; 21] = [
     "CommandPreparedStatementUpdate",
     "CommandStatementIngest",
     "CommandStatementQuery",
+    "CommandStatementSubstraitPlan",
     "CommandStatementUpdate",
     "TicketStatementQuery",
 ];
 
-/// The bytes as a message of this number.
-fn message(which: u8, bytes: &[u8]) -> Vec<u8> {
-    match MESSAGES[usize::from(which) % MESSAGES.len()] {
+/// The other bytes as the message that the first one chooses.
+fn message(input: &[u8]) -> Vec<u8> {
+    let [which, bytes @ ..] = input else { return Vec::new() };
+    match MESSAGES[usize::from(*which) % MESSAGES.len()] {
         "" => bytes.to_vec(),
         name => {
             let type_url = format!("type.googleapis.com/arrow.flight.protocol.sql.{name}");
@@ -130,9 +138,10 @@ fn bound_rows(handle: Bytes, changes: &[u8]) -> Vec<FlightData> {
     messages
 }
 
-async fn call(fuzzed: &Fuzzed, which: u8, bytes: Vec<u8>) -> Result<(), Status> {
+async fn call(fuzzed: &Fuzzed, which: u8, input: &[u8]) -> Result<(), Status> {
     let Fuzzed { caller, actions, handle, .. } = fuzzed;
     let mut server = caller.clone();
+    let bytes = message(input);
     let descriptor = FlightDescriptor::new_cmd(bytes.clone());
     match usize::from(which) % (8 + actions.len()) {
         0 => server.get_flight_info(descriptor).await.map(drop),
@@ -148,17 +157,17 @@ async fn call(fuzzed: &Fuzzed, which: u8, bytes: Vec<u8>) -> Result<(), Status> 
             server.do_put(stream::iter([message])).await.map(drop)
         }
         5 => {
-            let handshake = HandshakeRequest { protocol_version: 0, payload: bytes.into() };
+            let handshake = HandshakeRequest { protocol_version: 0, payload: input.to_vec().into() };
             server.handshake(stream::iter([handshake])).await.map(drop)
         }
         6 => {
             let mut request = Request::new(Action::new("GetSessionOptions", Vec::new()));
-            let Ok(cookie) = String::from_utf8_lossy(&bytes).parse() else { return Ok(()) };
+            let Ok(cookie) = String::from_utf8_lossy(input).parse() else { return Ok(()) };
             request.metadata_mut().insert("cookie", cookie);
             server.do_action(request).await.map(drop)
         }
         7 => {
-            let mut results = server.do_put(stream::iter(bound_rows(handle.clone(), &bytes))).await?.into_inner();
+            let mut results = server.do_put(stream::iter(bound_rows(handle.clone(), input))).await?.into_inner();
             while results.next().await.transpose()?.is_some() {}
             Ok(())
         }
@@ -174,9 +183,9 @@ fuzz_target!(
     // As in `handles`.
     init: std::panic::set_hook(Box::new(|_| {})),
     |input: &[u8]| {
-        let [which, name, bytes @ ..] = input else { return };
+        let [which, bytes @ ..] = input else { return };
         SERVER.with_borrow(|fuzzed| {
-            if let Err(refused) = fuzzed.runtime.block_on(call(fuzzed, *which, message(*name, bytes))) {
+            if let Err(refused) = fuzzed.runtime.block_on(call(fuzzed, *which, bytes)) {
                 let ours = [Code::Internal, Code::Unknown, Code::Unavailable, Code::Cancelled];
                 assert!(!ours.contains(&refused.code()), "{refused}");
             }
