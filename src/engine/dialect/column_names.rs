@@ -8,11 +8,14 @@ use crate::sql::identifier;
 
 /// Gives the second column of the same name a number, `name_2`. DataFusion rejects duplicate names, other databases
 /// accept them.
+///
+/// # Errors
+/// [`Fault::AmbiguousColumn`] and [`Fault::Dialect`].
 pub(super) fn number_columns(body: &mut SetExpr) -> Result<(), Fault> {
     match body {
         SetExpr::Select(select) => {
             unnests::check_names(select)?;
-            number_columns_of(select);
+            number_columns_of(select)?;
         }
         SetExpr::SetOperation { left, right, .. } => {
             for branch in [left, right] {
@@ -30,58 +33,91 @@ pub(super) fn number_columns(body: &mut SetExpr) -> Result<(), Fault> {
     Ok(())
 }
 
-fn number_columns_of(select: &mut Select) {
-    let names: Vec<Option<String>> = select.projection.iter().map(item_name).collect();
-    let mut taken: Vec<String> = names.iter().flatten().cloned().collect();
+/// # Errors
+/// [`Fault::AmbiguousColumn`] for a name that AS gives to two columns: `ORDER BY` could mean either.
+fn number_columns_of(select: &mut Select) -> Result<(), Fault> {
+    let names: Vec<Option<ColumnName>> = select.projection.iter().map(item_name).collect();
+    let mut taken: Vec<ColumnName> = names.iter().flatten().cloned().collect();
     for (at, item) in select.projection.iter_mut().enumerate() {
-        let (Some(name), SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = (&names[at], &*item)
-        else {
-            continue;
-        };
-        if !names[..at].iter().flatten().any(|other| may_collide(other, name)) {
-            continue;
+        let Some(name) = &names[at] else { continue };
+        let mut before = names[..at].iter().flatten();
+        match item {
+            SelectItem::ExprWithAlias { .. } if before.any(|other| other.is_alias && other.name == name.name) => {
+                return Err(Fault::AmbiguousColumn(name.name.clone()));
+            }
+            SelectItem::UnnamedExpr(expr) if before.any(|other| other.may_collide(name)) => {
+                let free = free_name(&name.name, &taken);
+                let alias = Ident::with_quote('"', free.name.as_str());
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                taken.push(free);
+            }
+            _ => {}
         }
-        let bare = name.rsplit('.').next().unwrap_or(name);
-        let free = free_name(bare, &taken);
-        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', free.as_str()) };
-        taken.push(free);
+    }
+    Ok(())
+}
+
+/// The name of a column of a SELECT.
+#[derive(Clone, PartialEq, Eq)]
+struct ColumnName {
+    /// `t` of `t.a`.
+    qualifier: Option<String>,
+    name: String,
+    /// Whether AS gives the name.
+    is_alias: bool,
+}
+
+impl ColumnName {
+    fn new(name: String) -> Self {
+        Self { qualifier: None, name, is_alias: false }
+    }
+
+    fn alias(name: String) -> Self {
+        Self { is_alias: true, ..Self::new(name) }
+    }
+
+    /// Whether two names may collide: `a` may be `l.a`, but `l.a` is not `r.a`.
+    fn may_collide(&self, other: &Self) -> bool {
+        let qualifiers_may = match (&self.qualifier, &other.qualifier) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        qualifiers_may && self.name == other.name
     }
 }
 
 /// The first of `name_2`, `name_3`, … that collides with no other name.
-fn free_name(name: &str, taken: &[String]) -> String {
+fn free_name(name: &str, taken: &[ColumnName]) -> ColumnName {
     let mut number = 2;
     loop {
-        let free = format!("{name}_{number}");
-        if !taken.iter().any(|taken| may_collide(taken, &free)) {
+        let free = ColumnName::alias(format!("{name}_{number}"));
+        if !taken.iter().any(|taken| taken.may_collide(&free)) {
             return free;
         }
         number += 1;
     }
 }
 
-fn item_name(item: &SelectItem) -> Option<String> {
+fn item_name(item: &SelectItem) -> Option<ColumnName> {
     match item {
         SelectItem::UnnamedExpr(expr) => Some(column_name(expr)),
-        SelectItem::ExprWithAlias { alias, .. } => Some(identifier(alias)),
+        SelectItem::ExprWithAlias { alias, .. } => Some(ColumnName::alias(identifier(alias))),
         _ => None,
     }
 }
 
 /// The name that DataFusion gives a column, precise enough to find duplicates: a cast has the name of its column.
-fn column_name(expr: &Expr) -> String {
+fn column_name(expr: &Expr) -> ColumnName {
     match expr {
         Expr::Nested(inner) => column_name(inner),
         Expr::Cast { expr, .. } => column_name(expr),
-        Expr::Identifier(name) => identifier(name),
-        Expr::CompoundIdentifier(parts) => parts.iter().map(identifier).collect::<Vec<_>>().join("."),
-        Expr::Function(_) => expr.to_string().to_lowercase(),
-        other => other.to_string(),
+        Expr::Identifier(name) => ColumnName::new(identifier(name)),
+        Expr::CompoundIdentifier(parts) => {
+            let mut parts: Vec<String> = parts.iter().map(identifier).collect();
+            let name = parts.pop().unwrap_or_default();
+            ColumnName { qualifier: Some(parts.join(".")), name, is_alias: false }
+        }
+        Expr::Function(_) => ColumnName::new(expr.to_string().to_lowercase()),
+        other => ColumnName::new(other.to_string()),
     }
-}
-
-/// Whether two names may collide: `a` may be `l.a`, but `l.a` is not `r.a`.
-fn may_collide(one: &str, other: &str) -> bool {
-    let bare = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
-    one == other || (one.contains('.') != other.contains('.') && bare(one) == bare(other))
 }
