@@ -144,6 +144,12 @@ pub enum Fault {
     /// A result that does not fit its type.
     #[error("{0}")]
     Overflow(Overflow),
+    /// A date plus an interval with hours, minutes or seconds. DataFusion drops them.
+    #[error("a date has no hours: an interval that is added to it must be of whole days")]
+    DateWithHours,
+    /// A factor of an interval that is not an integer, or a quotient.
+    #[error("an INTERVAL can only be multiplied, and by a whole number")]
+    IntervalFactor,
     /// Values that an expression cannot be computed for; DataFusion's or Arrow's message.
     #[error("{0}")]
     Value(String),
@@ -268,6 +274,8 @@ impl Failure for Fault {
             | Self::ReadOnly(_)
             | Self::Invalid(_)
             | Self::Value(_)
+            | Self::DateWithHours
+            | Self::IntervalFactor
             | Self::Unsupported(_)
             | Self::Engine(_)
             | Self::ParameterCount { .. }
@@ -361,6 +369,10 @@ impl Failure for Fault {
             Self::Engine(_) => "write it another way, and please report it with the statement".into(),
             Self::Internal(_) => "this is a fault of oceanflight: please report it with the statement".into(),
             Self::Resources(_) => "read fewer rows, or raise query.memory_bytes".into(),
+            Self::DateWithHours => "compute with a timestamp: `CAST(x AS TIMESTAMP) + INTERVAL '1 hour'`".into(),
+            Self::IntervalFactor => {
+                "take a smaller unit: `36 * INTERVAL '1 hour'` in place of `1.5 * INTERVAL '1 day'`".into()
+            }
             Self::ReadOnly(_) | Self::Invalid(_) | Self::Value(_) | Self::Unsupported(_) => return None,
         })
     }

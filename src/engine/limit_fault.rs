@@ -70,6 +70,12 @@ pub enum LimitFault {
         /// The limit.
         most: usize,
     },
+    /// Escapes that have become too large. Some have an argument more than once, and they may be nested.
+    #[error("the escapes `{{fn …}}` of the statement become more than {most} expressions")]
+    ManyEscapes {
+        /// The limit.
+        most: usize,
+    },
     /// More centroids than an approximation needs.
     #[error("an approximate percentile has at most {most} centroids")]
     ManyCentroids {
@@ -141,7 +147,9 @@ fn too_many(queries: TooManyQueries) -> String {
 impl Failure for LimitFault {
     fn kind(&self) -> Kind {
         match self {
-            Self::LongStatement { .. } | Self::ManyAggregates { .. } => Kind::InvalidArgument,
+            Self::LongStatement { .. } | Self::ManyAggregates { .. } | Self::ManyEscapes { .. } => {
+                Kind::InvalidArgument
+            }
             Self::NoPlace { .. } | Self::ThreadsTaken => Kind::Unavailable,
             Self::TooManyQueries(_)
             | Self::NoMemory
@@ -168,6 +176,9 @@ impl Failure for LimitFault {
             Self::LargeType { .. } => "use a type of variable size: Binary, List".into(),
             Self::DeepType { .. } => "nest it less deeply".into(),
             Self::LargeCondition { .. } => "compute the column with fewer nested queries".into(),
+            Self::ManyEscapes { .. } => {
+                "write fewer escapes in one another, or compute a part in a derived table".into()
+            }
             Self::ManyAggregates { .. } => "compute them in several statements, or as rows of a GROUP BY".into(),
             Self::ManyCentroids { .. } => "leave the number out: there is a default".into(),
             Self::WideRows { .. } => {

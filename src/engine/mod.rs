@@ -41,6 +41,7 @@ mod subqueries;
 mod table_info;
 mod table_names;
 mod ticket_plans;
+mod timestamp_units;
 mod turns;
 mod unplannable;
 mod wide_rows;

@@ -28,7 +28,9 @@ use super::subqueries::SubqueriesToJoins;
 use super::unplannable::left_over;
 use super::wide_rows::{BoundWideRows, check_windows};
 use super::yielding::YieldInTime;
-use super::{Options, Principal, SessionOptions, expressions, function_guards, meta_catalog, session_functions};
+use super::{
+    Options, Principal, SessionOptions, expressions, function_guards, meta_catalog, session_functions, timestamp_units,
+};
 use crate::error::Result;
 use crate::resource::Registry;
 use crate::table::FiltersIntoScans;
@@ -57,6 +59,7 @@ pub(super) fn session(
         .with_physical_optimizer_rules(physical_rules(accounts, options)?)
         .build();
     state.register_expr_planner(Arc::new(IntervalProducts)).map_err(from_datafusion)?;
+    timestamp_units::register(&mut state).map_err(from_datafusion)?;
     session_functions::register(&mut state).map_err(from_datafusion)?;
     sums::register(&mut state).map_err(from_datafusion)?;
     function_guards::guard(&mut state).map_err(from_datafusion)?;

@@ -14,7 +14,6 @@ const CALLS: &[(&str, &str)] = &[
     ("CHARACTER_LENGTH('ä ')", "2"),
     ("CHAR_LENGTH('ä ')", "2"),
     ("CONCAT('a', 'b')", "ab"),
-    ("INSERT('abcdef', 2, 3, 'XY')", "aXYef"),
     ("LCASE('AB')", "ab"),
     ("LEFT('abc', 2)", "ab"),
     ("LENGTH('ab  ')", "2"),
@@ -93,6 +92,10 @@ const CALLS: &[(&str, &str)] = &[
     ("TIMESTAMPDIFF(SQL_TSI_MONTH, DATE '2026-03-01', DATE '2026-01-31')", "-1"),
     ("TIMESTAMPDIFF(SQL_TSI_QUARTER, DATE '2025-11-27', DATE '2026-11-27')", "4"),
     ("TIMESTAMPDIFF(SQL_TSI_YEAR, DATE '2025-11-28', DATE '2026-11-27')", "0"),
+    ("TIMESTAMPDIFF(SQL_TSI_DAY, DATE '0001-01-01', DATE '9999-12-31')", "3652058"),
+    ("TIMESTAMPDIFF(SQL_TSI_YEAR, DATE '9999-12-31', DATE '0001-01-01')", "-9998"),
+    ("TIMESTAMPDIFF(SQL_TSI_DAY, NULL, NULL) IS NULL", "true"),
+    ("TIMESTAMPADD(SQL_TSI_DAY, 1, '2026-11-27 10:00:00')", "2026-11-28T10:00:00"),
     ("TIMESTAMPDIFF(SQL_TSI_DAY, '2026-11-27 10:00:00', '2026-11-28T10:00:00Z')", "1"),
     ("WEEK(DATE '2026-01-08')", "2"),
     ("YEAR(DATE '2026-11-27')", "2026"),
@@ -104,7 +107,7 @@ const CALLS: &[(&str, &str)] = &[
     ("CONVERT(1, SQL_DECIMAL)", "1.0000000000"),
     ("CONVERT('1.5', DOUBLE)", "1.5"),
     ("CONVERT('14:15', SQL_TIME)", "14:15:00"),
-    ("CONVERT('2026-11-27', SQL_TIMESTAMP)", "2026-11-27T00:00:00"),
+    ("CONVERT('2026-11-27', SQL_TYPE_TIMESTAMP)", "2026-11-27T00:00:00"),
     ("DATABASE()", "digitalocean"),
     ("IFNULL(NULL, 'x')", "x"),
     ("USER()", "anonymous"),
@@ -142,16 +145,42 @@ async fn a_keyword_that_a_function_does_not_have_is_refused_with_those_that_it_h
 
     let unit = stage.error("SELECT {fn TIMESTAMPADD(day, 1, now())}").await;
     let data_type = stage.error("SELECT {fn CONVERT(1, SQL_GUID)}").await;
+    let fraction = stage.error("SELECT {fn TIMESTAMPADD(SQL_TSI_HOUR, 1.9, now())}").await;
 
     assert_eq!((unit.kind(), data_type.kind()), (Kind::InvalidArgument, Kind::InvalidArgument));
+    insta::assert_snapshot!(fraction.report(), @r"
+    `timestampadd` is not understood
+    hint: its second argument is a whole number
+    ");
     insta::assert_snapshot!(unit.report(), @r"
     `{fn TIMESTAMPADD(day, 1, now())}` is not understood
     hint: argument 1 of TIMESTAMPADD is one of SQL_TSI_FRAC_SECOND, SQL_TSI_SECOND, SQL_TSI_MINUTE, SQL_TSI_HOUR, SQL_TSI_DAY, SQL_TSI_WEEK, SQL_TSI_MONTH, SQL_TSI_QUARTER, SQL_TSI_YEAR
     ");
     insta::assert_snapshot!(data_type.report(), @r"
     `{fn CONVERT(1, SQL_GUID)}` is not understood
-    hint: argument 2 of CONVERT is one of SQL_BIGINT, SQL_BINARY, SQL_BIT, SQL_BOOLEAN, SQL_CHAR, SQL_DATE, SQL_DECIMAL, SQL_DOUBLE, SQL_FLOAT, SQL_INTEGER, SQL_LONGVARBINARY, SQL_LONGVARCHAR, SQL_NUMERIC, SQL_REAL, SQL_SMALLINT, SQL_TIME, SQL_TIMESTAMP, SQL_TINYINT, SQL_VARBINARY, SQL_VARCHAR, SQL_WLONGVARCHAR, SQL_WVARCHAR
+    hint: argument 2 of CONVERT is one of SQL_BIGINT, SQL_BINARY, SQL_BIT, SQL_BOOLEAN, SQL_CHAR, SQL_DATE, SQL_DECIMAL, SQL_DOUBLE, SQL_FLOAT, SQL_INTEGER, SQL_LONGVARBINARY, SQL_LONGVARCHAR, SQL_NUMERIC, SQL_REAL, SQL_SMALLINT, SQL_TIME, SQL_TIMESTAMP, SQL_TINYINT, SQL_TYPE_DATE, SQL_TYPE_TIME, SQL_TYPE_TIMESTAMP, SQL_VARBINARY, SQL_VARCHAR, SQL_WCHAR, SQL_WLONGVARCHAR, SQL_WVARCHAR
     ");
+}
+
+/// A call of LOCATE has its third argument three times.
+#[tokio::test]
+async fn nested_escapes_are_limited_by_what_they_become() {
+    let stage = Stage::new(&[]).await;
+    let nested = |depth: usize, call: &str, innermost: &str| {
+        (0..depth).fold(innermost.to_owned(), |inner, _| call.replace("{}", &inner))
+    };
+
+    let small = stage.rows(&format!("SELECT {} AS x", nested(3, "{fn LOCATE('a', 'aaaa', {})}", "1"))).await;
+    assert_eq!(json!(rows_of(&small)), json!([{"x": 1}]));
+    let large = stage.error(&format!("SELECT {}", nested(30, "{fn LOCATE('a', 'a', {})}", "1"))).await;
+    insta::assert_snapshot!(large.report(), @r"
+    the escapes `{fn …}` of the statement become more than 60000 expressions
+    hint: write fewer escapes in one another, or compute a part in a derived table
+    ");
+    let months =
+        "{fn TIMESTAMPADD(SQL_TSI_DAY, {fn TIMESTAMPDIFF(SQL_TSI_MONTH, DATE '2026-01-01', {})}, DATE '2026-01-01')}";
+    let rows = stage.rows(&format!("SELECT {} AS x", nested(6, months, "DATE '2027-01-01'"))).await;
+    assert_eq!(json!(rows_of(&rows)), json!([{"x": "2026-01-01T00:00:00"}]));
 }
 
 #[tokio::test]

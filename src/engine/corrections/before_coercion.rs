@@ -1,6 +1,6 @@
 //! The analyzer rule that runs before type coercion: casts operands that coercion would cast to the wrong type.
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
@@ -34,9 +34,6 @@ fn corrected(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let right = as_text_compared_with(right, &left, schema);
             Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))))
         }
-        Expr::BinaryExpr(sum @ BinaryExpr { op: Operator::Plus | Operator::Minus, .. }) => {
-            Ok(Transformed::yes(Expr::BinaryExpr(with_time_of_day(sum, schema)?)))
-        }
         Expr::InList(InList { expr, list, negated }) => {
             let list = list.into_iter().map(|item| as_text_compared_with(item, &expr, schema)).collect();
             Ok(Transformed::yes(Expr::InList(InList { expr, list, negated })))
@@ -64,51 +61,6 @@ fn with_common_default(mut window: Box<WindowFunction>, schema: &DFSchema) -> Re
     *value = std::mem::take(value).cast_to(&common, schema)?;
     *default = std::mem::take(default).cast_to(&common, schema)?;
     Ok(Transformed::yes(Expr::WindowFunction(window)))
-}
-
-/// A sum of a date and an interval, with a timestamp instead of the date if the interval may have hours: DataFusion would
-/// drop them, and `DATE '2026-06-01' + INTERVAL '1 hour'` would be the same day. With an interval of days the sum stays a
-/// date.
-fn with_time_of_day(sum: BinaryExpr, schema: &DFSchema) -> Result<BinaryExpr> {
-    let BinaryExpr { left, op, right } = sum;
-    let (left, right) = match right.get_type(schema) {
-        Ok(DataType::Interval(_)) if !has_whole_days(&right) && is_date(&left, schema) => {
-            (Box::new(left.cast_to(&INSTANT, schema)?), right)
-        }
-        Ok(DataType::Date32 | DataType::Date64) if is_interval(&left, schema) && !has_whole_days(&left) => {
-            (left, Box::new(right.cast_to(&INSTANT, schema)?))
-        }
-        _ => (left, right),
-    };
-    Ok(BinaryExpr::new(left, op, right))
-}
-
-const INSTANT: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);
-
-/// Whether an operand is a date. Of a chain of sums this looks at the first operand: DataFusion would compute the types of
-/// all operators in it, at each of them.
-fn is_date(operand: &Expr, schema: &DFSchema) -> bool {
-    if let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Plus | Operator::Minus, right }) = operand
-        && right.get_type(schema).is_ok_and(|right| right.is_integer() || matches!(right, DataType::Interval(_)))
-    {
-        return is_date(left, schema);
-    }
-    matches!(operand.get_type(schema), Ok(DataType::Date32 | DataType::Date64))
-}
-
-fn is_interval(operand: &Expr, schema: &DFSchema) -> bool {
-    matches!(operand.get_type(schema), Ok(DataType::Interval(_)))
-}
-
-/// Whether an interval is a literal without a time.
-fn has_whole_days(interval: &Expr) -> bool {
-    match interval {
-        Expr::Literal(ScalarValue::IntervalYearMonth(_), _) => true,
-        Expr::Literal(ScalarValue::IntervalDayTime(Some(interval)), _) => interval.milliseconds == 0,
-        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) => interval.nanoseconds == 0,
-        Expr::Negative(interval) => has_whole_days(interval),
-        _ => false,
-    }
 }
 
 /// An integer literal as a text, if it is compared with a text column: `id = 7` looks for the text `7`. DataFusion

@@ -6,6 +6,7 @@
 //!     integers            wrap around: 9223372036854775807 + 1 = -9223372036854775808    error
 //!     decimals            more digits than the type, of which clients print 38           error
 //!     times, intervals    Arrow's error, which counts nanoseconds                        error with a hint
+//!     dates               the hours of an interval are dropped                           error with a hint
 //! ```
 //!
 //! An operator whose result may not fit ([`may_overflow`]) is replaced by a function, `checked_add(a, b)`, which calls
@@ -21,7 +22,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Datum};
 use arrow::compute::kernels::numeric;
 use arrow::datatypes::{
     DECIMAL32_MAX_PRECISION, DECIMAL64_MAX_PRECISION, DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType,
-    Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, Field, FieldRef,
+    Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, Field, FieldRef, IntervalMonthDayNanoType,
 };
 use arrow::error::ArrowError;
 use datafusion::common::{DFSchema, ScalarValue, internal_err};
@@ -103,6 +104,17 @@ fn is_timestamp(data_type: &DataType) -> bool {
 /// a number of days, always fits.
 fn is_instant(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)
+}
+
+fn is_date(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Date32 | DataType::Date64)
+}
+
+/// Whether an array has an interval that is not of whole days. DataFusion casts all intervals to this type.
+fn has_hours(values: &dyn Array) -> bool {
+    const DAY: i64 = 24 * 3_600 * 1_000_000_000;
+    let intervals = values.as_primitive_opt::<IntervalMonthDayNanoType>();
+    intervals.is_some_and(|intervals| intervals.iter().flatten().any(|interval| interval.nanoseconds % DAY != 0))
 }
 
 /// Types of lengths of time.
@@ -192,6 +204,9 @@ impl Operation {
     /// Computes the operation and checks that all values fit the type `result`.
     fn checked(self, left: &dyn Datum, right: &dyn Datum, result: &DataType) -> Result<ArrayRef, ArrowError> {
         let left_type = left.get().0.data_type().clone();
+        if is_date(result) && [left, right].iter().any(|operand| has_hours(operand.get().0)) {
+            return Err(to_arrow(Fault::DateWithHours));
+        }
         match self.compute(left, right) {
             Ok(values) if fits(&*values) => Ok(values),
             Ok(_) => Err(to_arrow(self.overflow(String::new(), &left_type, result))),

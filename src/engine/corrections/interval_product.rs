@@ -6,20 +6,22 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, IntervalMonthDayNanoArray};
-use arrow::datatypes::{DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
+use arrow::datatypes::{
+    DataType, Field, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+};
 use arrow::error::ArrowError;
 use datafusion::common::{DFSchema, internal_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::physical_expr_common::datum::apply;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::engine::fault::{Fault, to_arrow, to_datafusion};
-use crate::engine::function_guards::operator_name;
+use crate::engine::function_guards::{check_query, operator_name};
 use crate::engine::overflow::Overflow;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
@@ -30,7 +32,7 @@ pub(in crate::engine) struct IntervalProducts;
 
 impl ExprPlanner for IntervalProducts {
     /// # Errors
-    /// [`Fault::Dialect`] for a factor that is not an integer, and for a quotient.
+    /// [`Fault::IntervalFactor`] for a factor that is not an integer, and for a quotient.
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         if !matches!(expr.op, BinaryOperator::Multiply | BinaryOperator::Divide) {
             return Ok(PlannerResult::Original(expr));
@@ -43,20 +45,23 @@ impl ExprPlanner for IntervalProducts {
             (false, true) if expr.op == BinaryOperator::Multiply && is_integer(&expr.left, schema) => {
                 Ok(PlannerResult::Planned(product(expr.right, expr.left, schema)?))
             }
-            _ => Err(to_datafusion(Fault::Dialect {
-                written: format!("{} of an INTERVAL", expr.op),
-                instead: "multiply a small unit by a whole number: `CAST(x * 60 AS BIGINT) * INTERVAL '1 minute'`"
-                    .into(),
-            })),
+            _ => Err(to_datafusion(Fault::IntervalFactor)),
         }
     }
 }
 
-/// Whether an operand is an interval. The product of intervals is a function, so a product is none: this saves the
-/// computation of all types in a long chain of products, at each of them.
+/// Whether an operand is an interval. The product of an interval is a function, and a product that is still an operator is
+/// one of numbers. This saves the computation of all types in a long chain of products, at each of them.
 fn is_interval(operand: &Expr, schema: &DFSchema) -> bool {
-    let is_product = matches!(operand, Expr::BinaryExpr(BinaryExpr { op: Operator::Multiply | Operator::Divide, .. }));
-    !is_product && matches!(operand.get_type(schema), Ok(DataType::Interval(_)))
+    match operand {
+        Expr::BinaryExpr(BinaryExpr { op: Operator::Multiply | Operator::Divide, .. }) => false,
+        product if is_product(product) => true,
+        other => matches!(other.get_type(schema), Ok(DataType::Interval(_))),
+    }
+}
+
+fn is_product(operand: &Expr) -> bool {
+    matches!(operand, Expr::ScalarFunction(call) if call.func.inner().is::<Product>())
 }
 
 /// Whether an operand is an integer or NULL.
@@ -65,7 +70,8 @@ fn is_integer(operand: &Expr, schema: &DFSchema) -> bool {
 }
 
 fn product(interval: Expr, factor: Expr, schema: &DFSchema) -> Result<Expr> {
-    Ok(product_function().call(vec![interval.cast_to(&INTERVAL, schema)?, factor.cast_to(&DataType::Int64, schema)?]))
+    let interval = if is_product(&interval) { interval } else { interval.cast_to(&INTERVAL, schema)? };
+    Ok(product_function().call(vec![interval, factor.cast_to(&DataType::Int64, schema)?]))
 }
 
 /// The function `interval_product`.
@@ -100,6 +106,14 @@ impl ScalarUDFImpl for Product {
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(INTERVAL)
+    }
+
+    /// Fails once the query has ended: a rule of the optimizer asks for the type of each product in a chain, and for that of
+    /// all products in it again.
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        check_query().map_err(to_datafusion)?;
+        let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
+        Ok(Arc::new(Field::new(self.name(), INTERVAL, is_nullable)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! - [`IntervalProducts`]: `3 * INTERVAL '1 day'`. DataFusion's planner fails on it, so it is a part of the planner.
-//! - [`BeforeCoercion`]: `lag(x, 1, 0.5)` over integers would lose the half, `text = 7` would fail on the first text
-//!   that is not a number, and a date would lose the hours that are added to it.
+//! - [`BeforeCoercion`]: `lag(x, 1, 0.5)` over integers would lose the half, and `text = 7` would fail on the first
+//!   text that is not a number.
 //! - [`OuterTypes`]: a subquery must see the type that coercion gave to an outer column.
 //! - [`AfterCoercion`]: times without seconds, scalar subqueries without rows, functions whose result is not what their
 //!   plan promises (`function_wrappers`), arithmetic that drops bits or digits (`checked_arithmetic`), and comparisons

@@ -15,7 +15,8 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::escape_keywords::{UnknownKeyword, conversion, timestamp_add, timestamp_difference};
-use crate::engine::Fault;
+use crate::engine::fault::Fault;
+use crate::engine::limit_fault::LimitFault;
 use crate::sql::visit_mut;
 
 /// The kinds of functions that Flight SQL lists apart.
@@ -76,8 +77,6 @@ pub const ESCAPE_FUNCTIONS: &[EscapeFunction] = {
         function(Text, "CHAR_LENGTH", 1, "character_length($1)"),
         // `concat` ignores NULL.
         function(Text, "CONCAT", 2, "($1 || $2)"),
-        // Replaces $3 characters from position $2.
-        function(Text, "INSERT", 4, "(left($1, $2 - 1) || $4 || substr($1, $2 + $3))"),
         function(Text, "LCASE", 1, "lower($1)"),
         function(Text, "LEFT", 2, "left($1, $2)"),
         // Without trailing blanks.
@@ -150,14 +149,58 @@ pub const ESCAPE_FUNCTIONS: &[EscapeFunction] = {
     ]
 };
 
-/// Rewrites a function in the escape to DataFusion's expression.
+/// The maximum number of expressions that the escapes of a statement become. Some have an argument more than once, so
+/// that the result grows exponentially if they are nested.
+const MAX_EXPRESSIONS: usize = 60_000;
+
+/// Rewrites the functions in the escape to DataFusion's expressions.
+#[derive(Default)]
+pub(super) struct EscapeTranslator {
+    /// The number of expressions that the escapes have become so far.
+    expressions: usize,
+}
+
+impl VisitorMut for EscapeTranslator {
+    type Break = Fault;
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Fault> {
+        match translate(expr) {
+            Ok(true) => self.add(expr),
+            Ok(false) => ControlFlow::Continue(()),
+            Err(fault) => ControlFlow::Break(fault),
+        }
+    }
+}
+
+impl EscapeTranslator {
+    fn add(&mut self, expr: &mut Expr) -> ControlFlow<Fault> {
+        let _ = visit_mut(expr, &mut ExpressionCounter(&mut self.expressions));
+        if self.expressions > MAX_EXPRESSIONS {
+            return ControlFlow::Break(LimitFault::ManyEscapes { most: MAX_EXPRESSIONS }.into());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+struct ExpressionCounter<'a>(&'a mut usize);
+
+impl VisitorMut for ExpressionCounter<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, _: &mut Expr) -> ControlFlow<()> {
+        *self.0 += 1;
+        ControlFlow::Continue(())
+    }
+}
+
+/// Rewrites a function in the escape, and returns whether the expression was one.
 ///
 /// # Errors
-/// [`Fault::Dialect`] if it has another number of arguments.
-pub(super) fn translate(expr: &mut Expr) -> Result<(), Fault> {
-    let Expr::Function(call) = expr else { return Ok(()) };
+/// [`Fault::Dialect`] if it has another number of arguments, or an unknown keyword.
+fn translate(expr: &mut Expr) -> Result<bool, Fault> {
+    let Expr::Function(call) = expr else { return Ok(false) };
     let named = escape_functions(call);
-    let Some(first) = named.first() else { return Ok(()) };
+    let Some(first) = named.first() else { return Ok(false) };
     let found = arguments(call).and_then(|arguments| {
         let function = named.iter().find(|function| function.arguments == arguments.len())?;
         Some((function, arguments))
@@ -184,7 +227,7 @@ pub(super) fn translate(expr: &mut Expr) -> Result<(), Fault> {
     let mut becomes = parsed.map_err(|error| Fault::Internal(format!("{becomes}: {error}")))?;
     let _ = visit_mut(&mut becomes, &mut ArgumentReplacer { arguments: &arguments });
     *expr = becomes;
-    Ok(())
+    Ok(true)
 }
 
 /// The functions with the name of a call in the escape: one for each number of arguments.

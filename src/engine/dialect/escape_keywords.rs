@@ -1,36 +1,16 @@
 //! Functions of the escape with a keyword among their arguments: `{fn TIMESTAMPADD(SQL_TSI_DAY, 1, x)}`.
 //!
-//! Source of the keywords: ODBC Programmer's Reference, appendix E, "Time, Date, and Interval Functions" and "Explicit
-//! Data Type Conversion". JDBC writes the types without `SQL_`.
+//! Source of the types: ODBC Programmer's Reference, appendix E, "Explicit Data Type Conversion"; those with TYPE are
+//! older drivers' spelling. JDBC writes the types without `SQL_`, and has BOOLEAN.
+
+use crate::engine::timestamp_units::unit_names;
 
 /// A keyword that the function does not have, with those that it has.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct UnknownKeyword(pub(super) Vec<&'static str>);
 
-/// The length of a unit of time.
-#[derive(Clone, Copy)]
-enum Length {
-    Nanoseconds(i64),
-    Months(i64),
-}
-
-const SECOND: i64 = 1_000_000_000;
-const DAY: i64 = 24 * 3_600 * SECOND;
-
-const UNITS: [(&str, Length); 9] = [
-    ("SQL_TSI_FRAC_SECOND", Length::Nanoseconds(1)),
-    ("SQL_TSI_SECOND", Length::Nanoseconds(SECOND)),
-    ("SQL_TSI_MINUTE", Length::Nanoseconds(60 * SECOND)),
-    ("SQL_TSI_HOUR", Length::Nanoseconds(3_600 * SECOND)),
-    ("SQL_TSI_DAY", Length::Nanoseconds(DAY)),
-    ("SQL_TSI_WEEK", Length::Nanoseconds(7 * DAY)),
-    ("SQL_TSI_MONTH", Length::Months(1)),
-    ("SQL_TSI_QUARTER", Length::Months(3)),
-    ("SQL_TSI_YEAR", Length::Months(12)),
-];
-
-/// The types of CONVERT in DataFusion's SQL. A decimal has DataFusion's default precision and scale.
-const TYPES: [(&str, &str); 22] = [
+/// The types of CONVERT in DataFusion's SQL. A decimal has the precision and scale of `DECIMAL` in a CAST.
+const TYPES: [(&str, &str); 26] = [
     ("SQL_BIGINT", "BIGINT"),
     ("SQL_BINARY", "BYTEA"),
     ("SQL_BIT", "BOOLEAN"),
@@ -49,69 +29,48 @@ const TYPES: [(&str, &str); 22] = [
     ("SQL_TIME", "TIME"),
     ("SQL_TIMESTAMP", "TIMESTAMP"),
     ("SQL_TINYINT", "TINYINT"),
+    ("SQL_TYPE_DATE", "DATE"),
+    ("SQL_TYPE_TIME", "TIME"),
+    ("SQL_TYPE_TIMESTAMP", "TIMESTAMP"),
     ("SQL_VARBINARY", "BYTEA"),
     ("SQL_VARCHAR", "VARCHAR"),
+    ("SQL_WCHAR", "VARCHAR"),
     ("SQL_WLONGVARCHAR", "VARCHAR"),
     ("SQL_WVARCHAR", "VARCHAR"),
 ];
 
-fn find<T: Copy>(known: &[(&'static str, T)], keyword: &str) -> Option<T> {
-    known.iter().find(|(name, _)| name.eq_ignore_ascii_case(keyword)).map(|(_, value)| *value)
+fn unit(keyword: &str) -> Result<&'static str, UnknownKeyword> {
+    let found = unit_names().find(|name| name.eq_ignore_ascii_case(keyword));
+    found.ok_or_else(|| UnknownKeyword(unit_names().collect()))
 }
 
-fn unknown<T>(known: &[(&'static str, T)]) -> UnknownKeyword {
-    UnknownKeyword(known.iter().map(|(name, _)| *name).collect())
-}
-
-fn length(unit: &str) -> Result<Length, UnknownKeyword> {
-    find(&UNITS, unit).ok_or_else(|| unknown(&UNITS))
-}
-
-/// The expression of `TIMESTAMPADD(unit, $2, $3)`: `$3`, `$2` units later.
+/// The expression of `TIMESTAMPADD(unit, $2, $3)`.
 ///
 /// # Errors
 /// [`UnknownKeyword`]
-pub(super) fn timestamp_add(unit: &str) -> Result<String, UnknownKeyword> {
-    // Arrow reads the text of an interval with any number of one unit. A day is added as a day.
-    let (count, name) = match length(unit)? {
-        Length::Nanoseconds(nanoseconds) if nanoseconds % DAY == 0 => (nanoseconds / DAY, "day"),
-        Length::Nanoseconds(nanoseconds) if nanoseconds % SECOND == 0 => (nanoseconds / SECOND, "second"),
-        Length::Nanoseconds(nanoseconds) => (nanoseconds, "nanosecond"),
-        Length::Months(months) => (months, "month"),
-    };
-    Ok(format!("($3 + CAST(CAST(CAST($2 AS BIGINT) * {count} AS VARCHAR) || ' {name}' AS INTERVAL))"))
+pub(super) fn timestamp_add(keyword: &str) -> Result<String, UnknownKeyword> {
+    unit(keyword).map(|unit| format!("timestampadd('{unit}', $2, $3)"))
 }
 
-/// The expression of `TIMESTAMPDIFF(unit, $2, $3)`: the number of whole units from `$2` to `$3`.
+/// The expression of `TIMESTAMPDIFF(unit, $2, $3)`.
 ///
 /// # Errors
 /// [`UnknownKeyword`]
-pub(super) fn timestamp_difference(unit: &str) -> Result<String, UnknownKeyword> {
-    let instant = |argument: &str| format!("arrow_cast({argument}, 'Timestamp(ns, \"UTC\")')");
-    let (from, to) = (instant("$2"), instant("$3"));
-    Ok(match length(unit)? {
-        Length::Nanoseconds(length) => format!("((CAST({to} AS BIGINT) - CAST({from} AS BIGINT)) / {length})"),
-        Length::Months(length) => {
-            let months = |x: &str| format!("(date_part('year', {x}) * 12 + date_part('month', {x}))");
-            let in_month = |x: &str| format!("(CAST({x} AS BIGINT) - CAST(date_trunc('month', {x}) AS BIGINT))");
-            let (begun, first, last) =
-                (format!("({} - {})", months(&to), months(&from)), in_month(&from), in_month(&to));
-            // The last month is not whole if its day and time are not reached.
-            format!(
-                "(CAST({begun} - CASE WHEN {begun} > 0 AND {last} < {first} THEN 1 \
-                 WHEN {begun} < 0 AND {last} > {first} THEN -1 ELSE 0 END AS BIGINT) / {length})"
-            )
-        }
-    })
+pub(super) fn timestamp_difference(keyword: &str) -> Result<String, UnknownKeyword> {
+    unit(keyword).map(|unit| format!("timestampdiff('{unit}', $2, $3)"))
 }
 
 /// The expression of `CONVERT($1, type)`.
 ///
 /// # Errors
 /// [`UnknownKeyword`]
-pub(super) fn conversion(data_type: &str) -> Result<String, UnknownKeyword> {
-    let found = find(&TYPES, data_type).or_else(|| find(&TYPES, &format!("SQL_{data_type}")));
-    found.map(|wanted| format!("CAST($1 AS {wanted})")).ok_or_else(|| unknown(&TYPES))
+pub(super) fn conversion(keyword: &str) -> Result<String, UnknownKeyword> {
+    let with_prefix = format!("SQL_{keyword}");
+    let is_meant = |name: &str| name.eq_ignore_ascii_case(keyword) || name.eq_ignore_ascii_case(&with_prefix);
+    match TYPES.iter().find(|(name, _)| is_meant(name)) {
+        Some((_, wanted)) => Ok(format!("CAST($1 AS {wanted})")),
+        None => Err(UnknownKeyword(TYPES.iter().map(|(name, _)| *name).collect())),
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_unit_is_known_in_any_case_and_another_one_is_told_which_there_are() {
-        assert_eq!(timestamp_add("sql_tsi_hour"), timestamp_add("SQL_TSI_HOUR"));
+        assert_eq!(timestamp_add("sql_tsi_hour").unwrap(), "timestampadd('SQL_TSI_HOUR', $2, $3)");
         let UnknownKeyword(known) = timestamp_difference("DAY").unwrap_err();
         assert_eq!(known.first(), Some(&"SQL_TSI_FRAC_SECOND"));
     }

@@ -3,15 +3,16 @@
 //!
 //! ```text
 //!     check_statement     DDL, DML, transactions, USE            rejected before table names are looked up
+//!     each expression     {fn UCASE(x)}                          escape_functions, escape_keywords
 //!     each query          FETCH, TOP ──► LIMIT                   fetch_and_top
 //!                         second column of one name ──► name_2   column_names, unnests
 //!     each table          TABLESAMPLE, PIVOT, UNNEST of columns  rejected
 //!     each expression     IS DISTINCT FROM … AND …               precedence
-//!                         {fn UCASE(x)}                          escape_functions, escape_keywords
 //!                         unknown functions                      functions
 //! ```
 //!
-//! The order matters in one place: expressions are visited from the outside in, because `precedence` rebuilds the
+//! The order matters in two places. The escapes come first, in a pass of their own, because a column has the name of what
+//! an escape becomes: `{fn CONVERT(id, SQL_VARCHAR)}` has that of `id`. And expressions are visited from the outside in, because `precedence` rebuilds the
 //! outermost expression of a chain and with it the ones inside.
 
 mod column_names;
@@ -28,6 +29,7 @@ use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as Ast;
 use datafusion::sql::sqlparser::ast::{Expr, Query, Statement, TableFactor, VisitorMut};
 
+use self::escape_functions::EscapeTranslator;
 pub use self::escape_functions::{ESCAPE_FUNCTIONS, EscapeFunction, EscapeKind};
 use super::Fault;
 use crate::sql::{statement_of_mut, visit_mut};
@@ -39,7 +41,12 @@ use crate::sql::{statement_of_mut, visit_mut};
 pub(super) fn translate(state: &SessionState, ast: &mut Ast) -> Result<(), Fault> {
     let Some(statement) = statement_of_mut(ast) else { return Ok(()) };
     check_statement(statement)?;
-    match visit_mut(statement, &mut DialectTranslator { state }) {
+    translated(visit_mut(statement, &mut EscapeTranslator::default()))?;
+    translated(visit_mut(statement, &mut DialectTranslator { state }))
+}
+
+fn translated(flow: ControlFlow<Fault>) -> Result<(), Fault> {
+    match flow {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(fault) => Err(fault),
     }
@@ -50,10 +57,8 @@ pub(super) fn translate(state: &SessionState, ast: &mut Ast) -> Result<(), Fault
 /// # Errors
 /// As [`translate`].
 pub(super) fn translate_expression(state: &SessionState, expr: &mut Expr) -> Result<(), Fault> {
-    match visit_mut(expr, &mut DialectTranslator { state }) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(fault) => Err(fault),
-    }
+    translated(visit_mut(expr, &mut EscapeTranslator::default()))?;
+    translated(visit_mut(expr, &mut DialectTranslator { state }))
 }
 
 /// Rejects a statement that is not a query. This runs before the lookup of table names, whose error would be
@@ -131,9 +136,6 @@ impl VisitorMut for DialectTranslator<'_> {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Fault> {
         precedence::bind_distinct(expr);
-        if let Err(fault) = escape_functions::translate(expr) {
-            return ControlFlow::Break(fault);
-        }
         match expr {
             Expr::Function(function) => {
                 functions::check(self.state, function).map_or_else(ControlFlow::Break, ControlFlow::Continue)

@@ -34,12 +34,17 @@ pub(super) fn rewrite_product(expr: &mut Expr) -> Result<(), Fault> {
     if has_parameter_inside(left) || has_parameter_inside(right) {
         return refused(PLACE, INSTEAD);
     }
-    if let (Expr::Interval(_), count) | (count, Expr::Interval(_)) = (left.as_mut(), right.as_mut())
-        && has_parameter(count)
-    {
-        *count = parsed(&format!("CAST({count} AS BIGINT)"));
+    match (left.as_mut(), right.as_mut()) {
+        (Expr::Interval(_), count) | (count, Expr::Interval(_)) if is_parameter(count) => {
+            *count = parsed(&format!("CAST({count} AS BIGINT)"));
+            Ok(())
+        }
+        // A cast would drop the half of `? / 2.0`.
+        (Expr::Interval(_), count) | (count, Expr::Interval(_)) if has_parameter(count) => {
+            refused("a part of the factor of an INTERVAL", "bind the whole factor: `INTERVAL '1 day' * ?`")
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// An interval of `value` units. The number is bound as an integer, and NULL stays NULL.
@@ -93,11 +98,13 @@ mod tests {
         for (sql, expected) in [
             ("INTERVAL '1 week' * $1", "INTERVAL '1 week' * CAST($1 AS BIGINT)"),
             ("$1 * INTERVAL '1' WEEK", "CAST($1 AS BIGINT) * INTERVAL '1' WEEK"),
-            ("INTERVAL '1 week 1 day' * ($1 + 1)", "INTERVAL '1 week 1 day' * CAST(($1 + 1) AS BIGINT)"),
+            ("INTERVAL '1 week 1 day' * ($1)", "INTERVAL '1 week 1 day' * CAST(($1) AS BIGINT)"),
             ("2 * $1", "2 * $1"),
         ] {
             assert_eq!(product(sql).as_deref(), Some(expected), "{sql}");
         }
-        assert_eq!(product("INTERVAL $1 * 2"), None);
+        for sql in ["INTERVAL $1 * 2", "INTERVAL '1 day' * ($1 / 2.0)", "0.5 * $1 * INTERVAL '1 day'"] {
+            assert_eq!(product(sql), None, "{sql}");
+        }
     }
 }
