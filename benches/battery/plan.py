@@ -121,6 +121,11 @@ def statements():
     yield "like-1000", "SELECT count(*) FROM images WHERE " + " OR ".join(f"name LIKE '%{n}%'" for n in range(1_000))
     yield "regexp-1000", "SELECT count(*) FROM images WHERE " + " OR ".join(f"name ~ 'x{n}.*y'" for n in range(1_000))
     yield "interval-chain", "SELECT now() " + "+ INTERVAL '1 day' " * 900
+    yield "interval-products", "SELECT INTERVAL '1 day'" + " * 1" * 390
+    yield "interval-products-of-columns", f"SELECT INTERVAL '1 day'{' * value' * 390} FROM {series}"
+    yield "products-chain", f"SELECT value{' * value' * 390} FROM {series}"
+    yield "escapes-nested", "SELECT " + nested("{fn LOCATE('a', 'a', ", "1", ")}", 40)
+    yield "escapes-of-months", "SELECT " + nested("{fn TIMESTAMPDIFF(SQL_TSI_MONTH, now(), {fn TIMESTAMPADD(SQL_TSI_MONTH, ", "1", ", now())})}", 20)
     yield "is-null-chain", "SELECT " + "1" + " IS NULL" * 900
     yield "lateral-chain", f"SELECT count(*) FROM {series} t0" + "".join(
         f", LATERAL (SELECT t{n - 1}.value + 1 AS value) t{n}" for n in range(1, 40)
