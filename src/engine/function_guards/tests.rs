@@ -28,7 +28,7 @@ const HARMLESS: &[&[&str]] = &[
     &["arrow_field", "arrow_metadata", "arrow_typeof", "bit_length", "cardinality", "character_length", "chr"],
     &["contains", "cosine_distance", "digest", "empty", "ends_with", "file_row_index", "find_in_set"],
     &["inner_product", "input_file_name", "md5", "octet_length", "sha224", "sha256", "sha384"],
-    &["sha512", "starts_with", "timestampadd", "timestampdiff", "to_hex", "union_tag", "uuid", "version"],
+    &["sha512", "starts_with", "to_hex", "union_tag", "uuid", "version"],
     // A part of an argument, or one of the arguments.
     &["array_any_value", "array_compact", "array_element", "array_max", "array_min", "array_pop_back"],
     &["array_pop_front", "array_remove", "array_remove_all", "array_remove_n", "array_slice", "coalesce"],
