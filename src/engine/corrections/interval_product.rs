@@ -5,11 +5,11 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, IntervalMonthDayNanoArray};
+use arrow::array::{AsArray, IntervalMonthDayNanoArray};
+use arrow::compute::try_binary;
 use arrow::datatypes::{
     DataType, Field, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
 };
-use arrow::error::ArrowError;
 use datafusion::common::{DFSchema, internal_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
@@ -17,7 +17,6 @@ use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility,
 };
-use datafusion::physical_expr_common::datum::apply;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::engine::fault::{Fault, to_arrow, to_datafusion};
@@ -117,35 +116,18 @@ impl ScalarUDFImpl for Product {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [interval, factor] = &args.args[..] else {
-            return internal_err!("interval_product of {} operands", args.args.len());
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let [intervals, factors] = &arrays[..] else {
+            return internal_err!("interval_product of {} operands", arrays.len());
         };
-        apply(interval, factor, |interval, factor| {
-            let ((intervals, one_interval), (factors, one_factor)) = (interval.get(), factor.get());
-            products(intervals, one_interval, factors, one_factor)
-        })
-    }
-}
-
-/// The products of the rows. Of one interval or factor that is the same for all rows there is one value.
-fn products(
-    intervals: &dyn Array,
-    one_interval: bool,
-    factors: &dyn Array,
-    one_factor: bool,
-) -> Result<ArrayRef, ArrowError> {
-    let (intervals, factors) =
-        (intervals.as_primitive::<IntervalMonthDayNanoType>(), factors.as_primitive::<Int64Type>());
-    let rows = if one_interval { factors.len() } else { intervals.len() };
-    let product = |row: usize| {
-        let (at, by) = (if one_interval { 0 } else { row }, if one_factor { 0 } else { row });
-        if intervals.is_null(at) || factors.is_null(by) {
-            return Ok(None);
-        }
         let fault = || to_arrow(Fault::Overflow(Overflow::Time { operator: "*", result: INTERVAL }));
-        times(intervals.value(at), factors.value(by)).ok_or_else(fault).map(Some)
-    };
-    Ok(Arc::new((0..rows).map(product).collect::<Result<IntervalMonthDayNanoArray, _>>()?))
+        let products: IntervalMonthDayNanoArray = try_binary(
+            intervals.as_primitive::<IntervalMonthDayNanoType>(),
+            factors.as_primitive::<Int64Type>(),
+            |interval, factor| times(interval, factor).ok_or_else(fault),
+        )?;
+        Ok(ColumnarValue::Array(Arc::new(products)))
+    }
 }
 
 /// An interval `factor` times, unless a field does not fit.
