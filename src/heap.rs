@@ -183,6 +183,22 @@ pub fn limit_growth(bytes: u64) {
     LIMIT.store(allocated().saturating_add(bytes), Ordering::Relaxed);
 }
 
+/// Allows `bytes` more from now on: they are kept for longer than a query.
+pub fn allow_more(bytes: u64) {
+    change_limit(|limit| limit.saturating_add(bytes));
+}
+
+/// Takes back what [`allow_more`] has allowed.
+pub fn allow_less(bytes: u64) {
+    change_limit(|limit| limit.saturating_sub(bytes));
+}
+
+fn change_limit(change: impl Fn(u64) -> u64) {
+    // No limit stays none.
+    let changed = |limit| (limit != u64::MAX).then(|| change(limit));
+    let _ = LIMIT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed);
+}
+
 /// There is no room for an allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRoom {

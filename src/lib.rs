@@ -14,6 +14,7 @@
 //! - [`flight`]: the only gRPC. A file for each Flight SQL command; handles; status codes of errors.
 //! - [`engine`]: plans SQL, and returns a stream of record batches.
 //! - [`sql`]: parses text to one statement; EXEC, SHOW and DESCRIBE among them. No I/O.
+//! - [`datasets`]: the user's own files as DataFusion tables.
 //! - [`table`]: a resource as a DataFusion table: filters to key constraints, constraints to requests, scans, bind
 //!   joins; and EXEC, at most once.
 //! - [`rows`]: decodes JSON to record batches, by a table's declaration. Pure.
@@ -30,6 +31,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod datasets;
 pub mod engine;
 pub mod error;
 pub mod flight;

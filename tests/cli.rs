@@ -180,6 +180,7 @@ mod help {
         insta::assert_snapshot!("help", help(&["--help"]));
         insta::assert_snapshot!("help-serve", help(&["serve", "--help"]));
         insta::assert_snapshot!("help-query", help(&["query", "--help"]));
+        insta::assert_snapshot!("help-load", help(&["load", "--help"]));
         insta::assert_snapshot!("help-tables", help(&["tables", "--help"]));
         insta::assert_snapshot!("help-settings", help(&["settings", "--help"]));
         insta::assert_snapshot!("help-demo", help(&["demo", "--help"]));

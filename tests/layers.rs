@@ -25,11 +25,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("api", &["query", "secret", "error"]),
     ("sql", &["resource", "error"]),
     ("table", &["rows", "api", "query", "resource", "error"]),
-    ("engine", &["sql", "table", "api", "query", "resource", "heap", "error"]),
+    ("datasets", &["heap", "secret", "error"]),
+    ("engine", &["sql", "table", "datasets", "api", "query", "resource", "heap", "error"]),
     ("flight", &["engine", "secret", "error"]),
-    ("config", &["server", "engine", "api", "secret", "error"]),
+    ("config", &["server", "engine", "datasets", "api", "secret", "error"]),
     ("server", &["flight", "engine", "error"]),
-    ("cli", &["config", "engine", "flight", "server", "resource", "api", "heap", "secret", "error"]),
+    ("cli", &["config", "datasets", "engine", "flight", "server", "resource", "api", "heap", "secret", "error"]),
     ("main", &["cli", "heap"]),
 ];
 
@@ -39,7 +40,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tonic", &["flight", "server"]),
     ("arrow_flight", &["flight", "server"]),
     ("simulated_account", &["cli"]),
-    ("datafusion", &["sql", "table", "engine", "flight", "server", "cli"]),
+    ("object_store", &["datasets"]),
+    ("datafusion", &["sql", "table", "datasets", "engine", "flight", "server", "cli"]),
 ];
 
 /// The files that may contain names of one table, and these names.

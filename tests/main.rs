@@ -5,6 +5,7 @@
 //! - `cli`: the command line: arguments, exit codes, output, signals.
 //! - `scan`: statements, their requests and their rows, against the simulated account over HTTP.
 //! - `conformance`: every table with every shape of query, over gRPC.
+//! - `datasets`: the user's own files and views: formats, folders, errors, joins, and that nothing else is reachable.
 //! - `exec`: EXEC and CALL: the requests, how often they are sent, the rows and errors.
 //! - `show`: SHOW, DESCRIBE, and the tables that they query.
 //! - `joins`: joins that fetch only the keys that they need, against an oracle that has all rows.
@@ -28,6 +29,7 @@ mod answers;
 mod cancelled;
 mod cli;
 mod conformance;
+mod datasets;
 mod docs;
 mod exec;
 mod faults;

@@ -25,7 +25,7 @@ async fn a_wrong_statement_is_an_invalid_argument_with_a_hint() {
         ("SELECT * FROM image_actions WHERE image_id = 'abc'", "'abc'"),
         ("SELECT 1 / 0", "division by zero"),
         ("SELECT nonsense(1)", "nonsense"),
-        ("CREATE TABLE t (a INT)", "read-only"),
+        ("CREATE TABLE t (a INT)", "CREATE TABLE datasets.public.x AS SELECT"),
         ("INSERT INTO images SELECT * FROM images", "read-only"),
         ("COPY (SELECT 1) TO 'x.csv'", "read-only"),
         ("EXPLAIN COPY (SELECT 1) TO 'x.csv'", "read-only"),

@@ -42,9 +42,15 @@ pub(super) enum Error {
     /// An unknown table.
     #[error("there is no table `{name}`")]
     NoSuchTable { name: String, nearest: Option<String> },
+    /// A file's name that is not one.
+    #[error("`{file}` is not {wanted}")]
+    File { file: String, wanted: String },
     /// The process cannot listen for signals.
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
+    /// The working directory is not known.
+    #[error("the working directory can't be read")]
+    WorkingDirectory(#[source] io::Error),
     /// The runtime does not start.
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
@@ -67,9 +73,10 @@ impl Failure for Error {
             | Self::Binary { .. } => Kind::InvalidArgument,
             Self::Simulated(error) => error.kind(),
             Self::NoSuchTable { .. } => Kind::NotFound,
+            Self::File { .. } => Kind::InvalidArgument,
             Self::Sql { .. } | Self::Output { .. } => Kind::FailedPrecondition,
             Self::Encode { .. } => Kind::Unimplemented,
-            Self::Signals(_) | Self::Runtime(_) => Kind::Internal,
+            Self::Signals(_) | Self::WorkingDirectory(_) | Self::Runtime(_) => Kind::Internal,
             Self::Stopped => Kind::Cancelled,
         }
     }
@@ -89,7 +96,9 @@ impl Failure for Error {
             | Self::Sql { .. }
             | Self::SqlNotText { .. }
             | Self::Output { .. }
+            | Self::File { .. }
             | Self::Signals(_)
+            | Self::WorkingDirectory(_)
             | Self::Runtime(_)
             | Self::Stopped => None,
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Command, Error, FromArgMatches, Id, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, Error, FromArgMatches, Id, value_parser};
 
 use crate::config::{CommandScope, FILE_VARIABLE, Layer, SETTINGS, Setting, ValueShape};
 
@@ -10,10 +10,20 @@ use crate::config::{CommandScope, FILE_VARIABLE, Layer, SETTINGS, Setting, Value
 #[derive(Debug)]
 pub(super) struct Flags<const SERVE: bool> {
     pub(super) file: Option<PathBuf>,
-    pub(super) layer: Layer,
+    layer: Layer,
+    datasets: Vec<String>,
 }
 
 impl<const SERVE: bool> Flags<SERVE> {
+    /// The settings of the command line.
+    ///
+    /// # Errors
+    /// A `--dataset` that is not a name and a path.
+    pub(super) fn layer(&self) -> crate::error::Result<Layer> {
+        let directory = std::env::current_dir().map_err(super::error::Error::WorkingDirectory)?;
+        Ok(self.layer.clone().with_datasets(&self.datasets, &directory)?)
+    }
+
     fn settings() -> impl Iterator<Item = &'static Setting> {
         SETTINGS.iter().filter(|setting| SERVE || setting.scope != CommandScope::Serve)
     }
@@ -21,12 +31,17 @@ impl<const SERVE: bool> Flags<SERVE> {
 
 /// Returns the flags that have no effect if a server calls the API.
 pub(super) fn upstream() -> Vec<&'static str> {
-    SETTINGS.iter().filter(|setting| setting.scope == CommandScope::Upstream).map(|setting| setting.key).collect()
+    SETTINGS
+        .iter()
+        .filter(|setting| setting.scope == CommandScope::Upstream)
+        .map(|setting| setting.key)
+        .chain([DATASET])
+        .collect()
 }
 
 impl<const SERVE: bool> clap::Args for Flags<SERVE> {
     fn augment_args(command: Command) -> Command {
-        command.args(Self::settings().map(flag)).arg(config())
+        command.args(Self::settings().map(flag)).arg(config()).arg(dataset())
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -44,6 +59,7 @@ impl<const SERVE: bool> FromArgMatches for Flags<SERVE> {
         Ok(Self {
             file: matches.get_one("config").cloned(),
             layer: Layer::from_flags(Self::settings().filter_map(written)),
+            datasets: matches.get_many(DATASET).unwrap_or_default().cloned().collect(),
         })
     }
 
@@ -68,6 +84,21 @@ fn flag(setting: &'static Setting) -> Arg {
         }
         ValueShape::Value(name) => arg.value_name(name),
     }
+}
+
+/// The flag `--dataset`.
+pub(super) const DATASET: &str = "dataset";
+
+fn dataset() -> Arg {
+    Arg::new(DATASET)
+        .long(DATASET)
+        .value_name("NAME=PATH")
+        .action(ArgAction::Append)
+        .help(
+            "A file, folder, pattern or s3:// URL as the table datasets.public.NAME: Parquet, CSV, JSON or Arrow. \
+             Repeatable; the settings file has more options for [datasets]",
+        )
+        .help_heading("Settings")
 }
 
 fn config() -> Arg {

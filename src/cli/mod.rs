@@ -24,6 +24,7 @@ mod finish_exec;
 mod flags;
 mod format;
 mod listing;
+mod load;
 mod log;
 mod nested_json;
 mod output;
@@ -65,6 +66,7 @@ pub struct Cli {
 enum Command {
     Serve(Box<serve::ServeArgs>),
     Query(Box<query::QueryArgs>),
+    Load(load::LoadArgs),
     Tables(tables::TablesArgs),
     Settings(Box<settings::SettingsArgs>),
     #[cfg(feature = "demo")]
@@ -108,6 +110,7 @@ pub async fn run(arguments: Cli, environment: &Environment, console: &mut Consol
     let ended = match arguments.command {
         Command::Serve(command) => Box::pin(serve::run(*command, environment, console)).await,
         Command::Query(command) => Box::pin(query::run(*command, environment, console)).await,
+        Command::Load(command) => Box::pin(load::run(command, console)).await,
         Command::Tables(command) => tables::run(&command, console),
         Command::Settings(command) => settings::run(*command, environment, console),
         #[cfg(feature = "demo")]

@@ -19,6 +19,7 @@ use super::signal::{self, Signals};
 use super::simulated::{self, Simulated};
 use super::upstream::Upstream;
 use crate::config::{self, Environment, Settings};
+use crate::datasets::IngestOptions;
 use crate::engine::{Engine, Principal};
 use crate::error::Result;
 use crate::flight;
@@ -67,7 +68,7 @@ fn flags_without_server() -> Vec<&'static str> {
 }
 
 pub(super) async fn run(query: QueryArgs, environment: &Environment, console: &mut Console) -> Result<Exit> {
-    let resolved = config::resolve(query.flags.layer.clone(), query.flags.file.as_deref(), environment)?;
+    let resolved = config::resolve(query.flags.layer()?, query.flags.file.as_deref(), environment)?;
     log::start(&resolved, LOG);
     let settings = resolved.settings;
     let format = Format::choose(query.format, query.output.as_deref())?;
@@ -163,7 +164,9 @@ impl QueryTarget {
         Ok(match &query.server {
             Some(server) => Self::Server(server.clone()),
             // The user wrote the statement, so an EXEC needs no further permission.
-            None => Self::Here(Box::new(Upstream::open(settings, &query.simulated, true).await?)),
+            None => {
+                Self::Here(Box::new(Upstream::open(settings, &query.simulated, true, IngestOptions::default()).await?))
+            }
         })
     }
 

@@ -29,14 +29,15 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) async fn run(serve: ServeArgs, environment: &Environment, console: &mut Console) -> Result<Exit> {
-    let resolved = config::resolve(serve.flags.layer, serve.flags.file.as_deref(), environment)?;
+    let resolved = config::resolve(serve.flags.layer()?, serve.flags.file.as_deref(), environment)?;
     log::start(&resolved, "info");
     let settings = resolved.settings;
     let listen = settings.address()?;
     let mut signals = Signals::listen().map_err(Error::Signals)?;
     let listener = server::bind(listen).await?;
     let address = listener.local_addr().map_err(|source| server::Error::Bind { address: listen, source })?;
-    let upstream = Upstream::open(&settings, &serve.simulated, settings.serves_writes()).await?;
+    let upstream =
+        Upstream::open(&settings, &serve.simulated, settings.serves_writes(), settings.ingest_options()).await?;
     say(&mut *console.stderr, &banner(address, &settings, settings.memory_limit()));
 
     let (keep_running, dropped) = oneshot::channel::<()>();

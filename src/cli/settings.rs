@@ -22,7 +22,7 @@ pub(super) struct SettingsArgs {
 }
 
 pub(super) fn run(show: SettingsArgs, environment: &Environment, console: &mut Console) -> Result<Exit> {
-    let resolved = config::resolve(show.flags.layer, show.flags.file.as_deref(), environment)?;
+    let resolved = config::resolve(show.flags.layer()?, show.flags.file.as_deref(), environment)?;
     for unknown in &resolved.unknown {
         say(&mut *console.stderr, &format!("warning: {unknown}"));
     }
@@ -34,6 +34,9 @@ fn listing(resolved: &Resolved) -> TextTable<3> {
     let mut listing = TextTable::new(["setting", "value", "from"]);
     for value in &resolved.values {
         listing.push([Some(value.setting.key.into()), value.text.clone(), Some(value.origin.to_string())]);
+    }
+    for (key, text, origin) in &resolved.declared {
+        listing.push([Some(key.clone()), Some(text.clone()), Some(origin.to_string())]);
     }
     let from = resolved.settings.token.as_ref().map(|token| token.source.to_string());
     listing.push([Some("token".into()), Some(token(resolved)), from.or_else(|| Some("default".into()))]);

@@ -8,6 +8,7 @@ use super::error::Error;
 use super::simulated::{Simulated, SimulatedAccount};
 use crate::api::{Budgets, Client};
 use crate::config::Settings;
+use crate::datasets::IngestOptions;
 use crate::engine::{Engine, SpillDir};
 use crate::error::Result;
 use crate::heap;
@@ -25,11 +26,17 @@ pub(super) struct Upstream {
 
 impl Upstream {
     /// Creates the engine; no request is sent. `writes` is whether it runs EXEC.
-    pub(super) async fn open(settings: &Settings, simulated: &Simulated, writes: bool) -> Result<Self> {
+    pub(super) async fn open(
+        settings: &Settings,
+        simulated: &Simulated,
+        writes: bool,
+        ingest: IngestOptions,
+    ) -> Result<Self> {
         let mut options = settings.api_options();
         let account = simulated.start(settings, &mut options).await.map_err(Error::Simulated)?;
         let parent = settings.spill_dir.clone().unwrap_or_else(std::env::temp_dir);
         let mut engine_options = settings.engine_options(writes);
+        engine_options.datasets.ingest = ingest;
         engine_options.spill_dir = match SpillDir::create_in(&parent) {
             Ok(dir) => Some(Arc::new(dir)),
             // It may never be needed, as in a container that cannot write.
@@ -42,6 +49,7 @@ impl Upstream {
         };
         let memory_bytes = engine_options.memory_bytes as u64;
         let engine = Engine::try_new(Client::try_new(options, &Budgets::default())?, engine_options)?;
+        engine.check_datasets().await?;
         heap::limit_growth(memory_bytes + memory_bytes / UNCOUNTED_PART);
         Ok(Self { engine, _account: account })
     }

@@ -95,6 +95,40 @@ pub enum Error {
         /// The address.
         listen: SocketAddr,
     },
+    /// A dataset or view that is not declared as it should be.
+    #[error("{origin}{} takes {wanted}", .what.as_ref().map(|what| format!(": {what}")).unwrap_or_default())]
+    Declaration {
+        /// The place.
+        origin: Origin,
+        /// Which part of which dataset or view. None: of the flag.
+        what: Option<String>,
+        /// The valid values.
+        wanted: String,
+    },
+    /// Two datasets or views of one name.
+    #[error("`{name}` is declared twice: {one} and {other}")]
+    SameName {
+        /// The name.
+        name: String,
+        /// A place.
+        one: Origin,
+        /// Another place.
+        other: Origin,
+    },
+    /// The name of a key without the key, or the other way round.
+    #[error("{set} is set, and {missing} is not")]
+    HalfAKey {
+        /// The setting that is set.
+        set: &'static str,
+        /// The setting that is not.
+        missing: &'static str,
+    },
+    /// Requests for buckets that would be sent unencrypted to another machine.
+    #[error("requests for buckets would be sent to {} over plain HTTP", .url.host_str().unwrap_or_default())]
+    PlainBuckets {
+        /// The service's URL.
+        url: Url,
+    },
     /// `demo` and `api_url`, both in the same layer.
     #[error("{demo} and {api_url} exclude each other")]
     DemoAndUrl {
@@ -133,12 +167,16 @@ impl Failure for Error {
             | Self::UnknownKey { .. }
             | Self::VariableNotText { .. }
             | Self::Syntax { .. }
+            | Self::Declaration { .. }
+            | Self::SameName { .. }
+            | Self::HalfAKey { .. }
             | Self::DemoAndUrl { .. } => Kind::InvalidArgument,
             Self::Unreadable { .. }
             | Self::NotText { .. }
             | Self::TokenUnreadable { .. }
             | Self::Token { .. }
             | Self::PlainHttp { .. }
+            | Self::PlainBuckets { .. }
             | Self::Exposed { .. } => Kind::FailedPrecondition,
         }
     }
@@ -149,12 +187,17 @@ impl Failure for Error {
             Self::UnknownKey { nearest: None, .. } => Some("`oceanflight settings` lists them all".into()),
             Self::TokenUnreadable { .. } => Some("`token_file` is the name of a file, not the token itself".into()),
             Self::Token { .. } => Some("a token is one word on one line: `dop_v1_…`".into()),
-            Self::PlainHttp { .. } => Some("use https; plain http is only allowed for this machine".into()),
+            Self::PlainHttp { .. } | Self::PlainBuckets { .. } => {
+                Some("use https; plain http is only allowed for this machine".into())
+            }
             Self::Exposed { .. } => {
                 Some("add `--allow-unauthenticated` to allow that, or use `--listen 127.0.0.1:50051`".into())
             }
             Self::DemoAndUrl { .. } => Some("leave one of them out".into()),
+            Self::SameName { .. } => Some("give one of them another name".into()),
+            Self::HalfAKey { .. } => Some("set both".into()),
             Self::Value { .. }
+            | Self::Declaration { .. }
             | Self::VariableNotText { .. }
             | Self::Syntax { .. }
             | Self::Unreadable { .. }

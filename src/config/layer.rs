@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
+use super::declared::{Declared, DeclaredReader};
 use super::{Environment, Error, FILE_VARIABLE, SETTINGS, Setting, UnknownVariable, parse};
 use crate::error::nearest;
 
@@ -16,6 +17,7 @@ const TEST_VARIABLES: &[&str] = &["OCEANFLIGHT_OPENAPI"];
 #[derive(Clone, Debug, Default)]
 pub struct Layer {
     entries: Vec<Entry>,
+    pub(super) declared: Declared,
 }
 
 /// One setting, as written.
@@ -88,7 +90,16 @@ impl Layer {
         for (setting, text) in flags {
             entries.push(Entry { setting, text, origin: Origin::Flag(setting.flag()) });
         }
-        Self { entries }
+        Self { entries, declared: Declared::default() }
+    }
+
+    /// Adds the datasets of the command line, `NAME=PATH`. Their paths are relative to `directory`.
+    ///
+    /// # Errors
+    /// Text that is not a name and a path.
+    pub fn with_datasets(mut self, flags: &[String], directory: &Path) -> Result<Self, Error> {
+        self.declared.extend(Declared::of_flags(flags, directory)?);
+        Ok(self)
     }
 
     /// Returns the settings of the environment.
@@ -102,7 +113,7 @@ impl Layer {
                 entries.push(Entry { setting, text: text.to_owned(), origin: Origin::Variable(setting.variable()) });
             }
         }
-        Ok(Self { entries })
+        Ok(Self { entries, declared: Declared::default() })
     }
 
     /// Reads a settings file.
@@ -122,9 +133,9 @@ impl Layer {
     pub fn from_toml(file: &Path, text: &str) -> Result<Self, Error> {
         let reader = TomlReader { file, text };
         let table = DeTable::parse(text).map_err(|error| reader.syntax_error(&error))?;
-        let mut entries = Vec::new();
-        reader.table("", table.get_ref(), &mut entries)?;
-        Ok(Self { entries })
+        let mut layer = Self::default();
+        reader.layer(table.get_ref(), &mut layer)?;
+        Ok(layer)
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Entry> {
@@ -132,12 +143,37 @@ impl Layer {
     }
 }
 
-struct TomlReader<'a> {
+pub(super) struct TomlReader<'a> {
     file: &'a Path,
     text: &'a str,
 }
 
 impl TomlReader<'_> {
+    fn layer(&self, table: &DeTable<'_>, layer: &mut Layer) -> Result<(), Error> {
+        for (name, value) in table {
+            let mut declared = DeclaredReader { reader: self, declared: &mut layer.declared };
+            match (name.get_ref().as_ref(), value.get_ref()) {
+                ("datasets", DeValue::Table(table)) => declared.datasets(table)?,
+                ("views", DeValue::Table(table)) => declared.views(table)?,
+                (key, DeValue::Table(inner)) if is_table(key) => {
+                    self.table(&format!("{key}."), inner, &mut layer.entries)?;
+                }
+                (key, value) => layer.entries.push(self.entry(key, self.line(name.span()), value)?),
+            }
+        }
+        Ok(())
+    }
+
+    /// The place of a key.
+    pub(super) fn origin(&self, span: Range<usize>) -> Origin {
+        Origin::File(self.file.to_owned(), self.line(span))
+    }
+
+    /// The directory that relative paths are from.
+    pub(super) fn directory(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new(""))
+    }
+
     fn table(&self, prefix: &str, table: &DeTable<'_>, entries: &mut Vec<Entry>) -> Result<(), Error> {
         for (name, value) in table {
             let key = format!("{prefix}{}", name.get_ref());
@@ -166,7 +202,7 @@ impl TomlReader<'_> {
     /// Resolves a file name against the settings file's directory, not the working directory.
     fn relative_to_the_file(&self, setting: &Setting, text: String) -> String {
         match self.file.parent() {
-            Some(directory) if setting.key == "token_file" => {
+            Some(directory) if setting.key.ends_with("_file") || setting.key == "data_dir" => {
                 directory.join(&text).into_os_string().into_string().unwrap_or(text)
             }
             Some(_) | None => text,

@@ -9,6 +9,8 @@
 //! The token is not a setting, because a flag would be visible in the process list, and a file in backups: see
 //! [`Token`].
 
+mod buckets;
+mod declared;
 mod environment;
 mod error;
 mod layer;
@@ -25,6 +27,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::datasets::{self, BucketKeys, BucketOptions, Dataset, IngestOptions, View};
 use crate::engine::QueryCaps;
 use crate::{api, engine, server};
 
@@ -90,6 +93,28 @@ pub struct Settings {
     pub requests_per_hour: usize,
     /// The maximum time that a response of the API pauses other requests.
     pub max_pause: Duration,
+    /// The datasets.
+    pub datasets: Vec<Dataset>,
+    /// The views.
+    pub views: Vec<View>,
+    /// Whether `serve` takes tables from its clients. None: only for a simulated account.
+    pub allow_ingest: Option<bool>,
+    /// Where these tables are kept. None: in memory.
+    pub data_dir: Option<PathBuf>,
+    /// The maximum size of these tables in memory, in bytes.
+    pub max_ingest_memory_bytes: usize,
+    /// The maximum size of these tables on disk, in bytes.
+    pub max_ingest_disk_bytes: usize,
+    /// The URL of the service that has the buckets. None: AWS.
+    pub s3_endpoint: Option<Url>,
+    /// The region of the buckets.
+    pub s3_region: String,
+    /// The name of the key of the buckets.
+    pub s3_access_key_id: Option<String>,
+    /// The file that contains the key.
+    pub s3_secret_key_file: Option<PathBuf>,
+    /// The keys of the buckets.
+    pub bucket_keys: Option<BucketKeys>,
     /// The log's filter. None: the command's default.
     pub log: Option<String>,
     /// The log's format.
@@ -132,6 +157,17 @@ impl Default for Settings {
             requests_per_minute: 250,
             requests_per_hour: 5_000,
             max_pause: Duration::from_secs(300),
+            datasets: Vec::new(),
+            views: Vec::new(),
+            allow_ingest: None,
+            data_dir: None,
+            max_ingest_memory_bytes: 256 << 20,
+            max_ingest_disk_bytes: 10 << 30,
+            s3_endpoint: None,
+            s3_region: "us-east-1".into(),
+            s3_access_key_id: None,
+            s3_secret_key_file: None,
+            bucket_keys: None,
             log: None,
             log_format: LogFormat::Text,
         }
@@ -168,6 +204,29 @@ impl Settings {
         MemoryLimit::new(self.memory_bytes)
     }
 
+    fn dataset_options(&self) -> datasets::Options {
+        datasets::Options {
+            datasets: self.datasets.clone(),
+            views: self.views.clone(),
+            buckets: BucketOptions {
+                endpoint: self.s3_endpoint.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned()),
+                region: self.s3_region.clone(),
+                keys: self.bucket_keys.clone(),
+            },
+            ingest: IngestOptions::default(),
+        }
+    }
+
+    /// Whether and where a server takes tables from its clients.
+    pub fn ingest_options(&self) -> IngestOptions {
+        IngestOptions {
+            allowed: self.allow_ingest.unwrap_or(self.demo),
+            max_memory_bytes: self.max_ingest_memory_bytes,
+            max_disk_bytes: self.max_ingest_disk_bytes,
+            data_dir: self.data_dir.clone(),
+        }
+    }
+
     /// Whether a server runs EXEC for its clients.
     pub fn serves_writes(&self) -> bool {
         self.allow_writes.unwrap_or(self.demo)
@@ -187,6 +246,7 @@ impl Settings {
             max_requests: self.max_requests,
             spill_bytes: self.spill_bytes as u64,
             missing_key: self.missing_key,
+            datasets: self.dataset_options(),
             ..engine::Options::default()
         }
     }
@@ -199,6 +259,8 @@ pub struct Resolved {
     pub settings: Settings,
     /// One entry for each of [`SETTINGS`], in that order.
     pub values: Vec<SettingValue>,
+    /// The datasets and views: key, text, and place.
+    pub declared: Vec<(String, String, Origin)>,
     /// The variables that are ignored.
     pub unknown: Vec<UnknownVariable>,
 }
@@ -234,9 +296,16 @@ pub fn resolve(flags: Layer, file: Option<&Path>, environment: &Environment) -> 
         values.push(store(setting, &layers, &mut settings)?);
     }
     resolve_upstream(&mut settings, &values)?;
+    let mut declared = declared::Declared::default();
+    layers.into_iter().for_each(|layer| declared.extend(layer.declared));
+    declared.check()?;
+    let listed = declared.listed();
+    settings.datasets = declared.datasets.into_iter().map(|(_, dataset)| dataset).collect();
+    settings.views = declared.views.into_iter().map(|(_, view)| view).collect();
+    settings.bucket_keys = buckets::keys(&settings, environment)?;
     settings.token = token::find(&settings, origin_of(&values, "token_file"), environment)?;
     check_transport(&settings)?;
-    Ok(Resolved { settings, values, unknown: layer::unknown_variables(environment) })
+    Ok(Resolved { settings, values, declared: listed, unknown: layer::unknown_variables(environment) })
 }
 
 fn store(setting: &'static Setting, layers: &[Layer], settings: &mut Settings) -> Result<SettingValue, Error> {
@@ -288,7 +357,13 @@ fn origin_of<'a>(values: &'a [SettingValue], key: &str) -> &'a Origin {
 fn check_transport(settings: &Settings) -> Result<(), Error> {
     let plain = settings.api_url.scheme() == "http" && !api::is_loopback(&settings.api_url);
     match settings.token {
-        Some(_) if plain && !settings.demo => Err(Error::PlainHttp { url: settings.api_url.clone() }),
+        Some(_) if plain && !settings.demo => return Err(Error::PlainHttp { url: settings.api_url.clone() }),
+        _ => {}
+    }
+    match (&settings.s3_endpoint, &settings.bucket_keys) {
+        (Some(url), Some(_)) if url.scheme() == "http" && !api::is_loopback(url) => {
+            Err(Error::PlainBuckets { url: url.clone() })
+        }
         _ => Ok(()),
     }
 }

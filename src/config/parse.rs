@@ -31,6 +31,14 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("the name of a file".into()) } else { Ok(PathBuf::from(text)) }
 }
 
+/// Parses a text that is neither empty nor has white space.
+pub(super) fn word(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.contains(char::is_whitespace) {
+        true => Err("one word".into()),
+        false => Ok(text.to_owned()),
+    }
+}
+
 /// Parses the URL of an API. It must have no password, which would be logged, and no query or fragment, which would be
 /// dropped when a path is added.
 pub(super) fn url(text: &str) -> Result<Url, String> {

@@ -115,6 +115,11 @@ fn read_variable(name: &'static str, text: &str) -> Result<(TokenSource, Secret)
     }
 }
 
+/// Reads a file that holds a secret.
+pub(super) fn read_secret(file: &Path) -> Result<Secret, Error> {
+    read_file(file).map(|(_, secret)| secret)
+}
+
 fn read_file(file: &Path) -> Result<(TokenSource, Secret), Error> {
     let place = TokenSource::File(file.to_owned());
     let checked = match read(file) {

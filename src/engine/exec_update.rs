@@ -1,15 +1,16 @@
-//! EXEC as an update: runs once for each bound row of parameters, in order.
+//! Statements as updates. An EXEC runs once for each bound row of parameters, in order.
 //!
 //! All rows are planned, and so checked, before the first request is sent. The first failure ends the update; its error
 //! lists what the earlier rows started.
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, collect};
-use futures::FutureExt;
+use futures::{FutureExt, TryStreamExt};
 
 use super::fault::{Fault, from_datafusion};
 use super::plan_threads::PlanTask;
@@ -18,6 +19,7 @@ use super::wide_rows::USUAL_BATCH_ROWS;
 use super::{Engine, Execution, Principal, Query, called, limits_of_execs, stopped};
 use crate::error::Result;
 use crate::query::Cancelled;
+use crate::sql;
 
 /// The rows' plans, in order.
 struct UpdatePlans {
@@ -33,6 +35,9 @@ impl Engine {
     /// # Errors
     /// As [`Engine::ticket`], before anything is sent; [`Fault::Row`], if one of several rows fails.
     pub async fn update(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<usize> {
+        if sql::may_change_tables(sql) {
+            return self.change_table(principal, sql, bound).await;
+        }
         let query = self.begin(principal, sql)?;
         let (engine, bound, planned) = (self.clone(), bound.cloned(), Arc::clone(&query));
         let planning = async move {
@@ -51,6 +56,19 @@ impl Engine {
         Ok(of)
     }
 
+    /// Runs a CREATE TABLE … AS or a DROP TABLE, and returns the number in its row.
+    async fn change_table(&self, principal: &Principal, sql: &str, bound: Option<&RecordBatch>) -> Result<usize> {
+        let mut stream = self.run(principal, sql, bound).await?;
+        if !stream.is_update {
+            return Err(Fault::NotAnUpdate.into());
+        }
+        let mut count = 0;
+        while let Some(batch) = stream.rows.try_next().await? {
+            count += batch.column(0).as_primitive::<Int64Type>().values().iter().sum::<i64>();
+        }
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
     async fn update_plans(
         &self,
         statement: &PlannedStatement,
@@ -58,7 +76,7 @@ impl Engine {
         query: Arc<Query>,
     ) -> Result<UpdatePlans> {
         let id = called(&statement.plan).ok_or(Fault::NotAnUpdate)?.row_id().to_owned();
-        self.check_writes(&statement.plan)?;
+        self.check_writes(query.principal(), statement)?;
         let bound = bound.filter(|rows| rows.num_columns() > 0);
         let (rows, most) = (bound.map_or(1, RecordBatch::num_rows), self.options.max_writes);
         if rows > most {

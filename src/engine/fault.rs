@@ -41,6 +41,39 @@ pub enum Fault {
         /// Why the rows may differ.
         why: &'static str,
     },
+    /// A table that would be made or removed elsewhere than below `datasets`.
+    #[error("`{name}` is not in the catalog `datasets`: tables are made and dropped only there")]
+    NotInDatasets {
+        /// As written.
+        name: String,
+        /// The name below `datasets`.
+        full: String,
+    },
+    /// A temporary table in another schema than theirs.
+    #[error("`{name}` is not in the schema of temporary tables")]
+    TemporarySchema {
+        /// The name below `datasets`.
+        name: String,
+    },
+    /// A view that cannot be planned for its reader.
+    #[error("the view `{name}` can't be read: {}", .cause.line())]
+    View {
+        /// Its name.
+        name: String,
+        /// The error of its query.
+        cause: Error,
+    },
+    /// Views that are nested too deep, or that read each other in a circle.
+    #[error("the statement reads more than {views} views, or views that are nested more than {depth} deep")]
+    ManyViews {
+        /// The limit of nesting.
+        depth: usize,
+        /// The limit of views.
+        views: usize,
+    },
+    /// A view whose text is not a query.
+    #[error("its text is not a query")]
+    NotAQuery,
     /// A query that certainly needs more requests than `query.max_requests`.
     #[error("the query needs at least {}; the limit is {most}", requests(*needed))]
     TooManyRequests {
@@ -254,9 +287,14 @@ impl Failure for Fault {
     fn kind(&self) -> Kind {
         match self {
             Self::Limit(limit) => limit.kind(),
+            Self::View { cause, .. } => cause.kind(),
             Self::Row { done, cause, .. } => kind_of_row(cause.kind(), done.is_empty()),
             Self::UnknownTable { .. }
             | Self::AmbiguousTable { .. }
+            | Self::NotInDatasets { .. }
+            | Self::TemporarySchema { .. }
+            | Self::ManyViews { .. }
+            | Self::NotAQuery
             | Self::UnknownColumn { .. }
             | Self::AmbiguousColumn(_)
             | Self::Unknown { .. }
@@ -343,6 +381,11 @@ impl Failure for Fault {
             Self::TooManyRequests { .. } => {
                 "name fewer values, or raise query.max_requests; EXPLAIN shows the requests".into()
             }
+            Self::NotInDatasets { full, .. } => format!("write `{full}`"),
+            Self::TemporarySchema { .. } => "write the table's name alone: `CREATE TEMPORARY TABLE x AS …`".into(),
+            Self::View { cause, .. } => return cause.hint(),
+            Self::ManyViews { .. } => "read fewer views, and none that reads itself".into(),
+            Self::NotAQuery => "a view is a SELECT without parameters".into(),
             Self::AmbiguousTable { tables, .. } => format!("write `{}`", tables.join("` or `")),
             Self::UnknownTable { nearest: None, .. } => "`SHOW TABLES` lists them".into(),
             Self::UnknownColumn { nearest: None, known, .. } if known.is_empty() => return None,
@@ -452,7 +495,8 @@ fn read(error: &DataFusionError) -> Fault {
             .first()
             .map_or_else(|| Fault::Internal("an empty collection of errors".into()), |first| read(first.find_root())),
         // `find_root` has removed the first three of these.
-        DataFusionError::Context(..)
+        DataFusionError::ParquetError(_)
+        | DataFusionError::Context(..)
         | DataFusionError::Shared(_)
         | DataFusionError::Diagnostic(..)
         | DataFusionError::ExecutionJoin(_)

@@ -1,5 +1,5 @@
 //! The tables `oceanflight.meta.resources`, `.columns`, `.methods` and `.parameters`, which describe the tables over
-//! the API. They derive from the declarations. SHOW and DESCRIBE are queries of them.
+//! the API. They derive from the declarations. (`.datasets` is in `dataset_list`.) SHOW and DESCRIBE are queries of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,6 +9,8 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
 use datafusion::error::Result;
 
+use super::dataset_list::DatasetsTable;
+use crate::datasets::Datasets;
 use crate::resource::{Callable, Column, ColumnSource, Location, Method, Parameter, Registry, Resource, type_name};
 
 /// The server's own catalog.
@@ -17,7 +19,7 @@ pub(super) const CATALOG: &str = "oceanflight";
 pub(super) const SCHEMA: &str = "meta";
 
 /// The catalog with its tables.
-pub(super) fn catalog(registry: &Registry) -> Result<Arc<dyn CatalogProvider>> {
+pub(super) fn catalog(registry: &Registry, datasets: &Arc<Datasets>) -> Result<Arc<dyn CatalogProvider>> {
     let schema = MemorySchemaProvider::new();
     for (name, description, columns) in
         [resources(registry), columns(registry), methods(registry), parameters(registry)]
@@ -25,6 +27,7 @@ pub(super) fn catalog(registry: &Registry) -> Result<Arc<dyn CatalogProvider>> {
         let table = Arc::new(table(description, columns)?);
         schema.register_table(name.to_owned(), table)?;
     }
+    schema.register_table("datasets".to_owned(), Arc::new(DatasetsTable::new(Arc::clone(datasets))))?;
     let catalog = MemoryCatalogProvider::new();
     catalog.register_schema(SCHEMA, Arc::new(schema))?;
     Ok(Arc::new(catalog))

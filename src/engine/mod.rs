@@ -9,6 +9,7 @@
 mod aggregate_count;
 mod coalesced;
 mod corrections;
+mod dataset_list;
 mod dialect;
 mod equal_projections;
 mod exec_plan;
@@ -32,12 +33,14 @@ mod plan_driver;
 mod plan_threads;
 mod planned_statements;
 mod planning;
+mod reader_catalogs;
 mod session;
 mod session_functions;
 mod show;
 mod spawned_tasks;
 mod spill_dir;
 mod subqueries;
+mod table_changes;
 mod table_info;
 mod table_names;
 mod ticket_plans;
@@ -72,7 +75,7 @@ pub use origins::{COLUMN_CATALOG, COLUMN_SCHEMA, COLUMN_TABLE};
 pub use overflow::Overflow;
 use plan_threads::PlanTask;
 pub use planned_statements::Planned;
-use planned_statements::Statements;
+use planned_statements::{PlannedStatement, Statements};
 pub use session::SYSTEM_SCHEMA;
 pub use spill_dir::{SpillDir, SpillDirError};
 use table_info::nearest_table;
@@ -80,11 +83,13 @@ pub use table_info::{ParentKey, TableInfo};
 use ticket_plans::{TicketKey, Tickets};
 
 use crate::api::Client;
+use crate::datasets::{self, ClientDatasets, Datasets, IngestTarget};
+pub use crate::datasets::{CATALOG as DATASETS, IfExists, IfMissing, Ingest, PUBLIC, TEMPORARY, TableName};
 use crate::error::Result;
 use crate::query::{Cancelled, Queries, Registered, StopReason};
 pub use crate::query::{
     Choice, Identity, Limits, Peer, Principal, Query, QueryCaps, QueryId, QueryState, ResultTypes, SessionOptions,
-    TableTypes,
+    SessionScope, TableTypes,
 };
 use crate::resource::Registry;
 pub use crate::sql::is_explain;
@@ -125,6 +130,8 @@ pub struct Options {
     pub max_requests: u64,
     /// What a scan does if the query provides no value for its required key.
     pub missing_key: MissingKey,
+    /// The user's own data.
+    pub datasets: datasets::Options,
     /// For tests: scans and joins are encoded to bytes and decoded before they run, and the encoded filters are counted
     /// here.
     #[doc(hidden)]
@@ -147,6 +154,7 @@ impl Default for Options {
             polling: Polling::default(),
             max_requests: 1_000,
             missing_key: MissingKey::default(),
+            datasets: datasets::Options::default(),
             through_bytes: None,
         }
     }
@@ -160,6 +168,7 @@ struct Session {
     state: SessionState,
     statements: Statements,
     tickets: Tickets,
+    datasets: Arc<Datasets>,
 }
 
 /// The session behind a trait object.
@@ -216,6 +225,19 @@ pub struct PreparedStatement {
     pub schema: SchemaRef,
     /// Its parameters, "1", "2", …, all nullable, in types that drivers can write.
     pub parameters: SchemaRef,
+    /// Whether it makes or removes a table, so that drivers execute it as an update.
+    pub is_update: bool,
+}
+
+/// The table that a client ingests rows into.
+#[derive(Clone, Debug)]
+pub struct IngestRequest {
+    /// The table.
+    pub name: TableName,
+    /// What happens if it exists.
+    pub if_exists: IfExists,
+    /// What happens if it does not.
+    pub if_missing: IfMissing,
 }
 
 /// A running statement. Dropping it cancels its requests, except a POST that was started.
@@ -228,6 +250,8 @@ pub struct QueryStream {
     pub query: Arc<Query>,
     /// Whether it is an EXEC: on shutdown the server waits for its stream to end.
     pub writes: bool,
+    /// Whether it makes or removes a table.
+    pub is_update: bool,
 }
 
 impl Engine {
@@ -248,9 +272,9 @@ impl Engine {
         let accounts = Arc::new(Accounts::new(accounts));
         let resources = Arc::new(accounts.resources());
         spawned_tasks::follow_tasks();
-        let context = session::session(&accounts, &resources, &options)?;
-        let session =
-            Session { state: context.state(), context, statements: Statements::default(), tickets: Tickets::default() };
+        let (context, datasets) = session::session(&accounts, &resources, &options)?;
+        let (state, statements, tickets) = (context.state(), Statements::default(), Tickets::default());
+        let session = Session { state, context, statements, tickets, datasets };
         Ok(Self {
             session: Arc::new(Box::new(session)),
             accounts,
@@ -261,6 +285,21 @@ impl Engine {
         })
     }
 
+    /// Looks into the files of all datasets, and plans all views, so that a mistake is found at the start.
+    ///
+    /// # Errors
+    /// That of the first dataset or view that cannot be read.
+    pub async fn check_datasets(&self) -> Result<()> {
+        self.session.datasets.check().await?;
+        let views: Vec<String> = self.session.datasets.views().map(|view| view.name.clone()).collect();
+        for name in views {
+            let name = name.replace('"', "\"\"");
+            let sql = format!("SELECT * FROM {}.{}.\"{name}\"", datasets::CATALOG, PUBLIC);
+            self.prepare(&Principal::local(), &sql).await?;
+        }
+        Ok(())
+    }
+
     /// Plans a statement without running it. Sends no requests.
     ///
     /// # Errors
@@ -268,7 +307,7 @@ impl Engine {
     pub async fn prepare(&self, principal: &Principal, sql: &str) -> Result<PreparedStatement> {
         let query = self.begin(principal, sql)?;
         let statement = self.statement(&query).await?;
-        self.check_writes(&statement.plan)?;
+        self.check_writes(principal, &statement)?;
         Ok(statement.prepared.clone())
     }
 
@@ -282,7 +321,7 @@ impl Engine {
         let (engine, planned, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
         let planning = async move {
             let statement = engine.planned_statement(&planned).await?;
-            engine.check_writes(&statement.plan)?;
+            engine.check_writes(planned.principal(), &statement)?;
             engine.physical_plans(&planned, &statement, bound.as_ref()).await?;
             Ok(Arc::clone(&statement.prepared.schema))
         };
@@ -300,7 +339,7 @@ impl Engine {
         let (engine, planned, bound) = (self.clone(), Arc::clone(&query), bound.cloned());
         let planning = async move {
             let statement = engine.planned_statement(&planned).await?;
-            engine.check_writes(&statement.plan)?;
+            engine.check_writes(planned.principal(), &statement)?;
             let plans = engine.physical_plans(&planned, &statement, bound.as_ref()).await?;
             let once = engine.writer.as_ref().filter(|_| statement.writes).map(|writer| writer.mint());
             let schema = Arc::clone(&statement.prepared.schema);
@@ -356,8 +395,14 @@ impl Engine {
         };
         let (statement, stream) = self.on_plan_thread(&query, planning.boxed()).await?;
         let (schema, running) = (Arc::clone(&statement.prepared.schema), Arc::clone(&query));
-        let rows = plan_driver::rows(stream, Arc::clone(&schema), query, statement.writes).boxed();
-        Ok(QueryStream { schema, rows, query: running, writes: statement.writes })
+        let columns = Arc::clone(statement.columns());
+        let rows = plan_driver::rows(stream, columns, query, statement.writes).boxed();
+        let rows = match statement.change.clone() {
+            None => rows,
+            Some(change) => change.run(self.datasets(principal), table_changes::author(principal), rows),
+        };
+        let (writes, is_update) = (statement.writes, statement.change.is_some());
+        Ok(QueryStream { schema, rows, query: running, writes, is_update })
     }
 
     /// The queries that are planned or run now, oldest first.
@@ -409,7 +454,7 @@ impl Engine {
 
     /// Whether there is a catalog with this name.
     pub fn has_catalog(&self, name: &str) -> bool {
-        self.session.context.catalog(name).is_some()
+        name == datasets::CATALOG || self.session.context.catalog(name).is_some()
     }
 
     /// The catalog and the schema of table names without them, in the session of a client.
@@ -418,6 +463,26 @@ impl Engine {
         let SessionOptions { catalog, schema, .. } = &*principal.session;
         let own = |set: &Option<String>, default: &String| set.clone().unwrap_or_else(|| default.clone());
         (own(catalog, &defaults.default_catalog), own(schema, &defaults.default_schema))
+    }
+
+    /// Begins an ingest of rows with these columns for a client.
+    ///
+    /// # Errors
+    /// [`datasets::Fault`], before any row is read.
+    pub fn begin_ingest(&self, principal: &Principal, request: IngestRequest, columns: &SchemaRef) -> Result<Ingest> {
+        let IngestRequest { name, if_exists, if_missing } = request;
+        let target = IngestTarget { name, if_exists, if_missing, by: table_changes::author(principal) };
+        self.datasets(principal).begin_ingest(target, columns)
+    }
+
+    /// The tables below `datasets` that a client sees.
+    fn datasets(&self, principal: &Principal) -> ClientDatasets {
+        self.session.datasets.of_client(principal.scope.as_ref().map(SessionScope::part))
+    }
+
+    /// Whether clients may make tables.
+    pub fn ingests(&self) -> bool {
+        self.options.datasets.ingest.allowed
     }
 
     /// Whether EXEC is allowed.
@@ -495,9 +560,13 @@ impl Engine {
         Arc::new(TaskContext::new(None, id, config, none.0, none.1, none.2, none.3, Arc::clone(state.runtime_env())))
     }
 
-    /// Rejects an EXEC early if writes are off. At run time the plan itself needs a [`Permission`].
-    fn check_writes(&self, plan: &LogicalPlan) -> Result<()> {
-        match called(plan) {
+    /// Rejects an EXEC early if writes are off, and a change of a table that cannot be made. At run time the plan of an EXEC
+    /// needs a [`Permission`].
+    fn check_writes(&self, principal: &Principal, statement: &PlannedStatement) -> Result<()> {
+        if let Some(change) = &statement.change {
+            return change.check(&self.datasets(principal));
+        }
+        match called(&statement.plan) {
             Some(call) if !self.writes() => Err(ExecFault::Off { procedure: call.procedure() }.into()),
             Some(_) | None => Ok(()),
         }

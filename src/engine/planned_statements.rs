@@ -41,8 +41,9 @@ use tokio::time::sleep;
 use super::fault::to_datafusion;
 use super::function_guards::check_query;
 use super::plan_threads::{self, DroppedOnPlanThread};
+use super::table_changes::PlannedChange;
 use super::{PreparedStatement, Principal, parameters};
-use crate::query::{Identity, SessionOptions};
+use crate::query::{Identity, Query, ResultTypes, SessionOptions};
 use crate::sql;
 
 /// The memory limit of the cache.
@@ -74,8 +75,10 @@ pub(super) struct PlannedStatement {
     pub(super) prepared: PreparedStatement,
     /// The types that the statement gives to its parameters.
     pub(super) parameters: SchemaRef,
-    /// Whether running it writes.
+    /// Whether running it sends a POST.
     pub(super) writes: bool,
+    /// The table that it makes or removes.
+    pub(super) change: Option<PlannedChange>,
     /// How long the plan, and the plans made from it, are valid.
     pub(super) validity: PlanValidity,
     /// The plan's size, roughly.
@@ -116,8 +119,30 @@ impl PlannedStatement {
             prepared,
             parameters,
             writes,
+            change: None,
             validity,
             bytes,
+        }
+    }
+
+    /// The statement as one that changes a table. Its plan is that of the query, if there is one.
+    pub(super) fn with_change(self, change: PlannedChange) -> Self {
+        Self { change: Some(change), ..self }
+    }
+
+    /// How the plan's rows are converted: as the client's session has it, or as usual if they become a table.
+    pub(super) fn result_types(&self, query: &Query) -> ResultTypes {
+        match &self.change {
+            Some(_) => ResultTypes::default(),
+            None => query.principal().session.result_types(),
+        }
+    }
+
+    /// The columns of the plan's rows, in the types of the wire.
+    pub(super) fn columns(&self) -> &SchemaRef {
+        match &self.change {
+            Some(PlannedChange::Create { columns, .. }) => columns,
+            Some(PlannedChange::Drop { .. }) | None => &self.prepared.schema,
         }
     }
 
@@ -321,7 +346,8 @@ mod tests {
 
     fn planned(plan: LogicalPlan, writes: bool) -> PlannedStatement {
         let empty = Arc::new(Schema::empty());
-        let prepared = PreparedStatement { schema: Arc::clone(&empty), parameters: Arc::clone(&empty) };
+        let prepared =
+            PreparedStatement { schema: Arc::clone(&empty), parameters: Arc::clone(&empty), is_update: false };
         PlannedStatement::new(plan, prepared, empty, writes, false)
     }
 

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::datasource::source_as_provider;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
@@ -18,17 +21,28 @@ use super::limit_fault::LimitFault;
 use super::origins::with_origins;
 use super::parameters::{self, Parameterized};
 use super::planned_statements::{PlanValidity, PlannedStatement, computes_while_planned, plan_bytes};
+use super::table_changes::{self, PlannedChange};
 use super::table_info::nearest_table;
 use super::ticket_plans::{ReadyPlan, RowPlans};
 use super::{
-    Engine, PreparedStatement, Principal, Query, called, dialect, exec_plan, fault, session, show, table_names,
-    wire_types,
+    Engine, PreparedStatement, Principal, Query, called, dialect, exec_plan, fault, reader_catalogs, session, show,
+    table_names, wire_types,
 };
+use crate::datasets;
 use crate::error::Result;
-use crate::sql::{self, Statement, StatementBody};
-use crate::table;
+use crate::query::ResultTypes;
+use crate::resource::Registry;
+use crate::sql::{self, Statement, StatementBody, TableChange};
+use crate::table::{self, ResourceTable};
 
 impl Engine {
+    /// A copy of the session's state as one client's statements see it.
+    pub(super) fn state_of(&self, principal: &Principal) -> Result<SessionState> {
+        let mut state = session::state_of(&self.session.context, principal).map_err(from_datafusion)?;
+        reader_catalogs::register(&mut state, self.datasets(principal), &self.resources);
+        Ok(state)
+    }
+
     /// The planned statement, from the cache or planned now on the plan runtime.
     pub(super) async fn statement(&self, query: &Arc<Query>) -> Result<Arc<PlannedStatement>> {
         if let Some(known) = self.session.statements.get(query.principal(), query.text()) {
@@ -49,17 +63,34 @@ impl Engine {
             return Err(LimitFault::LongStatement { bytes: sql.len(), most }.into());
         }
         let Statement { body, parameters } = sql::parse(sql)?;
+        let (body, change) = match body {
+            StatementBody::TableChange(TableChange::Create(create)) => {
+                let sql::CreateTable { query, .. } = &create;
+                (StatementBody::Sql(query.clone()), Some(TableChange::Create(create)))
+            }
+            StatementBody::TableChange(change) => {
+                (StatementBody::Sql(Box::new(show::parse("SELECT 0 AS count")?)), Some(change))
+            }
+            body => (body, None),
+        };
         let writes = matches!(body, StatementBody::Exec(_));
-        let valid_for_one_call = matches!(&body, StatementBody::Sql(ast) if computes_while_planned(ast));
-        let mut state = session::state_of(&self.session.context, principal).map_err(from_datafusion)?;
+        let computes = matches!(&body, StatementBody::Sql(ast) if computes_while_planned(ast));
+        let mut state = self.state_of(principal)?;
         let (plan, parameters) = self.logical_plan(principal, &mut state, body, parameters).await?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
+        let valid_for_one_call = computes || change.is_some() || reads(&plan, datasets::may_change);
         let analysed = analysed(&state, &plan, &parameters)?;
         let types = principal.session.result_types();
         let schema = with_origins(&state, &wire_types::wire_schema(analysed.schema().as_arrow(), types), &analysed);
-        let prepared = PreparedStatement { schema, parameters: parameters::client_schema(&parameters) };
-        let statement = PlannedStatement::new(plan, prepared, parameters, writes, valid_for_one_call);
+        let change = planned_change(&state, change, &analysed)?;
+        let is_update = change.is_some();
+        let schema = if is_update { Arc::clone(&table_changes::COUNT) } else { schema };
+        let prepared = PreparedStatement { schema, parameters: parameters::client_schema(&parameters), is_update };
+        let mut statement = PlannedStatement::new(plan, prepared, parameters, writes, valid_for_one_call);
+        if let Some(change) = change {
+            statement = statement.with_change(change);
+        }
         // Some rules take the error of an ended query for an expression without a type: such a plan is not kept.
         check_query()?;
         let statement = self.session.statements.keep(principal, sql, statement);
@@ -78,6 +109,7 @@ impl Engine {
     ) -> Result<(LogicalPlan, SchemaRef)> {
         let plan = match body {
             StatementBody::Sql(ast) => return self.plan_sql(principal, state, *ast, parameters).await,
+            StatementBody::TableChange(_) => return Err(Fault::Internal("a change without its query".into()).into()),
             StatementBody::Exec(exec) => exec_plan::plan(state, &self.resources, &exec)?,
             StatementBody::ExplainExec { exec, verbose } => {
                 let plan = exec_plan::plan(state, &self.resources, &exec)?;
@@ -104,16 +136,18 @@ impl Engine {
         &self,
         principal: &Principal,
         state: &mut SessionState,
-        mut ast: Ast,
+        ast: Ast,
         parameters: usize,
     ) -> Result<(LogicalPlan, SchemaRef)> {
-        check_aggregates(state, &ast)?;
-        dialect::translate(state, &mut ast)?;
-        table_names::complete(state, &self.resources, &mut ast)?;
+        let ast = translated(state, &self.resources, ast)?;
         let statement = Parameterized::try_new(ast, parameters)?;
         let planned = statement.plan(state).await;
         if planned.is_err() {
             self.check_tables(principal, state, statement.ast()).await?;
+        }
+        // The syntax tree has the names of views; the plan has their tables.
+        if let Ok((plan, _)) = &planned {
+            check_tables_of_views(plan)?;
         }
         planned
     }
@@ -121,18 +155,9 @@ impl Engine {
     /// Returns [`Fault::UnknownTable`] with the nearest name if a statement that could not be planned reads a table
     /// that does not exist. DataFusion reports that only as a text.
     async fn check_tables(&self, principal: &Principal, state: &SessionState, ast: &Ast) -> Result<()> {
-        for reference in state.resolve_table_references(ast).map_err(from_datafusion)? {
-            let is_function = state.table_functions().contains_key(reference.table());
-            let table = reference.table().to_owned();
-            let schema = state.schema_for_ref(reference.clone());
-            if is_function || schema.is_ok_and(|schema| schema.table_exist(&table)) {
-                continue;
-            }
-            let name = reference.to_string();
-            let known = self.tables(principal).await?;
-            return Err(Fault::UnknownTable { nearest: nearest_table(&name, &known), name }.into());
-        }
-        Ok(())
+        let Some(name) = unknown_table(state, ast)? else { return Ok(()) };
+        let known = self.tables(principal).await?;
+        Err(Fault::UnknownTable { nearest: nearest_table(&name, &known), name }.into())
     }
 
     /// One plan for each bound row, or one plan if there are no parameters. An EXEC takes one row here: several rows
@@ -169,7 +194,7 @@ impl Engine {
         statement: &PlannedStatement,
         bound: Option<&RecordBatch>,
     ) -> Result<ReadyPlan> {
-        let PlannedStatement { plan, prepared, parameters, .. } = statement;
+        let PlannedStatement { plan, parameters, .. } = statement;
         let values = match called(plan) {
             Some(_) => parameters::plain_values(bound, parameters)?,
             None => parameters::values(bound, parameters)?,
@@ -178,11 +203,85 @@ impl Engine {
         let current = (statement.validity != PlanValidity::Always).then(|| self.session.context.state());
         let state = current.as_ref().unwrap_or(&self.session.state);
         let optimized = statement.optimized(&values, |plan| optimized(state, plan)).map_err(from_datafusion)?;
+        let for_files = state_for_files(state, &optimized);
+        let state = for_files.as_ref().unwrap_or(state);
         let ready = ready(state, &optimized).await.map_err(from_datafusion)?;
-        wire_types::check(&ready.plan.schema(), &prepared.schema, query.principal().session.result_types())
+        let types = statement.result_types(query);
+        wire_types::check(&ready.plan.schema(), statement.columns(), types)
             .map_err(|other| Fault::of_other_type(other, bound.is_some()))?;
         Ok(ready)
     }
+}
+
+/// The statement in DataFusion's dialect, with full names of tables.
+pub(super) fn translated(state: &SessionState, resources: &Registry, mut ast: Ast) -> Result<Ast> {
+    check_aggregates(state, &ast)?;
+    dialect::translate(state, &mut ast)?;
+    table_names::complete(state, resources, &mut ast)?;
+    Ok(ast)
+}
+
+/// The first table that a statement reads and that does not exist.
+pub(super) fn unknown_table(state: &SessionState, ast: &Ast) -> Result<Option<String>> {
+    for reference in state.resolve_table_references(ast).map_err(from_datafusion)? {
+        let is_function = state.table_functions().contains_key(reference.table());
+        let table = reference.table().to_owned();
+        let schema = state.schema_for_ref(reference.clone());
+        if !is_function && !schema.is_ok_and(|schema| schema.table_exist(&table)) {
+            return Ok(Some(reference.to_string()));
+        }
+    }
+    Ok(None)
+}
+
+/// Rejects a plan that reads too many tables, or has too many other leaves. Without views, `sql` has counted them.
+pub(super) fn check_tables_of_views(plan: &LogicalPlan) -> Result<(), sql::Fault> {
+    let mut tables = 0;
+    // Counting does not fail.
+    let _ = plan.apply_with_subqueries(|node| {
+        tables += u64::from(node.inputs().is_empty());
+        Ok(TreeNodeRecursion::Continue)
+    });
+    if tables > sql::MAX_TABLES { Err(sql::Fault::ManyTables) } else { Ok(()) }
+}
+
+/// Whether a plan reads a table of this kind.
+fn reads(plan: &LogicalPlan, is_meant: impl Fn(&dyn TableProvider) -> bool) -> bool {
+    let found = plan.exists(|node| match node {
+        LogicalPlan::TableScan(scan) => {
+            Ok(source_as_provider(&scan.source).is_ok_and(|table| is_meant(table.as_ref())))
+        }
+        _ => Ok(false),
+    });
+    found.unwrap_or(true)
+}
+
+/// A state for a plan that reads files, and nothing from the API: it spreads the batches of a file over all cores. See
+/// `session::config` for why the usual one does not.
+fn state_for_files(state: &SessionState, plan: &LogicalPlan) -> Option<SessionState> {
+    let only_files = reads(plan, datasets::may_change) && !reads(plan, |table| table.is::<ResourceTable>());
+    only_files.then(|| {
+        let mut state = state.clone();
+        state.config_mut().options_mut().optimizer.enable_round_robin_repartition = true;
+        state
+    })
+}
+
+/// The change of a statement, with the columns of its query's rows: in the usual types, whatever those of the client's
+/// results are.
+fn planned_change(
+    state: &SessionState,
+    change: Option<TableChange>,
+    analysed: &LogicalPlan,
+) -> Result<Option<PlannedChange>> {
+    Ok(match change {
+        None => None,
+        Some(TableChange::Drop(drop)) => Some(table_changes::removal(state, &drop)?),
+        Some(TableChange::Create(create)) => {
+            let columns = wire_types::wire_schema(analysed.schema().as_arrow(), ResultTypes::default());
+            Some(PlannedChange::Create { target: table_changes::target(state, &create)?, columns })
+        }
+    })
 }
 
 /// Rejects a query that certainly needs more requests than it may send. EXPLAIN of such a query still shows its plan.
@@ -213,7 +312,7 @@ async fn ready(state: &SessionState, optimized: &LogicalPlan) -> datafusion::err
 /// The analysed plan, with NULL for each parameter. Its schema is the one that clients receive. The plan before
 /// analysis may have other types, because type coercion changes them: `SELECT 1 UNION ALL SELECT 2.5` is planned as
 /// integers.
-fn analysed(state: &SessionState, plan: &LogicalPlan, parameters: &Schema) -> Result<LogicalPlan> {
+pub(super) fn analysed(state: &SessionState, plan: &LogicalPlan, parameters: &Schema) -> Result<LogicalPlan> {
     let plan = match parameters.fields().is_empty() {
         true => plan.clone(),
         // A column that is a parameter of unknown type has a type only when a value is bound.

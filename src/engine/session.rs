@@ -31,6 +31,7 @@ use super::yielding::YieldInTime;
 use super::{
     Options, Principal, SessionOptions, expressions, function_guards, meta_catalog, session_functions, timestamp_units,
 };
+use crate::datasets::{Datasets, NameFiles};
 use crate::error::Result;
 use crate::resource::Registry;
 use crate::table::FiltersIntoScans;
@@ -38,12 +39,12 @@ use crate::table::bind::{BindJoins, SetHints, ThroughBytes};
 use crate::table::exec::CallPlanner;
 use crate::table::{self, Accounts};
 
-/// The session that the engine's queries share.
+/// The session that the engine's queries share, and the user's own data.
 pub(super) fn session(
     accounts: &Arc<Accounts>,
     resources: &Arc<Registry>,
     options: &Options,
-) -> Result<SessionContext> {
+) -> Result<(SessionContext, Arc<Datasets>)> {
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(SharedPool::new(options.memory_bytes)))
         .with_disk_manager_builder(disk(options))
@@ -71,8 +72,10 @@ pub(super) fn session(
     for (name, catalog) in table::catalogs(accounts, resources).map_err(from_datafusion)? {
         context.register_catalog(name, catalog);
     }
-    context.register_catalog(meta_catalog::CATALOG, meta_catalog::catalog(resources).map_err(from_datafusion)?);
-    Ok(context)
+    let datasets = Arc::new(Datasets::open(&options.datasets, &context.runtime_env())?);
+    let meta = meta_catalog::catalog(resources, &datasets).map_err(from_datafusion)?;
+    context.register_catalog(meta_catalog::CATALOG, meta);
+    Ok((context, datasets))
 }
 
 /// Where operators spill to, and how much.
@@ -125,6 +128,7 @@ fn physical_rules(
     rules.push(Arc::new(StopInJoinFilters));
     rules.push(Arc::new(BoundWideRows));
     rules.push(Arc::new(YieldInTime));
+    rules.push(Arc::new(NameFiles));
     Ok(rules.into_iter().map(|rule| Arc::new(Interruptible(rule)) as _).collect())
 }
 
@@ -217,13 +221,6 @@ pub(super) fn state_of(context: &SessionContext, principal: &Principal) -> Resul
 
 /// The schema that DataFusion has in every catalog without listing it among the schemas.
 pub const SYSTEM_SCHEMA: &str = "information_schema";
-
-/// The names of the catalogs, sorted.
-pub(super) fn catalog_names(context: &SessionContext) -> Vec<String> {
-    let mut names = context.catalog_names();
-    names.sort();
-    names
-}
 
 #[cfg(test)]
 mod tests {

@@ -102,8 +102,8 @@ fn in_parentheses(expr: Expr) -> Box<Expr> {
     Box::new(Expr::Nested(Box::new(expr)))
 }
 
-/// Parses a query that this module has written.
-fn parse(sql: &str) -> Result<Ast> {
+/// Parses a query that this engine has written.
+pub(super) fn parse(sql: &str) -> Result<Ast> {
     match sql::parse(sql)?.body {
         StatementBody::Sql(ast) => Ok(*ast),
         _ => Err(Fault::Internal("SHOW was not parsed to a query".into()).into()),

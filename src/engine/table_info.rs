@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::TableReference;
+use datafusion::datasource::TableType;
+use datafusion::execution::SessionState;
 
 use super::fault::{Fault, from_datafusion};
 use super::{Engine, Principal, session, wire_types};
-use crate::error::{Result, nearest};
+use crate::datasets;
+use crate::error::{Error, Result, nearest};
 use crate::resource::Resource;
 
 /// A table, as metadata describes it.
@@ -51,6 +54,20 @@ impl ParentKey {
 }
 
 impl TableInfo {
+    /// A table of `datasets` that cannot be read now.
+    fn unreadable([catalog, schema, name]: [&str; 3], error: &Error) -> Self {
+        Self {
+            catalog: catalog.to_owned(),
+            schema: schema.to_owned(),
+            name: name.to_owned(),
+            kind: "TABLE",
+            description: Some(error.line()),
+            columns: Arc::new(Schema::empty()),
+            key: Vec::new(),
+            parent: None,
+        }
+    }
+
     /// `digitalocean.compute.images`
     pub fn full_name(&self) -> String {
         [self.catalog.as_str(), &self.schema, &self.name].join(".")
@@ -65,14 +82,17 @@ impl Engine {
     /// [`Fault::Internal`].
     pub async fn tables(&self, principal: &Principal) -> Result<Vec<TableInfo>> {
         let mut tables = Vec::new();
-        for catalog in session::catalog_names(&self.session.context) {
-            let Some(provider) = self.session.context.catalog(&catalog) else { continue };
+        let state = self.state_of(principal)?;
+        let mut catalogs = state.catalog_list().catalog_names();
+        catalogs.sort();
+        for catalog in catalogs {
+            let Some(provider) = state.catalog_list().catalog(&catalog) else { continue };
             let mut schemas = provider.schema_names();
             schemas.push(session::SYSTEM_SCHEMA.to_owned());
             schemas.sort();
             schemas.dedup();
             for schema in schemas {
-                self.tables_of(&catalog, &schema, &mut tables).await?;
+                self.tables_of(&state, &catalog, &schema, &mut tables).await?;
             }
         }
         let types = principal.session.result_types();
@@ -82,20 +102,35 @@ impl Engine {
         Ok(tables)
     }
 
-    async fn tables_of(&self, catalog: &str, schema: &str, tables: &mut Vec<TableInfo>) -> Result<()> {
+    async fn tables_of(
+        &self,
+        state: &SessionState,
+        catalog: &str,
+        schema: &str,
+        tables: &mut Vec<TableInfo>,
+    ) -> Result<()> {
         let reference = TableReference::full(catalog, schema, "");
-        let provider = self.session.context.state_ref().read().schema_for_ref(reference).map_err(from_datafusion)?;
+        let provider = state.schema_for_ref(reference).map_err(from_datafusion)?;
         let mut names = provider.table_names();
         names.sort();
         for name in names {
-            let table = provider.table(&name).await.map_err(from_datafusion)?;
+            let found = provider.table(&name).await.map_err(from_datafusion);
+            // A file that is broken now must not hide all tables: its table has no columns, and says why.
+            if let (Err(error), datasets::CATALOG) = (&found, catalog) {
+                tables.push(TableInfo::unreadable([catalog, schema, &name], error));
+                continue;
+            }
             let table =
-                table.ok_or_else(|| Fault::Internal(format!("the table {name} is listed, and there is none")))?;
+                found?.ok_or_else(|| Fault::Internal(format!("the table {name} is listed, and there is none")))?;
             let resource = self.resources.named(&format!("{catalog}.{schema}.{name}"));
             tables.push(TableInfo {
                 catalog: catalog.to_owned(),
                 schema: schema.to_owned(),
-                kind: if schema == session::SYSTEM_SCHEMA { "VIEW" } else { "TABLE" },
+                kind: if schema == session::SYSTEM_SCHEMA || table.table_type() == TableType::View {
+                    "VIEW"
+                } else {
+                    "TABLE"
+                },
                 description: resource
                     .map(|resource| resource.description.clone())
                     .or_else(|| table.schema().metadata().get("description").cloned()),

@@ -1,5 +1,5 @@
 //! Table names without their first parts: `table` is looked up in the default schema, and then in the account's other
-//! services; `schema.table` in the default catalog or, if that has no such schema, in the other catalogs.
+//! services, and last among the datasets; `schema.table` in the default catalog or, if that has no such schema, in the other catalogs.
 
 use std::ops::ControlFlow;
 
@@ -9,6 +9,7 @@ use datafusion::sql::parser::Statement as Ast;
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Query, VisitorMut};
 
 use super::Fault;
+use crate::datasets;
 use crate::resource::Registry;
 use crate::sql::{identifier, statement_of_mut, visit_mut};
 
@@ -54,12 +55,25 @@ fn outside_the_default_schema(state: &SessionState, registry: &Registry, name: &
     let services = || in_services(registry, &defaults.default_catalog, name);
     match state.schema_for_ref(TableReference::bare(name)) {
         Ok(schema) if schema.table_exist(name) => Vec::new(),
-        Ok(_) => services(),
+        Ok(_) => or_dataset(state, services(), name),
         Err(_) => match in_another_catalog(state, &defaults.default_schema, name) {
-            found if found.is_empty() => services(),
+            found if found.is_empty() => or_dataset(state, services(), name),
             found => found,
         },
     }
+}
+
+/// The tables that were found or, if there are none, those among the datasets: a temporary one, and a shared one.
+fn or_dataset(state: &SessionState, found: Vec<[String; 3]>, name: &str) -> Vec<[String; 3]> {
+    if !found.is_empty() {
+        return found;
+    }
+    let has = |schema: &&str| {
+        let reference = TableReference::full(datasets::CATALOG, *schema, name);
+        state.schema_for_ref(reference).is_ok_and(|schema| schema.table_exist(name))
+    };
+    let schemas = [datasets::TEMPORARY, datasets::PUBLIC].into_iter().filter(has);
+    schemas.map(|schema| [datasets::CATALOG, schema, name].map(str::to_owned)).collect()
 }
 
 fn in_services(registry: &Registry, catalog: &str, name: &str) -> Vec<[String; 3]> {

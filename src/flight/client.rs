@@ -24,7 +24,7 @@ use crate::secret::Secret;
 
 /// A server that cannot be reached, or a response that cannot be read.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+pub(super) enum Fault {
     /// Not `grpc://host:port`.
     #[error("`{0}` is not the address of a server")]
     Address(String),
@@ -43,6 +43,9 @@ enum Fault {
     /// A FlightInfo without a ticket for its rows.
     #[error("the server returned no ticket for some of the rows")]
     NoTicket,
+    /// An ingest that the server ended without its result.
+    #[error("the server did not say how many rows the table has got")]
+    NoResult,
     /// The connection broke while the server ran an EXEC.
     #[error("the connection to the server broke, and the EXEC may have been executed")]
     Lost(#[source] Error),
@@ -55,6 +58,7 @@ impl Failure for Fault {
             Self::Tls(_) => Kind::Unimplemented,
             Self::Unreachable { .. } => Kind::Unavailable,
             Self::Response(_) | Self::NoTicket => Kind::DataLoss,
+            Self::NoResult => Kind::Unknown,
             Self::Lost(_) => Kind::Unknown,
         }
     }
@@ -65,7 +69,7 @@ impl Failure for Fault {
             Self::Tls(_) => Some("use `grpc://…`, with a tunnel for the encryption".into()),
             Self::Unreachable { .. } => Some("`oceanflight serve` starts a server".into()),
             Self::Lost(_) => Some("check before retrying; the server's log shows its POSTs".into()),
-            Self::Token | Self::Response(_) | Self::NoTicket => None,
+            Self::Token | Self::Response(_) | Self::NoTicket | Self::NoResult => None,
         }
     }
 }
@@ -158,7 +162,7 @@ impl FlightClient {
     }
 }
 
-async fn connect(server: &str) -> Result<FlightServiceClient<Channel>, Fault> {
+pub(super) async fn connect(server: &str) -> Result<FlightServiceClient<Channel>, Fault> {
     let connected = endpoint(server)?.connect().await;
     let channel = connected.map_err(|source| Fault::Unreachable { server: server.to_owned(), source })?;
     // A row is never split between messages, so the server decides how large a message is.
@@ -191,7 +195,7 @@ fn lost_if_broken(error: Error) -> Error {
     }
 }
 
-fn remote_error(status: Status) -> Error {
+pub(super) fn remote_error(status: Status) -> Error {
     RemoteError::from(status).into()
 }
 

@@ -6,7 +6,8 @@
 //!
 //!   CommandPreparedStatementQuery   binds the rows, returns a new handle
 //!   CommandPreparedStatementUpdate  runs the EXEC once for each row, returns how many ran
-//!   CommandStatementUpdate          runs an EXEC without parameters
+//!   CommandStatementUpdate          runs an EXEC, CREATE TABLE or DROP TABLE without parameters
+//!   CommandStatementIngest          makes a table of the rows (`ingest`)
 //! ```
 //!
 //! Do not change without thinking: the client controls everything that is read here. So the handle is decoded before
@@ -34,6 +35,7 @@ use super::Service;
 use super::command;
 use super::fault::{Fault, MessagePart};
 use super::handle::{MAX_ROWS, PreparedHandle};
+use super::ingest;
 use super::prepared;
 use super::statement;
 use super::status;
@@ -66,7 +68,11 @@ pub(super) async fn execute(
             let rows = rows_in_time(service, stream::iter([Ok(first)]).chain(messages).boxed(), most).await?;
             update_result(prepared::update(service, principal, handle, rows).await?)
         }
-        command @ (Command::CommandStatementIngest(_) | Command::CommandStatementSubstraitPlan(_)) => {
+        Command::CommandStatementIngest(command) => {
+            let messages = stream::iter([Ok(first)]).chain(messages).boxed();
+            update_result(ingest::execute(service, principal, command, messages).await?)
+        }
+        command @ Command::CommandStatementSubstraitPlan(_) => {
             Err(Fault::Unimplemented(command::name(&command)).into())
         }
         command => Err(Fault::Misplaced { command: command::name(&command), place: MessagePart::Descriptor }.into()),
@@ -138,7 +144,7 @@ const MAX_MESSAGES: usize = 1_000;
 /// Decodes messages to batches. A message may have only a descriptor and no Arrow data: such messages are skipped.
 /// Messages are counted in `since_a_row`, which [`rows`] resets, because a client could send messages without rows
 /// forever. The counter is shared because the decoder returns nothing for such messages.
-fn decode(
+pub(super) fn decode(
     messages: BoxStream<'static, Result<FlightData, Status>>,
     since_a_row: Arc<AtomicUsize>,
 ) -> FlightRecordBatchStream {
@@ -152,7 +158,7 @@ fn decode(
 
 /// Returns the next batch. arrow-ipc panics on some invalid schemas, so the panic is caught: it must not end the
 /// connection's task. The decoder is not used after a panic.
-async fn next_batch(decoder: &mut FlightRecordBatchStream) -> Result<Option<RecordBatch>> {
+pub(super) async fn next_batch(decoder: &mut FlightRecordBatchStream) -> Result<Option<RecordBatch>> {
     match AssertUnwindSafe(decoder.try_next()).catch_unwind().await {
         Ok(Ok(batch)) => Ok(batch),
         Ok(Err(FlightError::Tonic(status))) => Err(stream_error(*status)),

@@ -74,6 +74,15 @@ pub(super) enum Fault {
     /// The ticket of an EXEC: it is valid for a time, in which its result is kept.
     #[error("the ticket of an EXEC cannot be renewed")]
     NotRenewed,
+    /// An ingest into a catalog that takes none.
+    #[error("rows can only be ingested into the catalog `datasets`, not `{}`", printable(.0))]
+    IngestCatalog(String),
+    /// An ingest with a mode that Flight SQL does not have.
+    #[error("the ingest has an unknown mode")]
+    IngestMode,
+    /// A temporary table in another schema than theirs.
+    #[error("a temporary table is in the schema `temp`, not `{}`", printable(.0))]
+    TemporarySchema(String),
     /// A transaction's id: there are no transactions.
     #[error("this server has no transactions")]
     Transaction,
@@ -136,6 +145,9 @@ impl Failure for Fault {
             | Self::ManyMessages { .. }
             | Self::SessionOption { .. }
             | Self::HandleSession(_)
+            | Self::IngestCatalog(_)
+            | Self::IngestMode
+            | Self::TemporarySchema(_)
             | Self::LongPattern { .. } => Kind::InvalidArgument,
             Self::Unimplemented(_) | Self::Transaction => Kind::Unimplemented,
             Self::Authorization => Kind::Unauthenticated,
@@ -156,6 +168,8 @@ impl Failure for Fault {
             Self::NoCommand(_) | Self::NotACommand(_) | Self::UnknownCommand(_) => {
                 "send a Flight SQL command as a `google.protobuf.Any`"
             }
+            Self::IngestCatalog(_) => "leave the catalog out, or set it to `datasets`",
+            Self::TemporarySchema(_) => "leave the schema out",
             Self::Path => "send a Flight SQL command; CommandGetTables lists the tables",
             Self::UnknownAction(_) => "ListActions lists the actions",
             Self::Authorization => "send `Bearer <token>`, or a user and a password as Basic",
@@ -175,6 +189,7 @@ impl Failure for Fault {
             Self::BrokenCommand(_)
             | Self::Misplaced { .. }
             | Self::Unimplemented(_)
+            | Self::IngestMode
             | Self::NoData
             | Self::NotArrow(_)
             | Self::ManyMessages { .. }

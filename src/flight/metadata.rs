@@ -10,6 +10,7 @@ use arrow_flight::sql::ProstMessageExt;
 use super::Service;
 use super::command::{CommandTicket, QueryCommand};
 use super::fault::Fault;
+use super::sql_info::Abilities;
 use super::stream::FlightRows;
 use crate::engine::{Principal, SYSTEM_SCHEMA, TableInfo, TableTypes};
 use crate::error::Result;
@@ -22,8 +23,8 @@ const PATTERN: usize = 1_000;
 pub(super) struct ServerMetadata {
     /// All tables.
     pub(super) tables: Vec<TableInfo>,
-    /// Whether the server runs EXEC.
-    pub(super) writes: bool,
+    /// What the server does besides queries.
+    pub(super) abilities: Abilities,
     /// How the client's session spells the types of tables.
     pub(super) table_types: TableTypes,
 }
@@ -66,7 +67,8 @@ impl<M: Metadata> QueryCommand for M {
             }
         }
         let table_types = principal.session.table_types.unwrap_or_default();
-        let server = ServerMetadata { tables, writes: service.engine.writes(), table_types };
+        let abilities = Abilities { writes: service.engine.writes(), ingests: service.engine.ingests() };
+        let server = ServerMetadata { tables, abilities, table_types };
         Ok(self.batch(&server)?.into())
     }
 }

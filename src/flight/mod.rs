@@ -50,7 +50,8 @@
 //! - `action`: DoAction and ListActions. `cancel`: the actions that cancel a query.
 //! - `sessions`: the options of clients' sessions. `session_actions` sets them, `session_messages` has their names. `do_put`: DoPut. `handshake`: Handshake.
 //! - `stream`: encodes rows. `status`: encodes errors. `fault`: the errors of this layer.
-//! - [`client`]: the client's side, for `oceanflight query --server`.
+//! - [`client`]: the client's side, for `oceanflight query --server`; [`client_ingest`], for `oceanflight load`.
+//! - `ingest`: rows that become a table.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -76,6 +77,7 @@ mod bound_parameters;
 mod cancel;
 mod catalogs;
 pub mod client;
+pub mod client_ingest;
 mod column_metadata;
 mod command;
 mod db_schemas;
@@ -83,6 +85,7 @@ mod do_put;
 mod fault;
 mod handle;
 mod handshake;
+mod ingest;
 mod keys;
 mod map_names;
 mod metadata;
@@ -159,8 +162,13 @@ impl FlightService for Service {
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Reply<FlightInfo> {
         let principal = self.principal(&request).map_err(fault_status)?;
-        let info = self.info(&principal, request.into_inner()).await;
-        info.map(Response::new).map_err(error_status)
+        let cookie = self.sessions.new_cookie(&self.engine, request.metadata(), request.extensions());
+        let info = self.info(&principal, request.into_inner()).await.map_err(error_status)?;
+        let mut response = Response::new(info);
+        if let Some(cookie) = cookie {
+            response.metadata_mut().insert("set-cookie", cookie);
+        }
+        Ok(response)
     }
 
     /// The FlightInfo is complete at once: planning is short, and DoGet waits for the rows.
@@ -210,7 +218,8 @@ impl Service {
     /// The client of a call, which is anonymous because there is no authentication yet, and its session.
     fn principal<T>(&self, request: &Request<T>) -> Result<Principal, Fault> {
         let session = self.sessions.options(&self.engine, request.metadata(), request.extensions())?;
-        Ok(Principal::anonymous(request.remote_addr()).with_session(Arc::new(session)))
+        let scope = self.sessions.scope(request.metadata());
+        Ok(Principal::anonymous(request.remote_addr()).with_session(Arc::new(session)).with_scope(scope))
     }
 
     async fn info(&self, principal: &Principal, descriptor: FlightDescriptor) -> Result<FlightInfo> {

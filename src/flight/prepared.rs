@@ -13,6 +13,7 @@ use arrow_flight::sql::{
     ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
     Any, CommandPreparedStatementQuery, DoPutPreparedStatementResult, ProstMessageExt,
 };
+use bytes::Bytes;
 use prost::Message;
 
 use super::Service;
@@ -22,7 +23,7 @@ use super::fault::{Fault, MessagePart};
 use super::handle::{PreparedHandle, nonce};
 use super::statement;
 use super::stream::{self, FlightRows};
-use crate::engine::Principal;
+use crate::engine::{PreparedStatement, Principal};
 use crate::error::Result;
 
 mod proto {
@@ -33,7 +34,7 @@ mod proto {
 /// Plans a statement, and returns its handle with the schemas of its rows and of its parameters: an
 /// `ActionCreatePreparedStatementResult`.
 ///
-/// No statement is an update: an EXEC returns rows, too.
+/// An EXEC is not an update, because it returns rows. CREATE TABLE and DROP TABLE are.
 pub(super) async fn create(
     service: &Service,
     principal: &Principal,
@@ -49,12 +50,20 @@ pub(super) async fn create(
     };
     let result = proto::ActionCreatePreparedStatementResult {
         prepared_statement_handle: handle.encode()?.into(),
-        dataset_schema: stream::schema_bytes(&stream::wire_schema(described(&planned.schema)))?.into(),
+        dataset_schema: dataset_schema(&planned)?.into(),
         parameter_schema: stream::schema_bytes(&planned.parameters)?.into(),
-        is_update: Some(false),
+        is_update: Some(planned.is_update),
     };
     let type_url = ActionCreatePreparedStatementResult::type_url().to_owned();
     Ok(Any { type_url, value: result.encode_to_vec().into() })
+}
+
+/// The schema of the rows. The JDBC driver executes a statement as an update if it is empty.
+fn dataset_schema(planned: &PreparedStatement) -> Result<Bytes> {
+    match planned.is_update {
+        true => Ok(Bytes::new()),
+        false => Ok(stream::schema_bytes(&stream::wire_schema(described(&planned.schema)))?),
+    }
 }
 
 /// Removes the stored rows of the handle's preparation. A handle has no other state on the server.

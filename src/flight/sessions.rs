@@ -7,6 +7,8 @@
 //!                                      their connection
 //! ```
 //!
+//! The cookie also has a number, by which temporary tables are found (`Sessions::scope`). It is set with the first FlightInfo.
+//!
 //! What SetSessionOptions has set comes before the headers. Before the first call with a cookie, it is not known whether a
 //! client returns cookies, so the options are also kept here.
 
@@ -21,10 +23,11 @@ use tonic::Extensions;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 
 use super::fault::Fault;
+use super::handle::nonce;
 use super::handshake;
 use super::session_messages::proto::session_option_value::OptionValue;
 use super::session_messages::{from_texts, names, set, to_texts};
-use crate::engine::{Engine, SessionOptions};
+use crate::engine::{Engine, SessionOptions, SessionScope};
 
 /// The name that the specification of Flight suggests.
 const COOKIE: &str = "arrow_flight_session_id";
@@ -50,15 +53,19 @@ impl ConnectionSessions {
     }
 }
 
-/// The sessions that are found by a token of a handshake.
+/// The sessions that are found by a token of a handshake, and what belongs to sessions.
 pub(super) struct Sessions {
     kept: Cache<String, SessionOptions>,
+    /// By the number in the cookie, or the token of a handshake: only one client has them. A connection may be one of a proxy,
+    /// which several clients share.
+    scopes: Cache<String, SessionScope>,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
         let kept = Cache::builder().max_capacity(MAX_SESSIONS).eviction_policy(EvictionPolicy::lru());
-        Self { kept: kept.time_to_idle(MAX_IDLE).build() }
+        let scopes = Cache::builder().max_capacity(MAX_SESSIONS).eviction_policy(EvictionPolicy::lru());
+        Self { kept: kept.time_to_idle(MAX_IDLE).build(), scopes: scopes.time_to_idle(MAX_IDLE).build() }
     }
 }
 
@@ -74,6 +81,24 @@ impl Sessions {
         extensions: &Extensions,
     ) -> Result<SessionOptions, Fault> {
         Ok(self.stored(engine, headers, extensions).or(&of_headers(engine, headers)?))
+    }
+
+    /// What belongs to a call's session. None: the client carries none from call to call.
+    pub(super) fn scope(&self, headers: &MetadataMap) -> Option<SessionScope> {
+        Some(self.scopes.get_with(own_key(headers)?, SessionScope::default))
+    }
+
+    /// A cookie that gives a client a session of its own, if it carries none and returns cookies.
+    pub(super) fn new_cookie(
+        &self,
+        engine: &Engine,
+        headers: &MetadataMap,
+        extensions: &Extensions,
+    ) -> Option<MetadataValue<Ascii>> {
+        match own_key(headers) {
+            Some(_) => None,
+            None => set_cookie(&self.stored(engine, headers, extensions), &new_number()),
+        }
     }
 
     /// What SetSessionOptions has set.
@@ -111,11 +136,15 @@ impl Sessions {
                 sessions.insert(key, options.clone());
             }
         }
-        Ok(format!("{COOKIE}={}", to_cookie(options)).parse().ok())
+        let number = cookie(headers).and_then(|cookie| number_of(&cookie)).unwrap_or_else(new_number);
+        Ok(set_cookie(options, &number))
     }
 
     /// Forgets the options. Returns the cookie that makes the client forget them.
     pub(super) fn close(&self, headers: &MetadataMap, extensions: &Extensions) -> Option<MetadataValue<Ascii>> {
+        if let Some(key) = own_key(headers) {
+            self.scopes.invalidate(&key);
+        }
         if let Some(token) = handshake::own_token(headers) {
             self.kept.invalidate(&token);
         }
@@ -124,6 +153,27 @@ impl Sessions {
         }
         format!("{COOKIE}=; Max-Age=0").parse().ok()
     }
+}
+
+/// The number of a session, which must not be guessed.
+fn new_number() -> String {
+    format!("{:016x}{:016x}", nonce(), nonce())
+}
+
+/// What only this client sends.
+fn own_key(headers: &MetadataMap) -> Option<String> {
+    cookie(headers).and_then(|cookie| number_of(&cookie)).or_else(|| handshake::own_token(headers))
+}
+
+/// The number in a cookie. One of another form was not made by a server.
+fn number_of(cookie: &str) -> Option<String> {
+    let pairs = percent_decode_str(cookie).decode_utf8_lossy();
+    let number = pairs.split('&').find_map(|pair| pair.strip_prefix("id="))?;
+    (number.len() == 32 && number.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| number.to_owned())
+}
+
+fn set_cookie(options: &SessionOptions, number: &str) -> Option<MetadataValue<Ascii>> {
+    format!("{COOKIE}={}", to_cookie(options, number)).parse().ok()
 }
 
 /// Two clients on one connection are told apart by this header.
@@ -150,11 +200,11 @@ fn cookie(headers: &MetadataMap) -> Option<String> {
     pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value.to_owned()).next()
 }
 
-/// `catalog=digitalocean&schema=compute`, percent-encoded.
-fn to_cookie(options: &SessionOptions) -> String {
+/// `id=…&catalog=digitalocean&schema=compute`, percent-encoded.
+fn to_cookie(options: &SessionOptions, number: &str) -> String {
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let pairs: Vec<String> =
-        to_texts(options).iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+    let options = to_texts(options).into_iter().map(|(name, value)| format!("{name}={}", encode(&value)));
+    let pairs: Vec<String> = std::iter::once(format!("id={number}")).chain(options).collect();
     encode(&pairs.join("&"))
 }
 

@@ -31,14 +31,25 @@ const ARROW_FORMAT: &str = "1.5";
 
 type Infos = LazyLock<Result<SqlInfoData, String>>;
 
-/// For a server that rejects EXEC, and for one that runs it.
-static READS: Infos = LazyLock::new(|| infos(false));
-static WRITES: Infos = LazyLock::new(|| infos(true));
+/// What a server does besides queries.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Abilities {
+    /// It runs EXEC.
+    pub(super) writes: bool,
+    /// It takes tables from clients.
+    pub(super) ingests: bool,
+}
 
-fn infos(writes: bool) -> Result<SqlInfoData, String> {
+static READS: Infos = LazyLock::new(|| infos(Abilities::default()));
+static WRITES: Infos = LazyLock::new(|| infos(Abilities { writes: true, ingests: false }));
+static INGESTS: Infos = LazyLock::new(|| infos(Abilities { writes: false, ingests: true }));
+static WRITES_AND_INGESTS: Infos = LazyLock::new(|| infos(Abilities { writes: true, ingests: true }));
+
+fn infos(abilities: Abilities) -> Result<SqlInfoData, String> {
+    let Abilities { writes, ingests } = abilities;
     let mut infos = SqlInfoDataBuilder::new();
-    server(&mut infos, writes);
-    language(&mut infos);
+    server(&mut infos, abilities);
+    language(&mut infos, ingests);
     functions(&mut infos);
     queries(&mut infos);
     names(&mut infos);
@@ -54,7 +65,12 @@ impl Metadata for CommandGetSqlInfo {
     }
 
     fn batch(&self, server: &ServerMetadata) -> Result<RecordBatch, Fault> {
-        let built = if server.writes { &WRITES } else { &READS };
+        let built = match server.abilities {
+            Abilities { writes: false, ingests: false } => &READS,
+            Abilities { writes: true, ingests: false } => &WRITES,
+            Abilities { writes: false, ingests: true } => &INGESTS,
+            Abilities { writes: true, ingests: true } => &WRITES_AND_INGESTS,
+        };
         let infos = built.as_ref().map_err(|error| Fault::Encoding(ArrowError::ComputeError(error.clone())))?;
         let ids: BTreeSet<u32> = self.info.iter().copied().filter(|id| is_known(*id)).collect();
         // Without ids, the builder returns all infos.
@@ -71,11 +87,11 @@ fn is_known(id: u32) -> bool {
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| map_names::of_schema(SqlInfoDataBuilder::schema()));
 
-fn server(infos: &mut SqlInfoDataBuilder, writes: bool) {
+fn server(infos: &mut SqlInfoDataBuilder, Abilities { writes, ingests }: Abilities) {
     infos.append(SqlInfo::FlightSqlServerName, "oceanflight");
     infos.append(SqlInfo::FlightSqlServerVersion, env!("CARGO_PKG_VERSION"));
     infos.append(SqlInfo::FlightSqlServerArrowVersion, ARROW_FORMAT);
-    infos.append(SqlInfo::FlightSqlServerReadOnly, !writes);
+    infos.append(SqlInfo::FlightSqlServerReadOnly, !writes && !ingests);
     infos.append(SqlInfo::FlightSqlServerSql, true);
     infos.append(SqlInfo::FlightSqlServerSubstrait, false);
     // The specification requires "null if Substrait is not supported", but its union has no null.
@@ -83,17 +99,17 @@ fn server(infos: &mut SqlInfoDataBuilder, writes: bool) {
     infos.append(SqlInfo::FlightSqlServerSubstraitMaxVersion, "");
     infos.append(SqlInfo::FlightSqlServerTransaction, SqlSupportedTransaction::None as i32);
     infos.append(SqlInfo::FlightSqlServerCancel, true);
-    infos.append(SqlInfo::FlightSqlServerBulkIngestion, false);
+    infos.append(SqlInfo::FlightSqlServerBulkIngestion, ingests);
     infos.append(SqlInfo::FlightSqlServerIngestTransactionsSupported, false);
     // Handles never expire.
     infos.append(SqlInfo::FlightSqlServerStatementTimeout, 0_i32);
     infos.append(SqlInfo::FlightSqlServerTransactionTimeout, 0_i32);
 }
 
-fn language(infos: &mut SqlInfoDataBuilder) {
+fn language(infos: &mut SqlInfoDataBuilder, ingests: bool) {
     infos.append(SqlInfo::SqlDdlCatalog, false);
     infos.append(SqlInfo::SqlDdlSchema, false);
-    infos.append(SqlInfo::SqlDdlTable, false);
+    infos.append(SqlInfo::SqlDdlTable, ingests);
     // Unquoted names are converted to lower case. Quoted names are used as written; the specification has no value for
     // that.
     infos

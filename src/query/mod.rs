@@ -15,6 +15,7 @@ mod places;
 mod principal;
 mod queries;
 mod session_options;
+mod session_scope;
 
 pub use counts::{Count, Counts};
 pub use current::current;
@@ -24,3 +25,4 @@ pub use limits::{Limits, QueryCaps, RequestLimitReached};
 pub use principal::{Identity, Peer, Principal};
 pub use queries::{Queries, Registered, TooManyQueries};
 pub use session_options::{Choice, Intervals, Nested, ResultTypes, SessionOptions, TableTypes, Timestamps};
+pub use session_scope::SessionScope;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::SessionOptions;
+use super::{SessionOptions, SessionScope};
 
 /// A client: its identity, the address it connects from, and the options of its session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +15,8 @@ pub struct Principal {
     pub peer: Peer,
     /// What it has set for its statements.
     pub session: Arc<SessionOptions>,
+    /// What belongs to its session. None: it carries no session of its own from call to call.
+    pub scope: Option<SessionScope>,
 }
 
 /// The authenticated identity of a client.
@@ -38,18 +40,23 @@ pub enum Peer {
 impl Principal {
     /// A caller in this process.
     pub fn local() -> Self {
-        Self { identity: Identity::Anonymous, peer: Peer::Local, session: Arc::default() }
+        Self { identity: Identity::Anonymous, peer: Peer::Local, session: Arc::default(), scope: None }
     }
 
     /// A remote client without authentication.
     pub fn anonymous(address: Option<SocketAddr>) -> Self {
         let peer = address.map_or(Peer::Unknown, Peer::Remote);
-        Self { identity: Identity::Anonymous, peer, session: Arc::default() }
+        Self { identity: Identity::Anonymous, peer, session: Arc::default(), scope: None }
     }
 
     /// The same client in a session with these options.
     pub fn with_session(self, session: Arc<SessionOptions>) -> Self {
         Self { session, ..self }
+    }
+
+    /// The same client, with what belongs to its session.
+    pub fn with_scope(self, scope: Option<SessionScope>) -> Self {
+        Self { scope, ..self }
     }
 
     /// Whether two calls come from the same client: the same identity at the same address, from any port.

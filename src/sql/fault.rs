@@ -61,6 +61,12 @@ pub enum Fault {
     /// An unknown hint in an EXEC.
     #[error("EXEC has no hint `{0}`")]
     Hint(String),
+    /// CREATE TABLE with clauses that have no meaning here.
+    #[error("CREATE TABLE takes a name and a query, and no other clauses")]
+    CreateTable,
+    /// DROP TABLE with clauses that have no meaning here.
+    #[error("DROP TABLE takes one name")]
+    DropTable,
     /// EXPLAIN ANALYZE of an EXEC, which would run it.
     #[error("EXPLAIN ANALYZE would run the EXEC")]
     Analyze,
@@ -107,6 +113,8 @@ impl Failure for Fault {
             Self::Name(name) => Some(format!("write '{}' in single quotes", name.trim_matches('"'))),
             Self::Query => Some("run the query first, and bind its result as a parameter".into()),
             Self::Positional(_) => Some("write `name => value`; DESCRIBE METHOD shows the names".into()),
+            Self::CreateTable => Some("write `CREATE TABLE datasets.public.x AS SELECT …`".into()),
+            Self::DropTable => Some("write `DROP TABLE datasets.public.x`".into()),
             Self::Hint(_) => Some("the hints are AWAIT and SHOWRESULTS".into()),
             Self::Analyze => Some("EXPLAIN alone shows the request, and sends nothing".into()),
         }

@@ -9,6 +9,7 @@ mod fault;
 mod placeholders;
 mod show;
 mod size;
+mod table_change;
 mod visit;
 
 use std::collections::VecDeque;
@@ -24,7 +25,9 @@ pub use exec::{Argument, Exec, Wait};
 pub use fault::Fault;
 use placeholders::{check_placeholders, has_misplaced_parameter, number_parameters};
 pub use show::{Describe, Show, ShowKind, Thing};
+pub use size::MAX_TABLES;
 use size::check_size;
+pub use table_change::{CreateTable, DropTable, TableChange};
 pub use visit::{visit, visit_expressions, visit_expressions_mut, visit_mut};
 
 /// One SQL statement, parsed.
@@ -54,6 +57,8 @@ pub enum StatementBody {
     Show(Show),
     /// DESCRIBE of a table or of a method.
     Describe(Describe),
+    /// CREATE TABLE … AS, or DROP TABLE.
+    TableChange(TableChange),
 }
 
 /// Parses one statement.
@@ -75,6 +80,9 @@ pub fn parse(text: &str) -> Result<Statement, Fault> {
     let ast = statements.pop_front().ok_or(Fault::Empty)?;
     check_placeholders(&ast)?;
     check_size(&ast)?;
+    if let Some(change) = table_change::of(&ast)? {
+        return Ok(Statement { body: StatementBody::TableChange(change), parameters });
+    }
     Ok(Statement { body: StatementBody::Sql(Box::new(ast)), parameters })
 }
 
@@ -126,6 +134,13 @@ fn parse_stackql(tokens: &[TokenWithSpan]) -> Result<Option<StatementBody>, Faul
 pub fn is_explain(text: &str) -> bool {
     let first = |token: &TokenWithSpan| significant(&token.token).filter(|word| word != ";");
     tokens(text).is_ok_and(|tokens| tokens.iter().find_map(first).as_deref() == Some("EXPLAIN"))
+}
+
+/// Whether a statement begins with CREATE or DROP.
+pub fn may_change_tables(text: &str) -> bool {
+    let first = |token: &TokenWithSpan| significant(&token.token).filter(|word| word != ";");
+    let first = tokens(text).ok().and_then(|tokens| tokens.iter().find_map(first));
+    matches!(first.as_deref(), Some("CREATE" | "DROP"))
 }
 
 /// Returns the number of words before the EXEC in an EXPLAIN, and whether VERBOSE is among them; none if a query is

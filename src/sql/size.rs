@@ -24,7 +24,7 @@ use super::{Fault, identifier, statement_of, visit};
 /// The maximum number of tables in a plan: tables, functions, derived tables and members of WITH. A name of a WITH counts as
 /// all of its own, at each place that uses it. The time to plan joins grows with the third power: 100 take 3 seconds, 150 take
 /// 12.
-pub(super) const MAX_TABLES: u64 = 100;
+pub const MAX_TABLES: u64 = 100;
 
 /// The maximum number of columns in all SELECT lists, GROUP BYs and ORDER BYs of a plan. The time to plan a SELECT list grows
 /// with the square: 2,000 take 2 seconds, 5,000 take 10.

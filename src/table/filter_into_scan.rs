@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
@@ -17,14 +18,15 @@ use datafusion::physical_plan::filter::FilterExec;
 
 use super::ResourceScan;
 
-/// Moves the predicate of a `FilterExec` into the scan right below it.
+/// Moves the predicate of a `FilterExec` into the scan right below it: of a resource, or of files. A scan of Parquet files
+/// leaves out row groups by it, and the filter stays.
 #[derive(Debug)]
 pub(crate) struct FiltersIntoScans;
 
 impl PhysicalOptimizerRule for FiltersIntoScans {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| match node.downcast_ref::<FilterExec>() {
-            Some(filter) if filter.input().is::<ResourceScan>() => {
+            Some(filter) if filter.input().is::<ResourceScan>() || filter.input().is::<DataSourceExec>() => {
                 FilterPushdown::new().optimize(node, config).map(Transformed::yes)
             }
             _ => Ok(Transformed::no(node)),

@@ -24,7 +24,7 @@ fn a_wrong_statement_exits_with_2_and_a_clear_error() {
             "error: Cannot cast string 'abc' to value of Int64 type",
         ),
         ("SELECT * FROM image_actions WHERE image_id = $1", "hint: bind a value to each `?` or `$n`"),
-        ("DROP TABLE image_actions", "error: tables are read-only: "),
+        ("DROP TABLE image_actions", "error: `image_actions` is not in the catalog `datasets`"),
         ("COPY (SELECT 1) TO '/tmp/oceanflight-was-here.csv'", "error: tables are read-only: "),
         ("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'", "error: tables are read-only: "),
         ("SET datafusion.execution.batch_size = 1", "error: tables are read-only: "),

@@ -12,10 +12,10 @@ async fn unsupported_calls_are_named_in_the_error() {
     let server = start().await;
     let rows = || row(vec![number(1)]);
 
-    let ingest = server.put(&CommandStatementIngest::default(), rows()).await.unwrap_err();
+    let substrait = server.put(&CommandStatementSubstraitPlan::default(), rows()).await.unwrap_err();
     let begin = server.act("BeginTransaction", vec![]).await.unwrap_err();
 
-    unimplemented(&ingest, "CommandStatementIngest");
+    unimplemented(&substrait, "CommandStatementSubstraitPlan");
     unimplemented(&begin, "BeginTransaction");
 }
 

@@ -330,7 +330,8 @@ async fn only_a_catalog_that_the_client_set_filters_its_metadata() {
     assert_eq!(catalogs(&client, &all).await, ["digitalocean", "oceanflight"]);
     assert_eq!(catalogs(&in_session, &all).await, ["oceanflight"]);
     assert_eq!(catalogs(&in_session, &other).await, ["digitalocean"], "the command names it");
-    assert_eq!(texts(&in_session.ask(&CommandGetCatalogs {}).await.unwrap(), 0), ["digitalocean", "oceanflight"]);
+    let listed = texts(&in_session.ask(&CommandGetCatalogs {}).await.unwrap(), 0);
+    assert_eq!(listed, ["datasets", "digitalocean", "oceanflight"]);
     let schemas = in_session.ask(&CommandGetDbSchemas::default()).await.unwrap();
     assert!(texts(&schemas, 0).iter().all(|catalog| catalog == "oceanflight"));
 }

@@ -86,7 +86,7 @@ struct Trial {
 impl Trial {
     fn start() -> Self {
         let (accounts, resources) = (Accounts::new(Vec::new()), Registry::try_new(Vec::new()).unwrap());
-        let session = session(&Arc::new(accounts), &Arc::new(resources), &Options::default()).unwrap();
+        let (session, _) = session(&Arc::new(accounts), &Arc::new(resources), &Options::default()).unwrap();
         let mut rules = session.state().optimizers().to_vec();
         // This rule would move a part of an expression below the projection that `planned` looks at.
         rules.retain(|rule| rule.name() != "common_sub_expression_eliminate");
