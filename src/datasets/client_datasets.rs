@@ -21,6 +21,11 @@ impl ClientDatasets {
         self.temporary.as_deref()
     }
 
+    /// Whether there are views.
+    pub fn has_views(&self) -> bool {
+        !self.shared.views.is_empty()
+    }
+
     /// Whether a name is that of a view.
     pub fn is_view(&self, name: &TableName) -> bool {
         name.schema == PUBLIC && self.shared.views.contains_key(&name.table)

@@ -17,7 +17,7 @@
 //! The cached plan is the one before analysis: its parameters are still functions (`parameters`), so it is valid for
 //! all values, and the analyzer's rules that depend on literals see the bound ones.
 //!
-//! Do not change without thinking: a plan is found by text, identity and options of the session. Whatever else the plan
+//! Do not change without thinking: a plan is found by text, identity, and what belongs to the session. Whatever else the plan
 //! depends on (a catalog that only some clients see) belongs in [`StatementKey`]; a plan that depends on the
 //! time must not be [`PlanValidity::Always`].
 
@@ -43,7 +43,7 @@ use super::function_guards::check_query;
 use super::plan_threads::{self, DroppedOnPlanThread};
 use super::table_changes::PlannedChange;
 use super::{PreparedStatement, Principal, parameters};
-use crate::query::{Identity, Query, ResultTypes, SessionOptions};
+use crate::query::{Identity, Query, ResultTypes, SessionOptions, SessionScope};
 use crate::sql;
 
 /// The memory limit of the cache.
@@ -239,17 +239,20 @@ fn plan_facts(plan: &LogicalPlan) -> PlanFacts {
     PlanFacts { depends_on_time: is_stable || walked.is_err(), bytes }
 }
 
-/// What a plan depends on. The catalogs that a client sees belong here as soon as two clients can differ in them.
+/// What a plan depends on, for example the tables that a client sees.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct StatementKey {
     text: Arc<str>,
     identity: Identity,
     session: SessionOptions,
+    /// Its temporary tables.
+    scope: Option<SessionScope>,
 }
 
 impl StatementKey {
     fn new(principal: &Principal, text: &str) -> Self {
-        Self { text: text.into(), identity: principal.identity.clone(), session: principal.session.of_plans() }
+        let Principal { identity, session, scope, .. } = principal;
+        Self { text: text.into(), identity: identity.clone(), session: session.of_plans(), scope: scope.clone() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::source_as_provider;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
@@ -74,12 +74,18 @@ impl Engine {
             body => (body, None),
         };
         let writes = matches!(body, StatementBody::Exec(_));
-        let computes = matches!(&body, StatementBody::Sql(ast) if computes_while_planned(ast));
+        // DESCRIBE has the columns of now.
+        let is_of_now = match &body {
+            StatementBody::Sql(ast) => computes_while_planned(ast),
+            StatementBody::Describe(_) => true,
+            _ => false,
+        };
         let mut state = self.state_of(principal)?;
         let (plan, parameters) = self.logical_plan(principal, &mut state, body, parameters).await?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
-        let valid_for_one_call = computes || change.is_some() || reads(&plan, datasets::may_change);
+        let describes = any_node(&plan, |node| matches!(node, LogicalPlan::DescribeTable(_)));
+        let valid_for_one_call = is_of_now || describes || change.is_some() || reads(&plan, datasets::may_change);
         let analysed = analysed(&state, &plan, &parameters)?;
         let types = principal.session.result_types();
         let schema = with_origins(&state, &wire_types::wire_schema(analysed.schema().as_arrow(), types), &analysed);
@@ -245,15 +251,21 @@ pub(super) fn check_tables_of_views(plan: &LogicalPlan) -> Result<(), sql::Fault
     if tables > sql::MAX_TABLES { Err(sql::Fault::ManyTables) } else { Ok(()) }
 }
 
-/// Whether a plan reads a table of this kind.
+/// Whether a plan, or a subquery in it, reads a table of this kind.
 fn reads(plan: &LogicalPlan, is_meant: impl Fn(&dyn TableProvider) -> bool) -> bool {
-    let found = plan.exists(|node| match node {
-        LogicalPlan::TableScan(scan) => {
-            Ok(source_as_provider(&scan.source).is_ok_and(|table| is_meant(table.as_ref())))
-        }
-        _ => Ok(false),
+    any_node(plan, |node| match node {
+        LogicalPlan::TableScan(scan) => source_as_provider(&scan.source).is_ok_and(|table| is_meant(table.as_ref())),
+        _ => false,
+    })
+}
+
+fn any_node(plan: &LogicalPlan, is_meant: impl Fn(&LogicalPlan) -> bool) -> bool {
+    let mut found = false;
+    let walked = plan.apply_with_subqueries(|node| {
+        found |= is_meant(node);
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
-    found.unwrap_or(true)
+    found || walked.is_err()
 }
 
 /// A state for a plan that reads files, and nothing from the API: it spreads the batches of a file over all cores. See

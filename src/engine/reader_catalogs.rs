@@ -35,16 +35,25 @@ const MAX_VIEWS: usize = 200;
 
 /// Lets the state see the catalogs of a client.
 pub(super) fn register(state: &mut SessionState, datasets: ClientDatasets, registry: &Arc<Registry>) {
-    let reader =
-        Reader { state: state.clone(), datasets, registry: Arc::clone(registry), depth: 0, views: Arc::default() };
+    let reader = Reader {
+        shared: Arc::clone(state.catalog_list()),
+        // It is cloned only if it is needed: that takes as long as planning a short statement.
+        state: datasets.has_views().then(|| Arc::new(state.clone())),
+        datasets,
+        registry: Arc::clone(registry),
+        depth: 0,
+        views: Arc::default(),
+    };
     state.register_catalog_list(Arc::new(ReaderCatalogs::of(reader)));
 }
 
 /// The client that reads a view, and where: in a statement, or in a view of it.
 #[derive(Clone)]
 struct Reader {
-    /// Without `datasets`.
-    state: SessionState,
+    /// The catalogs of all clients.
+    shared: Arc<dyn CatalogProviderList>,
+    /// The session, without `datasets`. Present if there are views.
+    state: Option<Arc<SessionState>>,
     datasets: ClientDatasets,
     registry: Arc<Registry>,
     depth: usize,
@@ -71,7 +80,8 @@ impl Reader {
             return Err(Fault::ManyViews { depth: MAX_DEPTH, views: MAX_VIEWS }.into());
         }
         let ast = query_of(sql)?;
-        let mut state = self.state.clone();
+        let state = self.state.as_ref().ok_or_else(|| Fault::Internal("a view without its reader's session".into()))?;
+        let mut state = SessionState::clone(state);
         state.register_catalog_list(Arc::new(ReaderCatalogs::of(self.deeper())));
         let ast = planning::translated(&state, &self.registry, ast)?;
         let statement = Parameterized::try_new(ast, 0)?;
@@ -112,8 +122,7 @@ struct ReaderCatalogs {
 
 impl ReaderCatalogs {
     fn of(reader: Reader) -> Self {
-        let shared = Arc::clone(reader.state.catalog_list());
-        Self { shared, datasets: Arc::new(DatasetCatalog { reader }) }
+        Self { shared: Arc::clone(&reader.shared), datasets: Arc::new(DatasetCatalog { reader }) }
     }
 }
 

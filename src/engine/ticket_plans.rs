@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep};
 
 use super::plan_threads::DroppedOnPlanThread;
 use super::planned_statements::{PlanValidity, PlannedStatement};
-use crate::query::{Identity, Query, SessionOptions};
+use crate::query::{Identity, Query, SessionOptions, SessionScope};
 
 /// The minimum time that a plan is kept. The maximum is twice that. Clients send DoGet at once.
 const MIN_LIFE: Duration = Duration::from_secs(60);
@@ -69,6 +69,7 @@ struct WaitingPlans {
 struct KeptPlans {
     identity: Identity,
     session: SessionOptions,
+    scope: Option<SessionScope>,
     text: Arc<str>,
     bound: Option<RecordBatch>,
     statement: Arc<PlannedStatement>,
@@ -80,6 +81,7 @@ impl KeptPlans {
     fn matches(&self, key: &TicketKey) -> bool {
         self.identity == key.query.principal().identity
             && self.session == key.query.principal().session.of_plans()
+            && self.scope == key.query.principal().scope
             && self.text == *key.query.text()
             && same_values(self.bound.as_ref(), key.bound)
     }
@@ -106,6 +108,7 @@ impl Tickets {
         let kept = KeptPlans {
             identity: key.query.principal().identity.clone(),
             session: key.query.principal().session.of_plans(),
+            scope: key.query.principal().scope.clone(),
             text: Arc::clone(key.query.text()),
             bound: key.bound.cloned(),
             statement: Arc::clone(statement),

@@ -138,6 +138,47 @@ async fn files_that_come_change_and_go_are_seen_by_the_next_statement() {
 }
 
 #[tokio::test]
+async fn files_in_subqueries_and_descriptions_are_those_of_now_too() {
+    let files = Files::new().dataset("t", "data").view("v", "SELECT * FROM t");
+    files.write("data/a.csv", "id\n1\n");
+    let stage = files.stage().await;
+    let statements = [
+        "SELECT (SELECT count(*) FROM t) AS n",
+        "SELECT count(*) AS n FROM range(0, 10) AS r(x) WHERE x IN (SELECT id FROM t)",
+        "WITH w AS (SELECT * FROM t) SELECT count(*) AS n FROM w",
+        "SELECT count(*) AS n FROM v",
+        "SELECT count(*) AS n FROM (VALUES (1)) AS o WHERE EXISTS (SELECT 1 FROM t WHERE id = 2)",
+    ];
+    for sql in statements {
+        stage.rows(sql).await;
+    }
+    let described = json(&stage.rows("DESCRIBE t").await);
+    let bound = arrow::array::RecordBatch::try_from_iter([(
+        "1",
+        std::sync::Arc::new(arrow::array::Int64Array::from(vec![0])) as _,
+    )])
+    .unwrap();
+    let counted = async || {
+        let run = stage
+            .engine
+            .run(&oceanflight::engine::Principal::local(), "SELECT count(*) AS n FROM t WHERE id > ?", Some(&bound))
+            .await;
+        let rows: Vec<_> = futures::TryStreamExt::try_collect(run.unwrap().rows).await.unwrap();
+        single(&rows[0])
+    };
+    assert_eq!(counted().await, 1);
+
+    files.write("data/b.csv", "id\n2\n");
+    let numbers = [2, 2, 2, 2, 1];
+    for (sql, n) in statements.into_iter().zip(numbers) {
+        assert_eq!(json(&stage.rows(sql).await), [json!({"n": n})], "{sql}");
+    }
+    assert_eq!(counted().await, 2);
+    files.write("data/a.csv", "id\nx\n");
+    assert_ne!(json(&stage.rows("DESCRIBE t").await), described);
+}
+
+#[tokio::test]
 async fn declared_columns_replace_the_inferred_ones() {
     let columns = |columns: &[(&str, &str)]| FileOptions {
         columns: Some(columns.iter().map(|(name, data_type)| ((*name).to_owned(), (*data_type).to_owned())).collect()),

@@ -97,6 +97,15 @@ async fn statements_make_and_drop_temporary_tables() {
     assert_eq!(single(&ask(&one, "SELECT count(*) FROM t").await.unwrap()[0]), 2);
     assert_eq!(single(&ask(&other, "SELECT count(*) FROM shared").await.unwrap()[0]), 2);
     assert!(ask(&other, "SELECT * FROM t").await.is_err());
+    // The lists of tables of one session are not kept for another.
+    let list = "SELECT count(*) FROM datasets.information_schema.tables WHERE table_schema = 'temp'";
+    assert_eq!(single(&ask(&one, list).await.unwrap()[0]), 1);
+    assert_eq!(single(&ask(&other, list).await.unwrap()[0]), 0);
+    let listed = async |scope: &SessionScope| {
+        let tables = stage.engine.tables(&Principal::local().with_scope(Some(scope.clone()))).await.unwrap();
+        tables.iter().filter(|table| table.schema == "temp").count()
+    };
+    assert_eq!((listed(&one).await, listed(&other).await), (1, 0));
     // Another client makes a shared one: the name alone would mean either.
     ask(&other, "CREATE TABLE t AS SELECT 7 AS x").await.unwrap();
     assert_eq!(single(&ask(&other, "SELECT x FROM t").await.unwrap()[0]), 7);

@@ -319,6 +319,7 @@ impl PartWriter {
             })
             .await?;
         self.held.grow(bytes.saturating_sub(self.held.bytes()))?;
+        self.held.shrink_to(bytes);
         let path = self.unfinished.0.take().unwrap_or_default();
         let held = Mutex::new(Some(self.held));
         Ok(StoredPart { path, rows: self.rows, bytes, is_obsolete: AtomicBool::new(true), held })

@@ -62,6 +62,16 @@ impl HeldBytes {
         }
     }
 
+    /// Gives back what is more than `bytes`: a file is smaller than its rows in memory.
+    pub(super) fn shrink_to(&mut self, bytes: u64) {
+        let surplus = self.bytes.saturating_sub(bytes);
+        self.holder.held.fetch_sub(surplus, Ordering::Relaxed);
+        self.bytes -= surplus;
+        if self.holder.is_memory {
+            heap::allow_less(surplus);
+        }
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -18,7 +18,6 @@ mod plain_columns;
 mod stored_table;
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -201,12 +200,38 @@ type Tables = BTreeMap<TableName, Arc<IngestedTable>>;
 
 /// Tables that are known to the same clients.
 #[derive(Clone, Default)]
-struct TableSet(Arc<Mutex<Tables>>);
+struct TableSet {
+    tables: Arc<Mutex<Tables>>,
+    /// Held by a change from its first look at the tables to its end, while it may wait for the disk.
+    changes: Arc<Mutex<()>>,
+}
 
 impl TableSet {
-    /// Usable after a panic: each change is one call of the map.
+    /// Usable after a panic: each change is one assignment.
     fn lock(&self) -> MutexGuard<'_, Tables> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the tables: first on disk, and then here. `change` returns the tables that there are to be, or `None` if there
+    /// is nothing to change. Waits for the disk.
+    fn change<T>(
+        &self,
+        data_dir: Option<&DataDir>,
+        change: impl FnOnce(Tables) -> Result<(T, Option<Tables>), Fault>,
+    ) -> Result<T, Fault> {
+        let _alone = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.lock().clone();
+        let (result, after) = change(before.clone())?;
+        let Some(after) = after else { return Ok(result) };
+        if let Some(data_dir) = data_dir {
+            let is_durable = data_dir.write_list(&after)?;
+            if is_durable {
+                stored_parts(&before).for_each(|part| part.remove_when_unused());
+            }
+            stored_parts(&after).for_each(|part| part.keep());
+        }
+        *self.lock() = after;
+        Ok(result)
     }
 
     fn find(&self, name: &TableName) -> Option<Arc<IngestedTable>> {
@@ -261,7 +286,7 @@ impl Ingested {
                 parts.iter().for_each(|part| part.hold(&on_disk));
             }
         }
-        let tables = TableSet(Arc::new(Mutex::new(tables)));
+        let tables = TableSet { tables: Arc::new(Mutex::new(tables)), changes: Arc::default() };
         Ok(Self { options: options.clone(), tables, in_memory, on_disk, data_dir })
     }
 
@@ -339,13 +364,10 @@ impl Ingested {
         self.check_allowed()?;
         let (Place { tables, data_dir }, name) = (self.place(name, temporary)?, name.clone());
         uninterrupted(move || {
-            let mut tables = tables.lock();
-            let mut changed = tables.clone();
-            if changed.remove(&name).is_none() {
-                return Ok(false);
-            }
-            replace(&mut tables, changed, data_dir.as_deref())?;
-            Ok(true)
+            tables.change(data_dir.as_deref(), |mut tables| {
+                let found = tables.remove(&name).is_some();
+                Ok((found, found.then_some(tables)))
+            })
         })
         .await
     }
@@ -360,19 +382,6 @@ impl Ingested {
 /// A client's name as it may be printed.
 fn printable(name: &str) -> String {
     name.chars().take(100).collect::<String>().escape_debug().to_string()
-}
-
-/// Makes `changed` the tables: first on disk, and then here.
-fn replace(tables: &mut Tables, changed: Tables, data_dir: Option<&DataDir>) -> Result<(), Fault> {
-    if let Some(data_dir) = data_dir {
-        let is_durable = data_dir.write_list(&changed)?;
-        if is_durable {
-            stored_parts(tables).for_each(|part| part.remove_when_unused());
-        }
-        stored_parts(&changed).for_each(|part| part.keep());
-    }
-    *tables = changed;
-    Ok(())
 }
 
 fn stored_parts(tables: &Tables) -> impl Iterator<Item = &StoredPart> {
@@ -449,28 +458,18 @@ impl Ingest {
             Writer::Stored(writer) => Part::Stored(Arc::new(writer.finish().await?)),
         };
         uninterrupted(move || {
-            let mut tables = tables.lock();
-            check_target(&target, tables.get(&target.name).map(Arc::as_ref), &plain.schema)?;
-            let change = Change { by: target.by, at: Utc::now().trunc_subsecs(3) };
-            let mut changed = tables.clone();
-            match changed.entry(target.name) {
-                Entry::Vacant(entry) => {
-                    entry.insert(Arc::new(IngestedTable::of(plain.schema, part, change)));
-                }
-                Entry::Occupied(mut entry) => match target.if_exists {
-                    IfExists::Append => {
-                        let more = entry.get().with(part, change);
-                        entry.insert(Arc::new(more));
-                    }
-                    IfExists::Replace => {
-                        entry.insert(Arc::new(IngestedTable::of(plain.schema, part, change)));
-                    }
-                    // Checked above.
-                    IfExists::Fail | IfExists::Keep => return Ok(0),
-                },
-            }
-            replace(&mut tables, changed, data_dir.as_deref())?;
-            Ok(rows)
+            tables.change(data_dir.as_deref(), |mut tables| {
+                check_target(&target, tables.get(&target.name).map(Arc::as_ref), &plain.schema)?;
+                let change = Change { by: target.by, at: Utc::now().trunc_subsecs(3) };
+                let table = match (tables.get(&target.name), target.if_exists) {
+                    // Another client has made it since this ingest began.
+                    (Some(_), IfExists::Keep) => return Ok((0, None)),
+                    (Some(before), IfExists::Append) => before.with(part, change),
+                    (Some(_) | None, _) => IngestedTable::of(plain.schema, part, change),
+                };
+                tables.insert(target.name, Arc::new(table));
+                Ok((rows, Some(tables)))
+            })
         })
         .await
     }
