@@ -65,6 +65,10 @@ pub(super) async fn run(load: LoadArgs, console: &mut Console) -> Result<Exit> {
     let directory = std::env::current_dir().map_err(Error::WorkingDirectory)?;
     let location =
         Location::parse(&load.file, &directory).map_err(|wanted| Error::File { file: load.file.clone(), wanted })?;
+    if location.bucket().is_some() {
+        let wanted = "a file on this machine; a bucket can be a dataset of the server".into();
+        return Err(Error::File { file: load.file, wanted }.into());
+    }
     let dataset = Dataset { name: load.into.clone(), location, options: FileOptions::default() };
     let mut signals = Signals::listen().map_err(Error::Signals)?;
     let (if_exists, if_missing) = load.mode.options();

@@ -68,20 +68,24 @@ pub(super) fn check_declared(
     }
 }
 
-/// Checks that each declared column is in one of the files: a name that is misspelt would be a column of NULLs. A file of
-/// JSON is not read for that.
+/// Checks that each declared column is in all files, or for JSON in one: a column that is not would be one of NULLs.
 ///
 /// # Errors
 /// [`Fault::Columns`]
 pub(super) fn check_used(kind: FileKind, declared: &Schema, files: &[FileColumns<'_>]) -> Result<(), Fault> {
-    let Some(first) = files.first().filter(|_| matches!(kind, FileKind::Parquet | FileKind::Arrow)) else {
-        return Ok(());
-    };
-    let is_used = |name: &str| files.iter().any(|file| file.schema.column_with_name(name).is_some());
-    match declared.fields().iter().find(|field| !is_used(field.name())) {
-        Some(unused) => Err(columns_fault(first.file, "the declaration", format!("it has no `{}`", unused.name()))),
-        None => Ok(()),
+    for field in declared.fields() {
+        let lacks = |file: &&FileColumns<'_>| file.schema.column_with_name(field.name()).is_none();
+        let lacking = match kind {
+            FileKind::Parquet | FileKind::Arrow => files.iter().find(lacks),
+            FileKind::Json => files.first().filter(|_| files.iter().all(|file| lacks(&file))),
+            // Its columns are those of its header.
+            FileKind::Csv => None,
+        };
+        if let Some(file) = lacking {
+            return Err(columns_fault(file.file, "the declaration", format!("it has no `{}`", field.name())));
+        }
     }
+    Ok(())
 }
 
 /// Checks that each column has a name of its own, and names those of a CSV file that have none by their position.
@@ -122,7 +126,7 @@ fn same_columns(ours: &[FieldRef], theirs: &Fields, kind: FileKind) -> Result<Ve
         let Some(other) = other else {
             return Err(format!("it has no `{}`{}", field.name(), position(kind, at)));
         };
-        if !field.data_type().equals_datatype(other.data_type()) {
+        if !same_type(field.data_type(), other.data_type()) {
             return Err(differing_types(field, other));
         }
         let nullable = field.is_nullable() || other.is_nullable();
@@ -131,6 +135,22 @@ fn same_columns(ours: &[FieldRef], theirs: &Fields, kind: FileKind) -> Result<Ve
     match theirs.iter().find(|other| !ours.iter().any(|field| field.name() == other.name())) {
         Some(other) => Err(format!("it also has `{}`", other.name())),
         None => Ok(fields),
+    }
+}
+
+/// Whether two types are the same, with the same names in structs. Whether a value in them may be NULL does not matter.
+pub(super) fn same_type(one: &DataType, other: &DataType) -> bool {
+    match (one, other) {
+        (DataType::Struct(one), DataType::Struct(other)) => {
+            let same = |(one, other): (&FieldRef, &FieldRef)| {
+                one.name() == other.name() && same_type(one.data_type(), other.data_type())
+            };
+            one.len() == other.len() && one.iter().zip(other).all(same)
+        }
+        (DataType::List(one), DataType::List(other)) | (DataType::LargeList(one), DataType::LargeList(other)) => {
+            same_type(one.data_type(), other.data_type())
+        }
+        (one, other) => one.equals_datatype(other),
     }
 }
 

@@ -53,6 +53,12 @@ pub enum Fault {
         /// The file.
         file: String,
     },
+    /// A compression that cannot be read from a bucket: of several parts, only the first would be.
+    #[error("{file} can't be read: from buckets, only gzip can")]
+    Compression {
+        /// The file.
+        file: String,
+    },
     /// The files have several formats.
     #[error("the dataset `{dataset}` has files of several formats: {one} and {other}")]
     SeveralFormats {
@@ -159,6 +165,14 @@ pub enum Fault {
         /// What is held without the rows that were to be added.
         held: u64,
     },
+    /// A batch that is too large.
+    #[error("a batch of rows has {megabytes} MiB; the limit is {most}")]
+    LargeBatch {
+        /// Its size.
+        megabytes: u64,
+        /// The limit.
+        most: u64,
+    },
     /// Rows that cannot be taken.
     #[error("the rows can't be read: {0}")]
     Rows(String),
@@ -218,6 +232,7 @@ impl Failure for Fault {
             | Self::Location { .. }
             | Self::Bucket { .. }
             | Self::UnknownFormat { .. }
+            | Self::Compression { .. }
             | Self::SeveralFormats { .. }
             | Self::PartitionKeys { .. }
             | Self::Columns { .. }
@@ -233,7 +248,7 @@ impl Failure for Fault {
             | Self::OtherColumns { .. }
             | Self::Rows(_) => Kind::InvalidArgument,
             Self::NoSuchTable { .. } => Kind::NotFound,
-            Self::TooLarge { .. } => Kind::ResourceExhausted,
+            Self::TooLarge { .. } | Self::LargeBatch { .. } => Kind::ResourceExhausted,
             Self::Part { .. } => Kind::DataLoss,
             Self::Panicked(_) => Kind::Internal,
             Self::Listing { kind, .. } | Self::File { kind, .. } => *kind,
@@ -255,6 +270,7 @@ impl Failure for Fault {
                  json or arrow"
                     .into()
             }
+            Self::Compression { .. } => "compress it with gzip, or copy it to this machine".into(),
             Self::SeveralFormats { .. } => "declare a dataset for each, such as `folder/*.csv`".into(),
             Self::PartitionKeys { .. } => "declare a dataset for each".into(),
             Self::Columns { .. } => {
@@ -277,6 +293,7 @@ impl Failure for Fault {
             Self::NoSuchTable { .. } => {
                 "`SELECT * FROM oceanflight.meta.datasets` lists those that there are".into()
             }
+            Self::LargeBatch { .. } => "send the rows in smaller batches".into(),
             Self::TooLarge { setting, .. } => format!("drop a table, or raise {setting}"),
             Self::Write { .. } => "the table is as it was; free some space and send the rows again".into(),
             Self::Locked { .. } => "stop the other server, or choose another --data-dir".into(),

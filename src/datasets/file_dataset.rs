@@ -13,6 +13,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::Statistics;
 use datafusion::datasource::file_format::FileFormat;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use futures::future::FutureExt;
@@ -113,6 +114,8 @@ impl FileDataset {
         let files: Vec<KnownFile> = futures::stream::iter(looks).buffered(FILES_AT_ONCE).try_collect().await?;
         let is_list = self.is_list(&files)?;
         let reader = listing.form.reader(&self.declaration.options, is_list);
+        // DataFusion splits a large file of JSON among the cores, and then cannot read the parts of a list.
+        let may_split = !is_list;
         let file_schema = self.file_schema(&listing.form, &files)?;
         let values: Vec<_> = listing.files.iter().map(|file| file.values.as_slice()).collect();
         let folders = FolderColumns::of(&listing.keys, &values, &file_schema);
@@ -126,7 +129,7 @@ impl FileDataset {
             }
             known.insert(file.meta.location.clone(), file);
         }
-        let table = Arc::new(FileTable::new(file_schema, folders.fields, table_files, url, reader));
+        let table = Arc::new(FileTable::new(file_schema, folders.fields, table_files, url, reader).split(may_split));
         Ok(Snapshot { listed: listing.files.clone(), known, table })
     }
 
@@ -144,14 +147,21 @@ impl FileDataset {
         let (form, options) = (&listing.form, &self.declaration.options);
         listing::check_size(&self.declaration, form, meta)?;
         let file = listing::shown(&self.declaration, &meta.location);
-        let failed = |error| Fault::error_of_file(&file, error);
+        let failed = |error: DataFusionError| Fault::error_of_file(&file, error);
+        let broken =
+            |why: &str| Fault::File { file: file.clone(), why: why.into(), kind: Kind::DataLoss, is_value: false };
         let is_list = match form.kind {
             FileKind::Json => self.is_json_list(store, meta, form).await?,
-            _ => None,
+            FileKind::Csv if listing::has_open_quote(store.as_ref(), meta, form).await.map_err(failed)? => {
+                return Err(broken("a quote in it is not closed").into());
+            }
+            FileKind::Arrow if !listing::has_arrow_end(store.as_ref(), meta).await.map_err(failed)? => {
+                return Err(broken("it has no end: it is not Arrow, or was cut").into());
+            }
+            FileKind::Csv | FileKind::Arrow | FileKind::Parquet => None,
         };
         let empty = Arc::new(Schema::empty());
-        let schema = if meta.size == 0 || form.kind == FileKind::Json && (is_list.is_none() || self.declared.is_some())
-        {
+        let schema = if meta.size == 0 || form.kind == FileKind::Json && is_list.is_none() {
             empty
         } else {
             let inferred = match form.kind {

@@ -28,6 +28,8 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion_datasource::compute_all_files_statistics;
 use object_store::ObjectMeta;
 
+use super::named_files::unsplit;
+
 /// The files of a table, and how they are read.
 pub(super) struct FileTable {
     /// The columns of the files, and those of the folders after them.
@@ -37,6 +39,8 @@ pub(super) struct FileTable {
     files: Vec<TableFile>,
     store: ObjectStoreUrl,
     reader: Arc<dyn FileFormat>,
+    /// Whether several cores may read a file.
+    may_split: bool,
 }
 
 /// A file of a table.
@@ -79,7 +83,12 @@ impl FileTable {
     ) -> Self {
         let fields = file_schema.fields().iter().chain(&folder_fields).map(Arc::clone);
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Self { schema, file_schema, folder_fields, files, store, reader }
+        Self { schema, file_schema, folder_fields, files, store, reader, may_split: true }
+    }
+
+    /// Whether several cores may read a file.
+    pub(super) fn split(self, may_split: bool) -> Self {
+        Self { may_split, ..self }
     }
 
     /// Whether the filter needs nothing but the names of the folders.
@@ -153,7 +162,8 @@ impl TableProvider for FileTable {
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
-        self.reader.create_physical_plan(state, config).await
+        let scan = self.reader.create_physical_plan(state, config).await?;
+        Ok(if self.may_split { scan } else { unsplit(scan) })
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {

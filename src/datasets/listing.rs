@@ -9,9 +9,10 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use percent_encoding::percent_decode_str;
 
+use super::csv_quotes::CsvQuotes;
 use super::declaration::Dataset;
 use super::fault::{Fault, kind_of_store};
-use super::form::{FileForm, FileKind};
+use super::form::{Compression, FileForm, FileKind};
 use super::json_list::{JsonForm, JsonScan};
 use crate::error::Kind;
 
@@ -50,6 +51,9 @@ pub(super) async fn list(dataset: &Dataset, store: &dyn ObjectStore) -> Result<L
             });
         let form = FileForm::of(file, &dataset.options)
             .map_err(|_| Fault::UnknownFormat { dataset: dataset.name.clone(), file: name(&meta.location) })?;
+        if dataset.location.bucket().is_some() && !matches!(form.compression, None | Some(Compression::Gzip)) {
+            return Err(Fault::Compression { file: name(&meta.location) });
+        }
         let (keys, values): (Vec<String>, Vec<Option<String>>) =
             folders.iter().filter_map(|part| key_value(part)).unzip();
         let listed = ListedFile { meta, values };
@@ -144,6 +148,37 @@ pub(super) async fn json_form(
         }
     }
     Ok(scan.form())
+}
+
+/// Reads a CSV file to its end: whether a quote is open there.
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) async fn has_open_quote(
+    store: &dyn ObjectStore,
+    file: &ObjectMeta,
+    form: &FileForm,
+) -> DataFusionResult<bool> {
+    let bytes = store.get(&file.location).await?.into_stream().map_err(DataFusionError::from).boxed();
+    let mut text = form.compression_type().convert_stream(bytes)?;
+    let mut quotes = CsvQuotes::default();
+    while let Some(chunk) = text.try_next().await? {
+        quotes.read(&chunk, form.delimiter);
+    }
+    Ok(quotes.is_open())
+}
+
+/// Whether an Arrow file has its end: the mark of a file, or that of a stream. A stream without it may have been cut between
+/// two batches.
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) async fn has_arrow_end(store: &dyn ObjectStore, file: &ObjectMeta) -> DataFusionResult<bool> {
+    const END_OF_FILE: &[u8] = b"ARROW1";
+    const END_OF_STREAM: &[u8] = &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+    let length = END_OF_STREAM.len() as u64;
+    let end = store.get_range(&file.location, file.size.saturating_sub(length)..file.size).await?;
+    Ok(end.ends_with(END_OF_FILE) || end == END_OF_STREAM)
 }
 
 /// An empty file of a format whose files are never empty.

@@ -17,6 +17,7 @@ mod buckets;
 mod client_datasets;
 mod columns;
 mod csv_columns;
+mod csv_quotes;
 mod declaration;
 mod fault;
 mod file_dataset;

@@ -38,9 +38,7 @@ impl PhysicalOptimizerRule for NameFiles {
                 .downcast_ref::<DataSourceExec>()
                 .and_then(|scan| scan.data_source().downcast_ref::<FileScanConfig>());
             let Some(scan) = scan else { return Ok(Transformed::no(node)) };
-            let mut named = scan.clone();
-            named.file_source = Arc::new(NamedFiles { inner: Arc::clone(scan.file_source()) });
-            Ok(Transformed::yes(DataSourceExec::from_data_source(named) as _))
+            Ok(Transformed::yes(named(scan, true)))
         })
         .data()
     }
@@ -54,12 +52,28 @@ impl PhysicalOptimizerRule for NameFiles {
     }
 }
 
+/// A scan that is not split among cores, if it is one of files.
+pub(super) fn unsplit(scan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    let files =
+        scan.downcast_ref::<DataSourceExec>().and_then(|scan| scan.data_source().downcast_ref::<FileScanConfig>());
+    files.map_or_else(|| Arc::clone(&scan), |files| named(files, false))
+}
+
+fn named(scan: &FileScanConfig, may_split: bool) -> Arc<dyn ExecutionPlan> {
+    let mut named = scan.clone();
+    named.file_source = Arc::new(NamedFiles { inner: Arc::clone(scan.file_source()), may_split });
+    DataSourceExec::from_data_source(named)
+}
+
 /// A source whose errors name the file.
 struct NamedFiles {
     inner: Arc<dyn FileSource>,
+    /// Whether several cores may read a file.
+    may_split: bool,
 }
 
 impl FileSource for NamedFiles {
+    /// Not called: `create_morselizer` is there.
     fn create_file_opener(
         &self,
         object_store: Arc<dyn ObjectStore>,
@@ -85,7 +99,7 @@ impl FileSource for NamedFiles {
     }
 
     fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
-        Arc::new(Self { inner: self.inner.with_batch_size(batch_size) })
+        Arc::new(Self { inner: self.inner.with_batch_size(batch_size), may_split: self.may_split })
     }
 
     fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {
@@ -109,7 +123,7 @@ impl FileSource for NamedFiles {
     }
 
     fn supports_repartitioning(&self) -> bool {
-        self.inner.supports_repartitioning()
+        self.may_split && self.inner.supports_repartitioning()
     }
 
     fn reorder_files(&self, files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {

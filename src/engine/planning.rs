@@ -39,7 +39,9 @@ impl Engine {
     /// A copy of the session's state as one client's statements see it.
     pub(super) fn state_of(&self, principal: &Principal) -> Result<SessionState> {
         let mut state = session::state_of(&self.session.context, principal).map_err(from_datafusion)?;
-        reader_catalogs::register(&mut state, self.datasets(principal), &self.resources);
+        let shared = self.session.datasets.of_client(None);
+        let for_views = || self.session.context.state();
+        reader_catalogs::register(&mut state, self.datasets(principal), shared, for_views, &self.resources);
         Ok(state)
     }
 
@@ -84,7 +86,12 @@ impl Engine {
         let (plan, parameters) = self.logical_plan(principal, &mut state, body, parameters).await?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
-        let describes = any_node(&plan, |node| matches!(node, LogicalPlan::DescribeTable(_)));
+        let describes = any_node(&plan, |node| match node {
+            LogicalPlan::DescribeTable(_) => true,
+            // Its tables keep the catalogs, and count the views, of the statement that they were planned for.
+            LogicalPlan::TableScan(scan) => scan.table_name.schema() == Some(session::SYSTEM_SCHEMA),
+            _ => false,
+        });
         let valid_for_one_call = is_of_now || describes || change.is_some() || reads(&plan, datasets::may_change);
         let analysed = analysed(&state, &plan, &parameters)?;
         let types = principal.session.result_types();
@@ -153,7 +160,7 @@ impl Engine {
         }
         // The syntax tree has the names of views; the plan has their tables.
         if let Ok((plan, _)) = &planned {
-            check_tables_of_views(plan)?;
+            check_leaves(plan, |node| matches!(node, LogicalPlan::TableScan(_)))?;
         }
         planned
     }
@@ -240,12 +247,12 @@ pub(super) fn unknown_table(state: &SessionState, ast: &Ast) -> Result<Option<St
     Ok(None)
 }
 
-/// Rejects a plan that reads too many tables, or has too many other leaves. Without views, `sql` has counted them.
-pub(super) fn check_tables_of_views(plan: &LogicalPlan) -> Result<(), sql::Fault> {
+/// Rejects a plan with too many leaves of a kind. Without views, `sql` has counted the tables.
+pub(super) fn check_leaves(plan: &LogicalPlan, is_counted: impl Fn(&LogicalPlan) -> bool) -> Result<(), sql::Fault> {
     let mut tables = 0;
     // Counting does not fail.
     let _ = plan.apply_with_subqueries(|node| {
-        tables += u64::from(node.inputs().is_empty());
+        tables += u64::from(node.inputs().is_empty() && is_counted(node));
         Ok(TreeNodeRecursion::Continue)
     });
     if tables > sql::MAX_TABLES { Err(sql::Fault::ManyTables) } else { Ok(()) }

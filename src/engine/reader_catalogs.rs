@@ -1,7 +1,7 @@
 //! The catalogs that one client's statements see: those of all clients, and `datasets`.
 //!
-//! A view is planned when a statement reads it, with the session of the client that reads it: so it reads what the client
-//! may read, and its rows are those of now. DataFusion inlines its plan into the statement's.
+//! A view is planned when a statement reads it, so its rows are those of now. Its names mean the same for all clients.
+//! DataFusion inlines its plan into the statement's.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,38 +33,45 @@ const MAX_DEPTH: usize = 16;
 /// How many views a statement may read, counted as often as they are read.
 const MAX_VIEWS: usize = 200;
 
-/// Lets the state see the catalogs of a client.
-pub(super) fn register(state: &mut SessionState, datasets: ClientDatasets, registry: &Arc<Registry>) {
-    let reader = Reader {
-        shared: Arc::clone(state.catalog_list()),
-        // It is cloned only if it is needed: that takes as long as planning a short statement.
-        state: datasets.has_views().then(|| Arc::new(state.clone())),
-        datasets,
-        registry: Arc::clone(registry),
-        depth: 0,
-        views: Arc::default(),
-    };
-    state.register_catalog_list(Arc::new(ReaderCatalogs::of(reader)));
+/// Lets the state see the catalogs of a client. A view sees `shared`, without the client's temporary tables, and has the
+/// defaults of the server: its names mean the same for all clients. `for_views` makes its session, if there are views: that takes
+/// as long as planning a short statement.
+pub(super) fn register(
+    state: &mut SessionState,
+    datasets: ClientDatasets,
+    shared: ClientDatasets,
+    for_views: impl FnOnce() -> SessionState,
+    registry: &Arc<Registry>,
+) {
+    let views = datasets.has_views().then(|| {
+        let (state, registry) = (Arc::new(for_views()), Arc::clone(registry));
+        ViewReader { state, registry, datasets: shared, depth: 0, count: Arc::default() }
+    });
+    let catalogs = ReaderCatalogs::of(Arc::clone(state.catalog_list()), datasets, views);
+    state.register_catalog_list(Arc::new(catalogs));
 }
 
-/// The client that reads a view, and where: in a statement, or in a view of it.
+/// How the views of a statement are planned.
 #[derive(Clone)]
-struct Reader {
-    /// The catalogs of all clients.
-    shared: Arc<dyn CatalogProviderList>,
-    /// The session, without `datasets`. Present if there are views.
-    state: Option<Arc<SessionState>>,
-    datasets: ClientDatasets,
+struct ViewReader {
+    /// Without `datasets`.
+    state: Arc<SessionState>,
     registry: Arc<Registry>,
+    datasets: ClientDatasets,
+    /// In how many views the view is.
     depth: usize,
     /// The number of views that the statement has read.
-    views: Arc<AtomicUsize>,
+    count: Arc<AtomicUsize>,
 }
 
-impl Reader {
-    /// The reader of the views inside of a view.
-    fn deeper(&self) -> Self {
-        Self { depth: self.depth + 1, ..self.clone() }
+impl ViewReader {
+    /// The session of a view: the views that it reads are one level deeper.
+    fn session(&self) -> SessionState {
+        let mut state = SessionState::clone(&self.state);
+        let deeper = Self { depth: self.depth + 1, ..self.clone() };
+        let catalogs = ReaderCatalogs::of(Arc::clone(state.catalog_list()), self.datasets.clone(), Some(deeper));
+        state.register_catalog_list(Arc::new(catalogs));
+        state
     }
 
     fn plan<'a>(&'a self, view: &'a View) -> BoxFuture<'a, Result<ViewTable>> {
@@ -76,13 +83,11 @@ impl Reader {
     }
 
     async fn plan_query(&self, sql: &str) -> Result<ViewTable> {
-        if self.depth >= MAX_DEPTH || self.views.fetch_add(1, Ordering::Relaxed) >= MAX_VIEWS {
+        if self.depth >= MAX_DEPTH || self.count.fetch_add(1, Ordering::Relaxed) >= MAX_VIEWS {
             return Err(Fault::ManyViews { depth: MAX_DEPTH, views: MAX_VIEWS }.into());
         }
         let ast = query_of(sql)?;
-        let state = self.state.as_ref().ok_or_else(|| Fault::Internal("a view without its reader's session".into()))?;
-        let mut state = SessionState::clone(state);
-        state.register_catalog_list(Arc::new(ReaderCatalogs::of(self.deeper())));
+        let mut state = self.session();
         let ast = planning::translated(&state, &self.registry, ast)?;
         let statement = Parameterized::try_new(ast, 0)?;
         let planned = statement.plan(&mut state).await;
@@ -92,7 +97,7 @@ impl Reader {
             return Err(Fault::UnknownTable { nearest: None, name }.into());
         }
         let (plan, _) = planned?;
-        planning::check_tables_of_views(&plan)?;
+        planning::check_leaves(&plan, |_| true)?;
         let columns = analysed(&state, &plan, &Schema::empty())?.schema().inner().clone();
         Ok(ViewTable { plan, columns, sql: sql.to_owned() })
     }
@@ -121,8 +126,8 @@ struct ReaderCatalogs {
 }
 
 impl ReaderCatalogs {
-    fn of(reader: Reader) -> Self {
-        Self { shared: Arc::clone(&reader.shared), datasets: Arc::new(DatasetCatalog { reader }) }
+    fn of(shared: Arc<dyn CatalogProviderList>, datasets: ClientDatasets, views: Option<ViewReader>) -> Self {
+        Self { shared, datasets: Arc::new(DatasetCatalog { datasets, views }) }
     }
 }
 
@@ -150,7 +155,8 @@ impl CatalogProviderList for ReaderCatalogs {
 }
 
 struct DatasetCatalog {
-    reader: Reader,
+    datasets: ClientDatasets,
+    views: Option<ViewReader>,
 }
 
 impl fmt::Debug for DatasetCatalog {
@@ -161,18 +167,22 @@ impl fmt::Debug for DatasetCatalog {
 
 impl CatalogProvider for DatasetCatalog {
     fn schema_names(&self) -> Vec<String> {
-        self.reader.datasets.schemas()
+        self.datasets.schemas()
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        let exists = self.reader.datasets.schemas().iter().any(|schema| schema == name);
-        exists.then(|| Arc::new(DatasetSchema { reader: self.reader.clone(), name: name.to_owned() }) as _)
+        let exists = self.datasets.schemas().iter().any(|schema| schema == name);
+        exists.then(|| {
+            let (datasets, views, name) = (self.datasets.clone(), self.views.clone(), name.to_owned());
+            Arc::new(DatasetSchema { datasets, views, name }) as _
+        })
     }
 }
 
 /// The tables of a schema of `datasets`.
 struct DatasetSchema {
-    reader: Reader,
+    datasets: ClientDatasets,
+    views: Option<ViewReader>,
     name: String,
 }
 
@@ -191,26 +201,32 @@ impl fmt::Debug for DatasetSchema {
 #[async_trait]
 impl SchemaProvider for DatasetSchema {
     fn table_names(&self) -> Vec<String> {
-        self.reader.datasets.names(&self.name)
+        self.datasets.names(&self.name)
     }
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         let carried = |error: Error| DataFusionError::External(Box::new(error));
-        Ok(match self.reader.datasets.find(&self.table_name(name)).await.map_err(carried)? {
+        Ok(match self.datasets.find(&self.table_name(name)).await.map_err(carried)? {
             None => None,
             Some(Found::Rows(table)) => Some(table),
-            Some(Found::View(view)) => Some(Arc::new(self.reader.plan(view).await.map_err(carried)?)),
+            Some(Found::View(view)) => {
+                let reader = self
+                    .views
+                    .as_ref()
+                    .ok_or_else(|| carried(Fault::Internal("a view without a reader".into()).into()))?;
+                Some(Arc::new(reader.plan(view).await.map_err(carried)?))
+            }
         })
     }
 
     /// DataFusion's own would look into the files of each dataset.
     async fn table_type(&self, name: &str) -> DataFusionResult<Option<TableType>> {
-        let is_view = self.reader.datasets.is_view(&self.table_name(name));
+        let is_view = self.datasets.is_view(&self.table_name(name));
         Ok(self.table_exist(name).then_some(if is_view { TableType::View } else { TableType::Base }))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.reader.datasets.has(&self.table_name(name))
+        self.datasets.has(&self.table_name(name))
     }
 }
 

@@ -33,13 +33,13 @@ pub(super) async fn execute(
     let limit = service.engine.timeout();
     let timed_out = || engine::Fault::Timeout(limit);
     // The decoder knows the schema after the first message with one, which may be followed by no batch.
-    let mut first = timeout(limit, next_batch(&mut decoder)).await.map_err(|_| timed_out())??;
+    let mut next = timeout(limit, next_batch(&mut decoder)).await.map_err(|_| timed_out())??;
     let schema = decoder.schema().cloned().ok_or(Fault::NoData)?;
     let mut ingest = service.engine.begin_ingest(principal, request, &schema)?;
-    while let Some(batch) = first.take() {
+    while let Some(batch) = next.take() {
         since_a_row.store(0, Ordering::Relaxed);
         ingest.write(&batch).await?;
-        first = timeout(limit, next_batch(&mut decoder)).await.map_err(|_| timed_out())??;
+        next = timeout(limit, next_batch(&mut decoder)).await.map_err(|_| timed_out())??;
     }
     let rows = ingest.commit().await?;
     Ok(usize::try_from(rows).unwrap_or(usize::MAX))

@@ -162,7 +162,8 @@ fn new_number() -> String {
 
 /// What only this client sends.
 fn own_key(headers: &MetadataMap) -> Option<String> {
-    cookie(headers).and_then(|cookie| number_of(&cookie)).or_else(|| handshake::own_token(headers))
+    // The token first: a client that has one keeps it, and gets a cookie when it sets an option.
+    handshake::own_token(headers).or_else(|| cookie(headers).and_then(|cookie| number_of(&cookie)))
 }
 
 /// The number in a cookie. One of another form was not made by a server.

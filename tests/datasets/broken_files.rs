@@ -56,6 +56,44 @@ async fn pages_of_parquet_that_are_broken_are_an_error_when_they_are_read() {
 }
 
 #[tokio::test]
+async fn an_arrow_stream_that_is_cut_between_two_batches_is_an_error() {
+    let batch = numbered(0, 10);
+    let mut whole = Vec::new();
+    let mut writer = arrow::ipc::writer::StreamWriter::try_new(&mut whole, &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.flush().unwrap();
+    let one = writer.get_ref().len();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    drop(writer);
+    for length in [one, one + 2, whole.len() - 8, whole.len() - 1] {
+        let files = Files::new().dataset("t", "t.arrows");
+        files.write("t.arrows", &whole[..length]);
+        let error = files.error_at_start(COUNT).await;
+        assert!(error.starts_with("…/t.arrows can't be read: "), "{length}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn files_whose_structs_have_other_names_are_an_error() {
+    let files = Files::new().dataset("t", "data");
+    for (file, name) in [("a", "name"), ("b", "title")] {
+        let text = format!("{{\"id\": 1, \"o\": {{\"id\": 1, \"{name}\": \"x\"}}}}");
+        let mut reader = arrow::json::ReaderBuilder::new(std::sync::Arc::new(
+            arrow::json::reader::infer_json_schema(text.as_bytes(), None).unwrap().0,
+        ));
+        reader = reader.with_batch_size(10);
+        let batch = reader.build(text.as_bytes()).unwrap().next().unwrap().unwrap();
+        files.write(&format!("data/{file}.parquet"), parquet(&batch, 1));
+    }
+    let error = files.error_at_start("SELECT * FROM t").await;
+    assert!(
+        error.starts_with("the columns of …/data/b.parquet differ from those of …/data/a.parquet: `o` is"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn rows_of_csv_with_more_or_fewer_values_are_an_error() {
     for (name, text) in [("more", "id,name\n1,a\n2,b,c\n"), ("fewer", "id,name\n1,a\n2\n")] {
         let files = Files::new().dataset("t", "t.csv");
@@ -179,6 +217,7 @@ async fn files_that_are_not_what_their_name_says_are_an_error() {
         ("t.arrow", "id\n1\n"),
         ("t.csv.gz", "id\n1\n"),
         ("t.csv", "id,id\n1,2\n"),
+        ("t.csv", "id,name\n1,\"a\n2,b\n3,c\n"),
         ("t.csv", ""),
         ("t.json", ""),
     ] {

@@ -239,6 +239,17 @@ async fn a_large_file_is_read_by_several_cores() {
 }
 
 #[tokio::test]
+async fn a_large_list_of_json_is_read_whole() {
+    let files = Files::new().dataset("t", "t.json");
+    let objects: Vec<_> = (0..100_000).map(|id| format!("{{\"id\": {id}, \"text\": \"the number {id}\"}}")).collect();
+    files.write("t.json", format!("[{}]", objects.join(",\n")));
+    let stage = files.stage().await;
+
+    let rows = stage.rows("SELECT count(*) AS n, sum(id) AS s, max(text) AS m FROM t").await;
+    assert_eq!(json(&rows), [json!({"n": 100_000, "s": 4_999_950_000_i64, "m": "the number 99999"})]);
+}
+
+#[tokio::test]
 async fn line_breaks_within_quotes_belong_to_the_value() {
     let files = Files::new().dataset("t", "t.csv");
     let mut text = "id,name\n".to_owned();

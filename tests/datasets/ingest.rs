@@ -218,6 +218,38 @@ async fn tables_are_as_large_as_the_setting_allows_and_give_their_room_back() {
 }
 
 #[tokio::test]
+async fn a_small_message_that_becomes_a_large_table_is_refused() {
+    use arrow::array::{DictionaryArray, Int32Array, NullArray, StringArray};
+    let directory = tempfile::tempdir().unwrap();
+    for place in both(directory.path()) {
+        let mut wire = Wire::of(stage(place).await).await;
+        let nulls = RecordBatch::try_from_iter([("n", Arc::new(NullArray::new(1 << 30)) as _)]).unwrap();
+        let long = Arc::new(StringArray::from(vec!["x".repeat(1 << 20)]));
+        let texts = DictionaryArray::new(Int32Array::from(vec![0; 10_000]), long);
+        let texts = RecordBatch::try_from_iter([("d", Arc::new(texts) as _)]).unwrap();
+        for batch in [nulls, texts] {
+            let name = TableName { schema: "public".into(), table: "t".into() };
+            let request = IngestRequest { name, if_exists: IfExists::Fail, if_missing: IfMissing::Create };
+            let engine = &wire.stage.engine;
+            let mut ingest = engine.begin_ingest(&Principal::local(), request, &batch.schema()).unwrap();
+            let error = ingest.write(&batch).await.unwrap_err();
+            assert!(error.report().ends_with("hint: send the rows in smaller batches"), "{}", error.report());
+        }
+        assert!(ingest(&mut wire.client, command("t", CREATE), vec![numbered(0, 1)]).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn rows_whose_structs_have_other_names_are_not_appended() {
+    let stage = stage(in_memory()).await;
+    stage.rows("CREATE TABLE t AS SELECT named_struct('id', 1, 'name', 'a') AS o").await;
+    let other = stage.rows("SELECT named_struct('id', 1, 'title', 'a') AS o").await;
+    let name = TableName { schema: "public".into(), table: "t".into() };
+    let request = IngestRequest { name, if_exists: IfExists::Append, if_missing: IfMissing::Fail };
+    assert!(stage.engine.begin_ingest(&Principal::local(), request, &other.schema()).is_err());
+}
+
+#[tokio::test]
 async fn a_query_makes_a_table_and_a_drop_removes_it() {
     let directory = tempfile::tempdir().unwrap();
     for place in both(directory.path()) {
@@ -359,7 +391,8 @@ async fn tables_in_a_data_directory_are_there_after_a_restart() {
         let locked = restarted(directory.path()).err().unwrap();
         assert!(locked.report().contains("is used by another process\nhint: stop"), "{}", locked.report());
         // The process ends without a farewell: what it holds is dropped here, its files are left as they are.
-        std::fs::write(directory.path().join("tables/left-over.parquet"), "x").unwrap();
+        std::fs::write(directory.path().join("tables/1a-2b-0.parquet"), "x").unwrap();
+        std::fs::write(directory.path().join("tables/mine.parquet"), "x").unwrap();
         std::fs::write(directory.path().join("tables.json.new"), "{").unwrap();
         std::fs::copy(directory.path().join("tables.json"), directory.path().join("copy")).unwrap();
     }
@@ -367,7 +400,7 @@ async fn tables_in_a_data_directory_are_there_after_a_restart() {
 
     let rows = crate::support::ask(&engine, "SELECT count(*) FROM datasets.public.t").await.unwrap().rows;
     assert_eq!(single(&rows), 6);
-    assert_eq!(files_in(directory.path()).len(), 2);
+    assert_eq!(files_in(directory.path()).len(), 3, "what is not of this program is not removed");
     let rows =
         crate::support::ask(&engine, "SELECT name, changed_by FROM oceanflight.meta.datasets").await.unwrap().rows;
     assert_eq!(json(&rows), [json!({"name": "t", "changed_by": "this process"})]);
@@ -421,22 +454,22 @@ async fn a_data_directory_that_is_not_as_it_was_written_is_an_error_at_the_start
     std::fs::remove_file(&file).unwrap();
     errors += &(error() + "\n");
     std::fs::write(&file, &whole).unwrap();
-    for text in [&list[..list.len() / 2], b"{\"version\": 2, \"tables\": []}", b"[]"] {
+    for text in [&list[..20], b"{\"version\": 2, \"tables\": []}", b"[]"] {
         std::fs::write(directory.path().join("tables.json"), text).unwrap();
         errors += &(error() + "\n");
         assert!(file.exists(), "nothing is removed because of a list that can't be read");
     }
     insta::assert_snapshot!(errors, @r#"
-    the table `datasets.public.t` can't be read: …/tables/FILE: it has 483 bytes, and 484 were written
-    hint: put the file back from a copy, or remove its table from tables.json
-    the table `datasets.public.t` can't be read: …/tables/FILE: Parquet error: Invalid Parquet file. Corrupt footer
-    hint: put the file back from a copy, or remove its table from tables.json
-    the table `datasets.public.t` can't be read: …/tables/FILE: No such file or directory (os error 2)
-    hint: put the file back from a copy, or remove its table from tables.json
-    the data directory … can't be used: tables.json: EOF while parsing a string at line 8 column 39
-    the data directory … can't be used: tables.json: its version is 2, and this program reads 1
-    the data directory … can't be used: tables.json: invalid length 0, expected struct List with 2 elements at line 1 column 2
-    "#);
+the table `datasets.public.t` can't be read: …/tables/FILE: it has 483 bytes, and 484 were written
+hint: put the file back from a copy, or remove its table from tables.json
+the table `datasets.public.t` can't be read: …/tables/FILE: Parquet error: Invalid Parquet file. Corrupt footer
+hint: put the file back from a copy, or remove its table from tables.json
+the table `datasets.public.t` can't be read: …/tables/FILE: No such file or directory (os error 2)
+hint: put the file back from a copy, or remove its table from tables.json
+the data directory … can't be used: tables.json: EOF while parsing a string at line 8 column 38
+the data directory … can't be used: tables.json: its version is 2, and this program reads 1
+the data directory … can't be used: tables.json: invalid length 0, expected struct List with 2 elements at line 1 column 2
+"#);
     std::fs::write(directory.path().join("tables.json"), list).unwrap();
     restarted(directory.path()).unwrap();
 }

@@ -26,7 +26,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::held_bytes::{HeldBytes, Holder};
 use super::{Change, IngestedTable, Parts, TableName, Tables};
@@ -129,6 +129,11 @@ impl DataDir {
         let failed =
             |error: io::Error| Fault::DataDir { directory: path.display().to_string(), why: error.to_string() };
         fs::create_dir_all(path.join(FILES)).map_err(failed)?;
+        // A new directory is on the disk when its parent is.
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        for directory in [path, parent.unwrap_or(Path::new("."))] {
+            sync_directory(directory).map_err(failed)?;
+        }
         let lock = File::create(path.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -178,7 +183,13 @@ impl DataDir {
             sync_directory(&self.path.join(FILES))?;
             fs::rename(&new, self.path.join(LIST))
         });
-        let written = written.map(|()| sync_directory(&self.path).is_ok());
+        let written = written.map(|()| {
+            let synced = sync_directory(&self.path);
+            if let Err(error) = &synced {
+                error!(directory = %self.path.display(), %error, "the list of tables may not survive a crash of the system");
+            }
+            synced.is_ok()
+        });
         written.map_err(|error| Fault::DataDir { directory: self.path.display().to_string(), why: error.to_string() })
     }
 }
@@ -255,6 +266,13 @@ fn read_table(path: &Path, listed: &ListedTable) -> Result<(TableName, IngestedT
     Ok((name, IngestedTable { columns, rows, bytes, changed, parts: Parts::Stored(parts), files: Arc::default() }))
 }
 
+/// Whether a file has a name of the form that [`DataDir::part`] gives. Others are not removed: the directory may be a wrong one.
+fn is_own(name: &str) -> bool {
+    let parts: Vec<&str> = name.strip_suffix(".parquet").unwrap_or_default().split('-').collect();
+    let is_hex = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    parts.len() == 3 && parts.iter().all(is_hex)
+}
+
 /// Removes the files of ingests that did not end: those that no table has.
 fn remove_leftovers(path: &Path, list: &List) -> io::Result<()> {
     let known: BTreeSet<&str> =
@@ -262,7 +280,7 @@ fn remove_leftovers(path: &Path, list: &List) -> io::Result<()> {
     for entry in fs::read_dir(path.join(FILES))? {
         let file = entry?.path();
         let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if file.extension().is_some_and(|extension| extension == EXTENSION) && !known.contains(name) {
+        if is_own(name) && !known.contains(name) {
             remove(&file);
         }
     }

@@ -16,7 +16,7 @@ use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::HeldBytes;
+use super::{HeldBytes, PlainBatch};
 use crate::datasets::fault::Fault;
 
 /// The number of rows of a batch, as everywhere in DataFusion.
@@ -31,40 +31,53 @@ pub(super) struct MemoryPart {
     _held: HeldBytes,
 }
 
+/// Rows are copied to batches of their own when so many bytes of them wait.
+const WAITING_BYTES: u64 = 4 << 20;
+
 /// Collects rows. They are copied to batches of the usual size: a batch of a client has one buffer for all columns, and may
 /// have one row or millions.
 pub(super) struct MemoryWriter {
     coalescer: BatchCoalescer,
     batches: Vec<RecordBatch>,
     rows: u64,
+    /// The size of the batches, and of the rows that wait.
     held: HeldBytes,
+    /// The size of the batches.
+    bytes: u64,
 }
 
 impl MemoryWriter {
     pub(super) fn new(schema: SchemaRef, held: HeldBytes) -> Self {
-        Self { coalescer: BatchCoalescer::new(schema, BATCH_ROWS), batches: Vec::new(), rows: 0, held }
+        Self { coalescer: BatchCoalescer::new(schema, BATCH_ROWS), batches: Vec::new(), rows: 0, held, bytes: 0 }
     }
 
-    pub(super) fn write(&mut self, batch: RecordBatch) -> Result<(), Fault> {
-        self.rows += batch.num_rows() as u64;
-        self.coalescer.push_batch(batch).map_err(|error| Fault::Rows(error.to_string()))?;
-        self.take_completed()
+    pub(super) fn write(&mut self, PlainBatch { rows, bytes }: PlainBatch) -> Result<(), Fault> {
+        self.held.grow(bytes)?;
+        self.rows += rows.num_rows() as u64;
+        self.coalescer.push_batch(rows).map_err(|error| Fault::Rows(error.to_string()))?;
+        match self.held.bytes() > self.bytes + WAITING_BYTES {
+            true => self.copy_waiting(),
+            false => Ok(()),
+        }
     }
 
-    fn take_completed(&mut self) -> Result<(), Fault> {
+    /// Copies the rows that wait, and holds as many bytes as the copies have.
+    fn copy_waiting(&mut self) -> Result<(), Fault> {
+        self.coalescer.finish_buffered_batch().map_err(|error| Fault::Rows(error.to_string()))?;
         while let Some(batch) = self.coalescer.next_completed_batch() {
             let batch = compact(&batch)?;
-            self.held.grow(batch.get_array_memory_size() as u64)?;
+            self.bytes += batch.get_array_memory_size() as u64;
             self.batches.push(batch);
         }
+        self.held.grow(self.bytes.saturating_sub(self.held.bytes()))?;
+        self.held.shrink_to(self.bytes);
         Ok(())
     }
 
     pub(super) fn finish(mut self) -> Result<MemoryPart, Fault> {
-        self.coalescer.finish_buffered_batch().map_err(|error| Fault::Rows(error.to_string()))?;
-        self.take_completed()?;
-        let Self { batches, rows, held, .. } = self;
-        Ok(MemoryPart { rows, bytes: held.bytes(), batches, _held: held })
+        self.copy_waiting()?;
+        let Self { batches, rows, held, bytes, .. } = self;
+        Ok(MemoryPart { rows, bytes, batches, _held: held })
     }
 }
 

@@ -32,7 +32,7 @@ use tokio::task::spawn_blocking;
 use self::data_dir::{DataDir, PartWriter, StoredPart};
 use self::held_bytes::{HeldBytes, Holder};
 use self::memory::{MemoryPart, MemoryTable, MemoryWriter};
-use self::plain_columns::PlainColumns;
+use self::plain_columns::{PlainBatch, PlainColumns};
 use super::declaration::check_name;
 use super::fault::Fault;
 use super::file_table::FileTable;
@@ -153,17 +153,21 @@ impl IngestedTable {
     }
 
     /// The table with one more part.
-    fn with(&self, part: Part, changed: Change) -> Self {
+    ///
+    /// # Errors
+    /// The part is kept in another place, which would be a fault of this module.
+    fn with(&self, part: Part, changed: Change) -> Result<Self, Fault> {
         let (rows, bytes) = part.size();
         let (rows, bytes) = (self.rows + rows, self.bytes + bytes);
         let mut more = Self { rows, bytes, changed, files: Arc::default(), ..self.clone() };
         match (&mut more.parts, part) {
             (Parts::Memory(parts), Part::Memory(part)) => parts.push(part),
             (Parts::Stored(parts), Part::Stored(part)) => parts.push(part),
-            // All parts of one server are in the same place.
-            (Parts::Memory(_), Part::Stored(_)) | (Parts::Stored(_), Part::Memory(_)) => {}
+            (Parts::Memory(_), Part::Stored(_)) | (Parts::Stored(_), Part::Memory(_)) => {
+                return Err(Fault::Panicked("a part of a table is in another place than the table".into()));
+            }
         }
-        more
+        Ok(more)
     }
 
     /// The table as a statement reads it.
@@ -440,10 +444,10 @@ impl Ingest {
     /// A limit is reached, the disk is full, or the batch has other columns than the first.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let batch = self.plain.convert(batch)?;
-        self.rows += batch.num_rows() as u64;
+        self.rows += batch.rows.num_rows() as u64;
         match &mut self.writer {
             Writer::Memory(writer) => Ok(writer.write(batch)?),
-            Writer::Stored(writer) => writer.write(batch).await,
+            Writer::Stored(writer) => writer.write(batch.rows).await,
         }
     }
 
@@ -464,7 +468,7 @@ impl Ingest {
                 let table = match (tables.get(&target.name), target.if_exists) {
                     // Another client has made it since this ingest began.
                     (Some(_), IfExists::Keep) => return Ok((0, None)),
-                    (Some(before), IfExists::Append) => before.with(part, change),
+                    (Some(before), IfExists::Append) => before.with(part, change)?,
                     (Some(_) | None, _) => IngestedTable::of(plain.schema, part, change),
                 };
                 tables.insert(target.name, Arc::new(table));

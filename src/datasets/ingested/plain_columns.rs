@@ -6,11 +6,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 
 use super::TableName;
+use crate::datasets::columns::same_type;
 use crate::datasets::fault::Fault;
 
 /// The columns that a client sends, and those that they become.
@@ -49,10 +50,15 @@ impl PlainColumns {
     ///
     /// # Errors
     /// [`Fault::Rows`]
-    pub(super) fn convert(&self, batch: &RecordBatch) -> Result<RecordBatch, Fault> {
+    pub(super) fn convert(&self, batch: &RecordBatch) -> Result<PlainBatch, Fault> {
         let failed = |error: arrow::error::ArrowError| Fault::Rows(error.to_string());
         if batch.schema().fields() != self.sent.fields() {
             return Err(Fault::Rows("a batch has other columns than the first one".into()));
+        }
+        // Before it is converted: text that is short in a dictionary may be long without it.
+        let bytes = batch.columns().iter().map(|column| plain_bytes(column.as_ref())).fold(0, u64::saturating_add);
+        if bytes > MAX_BATCH_BYTES {
+            return Err(Fault::LargeBatch { megabytes: bytes >> 20, most: MAX_BATCH_BYTES >> 20 });
         }
         let options = CastOptions { safe: false, ..CastOptions::default() };
         let convert = |(column, field): (&ArrayRef, &FieldRef)| match column.data_type() == field.data_type() {
@@ -61,8 +67,51 @@ impl PlainColumns {
         };
         let columns = batch.columns().iter().zip(self.schema.fields()).map(convert).collect::<Result<_, _>>();
         let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns.map_err(failed)?, &rows).map_err(failed)
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns.map_err(failed)?, &rows);
+        Ok(PlainBatch { rows: batch.map_err(failed)?, bytes })
     }
+}
+
+/// The maximum size of a batch in plain types.
+const MAX_BATCH_BYTES: u64 = 256 << 20;
+
+/// A batch in plain types.
+pub(super) struct PlainBatch {
+    pub(super) rows: RecordBatch,
+    /// Its size, at most.
+    pub(super) bytes: u64,
+}
+
+/// The size of an array after it was converted, at most.
+fn plain_bytes(array: &dyn Array) -> u64 {
+    const BYTES_OF_AN_OFFSET: u64 = 5;
+    let offsets = (array.len() as u64).saturating_mul(BYTES_OF_AN_OFFSET);
+    let with_offsets = |items: &dyn Array| plain_bytes(items).saturating_add(offsets);
+    match array.data_type() {
+        DataType::Null => offsets,
+        DataType::Dictionary(..) => {
+            let values = array.as_any_dictionary().values();
+            let sizes = (0..values.len()).map(|at| plain_bytes(values.slice(at, 1).as_ref()));
+            let largest = sizes.max().unwrap_or(0).saturating_add(BYTES_OF_AN_OFFSET);
+            (array.len() as u64).saturating_mul(largest)
+        }
+        DataType::Utf8View => view_bytes(array.as_string_view().views()),
+        DataType::BinaryView => view_bytes(array.as_binary_view().views()),
+        DataType::Struct(_) => {
+            let columns = array.as_struct().columns().iter().map(|column| plain_bytes(column.as_ref()));
+            columns.fold(offsets, u64::saturating_add)
+        }
+        DataType::List(_) => with_offsets(array.as_list::<i32>().values().as_ref()),
+        DataType::LargeList(_) => with_offsets(array.as_list::<i64>().values().as_ref()),
+        DataType::FixedSizeList(..) => with_offsets(array.as_fixed_size_list().values().as_ref()),
+        DataType::Map(..) => with_offsets(array.as_map().entries()),
+        _ => array.to_data().get_slice_memory_size().map_or(u64::MAX, |bytes| bytes as u64),
+    }
+}
+
+/// The length of a view's value is in its lowest 32 bits.
+fn view_bytes(views: &[u128]) -> u64 {
+    views.iter().map(|view| (view & u128::from(u32::MAX)) as u64 + 5).sum()
 }
 
 /// The type that a table has for values of this type. `None`: a table cannot have them.
@@ -71,15 +120,20 @@ fn plain(data_type: &DataType) -> Option<DataType> {
         DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
         DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
         DataType::Dictionary(_, values) => plain(values)?,
-        DataType::LargeList(item) | DataType::ListView(item) | DataType::LargeListView(item) => {
-            DataType::List(plain_field(item)?)
+        // Clients call the items `item`, `element` or `l`.
+        DataType::LargeList(item) | DataType::List(item) => {
+            DataType::List(Arc::new(Field::new_list_field(plain(item.data_type())?, true)))
         }
-        DataType::List(item) => DataType::List(plain_field(item)?),
-        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(plain_field(item)?, *size),
+        DataType::FixedSizeList(item, size) if *size > 0 => DataType::FixedSizeList(plain_field(item)?, *size),
+        DataType::Struct(fields) if fields.is_empty() => return None,
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain_field).collect::<Option<Fields>>()?),
         DataType::Map(entries, sorted) => DataType::Map(plain_entries(entries)?, *sorted),
         // Parquet has no interval, and no union.
         DataType::Interval(_) | DataType::Union(..) | DataType::RunEndEncoded(..) => return None,
+        // Their items may overlap, so that a small message becomes a large table. No client sends them.
+        DataType::ListView(_) | DataType::LargeListView(_) => return None,
+        // A message without a byte may have any number of them.
+        DataType::FixedSizeBinary(0) | DataType::FixedSizeList(_, 0) => return None,
         // A column without any value, as pandas sends it.
         DataType::Null => DataType::Utf8,
         other => other.clone(),
@@ -103,7 +157,7 @@ pub(super) fn difference(table: &Schema, sent: &Schema) -> Option<String> {
     let (ours, theirs) = (table.fields(), sent.fields());
     let kind = |field: &Field| format!("`{}` {}", field.name(), field.data_type());
     for (ours, theirs) in ours.iter().zip(theirs) {
-        if ours.name() != theirs.name() || !ours.data_type().equals_datatype(theirs.data_type()) {
+        if ours.name() != theirs.name() || !same_type(ours.data_type(), theirs.data_type()) {
             return Some(format!("the table has {}, the rows have {}", kind(ours), kind(theirs)));
         }
     }
@@ -116,7 +170,7 @@ pub(super) fn difference(table: &Schema, sent: &Schema) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Array, DictionaryArray, NullArray, StringViewArray};
+    use arrow::array::{DictionaryArray, NullArray, StringViewArray};
     use arrow::datatypes::{Int32Type, IntervalUnit};
 
     use super::*;
@@ -133,7 +187,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("v", view), ("d", dictionary), ("n", null)]).unwrap();
 
         let plain = PlainColumns::of(&name(), &batch.schema()).unwrap();
-        let converted = plain.convert(&batch).unwrap();
+        let converted = plain.convert(&batch).unwrap().rows;
 
         assert!(converted.columns().iter().all(|column| *column.data_type() == DataType::Utf8));
         assert_eq!(converted.column(2).null_count(), 2);
