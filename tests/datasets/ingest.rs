@@ -460,16 +460,16 @@ async fn a_data_directory_that_is_not_as_it_was_written_is_an_error_at_the_start
         assert!(file.exists(), "nothing is removed because of a list that can't be read");
     }
     insta::assert_snapshot!(errors, @r#"
-the table `datasets.public.t` can't be read: …/tables/FILE: it has 483 bytes, and 484 were written
-hint: put the file back from a copy, or remove its table from tables.json
-the table `datasets.public.t` can't be read: …/tables/FILE: Parquet error: Invalid Parquet file. Corrupt footer
-hint: put the file back from a copy, or remove its table from tables.json
-the table `datasets.public.t` can't be read: …/tables/FILE: No such file or directory (os error 2)
-hint: put the file back from a copy, or remove its table from tables.json
-the data directory … can't be used: tables.json: EOF while parsing a string at line 8 column 38
-the data directory … can't be used: tables.json: its version is 2, and this program reads 1
-the data directory … can't be used: tables.json: invalid length 0, expected struct List with 2 elements at line 1 column 2
-"#);
+    the table `datasets.public.t` can't be read: …/tables/FILE: it has 483 bytes, and 484 were written
+    hint: put the file back from a copy, or remove its table from tables.json
+    the table `datasets.public.t` can't be read: …/tables/FILE: Parquet error: Invalid Parquet file. Corrupt footer
+    hint: put the file back from a copy, or remove its table from tables.json
+    the table `datasets.public.t` can't be read: …/tables/FILE: No such file or directory (os error 2)
+    hint: put the file back from a copy, or remove its table from tables.json
+    the data directory … can't be used: tables.json: EOF while parsing a value at line 3 column 2
+    the data directory … can't be used: tables.json: its version is 2, and this program reads 1
+    the data directory … can't be used: tables.json: invalid length 0, expected struct List with 2 elements at line 1 column 2
+    "#);
     std::fs::write(directory.path().join("tables.json"), list).unwrap();
     restarted(directory.path()).unwrap();
 }

@@ -21,9 +21,9 @@ func TestAWrongStatementIsAnInvalidArgumentAndSaysWhatIsWrong(t *testing.T) {
 		{"no column", "SELECT statuss FROM image_actions", []string{"`statuss`", "hint: did you mean `status`?"}},
 		{"no number", "SELECT * FROM image_actions WHERE image_id = 'abc'", []string{"'abc'"}},
 		{"a division by zero", "SELECT 1 / 0", []string{"division by zero"}},
-		{"CREATE", "CREATE TABLE t (a INT)", []string{"read-only", "CREATE TABLE"}},
+		{"CREATE", "CREATE TABLE t (a INT)", []string{"CREATE TABLE takes", "hint: write"}},
 		{"INSERT", "INSERT INTO images VALUES (1)", []string{"read-only", "INSERT"}},
-		{"DROP", "DROP TABLE IF EXISTS images", []string{"read-only", "DROP TABLE"}},
+		{"DROP", "DROP TABLE IF EXISTS images", []string{"`images`", "catalog `datasets`"}},
 		{"a transaction", "BEGIN", []string{"hint: leave it out", "no transactions"}},
 	} {
 		t.Run(each.name, func(t *testing.T) {
@@ -82,9 +82,10 @@ func TestWhatTheServerDoesNotHaveIsNotImplemented(t *testing.T) {
 	require.Contains(t, refusal(t, err, adbc.StatusNotImplemented).Msg, "is not supported")
 
 	require.NoError(t, statement.SetOption(adbc.OptionKeyIngestTargetTable, "images"))
+	require.NoError(t, statement.SetOption(adbc.OptionValueIngestTargetCatalog, "digitalocean"))
 	require.NoError(t, statement.Bind(t.Context(), batchOf(number(1))))
 	_, err = statement.ExecuteUpdate(t.Context())
-	require.Contains(t, refusal(t, err, adbc.StatusNotImplemented).Msg, "is not supported")
+	require.Contains(t, refusal(t, err, adbc.StatusInvalidArgument).Msg, "into the catalog `datasets`")
 }
 
 func TestAQueryIsNoUpdate(t *testing.T) {

@@ -34,7 +34,7 @@ func TestSqlInfoSaysWhatTheServerHas(t *testing.T) {
 
 	require.Equal(t, false, info[flightsql.SqlInfoFlightSqlServerReadOnly], "EXEC writes")
 	require.Equal(t, int32(flightsql.SqlTransactionNone), info[flightsql.SqlInfoFlightSqlServerTransaction])
-	require.Equal(t, false, info[flightsql.SqlInfoFlightSqlServerBulkIngestion])
+	require.Equal(t, true, info[flightsql.SqlInfoFlightSqlServerBulkIngestion])
 	require.Equal(t, true, info[flightsql.SqlInfoFlightSqlServerCancel])
 	require.Equal(t, "\"", info[flightsql.SqlInfoIdentifierQuoteChar])
 }

@@ -61,8 +61,8 @@ func compute(catalogs []row) row {
 func TestGetObjectsListsCatalogs(t *testing.T) {
 	found := result{rows: objects(t, adbc.ObjectDepthCatalogs, filters{})}
 
-	require.ElementsMatch(t, []any{"digitalocean", "oceanflight"}, found.column("catalog_name"))
-	require.Equal(t, []any{nil, nil}, found.column("catalog_db_schemas"))
+	require.ElementsMatch(t, []any{"datasets", "digitalocean", "oceanflight"}, found.column("catalog_name"))
+	require.Equal(t, []any{nil, nil, nil}, found.column("catalog_db_schemas"))
 }
 
 func TestGetObjectsListsSchemas(t *testing.T) {

@@ -536,6 +536,13 @@ public class Jdbc extends Checks {
             List<String> names = rows(open.getMetaData().getTables("oceanflight", "meta", null, null), name);
             that(names.containsAll(List.of("columns", "methods", "resources")), names);
         });
+        check(connection, "a table is made and dropped", open -> {
+            try (Statement statement = open.createStatement()) {
+                statement.executeUpdate("CREATE OR REPLACE TABLE datasets.public.of_jdbc AS SELECT 7 AS x");
+                same(List.of("7"), ask(open, "SELECT x FROM datasets.public.of_jdbc", first));
+                statement.executeUpdate("DROP TABLE datasets.public.of_jdbc");
+            }
+        });
         check(connection, "the server does not say that it only reads", open ->
                 that(!open.getMetaData().isReadOnly(), "read only"));
     }

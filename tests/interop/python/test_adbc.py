@@ -381,7 +381,7 @@ class TestErrors:
 
     @pytest.mark.parametrize(
         "sql",
-        ["DELETE FROM image_actions", "CREATE TABLE t AS SELECT 1", "COPY (SELECT 1) TO 'f.csv'", "DROP TABLE images"],
+        ["DELETE FROM image_actions", "CREATE TABLE images AS SELECT 1", "COPY (SELECT 1) TO 'f.csv'", "DROP TABLE images"],
     )
     def test_a_statement_that_writes_is_rejected(self, ask, sql):
         with pytest.raises(adbc_driver_flightsql.dbapi.Error) as refused:
