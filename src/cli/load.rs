@@ -7,7 +7,7 @@ use super::error::Error;
 use super::exit::{self, Exit};
 use super::progress;
 use super::signal::Signals;
-use crate::datasets::{self, BucketOptions, Dataset, FileOptions, Location};
+use crate::datasets::{self, Dataset, FileOptions, Location};
 use crate::engine::{IfExists, IfMissing, IngestRequest, PUBLIC, TableName};
 use crate::error::Result;
 use crate::flight;
@@ -75,7 +75,7 @@ pub(super) async fn run(load: LoadArgs, console: &mut Console) -> Result<Exit> {
     let name = TableName { schema: load.schema, table: load.into };
     let full = name.full();
     let loading = async {
-        let (schema, rows) = datasets::rows_of(dataset, &BucketOptions::default()).await?;
+        let (schema, rows) = datasets::rows_of(dataset).await?;
         let request = IngestRequest { name, if_exists, if_missing };
         flight::client_ingest::ingest(&load.server, request, schema, rows).await
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 
 use super::fault::Fault;
-use super::ingested::{Ingest, IngestTarget, IngestedTable, TableName, TemporaryTables};
+use super::ingested::{Ingest, IngestTarget, IngestedTable, TEMPORARY, TableName, TemporaryTables};
 use super::{Datasets, Found, PUBLIC};
 use crate::error::Result;
 
@@ -49,6 +49,12 @@ impl ClientDatasets {
         schemas
     }
 
+    /// Whether there is a schema with this name.
+    pub fn has_schema(&self, schema: &str) -> bool {
+        let temporary = self.temporary().is_some_and(|tables| schema == TEMPORARY && !tables.is_empty());
+        schema == PUBLIC || temporary || self.shared.ingested.has_schema(schema)
+    }
+
     /// The names of the tables of a schema, sorted.
     pub fn names(&self, schema: &str) -> Vec<String> {
         let ingested = self.all_ingested().filter(|(name, _)| name.schema == schema);
@@ -80,7 +86,7 @@ impl ClientDatasets {
         Ok(self.shared.ingested.begin(target, columns, self.temporary())?)
     }
 
-    /// Checks what [`Datasets::begin_ingest`] would check, and begins nothing.
+    /// Checks what [`ClientDatasets::begin_ingest`] would check, and begins nothing.
     ///
     /// # Errors
     /// As there.

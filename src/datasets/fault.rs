@@ -208,9 +208,9 @@ pub enum Fault {
         /// The directory.
         directory: String,
     },
-    /// A thread that writes has panicked.
-    #[error("a thread that writes a table has stopped: {0}")]
-    Panicked(String),
+    /// A fault of this program.
+    #[error("internal error: {0}")]
+    Internal(String),
     /// A file cannot be read.
     #[error("{file} can't be read: {why}")]
     File {
@@ -250,7 +250,7 @@ impl Failure for Fault {
             Self::NoSuchTable { .. } => Kind::NotFound,
             Self::TooLarge { .. } | Self::LargeBatch { .. } => Kind::ResourceExhausted,
             Self::Part { .. } => Kind::DataLoss,
-            Self::Panicked(_) => Kind::Internal,
+            Self::Internal(_) => Kind::Internal,
             Self::Listing { kind, .. } | Self::File { kind, .. } => *kind,
         }
     }
@@ -304,12 +304,17 @@ impl Failure for Fault {
             | Self::Unfit { .. }
             | Self::Rows(_)
             | Self::DataDir { .. }
-            | Self::Panicked(_) => return None,
+            | Self::Internal(_) => return None,
         })
     }
 }
 
 impl Fault {
+    /// A file that is not what it should be.
+    pub(super) fn broken_file(file: &str, why: &str) -> Self {
+        Self::File { file: file.to_owned(), why: why.to_owned(), kind: Kind::DataLoss, is_value: false }
+    }
+
     /// The error of reading a file. An error that is not about the file is returned as it is: the query was cancelled, or
     /// has no memory.
     pub(super) fn of_file(file: &str, error: DataFusionError) -> DataFusionError {
@@ -320,9 +325,7 @@ impl Fault {
             None => error,
         }
     }
-}
 
-impl Fault {
     /// As [`Fault::of_file`], outside of a plan.
     pub(super) fn error_of_file(file: &str, error: DataFusionError) -> Error {
         let error = Self::of_file(file, error);

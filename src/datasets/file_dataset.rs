@@ -30,7 +30,7 @@ use super::file_table::{FileTable, TableFile};
 use super::form::{FileForm, FileKind};
 use super::json_list::JsonForm;
 use super::listing::{self, ListedFile, Listing, Store};
-use crate::error::{Kind, Result};
+use crate::error::Result;
 
 /// How many files are looked into at once.
 const FILES_AT_ONCE: usize = 16;
@@ -148,8 +148,7 @@ impl FileDataset {
         listing::check_size(&self.declaration, form, meta)?;
         let file = listing::shown(&self.declaration, &meta.location);
         let failed = |error: DataFusionError| Fault::error_of_file(&file, error);
-        let broken =
-            |why: &str| Fault::File { file: file.clone(), why: why.into(), kind: Kind::DataLoss, is_value: false };
+        let broken = |why| Fault::broken_file(&file, why);
         let is_list = match form.kind {
             FileKind::Json => self.is_json_list(store, meta, form).await?,
             FileKind::Csv if listing::has_open_quote(store.as_ref(), meta, form).await.map_err(failed)? => {
@@ -180,8 +179,7 @@ impl FileDataset {
     async fn is_json_list(&self, store: &Store, meta: &ObjectMeta, form: &FileForm) -> Result<Option<bool>> {
         let file = listing::shown(&self.declaration, &meta.location);
         let read = listing::json_form(store.as_ref(), meta, form).await;
-        let broken =
-            |why: &str| Fault::File { file: file.clone(), why: why.into(), kind: Kind::DataLoss, is_value: false };
+        let broken = |why| Fault::broken_file(&file, why);
         match read.map_err(|error| Fault::error_of_file(&file, error))? {
             JsonForm::Empty => Ok(None),
             JsonForm::Objects => Ok(Some(false)),

@@ -13,25 +13,18 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
-use super::buckets::{self, BucketOptions};
 use super::declaration::Dataset;
 use super::fault::Fault;
 use super::file_dataset::FileDataset;
 use super::named_files::NameFiles;
 use crate::error::Result;
 
-/// The columns and rows of a dataset, file by file.
+/// The columns and rows of a dataset of this machine, file by file.
 ///
 /// # Errors
 /// [`Fault`]; errors of later rows are items of the stream.
-pub async fn rows_of(
-    dataset: Dataset,
-    options: &BucketOptions,
-) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch>>)> {
+pub async fn rows_of(dataset: Dataset) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch>>)> {
     let runtime = Arc::new(RuntimeEnv::default());
-    if let Some(bucket) = dataset.location.bucket() {
-        buckets::register(&runtime, bucket, options)?;
-    }
     let location = dataset.location.to_string();
     let session = Arc::new(super::session(&runtime));
     let table = FileDataset::new(dataset, None, Arc::clone(&session)).table().await?;

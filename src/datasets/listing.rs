@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
+use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
-use futures::stream::{StreamExt, TryStreamExt};
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use percent_encoding::percent_decode_str;
@@ -14,7 +14,6 @@ use super::declaration::Dataset;
 use super::fault::{Fault, kind_of_store};
 use super::form::{Compression, FileForm, FileKind};
 use super::json_list::{JsonForm, JsonScan};
-use crate::error::Kind;
 
 /// The files of a dataset at one time.
 #[derive(Debug)]
@@ -129,6 +128,16 @@ pub(super) fn shown_in(store_url: &str, file: &Path) -> String {
     }
 }
 
+/// The text of a file, part by part.
+async fn text_of(
+    store: &dyn ObjectStore,
+    file: &ObjectMeta,
+    form: &FileForm,
+) -> DataFusionResult<BoxStream<'static, DataFusionResult<Bytes>>> {
+    let bytes = store.get(&file.location).await?.into_stream().map_err(DataFusionError::from).boxed();
+    form.compression_type().convert_stream(bytes)
+}
+
 /// Reads a file of JSON: whether its objects are in one list. A list is read to its end.
 ///
 /// # Errors
@@ -138,9 +147,7 @@ pub(super) async fn json_form(
     file: &ObjectMeta,
     form: &FileForm,
 ) -> DataFusionResult<JsonForm> {
-    let bytes = store.get(&file.location).await?.into_stream().map_err(DataFusionError::from).boxed();
-    let compression: FileCompressionType = form.compression_type();
-    let mut text = compression.convert_stream(bytes)?;
+    let mut text = text_of(store, file, form).await?;
     let mut scan = JsonScan::default();
     while let Some(chunk) = text.try_next().await? {
         if !scan.read(&chunk) {
@@ -159,8 +166,7 @@ pub(super) async fn has_open_quote(
     file: &ObjectMeta,
     form: &FileForm,
 ) -> DataFusionResult<bool> {
-    let bytes = store.get(&file.location).await?.into_stream().map_err(DataFusionError::from).boxed();
-    let mut text = form.compression_type().convert_stream(bytes)?;
+    let mut text = text_of(store, file, form).await?;
     let mut quotes = CsvQuotes::default();
     while let Some(chunk) = text.try_next().await? {
         quotes.read(&chunk, form.delimiter);
@@ -187,8 +193,7 @@ pub(super) fn check_size(dataset: &Dataset, form: &FileForm, file: &ObjectMeta) 
     if file.size > 0 || may_be_empty {
         return Ok(());
     }
-    let file = shown(dataset, &file.location);
-    Err(Fault::File { file, why: "it is empty".into(), kind: Kind::DataLoss, is_value: false })
+    Err(Fault::broken_file(&shown(dataset, &file.location), "it is empty"))
 }
 
 /// A store that can be shared.

@@ -86,13 +86,7 @@ impl Engine {
         let (plan, parameters) = self.logical_plan(principal, &mut state, body, parameters).await?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| Fault::ReadOnly(fault::message(&error)))?;
-        let describes = any_node(&plan, |node| match node {
-            LogicalPlan::DescribeTable(_) => true,
-            // Its tables keep the catalogs, and count the views, of the statement that they were planned for.
-            LogicalPlan::TableScan(scan) => scan.table_name.schema() == Some(session::SYSTEM_SCHEMA),
-            _ => false,
-        });
-        let valid_for_one_call = is_of_now || describes || change.is_some() || reads(&plan, datasets::may_change);
+        let valid_for_one_call = is_of_now || change.is_some() || any_node(&plan, may_change);
         let analysed = analysed(&state, &plan, &parameters)?;
         let types = principal.session.result_types();
         let schema = with_origins(&state, &wire_types::wire_schema(analysed.schema().as_arrow(), types), &analysed);
@@ -159,7 +153,9 @@ impl Engine {
             self.check_tables(principal, state, statement.ast()).await?;
         }
         // The syntax tree has the names of views; the plan has their tables.
-        if let Ok((plan, _)) = &planned {
+        if let Ok((plan, _)) = &planned
+            && self.session.datasets.views().next().is_some()
+        {
             check_leaves(plan, |node| matches!(node, LogicalPlan::TableScan(_)))?;
         }
         planned
@@ -216,7 +212,9 @@ impl Engine {
         let current = (statement.validity != PlanValidity::Always).then(|| self.session.context.state());
         let state = current.as_ref().unwrap_or(&self.session.state);
         let optimized = statement.optimized(&values, |plan| optimized(state, plan)).map_err(from_datafusion)?;
-        let for_files = state_for_files(state, &optimized);
+        // Statements that read files are planned for one call, and others need not be looked at each time.
+        let is_for_one_call = statement.validity == PlanValidity::Once;
+        let for_files = is_for_one_call.then(|| state_for_files(state, &optimized)).flatten();
         let state = for_files.as_ref().unwrap_or(state);
         let ready = ready(state, &optimized).await.map_err(from_datafusion)?;
         let types = statement.result_types(query);
@@ -258,14 +256,25 @@ pub(super) fn check_leaves(plan: &LogicalPlan, is_counted: impl Fn(&LogicalPlan)
     if tables > sql::MAX_TABLES { Err(sql::Fault::ManyTables) } else { Ok(()) }
 }
 
-/// Whether a plan, or a subquery in it, reads a table of this kind.
-fn reads(plan: &LogicalPlan, is_meant: impl Fn(&dyn TableProvider) -> bool) -> bool {
-    any_node(plan, |node| match node {
-        LogicalPlan::TableScan(scan) => source_as_provider(&scan.source).is_ok_and(|table| is_meant(table.as_ref())),
-        _ => false,
-    })
+/// Whether a node has rows or columns that may be others for the next statement.
+fn may_change(node: &LogicalPlan) -> bool {
+    match node {
+        LogicalPlan::DescribeTable(_) => true,
+        // The tables of the system schema keep the catalogs, and count the views, of the statement that they were planned for.
+        LogicalPlan::TableScan(scan) if scan.table_name.schema() == Some(session::SYSTEM_SCHEMA) => true,
+        node => scans(node, datasets::may_change),
+    }
 }
 
+/// Whether a node scans a table of this kind.
+fn scans(node: &LogicalPlan, is_meant: impl Fn(&dyn TableProvider) -> bool) -> bool {
+    match node {
+        LogicalPlan::TableScan(scan) => source_as_provider(&scan.source).is_ok_and(|table| is_meant(table.as_ref())),
+        _ => false,
+    }
+}
+
+/// Whether there is a node of this kind in a plan, or in a subquery of it.
 fn any_node(plan: &LogicalPlan, is_meant: impl Fn(&LogicalPlan) -> bool) -> bool {
     let mut found = false;
     let walked = plan.apply_with_subqueries(|node| {
@@ -278,7 +287,8 @@ fn any_node(plan: &LogicalPlan, is_meant: impl Fn(&LogicalPlan) -> bool) -> bool
 /// A state for a plan that reads files, and nothing from the API: it spreads the batches of a file over all cores. See
 /// `session::config` for why the usual one does not.
 fn state_for_files(state: &SessionState, plan: &LogicalPlan) -> Option<SessionState> {
-    let only_files = reads(plan, datasets::may_change) && !reads(plan, |table| table.is::<ResourceTable>());
+    let reads_files = any_node(plan, |node| scans(node, datasets::may_change));
+    let only_files = reads_files && !any_node(plan, |node| scans(node, |table| table.is::<ResourceTable>()));
     only_files.then(|| {
         let mut state = state.clone();
         state.config_mut().options_mut().optimizer.enable_round_robin_repartition = true;

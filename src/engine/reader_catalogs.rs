@@ -77,7 +77,7 @@ impl ViewReader {
     fn plan<'a>(&'a self, view: &'a View) -> BoxFuture<'a, Result<ViewTable>> {
         async move {
             let planned = self.plan_query(&view.sql).await;
-            planned.map_err(|cause| Fault::View { name: view.name.clone(), cause: cause.clone() }.into())
+            planned.map_err(|cause| Fault::View { name: view.name.clone(), cause }.into())
         }
         .boxed()
     }
@@ -171,8 +171,7 @@ impl CatalogProvider for DatasetCatalog {
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        let exists = self.datasets.schemas().iter().any(|schema| schema == name);
-        exists.then(|| {
+        self.datasets.has_schema(name).then(|| {
             let (datasets, views, name) = (self.datasets.clone(), self.views.clone(), name.to_owned());
             Arc::new(DatasetSchema { datasets, views, name }) as _
         })

@@ -1,5 +1,6 @@
 //! Table names without their first parts: `table` is looked up in the default schema, and then in the account's other
-//! services, and last among the datasets; `schema.table` in the default catalog or, if that has no such schema, in the other catalogs.
+//! services, and last among the datasets; `schema.table` in the default catalog or, if that has no such schema, in the
+//! other catalogs.
 
 use std::ops::ControlFlow;
 

@@ -351,7 +351,7 @@ impl PartWriter {
             return Err(Fault::Write { table: self.table.clone(), why: "an earlier write has failed".into() }.into());
         };
         let written = spawn_blocking(move || (work(&mut writer), writer)).await;
-        let (result, writer) = written.map_err(|panic| Fault::Panicked(panic.to_string()))?;
+        let (result, writer) = written.map_err(|panic| Fault::Internal(panic.to_string()))?;
         let result = result.map_err(|error| self.failed(&error))?;
         self.writer = Some(writer);
         Ok(result)

@@ -164,7 +164,7 @@ impl IngestedTable {
             (Parts::Memory(parts), Part::Memory(part)) => parts.push(part),
             (Parts::Stored(parts), Part::Stored(part)) => parts.push(part),
             (Parts::Memory(_), Part::Stored(_)) | (Parts::Stored(_), Part::Memory(_)) => {
-                return Err(Fault::Panicked("a part of a table is in another place than the table".into()));
+                return Err(Fault::Internal("a part of a table is in another place than the table".into()));
             }
         }
         Ok(more)
@@ -259,6 +259,10 @@ impl TemporaryTables {
     pub(super) fn all(&self) -> Vec<(TableName, Arc<IngestedTable>)> {
         self.0.all()
     }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
 }
 
 /// The tables that clients have made, except for temporary ones.
@@ -300,6 +304,10 @@ impl Ingested {
 
     pub(super) fn all(&self) -> Vec<(TableName, Arc<IngestedTable>)> {
         self.tables.all()
+    }
+
+    pub(super) fn has_schema(&self, schema: &str) -> bool {
+        self.tables.lock().keys().any(|name| name.schema == schema)
     }
 
     /// The tables that one of this name is among, and where they are kept.
@@ -399,7 +407,7 @@ fn stored_parts(tables: &Tables) -> impl Iterator<Item = &StoredPart> {
 async fn uninterrupted<T: Send + 'static>(change: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T> {
     match spawn_blocking(change).await {
         Ok(changed) => Ok(changed?),
-        Err(panic) => Err(Fault::Panicked(panic.to_string()).into()),
+        Err(panic) => Err(Fault::Internal(panic.to_string()).into()),
     }
 }
 
